@@ -1,0 +1,127 @@
+//! Wall-clock time as a value.
+//!
+//! Expiry is a wall-clock matter (RFC 6749 lifetimes, JWT `exp`), so decisions take a
+//! [`Timestamp`] as an argument and never look at a clock themselves; only the edges of the
+//! program call [`Timestamp::now`]. Milliseconds are kept because token files hold fractions
+//! of seconds and because tests use lifetimes of a few seconds.
+
+use std::fmt;
+use std::ops::{Add, Sub};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+/// A point in time, in milliseconds since 1970-01-01 00:00:00 UTC. May lie before it.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
+pub struct Timestamp(i64);
+
+impl Timestamp {
+    /// The time `millis` milliseconds after 1970.
+    #[must_use]
+    pub const fn from_millis(millis: i64) -> Self {
+        Self(millis)
+    }
+
+    /// The time `seconds` seconds after 1970; saturates at the ends of the range.
+    #[must_use]
+    pub const fn from_seconds(seconds: i64) -> Self {
+        Self(seconds.saturating_mul(1000))
+    }
+
+    /// Milliseconds since 1970.
+    #[must_use]
+    pub const fn as_millis(self) -> i64 {
+        self.0
+    }
+
+    /// Whole seconds since 1970, rounded down.
+    #[must_use]
+    pub const fn as_seconds(self) -> i64 {
+        self.0.div_euclid(1000)
+    }
+
+    /// What the system's clock says now. Only effects call this; decisions are given the time.
+    #[must_use]
+    pub fn now() -> Self {
+        Self::from(SystemTime::now())
+    }
+
+    /// How long after `earlier` this is; zero when it is not after it.
+    #[must_use]
+    pub fn since(self, earlier: Self) -> Duration {
+        u64::try_from(self.0.saturating_sub(earlier.0)).map_or(Duration::ZERO, Duration::from_millis)
+    }
+}
+
+impl From<SystemTime> for Timestamp {
+    fn from(time: SystemTime) -> Self {
+        match time.duration_since(UNIX_EPOCH) {
+            Ok(after) => Self(whole_millis(after)),
+            Err(before) => Self(whole_millis(before.duration()).saturating_neg()),
+        }
+    }
+}
+
+fn whole_millis(duration: Duration) -> i64 {
+    i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
+}
+
+impl Add<Duration> for Timestamp {
+    type Output = Self;
+    fn add(self, duration: Duration) -> Self {
+        Self(self.0.saturating_add(whole_millis(duration)))
+    }
+}
+
+impl Sub<Duration> for Timestamp {
+    type Output = Self;
+    fn sub(self, duration: Duration) -> Self {
+        Self(self.0.saturating_sub(whole_millis(duration)))
+    }
+}
+
+/// A length of time in the words of the log: `2 hours`, `45 minutes`, `1 minute`, `30 seconds`,
+/// `3 days`. One unit, rounded down, because "expires in" must not promise more than there is.
+#[derive(Clone, Copy, Debug)]
+pub struct Words(pub Duration);
+
+impl fmt::Display for Words {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let seconds = self.0.as_secs();
+        let (count, unit) = match seconds {
+            172_800.. => (seconds / 86_400, "day"),
+            3_600.. => (seconds / 3_600, "hour"),
+            60.. => (seconds / 60, "minute"),
+            _ => (seconds, "second"),
+        };
+        write!(out, "{count} {unit}{}", if count == 1 { "" } else { "s" })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_round_down_to_one_unit() {
+        for (seconds, words) in [
+            (0, "0 seconds"),
+            (1, "1 second"),
+            (59, "59 seconds"),
+            (60, "1 minute"),
+            (2_759, "45 minutes"),
+            (7_200, "2 hours"),
+            (172_799, "47 hours"),
+            (172_800, "2 days"),
+        ] {
+            assert_eq!(Words(Duration::from_secs(seconds)).to_string(), words);
+        }
+    }
+
+    #[test]
+    fn arithmetic_saturates_instead_of_wrapping() {
+        let end = Timestamp::from_millis(i64::MAX);
+        assert_eq!(end + Duration::MAX, end);
+        assert_eq!(Timestamp::from_seconds(i64::MAX), end);
+        assert_eq!(Timestamp::from_seconds(1).since(Timestamp::from_seconds(2)), Duration::ZERO);
+        assert_eq!(Timestamp::from_millis(-1).as_seconds(), -1);
+    }
+}

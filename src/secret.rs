@@ -1,0 +1,69 @@
+//! A string that cannot be printed.
+//!
+//! Tokens, client secrets and private keys travel through the program as [`Secret`]. It has no
+//! `Display`, its `Debug` says `[redacted]`, and its memory is wiped on drop (copies that
+//! libraries make, such as the HTTP library's send buffer, are not).
+
+use std::fmt;
+
+use ring::digest::{SHA256, digest};
+use zeroize::Zeroizing;
+
+/// A token, password or key. Printing it is a compile error or prints `[redacted]`.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(Zeroizing<String>);
+
+impl Secret {
+    /// Takes ownership of the text.
+    #[must_use]
+    pub fn new(text: impl Into<String>) -> Self {
+        Self(Zeroizing::new(text.into()))
+    }
+
+    /// The text itself: for a request body, a header or a token file, and nothing else.
+    #[must_use]
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+
+    /// The first 16 hexadecimal digits of the SHA-256 of the text: names a secret in files and
+    /// comparisons without revealing it (64 bits of a hash of a high-entropy value).
+    #[must_use]
+    pub fn fingerprint(&self) -> String {
+        fingerprint(self.0.as_bytes())
+    }
+}
+
+/// The first 16 hexadecimal digits of the SHA-256 of `bytes`.
+#[must_use]
+pub fn fingerprint(bytes: &[u8]) -> String {
+    use std::fmt::Write as _;
+    let hash = digest(&SHA256, bytes);
+    hash.as_ref().iter().take(8).fold(String::with_capacity(16), |mut text, byte| {
+        // Writing to a String cannot fail.
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str("[redacted]")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn debug_does_not_reveal_the_text() {
+        assert_eq!(format!("{:?}", Secret::new("abc")), "[redacted]");
+    }
+
+    #[test]
+    fn fingerprint_is_the_head_of_sha256() {
+        // printf abc | sha256sum
+        assert_eq!(Secret::new("abc").fingerprint(), "ba7816bf8f01cfea");
+    }
+}
