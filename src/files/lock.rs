@@ -1,0 +1,146 @@
+//! A lock file that outlives its holder's mistakes, with room for a short note.
+//!
+//! The lock is `flock` on a file of its own, never on the token file: that is replaced by rename,
+//! and a lock on a replaced inode protects nothing (tried: 8 processes x 500 turns lost 1806 of 4000
+//! updates without the inode check below). The file is never renamed or removed by us; somebody
+//! else may do so, which is why the path is compared with the inode after locking.
+
+use std::fs::{File, OpenOptions};
+use std::io;
+use std::os::unix::fs::{FileExt as _, MetadataExt as _, OpenOptionsExt as _};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use fs2::FileExt as _;
+
+use super::{directory_of, hand_to_owner_of, sync_directory};
+
+/// How often a busy lock is tried again. `flock` has no timeout of its own.
+const POLL: Duration = Duration::from_millis(5);
+
+/// An exclusively locked file; unlocked when dropped or when the process ends in any way.
+#[derive(Debug)]
+pub struct Lock {
+    file: File,
+    path: PathBuf,
+}
+
+/// Why a lock was not taken.
+#[derive(Debug)]
+pub enum LockError {
+    /// Another process (or thread) holds it.
+    Busy,
+    /// The file cannot be made, opened or locked.
+    Io(io::Error),
+}
+
+impl From<io::Error> for LockError {
+    fn from(error: io::Error) -> Self {
+        Self::Io(error)
+    }
+}
+
+impl Lock {
+    /// Locks the file at `path` exclusively, making it (0600) where it is missing, and waits up to
+    /// `patience` for another holder.
+    ///
+    /// # Errors
+    /// [`LockError::Busy`] when `patience` has passed, otherwise what the system said.
+    pub fn exclusive(path: &Path, patience: Duration) -> Result<Self, LockError> {
+        let deadline = Instant::now() + patience;
+        loop {
+            let file = open(path)?;
+            match file.try_lock_exclusive() {
+                Ok(()) if is_still(path, &file)? => return Ok(Self { file, path: path.to_owned() }),
+                // Somebody removed or replaced the file between our open and our lock.
+                Ok(()) => continue,
+                Err(error) if is_busy(&error) => {}
+                Err(error) => return Err(error.into()),
+            }
+            if Instant::now() >= deadline {
+                return Err(LockError::Busy);
+            }
+            std::thread::sleep(POLL);
+        }
+    }
+
+    /// Whether the path still names the file that is locked. Where it does not, another process may
+    /// hold "the same" lock.
+    ///
+    /// # Errors
+    /// What the system said of the path, other than that it is gone.
+    pub fn still_holds(&self) -> io::Result<bool> {
+        is_still(&self.path, &self.file)
+    }
+
+    /// The note that stands in the file; empty when there is none or it is not text.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn note(&self) -> io::Result<String> {
+        let mut bytes = [0_u8; 256];
+        let length = self.file.read_at(&mut bytes, 0)?;
+        Ok(std::str::from_utf8(&bytes[..length]).map_or_else(|_| String::new(), ToOwned::to_owned))
+    }
+
+    /// Writes `note` durably: it is on disk when this returns. In place and in one write, so that a
+    /// note of the same length replaces the old one whole.
+    ///
+    /// # Errors
+    /// When it could not be written or synced; what stands there then is unknown.
+    pub fn write_note(&self, note: &str) -> io::Result<()> {
+        self.file.write_all_at(note.as_bytes(), 0)?;
+        self.file.set_len(note.len() as u64)?;
+        self.file.sync_data()
+    }
+
+    /// Writes `note` without making it durable, which also moves the file's modification time.
+    ///
+    /// # Errors
+    /// When it could not be written.
+    pub fn touch_note(&self, note: &str) -> io::Result<()> {
+        self.file.write_all_at(note.as_bytes(), 0)?;
+        self.file.set_len(note.len() as u64)
+    }
+
+    /// Empties the file, not durably: a note that comes back after a power loss must be harmless.
+    ///
+    /// # Errors
+    /// When it could not be emptied.
+    pub fn clear_note(&self) -> io::Result<()> {
+        self.file.set_len(0)
+    }
+}
+
+fn open(path: &Path) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).mode(0o600).custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK);
+    match options.open(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        opened => return opened,
+    }
+    match options.clone().create_new(true).open(path) {
+        Ok(file) => {
+            hand_to_owner_of(directory_of(path), &file)?;
+            sync_directory(directory_of(path))?;
+            Ok(file)
+        }
+        // Another process was faster.
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => options.open(path),
+        Err(error) => Err(error),
+    }
+}
+
+fn is_still(path: &Path, file: &File) -> io::Result<bool> {
+    let held = file.metadata()?;
+    match std::fs::symlink_metadata(path) {
+        Ok(named) => Ok(named.dev() == held.dev() && named.ino() == held.ino()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+fn is_busy(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::WouldBlock
+        || error.raw_os_error() == fs2::lock_contended_error().raw_os_error()
+}

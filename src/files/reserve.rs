@@ -1,0 +1,208 @@
+//! Room on the disk before a token is spent.
+//!
+//! A rotating refresh token is gone once the endpoint has answered, so everything that can fail on
+//! our side must fail before: the new file is made, given its owner and filled with zero bytes to
+//! more than the size it can need. A plain write, because it tells the truth about a full disk
+//! where `posix_fallocate` told nonsense (errno 2 on ext4) and leaves a torn length behind.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Read as _, Write as _};
+use std::os::unix::fs::{FileExt as _, MetadataExt as _, OpenOptionsExt as _};
+use std::path::{Path, PathBuf};
+
+use zeroize::Zeroizing;
+
+use super::{MAX_SIZE, Stamp, directory_of, hand_to_owner_of, sync_directory};
+
+/// The most that is read of a leftover: the room that the largest token file gets.
+const READ_LIMIT: u64 = 2 * MAX_SIZE + 4096;
+
+/// A new file `.NAME.refresh` beside NAME, filled with zeros, waiting to take NAME's place.
+/// Removed when dropped before [`Reserve::take_place`].
+#[derive(Debug)]
+pub struct Reserve {
+    file: File,
+    path: PathBuf,
+    target: PathBuf,
+    placed: bool,
+}
+
+/// Where the reserve of `target` stands.
+#[must_use]
+pub fn leftover(target: &Path) -> PathBuf {
+    let mut name = std::ffi::OsString::from(".");
+    name.push(target.file_name().unwrap_or_default());
+    name.push(".refresh");
+    directory_of(target).join(name)
+}
+
+/// The name whose reserve is called `name`: the reverse of [`leftover`].
+#[must_use]
+pub fn leftover_target(name: &str) -> Option<&str> {
+    name.strip_prefix('.')?.strip_suffix(".refresh").filter(|target| !target.is_empty())
+}
+
+impl Reserve {
+    /// Makes the reserve of `target`, 0600 and ours, with twice `size` plus 4 KiB of room.
+    ///
+    /// # Errors
+    /// A full disk, a read-only directory, a name that is taken: nothing is left behind.
+    pub fn create(target: &Path, size: u64) -> io::Result<Self> {
+        let path = leftover(target);
+        let file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create_new(true)
+            .mode(0o600)
+            .custom_flags(libc::O_NOFOLLOW)
+            .open(&path)?;
+        // From here on the drop removes it again.
+        let reserve = Self { file, path, target: target.to_owned(), placed: false };
+        hand_to_owner_of(directory_of(target), &reserve.file)?;
+        let room = usize::try_from(size.saturating_mul(2).saturating_add(4096).min(READ_LIMIT))
+            .unwrap_or(usize::MAX);
+        (&reserve.file).write_all(&vec![0_u8; room])?;
+        Ok(reserve)
+    }
+
+    /// The user id that files of ours get in this directory.
+    ///
+    /// # Errors
+    /// When the file cannot be looked at.
+    pub fn owner(&self) -> io::Result<u32> {
+        Ok(self.file.metadata()?.uid())
+    }
+
+    /// The file that it is to replace.
+    #[must_use]
+    pub fn target(&self) -> &Path {
+        &self.target
+    }
+
+    /// Writes `text`, cuts the file to its length and syncs it: from the return on a crash cannot
+    /// lose the text. Can be called again with another text.
+    ///
+    /// # Errors
+    /// When writing failed; the file then holds a part of the text and no closing brace, or zeros.
+    pub fn store(&self, text: &str) -> io::Result<()> {
+        self.file.write_all_at(text.as_bytes(), 0)?;
+        self.file.set_len(text.len() as u64)?;
+        self.file.sync_all()
+    }
+
+    /// Renames the reserve over its target and syncs the directory.
+    ///
+    /// # Errors
+    /// When renaming failed: the reserve still stands and this can be tried again. Once renamed, a
+    /// failing sync of the directory is an error too, and trying again syncs again.
+    pub fn take_place(&mut self) -> io::Result<Stamp> {
+        if !self.placed {
+            std::fs::rename(&self.path, &self.target)?;
+            self.placed = true;
+        }
+        sync_directory(directory_of(&self.target))?;
+        Ok(Stamp::of(&self.file.metadata()?))
+    }
+
+    /// Whether it has taken its target's place (its directory may still want a sync).
+    #[must_use]
+    pub fn is_placed(&self) -> bool {
+        self.placed
+    }
+
+    /// Leaves the file where it is when this value is dropped: the next process finds it whole.
+    pub fn keep(mut self) {
+        self.placed = true;
+    }
+
+    /// Opens the reserve that a crash left beside `target`, with its text (zero bytes at its end
+    /// stripped). `None` where there is none.
+    ///
+    /// # Errors
+    /// When it cannot be opened or read.
+    pub fn found(target: &Path) -> io::Result<Option<(Self, Zeroizing<String>)>> {
+        let path = leftover(target);
+        let opened = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK)
+            .open(&path);
+        let file = match opened {
+            Ok(file) => file,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        let mut bytes = Zeroizing::new(Vec::new());
+        (&file).take(READ_LIMIT).read_to_end(&mut bytes)?;
+        let text = Zeroizing::new(String::from_utf8_lossy(&bytes).trim_end_matches('\0').to_owned());
+        let reserve = Self { file, path, target: target.to_owned(), placed: false };
+        Ok(Some((reserve, text)))
+    }
+
+    /// Removes the reserve that a crash left beside `target`, whatever it is.
+    ///
+    /// # Errors
+    /// When it is there and cannot be removed.
+    pub fn remove_leftover(target: &Path) -> io::Result<bool> {
+        match std::fs::remove_file(leftover(target)) {
+            Ok(()) => Ok(true),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+impl Drop for Reserve {
+    fn drop(&mut self) {
+        if !self.placed {
+            // A leftover is settled by the next refresh of this file under its lock, so a failure
+            // here costs nothing but a few kilobytes until then.
+            let _ = std::fs::remove_file(&self.path);
+        }
+    }
+}
+
+/// Whether `path` is itself a mount point (a single file bound into a container): a rename over it
+/// fails with EBUSY, so it must be found out before a token is spent. `false` where
+/// `/proc/self/mountinfo` cannot be read.
+#[must_use]
+pub fn is_mount_point(path: &Path) -> bool {
+    use std::os::unix::ffi::OsStrExt as _;
+    let Ok(table) = std::fs::read("/proc/self/mountinfo") else { return false };
+    // proc(5): the fifth field is the mount point; blank, tab, newline and backslash are octal.
+    table
+        .split(|byte| *byte == b'\n')
+        .filter_map(|line| line.split(|byte| *byte == b' ').nth(4))
+        .any(|field| unescape(field) == path.as_os_str().as_bytes())
+}
+
+fn unescape(field: &[u8]) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(field.len());
+    let mut rest = field;
+    while let Some((&byte, tail)) = rest.split_first() {
+        let octal = tail
+            .get(..3)
+            .filter(|digits| byte == b'\\' && digits.iter().all(|digit| (b'0'..=b'7').contains(digit)))
+            .and_then(|digits| std::str::from_utf8(digits).ok())
+            .and_then(|text| u8::from_str_radix(text, 8).ok());
+        bytes.push(octal.unwrap_or(byte));
+        rest = if octal.is_some() { &tail[3..] } else { tail };
+    }
+    bytes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn octal_escapes_of_mountinfo_are_read() {
+        assert_eq!(unescape(br"/a\040b\134c\9"), br"/a b\c\9".to_vec());
+    }
+
+    #[test]
+    fn the_root_is_a_mount_point_and_this_file_is_not() {
+        assert!(is_mount_point(Path::new("/")));
+        assert!(!is_mount_point(Path::new(file!())));
+    }
+}

@@ -1,0 +1,335 @@
+//! A JSON object as text with known members.
+//!
+//! Token files and server files belong to their users and to other tools: unknown members, their order, the spelling
+//! of numbers and the indentation must survive a rewrite. Parsing into values and printing them
+//! again keeps none of that (`serde_json` respells exponents and escapes even with all its
+//! preserving features on), so the object is kept as text, the values' places in it are known, and
+//! only the text of a changed value is replaced.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::ops::Range;
+
+use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
+use serde_json::value::RawValue;
+use zeroize::Zeroizing;
+
+/// The most levels of objects and arrays in each other; the usual limit of JSON parsers.
+pub const DEEPEST: usize = 128;
+
+/// One member of an object: its decoded name and where its value stands in the text.
+#[derive(Clone, Debug)]
+pub struct Member {
+    /// The name, escapes decoded.
+    pub name: String,
+    /// The value's bytes in the text that was parsed.
+    pub place: Range<usize>,
+}
+
+/// Why a text is not a JSON object, in words that quote nothing of it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum NotAnObject {
+    /// Nothing but white space.
+    Empty,
+    /// Valid or not, it begins like another kind of JSON value.
+    OtherKind(&'static str),
+    /// The text ends in the middle of the object.
+    CutShort,
+    /// Objects and arrays inside each other more than [`DEEPEST`] times: nobody means that, and other
+    /// tools cannot read it.
+    TooDeep,
+    /// Not JSON at this line and column (both from 1).
+    Syntax(usize, usize),
+}
+
+impl fmt::Display for NotAnObject {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Empty => out.write_str("it is empty"),
+            Self::OtherKind(kind) => write!(out, "it holds {kind}, not a JSON object"),
+            Self::CutShort => out.write_str("it is not valid JSON: it ends too early"),
+            Self::TooDeep => write!(out, "it is nested more than {DEEPEST} levels deep"),
+            Self::Syntax(line, column) => write!(out, "it is not valid JSON: line {line}, column {column}"),
+        }
+    }
+}
+
+/// The members of the JSON object that `text` holds, in their order, duplicates included.
+///
+/// # Errors
+/// See [`NotAnObject`].
+pub fn members(text: &str) -> Result<Vec<Member>, NotAnObject> {
+    match text.trim_start_matches([' ', '\t', '\r', '\n']).as_bytes().first() {
+        None => return Err(NotAnObject::Empty),
+        Some(b'{') => {}
+        Some(b'[') => return Err(NotAnObject::OtherKind("an array")),
+        Some(b'"') => return Err(NotAnObject::OtherKind("a text")),
+        Some(b'-' | b'0'..=b'9') => return Err(NotAnObject::OtherKind("a number")),
+        Some(b't' | b'f' | b'n') => return Err(NotAnObject::OtherKind("a bare word")),
+        Some(_) => return Err(NotAnObject::OtherKind("something else")),
+    }
+    let parsed: RawMembers<'_> = serde_json::from_str(text).map_err(|error| match error.classify() {
+        serde_json::error::Category::Eof => NotAnObject::CutShort,
+        _ => NotAnObject::Syntax(error.line(), error.column()),
+    })?;
+    if depth(text) > DEEPEST {
+        return Err(NotAnObject::TooDeep);
+    }
+    let start = text.as_ptr().addr();
+    let place = |value: &str| {
+        // A raw value borrows from the text, so its address tells where it stands.
+        let from = value.as_ptr().addr() - start;
+        from..from + value.len()
+    };
+    Ok(parsed.0.into_iter().map(|(name, value)| Member { name, place: place(value.get()) }).collect())
+}
+
+/// How many objects and arrays stand in each other at the deepest place of a JSON text, or an upper
+/// bound that is no more than [`DEEPEST`].
+fn depth(text: &str) -> usize {
+    // Nearly every text has too few brackets to be looked at closely.
+    let opening = text.bytes().filter(|byte| matches!(byte, b'{' | b'[')).count();
+    if opening <= DEEPEST {
+        return opening;
+    }
+    let (mut now, mut deepest, mut in_text, mut escaped) = (0_usize, 0, false, false);
+    for byte in text.bytes() {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' if in_text => escaped = true,
+            b'"' => in_text = !in_text,
+            b'{' | b'[' if !in_text => {
+                now += 1;
+                deepest = deepest.max(now);
+            }
+            b'}' | b']' if !in_text => now = now.saturating_sub(1),
+            _ => {}
+        }
+    }
+    deepest
+}
+
+struct RawMembers<'a>(Vec<(String, &'a RawValue)>);
+
+impl<'de: 'a, 'a> Deserialize<'de> for RawMembers<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct InOrder;
+        impl<'de> Visitor<'de> for InOrder {
+            type Value = RawMembers<'de>;
+            fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+                out.write_str("an object")
+            }
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+                let mut members = Vec::new();
+                while let Some(member) = map.next_entry()? {
+                    members.push(member);
+                }
+                Ok(RawMembers(members))
+            }
+        }
+        deserializer.deserialize_map(InOrder)
+    }
+}
+
+/// The string that a value's text spells; `None` for any other value (and for a lone surrogate,
+/// which is no text).
+#[must_use]
+pub fn as_text(value: &str) -> Option<Cow<'_, str>> {
+    let inner = value.strip_prefix('"')?.strip_suffix('"')?;
+    if inner.contains('\\') {
+        serde_json::from_str(value).ok().map(Cow::Owned)
+    } else {
+        Some(Cow::Borrowed(inner))
+    }
+}
+
+/// What kind of value a text spells, with its article.
+#[must_use]
+pub fn kind(value: &str) -> &'static str {
+    match value.as_bytes().first() {
+        Some(b'"') => "a text",
+        Some(b'{') => "an object",
+        Some(b'[') => "a list",
+        Some(b't' | b'f') => "a truth value",
+        Some(b'n') => "null",
+        _ => "a number",
+    }
+}
+
+/// `text` with the member `name` set to `value` (JSON text). Every member of that name is changed,
+/// since readers disagree on which of two counts; a missing one is appended in the style of the last.
+///
+/// # Errors
+/// When `text` is not a JSON object.
+pub fn with_member(text: &str, name: &str, value: &str) -> Result<Zeroizing<String>, NotAnObject> {
+    let members = members(text)?;
+    let places: Vec<_> =
+        members.iter().filter(|member| member.name == name).map(|member| member.place.clone()).collect();
+    if places.is_empty() {
+        return Ok(appended(text, &members, name, value));
+    }
+    let mut result = Zeroizing::new(String::with_capacity(text.len() + places.len() * value.len()));
+    let mut done = 0;
+    for place in places {
+        result.push_str(&text[done..place.start]);
+        result.push_str(value);
+        done = place.end;
+    }
+    result.push_str(&text[done..]);
+    Ok(result)
+}
+
+fn appended(text: &str, members: &[Member], name: &str, value: &str) -> Zeroizing<String> {
+    // Printing a &str as JSON cannot fail; the fallback is the name as it is.
+    let name = serde_json::to_string(name).unwrap_or_else(|_| format!("\"{name}\""));
+    let (at, gap, colon) = match members.last() {
+        None => (text.find('{').map_or(0, |brace| brace + 1), None, ": "),
+        Some(last) => {
+            let before = members.len().checked_sub(2).map_or(0, |index| members[index].place.end);
+            let (gap, colon) = style(&text[before..last.place.start]);
+            (last.place.end, Some(gap), colon)
+        }
+    };
+    let mut result = Zeroizing::new(String::with_capacity(text.len() + name.len() + value.len() + 32));
+    result.push_str(&text[..at]);
+    if let Some(gap) = gap {
+        result.push(',');
+        result.push_str(gap);
+    }
+    for part in [&name, colon, value, &text[at..]] {
+        result.push_str(part);
+    }
+    result
+}
+
+/// From `,\n  "name": ` (or `{"name":`) the white space before the name and the colon with its
+/// white space.
+fn style(lead: &str) -> (&str, &str) {
+    let after_separator = lead.find([',', '{']).map_or(0, |index| index + 1);
+    let quote = lead[after_separator..].find('"').map_or(after_separator, |index| after_separator + index);
+    // The closing quote of the name is the last one: behind it stand only a colon and white space.
+    let colon = lead.rfind('"').map_or(lead.len(), |index| index + 1);
+    (&lead[after_separator..quote], &lead[colon..])
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn a_changed_value_changes_nothing_else() {
+        let text = "{ \"a\" : 1.50e3 ,\n\t\"acc\\u0065ss\":\"x\", \"z\":[ 1 ]}\r\n";
+        let changed = with_member(text, "access", "\"new\"").unwrap();
+        assert_eq!(changed.as_str(), "{ \"a\" : 1.50e3 ,\n\t\"acc\\u0065ss\":\"new\", \"z\":[ 1 ]}\r\n");
+    }
+
+    #[test]
+    fn a_new_member_is_written_like_the_last_one() {
+        for (text, expected) in [
+            ("{\n  \"a\": 1,\n  \"b\": 2\n}\n", "{\n  \"a\": 1,\n  \"b\": 2,\n  \"n\": 7\n}\n"),
+            ("{\n\t\"a\":1\n}", "{\n\t\"a\":1,\n\t\"n\":7\n}"),
+            ("{\"a\":1}", "{\"a\":1,\"n\":7}"),
+            ("{}", "{\"n\": 7}"),
+            ("{ \"x,{\\\"\": \"}\" }", "{ \"x,{\\\"\": \"}\", \"n\": 7 }"),
+        ] {
+            assert_eq!(with_member(text, "n", "7").unwrap().as_str(), expected);
+        }
+    }
+
+    #[test]
+    fn both_of_two_members_with_one_name_change() {
+        assert_eq!(
+            with_member("{\"a\":1,\"b\":2,\"a\":3}", "a", "9").unwrap().as_str(),
+            "{\"a\":9,\"b\":2,\"a\":9}"
+        );
+    }
+
+    #[test]
+    fn what_is_no_object_is_said_without_quoting_it() {
+        for (text, said) in [
+            ("", "it is empty"),
+            (" \n", "it is empty"),
+            ("[1]", "it holds an array, not a JSON object"),
+            ("\"secret\"", "it holds a text, not a JSON object"),
+            ("{\"a\":", "it is not valid JSON: it ends too early"),
+            ("{\"a\": }", "it is not valid JSON: line 1, column 7"),
+            ("{} x", "it is not valid JSON: line 1, column 4"),
+        ] {
+            assert_eq!(members(text).unwrap_err().to_string(), said, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn two_hundred_thousand_brackets_are_refused_without_a_stack() {
+        let nested =
+            |levels| format!("{{\"deep\":{}{},\"a\":\"[{{\"}}", "[".repeat(levels), "]".repeat(levels));
+        assert_eq!(members(&nested(200_000)).unwrap_err(), NotAnObject::TooDeep);
+        assert_eq!(members(&nested(DEEPEST)).unwrap_err(), NotAnObject::TooDeep);
+        assert_eq!(members(&nested(DEEPEST - 1)).unwrap().len(), 2);
+        let open = format!("{{\"deep\":{}", "[".repeat(200_000));
+        assert_eq!(members(&open).unwrap_err(), NotAnObject::CutShort);
+    }
+
+    #[test]
+    fn only_strings_are_text() {
+        assert_eq!(as_text("\"a\\nb\"").as_deref(), Some("a\nb"));
+        assert_eq!(as_text("\"plain\"").as_deref(), Some("plain"));
+        assert_eq!(as_text("\"\\ud800\""), None);
+        assert_eq!(as_text("12"), None);
+        assert_eq!(as_text("null"), None);
+    }
+
+    /// Any JSON object as somebody may have written it: odd white space, escapes, duplicate names.
+    fn object() -> impl Strategy<Value = String> {
+        let blank = "[ \t\r\n]{0,3}";
+        let value = prop_oneof![
+            "-?(0|[1-9][0-9]{0,20})(\\.[0-9]{1,5})?([eE][+-]?[0-9]{1,3})?",
+            "\"[a-z{},:\\[\\] ]{0,8}(\\\\\"|\\\\u00e9|\\\\\\\\)?\"",
+            Just("null".to_owned()),
+            Just("[ {\"access_token\" : 1} , \"}\" ]".to_owned()),
+        ];
+        let name = prop_oneof![
+            Just("access_token".to_owned()),
+            Just("acc\\u0065ss_token".to_owned()),
+            "[a-z\\{,]{0,6}"
+        ];
+        let member = (blank, name, blank, blank, value, blank);
+        (prop::collection::vec(member, 0..6), blank).prop_map(|(members, tail)| {
+            let members: Vec<String> = members
+                .into_iter()
+                .map(|(before, name, after, lead, value, rest)| {
+                    format!("{before}\"{name}\"{after}:{lead}{value}{rest}")
+                })
+                .collect();
+            format!("{{{}{tail}}}\n", members.join(","))
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn a_change_touches_one_member_and_twice_is_once(text in object()) {
+            let before = members(&text).unwrap();
+            let once = with_member(&text, "access_token", "\"new\"").unwrap();
+            let after = members(&once).unwrap();
+            let others = |text: &str, members: &[Member]| -> Vec<(String, String)> {
+                let kept = members.iter().filter(|member| member.name != "access_token");
+                kept.map(|member| (member.name.clone(), text[member.place.clone()].to_owned())).collect()
+            };
+            prop_assert_eq!(others(&text, &before), others(&once, &after));
+            let ours: Vec<&str> = after.iter().filter(|member| member.name == "access_token").map(|member| &once[member.place.clone()]).collect();
+            prop_assert!(!ours.is_empty() && ours.iter().all(|value| *value == "\"new\""));
+            prop_assert_eq!(with_member(&once, "access_token", "\"new\"").unwrap(), once);
+        }
+
+        #[test]
+        fn no_text_makes_the_reader_panic(text in "\\PC{0,40}|[\\{\\}\\[\\]\":,\\\\a-z0-9 ]{0,60}") {
+            if let Ok(found) = members(&text) {
+                for member in found {
+                    prop_assert!(text.get(member.place).is_some());
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,419 @@
+//! One token file as a document: its fields, read; its text, changed only where a refresh changed it.
+//!
+//! Readers are lenient about what other tools write (numbers as text, nesting under `tokens`, list
+//! scopes) and strict about what would be sent: a refresh token that is no text is never guessed.
+
+use std::fmt;
+use std::ops::Range;
+use std::time::Duration;
+
+use zeroize::Zeroizing;
+
+use super::written_time::WrittenTime;
+use crate::json::{self, Member, NotAnObject};
+use crate::secret::Secret;
+
+/// The members that hold a secret; they are never handed out as plain text.
+const SECRET_MEMBERS: [&str; 7] =
+    ["access_token", "refresh_token", "token", "id_token", "client_secret", "private_key", "password"];
+
+/// A token file's text with its members found. It has no `Debug`: its text is a secret.
+#[derive(Clone)]
+pub struct Document {
+    text: Zeroizing<String>,
+    byte_order_mark: bool,
+    top: Vec<Member>,
+    /// The object under `tokens`, where the token fields stand there: its place and members, the
+    /// members' places counted from the start of the whole text.
+    inner: Option<(Range<usize>, Vec<Member>)>,
+    /// The member that holds the access token, found once: ten thousand files are asked for it often.
+    access_member: Option<&'static str>,
+}
+
+/// Why a file that may be a token file is not used.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Unusable {
+    /// Its text is not a JSON object.
+    NotAnObject(NotAnObject),
+    /// A member that must be text is something else.
+    NotText {
+        /// The member's name.
+        member: &'static str,
+        /// What it is instead, with its article.
+        found: &'static str,
+    },
+    /// A token holds a character that no token has (RFC 6749 appendix A: VSCHAR, 0x20 to 0x7E).
+    BadCharacter {
+        /// The member's name.
+        member: &'static str,
+    },
+}
+
+impl fmt::Display for Unusable {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NotAnObject(why) => why.fmt(out),
+            Self::NotText { member, found } => write!(out, "its {member} is {found}, not text"),
+            Self::BadCharacter { member } => {
+                write!(
+                    out,
+                    "its {member} contains a line break or another character that no token has; sign in again"
+                )
+            }
+        }
+    }
+}
+
+/// What kind of file a document is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Kind {
+    /// It holds an access token or a refresh token.
+    Token,
+    /// It holds a client id and a client secret: credentials for token files with the same client id.
+    ClientCredentials,
+    /// Anything else that people keep there.
+    Other,
+}
+
+impl Document {
+    /// Reads `text`, a byte order mark allowed.
+    ///
+    /// # Errors
+    /// See [`Unusable`]; only members that would be used in a request are looked at.
+    pub fn parse(text: &str) -> Result<Self, Unusable> {
+        let plain = text.strip_prefix('\u{feff}').unwrap_or(text);
+        let top = json::members(plain).map_err(Unusable::NotAnObject)?;
+        let mut document = Self {
+            text: Zeroizing::new(plain.to_owned()),
+            byte_order_mark: plain.len() != text.len(),
+            inner: None,
+            access_member: None,
+            top,
+        };
+        if document.raw("access_token").is_none() && document.raw("refresh_token").is_none() {
+            document.inner = document.nested();
+        }
+        document.check()?;
+        document.access_member = document.find_access();
+        if document.access_member.is_none()
+            && document.holds("access_token")
+            && !document.holds("refresh_token")
+        {
+            // A broken access token can be replaced by a refresh, and only by one.
+            return Err(Unusable::BadCharacter { member: "access_token" });
+        }
+        Ok(document)
+    }
+
+    fn nested(&self) -> Option<(Range<usize>, Vec<Member>)> {
+        let place = self.top.iter().rfind(|member| member.name == "tokens")?.place.clone();
+        let mut members = json::members(&self.text[place.clone()]).ok()?;
+        for member in &mut members {
+            member.place = member.place.start + place.start..member.place.end + place.start;
+        }
+        members
+            .iter()
+            .any(|member| matches!(&*member.name, "access_token" | "refresh_token"))
+            .then_some((place, members))
+    }
+
+    fn check(&self) -> Result<(), Unusable> {
+        for member in [
+            "access_token",
+            "refresh_token",
+            "token",
+            "client_secret",
+            "client_id",
+            "provider",
+            "token_endpoint",
+        ] {
+            let Some(value) = self.raw(member) else { continue };
+            if json::as_text(value).is_none() {
+                return Err(Unusable::NotText { member, found: json::kind(value) });
+            }
+        }
+        if self.holds("refresh_token") && !self.holds_token("refresh_token") {
+            return Err(Unusable::BadCharacter { member: "refresh_token" });
+        }
+        Ok(())
+    }
+
+    /// Whether a member is a text that is not empty. Like [`Self::holds_token`] it copies no secret.
+    fn holds(&self, name: &str) -> bool {
+        self.raw(name).and_then(json::as_text).is_some_and(|text| !text.is_empty())
+    }
+
+    /// Whether a member is a text of characters that a token may have (RFC 6749 appendix A).
+    fn holds_token(&self, name: &str) -> bool {
+        self.raw(name).and_then(json::as_text).is_some_and(|text| !text.is_empty() && is_vschar(&text))
+    }
+
+    /// The whole text, as it stands in the file.
+    #[must_use]
+    pub fn file_text(&self) -> Zeroizing<String> {
+        let mut text = Zeroizing::new(String::with_capacity(self.text.len() + 3));
+        if self.byte_order_mark {
+            text.push('\u{feff}');
+        }
+        text.push_str(&self.text);
+        text
+    }
+
+    /// The JSON text of a member: the last one of that name, `null` counting as absent; where the
+    /// token fields are nested, there first.
+    #[must_use]
+    pub fn raw(&self, name: &str) -> Option<&str> {
+        let inner = self.inner.iter().flat_map(|(_, members)| members);
+        let found = inner.rfind_named(name).or_else(|| self.top.iter().rfind_named(name))?;
+        Some(&self.text[found.place.clone()]).filter(|value| *value != "null")
+    }
+
+    /// A member's text; `None` when it is missing, empty or no text, and for members that are secret.
+    #[must_use]
+    pub fn text(&self, name: &str) -> Option<String> {
+        if SECRET_MEMBERS.contains(&name) {
+            return None;
+        }
+        let text = json::as_text(self.raw(name)?)?;
+        (!text.trim().is_empty()).then(|| text.trim().to_owned())
+    }
+
+    /// A text member of the object under `metadata`, where generators keep how they got the token.
+    #[must_use]
+    pub fn metadata(&self, name: &str) -> Option<String> {
+        let metadata = self.raw("metadata")?;
+        let members = json::members(metadata).ok()?;
+        let found = members.iter().rfind_named(name)?;
+        json::as_text(&metadata[found.place.clone()]).map(std::borrow::Cow::into_owned)
+    }
+
+    /// Every member that is plain text and no secret, by name: what endpoint templates may use.
+    pub fn plain_texts(&self) -> impl Iterator<Item = (String, String)> + '_ {
+        let inner = self.inner.iter().flat_map(|(_, members)| members);
+        self.top
+            .iter()
+            .chain(inner)
+            .filter_map(|member| Some((member.name.clone(), self.text(&member.name)?)))
+    }
+
+    /// A secret member; `None` when it is missing or empty.
+    #[must_use]
+    pub fn secret(&self, name: &str) -> Option<Secret> {
+        let text = json::as_text(self.raw(name)?)?;
+        (!text.is_empty()).then(|| Secret::new(text))
+    }
+
+    /// The access token: `access_token`, or `token` alone, where it can stand in a header.
+    #[must_use]
+    pub fn access_token(&self) -> Option<Secret> {
+        self.secret(self.access_member?)
+    }
+
+    /// Whether it holds an access token that can stand in a header.
+    #[must_use]
+    pub fn has_access_token(&self) -> bool {
+        self.access_member.is_some()
+    }
+
+    fn find_access(&self) -> Option<&'static str> {
+        let alone =
+            || !self.holds("access_token") && !self.holds("refresh_token") && self.holds_token("token");
+        if self.holds_token("access_token") { Some("access_token") } else { alone().then_some("token") }
+    }
+
+    /// The refresh token.
+    #[must_use]
+    pub fn refresh_token(&self) -> Option<Secret> {
+        self.secret("refresh_token")
+    }
+
+    /// `"refresh": false`: somebody else owns this credential and we only watch it.
+    #[must_use]
+    pub fn is_monitored_only(&self) -> bool {
+        matches!(self.raw("refresh"), Some("false" | "\"false\""))
+    }
+
+    /// A member that is a time.
+    #[must_use]
+    pub fn time(&self, name: &str) -> Option<WrittenTime> {
+        WrittenTime::read(self.raw(name)?)
+    }
+
+    /// A member that is a length of time in seconds, as a number or as text; positive.
+    #[must_use]
+    pub fn seconds(&self, name: &str) -> Option<Duration> {
+        let raw = self.raw(name)?;
+        let seconds: f64 = json::as_text(raw).map_or_else(|| raw.parse(), |text| text.trim().parse()).ok()?;
+        // A thousand years: more is a mistake, and would overflow later sums.
+        (seconds > 0.0 && seconds < 3.2e10).then(|| Duration::from_secs_f64(seconds))
+    }
+
+    /// Whether the member is there at all, `null` included.
+    #[must_use]
+    pub fn has(&self, name: &str) -> bool {
+        let inner = self.inner.iter().flat_map(|(_, members)| members);
+        self.top.iter().chain(inner).any(|member| member.name == name)
+    }
+
+    /// The `scopes` list, where it is a list of texts.
+    #[must_use]
+    pub fn scope_list(&self) -> Option<Vec<String>> {
+        serde_json::from_str(self.raw("scopes")?).ok()
+    }
+
+    /// The scope as one text: `scope`, else the `scopes` list joined by blanks.
+    #[must_use]
+    pub fn scope(&self) -> Option<String> {
+        self.text("scope")
+            .or_else(|| self.scope_list().filter(|list| !list.is_empty()).map(|list| list.join(" ")))
+    }
+
+    /// What kind of file this is.
+    #[must_use]
+    pub fn kind(&self) -> Kind {
+        if self.holds("refresh_token") || self.has_access_token() {
+            Kind::Token
+        } else if self.text("client_id").is_some() && self.holds("client_secret") {
+            Kind::ClientCredentials
+        } else {
+            Kind::Other
+        }
+    }
+
+    /// What is strange about the document without making it useless, a sentence each, quoting nothing.
+    #[must_use]
+    pub fn oddities(&self) -> Vec<String> {
+        let mut said = Vec::new();
+        if self.byte_order_mark {
+            said.push("it begins with a byte order mark, which other tools refuse; it is kept".to_owned());
+        }
+        for name in ["access_token", "refresh_token", "expires_at", "expires_in", "client_id", "provider"] {
+            let count = |members: &[Member]| members.iter().filter(|member| member.name == name).count();
+            if count(&self.top) > 1 || self.inner.as_ref().is_some_and(|(_, members)| count(members) > 1) {
+                said.push(format!("it has {name} more than once; the last one counts"));
+            }
+        }
+        if self.raw("expires_at").is_some() && self.time("expires_at").is_none() {
+            said.push("its expires_at is not a time that can be read; it is ignored".to_owned());
+        }
+        if self.holds("access_token") && self.access_member.is_none() {
+            said.push(
+                "its access_token contains a character that no token has; it counts as missing".to_owned(),
+            );
+        }
+        said
+    }
+
+    /// This document with another refresh token and nothing else changed.
+    #[must_use]
+    pub fn with_refresh_token(self, token: &Secret) -> Self {
+        // Printing a &str as JSON cannot fail.
+        let text = Zeroizing::new(serde_json::to_string(token.expose()).unwrap_or_default());
+        self.with("refresh_token", &text)
+    }
+
+    /// This document with `name` set to `value` (JSON text), where the token fields stand unless the
+    /// member exists above them only.
+    #[must_use]
+    pub fn with(self, name: &str, value: &str) -> Self {
+        let changed = match &self.inner {
+            Some((place, members))
+                if members.iter().rfind_named(name).is_some()
+                    || self.top.iter().rfind_named(name).is_none() =>
+            {
+                json::with_member(&self.text[place.clone()], name, value).map(|inner| {
+                    let mut whole = Zeroizing::new(String::with_capacity(self.text.len() + value.len() + 32));
+                    for part in [&self.text[..place.start], &inner, &self.text[place.end..]] {
+                        whole.push_str(part);
+                    }
+                    whole
+                })
+            }
+            _ => json::with_member(&self.text, name, value),
+        };
+        let parsed = changed.ok().and_then(|text| {
+            let document = Self::parse(&text).ok()?;
+            Some(Self { byte_order_mark: self.byte_order_mark, ..document })
+        });
+        // Replacing a value in a valid object by a valid value gives a valid object.
+        parsed.unwrap_or(self)
+    }
+}
+
+trait FindNamed<'a> {
+    /// The last member called `name`: as in most parsers, the last of two counts.
+    fn rfind_named(self, name: &str) -> Option<&'a Member>;
+}
+
+impl<'a, I: Iterator<Item = &'a Member>> FindNamed<'a> for I {
+    fn rfind_named(self, name: &str) -> Option<&'a Member> {
+        self.filter(|member| member.name == name).last()
+    }
+}
+
+fn is_vschar(token: &str) -> bool {
+    token.bytes().all(|byte| (0x20..=0x7e).contains(&byte))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn kinds_are_told_apart() {
+        for (text, kind) in [
+            (r#"{"access_token":"a"}"#, Kind::Token),
+            (r#"{"refresh_token":"r"}"#, Kind::Token),
+            (r#"{"token":"a"}"#, Kind::Token),
+            (r#"{"tokens":{"access_token":"a","refresh_token":null}}"#, Kind::Token),
+            (r#"{"access_token":"","client_id":"c","client_secret":"s"}"#, Kind::ClientCredentials),
+            (r#"{"client_id":"c"}"#, Kind::Other),
+            (r#"{"access_token":null}"#, Kind::Other),
+        ] {
+            assert_eq!(Document::parse(text).ok().unwrap().kind(), kind, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_token_that_is_no_text_is_refused_in_words() {
+        for (text, said) in [
+            (r#"{"refresh_token":12}"#, "its refresh_token is a number, not text"),
+            (r#"{"access_token":"a","provider":7}"#, "its provider is a number, not text"),
+            (
+                r#"{"access_token":"a","refresh_token":"r\n"}"#,
+                "its refresh_token contains a line break or another character that no token has; sign in again",
+            ),
+        ] {
+            assert_eq!(Document::parse(text).err().unwrap().to_string(), said);
+        }
+        assert!(Document::parse(r#"{"access_token":"a\n","refresh_token":"r"}"#).is_ok());
+    }
+
+    #[test]
+    fn nested_fields_are_written_where_they_stand() {
+        let text = r#"{"tokens": {"access_token": "a"}, "client_id": "c"}"#;
+        let document =
+            Document::parse(text).ok().unwrap().with("access_token", "\"b\"").with("expires_in", "5");
+        let document = document.with("client_id", "\"d\"");
+        assert_eq!(
+            document.file_text().as_str(),
+            r#"{"tokens": {"access_token": "b","expires_in": 5}, "client_id": "d"}"#
+        );
+    }
+
+    #[test]
+    fn secrets_are_not_handed_out_as_text() {
+        let document =
+            Document::parse(r#"{"access_token":"a","client_secret":"s","host":"h","n":1}"#).ok().unwrap();
+        assert_eq!(document.plain_texts().collect::<Vec<_>>(), [("host".to_owned(), "h".to_owned())]);
+    }
+
+    #[test]
+    fn a_byte_order_mark_is_kept() {
+        let document = Document::parse("\u{feff}{\"access_token\":\"a\"}").ok().unwrap();
+        assert_eq!(
+            document.with("access_token", "\"b\"").file_text().as_str(),
+            "\u{feff}{\"access_token\":\"b\"}"
+        );
+    }
+}

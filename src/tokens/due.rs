@@ -1,0 +1,224 @@
+//! When a token expires, and when it is to be refreshed.
+//!
+//! Pure arithmetic over values. The two laws (tested as properties): no lifetime from a second to
+//! ten years is refreshed more than twice in itself, and a token whose expiry is known is due before
+//! it expires.
+
+use std::time::Duration;
+
+use super::document::Document;
+use super::jwt;
+use crate::clock::Timestamp;
+
+/// How far a stored time may lie ahead of the clock before it must have been written under a wrong one.
+const CLOCK_TOLERANCE: Duration = Duration::from_mins(1);
+
+/// How far `issued_at + expires_in` may miss `expires_at` and still be the same fact: tools round to
+/// seconds and read the clock twice.
+const ROUNDING: Duration = Duration::from_secs(5);
+
+/// What is known of a token's life.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Life {
+    /// When the access token ends; `None`: it does not, as far as anybody says.
+    pub expires_at: Option<Timestamp>,
+    /// The whole life of the access token, where it is known.
+    pub length: Option<Duration>,
+    /// When it was received.
+    pub issued_at: Option<Timestamp>,
+    /// When the refresh token ends, where the provider said so.
+    pub refresh_expires_at: Option<Timestamp>,
+}
+
+/// What earlier refreshes left to know.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Past {
+    /// When the last refresh succeeded.
+    pub last_success: Option<Timestamp>,
+    /// Whether that refresh moved the end of the refresh token, so that refreshing keeps it alive.
+    pub moved_refresh_end: bool,
+}
+
+/// Reads the life of a token: `expires_at`, else the `exp` of a JWT, else the time of receipt (the
+/// file's modification time where none is written) plus `expires_in`.
+#[must_use]
+pub fn life(document: &Document, modified: Timestamp) -> Life {
+    let issued_at = ["issued_at", "generated_at", "obtained_at", "saved_at"]
+        .iter()
+        .find_map(|name| document.time(name))
+        .map(|written| written.at);
+    let expires_in = document.seconds("expires_in");
+    let written = document.time("expires_at").map(|written| written.at);
+    let refresh_expires_at = document.time("refresh_expires_at").map(|written| written.at);
+    let claimed = || jwt::expiry(&document.access_token()?);
+    let life = Life { expires_at: None, length: None, issued_at, refresh_expires_at };
+    match (written.or_else(claimed), expires_in) {
+        (Some(expires_at), Some(length)) => {
+            let sum = issued_at.map(|issued| issued + length);
+            let agrees = sum.is_some_and(|sum| sum.since(expires_at).max(expires_at.since(sum)) <= ROUNDING);
+            Life { expires_at: Some(expires_at), length: agrees.then_some(length), ..life }
+        }
+        (None, Some(length)) => {
+            Life { expires_at: Some(issued_at.unwrap_or(modified) + length), length: Some(length), ..life }
+        }
+        (expires_at, None) => Life { expires_at, ..life },
+    }
+}
+
+/// When a token with this life is to be refreshed; `None`: never, it does not expire.
+///
+/// `buffer` before its end, but not before half of a known life has passed: a one-hour token under
+/// a one-hour buffer would be refreshed at every check otherwise. And not within a quarter of its
+/// life of the last success.
+#[must_use]
+pub fn due_at(life: &Life, past: &Past, buffer: Duration, now: Timestamp) -> Option<Timestamp> {
+    let access_end = life.expires_at?;
+    let (end, length) = match life.refresh_expires_at {
+        // Where the refresh token dies first and refreshing prolongs it, its life sets the pace.
+        Some(refresh_end) if refresh_end < access_end && past.moved_refresh_end => {
+            (refresh_end, life.issued_at.map(|issued| refresh_end.since(issued)))
+        }
+        _ => (access_end, life.length),
+    };
+    let latest_plausible = now + CLOCK_TOLERANCE;
+    // Received in the future: written under a wrong clock, so its true age is unknown. Refreshed
+    // now, once; that writes a true time.
+    if length.is_some() && life.issued_at.is_some_and(|issued| issued > latest_plausible) {
+        return Some(now);
+    }
+    let lead = length.map_or(buffer, |length| buffer.min(length / 2));
+    let spacing = (length.unwrap_or_default() / 4).max(Duration::from_secs(1));
+    let earliest =
+        past.last_success.filter(|success| *success <= latest_plausible).map(|success| success + spacing);
+    Some((end - lead).max(earliest.unwrap_or(end - lead)))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const HOUR: Duration = Duration::from_hours(1);
+
+    fn at(seconds: i64) -> Timestamp {
+        Timestamp::from_seconds(seconds)
+    }
+
+    fn known(issued: i64, length: u64) -> Life {
+        let length = Duration::from_secs(length);
+        Life {
+            expires_at: Some(at(issued) + length),
+            length: Some(length),
+            issued_at: Some(at(issued)),
+            ..Life::default()
+        }
+    }
+
+    #[test]
+    fn due_times() {
+        let now = at(1_000_000);
+        let unknown = |expires: i64| Life { expires_at: Some(at(expires)), ..Life::default() };
+        for (what, life, past, due) in [
+            ("no expiry", Life::default(), Past::default(), None),
+            ("unknown life: the buffer", unknown(1_010_000), Past::default(), Some(at(1_006_400))),
+            (
+                "an hour under an hour's buffer: half",
+                known(1_000_000, 3600),
+                Past::default(),
+                Some(at(1_001_800)),
+            ),
+            ("a day: the buffer", known(1_000_000, 86_400), Past::default(), Some(at(1_082_800))),
+            (
+                "not within a quarter of the last success",
+                known(999_000, 3600),
+                Past { last_success: Some(at(1_000_000)), ..Past::default() },
+                Some(at(1_000_900)),
+            ),
+            (
+                "a success in the future counts for nothing",
+                unknown(1_000_100),
+                Past { last_success: Some(at(2_000_000)), ..Past::default() },
+                Some(at(996_500)),
+            ),
+            ("received in the future: now", known(1_000_100, 3600), Past::default(), Some(now)),
+            (
+                "the refresh token dies first and moves",
+                Life { refresh_expires_at: Some(at(1_000_600)), ..known(1_000_000, 36_000) },
+                Past { moved_refresh_end: true, last_success: None },
+                Some(at(1_000_300)),
+            ),
+            (
+                "the refresh token dies first and does not move",
+                Life { refresh_expires_at: Some(at(1_000_600)), ..known(1_000_000, 36_000) },
+                Past::default(),
+                Some(at(1_032_400)),
+            ),
+        ] {
+            assert_eq!(due_at(&life, &past, HOUR, now), due, "{what}");
+        }
+    }
+
+    #[test]
+    fn lives_are_read_from_what_is_there() {
+        let modified = at(1_767_218_400);
+        for (text, expires, length) in [
+            (r#"{"token":"a","expires_at":1767225600}"#, Some(1_767_225_600), None),
+            (r#"{"token":"a","expires_in":300}"#, Some(1_767_218_700), Some(300)),
+            (r#"{"token":"a","expires_in":"300","issued_at":1767000000}"#, Some(1_767_000_300), Some(300)),
+            (
+                r#"{"token":"a","expires_in":300,"issued_at":1767000000,"expires_at":1767000302}"#,
+                Some(1_767_000_302),
+                Some(300),
+            ),
+            (
+                r#"{"token":"a","expires_in":300,"issued_at":1767000000,"expires_at":1767009999}"#,
+                Some(1_767_009_999),
+                None,
+            ),
+            (r#"{"token":"a","expires_at":"soon"}"#, None, None),
+            (r#"{"token":"a","expires_in":-3}"#, None, None),
+            (r#"{"token":"e30.eyJleHAiOjE3NjcyMjU2MDB9.x","expires_at":null}"#, Some(1_767_225_600), None),
+        ] {
+            let found = life(&Document::parse(text).ok().unwrap(), modified);
+            assert_eq!(found.expires_at.map(Timestamp::as_seconds), expires, "{text}");
+            assert_eq!(found.length, length.map(Duration::from_secs), "{text}");
+        }
+    }
+
+    proptest! {
+        /// The law against refresh storms: however the buffer compares to the life, a token is
+        /// refreshed at most twice in it, and before it ends.
+        #[test]
+        fn no_life_is_refreshed_more_than_twice(length in 1_u64..315_360_000, buffer in 1_u64..315_360_000, start in 1_000_000_000_i64..3_000_000_000) {
+            let (length, buffer) = (Duration::from_secs(length), Duration::from_secs(buffer));
+            let first = at(start);
+            let (mut issued, mut refreshes) = (first, 0);
+            loop {
+                let life = Life { expires_at: Some(issued + length), length: Some(length), issued_at: Some(issued), ..Life::default() };
+                let past = Past { last_success: (refreshes > 0).then_some(issued), moved_refresh_end: false };
+                let due = due_at(&life, &past, buffer, issued).unwrap();
+                prop_assert!(due <= issued + length.max(Duration::from_secs(1)), "due after its end");
+                prop_assert!(due > issued, "due at once");
+                if due > first + length {
+                    break;
+                }
+                (issued, refreshes) = (due, refreshes + 1);
+            }
+            prop_assert!(refreshes <= 2, "{refreshes} refreshes");
+        }
+
+        /// A token that says only when it ends is due by its end, whatever else is in the file.
+        #[test]
+        fn an_end_that_is_known_is_never_missed(end in 1_i64..4_000_000_000, issued in proptest::option::of(1_i64..4_000_000_000), length in proptest::option::of(1_u64..400_000_000), now in 1_i64..4_000_000_000) {
+            let life = Life {
+                expires_at: Some(at(end)),
+                length: length.map(Duration::from_secs),
+                issued_at: issued.map(at),
+                refresh_expires_at: None,
+            };
+            let due = due_at(&life, &Past::default(), HOUR, at(now)).unwrap();
+            prop_assert!(due <= at(end).max(at(now)));
+        }
+    }
+}
