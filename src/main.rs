@@ -3,16 +3,22 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, reason = "in a test, to panic is to fail"))]
 
 #[allow(dead_code, unused_imports, reason = "called by the daemon, which comes later")]
+mod cli;
+#[allow(dead_code, unused_imports, reason = "called by the daemon, which comes later")]
 mod clock;
 #[allow(dead_code, unused_imports, reason = "called by the daemon, which comes later")]
 mod files;
 #[allow(dead_code, unused_imports, reason = "called by the daemon, which comes later")]
 mod json;
+#[allow(dead_code, unused_imports, reason = "called by the daemon, which comes later")]
+mod logging;
 #[cfg(test)]
 #[allow(dead_code, unused_imports, reason = "called by the daemon, which comes later")]
 mod scratch;
 #[allow(dead_code, unused_imports, reason = "called by the daemon, which comes later")]
 mod secret;
+#[allow(dead_code, unused_imports, reason = "called by the daemon, which comes later")]
+mod settings;
 #[allow(dead_code, unused_imports, reason = "called by the daemon, which comes later")]
 mod tokens;
 

@@ -1,0 +1,75 @@
+//! What a row of the table says: of an option, and of a command.
+
+/// One option, with everything that is said about it anywhere.
+#[derive(Debug)]
+pub struct Flag {
+    /// The name without its dashes, unique over all commands.
+    pub long: &'static str,
+    /// The one-letter form, where there is one.
+    pub short: Option<char>,
+    /// What the value is called in the help; `None` is a switch that takes no value.
+    pub value: Option<&'static str>,
+    /// The environment variable that sets the same. Our own are `TOKEN_REFRESHER_` and the name in
+    /// capitals; three are older than this program and keep their names.
+    pub variable: Option<&'static str>,
+    /// The value that holds when nothing is given, spelled as a user would give it.
+    pub default: Option<&'static str>,
+    /// A value to try, for the errors; `None` where no one value is likely to help.
+    pub example: Option<&'static str>,
+    /// May be given more than once, and each time counts; other options take the last one.
+    pub repeatable: bool,
+    /// Under which heading of the help it stands.
+    pub group: Group,
+    /// The [`Command::name`]s that take it; empty means all of them.
+    pub commands: &'static [&'static str],
+    /// What it does, in one short line: for `-h` and tables.
+    pub help: &'static str,
+    /// What a user should know before using it: whole sentences, paragraphs parted by a blank line.
+    pub detail: &'static str,
+}
+
+/// The headings under which the help sorts the options, in this order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Group {
+    /// When tokens are refreshed.
+    Refreshing,
+    /// Where files and the gateway are.
+    Places,
+    /// Log and pid file.
+    Log,
+    /// Help and version.
+    Help,
+}
+
+impl Group {
+    /// All headings, in the order of the help.
+    pub const ALL: [Self; 4] = [Self::Refreshing, Self::Places, Self::Log, Self::Help];
+
+    /// The heading's words.
+    pub const fn title(self) -> &'static str {
+        match self {
+            Self::Refreshing => "When and how to refresh",
+            Self::Places => "Where things are",
+            Self::Log => "Log and process",
+            Self::Help => "Help",
+        }
+    }
+}
+
+/// Something the program can be asked to do.
+#[derive(Debug)]
+pub struct Command {
+    /// What `main` does for it.
+    pub verb: Verb,
+    /// The word on the command line; empty for what happens without a command.
+    pub name: &'static str,
+    /// What it does, in one short line.
+    pub help: &'static str,
+}
+
+/// What there is to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verb {
+    /// Keep tokens fresh: for good, or for one cycle with `--once`.
+    Daemon,
+}

@@ -1,0 +1,19 @@
+//! The command line: one table of flags, and everything that is read off it.
+//!
+//! This module knows words, not meanings: it says which options were given with which values.
+//! What a value means, and whether it is one, is the matter of the settings, since the same value
+//! can come from a variable or from `.env`.
+
+mod flag;
+mod help;
+mod nearest;
+mod parse;
+mod shown;
+mod table;
+mod text;
+
+pub use flag::{Flag, Verb};
+pub use help::{brief, full, version};
+pub use parse::{Invocation, Options, Request, parse};
+pub use shown::shown;
+pub use table::flag;

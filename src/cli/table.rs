@@ -1,0 +1,301 @@
+//! The one table: every option and command, once.
+//!
+//! Parsing, `-h`, `--help`, the README's table and the names in the settings' errors are all
+//! read off [`FLAGS`] and [`COMMANDS`]. A new option is one row here and one line in the
+//! settings that reads it; a new command is one row here and one arm in `main`.
+
+use super::flag::{Command, Flag, Group, Verb};
+
+/// The name of the command that needs no name: the daemon.
+const DAEMON: &str = "";
+
+/// Every command, in the order of the help.
+pub const COMMANDS: &[Command] = &[Command { verb: Verb::Daemon, name: DAEMON, help: "run the daemon" }];
+
+/// The commands that read settings: for now there is only the daemon.
+const SETTINGS: &[&str] = &[DAEMON];
+
+/// What most rows have in common.
+const ROW: Flag = Flag {
+    long: "",
+    short: None,
+    value: None,
+    variable: None,
+    default: None,
+    example: None,
+    repeatable: false,
+    group: Group::Refreshing,
+    commands: SETTINGS,
+    help: "",
+    detail: "",
+};
+
+/// Every option, in the order of the help.
+pub const FLAGS: &[Flag] = &[
+    Flag {
+        long: "interval",
+        value: Some("SECONDS"),
+        variable: Some("TOKEN_REFRESH_INTERVAL"),
+        default: Some("300"),
+        example: Some("300"),
+        help: "longest time between two checks",
+        detail: "The longest time between two checks of all tokens. A token that comes due \
+                 earlier wakes the program earlier.",
+        ..ROW
+    },
+    Flag {
+        long: "buffer",
+        value: Some("SECONDS"),
+        variable: Some("TOKEN_EXPIRY_BUFFER"),
+        default: Some("3600"),
+        example: Some("3600"),
+        help: "refresh this long before expiry",
+        detail: "Refresh a token this long before it expires. A token that lives less than twice \
+                 as long as the buffer is refreshed at half its life instead, so that it is not \
+                 refreshed at every check.",
+        ..ROW
+    },
+    Flag {
+        long: "once",
+        help: "one cycle, then exit",
+        detail: "Check every token once, refresh what is due, write the configurations, and exit: \
+                 0 when every token that was due is fresh, else 1. Runs beside a daemon without \
+                 harm.",
+        ..ROW
+    },
+    Flag {
+        long: "force",
+        help: "with --once: refresh every token, due or not",
+        detail: "With --once: refresh every token, due or not. Tokens that are only monitored stay \
+                 as they are.",
+        ..ROW
+    },
+    Flag {
+        long: "jobs",
+        value: Some("N"),
+        variable: Some("TOKEN_REFRESHER_JOBS"),
+        default: Some("8"),
+        example: Some("8"),
+        help: "refreshes in flight at once",
+        detail: "How many refreshes may be in flight at once, from 1 to 64.",
+        ..ROW
+    },
+    Flag {
+        long: "allow-http",
+        value: Some("HOST"),
+        variable: Some("TOKEN_REFRESHER_ALLOW_HTTP"),
+        example: Some("keycloak"),
+        repeatable: true,
+        help: "accept a plain-http endpoint there",
+        detail: "Send refresh tokens to this host over plain http too, for example to a Keycloak in \
+                 the same container network. Without it only https and loopback are spoken to. The \
+                 variable takes a list with commas.",
+        ..ROW
+    },
+    Flag {
+        long: "dir",
+        value: Some("DIR"),
+        variable: Some("TOKEN_REFRESHER_DIR"),
+        default: Some("."),
+        group: Group::Places,
+        help: "project root: relative paths start here",
+        detail: "The project root. Relative paths in all other options start here. It must exist. \
+                 The variable is not read from the .env file, which is found in this directory.",
+        ..ROW
+    },
+    Flag {
+        long: "tokens-dir",
+        value: Some("DIR"),
+        variable: Some("TOKEN_REFRESHER_TOKENS_DIR"),
+        default: Some(".oauth-tokens"),
+        group: Group::Places,
+        help: "the token files, and the configurations",
+        detail: "Where the token files are, and where mcp.json and vscode_mcp.json are written. \
+                 Made (0700) when it is missing.",
+        ..ROW
+    },
+    Flag {
+        long: "servers-dir",
+        value: Some("DIR"),
+        variable: Some("TOKEN_REFRESHER_SERVERS_DIR"),
+        default: Some("registry/servers"),
+        group: Group::Places,
+        help: "the registry's server files",
+        detail: "The registry's server files. Servers that need no sign-in are taken from them.",
+        ..ROW
+    },
+    Flag {
+        long: "env-file",
+        value: Some("FILE"),
+        variable: Some("TOKEN_REFRESHER_ENV_FILE"),
+        default: Some(".env"),
+        group: Group::Places,
+        help: "settings and client credentials",
+        detail: "Settings and client credentials as NAME=VALUE lines. What stands in the real \
+                 environment wins over it, and nothing of it is passed on to other programs. The \
+                 file may be missing.",
+        ..ROW
+    },
+    Flag {
+        long: "providers",
+        value: Some("FILE"),
+        variable: Some("TOKEN_REFRESHER_PROVIDERS"),
+        default: Some("providers.json"),
+        group: Group::Places,
+        help: "rows beside the built-in providers",
+        detail: "Your own providers, and changes to the built-in ones: a JSON object with a row for \
+                 each. Read where it exists; one that is named here must exist.",
+        ..ROW
+    },
+    Flag {
+        long: "registry-url",
+        value: Some("URL"),
+        variable: Some("REGISTRY_URL"),
+        example: Some("https://gateway.example.com"),
+        group: Group::Places,
+        help: "the gateway's public URL",
+        detail: "The gateway's public URL, from which the servers' URLs in the configurations are \
+                 built. Without it they begin with http://localhost, and the log says so.",
+        ..ROW
+    },
+    Flag {
+        long: "log-level",
+        value: Some("LEVEL"),
+        variable: Some("LOG_LEVEL"),
+        default: Some("INFO"),
+        example: Some("INFO"),
+        group: Group::Log,
+        help: "DEBUG, INFO, WARNING or ERROR",
+        detail: "How much to log: DEBUG, INFO, WARNING or ERROR. No level shows a token.",
+        ..ROW
+    },
+    Flag {
+        long: "log-file",
+        value: Some("FILE|-"),
+        variable: Some("TOKEN_REFRESHER_LOG_FILE"),
+        default: Some("token_refresher.log"),
+        group: Group::Log,
+        help: "the log; - is standard error",
+        detail: "The log, 0600. On a terminal the lines are shown as well. - logs to standard error \
+                 only: for systemd and containers.",
+        ..ROW
+    },
+    Flag {
+        long: "pid-file",
+        value: Some("FILE|-"),
+        variable: Some("TOKEN_REFRESHER_PID_FILE"),
+        default: Some("token_refresher.pid"),
+        group: Group::Log,
+        help: "holds the daemon's process id; - writes none",
+        detail: "Holds the daemon's process id while it runs; - writes none. Two daemons are kept \
+                 apart by a lock, not by this file.",
+        ..ROW
+    },
+    Flag {
+        long: "help",
+        short: Some('h'),
+        group: Group::Help,
+        commands: &[],
+        help: "a summary; --help tells more",
+        detail: "-h shows a summary, --help all of this.",
+        ..ROW
+    },
+    Flag {
+        long: "version",
+        short: Some('V'),
+        group: Group::Help,
+        commands: &[],
+        help: "the version",
+        detail: "Show the version.",
+        ..ROW
+    },
+];
+
+/// Options of the Python service that this program replaces, with what to use instead: who switches
+/// over with an old start script is told what to change.
+pub const FORMER: &[(&str, &str)] =
+    &[("debug", "use --log-level DEBUG"), ("no-kill", "leave it out: a second daemon never ends the first")];
+
+/// The row of the option `long`. For `const` items, where a name that is not in the table does not
+/// compile.
+///
+/// # Panics
+///
+/// When the table has no such row, which in a `const` item is an error of the compiler.
+pub const fn flag(long: &str) -> &'static Flag {
+    let mut row = 0;
+    while row < FLAGS.len() {
+        if same(FLAGS[row].long, long) {
+            return &FLAGS[row];
+        }
+        row += 1;
+    }
+    panic!("no row of FLAGS has this name")
+}
+
+/// `left == right`, which a `const fn` cannot write so yet.
+const fn same(left: &str, right: &str) -> bool {
+    let (left, right) = (left.as_bytes(), right.as_bytes());
+    if left.len() != right.len() {
+        return false;
+    }
+    let mut at = 0;
+    while at < left.len() {
+        if left[at] != right[at] {
+            return false;
+        }
+        at += 1;
+    }
+    true
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::HashSet;
+
+    #[test]
+    fn names_are_unique() {
+        let mut seen = HashSet::new();
+        for flag in FLAGS {
+            assert!(seen.insert(flag.long.to_owned()), "--{} twice", flag.long);
+            if let Some(short) = flag.short {
+                assert!(seen.insert(short.to_string()), "-{short} twice");
+            }
+            if let Some(variable) = flag.variable {
+                assert!(seen.insert(variable.to_owned()), "{variable} twice");
+            }
+        }
+        for (former, _) in FORMER {
+            assert!(seen.insert((*former).to_owned()), "--{former} exists");
+        }
+    }
+
+    #[test]
+    fn variables_follow_the_rule() {
+        // Older than this program, or the gateway's own.
+        let inherited = ["TOKEN_REFRESH_INTERVAL", "TOKEN_EXPIRY_BUFFER", "LOG_LEVEL", "REGISTRY_URL"];
+        for flag in FLAGS {
+            let ours = format!("TOKEN_REFRESHER_{}", flag.long.replace('-', "_").to_uppercase());
+            match flag.variable {
+                Some(variable) => assert!(variable == ours || inherited.contains(&variable), "{variable}"),
+                None => assert!(flag.value.is_none(), "--{} takes a value and has no variable", flag.long),
+            }
+        }
+    }
+
+    #[test]
+    fn rows_name_commands_that_exist() {
+        for flag in FLAGS {
+            for name in flag.commands {
+                assert!(COMMANDS.iter().any(|command| command.name == *name), "--{}: {name}", flag.long);
+            }
+        }
+    }
+
+    #[test]
+    fn a_row_is_found_by_its_name() {
+        const BUFFER: &Flag = flag("buffer");
+        assert_eq!(BUFFER.variable, Some("TOKEN_EXPIRY_BUFFER"));
+    }
+}

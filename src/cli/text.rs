@@ -1,0 +1,65 @@
+//! What the help says beside the options: what the program does, examples, files, signals, exit
+//! status. Kept as data, so that every rendering says the same.
+
+/// What the program is, in one line.
+pub const ABOUT: &str = "Keeps the OAuth tokens of coding assistants fresh.";
+
+/// What it does, in three lines.
+pub const DESCRIPTION: &str = "Watches the token files in .oauth-tokens/, refreshes each before it expires, and \
+     writes the MCP client configurations that use them (mcp.json, vscode_mcp.json). \
+     Runs in the foreground until it is told to stop.";
+
+/// A titled list: a term and what there is to say about it.
+pub struct Section {
+    /// The heading.
+    pub title: &'static str,
+    /// Terms with their explanations.
+    pub rows: &'static [(&'static str, &'static str)],
+}
+
+/// The sections behind the options, in the order of the help.
+pub const SECTIONS: &[Section] = &[
+    Section {
+        title: "Examples",
+        rows: &[
+            ("token-refresher", "run in the project root, with the defaults"),
+            (
+                "token-refresher --dir ~/mcp-gateway-registry --interval 180 --buffer 1800",
+                "another project; look every 3 minutes, refresh half an hour ahead",
+            ),
+            ("token-refresher --log-file - --pid-file -", "in a container or under systemd"),
+            ("token-refresher --once --force", "refresh every token now, beside a running daemon"),
+        ],
+    },
+    Section {
+        title: "Files",
+        rows: &[
+            (".oauth-tokens/*.json", "token files; *-egress.json are services"),
+            (".oauth-tokens/mcp.json, vscode_mcp.json", "the configurations, written only when they change"),
+            (".oauth-tokens/.token-refresher/", "locks and what is remembered between two runs"),
+            ("registry/servers/*.json", "MCP servers; those without sign-in are added"),
+            (".env", "settings and client credentials, NAME=VALUE"),
+            ("token_refresher.log, token_refresher.pid", "the log, and the daemon's process id"),
+        ],
+    },
+    Section {
+        title: "Signals",
+        rows: &[
+            ("SIGTERM, SIGINT", "finish the refreshes in flight and exit; a second one exits at once"),
+            ("SIGHUP", "read settings and .env again, reopen the log, check now"),
+            ("SIGUSR1", "check now"),
+        ],
+    },
+    Section {
+        title: "Exit status",
+        rows: &[
+            ("0", "done, or told to stop"),
+            ("1", "something failed: with --once, a token that was due is not fresh"),
+            ("2", "an option, a variable or its value is wrong"),
+        ],
+    },
+];
+
+/// What settles a setting, said under the options.
+pub const PRECEDENCE: &str = "An option wins over its variable, a variable in the environment over the same one \
+     in .env, and that over the default. An empty variable counts as unset.";

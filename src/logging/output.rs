@@ -1,0 +1,328 @@
+//! Where lines go: the log file, standard error, or both.
+//!
+//! simplelog writes a line in some twenty pieces. They are collected here and leave with one
+//! write(2), so that two processes that log to one file do not mix their lines. A file that cannot
+//! be written (a full disk) stops nobody: it is said on standard error once, and in the log when
+//! there is room again.
+
+use std::fs::{File, OpenOptions, Permissions, symlink_metadata};
+use std::io::{self, IsTerminal, Write};
+use std::mem;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt, fchown};
+use std::path::Path;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// A log that is open. Clones write to the same one.
+#[derive(Clone)]
+pub struct Output(Arc<Mutex<Lines>>);
+
+struct Lines {
+    file: Option<File>,
+    standard_error: bool,
+    /// What has arrived of the present line.
+    line: Vec<u8>,
+    /// The last write left half a line in the file: the next one begins on a new line.
+    torn: bool,
+    /// How many lines the file is missing, and why the first of them.
+    missing: Option<(u64, io::Error)>,
+    /// The file takes lines again, and this has not been said in it.
+    gap: Option<String>,
+}
+
+impl Output {
+    /// Standard error alone.
+    pub fn standard_error() -> Self {
+        Self::new(None, true)
+    }
+
+    /// The file at `path`, made (0600) or added to; and standard error too where a person looks at
+    /// it. With a warning where the file is open to others and could not be closed to them.
+    ///
+    /// # Errors
+    ///
+    /// When the file cannot be opened, or is a link that is not to be followed.
+    pub fn file(path: &Path) -> io::Result<(Self, Option<String>)> {
+        let (file, complaint) = open(path)?;
+        Ok((Self::new(Some(file), io::stderr().is_terminal()), complaint))
+    }
+
+    fn new(file: Option<File>, standard_error: bool) -> Self {
+        let (line, missing, gap) = (Vec::with_capacity(256), None, None);
+        Self(Arc::new(Mutex::new(Lines { file, standard_error, line, torn: false, missing, gap })))
+    }
+
+    /// What is to be said in the log after lines were lost and it can be written again. Once.
+    pub fn gap(&self) -> Option<String> {
+        self.lines().gap.take()
+    }
+
+    /// Whether the lines go to standard error.
+    pub fn reaches_standard_error(&self) -> bool {
+        self.lines().standard_error
+    }
+
+    fn lines(&self) -> MutexGuard<'_, Lines> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Write for Output {
+    /// Never fails: there is nobody above who could do anything about a log that cannot be written.
+    fn write(&mut self, piece: &[u8]) -> io::Result<usize> {
+        let mut lines = self.lines();
+        lines.line.extend_from_slice(piece);
+        if piece.ends_with(b"\n") {
+            lines.pass_on();
+        }
+        Ok(piece.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Lines {
+    fn pass_on(&mut self) {
+        let mut line = mem::take(&mut self.line);
+        if self.standard_error {
+            // A terminal that has gone away is no reason to stop.
+            let _ = io::stderr().write_all(&line);
+        }
+        if let Some(file) = &mut self.file {
+            if self.torn {
+                line.insert(0, b'\n');
+            }
+            match put(file, &line) {
+                Ok(()) => {
+                    self.torn = false;
+                    self.gap = self.missing.take().map(|(count, error)| {
+                        format!("{count} lines are missing here: the log could not be written ({error})")
+                    });
+                }
+                Err((written, error)) => self.failed(written, error),
+            }
+        }
+        // The room is kept for the next line, unless this one was extraordinarily long.
+        line.clear();
+        line.shrink_to(4096);
+        self.line = line;
+    }
+
+    fn failed(&mut self, written: usize, error: io::Error) {
+        self.torn |= written > 0;
+        if let Some((count, _)) = &mut self.missing {
+            *count += 1;
+            return;
+        }
+        let complaint = format!("token-refresher: cannot write the log: {error}; going on without it\n");
+        let _ = io::stderr().write_all(complaint.as_bytes());
+        self.missing = Some((1, error));
+    }
+}
+
+/// Writes all of `bytes`, with one call unless the system takes only a part. The error comes with
+/// how many bytes it took before.
+fn put(file: &mut impl Write, bytes: &[u8]) -> Result<(), (usize, io::Error)> {
+    let mut written = 0;
+    while written < bytes.len() {
+        match file.write(&bytes[written..]) {
+            Ok(0) => return Err((written, io::ErrorKind::WriteZero.into())),
+            Ok(count) => written += count,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err((written, error)),
+        }
+    }
+    Ok(())
+}
+
+/// Opens for appending, so that a `copytruncate` of logrotate leaves no hole. `O_NONBLOCK`: opening
+/// a fifo that nobody reads must fail, not hang.
+fn open(path: &Path) -> io::Result<(File, Option<String>)> {
+    let mut options = OpenOptions::new();
+    options.append(true).mode(0o600).custom_flags(libc::O_NONBLOCK);
+    match options.clone().create_new(true).open(path) {
+        Ok(file) => {
+            give_to_owner_of_directory(&file, path);
+            return Ok((file, None));
+        }
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+        Err(error) => return Err(error),
+    }
+    let link = symlink_metadata(path).ok().filter(|metadata| metadata.file_type().is_symlink());
+    if link.is_none() {
+        options.custom_flags(libc::O_NONBLOCK | libc::O_NOFOLLOW);
+    }
+    let file = options.open(path)?;
+    let metadata = file.metadata()?;
+    // Somebody who may write to the directory could otherwise have a daemon that runs as root append
+    // to any file: a link must be root's, or belong to whoever owns what it leads to.
+    if link.is_some_and(|link| link.uid() != 0 && link.uid() != metadata.uid()) {
+        return Err(io::Error::other("it is a link to a file of another owner"));
+    }
+    let mode = metadata.permissions().mode();
+    if !metadata.is_file() || mode.trailing_zeros() >= 6 {
+        return Ok((file, None));
+    }
+    let narrowed = file.set_permissions(Permissions::from_mode(mode & 0o700));
+    let complaint = narrowed.err().map(|error| {
+        format!("others may read the log {} and it cannot be closed to them: {error}", path.display())
+    });
+    Ok((file, complaint))
+}
+
+/// What root makes in a user's directory is the user's. For anybody else this is not permitted, nor
+/// needed: the file is theirs.
+fn give_to_owner_of_directory(file: &File, path: &Path) {
+    let directory = path.parent().and_then(|directory| directory.metadata().ok());
+    if let (Some(directory), Ok(metadata)) = (directory, file.metadata())
+        && metadata.uid() == 0
+        && directory.uid() != 0
+    {
+        let _ = fchown(file, Some(directory.uid()), Some(directory.gid()));
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test ends where what it expects is not there")]
+mod tests {
+    use std::fs;
+    use std::os::unix::fs::{chown, lchown, symlink};
+    use std::process::Command;
+    use std::thread;
+
+    use super::*;
+    use crate::scratch::Scratch;
+
+    fn mode(path: &Path) -> u32 {
+        fs::metadata(path).unwrap().permissions().mode() & 0o7777
+    }
+
+    fn line_to(output: &mut Output, text: &str) {
+        writeln!(output, "{text}").unwrap();
+    }
+
+    #[test]
+    fn a_new_log_is_private_and_an_open_one_is_closed() {
+        let scratch = Scratch::new();
+        let new = scratch.join("new");
+        open(&new).unwrap();
+        assert_eq!(mode(&new), 0o600);
+        let old = scratch.write("old", "kept\n");
+        fs::set_permissions(&old, Permissions::from_mode(0o664)).unwrap();
+        let (mut output, complaint) = Output::file(&old).unwrap();
+        line_to(&mut output, "added");
+        assert_eq!((mode(&old), complaint), (0o600, None));
+        assert_eq!(fs::read_to_string(&old).unwrap(), "kept\nadded\n");
+    }
+
+    #[test]
+    fn what_cannot_be_a_log_is_an_error_at_once() {
+        let scratch = Scratch::new();
+        let fifo = scratch.join("fifo");
+        assert!(Command::new("mkfifo").arg(&fifo).status().unwrap().success());
+        symlink("nowhere", scratch.join("dangling")).unwrap();
+        symlink("fifo", scratch.join("to a fifo")).unwrap();
+        for name in ["fifo", "to a fifo", ".", "dangling", "missing/log"] {
+            assert!(open(&scratch.join(name)).is_err(), "{name}");
+        }
+        assert!(!scratch.join("nowhere").exists());
+    }
+
+    #[test]
+    fn a_link_is_followed_to_a_file_of_its_owner() {
+        let scratch = Scratch::new();
+        let file = scratch.write("file", "");
+        let link = scratch.join("link");
+        symlink("file", &link).unwrap();
+        assert!(open(&link).is_ok());
+        // Only root can make the link that this is about: a user's, to a file of root's.
+        if lchown(&link, Some(4321), None).is_ok() {
+            assert!(open(&link).is_err());
+            chown(&file, Some(4321), None).unwrap();
+            assert!(open(&link).is_ok());
+        }
+    }
+
+    #[test]
+    fn what_root_makes_belongs_to_the_owner_of_the_directory() {
+        let scratch = Scratch::new();
+        if chown(&*scratch, Some(4321), Some(1234)).is_err() {
+            return; // Not root: there is nobody to give it to.
+        }
+        let path = scratch.join("log");
+        open(&path).unwrap();
+        let metadata = fs::metadata(path).unwrap();
+        assert_eq!((metadata.uid(), metadata.gid()), (4321, 1234));
+    }
+
+    #[test]
+    fn lines_of_two_processes_do_not_mix() {
+        let scratch = Scratch::new();
+        let path = scratch.join("log");
+        thread::scope(|scope| {
+            for letter in ["a", "b"] {
+                // Opened twice, as by two processes.
+                let (mut output, _) = Output::file(&path).unwrap();
+                let line = letter.repeat(5000);
+                scope.spawn(move || {
+                    for _ in 0..300 {
+                        for piece in [&line[..7], &line[7..], "\n"] {
+                            output.write_all(piece.as_bytes()).unwrap();
+                        }
+                    }
+                });
+            }
+        });
+        let text = fs::read_to_string(path).unwrap();
+        assert_eq!(text.lines().count(), 600);
+        let whole = |line: &str| line == "a".repeat(5000) || line == "b".repeat(5000);
+        assert!(text.lines().all(whole));
+    }
+
+    #[test]
+    fn a_full_disk_stops_nobody_and_is_said_when_there_is_room() {
+        let scratch = Scratch::new();
+        let (mut output, _) = Output::file(Path::new("/dev/full")).unwrap();
+        line_to(&mut output, "one");
+        line_to(&mut output, "two");
+        assert_eq!(output.gap(), None);
+        let path = scratch.join("log");
+        output.lines().file = Some(open(&path).unwrap().0);
+        line_to(&mut output, "three");
+        let gap = output.gap().unwrap();
+        assert!(gap.starts_with("2 lines are missing here: ") && gap.contains("No space left"), "{gap}");
+        line_to(&mut output, "four");
+        assert_eq!(output.gap(), None);
+        assert_eq!(fs::read_to_string(path).unwrap(), "three\nfour\n");
+    }
+
+    /// Takes a few bytes and then has no room.
+    struct Narrow(usize);
+
+    impl Write for Narrow {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            let taken = bytes.len().min(self.0);
+            self.0 -= taken;
+            if taken == 0 { Err(io::ErrorKind::StorageFull.into()) } else { Ok(taken) }
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn half_a_line_is_noticed_and_the_next_one_begins_a_new_line() {
+        assert!(matches!(put(&mut Narrow(3), b"abcdef\n"), Err((3, _))));
+        assert!(matches!(put(&mut Narrow(0), b"abcdef\n"), Err((0, _))));
+        assert!(put(&mut Narrow(7), b"abcdef\n").is_ok());
+        let scratch = Scratch::new();
+        let path = scratch.write("log", "abc");
+        let (mut output, _) = Output::file(&path).unwrap();
+        output.lines().failed(3, io::ErrorKind::StorageFull.into());
+        line_to(&mut output, "next");
+        line_to(&mut output, "last");
+        assert_eq!(fs::read_to_string(path).unwrap(), "abc\nnext\nlast\n");
+    }
+}

@@ -1,0 +1,146 @@
+//! The variables: what the process was started with, over what `.env` says.
+
+use std::collections::BTreeMap;
+use std::ffi::{OsStr, OsString};
+use std::fmt;
+use std::path::PathBuf;
+
+use crate::secret::Secret;
+
+use super::dotenv::Assignment;
+
+/// Two layers of variables. Nothing is ever written to the process's own environment: children
+/// would inherit secrets from it. A variable that is set to nothing counts as not set, because that
+/// is what `NAME=${NAME:-}` in a compose file leaves behind.
+#[derive(Clone, Default)]
+pub struct Environment {
+    process: BTreeMap<OsString, OsString>,
+    file: BTreeMap<String, Assigned>,
+    /// Where the second layer was read, for messages.
+    path: PathBuf,
+}
+
+#[derive(Clone)]
+struct Assigned {
+    line: usize,
+    value: Secret,
+}
+
+/// The value of a variable and where it stands.
+pub struct Found<'a> {
+    /// The value, never empty.
+    pub value: &'a OsStr,
+    /// `/srv/project/.env line 3: ` or nothing: goes before the variable's name in a message.
+    pub place: String,
+}
+
+impl Environment {
+    /// The variables the process was started with, and nothing else.
+    #[must_use]
+    pub fn of_process() -> Self {
+        Self::new(std::env::vars_os())
+    }
+
+    /// These variables as the real environment.
+    #[must_use]
+    pub fn new(process: impl IntoIterator<Item = (OsString, OsString)>) -> Self {
+        Self { process: process.into_iter().collect(), ..Self::default() }
+    }
+
+    /// The same real environment over what was read from the `.env` file at `path`, in place of
+    /// what was read before. The last of several assignments counts.
+    #[must_use]
+    pub fn over(&self, path: PathBuf, assignments: Vec<Assignment>) -> Self {
+        let file = assignments
+            .into_iter()
+            .map(|Assignment { line, name, value }| (name, Assigned { line, value }))
+            .collect();
+        Self { process: self.process.clone(), file, path }
+    }
+
+    /// The value of `name`, as text. One that is not UTF-8 counts as unset: no client id or secret
+    /// is anything else.
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<String> {
+        self.find(name).and_then(|found| found.value.to_str()).map(str::to_owned)
+    }
+
+    /// The value of `name` with its place, the real environment first.
+    #[must_use]
+    pub fn find(&self, name: &str) -> Option<Found<'_>> {
+        let process = self.process.get(OsStr::new(name)).filter(|value| !value.is_empty());
+        if let Some(value) = process {
+            return Some(Found { value, place: String::new() });
+        }
+        let assigned = self.file.get(name).filter(|assigned| !assigned.value.expose().is_empty())?;
+        let place = format!("{} line {}: ", self.path.display(), assigned.line);
+        Some(Found { value: OsStr::new(assigned.value.expose()), place })
+    }
+
+    /// The line of `.env` that sets `name`, whatever the real environment says.
+    #[must_use]
+    pub fn line_in_file(&self, name: &str) -> Option<usize> {
+        self.file.get(name).map(|assigned| assigned.line)
+    }
+}
+
+/// How many variables there are; their values are nobody's business.
+impl fmt::Debug for Environment {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "Environment({} of the process, {} of .env)", self.process.len(), self.file.len())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::ffi::OsStringExt;
+
+    fn environment(process: &[(&str, &str)], file: &[(&str, &str)]) -> Environment {
+        let assignments = file.iter().enumerate().map(|(row, (name, value))| Assignment {
+            line: row + 1,
+            name: (*name).to_owned(),
+            value: Secret::new(*value),
+        });
+        Environment::new(process.iter().map(|(name, value)| (name.into(), value.into())))
+            .over(PathBuf::from("/p/.env"), assignments.collect())
+    }
+
+    #[test]
+    fn the_process_wins_over_the_file_and_nothing_counts_as_unset() {
+        for (process, file, expected) in [
+            (vec![], vec![], None),
+            (vec![("A", "1")], vec![], Some("1")),
+            (vec![], vec![("A", "2")], Some("2")),
+            (vec![("A", "1")], vec![("A", "2")], Some("1")),
+            (vec![("A", "")], vec![("A", "2")], Some("2")),
+            (vec![("A", "")], vec![("A", "")], None),
+            (vec![], vec![("A", "2"), ("A", "3")], Some("3")),
+            (vec![("a", "1")], vec![("AA", "2")], None),
+        ] {
+            assert_eq!(environment(&process, &file).get("A").as_deref(), expected, "{process:?} {file:?}");
+        }
+    }
+
+    #[test]
+    fn a_value_knows_its_place() {
+        let environment = environment(&[("A", "1")], &[("A", "2"), ("B", "3")]);
+        assert_eq!(environment.find("A").map(|found| found.place).as_deref(), Some(""));
+        assert_eq!(environment.find("B").map(|found| found.place).as_deref(), Some("/p/.env line 2: "));
+        assert_eq!(environment.line_in_file("A"), Some(1));
+    }
+
+    #[test]
+    fn bytes_that_are_no_text_are_for_paths_only() {
+        let bytes = OsString::from_vec(vec![b'/', 0xff]);
+        let environment = Environment::new([("A".into(), bytes.clone())]);
+        assert_eq!(environment.get("A"), None);
+        assert_eq!(environment.find("A").map(|found| found.value), Some(bytes.as_os_str()));
+    }
+
+    #[test]
+    fn debug_shows_no_value() {
+        let text = format!("{:?}", environment(&[("A", "hunter2")], &[("B", "hunter3")]));
+        assert!(!text.contains("hunter"), "{text}");
+    }
+}

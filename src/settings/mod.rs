@@ -1,0 +1,204 @@
+//! Where every setting comes from: option > environment > `.env` > default.
+//!
+//! [`Settings::read`] finds the project and its `.env`, [`Settings::load`] turns words into values
+//! and is pure, and [`Settings::reload`] does both again for a daemon that was told to. An error
+//! names the option, variable or line that holds the bad value, since a user who has all three does
+//! not know which one counts.
+
+mod dotenv;
+mod environment;
+mod sources;
+mod values;
+
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use log::LevelFilter;
+
+use crate::cli::{Flag, Options, flag};
+use crate::logging::LogTarget;
+
+pub use environment::Environment;
+use sources::{Sources, text};
+
+const INTERVAL: &Flag = flag("interval");
+const BUFFER: &Flag = flag("buffer");
+const ONCE: &Flag = flag("once");
+const FORCE: &Flag = flag("force");
+const JOBS: &Flag = flag("jobs");
+const ALLOW_HTTP: &Flag = flag("allow-http");
+const DIR: &Flag = flag("dir");
+const TOKENS_DIR: &Flag = flag("tokens-dir");
+const SERVERS_DIR: &Flag = flag("servers-dir");
+const ENV_FILE: &Flag = flag("env-file");
+const REGISTRY_URL: &Flag = flag("registry-url");
+const PROVIDERS: &Flag = flag("providers");
+const LOG_LEVEL: &Flag = flag("log-level");
+const LOG_FILE: &Flag = flag("log-file");
+const PID_FILE: &Flag = flag("pid-file");
+
+/// Everything the program was told, checked.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// The longest time between two checks.
+    pub interval: Duration,
+    /// How long before its expiry a token is refreshed.
+    pub buffer: Duration,
+    /// What is logged.
+    pub log_level: LevelFilter,
+    /// One cycle, then exit.
+    pub once: bool,
+    /// Refresh every token, due or not. Only with `once`.
+    pub force: bool,
+    /// The project root, absolute and without links.
+    pub dir: PathBuf,
+    /// Where the token files are. Absolute; need not exist.
+    pub tokens_dir: PathBuf,
+    /// Where the registry's server files are. Absolute; need not exist.
+    pub servers_dir: PathBuf,
+    /// The gateway's URL, without a slash at its end.
+    pub registry_url: Option<String>,
+    /// The user's own providers. Absolute. The default need not exist.
+    pub providers: PathBuf,
+    /// Whether somebody named that file, so that it must exist.
+    pub providers_named: bool,
+    /// The file that the second layer of [`Self::environment`] was read from. Absolute.
+    pub env_file: PathBuf,
+    /// Where the log goes; a file is absolute.
+    pub log_file: LogTarget,
+    /// Where the daemon's process id is written, if anywhere. Absolute.
+    pub pid_file: Option<PathBuf>,
+    /// How many refreshes may be in flight, 1 to 64.
+    pub jobs: usize,
+    /// Hosts that may be spoken to over plain http: lower case, IPv6 in brackets.
+    pub allow_http: Vec<String>,
+    /// The variables, for client credentials.
+    pub environment: Environment,
+}
+
+/// Settings, and what is to be said about them once there is a log.
+#[derive(Debug)]
+pub struct Loaded {
+    /// The settings.
+    pub settings: Settings,
+    /// Whole sentences, each naming its file.
+    pub warnings: Vec<String>,
+}
+
+/// A setting that cannot be used: one line that names it, its value and a remedy.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Invalid(String);
+
+impl std::fmt::Display for Invalid {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.write_str(&self.0)
+    }
+}
+
+/// What must be known before `.env` can be read, and so cannot be set there.
+#[derive(Clone, Debug)]
+struct Place {
+    dir: PathBuf,
+    env_file: PathBuf,
+}
+
+impl Settings {
+    /// Reads the settings of a program that starts: finds the project, reads its `.env`.
+    ///
+    /// # Errors
+    ///
+    /// The first setting that cannot be used. Nothing was written or made by then.
+    pub fn read(options: &Options, process: &Environment) -> Result<Loaded, Invalid> {
+        let sources = Sources { options, environment: process };
+        let dir = sources.value(DIR, directory)?;
+        let env_file = sources.value(ENV_FILE, |value| Ok(values::path(value, &dir)?))?;
+        Self::read_at(options, process, &Place { dir, env_file })
+    }
+
+    /// Reads the settings again, with the same options and a fresh `.env`, for a program that runs.
+    /// What needs a restart keeps its value, with a warning.
+    ///
+    /// # Errors
+    ///
+    /// The first setting that cannot be used; the present ones stay.
+    pub fn reload(&self, options: &Options) -> Result<Loaded, Invalid> {
+        let place = Place { dir: self.dir.clone(), env_file: self.env_file.clone() };
+        let mut loaded = Self::read_at(options, &self.environment, &place)?;
+        for flag in needs_restart(self, &loaded.settings) {
+            loaded.warnings.push(format!("--{}: the change takes effect after a restart", flag.long));
+        }
+        loaded.settings.tokens_dir.clone_from(&self.tokens_dir);
+        loaded.settings.pid_file.clone_from(&self.pid_file);
+        Ok(loaded)
+    }
+
+    fn read_at(options: &Options, process: &Environment, place: &Place) -> Result<Loaded, Invalid> {
+        let found = dotenv::read(&place.env_file);
+        let environment = process.over(place.env_file.clone(), found.assignments);
+        let mut warnings = found.warnings;
+        for name in [DIR, ENV_FILE].into_iter().filter_map(|flag| flag.variable) {
+            if let Some(line) = environment.line_in_file(name) {
+                let file = place.env_file.display();
+                warnings.push(format!("{file} line {line}: {name} has no effect in this file"));
+            }
+        }
+        Ok(Loaded { settings: Self::load(options, environment, place)?, warnings })
+    }
+
+    /// Turns words into settings; looks at nothing but its arguments.
+    fn load(options: &Options, environment: Environment, place: &Place) -> Result<Self, Invalid> {
+        let sources = Sources { options, environment: &environment };
+        let path = |value: &OsStr| Ok(values::path(value, &place.dir)?);
+        let once = options.has(ONCE);
+        let force = options.has(FORCE);
+        if force && !once {
+            let why = "works only with --once, a daemon would refresh everything all the time";
+            return Err(Invalid(format!("--{}: {why}; try --once --force", FORCE.long)));
+        }
+        Ok(Self {
+            interval: sources.value(INTERVAL, text(values::seconds))?,
+            buffer: sources.value(BUFFER, text(values::seconds))?,
+            log_level: sources.value(LOG_LEVEL, text(values::level))?,
+            once,
+            force,
+            dir: place.dir.clone(),
+            tokens_dir: sources.value(TOKENS_DIR, path)?,
+            servers_dir: sources.value(SERVERS_DIR, path)?,
+            registry_url: sources.optional(REGISTRY_URL, text(values::gateway_url))?,
+            providers: sources.value(PROVIDERS, path)?,
+            providers_named: options.has(PROVIDERS)
+                || PROVIDERS.variable.is_some_and(|name| environment.get(name).is_some()),
+            env_file: place.env_file.clone(),
+            log_file: sources.value(LOG_FILE, |value| Ok(values::log_target(value, &place.dir)?))?,
+            pid_file: sources.value(PID_FILE, |value| Ok(values::pid_file(value, &place.dir)?))?,
+            jobs: sources.value(JOBS, text(values::jobs))?,
+            allow_http: sources.list(ALLOW_HTTP, text(values::host))?,
+            environment,
+        })
+    }
+}
+
+/// The options that differ between `old` and `new` and that a running daemon cannot change: it holds
+/// a lock in one directory and has its pid file in one place. (`--dir` and `--env-file` cannot
+/// differ: they come from the command line and the real environment alone.)
+fn needs_restart(old: &Settings, new: &Settings) -> Vec<&'static Flag> {
+    let changed = [(TOKENS_DIR, old.tokens_dir != new.tokens_dir), (PID_FILE, old.pid_file != new.pid_file)];
+    changed.into_iter().filter(|(_, differs)| *differs).map(|(flag, _)| flag).collect()
+}
+
+/// A directory that exists, absolute and without links: generated configurations name it, and it
+/// must not change when a link does.
+fn directory(value: &OsStr) -> Result<PathBuf, String> {
+    let path = values::path(value, Path::new(""))?;
+    let found = path.canonicalize().and_then(|path| Ok((path.metadata()?.is_dir(), path)));
+    match found {
+        Ok((true, path)) => Ok(path),
+        Ok((false, _)) => Err("is not a directory".to_owned()),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Err("does not exist".to_owned()),
+        Err(error) => Err(format!("cannot be used: {error}")),
+    }
+}
+
+#[cfg(test)]
+mod tests;

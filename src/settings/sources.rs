@@ -1,0 +1,107 @@
+//! The places a value can come from, and which of them counts.
+
+use std::ffi::OsStr;
+
+use crate::cli::{Flag, Options, shown};
+
+use super::values::Fault;
+use super::{Environment, Invalid};
+
+/// Makes a rule for text one for what the system hands over.
+pub fn text<T>(meaning: impl Fn(&str) -> Result<T, Fault>) -> impl Fn(&OsStr) -> Result<T, String> {
+    move |value| Ok(value.to_str().ok_or("is not UTF-8").and_then(&meaning)?)
+}
+
+/// Where values come from, and the order of it.
+pub struct Sources<'a> {
+    /// What the command line says.
+    pub options: &'a Options,
+    /// What the variables say.
+    pub environment: &'a Environment,
+}
+
+/// A value and what to call its place in an error.
+struct Given<'a> {
+    value: &'a OsStr,
+    /// `--interval`, `TOKEN_REFRESH_INTERVAL` or `/p/.env line 3: TOKEN_REFRESH_INTERVAL`.
+    name: String,
+    /// What to try instead, in the form of the place.
+    example: Option<String>,
+}
+
+impl<'a> Sources<'a> {
+    /// The value of a setting that has a default.
+    pub fn value<T>(
+        &self,
+        flag: &'static Flag,
+        meaning: impl Fn(&OsStr) -> Result<T, String>,
+    ) -> Result<T, Invalid> {
+        let value = self.optional(flag, meaning)?;
+        value.ok_or_else(|| Invalid(format!("--{}: must be given; see token-refresher --help", flag.long)))
+    }
+
+    /// The value of a setting that may be missing.
+    pub fn optional<T>(
+        &self,
+        flag: &'static Flag,
+        meaning: impl Fn(&OsStr) -> Result<T, String>,
+    ) -> Result<Option<T>, Invalid> {
+        let given = self.option(flag).next().or_else(|| self.variable(flag)).or_else(|| default(flag));
+        given.map(|given| meaning(given.value).map_err(|fault| given.fault(&fault))).transpose()
+    }
+
+    /// The values of a setting that may be repeated, or listed with commas in its variable.
+    pub fn list<T>(
+        &self,
+        flag: &'static Flag,
+        meaning: impl Fn(&OsStr) -> Result<T, String>,
+    ) -> Result<Vec<T>, Invalid> {
+        let mut given: Vec<Given> = self.option(flag).collect();
+        if given.is_empty() {
+            given.extend(self.variable(flag).into_iter().flat_map(Given::split));
+        }
+        given.into_iter().map(|given| meaning(given.value).map_err(|fault| given.fault(&fault))).collect()
+    }
+
+    fn option(&self, flag: &'static Flag) -> impl Iterator<Item = Given<'a>> + use<'a> {
+        let name = format!("--{}", flag.long);
+        self.options.values(flag).map(move |value| Given {
+            value,
+            name: name.clone(),
+            example: flag.example.map(|example| format!("{name} {example}")),
+        })
+    }
+
+    fn variable(&self, flag: &'static Flag) -> Option<Given<'a>> {
+        let variable = flag.variable?;
+        let found = self.environment.find(variable)?;
+        let example = flag.example.map(|example| format!("{variable}={example}"));
+        Some(Given { value: found.value, name: format!("{}{variable}", found.place), example })
+    }
+}
+
+fn default(flag: &'static Flag) -> Option<Given<'static>> {
+    let name = format!("--{}", flag.long);
+    flag.default.map(|value| Given { value: OsStr::new(value), name, example: None })
+}
+
+impl Given<'_> {
+    fn fault(&self, fault: &str) -> Invalid {
+        let remedy = self.example.as_ref().map(|example| format!("; try {example}")).unwrap_or_default();
+        Invalid(format!("{}: {} {fault}{remedy}", self.name, shown(self.value)))
+    }
+
+    /// The parts between commas. Empty ones say nothing: a list may end with a comma.
+    fn split(self) -> Vec<Self> {
+        // A list of hosts that is not UTF-8 is left whole for the rule to refuse.
+        let Some(text) = self.value.to_str() else { return vec![self] };
+        let parts = text.split(',').map(str::trim).filter(|part| !part.is_empty());
+        parts
+            .map(|part| Self {
+                value: OsStr::new(part),
+                name: self.name.clone(),
+                example: self.example.clone(),
+            })
+            .collect()
+    }
+}
