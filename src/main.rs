@@ -12,6 +12,8 @@ mod files;
 mod json;
 #[allow(dead_code, unused_imports, reason = "called by the daemon, which comes later")]
 mod logging;
+#[allow(dead_code, unused_imports, reason = "called by the daemon, which comes later")]
+mod oauth;
 #[cfg(test)]
 #[allow(dead_code, unused_imports, reason = "called by the daemon, which comes later")]
 mod scratch;

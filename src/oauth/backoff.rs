@@ -1,0 +1,239 @@
+//! When to ask again.
+//!
+//! Pure functions over the time, the number of failures and a random number, so that a day-long
+//! outage can be played through in a test. What is remembered between calls (failures, the time of
+//! the first send) is the caller's, since it must outlive a restart.
+
+use std::time::Duration;
+
+use super::outcome::Class;
+use super::retry_after::LONGEST as LONGEST_RETRY_AFTER;
+use crate::clock::Timestamp;
+
+/// The delay after the first failure, before it is shortened at random.
+const SHORTEST: Duration = Duration::from_secs(30);
+/// No delay is longer, so everything recovers within an hour of an outage's end.
+pub const LONGEST: Duration = Duration::from_hours(1);
+/// How long before its expiry a token is worth an attempt out of turn: one request and its timeouts
+/// fit in.
+const BEFORE_EXPIRY: Duration = Duration::from_mins(1);
+
+/// What the next attempt depends on.
+#[derive(Clone, Copy, Debug)]
+pub struct Circumstances {
+    /// The time of the failure.
+    pub now: Timestamp,
+    /// How often in a row it failed, this time included.
+    pub failures: u32,
+    /// At random from 0 to 1, so that the tokens of many daemons do not all come back at once.
+    pub random: f64,
+    /// When the access token expires, where that is known.
+    pub expires_at: Option<Timestamp>,
+    /// How long the endpoint asked to be left alone.
+    pub retry_after: Option<Duration>,
+}
+
+/// What is known about a refresh token that may be spent.
+#[derive(Clone, Copy, Debug)]
+pub struct Doubt {
+    /// When it was sent for the first time.
+    pub first_sent: Timestamp,
+    /// How often it was sent.
+    pub sent: u32,
+    /// How long after the first send the provider takes it again, where that is known.
+    pub grace: Option<Duration>,
+    /// The lifetime of the access token in use, where that is known.
+    pub lifetime: Option<Duration>,
+}
+
+/// A number from 0 to 1 for [`Circumstances::random`]. Without a source of randomness it is the
+/// middle: nothing secret depends on it.
+#[must_use]
+pub fn random() -> f64 {
+    use ring::rand::{SecureRandom as _, SystemRandom};
+    let mut bytes = [0; 4];
+    match SystemRandom::new().fill(&mut bytes) {
+        Ok(()) => f64::from(u32::from_ne_bytes(bytes)) / f64::from(u32::MAX),
+        Err(_) => 0.5,
+    }
+}
+
+/// The delay after that many failures in a row: 30 s doubling to an hour, half of it random. So it
+/// lies between half of the step and the whole step.
+#[must_use]
+pub fn delay(failures: u32, random: f64) -> Duration {
+    let doublings = failures.saturating_sub(1).min(16);
+    let half = SHORTEST.saturating_mul(1 << doublings).min(LONGEST) / 2;
+    let share = if random.is_nan() { 0.0 } else { random.clamp(0.0, 1.0) };
+    half + half.mul_f64(share)
+}
+
+/// When to ask again after a failure; `None` means not until something was changed.
+#[must_use]
+pub fn next_attempt(class: Class, circumstances: &Circumstances, doubt: Option<&Doubt>) -> Option<Timestamp> {
+    match (class, doubt) {
+        (Class::SignInAgain | Class::Configuration, _) => None,
+        (Class::InDoubt, Some(doubt)) => Some(after_doubt(circumstances, doubt)),
+        (Class::InDoubt | Class::Passing, _) => Some(after_passing(circumstances)),
+    }
+}
+
+/// After a passing failure: the delay, but once a minute before expiry at the latest; never before
+/// the endpoint wants to be asked, be that after the expiry.
+#[must_use]
+pub fn after_passing(circumstances: &Circumstances) -> Timestamp {
+    let Circumstances { now, failures, random, expires_at, .. } = *circumstances;
+    let planned = now + delay(failures, random);
+    let extra = expires_at.map(|end| end - BEFORE_EXPIRY).filter(|extra| *extra > now);
+    not_before_allowed(circumstances, extra.map_or(planned, |extra| planned.min(extra)))
+}
+
+/// After a request whose outcome is unknown: soon, where the provider is known to take the same
+/// refresh token again; else as late as the access token in use allows, since a replay at a strict
+/// provider kills that one too; from its expiry on as after a passing failure.
+#[must_use]
+pub fn after_doubt(circumstances: &Circumstances, doubt: &Doubt) -> Timestamp {
+    let now = circumstances.now;
+    let soon = now + Duration::from_secs(1 << doubt.sent.saturating_sub(1).min(12)).min(LONGEST);
+    if doubt.grace.is_some_and(|grace| soon < doubt.first_sent + grace) {
+        return not_before_allowed(circumstances, soon);
+    }
+    let Some(end) = circumstances.expires_at.filter(|end| *end > now) else {
+        return after_passing(circumstances);
+    };
+    // Three quarters of a life under four minutes: a quarter is less than a minute then.
+    let before = doubt.lifetime.map_or(BEFORE_EXPIRY, |life| BEFORE_EXPIRY.min(life / 4));
+    let last_moment = end - before;
+    not_before_allowed(circumstances, if last_moment > now { last_moment } else { end })
+}
+
+fn not_before_allowed(circumstances: &Circumstances, planned: Timestamp) -> Timestamp {
+    let asked = circumstances.retry_after.map(|wait| circumstances.now + wait.min(LONGEST_RETRY_AFTER));
+    asked.map_or(planned, |allowed| planned.max(allowed))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const NOW: Timestamp = Timestamp::from_seconds(1_000_000);
+
+    fn seconds(seconds: u64) -> Duration {
+        Duration::from_secs(seconds)
+    }
+
+    fn circumstances(failures: u32, expires_in: Option<u64>, retry_after: Option<u64>) -> Circumstances {
+        let expires_at = expires_in.map(|left| NOW + seconds(left));
+        Circumstances { now: NOW, failures, random: 1.0, expires_at, retry_after: retry_after.map(seconds) }
+    }
+
+    #[test]
+    fn delays_double_to_an_hour_and_half_is_random() {
+        for (failures, whole) in
+            [(0, 30), (1, 30), (2, 60), (3, 120), (7, 1920), (8, 3600), (9, 3600), (u32::MAX, 3600)]
+        {
+            assert_eq!(delay(failures, 1.0), seconds(whole), "{failures}");
+            assert_eq!(delay(failures, 0.0), seconds(whole) / 2, "{failures}");
+            assert_eq!(delay(failures, 0.5), seconds(whole) * 3 / 4, "{failures}");
+        }
+        assert_eq!(delay(1, f64::NAN), seconds(15));
+        assert_eq!(delay(1, 7.0), seconds(30));
+    }
+
+    #[test]
+    fn after_a_passing_failure() {
+        for (failures, expires_in, retry_after, wait) in [
+            (1, None, None, 30),
+            (8, None, None, 3600),
+            (8, Some(1000), None, 940),
+            (8, Some(60), None, 3600),
+            (8, Some(61), None, 1),
+            (8, Some(0), None, 3600),
+            (1, Some(1000), None, 30),
+            (1, None, Some(10), 30),
+            (1, None, Some(100), 100),
+            (8, Some(1000), Some(2000), 2000),
+            (1, None, Some(86_400), 3600),
+        ] {
+            let next = after_passing(&circumstances(failures, expires_in, retry_after));
+            assert_eq!(next, NOW + seconds(wait), "{failures} {expires_in:?} {retry_after:?}");
+        }
+    }
+
+    #[test]
+    fn after_a_request_of_unknown_outcome() {
+        for (sent, ago, grace, lifetime, expires_in, wait) in [
+            // Inside the grace: 1, 2, 4 … s, as long as that is still inside.
+            (1, 0, Some(30), Some(3600), Some(3000), 1),
+            (2, 1, Some(30), Some(3600), Some(3000), 2),
+            (5, 15, Some(30), Some(3600), Some(3000), 2940),
+            (4, 7, Some(30), Some(3600), Some(3000), 8),
+            (1, 0, Some(0), Some(3600), Some(3000), 2940),
+            (40, 0, Some(7_776_000), None, None, 3600),
+            // Without: a minute before the end, then at the end, then as passing.
+            (1, 0, None, Some(3600), Some(3000), 2940),
+            (2, 9, None, Some(3600), Some(60), 60),
+            (2, 9, None, Some(3600), Some(30), 30),
+            (3, 9, None, Some(3600), Some(0), 30),
+            (1, 0, None, None, None, 30),
+            (1, 0, None, None, Some(3000), 2940),
+            // A short life: at three quarters of it.
+            (1, 0, None, Some(120), Some(100), 70),
+            (1, 0, None, Some(240), Some(239), 179),
+        ] {
+            let doubt = Doubt {
+                first_sent: NOW - seconds(ago),
+                sent,
+                grace: grace.map(seconds),
+                lifetime: lifetime.map(seconds),
+            };
+            let next = next_attempt(Class::InDoubt, &circumstances(1, expires_in, None), Some(&doubt));
+            assert_eq!(next, Some(NOW + seconds(wait)), "{doubt:?} {expires_in:?}");
+        }
+    }
+
+    #[test]
+    fn only_what_may_pass_is_asked_again() {
+        let when = circumstances(1, None, None);
+        assert_eq!(next_attempt(Class::SignInAgain, &when, None), None);
+        assert_eq!(next_attempt(Class::Configuration, &when, None), None);
+        assert_eq!(next_attempt(Class::Passing, &when, None), Some(NOW + seconds(30)));
+    }
+
+    /// A day without the endpoint: the requests stay few, and the next one after its end comes soon.
+    #[test]
+    fn a_day_long_outage() {
+        for random in [0.0, 0.3, 1.0] {
+            let end = NOW + Duration::from_hours(24);
+            let (mut now, mut failures) = (NOW, 0);
+            while now < end {
+                failures += 1;
+                let expires_at = Some(NOW + Duration::from_mins(45));
+                let when = Circumstances { now, failures, random, expires_at, retry_after: None };
+                now = after_passing(&when);
+            }
+            // 7 doublings, then at least half an hour each, and the one out of turn.
+            assert!(failures <= 7 + 48 + 1, "{failures} requests");
+            assert!(now.since(end) <= LONGEST);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn nothing_is_asked_before_its_time(
+            failures in any::<u32>(), random in any::<f64>(), expires_in in proptest::option::of(0_u64..10_000_000),
+            retry_after in proptest::option::of(0_u64..100_000), sent in any::<u32>(), ago in 0_u64..100_000,
+            grace in proptest::option::of(0_u64..10_000_000), lifetime in proptest::option::of(1_u64..10_000_000),
+        ) {
+            let when = Circumstances { random, ..circumstances(failures, expires_in, retry_after) };
+            let doubt =
+                Doubt { first_sent: NOW - seconds(ago), sent, grace: grace.map(seconds), lifetime: lifetime.map(seconds) };
+            for next in [after_passing(&when), after_doubt(&when, &doubt)] {
+                prop_assert!(next > NOW, "never at once");
+                prop_assert!(next >= NOW + seconds(retry_after.unwrap_or(0).min(3600)));
+            }
+            prop_assert!(after_passing(&when) <= NOW + LONGEST, "never later than an hour");
+        }
+    }
+}

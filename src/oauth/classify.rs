@@ -1,0 +1,219 @@
+//! What a failure means: from status, error code and the provider's rules to a [`Class`].
+//!
+//! Total: every combination has a class. The first that applies decides: a provider's rule for this
+//! situation, the status where it speaks of the server's health, the error code, the mere shape.
+
+use super::outcome::{Class, GrantType};
+use super::row::ErrorRules;
+
+/// What is known of an answer that is no success.
+pub(super) struct Situation<'a> {
+    pub status: u16,
+    /// Whether all of the body arrived.
+    pub complete: bool,
+    /// The error code.
+    pub code: Option<&'a str>,
+    /// The text of a member of the body.
+    pub text: &'a dyn Fn(&str) -> Option<String>,
+}
+
+/// What the answer means.
+pub(super) fn class(
+    situation: &Situation<'_>,
+    rules: &ErrorRules,
+    grant: GrantType,
+    may_rotate: bool,
+) -> Class {
+    let class = by_rule(situation, rules)
+        .or_else(|| by_status(situation.status))
+        .or_else(|| situation.code.map(|code| by_code(code, rules)))
+        .unwrap_or_else(|| by_shape(situation));
+    settled(class, grant, may_rotate)
+}
+
+/// What no answer at all means after the request left.
+pub(super) const fn no_answer(grant: GrantType, may_rotate: bool) -> Class {
+    settled(Class::InDoubt, grant, may_rotate)
+}
+
+/// Only a refresh token can be spent, and only a person can sign in.
+const fn settled(class: Class, grant: GrantType, may_rotate: bool) -> Class {
+    match (class, grant) {
+        (Class::InDoubt, GrantType::RefreshToken) if may_rotate => Class::InDoubt,
+        (Class::InDoubt, _) => Class::Passing,
+        (Class::SignInAgain, GrantType::ClientCredentials) => Class::Configuration,
+        _ => class,
+    }
+}
+
+fn by_rule(situation: &Situation<'_>, rules: &ErrorRules) -> Option<Class> {
+    let holds = |rule: &&super::row::ErrorRule| {
+        let status = rule.status.is_empty() || rule.status.contains(&situation.status);
+        let code = rule.code.is_none() || rule.code.as_deref() == situation.code;
+        let field = rule.field.as_deref().unwrap_or("error_description");
+        let text = || (situation.text)(field).unwrap_or_default();
+        status && code && rule.contains.as_deref().is_none_or(|part| text().contains(part))
+    };
+    rules.rules.iter().find(holds).map(|rule| rule.class)
+}
+
+/// The server's health. 502 and 504 come from a gateway that passed the request on and lost the
+/// answer; so do Cloudflare's 520 (the origin's answer made no sense) and 524 (it did not come).
+const fn by_status(status: u16) -> Option<Class> {
+    match status {
+        502 | 504 | 520 | 524 => Some(Class::InDoubt),
+        429 | 500..=599 => Some(Class::Passing),
+        _ => None,
+    }
+}
+
+/// RFC 6749 5.2, and the two codes of 4.1.2.1 that token endpoints send in practice. What nobody
+/// knows is for a person to look at: asking again would not change it.
+fn by_code(code: &str, rules: &ErrorRules) -> Class {
+    let lists = [
+        (&rules.sign_in_again, Class::SignInAgain),
+        (&rules.configuration, Class::Configuration),
+        (&rules.passing, Class::Passing),
+    ];
+    let listed = lists.into_iter().find(|(codes, _)| codes.iter().any(|known| known == code));
+    match (listed, code) {
+        (Some((_, class)), _) => class,
+        (None, "invalid_grant") => Class::SignInAgain,
+        (None, "temporarily_unavailable" | "server_error") => Class::Passing,
+        (None, _) => Class::Configuration,
+    }
+}
+
+const fn by_shape(situation: &Situation<'_>) -> Class {
+    match situation.status {
+        // Never followed: it would carry the credentials to wherever it points.
+        300..=399 => Class::Configuration,
+        _ if !situation.complete => Class::InDoubt,
+        200..=299 => Class::InDoubt,
+        // A proxy's or firewall's page: it says nothing about the credential.
+        _ => Class::Passing,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::oauth::providers::Providers;
+    use crate::oauth::row::Rotation;
+    use Class::{Configuration, InDoubt, Passing, SignInAgain};
+
+    fn of(
+        provider: &str,
+        status: u16,
+        code: Option<&str>,
+        field: Option<(&str, &str)>,
+        complete: bool,
+    ) -> Class {
+        let providers = Providers::builtin();
+        let row = providers.named(provider).cloned().unwrap_or_default();
+        let text = |name: &str| field.filter(|(known, _)| *known == name).map(|(_, text)| text.to_owned());
+        let situation = Situation { status, complete, code, text: &text };
+        class(&situation, &row.errors, GrantType::RefreshToken, row.rotation != Rotation::Never)
+    }
+
+    #[test]
+    fn without_a_provider_rfc_6749_holds() {
+        for (status, code, expected) in [
+            (400, Some("invalid_grant"), SignInAgain),
+            (401, Some("invalid_grant"), SignInAgain),
+            (200, Some("invalid_grant"), SignInAgain),
+            (400, Some("invalid_client"), Configuration),
+            (401, Some("invalid_client"), Configuration),
+            (400, Some("invalid_scope"), Configuration),
+            (400, Some("invalid_target"), Configuration),
+            (400, Some("unauthorized_client"), Configuration),
+            (400, Some("invalid_request"), Configuration),
+            (400, Some("something_new"), Configuration),
+            (400, Some("temporarily_unavailable"), Passing),
+            (200, Some("server_error"), Passing),
+            (429, Some("invalid_grant"), Passing),
+            (500, Some("invalid_grant"), Passing),
+            (503, None, Passing),
+            (501, None, Passing),
+            (599, None, Passing),
+            (502, None, InDoubt),
+            (504, Some("invalid_client"), InDoubt),
+            (524, None, InDoubt),
+            (200, None, InDoubt),
+            (201, None, InDoubt),
+            (204, None, InDoubt),
+            (301, None, Configuration),
+            (302, None, Configuration),
+            (307, None, Configuration),
+            (400, None, Passing),
+            (403, None, Passing),
+            (404, None, Passing),
+            (408, None, Passing),
+            (425, None, Passing),
+            (101, None, Passing),
+            (999, None, Passing),
+        ] {
+            assert_eq!(of("nobody", status, code, None, true), expected, "{status} {code:?}");
+        }
+        for (status, expected) in
+            [(200, InDoubt), (400, InDoubt), (429, Passing), (500, Passing), (302, Configuration)]
+        {
+            assert_eq!(of("nobody", status, None, None, false), expected, "{status} cut");
+        }
+    }
+
+    #[test]
+    fn providers_differ() {
+        let description = |text| Some(("error_description", text));
+        let spent = description("Value passed for the token was invalid.");
+        for (provider, status, code, field, expected) in [
+            ("atlassian", 403, "unauthorized_client", description("refresh_token is invalid"), SignInAgain),
+            ("atlassian", 403, "invalid_grant", None, SignInAgain),
+            ("atlassian", 401, "access_denied", None, Configuration),
+            ("github", 200, "bad_refresh_token", None, SignInAgain),
+            ("github", 200, "incorrect_client_credentials", None, Configuration),
+            ("github", 200, "unverified_user_email", None, Configuration),
+            ("google", 400, "internal_failure", None, Passing),
+            ("google", 401, "deleted_client", None, Configuration),
+            ("microsoft", 400, "interaction_required", None, SignInAgain),
+            ("microsoft", 400, "unauthorized_client", None, Configuration),
+            ("slack", 200, "token_revoked", None, SignInAgain),
+            ("slack", 200, "bad_client_secret", None, Configuration),
+            ("slack", 200, "ratelimited", None, Passing),
+            ("slack", 200, "fatal_error", None, InDoubt),
+            ("twitter", 400, "invalid_request", spent, SignInAgain),
+            ("twitter", 400, "invalid_request", None, Configuration),
+            ("twitter", 503, "invalid_request", spent, Passing),
+            ("zoom", 400, "invalid_request", Some(("reason", "Invalid Token!")), SignInAgain),
+            ("zoom", 400, "invalid_request", None, Configuration),
+            ("hubspot", 400, "BAD_REFRESH_TOKEN", None, SignInAgain),
+            ("hubspot", 400, "BAD_CLIENT_ID", None, Configuration),
+            ("salesforce", 400, "unknown_error", None, Passing),
+            ("paypal", 400, "INTERNAL_SERVER_ERROR", None, Passing),
+            ("auth0", 403, "invalid_grant", None, SignInAgain),
+            ("auth0", 401, "access_denied", None, Configuration),
+            ("auth0", 429, "too_many_requests", None, Passing),
+        ] {
+            assert_eq!(of(provider, status, Some(code), field, true), expected, "{provider} {status} {code}");
+        }
+        // Nothing can be lost where nothing rotates.
+        assert_eq!(of("google", 502, None, None, true), Passing);
+        assert_eq!(of("google", 200, None, None, false), Passing);
+    }
+
+    #[test]
+    fn an_application_has_nothing_to_lose_and_nobody_to_sign_in() {
+        let rules = ErrorRules::default();
+        let machine = GrantType::ClientCredentials;
+        let text = |_: &str| None;
+        for (status, code, expected) in
+            [(400, Some("invalid_grant"), Configuration), (502, None, Passing), (200, None, Passing)]
+        {
+            let situation = Situation { status, complete: true, code, text: &text };
+            assert_eq!(class(&situation, &rules, machine, true), expected);
+        }
+        assert_eq!(no_answer(machine, true), Passing);
+        assert_eq!(no_answer(GrantType::RefreshToken, true), InDoubt);
+        assert_eq!(no_answer(GrantType::RefreshToken, false), Passing);
+    }
+}

@@ -1,0 +1,340 @@
+//! The client of token endpoints: prepares a request, asks once, and says what came of it.
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use ureq::http;
+use zeroize::Zeroizing;
+
+use super::answer::{Answer, answer};
+use super::assertion::assertion;
+use super::classify::{self, Situation};
+use super::discovery::{self, Metadata};
+use super::document::Document;
+use super::encode;
+use super::endpoint::Endpoint;
+use super::outcome::{Class, Failure, Granted};
+use super::request::{Request, Target};
+use super::retry_after::retry_after;
+use super::row::{Basic, Body, Method};
+use super::transport::{HttpSettings, NoReply, Reply, Transport};
+use super::wording;
+use crate::clock::Timestamp;
+use crate::secret::Secret;
+
+/// How long an issuer's metadata is believed.
+const METADATA_LIFETIME: Duration = Duration::from_hours(24);
+
+/// Asks token endpoints. Shared by the worker threads of a cycle.
+pub struct TokenClient {
+    transport: Transport,
+    /// By issuer, with the time of reading.
+    metadata: Mutex<BTreeMap<String, (Timestamp, Metadata)>>,
+}
+
+/// A request that only lacks the refresh token.
+pub struct Prepared<'a> {
+    request: &'a Request,
+    endpoint: Endpoint,
+    method: Method,
+    /// The Authorization header, for `client_secret_basic`.
+    authorization: Option<Secret>,
+    /// The client assertion, for `private_key_jwt`.
+    assertion: Option<Secret>,
+}
+
+impl TokenClient {
+    /// # Errors
+    /// Which setting is wrong, in one line.
+    pub fn new(settings: &HttpSettings) -> Result<Self, String> {
+        Ok(Self { transport: Transport::new(settings)?, metadata: Mutex::new(BTreeMap::new()) })
+    }
+
+    /// Closes idle connections: they are reused within a cycle, not between cycles.
+    pub fn end_cycle(&self) {
+        self.transport.close_idle();
+    }
+
+    /// Finds the endpoint where only its issuer is known, and signs an assertion where one is needed.
+    /// Nothing is spent by this.
+    ///
+    /// # Errors
+    /// [`Class::Configuration`] for plain http, an unusable key or unusable metadata; otherwise
+    /// [`Class::Passing`].
+    pub fn prepare<'a>(&self, request: &'a Request, now: Timestamp) -> Result<Prepared<'a>, Failure> {
+        let (endpoint, method) = match &request.target {
+            Target::Endpoint(endpoint) => (endpoint.clone(), request.method),
+            Target::Issuer(issuer) => {
+                let metadata = self.metadata(request, issuer, now)?;
+                let method = match request.method {
+                    Some(method) => method,
+                    None => discovered_method(request, &metadata, issuer)?,
+                };
+                (metadata.token_endpoint, Some(method))
+            }
+        };
+        self.permit(&endpoint)?;
+        let method = method.unwrap_or(Method::None);
+        let assertion = match (&request.key, method) {
+            (Some(key), Method::PrivateKeyJwt) => {
+                let client_id = request.client_id.as_deref().unwrap_or_default();
+                let signed = assertion(key, client_id, &endpoint.url, now)
+                    .map_err(|error| Failure::configuration(format!("{error} (for {})", request.file)))?;
+                Some(signed)
+            }
+            _ => None,
+        };
+        let authorization = (method == Method::ClientSecretBasic).then(|| authorization(request));
+        Ok(Prepared { request, endpoint, method, authorization, assertion })
+    }
+
+    fn permit(&self, endpoint: &Endpoint) -> Result<(), Failure> {
+        if self.transport.permits(endpoint) {
+            return Ok(());
+        }
+        let Endpoint { shown, host, .. } = endpoint;
+        Err(Failure::configuration(format!(
+            "{shown} is plain http: use https, or accept it with --allow-http {host}"
+        )))
+    }
+
+    fn metadata(&self, request: &Request, issuer: &Endpoint, now: Timestamp) -> Result<Metadata, Failure> {
+        self.permit(issuer)?;
+        let known = self.metadata.lock().unwrap_or_else(PoisonError::into_inner).get(&issuer.url).cloned();
+        if let Some((_, metadata)) = known.filter(|(read, _)| now.since(*read) < METADATA_LIFETIME) {
+            return Ok(metadata);
+        }
+        let mut statuses = Vec::new();
+        let mut unusable = None;
+        for address in discovery::addresses(&issuer.url) {
+            let address = Endpoint::parse(&address).map_err(Failure::configuration)?;
+            let reply = self.transport.get(&address).map_err(|error| {
+                let why = wording::shown(&error.why, &secrets(request, None));
+                Failure::unreachable(format!(
+                    "cannot read the metadata of {}: {why}; nothing was sent",
+                    issuer.shown
+                ))
+            })?;
+            let document = (reply.status == 200 && reply.cut.is_none())
+                .then(|| Document::read(&reply.body, "application/json", reply.end_is_marked()))
+                .flatten();
+            let Some(document) = document else {
+                statuses.push(reply.status.to_string());
+                continue;
+            };
+            match discovery::read(&issuer.url, &document) {
+                // A server may answer at every address with its main issuer's metadata.
+                Err(error) => unusable = unusable.or(Some(error)),
+                Ok(metadata) => {
+                    let mut cache = self.metadata.lock().unwrap_or_else(PoisonError::into_inner);
+                    cache.insert(issuer.url.clone(), (now, metadata.clone()));
+                    return Ok(metadata);
+                }
+            }
+        }
+        let Endpoint { shown, .. } = issuer;
+        if let Some(error) = unusable {
+            return Err(Failure::configuration(format!(
+                "issuer {shown}: {error}: check issuer in {}",
+                request.file
+            )));
+        }
+        // It may come back, so this passes; a wrong issuer is seen in the message all the same.
+        let statuses = statuses.join(", ");
+        Err(Failure::unreachable(format!(
+            "issuer {shown} has no metadata (HTTP {statuses}): check issuer in {}, or set token_endpoint",
+            request.file
+        )))
+    }
+
+    /// Sends exactly one request and reads its answer.
+    ///
+    /// # Errors
+    /// What it means that there are no new tokens; [`Class::InDoubt`] only where the request left.
+    pub fn ask(&self, prepared: &Prepared<'_>, refresh_token: Option<&Secret>) -> Result<Granted, Failure> {
+        let request = prepared.request;
+        let mut secrets = secrets(request, refresh_token);
+        secrets.extend(prepared.authorization.iter().chain(&prepared.assertion));
+        let (headers, body) = prepared.message(refresh_token);
+        let asked_at = Timestamp::now();
+        match self.transport.post(&prepared.endpoint, headers, &body) {
+            Ok(reply) => prepared.understand(&reply, asked_at, &secrets),
+            Err(error) => Err(prepared.unanswered(&error, &secrets)),
+        }
+    }
+}
+
+/// The authentication that the issuer and the client both know.
+fn discovered_method(request: &Request, metadata: &Metadata, issuer: &Endpoint) -> Result<Method, Failure> {
+    discovery::method(metadata, request.client_secret.is_some(), request.key.is_some()).map_err(|error| {
+        // The error lists what the metadata lists, whatever that is.
+        let error = wording::shown(&error, &secrets(request, None));
+        let (issuer, file) = (&issuer.shown, &request.file);
+        Failure::configuration(format!("issuer {issuer}: {error}: set token_endpoint_auth_method in {file}"))
+    })
+}
+
+/// What must not be in a message about this request.
+fn secrets<'a>(request: &'a Request, refresh_token: Option<&'a Secret>) -> Vec<&'a Secret> {
+    refresh_token
+        .into_iter()
+        .chain(&request.client_secret)
+        .chain(request.key.as_ref().map(|key| &key.pem))
+        .collect()
+}
+
+/// The value of the Authorization header (RFC 6749 2.3.1).
+fn authorization(request: &Request) -> Secret {
+    let id = request.client_id.as_deref().unwrap_or_default();
+    let secret = request.client_secret.as_ref().map_or("", Secret::expose);
+    match request.row.basic {
+        Basic::Encoded => {
+            let password = Zeroizing::new(encode::percent_encode(secret));
+            encode::basic(&encode::percent_encode(id), &password)
+        }
+        Basic::Raw => encode::basic(id, secret),
+        Basic::SecretAsUser => encode::basic(secret, ""),
+    }
+}
+
+impl Prepared<'_> {
+    /// The token endpoint, for messages.
+    #[must_use]
+    pub fn endpoint(&self) -> &str {
+        &self.endpoint.shown
+    }
+
+    /// Headers and body.
+    fn message(&self, refresh_token: Option<&Secret>) -> (http::request::Builder, Zeroizing<String>) {
+        let Self { request, method, .. } = self;
+        let row = &request.row;
+        let client_id = request.client_id.as_deref().unwrap_or_default();
+        let secret = request.client_secret.as_ref().map_or("", Secret::expose);
+        let mut parameters: Vec<(&str, &str)> =
+            request.parameters.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+        parameters.extend(refresh_token.map(|token| ("refresh_token", token.expose())));
+        let mut headers = http::Request::builder();
+        match method {
+            Method::ClientSecretBasic => {
+                let value = self.authorization.as_ref().map_or("", Secret::expose);
+                headers = headers.header("authorization", value);
+            }
+            Method::ClientSecretPost => {
+                parameters.extend([("client_id", client_id), ("client_secret", secret)]);
+            }
+            Method::None => parameters.push(("client_id", client_id)),
+            Method::PrivateKeyJwt => parameters.extend([
+                ("client_id", client_id),
+                ("client_assertion_type", "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"),
+                ("client_assertion", self.assertion.as_ref().map_or("", Secret::expose)),
+            ]),
+        }
+        for (name, value) in &row.headers {
+            headers = headers.header(name, value);
+        }
+        match row.body {
+            Body::Form => (
+                headers.header("content-type", "application/x-www-form-urlencoded"),
+                encode::form(&parameters),
+            ),
+            Body::Json => (headers.header("content-type", "application/json"), encode::json(&parameters)),
+        }
+    }
+
+    /// No answer: whether the request left decides.
+    fn unanswered(&self, error: &NoReply, secrets: &[&Secret]) -> Failure {
+        let (request, shown) = (self.request, &self.endpoint.shown);
+        let why = wording::shown(&error.why, secrets);
+        if !error.left {
+            return Failure::unreachable(format!("cannot reach {shown}: {why}; nothing was sent"));
+        }
+        let class = classify::no_answer(request.grant, request.may_rotate());
+        let spent = if class == Class::InDoubt { "; the refresh token may be spent" } else { "" };
+        Failure {
+            class,
+            message: format!("no complete answer from {shown}: {why}{spent}"),
+            retry_after: None,
+            endpoint_wide: error.timed_out,
+            code: None,
+        }
+    }
+
+    fn understand(
+        &self,
+        reply: &Reply,
+        asked_at: Timestamp,
+        secrets: &[&Secret],
+    ) -> Result<Granted, Failure> {
+        let row = &self.request.row;
+        let content_type = reply.header("content-type").unwrap_or_default();
+        let document = match reply.cut {
+            None => Document::read(&reply.body, content_type, reply.end_is_marked()),
+            Some(_) => None,
+        };
+        let succeeded = (200..=299).contains(&reply.status);
+        let read = document.as_ref().map_or(Answer::Neither("not an OAuth answer"), |document| {
+            answer(document, succeeded, self.request.grant, &row.answer, &row.errors, asked_at)
+        });
+        let (code, description) = match read {
+            Answer::Tokens(granted) => return Ok(*granted),
+            Answer::Error { code, description } => (Some(code), description),
+            Answer::Neither(what) => (None, Some(reply.cut.as_ref().map_or(what, |cut| &cut.why).to_owned())),
+        };
+        let text = |path: &str| document.as_ref()?.text([path]);
+        let situation = Situation {
+            status: reply.status,
+            complete: reply.cut.is_none(),
+            code: code.as_deref(),
+            text: &text,
+        };
+        let class = classify::class(&situation, &row.errors, self.request.grant, self.request.may_rotate());
+        let code = code.map(|code| wording::shown_code(&code, secrets));
+        let description =
+            description.map(|text| wording::shown(&text, secrets)).filter(|text| !text.is_empty());
+        Err(Failure {
+            class,
+            message: self.refusal(reply.status, code.as_deref(), description.as_deref(), class),
+            retry_after: reply
+                .header("retry-after")
+                .and_then(|header| retry_after(header, reply.header("date"), Timestamp::now())),
+            endpoint_wide: matches!(reply.status, 429 | 500..=599)
+                || reply.cut.as_ref().is_some_and(|cut| cut.timed_out),
+            code,
+        })
+    }
+
+    fn refusal(&self, status: u16, code: Option<&str>, description: Option<&str>, class: Class) -> String {
+        let (request, shown) = (self.request, &self.endpoint.shown);
+        let code = code.map(|code| format!(" {code}")).unwrap_or_default();
+        let description = description.map(|text| format!(" ({text})")).unwrap_or_default();
+        let advice = match class {
+            Class::SignInAgain => format!(": {}", request.remedy()),
+            Class::Configuration => format!(": {}", advice(status, code.trim(), &request.file)),
+            Class::Passing => String::new(),
+            Class::InDoubt => "; the refresh token may be spent".to_owned(),
+        };
+        format!("{shown} answered HTTP {status}{code}{description}{advice}")
+    }
+}
+
+/// What to look at, for the codes of RFC 6749 5.2 and RFC 8707.
+fn advice(status: u16, code: &str, file: &str) -> String {
+    match code {
+        "" if (300..=399).contains(&status) => {
+            format!("a redirect is never followed, set the right token_endpoint in {file}")
+        }
+        "invalid_scope" => format!("check scope in {file}"),
+        "invalid_target" => format!("check resource and audience in {file}"),
+        "unsupported_grant_type" => {
+            format!("check grant_type in {file} and what the client is allowed to use")
+        }
+        "invalid_client" | "unauthorized_client" | "access_denied" => {
+            format!("check client_id, client_secret and token_endpoint_auth_method for {file}")
+        }
+        _ => format!("check the client and the endpoint that are set for {file}"),
+    }
+}
+
+#[cfg(test)]
+mod tests;

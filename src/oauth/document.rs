@@ -1,0 +1,182 @@
+//! The members of an answer, whichever way it is written.
+//!
+//! JSON members are kept as the text they are: what nobody asks for is never decoded, so an odd
+//! number or a broken escape elsewhere does not cost a token. Of two members with one name the last
+//! counts, as in the parsers that providers test with.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+
+use serde_json::value::RawValue;
+
+use super::encode::form_decode;
+
+/// The body of an answer, read.
+pub(super) enum Document<'a> {
+    /// A JSON object.
+    Json(BTreeMap<Cow<'a, str>, &'a RawValue>),
+    /// Form-encoded pairs.
+    Form(BTreeMap<String, String>),
+}
+
+/// One member.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Item {
+    Text(String),
+    /// A number, spelt as it was.
+    Number(String),
+    True,
+    False,
+    Null,
+    /// An object, an array, or text that is not Unicode.
+    Other,
+}
+
+impl<'a> Document<'a> {
+    /// Reads a body. `None` where it is neither a whole JSON object nor, as far as the content type
+    /// allows that and the end of the body was marked, form-encoded.
+    pub fn read(body: &'a [u8], content_type: &str, end_is_marked: bool) -> Option<Self> {
+        let text = std::str::from_utf8(body).ok()?;
+        let text = text.strip_prefix('\u{feff}').unwrap_or(text).trim();
+        if text.starts_with('{') {
+            return serde_json::from_str(text).ok().map(Self::Json);
+        }
+        let media_type = content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+        // GitHub's and Salesforce's older form; golang/oauth2 takes text/plain for it too.
+        let is_form = matches!(media_type.as_str(), "application/x-www-form-urlencoded" | "text/plain" | "");
+        // Cut anywhere, such a body still reads well: only a marked end makes it whole.
+        (is_form && end_is_marked && !text.is_empty()).then(|| Self::Form(pairs(text)))
+    }
+
+    /// The member at a dotted path.
+    pub fn find(&self, path: &str) -> Option<Item> {
+        match self {
+            Self::Json(members) => at_path(members, path).map(item),
+            Self::Form(pairs) => pairs.get(path).cloned().map(Item::Text),
+        }
+    }
+
+    /// The text at the first of the paths that holds some.
+    pub fn text<'p>(&self, paths: impl IntoIterator<Item = &'p str>) -> Option<String> {
+        paths.into_iter().find_map(|path| match self.find(path) {
+            Some(Item::Text(text)) if !text.trim().is_empty() => Some(text),
+            _ => None,
+        })
+    }
+
+    /// The JSON text of a member of the outermost object.
+    pub fn raw(&self, name: &str) -> Option<String> {
+        match self {
+            Self::Json(members) => members.get(name).map(|raw| raw.get().to_owned()),
+            Self::Form(pairs) => pairs.get(name).and_then(|text| serde_json::to_string(text).ok()),
+        }
+    }
+}
+
+fn pairs(text: &str) -> BTreeMap<String, String> {
+    let pair = |pair: &str| {
+        let (name, value) = pair.split_once('=')?;
+        Some((form_decode(name)?, form_decode(value)?))
+    };
+    text.split('&').filter_map(pair).collect()
+}
+
+fn at_path<'a>(members: &BTreeMap<Cow<'a, str>, &'a RawValue>, path: &str) -> Option<&'a RawValue> {
+    // A member whose name has a dot in it is not meant: no known provider has one.
+    match path.split_once('.') {
+        None => members.get(path).copied(),
+        Some((first, rest)) => {
+            let inner: BTreeMap<Cow<'a, str>, &'a RawValue> =
+                serde_json::from_str(members.get(first)?.get()).ok()?;
+            at_path(&inner, rest)
+        }
+    }
+}
+
+fn item(raw: &RawValue) -> Item {
+    let text = raw.get();
+    match text.as_bytes().first() {
+        Some(b'"') => serde_json::from_str(text).map_or(Item::Other, Item::Text),
+        Some(b't') => Item::True,
+        Some(b'f') => Item::False,
+        Some(b'n') => Item::Null,
+        Some(b'-' | b'0'..=b'9') => Item::Number(text.to_owned()),
+        _ => Item::Other,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const FORM: &str = "application/x-www-form-urlencoded; charset=utf-8";
+
+    #[test]
+    fn what_is_a_document() {
+        for (body, content_type, marked, is_document) in [
+            ("{}", "text/html", false, true),
+            ("\u{feff} {\"a\": 1} \n", "application/json", false, true),
+            ("{\"a\": \"b\"", "application/json", true, false),
+            ("{\"a\": 1} x", "application/json", true, false),
+            ("[]", "application/json", true, false),
+            ("null", "application/json", true, false),
+            ("", FORM, true, false),
+            ("a=b", FORM, true, true),
+            ("a=b", FORM, false, false),
+            ("a=b", "text/plain", true, true),
+            ("<html a=b>", "text/html", true, false),
+            ("a=b", "application/json", true, false),
+        ] {
+            let read = Document::read(body.as_bytes(), content_type, marked);
+            assert_eq!(read.is_some(), is_document, "{body} {content_type} {marked}");
+        }
+        assert!(Document::read(b"{\"a\": \"\xff\"}", "application/json", true).is_none());
+    }
+
+    #[test]
+    fn members_of_every_kind() {
+        let body = r#"{"t": "a\nb", "n": 1e400, "y": true, "f": false, "z": null, "o": {"i": {"d": "deep"}},
+            "broken": "\ud800", "twice": "first", "twice": "last", "esc\u0061pe": "found"}"#;
+        let document = Document::read(body.as_bytes(), "", true).unwrap();
+        let text = |text: &str| Some(Item::Text(text.to_owned()));
+        for (path, item) in [
+            ("t", text("a\nb")),
+            ("n", Some(Item::Number("1e400".to_owned()))),
+            ("y", Some(Item::True)),
+            ("f", Some(Item::False)),
+            ("z", Some(Item::Null)),
+            ("o", Some(Item::Other)),
+            ("o.i.d", text("deep")),
+            ("o.i.x", None),
+            ("t.x", None),
+            ("broken", Some(Item::Other)),
+            ("twice", text("last")),
+            ("escape", text("found")),
+            ("", None),
+        ] {
+            assert_eq!(document.find(path), item, "{path}");
+        }
+        assert_eq!(document.raw("n").as_deref(), Some("1e400"));
+        let form = Document::read(b"a=1+2&b=%22&c&a=%33", FORM, true).unwrap();
+        assert_eq!((form.find("a"), form.find("c")), (text("3"), None));
+        assert_eq!(form.raw("b").as_deref(), Some(r#""\"""#));
+    }
+
+    proptest! {
+        #[test]
+        fn no_body_panics(body in any::<Vec<u8>>(), content_type in any::<String>(), marked in any::<bool>()) {
+            if let Some(document) = Document::read(&body, &content_type, marked) {
+                document.find("a.b");
+            }
+        }
+    }
+
+    #[test]
+    fn depth_is_no_danger() {
+        let deep = "[".repeat(200_000);
+        assert!(Document::read(format!("{{\"a\":{deep}}}").as_bytes(), "", true).is_none());
+        let body = format!("{{\"a\":{deep}{}}}", "]".repeat(200_000));
+        assert_eq!(Document::read(body.as_bytes(), "", true).unwrap().find("a"), Some(Item::Other));
+    }
+}

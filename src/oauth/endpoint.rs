@@ -1,0 +1,109 @@
+//! The address of a token endpoint: what is accepted as one, and how it is shown.
+
+use std::net::IpAddr;
+
+use ureq::http::Uri;
+
+/// A checked `http` or `https` URL.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Endpoint {
+    /// The URL itself.
+    pub url: String,
+    /// The URL without its query, which may hold what nobody should read in a log.
+    pub shown: String,
+    /// The host in lower case; an IPv6 address without its brackets.
+    pub host: String,
+    /// Whether it is `https`.
+    pub secure: bool,
+}
+
+impl Endpoint {
+    /// Checks a URL.
+    ///
+    /// # Errors
+    /// Why it is none, in the words of a message that names it already.
+    pub fn parse(url: &str) -> Result<Self, String> {
+        let url = url.trim();
+        if url.contains('#') {
+            return Err("a token endpoint has no fragment (RFC 6749 3.2)".to_owned());
+        }
+        let uri: Uri = url.parse().map_err(|_| "it is not a URL".to_owned())?;
+        let secure = match uri.scheme_str() {
+            Some("https") => true,
+            Some("http") => false,
+            _ => return Err("it does not begin with https://".to_owned()),
+        };
+        let authority = uri.authority().ok_or("it has no host")?.as_str();
+        if authority.contains('@') {
+            return Err("user name and password do not belong into a URL".to_owned());
+        }
+        let host = uri.host().unwrap_or_default().trim_matches(['[', ']']).to_ascii_lowercase();
+        if host.is_empty() {
+            return Err("it has no host".to_owned());
+        }
+        let scheme = if secure { "https" } else { "http" };
+        let shown = format!("{scheme}://{}{}", authority.to_ascii_lowercase(), uri.path());
+        Ok(Self { url: url.to_owned(), shown, host, secure })
+    }
+
+    /// Whether the host is this machine, by its name or as a literal address. A name that merely
+    /// resolves to it does not count: resolvers can be lied to.
+    pub fn is_loopback(&self) -> bool {
+        self.host == "localhost" || self.host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
+    }
+
+    /// Whether the host is `domain` or lies in it.
+    pub fn lies_in(&self, domain: &str) -> bool {
+        self.host.strip_suffix(domain).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_an_endpoint_is() {
+        let endpoint = Endpoint::parse(" https://IDP.example:8443/a/token?p=policy ").unwrap();
+        assert_eq!(endpoint.url, "https://IDP.example:8443/a/token?p=policy");
+        assert_eq!(endpoint.shown, "https://idp.example:8443/a/token");
+        assert_eq!(endpoint.host, "idp.example");
+        assert!(endpoint.secure);
+        for (url, complaint) in [
+            ("", "not a URL"),
+            ("idp.example/token", "not a URL"),
+            ("/token", "https://"),
+            ("ftp://idp.example/", "https://"),
+            ("https://", "not a URL"),
+            ("https://user:word@idp.example/", "user name"),
+            ("https://idp.example/#x", "fragment"),
+            ("https://idp example/", "not a URL"),
+        ] {
+            let error = Endpoint::parse(url).unwrap_err();
+            assert!(error.contains(complaint), "{url}: {error}");
+        }
+    }
+
+    #[test]
+    fn loopback_is_a_name_or_a_literal() {
+        for (url, loopback) in [
+            ("http://localhost:1/", true),
+            ("http://LOCALHOST/", true),
+            ("http://127.0.0.1/", true),
+            ("http://127.9.9.9:80/", true),
+            ("http://[::1]:8080/", true),
+            ("http://localhost.evil.example/", false),
+            ("http://127.0.0.1.evil.example/", false),
+            ("http://10.0.0.1/", false),
+        ] {
+            assert_eq!(Endpoint::parse(url).unwrap().is_loopback(), loopback, "{url}");
+        }
+    }
+
+    #[test]
+    fn a_domain_covers_its_subdomains_only() {
+        let endpoint = Endpoint::parse("https://a.auth0.com/").unwrap();
+        assert!(endpoint.lies_in("auth0.com") && endpoint.lies_in("a.auth0.com"));
+        assert!(!endpoint.lies_in("uth0.com") && !endpoint.lies_in("b.a.auth0.com"));
+    }
+}

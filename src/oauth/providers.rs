@@ -1,0 +1,278 @@
+//! The table of providers: the built-in rows and the user's.
+//!
+//! The data is `providers.json` beside this file. A user's `providers.json` has the same form; its
+//! keys replace those of a built-in row of the same name, and new names make new rows.
+
+use std::sync::Arc;
+
+use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, Visitor};
+use serde_json::{Map, Value};
+use ureq::http::{HeaderName, HeaderValue};
+
+use super::endpoint::Endpoint;
+use super::hints::Hints;
+use super::row::Row;
+
+const BUILT_IN: &str = include_str!("providers.json");
+
+/// Every known provider.
+pub struct Providers {
+    rows: Vec<Arc<Row>>,
+}
+
+impl Providers {
+    /// The built-in table.
+    #[must_use]
+    pub fn builtin() -> Self {
+        // Cannot fail: a test loads the same text.
+        Self::load(&[BUILT_IN]).unwrap_or(Self { rows: Vec::new() })
+    }
+
+    /// The built-in table and the text of a user's `providers.json`.
+    ///
+    /// # Errors
+    /// What is wrong, naming row and key.
+    pub fn with_user_rows(text: &str) -> Result<Self, String> {
+        Self::load(&[BUILT_IN, text])
+    }
+
+    fn load(texts: &[&str]) -> Result<Self, String> {
+        let mut objects: Vec<(String, Map<String, Value>)> = Vec::new();
+        for text in texts {
+            let table: Pairs<Pairs<Value>> = serde_json::from_str(text.trim_start_matches('\u{feff}'))
+                .map_err(|error| error.to_string())?;
+            for (name, keys) in table.0 {
+                let object = merged(&objects, &name, keys)?;
+                match objects.iter_mut().find(|(known, _)| *known == name) {
+                    Some((_, known)) => *known = object,
+                    None => objects.push((name, object)),
+                }
+            }
+        }
+        let rows = objects.into_iter().map(|(name, object)| row(name, &object)).collect::<Result<_, _>>()?;
+        Ok(Self { rows })
+    }
+
+    /// The row with that name or alias, in any case.
+    pub(super) fn named(&self, name: &str) -> Option<&Arc<Row>> {
+        let is = |known: &str| known.eq_ignore_ascii_case(name);
+        self.rows
+            .iter()
+            .find(|row| is(&row.name))
+            .or_else(|| self.rows.iter().find(|row| row.aliases.iter().any(|alias| is(alias))))
+    }
+
+    /// The row that is recognised by members which the file has.
+    pub(super) fn recognised(&self, hints: &Hints) -> Option<&Arc<Row>> {
+        let has = |row: &Row| row.recognised_by.iter().all(|name| hints.member(name).is_some());
+        self.rows.iter().find(|row| !row.recognised_by.is_empty() && has(row))
+    }
+
+    /// The row whose endpoints lie where this one does.
+    pub(super) fn at(&self, endpoint: &Endpoint) -> Option<&Arc<Row>> {
+        self.rows.iter().find(|row| row.variant_of.is_none() && lies_in(row, endpoint))
+    }
+
+    /// The row that stands in for `row` at that endpoint, if there is one.
+    pub(super) fn variant(&self, row: &Row, endpoint: &Endpoint) -> Option<&Arc<Row>> {
+        let of = |other: &Row| other.variant_of.as_deref() == Some(&row.name);
+        self.rows.iter().find(|other| of(other) && lies_in(other, endpoint))
+    }
+
+    /// The longest provider name or alias with which `stem` begins: all of it, or up to a dash. For
+    /// a file name like `{provider}-{server}`.
+    #[must_use]
+    pub fn longest_name_prefix(&self, stem: &str) -> Option<&str> {
+        let begins =
+            |name: &str| stem.strip_prefix(name).is_some_and(|rest| rest.is_empty() || rest.starts_with('-'));
+        self.rows
+            .iter()
+            .flat_map(|row| std::iter::once(&row.name).chain(&row.aliases))
+            .map(String::as_str)
+            .filter(|name| begins(name))
+            .max_by_key(|name| name.len())
+    }
+}
+
+fn lies_in(row: &Row, endpoint: &Endpoint) -> bool {
+    row.hosts.iter().any(|host| endpoint.lies_in(host))
+}
+
+/// The keys of a row on top of those that it replaces or is like.
+fn merged(
+    objects: &[(String, Map<String, Value>)],
+    name: &str,
+    keys: Pairs<Value>,
+) -> Result<Map<String, Value>, String> {
+    let known =
+        |name: &str| objects.iter().find(|(known, _)| known == name).map(|(_, object)| object.clone());
+    let like = keys.0.iter().find(|(key, _)| key == "like").and_then(|(_, value)| value.as_str());
+    let mut object = match like {
+        Some(like) => {
+            let mut object =
+                known(like).ok_or_else(|| format!("row {name}, key like: there is no row {like}"))?;
+            // What names the other row would make two rows answer to one name.
+            for key in ["aliases", "hosts", "recognised_by", "variant_of"] {
+                object.remove(key);
+            }
+            object
+        }
+        None => known(name).unwrap_or_default(),
+    };
+    for (key, value) in keys.0 {
+        object.insert(key, value);
+    }
+    Ok(object)
+}
+
+fn row(name: String, object: &Map<String, Value>) -> Result<Arc<Row>, String> {
+    let mut row = Row::deserialize(object).map_err(|error| match wrong_key(object) {
+        Some((key, error)) => format!("row {name}, key {key}: {error}"),
+        None => format!("row {name}: {error}"),
+    })?;
+    for (header, value) in &row.headers {
+        if HeaderName::try_from(header).is_err() || HeaderValue::try_from(value).is_err() {
+            return Err(format!("row {name}, key headers: {header:?} is not a header with a value"));
+        }
+    }
+    if row.title.is_empty() {
+        row.title.clone_from(&name);
+    }
+    row.name = name;
+    Ok(Arc::new(row))
+}
+
+/// The key that cannot be read by itself: the error about a whole row does not name it.
+fn wrong_key(object: &Map<String, Value>) -> Option<(&str, serde_json::Error)> {
+    object.iter().find_map(|(key, value)| {
+        let alone = Map::from_iter([(key.clone(), value.clone())]);
+        Row::deserialize(&alone).err().map(|error| (key.as_str(), error))
+    })
+}
+
+/// The members of a JSON object in their order; one that is there twice is an error.
+struct Pairs<T>(Vec<(String, T)>);
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Pairs<T> {
+    fn deserialize<D: Deserializer<'de>>(input: D) -> Result<Self, D::Error> {
+        struct Members<T>(std::marker::PhantomData<T>);
+        impl<'de, T: Deserialize<'de>> Visitor<'de> for Members<T> {
+            type Value = Pairs<T>;
+            fn expecting(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                out.write_str("an object")
+            }
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+                let mut pairs: Vec<(String, T)> = Vec::new();
+                while let Some(key) = map.next_key::<String>()? {
+                    if pairs.iter().any(|(known, _)| *known == key) {
+                        return Err(A::Error::custom(format!("{key} is there twice")));
+                    }
+                    pairs.push((key, map.next_value()?));
+                }
+                Ok(Pairs(pairs))
+            }
+        }
+        input.deserialize_map(Members(std::marker::PhantomData))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::oauth::GrantType;
+    use crate::oauth::row::Rotation;
+
+    #[test]
+    fn the_built_in_table_loads() {
+        let providers = Providers::load(&[BUILT_IN]).unwrap();
+        // 33 providers and AgentCore's second form.
+        assert_eq!(providers.rows.len(), 34);
+        assert_eq!(Providers::builtin().rows.len(), 34);
+    }
+
+    #[test]
+    fn names_and_hosts_are_unambiguous() {
+        let providers = Providers::builtin();
+        for row in &providers.rows {
+            for name in std::iter::once(&row.name).chain(&row.aliases) {
+                assert_eq!(providers.named(name).unwrap().name, row.name);
+            }
+            for host in row.hosts.iter().filter(|_| row.variant_of.is_none()) {
+                let endpoint = Endpoint::parse(&format!("https://{host}/token")).unwrap();
+                assert_eq!(providers.at(&endpoint).unwrap().name, row.name, "{host}");
+            }
+        }
+    }
+
+    #[test]
+    fn every_row_says_what_a_request_needs() {
+        for row in &Providers::builtin().rows {
+            assert!(!row.title.is_empty() && !row.client_authentication.is_empty(), "{}", row.name);
+            for grant in [GrantType::RefreshToken, GrantType::ClientCredentials] {
+                if let Some(template) = row.token_endpoint.of(grant) {
+                    let fixed = template.starts_with("https://") || template.starts_with('{');
+                    assert!(fixed, "{}: {template}", row.name);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_user_overrides_and_adds_rows() {
+        let providers = Providers::with_user_rows(
+            r#"{"okta": {"grace_seconds": 30},
+                "acme": {"like": "okta", "token_endpoint": "https://acme.example/token", "rotation": "always"},
+                "plain": {}}"#,
+        )
+        .unwrap();
+        let okta = providers.named("Okta").unwrap();
+        assert_eq!(okta.grace.unwrap().as_secs(), 30);
+        assert!(okta.token_endpoint.of(GrantType::RefreshToken).unwrap().contains("{auth_server}"));
+        let acme = providers.named("acme").unwrap();
+        assert!(acme.rotation == Rotation::Always && acme.hosts.is_empty());
+        assert_eq!(acme.grace.unwrap().as_secs(), 30);
+        assert_eq!(providers.named("plain").unwrap().title, "plain");
+    }
+
+    #[test]
+    fn a_mistake_is_said_with_row_and_key() {
+        for (text, complaint) in [
+            ("", "EOF"),
+            ("[]", "an object"),
+            (r#"{"acme": 3}"#, "an object"),
+            (r#"{"acme": {"colour": 3}}"#, "row acme, key colour: unknown field"),
+            (r#"{"acme": {"body": "xml"}}"#, "row acme, key body: unknown variant"),
+            (r#"{"acme": {"grace_seconds": -1}}"#, "row acme, key grace_seconds"),
+            (r#"{"acme": {"like": "nobody"}}"#, "row acme, key like: there is no row nobody"),
+            (
+                r#"{"acme": {"errors": {"rules": [{"code": "x"}]}}}"#,
+                "row acme, key errors: missing field `class`",
+            ),
+            (r#"{"acme": {"token_endpoint": 7}}"#, "row acme, key token_endpoint: expected a URL template"),
+            (r#"{"acme": {"headers": {"a b": "c"}}}"#, "row acme, key headers: \"a b\" is not a header"),
+            (r#"{"acme": {"headers": {"a": "b\nc"}}}"#, "row acme, key headers"),
+            (r#"{"acme": {"variables": {"host": "x"}}}"#, "row acme, key variables: invalid type"),
+            (r#"{"acme": {}, "acme": {}}"#, "acme is there twice"),
+            (r#"{"acme": {"body": "form", "body": "json"}}"#, "body is there twice"),
+        ] {
+            let error = Providers::with_user_rows(text).err().unwrap();
+            assert!(error.contains(complaint), "{text}: {error}");
+        }
+    }
+
+    #[test]
+    fn the_longest_name_wins_and_ends_at_a_dash() {
+        let providers = Providers::builtin();
+        for (stem, name) in [
+            ("atlassian-jira", Some("atlassian")),
+            ("atlassian", Some("atlassian")),
+            ("bedrock-agentcore-sre-gateway", Some("bedrock-agentcore")),
+            ("sentry-integration-x", Some("sentry-integration")),
+            ("entra-mail", Some("entra")),
+            ("githubby-x", None),
+            ("acme-x", None),
+        ] {
+            assert_eq!(providers.longest_name_prefix(stem), name, "{stem}");
+        }
+    }
+}

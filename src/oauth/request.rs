@@ -1,0 +1,156 @@
+//! A request to a token endpoint, complete but for the refresh token.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use ring::digest;
+
+use super::endpoint::Endpoint;
+use super::outcome::GrantType;
+use super::row::{Basic, Method, Rotation, Row};
+use crate::secret::{Secret, fingerprint};
+
+/// Where the token endpoint's address comes from.
+pub(super) enum Target {
+    /// It is known.
+    Endpoint(Endpoint),
+    /// It stands in this issuer's metadata (RFC 8414).
+    Issuer(Endpoint),
+}
+
+/// The key for `private_key_jwt`.
+pub(super) struct SigningKey {
+    /// The text of a PEM file.
+    pub pem: Secret,
+    /// The `kid` header.
+    pub id: Option<String>,
+}
+
+/// Everything that [`resolve()`](super::resolve()) found out about how to refresh one credential.
+pub struct Request {
+    pub(super) file: String,
+    pub(super) target: Target,
+    pub(super) grant: GrantType,
+    /// `None`: what the issuer's metadata says.
+    pub(super) method: Option<Method>,
+    pub(super) client_id: Option<String>,
+    pub(super) client_secret: Option<Secret>,
+    pub(super) key: Option<SigningKey>,
+    /// All parameters but the client's and the refresh token, `grant_type` first.
+    pub(super) parameters: Vec<(String, String)>,
+    pub(super) sign_in: Option<String>,
+    pub(super) row: Arc<Row>,
+}
+
+impl Request {
+    /// The provider's name in the table, or its host where it is not in the table.
+    #[must_use]
+    pub fn provider(&self) -> &str {
+        if self.row.name.is_empty() { &self.address().host } else { &self.row.name }
+    }
+
+    /// What people call the provider.
+    pub(super) fn title(&self) -> &str {
+        if self.row.title.is_empty() { &self.address().host } else { &self.row.title }
+    }
+
+    /// The token endpoint, or the issuer whose metadata names it, for messages: without its query.
+    #[must_use]
+    pub fn endpoint(&self) -> &str {
+        &self.address().shown
+    }
+
+    fn address(&self) -> &Endpoint {
+        match &self.target {
+            Target::Endpoint(endpoint) | Target::Issuer(endpoint) => endpoint,
+        }
+    }
+
+    /// The same text for all requests that fail together when their endpoint is down.
+    #[must_use]
+    pub fn endpoint_key(&self) -> String {
+        self.address().shown.clone()
+    }
+
+    /// Which grant it uses.
+    #[must_use]
+    pub const fn grant(&self) -> GrantType {
+        self.grant
+    }
+
+    /// Whether an answer may replace the refresh token, so that a lost answer may have lost it.
+    #[must_use]
+    pub fn may_rotate(&self) -> bool {
+        self.grant == GrantType::RefreshToken && self.row.rotation != Rotation::Never
+    }
+
+    /// How long after a lost answer the same refresh token may certainly be sent again.
+    #[must_use]
+    pub fn grace(&self) -> Option<Duration> {
+        self.row.grace
+    }
+
+    /// The provider's usual access token lifetime, for answers that do not say.
+    #[must_use]
+    pub fn default_lifetime(&self) -> Option<Duration> {
+        self.row.lifetime
+    }
+
+    /// 16 hexadecimal digits over all that the request consists of, except the refresh token:
+    /// another value means that somebody changed something. Secrets enter as hashes.
+    #[must_use]
+    pub fn fingerprint(&self) -> String {
+        let mut text = String::new();
+        // Lengths keep neighbours apart: ("ab", "c") is not ("a", "bc").
+        let mut add = |part: &str| {
+            text.push_str(&part.len().to_string());
+            text.push(':');
+            text.push_str(part);
+        };
+        let (kind, address) = match &self.target {
+            Target::Endpoint(endpoint) => ("endpoint", endpoint),
+            Target::Issuer(issuer) => ("issuer", issuer),
+        };
+        add(kind);
+        add(&address.url);
+        add(self.method.map_or("discovered", Method::name));
+        add(match self.row.basic {
+            Basic::Encoded => "encoded",
+            Basic::Raw => "raw",
+            Basic::SecretAsUser => "secret as user",
+        });
+        add(match self.row.body {
+            super::row::Body::Form => "form",
+            super::row::Body::Json => "json",
+        });
+        add(self.client_id.as_deref().unwrap_or_default());
+        let key = self.key.as_ref();
+        add(&self.client_secret.as_ref().map(hashed).unwrap_or_default());
+        add(&key.map(|key| hashed(&key.pem)).unwrap_or_default());
+        add(key.and_then(|key| key.id.as_deref()).unwrap_or_default());
+        let parameters = self.parameters.iter().map(|(name, value)| (name, value));
+        for (name, value) in parameters.chain(&self.row.headers) {
+            add(name);
+            add(value);
+        }
+        fingerprint(text.as_bytes())
+    }
+
+    /// How a person gets a new refresh token, as the end of a sentence.
+    #[must_use]
+    pub fn remedy(&self) -> String {
+        let page = self.sign_in.as_ref().map(|page| format!(" (at {page})")).unwrap_or_default();
+        format!("sign in to {} again{page} and store the new tokens in {}", self.title(), self.file)
+    }
+}
+
+/// All 256 bits, since this fingerprint is of a value that a person may have chosen.
+fn hashed(secret: &Secret) -> String {
+    use std::fmt::Write as _;
+    let hash = digest::digest(&digest::SHA256, secret.expose().as_bytes());
+    hash.as_ref().iter().fold(String::with_capacity(64), |mut text, byte| {
+        // Writing to a String cannot fail.
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}

@@ -1,0 +1,168 @@
+//! Client credentials in the environment or `.env`, as users of the Python service have them.
+//!
+//! Two kinds of sets: the numbered `EGRESS_OAUTH_*_N`, which name a provider and serve people's
+//! tokens, and the sets that a provider's row names (`KEYCLOAK_M2M_*`, `AGENTCORE_*_N`), which are an
+//! application's own and never serve a person's token, unless its file names that very client.
+
+use crate::oauth::hints::{Hints, filled, text};
+use crate::oauth::outcome::GrantType;
+use crate::oauth::providers::Providers;
+use crate::oauth::row::{ClientSet, Row};
+use crate::secret::Secret;
+
+/// The sets are numbered from 1 to this.
+const LAST: u8 = 100;
+
+/// A client found in the environment.
+pub(super) struct Client {
+    pub id: String,
+    pub secret: Option<Secret>,
+    pub scope: Option<String>,
+    /// The variable that named it, for the trail.
+    pub variable: String,
+    server: Option<String>,
+}
+
+/// The client that the environment has for this file, if it is clear which.
+pub(super) fn client(
+    hints: &Hints,
+    row: &Row,
+    grant: GrantType,
+    providers: &Providers,
+    variable: &dyn Fn(&str) -> Option<String>,
+) -> Option<Client> {
+    let value = |name: &str| variable(name).as_deref().and_then(filled).map(str::to_owned);
+    let mut found = Vec::new();
+    for set in std::iter::once(&egress()).chain(&row.environment) {
+        let numbers = if set.client_id.contains('#') { 1..=LAST } else { 1..=1 };
+        for number in numbers {
+            let named = |name: &String| name.replace('#', &number.to_string());
+            let optional = |name: &Option<String>| name.as_ref().and_then(|name| value(&named(name)));
+            let Some(client_id) = value(&named(&set.client_id)) else { continue };
+            let serves = match (text(hints.client_id.as_ref()), &set.provider) {
+                (Some(wanted), _) => wanted == client_id,
+                (None, Some(_)) => {
+                    optional(&set.provider).and_then(|name| providers.named(&name)).is_some_and(|other| {
+                        other.name == row.name || row.variant_of.as_ref() == Some(&other.name)
+                    })
+                }
+                (None, None) => grant == GrantType::ClientCredentials,
+            };
+            if serves {
+                found.push(Client {
+                    id: client_id,
+                    secret: value(&named(&set.client_secret)).map(Secret::new),
+                    scope: optional(&set.scope),
+                    variable: named(&set.client_id),
+                    server: optional(&set.server),
+                });
+            }
+        }
+    }
+    choose(found, hints, row, grant)
+}
+
+/// One of several: the one for this server, else one for any server. One that names another server
+/// is taken only if there is no second client, and for an application's own token only if the file
+/// belongs to no server of its own: a gateway must not get another gateway's token.
+fn choose(mut found: Vec<Client>, hints: &Hints, row: &Row, grant: GrantType) -> Option<Client> {
+    let server = text(hints.server.as_ref());
+    let for_server = found.iter().position(|client| server.is_some() && client.server.as_deref() == server);
+    let for_any = || found.iter().position(|client| client.server.is_none());
+    let only = || {
+        let first = found.first()?;
+        let no_server = server.is_none_or(|server| server == row.name);
+        let may = grant == GrantType::RefreshToken || hints.client_id.is_some() || no_server;
+        (may && found.iter().all(|client| client.id == first.id)).then_some(0)
+    };
+    let chosen = for_server.or_else(for_any).or_else(only)?;
+    Some(found.swap_remove(chosen))
+}
+
+/// The sets for people's tokens.
+pub(super) fn egress() -> ClientSet {
+    ClientSet {
+        client_id: "EGRESS_OAUTH_CLIENT_ID_#".to_owned(),
+        client_secret: "EGRESS_OAUTH_CLIENT_SECRET_#".to_owned(),
+        scope: Some("EGRESS_OAUTH_SCOPE_#".to_owned()),
+        provider: Some("EGRESS_PROVIDER_NAME_#".to_owned()),
+        server: Some("EGRESS_MCP_SERVER_NAME_#".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeMap;
+
+    fn chosen(provider: &str, hints: &Hints, grant: GrantType, variables: &[(&str, &str)]) -> Option<String> {
+        let variables: BTreeMap<_, _> = variables.iter().copied().collect();
+        let providers = Providers::builtin();
+        let row = providers.named(provider).unwrap();
+        let read = |name: &str| variables.get(name).map(ToString::to_string);
+        client(hints, row, grant, &providers, &read).map(|client| client.variable)
+    }
+
+    fn hints(server: Option<&str>, client_id: Option<&str>) -> Hints {
+        let own = |text: Option<&str>| text.map(str::to_owned);
+        Hints { server: own(server), client_id: own(client_id), ..Hints::default() }
+    }
+
+    const TWO: &[(&str, &str)] = &[
+        ("EGRESS_OAUTH_CLIENT_ID_1", "jira-id"),
+        ("EGRESS_PROVIDER_NAME_1", "atlassian"),
+        ("EGRESS_MCP_SERVER_NAME_1", "jira"),
+        ("EGRESS_OAUTH_CLIENT_ID_100", "wiki-id"),
+        ("EGRESS_PROVIDER_NAME_100", "Atlassian"),
+        ("EGRESS_MCP_SERVER_NAME_100", "wiki"),
+        ("EGRESS_OAUTH_CLIENT_ID_101", "beyond"),
+        ("EGRESS_PROVIDER_NAME_101", "github"),
+    ];
+
+    #[test]
+    fn a_persons_token_gets_its_providers_client() {
+        let one = &TWO[..3];
+        let grant = GrantType::RefreshToken;
+        for (provider, server, client_id, variables, variable) in [
+            ("atlassian", Some("jira"), None, TWO, Some("EGRESS_OAUTH_CLIENT_ID_1")),
+            ("atlassian", Some("wiki"), None, TWO, Some("EGRESS_OAUTH_CLIENT_ID_100")),
+            ("atlassian", Some("other"), None, TWO, None),
+            ("atlassian", Some("other"), None, one, Some("EGRESS_OAUTH_CLIENT_ID_1")),
+            ("atlassian", Some("jira"), Some("wiki-id"), TWO, Some("EGRESS_OAUTH_CLIENT_ID_100")),
+            ("atlassian", Some("jira"), Some("unknown-id"), TWO, None),
+            ("github", None, None, TWO, None),
+        ] {
+            let chosen = chosen(provider, &hints(server, client_id), grant, variables);
+            assert_eq!(chosen.as_deref(), variable, "{provider} {server:?} {client_id:?}");
+        }
+    }
+
+    #[test]
+    fn an_applications_client_serves_its_own_token_only() {
+        let gateways = [
+            ("AGENTCORE_CLIENT_ID_1", "a"),
+            ("AGENTCORE_SERVER_NAME_1", "one"),
+            ("AGENTCORE_CLIENT_ID_2", "b"),
+            ("AGENTCORE_SERVER_NAME_2", "two"),
+        ];
+        let machine = GrantType::ClientCredentials;
+        let name = "bedrock-agentcore";
+        for (server, variables, variable) in [
+            (Some("two"), &gateways[..], Some("AGENTCORE_CLIENT_ID_2")),
+            (Some("three"), &gateways[..], None),
+            (Some("three"), &gateways[..2], None),
+            (Some(name), &gateways[..2], Some("AGENTCORE_CLIENT_ID_1")),
+            (None, &gateways[..2], Some("AGENTCORE_CLIENT_ID_1")),
+            (Some(name), &gateways[..], None),
+        ] {
+            let chosen = chosen(name, &hints(server, None), machine, variables);
+            assert_eq!(chosen.as_deref(), variable, "{server:?}");
+        }
+        let keycloak = [("KEYCLOAK_M2M_CLIENT_ID", "m2m"), ("KEYCLOAK_M2M_CLIENT_SECRET", " ")];
+        let person = GrantType::RefreshToken;
+        assert!(chosen("keycloak", &hints(None, None), machine, &keycloak).is_some());
+        assert_eq!(chosen("keycloak", &hints(None, None), person, &keycloak), None);
+        assert_eq!(chosen("keycloak", &hints(None, Some("agent")), machine, &keycloak), None);
+        assert!(chosen("keycloak", &hints(None, Some("m2m")), person, &keycloak).is_some());
+    }
+}

@@ -1,0 +1,232 @@
+//! Filling the `{variables}` of a provider's row.
+//!
+//! A source is written as one short text: `name` is a member of the token file, `$NAME` a variable
+//! of the environment, `=text` the text itself, which may have `{variables}` again. `source?part`
+//! counts only if the value contains `part`. `{name|joined}` is the value without underscores (a
+//! Cognito pool id as it stands in a host name).
+
+use serde::Deserialize;
+use serde::de::{self, Deserializer};
+
+use crate::oauth::encode::percent_encode;
+use crate::oauth::hints::filled;
+
+/// Where a value may come from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(in crate::oauth) struct Source {
+    kind: Kind,
+    /// The value counts only if it contains this.
+    must_contain: Option<String>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Kind {
+    Member(String),
+    Variable(String),
+    Text(String),
+}
+
+impl<'de> Deserialize<'de> for Source {
+    fn deserialize<D: Deserializer<'de>>(input: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(input)?;
+        if let Some(text) = text.strip_prefix('=') {
+            return Ok(Self { kind: Kind::Text(text.to_owned()), must_contain: None });
+        }
+        let (name, must_contain) = match text.split_once('?') {
+            Some((name, part)) => (name, Some(part.to_owned())),
+            None => (text.as_str(), None),
+        };
+        let kind = match name.strip_prefix('$') {
+            Some(name) => Kind::Variable(name.to_owned()),
+            None => Kind::Member(name.to_owned()),
+        };
+        match &kind {
+            Kind::Member(name) | Kind::Variable(name) if name.is_empty() => {
+                Err(de::Error::custom("a source needs a name: member, $VARIABLE or =text"))
+            }
+            _ => Ok(Self { kind, must_contain }),
+        }
+    }
+}
+
+/// What the values of variables are looked up in.
+pub(super) trait Values {
+    /// A member of the token file, or of the client-credential file that serves it.
+    fn member(&self, name: &str) -> Option<String>;
+    /// A variable of the environment.
+    fn variable(&self, name: &str) -> Option<String>;
+    /// The sources of a template variable; none means the member of that name.
+    fn sources(&self, name: &str) -> Option<&[Source]>;
+}
+
+/// What a person can do about a value that is missing, as the end of a sentence.
+pub(super) fn where_to_set(name: &str, sources: &[Source], file: &str) -> String {
+    let mut members: Vec<&str> = Vec::new();
+    let mut variables: Vec<&str> = Vec::new();
+    for source in sources {
+        match &source.kind {
+            Kind::Member(name) => members.push(name),
+            Kind::Variable(name) => variables.push(name),
+            Kind::Text(_) => {}
+        }
+    }
+    if members.is_empty() {
+        members.push(name);
+    }
+    let set =
+        if variables.is_empty() { String::new() } else { format!(", or set {}", variables.join(" or ")) };
+    format!("add {} to {file}{set}", members.join(" or "))
+}
+
+/// Variables may be made of variables; a row whose variables go round in a circle ends here.
+const DEEPEST: u8 = 8;
+
+/// The first source that has a value.
+pub(super) fn first(sources: &[Source], values: &dyn Values) -> Option<String> {
+    first_at(sources, values, 0)
+}
+
+fn first_at(sources: &[Source], values: &dyn Values, depth: u8) -> Option<String> {
+    sources.iter().find_map(|source| {
+        let value = match &source.kind {
+            Kind::Member(name) => values.member(name),
+            Kind::Variable(name) => values.variable(name),
+            Kind::Text(text) => fill_at(text, values, depth + 1).ok(),
+        }?;
+        let value = filled(&value)?;
+        let wanted = source.must_contain.as_deref().is_none_or(|part| value.contains(part));
+        wanted.then(|| value.to_owned())
+    })
+}
+
+/// Fills a URL template. What stands first is taken as an origin (`https://` is added where it has
+/// no scheme), what stands in the place of a host loses a scheme, and what follows is
+/// percent-encoded.
+///
+/// # Errors
+/// The name of the variable that has no value.
+pub(super) fn fill(template: &str, values: &dyn Values) -> Result<String, String> {
+    fill_at(template, values, 0)
+}
+
+fn fill_at(template: &str, values: &dyn Values, depth: u8) -> Result<String, String> {
+    let mut url = String::with_capacity(template.len());
+    let mut rest = template;
+    while let Some((before, after)) = rest.split_once('{') {
+        let Some((variable, after)) = after.split_once('}') else { break };
+        url.push_str(before);
+        let (name, joined) = match variable.split_once('|') {
+            Some((name, filter)) => (name, filter == "joined"),
+            None => (variable, false),
+        };
+        let mut value = lookup(name, values, depth).ok_or_else(|| name.to_owned())?;
+        if joined {
+            value.retain(|character| character != '_');
+        }
+        place(&mut url, &value);
+        rest = after;
+    }
+    url.push_str(rest);
+    Ok(url)
+}
+
+fn lookup(name: &str, values: &dyn Values, depth: u8) -> Option<String> {
+    if depth > DEEPEST {
+        return None;
+    }
+    match values.sources(name) {
+        Some(sources) => first_at(sources, values, depth),
+        None => values.member(name).as_deref().and_then(filled).map(str::to_owned),
+    }
+}
+
+fn place(url: &mut String, value: &str) {
+    let value = value.trim_end_matches('/');
+    match url.split_once("://") {
+        None if url.is_empty() && value.contains("://") => url.push_str(value),
+        None if url.is_empty() => {
+            url.push_str("https://");
+            url.push_str(value);
+        }
+        // The host part: people write the whole URL where a host is asked for.
+        Some((_, host)) if !host.contains('/') => {
+            url.push_str(value.split_once("://").map_or(value, |(_, host)| host));
+        }
+        _ => url.push_str(&percent_encode(value)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeMap;
+
+    #[derive(Default)]
+    struct Table {
+        members: BTreeMap<&'static str, &'static str>,
+        variables: BTreeMap<&'static str, &'static str>,
+        sources: BTreeMap<String, Vec<Source>>,
+    }
+
+    impl Values for Table {
+        fn member(&self, name: &str) -> Option<String> {
+            self.members.get(name).map(ToString::to_string)
+        }
+        fn variable(&self, name: &str) -> Option<String> {
+            self.variables.get(name).map(ToString::to_string)
+        }
+        fn sources(&self, name: &str) -> Option<&[Source]> {
+            self.sources.get(name).map(Vec::as_slice)
+        }
+    }
+
+    fn sources(json: &str) -> BTreeMap<String, Vec<Source>> {
+        serde_json::from_str(json).unwrap()
+    }
+
+    #[test]
+    fn a_value_is_fitted_to_its_place() {
+        let members = BTreeMap::from([
+            ("bare", "idp.example"),
+            ("url", "http://idp.example:8080/auth/"),
+            ("realm", "my realm/x"),
+        ]);
+        let table = Table { members, ..Table::default() };
+        for (template, url) in [
+            ("{url}/realms/{realm}/token", Ok("http://idp.example:8080/auth/realms/my%20realm%2Fx/token")),
+            ("{bare}/token", Ok("https://idp.example/token")),
+            ("https://{url}/token", Ok("https://idp.example:8080/auth/token")),
+            ("https://a.{bare}/token", Ok("https://a.idp.example/token")),
+            ("https://{missing}/token", Err("missing")),
+            ("https://fixed.example/{token", Ok("https://fixed.example/{token")),
+        ] {
+            assert_eq!(fill(template, &table).as_deref().map_err(String::as_str), url, "{template}");
+        }
+    }
+
+    #[test]
+    fn the_first_source_with_a_value_counts() {
+        let table = Table {
+            members: BTreeMap::from([("domain", "prefix"), ("pool", "eu-west-1_AbC"), ("blank", "  ")]),
+            variables: BTreeMap::from([("DOMAIN", "idp.example")]),
+            sources: sources(
+                r#"{"origin": ["blank", "domain?.", "$DOMAIN?."], "host": ["=x-{pool|joined}.example"]}"#,
+            ),
+        };
+        assert_eq!(fill("{origin}/t", &table).unwrap(), "https://idp.example/t");
+        assert_eq!(fill("https://{host}/t", &table).unwrap(), "https://x-eu-west-1AbC.example/t");
+    }
+
+    #[test]
+    fn variables_in_a_circle_have_no_value() {
+        let table = Table { sources: sources(r#"{"a": ["={b}"], "b": ["={a}"]}"#), ..Table::default() };
+        assert_eq!(fill("https://{a}/", &table), Err("a".to_owned()));
+    }
+
+    #[test]
+    fn a_source_without_a_name_is_refused() {
+        for text in [r#""""#, r#""$""#, r#""?x""#] {
+            assert!(serde_json::from_str::<Source>(text).is_err(), "{text}");
+        }
+    }
+}

@@ -1,0 +1,67 @@
+//! What the finished request says about itself.
+
+use super::*;
+
+#[test]
+fn what_a_request_knows() {
+    let members =
+        [("provider", "atlassian"), ("refresh_token", ""), ("client_id", "c"), ("client_secret", "s")];
+    let atlassian = request(&hints("atlassian-egress.json", &members), &EMPTY);
+    assert_eq!(atlassian.provider(), "atlassian");
+    assert!(atlassian.may_rotate());
+    assert_eq!(atlassian.grace().unwrap().as_secs(), 600);
+    assert_eq!(atlassian.default_lifetime().unwrap().as_secs(), 3600);
+    assert_eq!(
+        atlassian.remedy(),
+        "sign in to Atlassian again (at https://auth.atlassian.com/authorize) and store the new tokens in \
+         atlassian-egress.json"
+    );
+    let members = [
+        ("token_endpoint", "https://idp.example/t"),
+        ("refresh_token", ""),
+        ("client_id", "c"),
+        ("provider", "acme"),
+    ];
+    let acme = request(&hints("f.json", &members), &EMPTY);
+    assert_eq!((acme.provider(), acme.grace(), acme.may_rotate()), ("acme", None, true));
+    assert_eq!(request(&hints("f.json", &members[..3]), &EMPTY).provider(), "idp.example");
+}
+
+#[test]
+fn a_fingerprint_changes_with_everything_that_is_sent() {
+    let members = [
+        ("token_endpoint", "https://idp.example/t"),
+        ("refresh_token", ""),
+        ("client_id", "c"),
+        ("client_secret", "s"),
+        ("audience", "a"),
+    ];
+    let fingerprint = |members: &[(&str, &str)]| request(&hints("f.json", members), &EMPTY).fingerprint();
+    let with = |more: &[(&'static str, &'static str)]| fingerprint(&[&members[..], more].concat());
+    let first = fingerprint(&members);
+    assert_eq!(first.len(), 16);
+    assert_eq!(first, with(&[]));
+    let mut seen = vec![
+        first,
+        with(&[("token_endpoint", "https://idp.example/t?x")]),
+        with(&[("token_endpoint", ""), ("issuer", "https://idp.example/t")]),
+        with(&[("grant_type", "client_credentials")]),
+        with(&[("client_id", "d")]),
+        with(&[("client_secret", "t")]),
+        with(&[("private_key", "k")]),
+        with(&[("method", "none")]),
+        with(&[("method", "client_secret_basic")]),
+        with(&[("audience", "b")]),
+        with(&[("resource", "b")]),
+        // Neighbours must not run into each other.
+        with(&[("audience", "a8:resource1:b")]),
+        with(&[("audience", "a:resource:b")]),
+        with(&[("audience", "aresourceb")]),
+        with(&[("method", "client_secret_post"), ("provider", "notion")]),
+        with(&[("method", "client_secret_post"), ("provider", "sentry-integration")]),
+    ];
+    let all = seen.len();
+    seen.sort();
+    seen.dedup();
+    assert_eq!(seen.len(), all);
+}

@@ -1,0 +1,98 @@
+//! The Retry-After header (RFC 9110 10.2.3): seconds, or a date.
+
+use std::time::Duration;
+
+use crate::clock::Timestamp;
+
+/// Longest wait that an endpoint can ask for; more would leave a healthy credential to die.
+pub const LONGEST: Duration = Duration::from_hours(1);
+
+/// How long the endpoint asks to be left alone. A date counts from the answer's own `Date`, so that
+/// a clock that differs from theirs does not matter, and from `now` without one. `None` where the
+/// header says nothing useful: not a form that RFC 9110 knows, or a time that has passed.
+pub(super) fn retry_after(header: &str, date: Option<&str>, now: Timestamp) -> Option<Duration> {
+    let header = header.trim();
+    let wait = match header.parse::<f64>() {
+        // Some send fractions. The comparison is false for what is not a number.
+        Ok(seconds) if seconds > 0.0 => Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX),
+        Ok(_) => return None,
+        Err(_) => http_date(header)?.since(date.and_then(http_date).unwrap_or(now)),
+    };
+    (!wait.is_zero()).then_some(wait.min(LONGEST))
+}
+
+/// A date in one of the three forms of RFC 9110 5.6.7.
+fn http_date(text: &str) -> Option<Timestamp> {
+    let words: Vec<&str> = text.split([' ', ',', '-']).filter(|word| !word.is_empty()).collect();
+    let (day, month, year, clock) = match words.as_slice() {
+        // Sun Nov  6 08:49:37 1994
+        [_, month, day, clock, year] if clock.contains(':') => (day, month, year, clock),
+        // Sun, 06 Nov 1994 08:49:37 GMT and Sunday, 06-Nov-94 08:49:37 GMT
+        [_, day, month, year, clock, "GMT" | "UTC"] => (day, month, year, clock),
+        _ => return None,
+    };
+    let mut year: i32 = year.parse().ok().filter(|year| (0..=9999).contains(year))?;
+    if year < 100 {
+        // Two digits were obsolete long before 2000 was far away: this century.
+        year += 2000;
+    }
+    let at =
+        "JanFebMarAprMayJunJulAugSepOctNovDec".find(*month).filter(|at| at % 3 == 0 && month.len() == 3)?;
+    let month = time::Month::try_from(u8::try_from(at / 3 + 1).ok()?).ok()?;
+    let mut parts = clock.split(':').map(|part| part.parse::<u8>().ok());
+    let (hour, minute, second) = (parts.next()??, parts.next()??, parts.next()??);
+    let date = time::Date::from_calendar_date(year, month, day.parse().ok()?).ok()?;
+    let time = time::Time::from_hms(hour, minute, second.min(59)).ok()?;
+    Some(Timestamp::from_seconds(date.with_time(time).assume_utc().unix_timestamp()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// Sun, 06 Nov 1994 08:49:37 GMT
+    const THEN: Timestamp = Timestamp::from_seconds(784_111_777);
+
+    #[test]
+    fn both_forms_and_their_limits() {
+        let date = "Sun, 06 Nov 1994 08:49:37 GMT";
+        for (header, date, seconds) in [
+            ("120", None, Some(120)),
+            (" 5 ", None, Some(5)),
+            ("3600", None, Some(3600)),
+            ("86400", None, Some(3600)),
+            ("99999999999999999999999", None, Some(3600)),
+            ("0", None, None),
+            ("-1", None, None),
+            ("", None, None),
+            ("soon", None, None),
+            ("nan", None, None),
+            ("Sun, 06 Nov 1994 08:50:07 GMT", None, Some(30)),
+            ("Sunday, 06-Nov-94 08:50:07 GMT", Some("Thu, 06 Nov 2094 08:49:37 GMT"), Some(30)),
+            ("Sun Nov  6 08:50:07 1994", None, Some(30)),
+            ("Sun, 06 Nov 1994 08:49:37 GMT", None, None),
+            ("Sun, 06 Nov 1994 08:00:00 GMT", None, None),
+            ("Sun, 06 Nov 2094 08:49:37 GMT", None, Some(3600)),
+            ("Mon, 07 Nov 1994 08:49:47 GMT", Some("Mon, 07 Nov 1994 08:49:37 GMT"), Some(10)),
+            ("Mon, 07 Nov 1994 08:49:47 GMT", Some("garbage"), Some(3600)),
+            ("Sun, 31 Feb 1994 08:50:07 GMT", None, None),
+            ("Sun, 06 anF 1994 08:50:07 GMT", None, None),
+            ("Sun, 06 Nov 1994 08:50 GMT", None, None),
+            ("Sun, 06 Nov 1994 25:50:07 GMT", None, None),
+        ] {
+            let wait = retry_after(header, date, THEN).map(|wait| wait.as_secs());
+            assert_eq!(wait, seconds, "{header:?} {date:?}");
+        }
+        assert_eq!(http_date(date), Some(THEN));
+    }
+
+    proptest! {
+        #[test]
+        fn any_header_gives_at_most_an_hour(header in any::<String>(), date in any::<String>()) {
+            if let Some(wait) = retry_after(&header, Some(&date), THEN) {
+                prop_assert!(wait > Duration::ZERO && wait <= LONGEST);
+            }
+        }
+    }
+}

@@ -1,0 +1,279 @@
+//! One provider as data: everything the program treats differently from provider to provider.
+//!
+//! The general code reads a row and never asks for a provider's name, so a provider that is not
+//! built in needs a row in the user's `providers.json` and no new release. Where a row is silent,
+//! RFC 6749 holds.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use serde::{Deserialize, Deserializer};
+
+use super::outcome::{Class, GrantType};
+use super::resolve::template::Source;
+
+/// A provider's row. The names of the fields are the keys of the JSON object.
+#[derive(Clone, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct Row {
+    /// The key under which the row stands in the table.
+    #[serde(skip)]
+    pub name: String,
+    /// What people call the provider.
+    pub title: String,
+    /// Other names that token files use for it.
+    pub aliases: Vec<String>,
+    /// Its token endpoints' hosts (or the domains they lie in): a file that gives an endpoint and no
+    /// provider is recognised by them.
+    pub hosts: Vec<String>,
+    /// The row whose keys this one starts from.
+    #[serde(rename = "like")]
+    pub _like: Option<String>,
+    /// The row in whose place this one is taken where the endpoint lies in one of `hosts`.
+    pub variant_of: Option<String>,
+    /// Members that, all present, say that a file is this provider's.
+    pub recognised_by: Vec<String>,
+    /// Where to ask, with `{variables}`.
+    pub token_endpoint: Endpoints,
+    /// Where each variable's value comes from, first match wins.
+    pub variables: BTreeMap<String, Vec<Source>>,
+    /// Accepted client authentication, in order of preference.
+    pub client_authentication: Vec<Method>,
+    /// What `client_secret_basic` puts into the header.
+    pub basic: Basic,
+    /// How the parameters are sent.
+    pub body: Body,
+    /// Headers beside those that are always sent.
+    pub headers: BTreeMap<String, String>,
+    /// Parameters beside those that are always sent.
+    pub parameters: ByGrant<BTreeMap<String, Parameter>>,
+    /// What separates scopes in a request, where it is not a blank.
+    pub scope_separator: Option<String>,
+    /// Whether an answer may bring a new refresh token.
+    pub rotation: Rotation,
+    /// How long after its first use a replaced refresh token may be sent again, where that is known.
+    #[serde(rename = "grace_seconds", deserialize_with = "seconds")]
+    pub grace: Option<Duration>,
+    /// The usual lifetime of an access token, for answers that do not say.
+    #[serde(rename = "lifetime_seconds", deserialize_with = "seconds")]
+    pub lifetime: Option<Duration>,
+    /// Where an answer has what.
+    pub answer: AnswerPaths,
+    /// Which error means what.
+    pub errors: ErrorRules,
+    /// Where a person signs in, with `{variables}`.
+    pub sign_in: Option<String>,
+    /// Whether its tokens are always an application's own.
+    pub machine: bool,
+    /// `false`: its tokens neither expire nor can be refreshed.
+    pub refreshable: Option<bool>,
+    /// Variables of the environment with client credentials for an application's own tokens.
+    pub environment: Vec<ClientSet>,
+    /// For people: facts that no key holds, and which values are unsure.
+    #[serde(rename = "notes")]
+    pub _notes: Vec<String>,
+}
+
+/// How a client proves who it is; the names are those of RFC 7591.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Method {
+    /// In the Authorization header (RFC 6749 2.3.1).
+    ClientSecretBasic,
+    /// In the body.
+    ClientSecretPost,
+    /// Only the client id: a public client.
+    None,
+    /// A signed assertion (RFC 7523).
+    PrivateKeyJwt,
+}
+
+impl Method {
+    /// The RFC 7591 name.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::ClientSecretBasic => "client_secret_basic",
+            Self::ClientSecretPost => "client_secret_post",
+            Self::None => "none",
+            Self::PrivateKeyJwt => "private_key_jwt",
+        }
+    }
+
+    /// The method of that name, if it is one of ours.
+    pub fn from_name(name: &str) -> Option<Self> {
+        [Self::ClientSecretBasic, Self::ClientSecretPost, Self::None, Self::PrivateKeyJwt]
+            .into_iter()
+            .find(|method| method.name() == name)
+    }
+}
+
+/// What stands in a Basic header before base64.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Basic {
+    /// Id and secret, percent-encoded (RFC 6749 2.3.1).
+    #[default]
+    Encoded,
+    /// Id and secret as they are, for servers that do not decode.
+    Raw,
+    /// The secret as user name and an empty password; the id is not sent.
+    SecretAsUser,
+}
+
+/// How the parameters travel.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Body {
+    /// `application/x-www-form-urlencoded`, as RFC 6749 says.
+    #[default]
+    Form,
+    /// A JSON object of strings.
+    Json,
+}
+
+/// Whether an answer brings a new refresh token.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Rotation {
+    /// With every answer.
+    Always,
+    /// Depending on settings on their side; also what is assumed where nothing is known.
+    #[default]
+    Optional,
+    /// Never: the same request may be sent again at any time.
+    Never,
+}
+
+/// A value for each grant.
+#[derive(Clone, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct ByGrant<T: Default> {
+    pub refresh_token: T,
+    pub client_credentials: T,
+}
+
+impl<T: Default> ByGrant<T> {
+    /// The value for that grant.
+    pub const fn of(&self, grant: GrantType) -> &T {
+        match grant {
+            GrantType::RefreshToken => &self.refresh_token,
+            GrantType::ClientCredentials => &self.client_credentials,
+        }
+    }
+}
+
+/// One endpoint for all grants, or one for each.
+#[derive(Clone, Deserialize)]
+#[serde(untagged, expecting = "expected a URL template, or an object with one for each grant")]
+pub(super) enum Endpoints {
+    /// For both grants.
+    One(String),
+    /// Different ones; a missing one means that the grant has none.
+    Each(ByGrant<Option<String>>),
+}
+
+impl Default for Endpoints {
+    fn default() -> Self {
+        Self::Each(ByGrant::default())
+    }
+}
+
+impl Endpoints {
+    /// The template for that grant.
+    pub fn of(&self, grant: GrantType) -> Option<&str> {
+        match self {
+            Self::One(template) => Some(template),
+            Self::Each(each) => each.of(grant).as_deref(),
+        }
+    }
+}
+
+/// A request parameter.
+#[derive(Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Parameter {
+    /// Where its value comes from, first match wins.
+    pub from: Vec<Source>,
+    /// Whether the request is pointless without it.
+    #[serde(default)]
+    pub required: bool,
+}
+
+/// Where an answer has what: dotted paths, the first that is present counts.
+#[derive(Clone, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct AnswerPaths {
+    pub access_token: Vec<String>,
+    pub refresh_token: Vec<String>,
+    pub expires_in: Vec<String>,
+    pub expires_at: Vec<String>,
+    pub refresh_expires_in: Vec<String>,
+    /// A member that is `false` in a failure, whatever the status.
+    pub success: String,
+    /// Members to be stored in the token file.
+    pub keep: Vec<String>,
+}
+
+impl Default for AnswerPaths {
+    fn default() -> Self {
+        let path = |name: &str| vec![name.to_owned()];
+        Self {
+            access_token: path("access_token"),
+            refresh_token: path("refresh_token"),
+            expires_in: path("expires_in"),
+            expires_at: path("expires_at"),
+            // Keycloak's name and GitHub's and LinkedIn's.
+            refresh_expires_in: vec!["refresh_expires_in".to_owned(), "refresh_token_expires_in".to_owned()],
+            success: "ok".to_owned(),
+            keep: Vec::new(),
+        }
+    }
+}
+
+/// Which error means what, beyond RFC 6749.
+#[derive(Clone, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct ErrorRules {
+    /// Members that may hold the code, `error` where empty.
+    pub code: Vec<String>,
+    pub sign_in_again: Vec<String>,
+    pub configuration: Vec<String>,
+    pub passing: Vec<String>,
+    /// Looked at first, before the status.
+    pub rules: Vec<ErrorRule>,
+}
+
+/// A class for one error in one situation; all conditions must hold.
+#[derive(Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ErrorRule {
+    /// Status codes for which it holds; none means any.
+    #[serde(default)]
+    pub status: Vec<u16>,
+    /// The error code; none means any.
+    pub code: Option<String>,
+    /// Text that must occur in `field`.
+    pub contains: Option<String>,
+    /// Where to look for `contains`; `error_description` where absent.
+    pub field: Option<String>,
+    /// What it means then.
+    pub class: Class,
+}
+
+/// Names of variables that hold client credentials; `#` stands for a number from 1 to 100.
+#[derive(Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ClientSet {
+    pub client_id: String,
+    pub client_secret: String,
+    /// The scope to ask for.
+    pub scope: Option<String>,
+    /// The provider it is for.
+    pub provider: Option<String>,
+    /// The MCP server it is for.
+    pub server: Option<String>,
+}
+
+fn seconds<'de, D: Deserializer<'de>>(input: D) -> Result<Option<Duration>, D::Error> {
+    Ok(Option::<u32>::deserialize(input)?.map(|seconds| Duration::from_secs(u64::from(seconds))))
+}

@@ -1,0 +1,304 @@
+//! One HTTP exchange: what came back, and whether the request left.
+//!
+//! Nothing is retried and no redirect is followed. The body is handed over as a reader: connecting,
+//! a proxy's CONNECT and the TLS handshake are done before it is first asked, and the refresh token
+//! is nowhere else, so a reader that was never asked has sent nothing. The HTTP library's error
+//! alone does not tell: the same kinds occur on both sides of that moment.
+
+use std::io::{self, Read};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use ureq::config::Config;
+use ureq::http::{self, HeaderMap};
+use ureq::tls::{PemItem, RootCerts, TlsConfig, parse_pem};
+use ureq::{Agent, Proxy, SendBody, Timeout};
+use zeroize::Zeroizing;
+
+use super::endpoint::Endpoint;
+use super::proxy;
+
+/// Largest body that is read: golang's limit too; the largest answers known are a few kilobytes.
+const LARGEST_BODY: u64 = 1 << 20;
+/// Largest header that is read.
+const LARGEST_HEADER: usize = 16 << 10;
+/// Connections are for reuse within a cycle: one that lay longer may just be closing on their side,
+/// and a request into a closing connection is in doubt for nothing.
+const OLDEST_CONNECTION: Duration = Duration::from_secs(5);
+
+/// How HTTP is spoken.
+#[derive(Clone, Debug)]
+pub struct HttpSettings {
+    /// `HTTPS_PROXY`: the proxy for https endpoints. Plain http (loopback and `--allow-http`) never
+    /// goes through one.
+    pub proxy: Option<String>,
+    /// `NO_PROXY`
+    pub no_proxy: Option<String>,
+    /// The text of the file that `SSL_CERT_FILE` names; it replaces the built-in roots.
+    pub root_certificates: Option<Vec<u8>>,
+    /// Hosts whose plain http is accepted.
+    pub allow_http: Vec<String>,
+    /// The longest time for TCP and TLS together (and as long for the host's name).
+    pub connect_timeout: Duration,
+    /// The longest time for all of it.
+    pub total_timeout: Duration,
+    /// `User-Agent`
+    pub user_agent: String,
+}
+
+impl Default for HttpSettings {
+    fn default() -> Self {
+        Self {
+            proxy: None,
+            no_proxy: None,
+            root_certificates: None,
+            allow_http: Vec::new(),
+            connect_timeout: Duration::from_secs(10),
+            total_timeout: Duration::from_secs(30),
+            user_agent: concat!("token-refresher/", env!("CARGO_PKG_VERSION")).to_owned(),
+        }
+    }
+}
+
+/// An answer, as far as it came.
+pub(super) struct Reply {
+    pub status: u16,
+    pub headers: HeaderMap,
+    pub body: Zeroizing<Vec<u8>>,
+    /// Why the body is not whole, if it is not.
+    pub cut: Option<NoReply>,
+}
+
+impl Reply {
+    /// A header's text, or nothing.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name)?.to_str().ok()
+    }
+
+    /// Whether the end of the body was marked, so that a whole body is known to be whole.
+    pub fn end_is_marked(&self) -> bool {
+        let chunked = self
+            .header("transfer-encoding")
+            .is_some_and(|coding| coding.to_ascii_lowercase().contains("chunked"));
+        chunked || self.headers.contains_key("content-length")
+    }
+}
+
+/// Why there is no answer.
+pub(super) struct NoReply {
+    /// Whether the body, or a part of it, was handed to the connection.
+    pub left: bool,
+    /// In the words of a message.
+    pub why: String,
+    /// Whether it took too long.
+    pub timed_out: bool,
+}
+
+/// Sends requests. Shared by the worker threads of a cycle.
+pub(super) struct Transport {
+    direct: Config,
+    proxied: Option<Config>,
+    no_proxy: String,
+    allow_http: Vec<String>,
+    /// Made when first needed and dropped after a cycle: that closes its idle connections.
+    agents: Mutex<[Option<Agent>; 2]>,
+}
+
+impl Transport {
+    /// # Errors
+    /// Which setting is wrong.
+    pub fn new(settings: &HttpSettings) -> Result<Self, String> {
+        let roots = match &settings.root_certificates {
+            None => RootCerts::WebPki,
+            Some(pem) => roots(pem)?,
+        };
+        let config = |proxy: Option<Proxy>| {
+            Agent::config_builder()
+                .http_status_as_error(false)
+                .max_redirects(0)
+                .proxy(proxy)
+                .tls_config(TlsConfig::builder().root_certs(roots.clone()).build())
+                .timeout_resolve(Some(settings.connect_timeout))
+                .timeout_connect(Some(settings.connect_timeout))
+                .timeout_global(Some(settings.total_timeout))
+                .max_response_header_size(LARGEST_HEADER)
+                .max_idle_age(OLDEST_CONNECTION)
+                .max_idle_connections(16)
+                .max_idle_connections_per_host(8)
+                .accept("application/json")
+                .user_agent(&settings.user_agent)
+                .build()
+        };
+        let proxy =
+            match settings.proxy.as_deref().map(str::trim).filter(|proxy| !proxy.is_empty()) {
+                // The address may hold a password, so it is not repeated.
+                Some(proxy) => Some(Proxy::new(proxy).map_err(|_| {
+                    "HTTPS_PROXY is not the address of a proxy: use http://HOST:PORT".to_owned()
+                })?),
+                None => None,
+            };
+        Ok(Self {
+            direct: config(None),
+            proxied: proxy.map(|proxy| config(Some(proxy))),
+            no_proxy: settings.no_proxy.clone().unwrap_or_default(),
+            allow_http: settings
+                .allow_http
+                .iter()
+                .map(|host| host.trim().trim_matches(['[', ']']).to_ascii_lowercase())
+                .collect(),
+            agents: Mutex::new([None, None]),
+        })
+    }
+
+    /// Whether the endpoint may be used: https, or plain http where that was allowed.
+    pub fn permits(&self, endpoint: &Endpoint) -> bool {
+        endpoint.secure || endpoint.is_loopback() || self.allow_http.contains(&endpoint.host)
+    }
+
+    /// Closes the connections that lie idle.
+    pub fn close_idle(&self) {
+        *self.agents.lock().unwrap_or_else(PoisonError::into_inner) = [None, None];
+    }
+
+    fn agent(&self, endpoint: &Endpoint) -> Agent {
+        let direct =
+            !endpoint.secure || endpoint.is_loopback() || proxy::bypasses(&self.no_proxy, &endpoint.host);
+        let (index, config) = match &self.proxied {
+            Some(proxied) if !direct => (1, proxied),
+            _ => (0, &self.direct),
+        };
+        let mut agents = self.agents.lock().unwrap_or_else(PoisonError::into_inner);
+        agents[index].get_or_insert_with(|| Agent::new_with_config(config.clone())).clone()
+    }
+
+    /// A POST with that body; the request has every header but `content-length`.
+    pub fn post(
+        &self,
+        endpoint: &Endpoint,
+        request: http::request::Builder,
+        body: &str,
+    ) -> Result<Reply, NoReply> {
+        let mut watched = Watched { rest: body.as_bytes(), asked: false };
+        let request = request
+            .method("POST")
+            .uri(&endpoint.url)
+            .header("content-length", body.len())
+            .body(SendBody::from_reader(&mut watched));
+        let outcome = match request {
+            Ok(request) => run(|| self.agent(endpoint).run(request)),
+            Err(error) => Err(ureq::Error::Http(error)),
+        };
+        outcome.map(read).map_err(|error| no_reply(&error, watched.asked))
+    }
+
+    /// A GET, for metadata.
+    pub fn get(&self, endpoint: &Endpoint) -> Result<Reply, NoReply> {
+        run(|| self.agent(endpoint).get(&endpoint.url).call())
+            .map(read)
+            .map_err(|error| no_reply(&error, true))
+    }
+}
+
+/// Name lookups run in a thread of their own, and where no thread can be started that panics: it is
+/// this request's failure, not the worker's end.
+fn run<T>(exchange: impl FnOnce() -> Result<T, ureq::Error>) -> Result<T, ureq::Error> {
+    catch_unwind(AssertUnwindSafe(exchange))
+        .unwrap_or_else(|_| Err(ureq::Error::Io(io::Error::other("out of threads or memory"))))
+}
+
+fn roots(pem: &[u8]) -> Result<RootCerts, String> {
+    let mut certificates = Vec::new();
+    for item in parse_pem(pem) {
+        match item {
+            Ok(PemItem::Certificate(certificate)) => certificates.push(certificate),
+            Ok(_) => {}
+            Err(_) => return Err("SSL_CERT_FILE does not name a PEM file".to_owned()),
+        }
+    }
+    if certificates.is_empty() {
+        return Err("SSL_CERT_FILE names a file without a certificate".to_owned());
+    }
+    Ok(RootCerts::new_with_certs(&certificates))
+}
+
+/// A body that notices when it is first read.
+struct Watched<'a> {
+    rest: &'a [u8],
+    asked: bool,
+}
+
+impl Read for Watched<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.asked = true;
+        self.rest.read(buffer)
+    }
+}
+
+fn read(response: http::Response<ureq::Body>) -> Reply {
+    let (parts, body) = response.into_parts();
+    let mut bytes = Zeroizing::new(Vec::new());
+    let cut = match body.into_with_config().limit(LARGEST_BODY).reader().read_to_end(&mut bytes) {
+        Ok(_) => None,
+        Err(error) => Some(no_reply(&ureq::Error::from(error), true)),
+    };
+    Reply { status: parts.status.as_u16(), headers: parts.headers, body: bytes, cut }
+}
+
+fn no_reply(error: &ureq::Error, left: bool) -> NoReply {
+    let timed_out = matches!(error, ureq::Error::Timeout(_));
+    let why = match error {
+        ureq::Error::Timeout(Timeout::Resolve) => "its name was not resolved in time".to_owned(),
+        ureq::Error::Timeout(Timeout::Connect) => "connecting took too long".to_owned(),
+        ureq::Error::Timeout(_) => "it did not come in time".to_owned(),
+        ureq::Error::HostNotFound => "its name does not resolve".to_owned(),
+        ureq::Error::BodyExceedsLimit(_) => "the answer is larger than 1 MiB".to_owned(),
+        ureq::Error::LargeResponseHeader(..) => "the answer's header is larger than 16 KiB".to_owned(),
+        ureq::Error::ConnectProxyFailed(_) => "the proxy refused the connection".to_owned(),
+        ureq::Error::Protocol(_) => "it does not speak HTTP".to_owned(),
+        ureq::Error::Io(error) => io_words(error),
+        other => other.to_string(),
+    };
+    NoReply { left, why, timed_out }
+}
+
+fn io_words(error: &io::Error) -> String {
+    match error.kind() {
+        io::ErrorKind::ConnectionRefused => "connection refused".to_owned(),
+        io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionAborted => {
+            "the connection was reset".to_owned()
+        }
+        io::ErrorKind::UnexpectedEof => "the connection was closed".to_owned(),
+        _ => {
+            let text = error.to_string();
+            // A private certificate authority is the usual reason, and the cure is ours to name.
+            let cure = if text.contains("UnknownIssuer") {
+                " (SSL_CERT_FILE names private authorities)"
+            } else {
+                ""
+            };
+            format!("{text}{cure}")
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_panic_in_the_library_is_a_failure_of_the_request() {
+        // What `std::thread::spawn` does where no thread can be started.
+        let outcome = run(|| -> Result<(), ureq::Error> { panic!("failed to spawn thread") });
+        assert_eq!(no_reply(&outcome.unwrap_err(), false).why, "out of threads or memory");
+    }
+
+    #[test]
+    fn a_body_notices_its_first_reading() {
+        let mut body = Watched { rest: b"abc", asked: false };
+        assert!(!body.asked);
+        let mut text = String::new();
+        body.read_to_string(&mut text).unwrap();
+        assert!(body.asked && text == "abc");
+    }
+}
