@@ -5,6 +5,8 @@
 #[allow(dead_code, unused_imports, reason = "called by the daemon, which comes later")]
 mod cli;
 #[allow(dead_code, unused_imports, reason = "called by the daemon, which comes later")]
+mod clients;
+#[allow(dead_code, unused_imports, reason = "called by the daemon, which comes later")]
 mod clock;
 #[allow(dead_code, unused_imports, reason = "called by the daemon, which comes later")]
 mod files;
@@ -19,6 +21,8 @@ mod oauth;
 mod scratch;
 #[allow(dead_code, unused_imports, reason = "called by the daemon, which comes later")]
 mod secret;
+#[allow(dead_code, unused_imports, reason = "called by the daemon, which comes later")]
+mod servers;
 #[allow(dead_code, unused_imports, reason = "called by the daemon, which comes later")]
 mod settings;
 #[allow(dead_code, unused_imports, reason = "called by the daemon, which comes later")]

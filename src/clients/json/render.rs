@@ -1,0 +1,60 @@
+//! New JSON text, in the style of the file that it goes into.
+
+use zeroize::Zeroizing;
+
+use crate::clients::quote::{push_fixed, push_quoted};
+use crate::clients::table::Fixed;
+
+/// A value to write.
+pub(super) enum Node<'a> {
+    Text(&'a str),
+    Fixed(Fixed),
+    Object(Vec<(&'a str, Node<'a>)>),
+}
+
+/// How a file is laid out.
+#[derive(Clone, Copy)]
+pub(super) struct Style<'a> {
+    /// What ends its lines.
+    pub newline: &'a str,
+    /// One step of its indentation.
+    pub step: &'a str,
+}
+
+/// The text of a value. `indent` is that of the line it stands on; none: all on one line.
+pub(super) fn render(node: &Node, indent: Option<&str>, style: Style) -> Zeroizing<String> {
+    let mut text = Zeroizing::new(String::new());
+    push(&mut text, node, indent, style);
+    text
+}
+
+fn push(text: &mut String, node: &Node, indent: Option<&str>, style: Style) {
+    match node {
+        Node::Text(value) => push_quoted(text, value),
+        Node::Fixed(fixed) => push_fixed(text, *fixed),
+        Node::Object(members) => {
+            let inner = indent.map(|indent| format!("{indent}{}", style.step));
+            text.push('{');
+            for (index, (key, value)) in members.iter().enumerate() {
+                text.push_str(if index == 0 { "" } else { "," });
+                match &inner {
+                    Some(inner) => text.extend([style.newline, inner]),
+                    None if index > 0 => text.push(' '),
+                    None => {}
+                }
+                push_member(text, key, value, inner.as_deref(), style);
+            }
+            if let (Some(indent), false) = (indent, members.is_empty()) {
+                text.extend([style.newline, indent]);
+            }
+            text.push('}');
+        }
+    }
+}
+
+/// Appends `"key": value`.
+pub(super) fn push_member(text: &mut String, key: &str, value: &Node, indent: Option<&str>, style: Style) {
+    push_quoted(text, key);
+    text.push_str(": ");
+    push(text, value, indent, style);
+}

@@ -1,0 +1,163 @@
+//! The two default files, `mcp.json` and `vscode_mcp.json`, in the shapes that the Python
+//! service's documentation shows: entries that start a local program which is told the address
+//! and the token in its environment.
+//!
+//! Both are ours alone and are written whole, byte for byte as in that documentation, so that a
+//! file with nothing new in it is recognised by comparing texts.
+
+use zeroize::Zeroizing;
+
+use super::quote::{headers_text, push_quoted};
+use super::service::Service;
+use crate::secret::Secret;
+
+/// The text of `mcp.json`: `uv` starts the project's own `mcp`. `project_root` is absolute.
+#[must_use]
+pub fn roocode(services: &[Service], project_root: &str) -> Secret {
+    document(services, |text, service| {
+        text.push_str("      \"command\": \"uv\",\n      \"args\": [\"--directory\", ");
+        push_quoted(text, project_root);
+        text.push_str(", \"run\", \"mcp\"],\n      \"env\": {\n        \"MCP_SERVER_URL\": ");
+        push_quoted(text, &service.url);
+        if let Some(token) = &service.authorization {
+            text.push_str(",\n        \"MCP_SERVER_AUTH_TOKEN\": ");
+            push_quoted(text, &Zeroizing::new(format!("Bearer {}", token.expose())));
+        }
+        if !service.extra.is_empty() {
+            text.push_str(",\n        \"MCP_SERVER_HEADERS\": ");
+            push_quoted(text, &headers_text(service.extra.iter().cloned()));
+        }
+        text.push_str("\n      }\n");
+    })
+}
+
+/// The text of `vscode_mcp.json`: `npx` starts a fetch server.
+#[must_use]
+pub fn vscode(services: &[Service]) -> Secret {
+    document(services, |text, service| {
+        text.push_str("      \"command\": \"npx\",\n");
+        text.push_str("      \"args\": [\"-y\", \"@modelcontextprotocol/server-fetch\"],\n");
+        text.push_str("      \"env\": {\n        \"FETCH_BASE_URL\": ");
+        push_quoted(text, &service.url);
+        text.push_str(",\n        \"FETCH_HEADERS\": ");
+        push_quoted(text, &headers_text(service.headers()));
+        text.push_str("\n      }\n");
+    })
+}
+
+/// `{"mcpServers": {NAME: {…}, …}}` with `entry` writing what stands between the inner braces.
+fn document(services: &[Service], entry: impl Fn(&mut Zeroizing<String>, &Service)) -> Secret {
+    let mut text = Zeroizing::new(String::from("{\n  \"mcpServers\": {"));
+    for (index, service) in services.iter().enumerate() {
+        text.push_str(if index == 0 { "\n    " } else { ",\n    " });
+        push_quoted(&mut text, &service.name);
+        text.push_str(": {\n");
+        entry(&mut text, service);
+        text.push_str("    }");
+    }
+    text.push_str(if services.is_empty() { "}\n}\n" } else { "\n  }\n}\n" });
+    Secret::new(std::mem::take(&mut *text))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::service::{Egress, Ingress, services};
+    use super::*;
+    use crate::servers::read_server;
+
+    fn egress(name: &str, cloud_id: Option<&str>) -> Egress {
+        let cloud_id = cloud_id.map(str::to_owned);
+        Egress { name: name.to_owned(), provider: None, access_token: Secret::new("<token>"), cloud_id }
+    }
+
+    const GATEWAY: Option<&str> = Some("https://gateway.example.com");
+
+    #[test]
+    fn both_files_are_the_documented_ones_byte_for_byte() {
+        let all = services(&[egress("sre-gateway", None)], None, &[], GATEWAY);
+        assert_eq!(
+            roocode(&all.list, "/path/to/project").expose(),
+            r#"{
+  "mcpServers": {
+    "sre-gateway": {
+      "command": "uv",
+      "args": ["--directory", "/path/to/project", "run", "mcp"],
+      "env": {
+        "MCP_SERVER_URL": "https://gateway.example.com/mcp/sre-gateway/mcp",
+        "MCP_SERVER_AUTH_TOKEN": "Bearer <token>"
+      }
+    }
+  }
+}
+"#
+        );
+        assert_eq!(
+            vscode(&all.list).expose(),
+            r#"{
+  "mcpServers": {
+    "sre-gateway": {
+      "command": "npx",
+      "args": ["-y", "@modelcontextprotocol/server-fetch"],
+      "env": {
+        "FETCH_BASE_URL": "https://gateway.example.com/mcp/sre-gateway/mcp",
+        "FETCH_HEADERS": "{\"Authorization\": \"Bearer <token>\"}"
+      }
+    }
+  }
+}
+"#
+        );
+    }
+
+    #[test]
+    fn gateway_headers_travel_in_both_files_and_without_them_a_no_auth_entry_has_none() {
+        let time = include_str!("../../tests/fixtures/servers/currenttime.json");
+        let time = read_server("currenttime.json", time).unwrap().unwrap();
+        let ingress = Ingress {
+            provider: Some("keycloak_m2m".to_owned()),
+            access_token: Secret::new("ing"),
+            client_id: Some("mcp-gateway-m2m".to_owned()),
+            user_pool_id: None,
+            region: None,
+            realm: Some("mcp-gateway".to_owned()),
+            keycloak_url: Some("http://127.0.0.1:8080".to_owned()),
+        };
+        let tokens = [egress("atlassian", Some("site-1"))];
+        let with = services(&tokens, Some(&ingress), std::slice::from_ref(&time), GATEWAY).list;
+        let without = services(&[], None, &[time], GATEWAY).list;
+
+        let gateway = r#"\"X-Authorization\": \"Bearer ing\", \"X-Client-Id\": \"mcp-gateway-m2m\", \"X-Keycloak-Realm\": \"mcp-gateway\", \"X-Keycloak-URL\": \"http://127.0.0.1:8080\"}""#;
+        let (roocode_text, vscode_text) = (roocode(&with, "/p"), vscode(&with));
+        for wanted in [
+            format!("\"MCP_SERVER_HEADERS\": \"{{\\\"X-Atlassian-Cloud-Id\\\": \\\"site-1\\\", {gateway}\n"),
+            format!(
+                "\"MCP_SERVER_URL\": \"https://gateway.example.com/currenttime/mcp\",\n        \"MCP_SERVER_HEADERS\": \"{{{gateway}\n"
+            ),
+        ] {
+            assert!(roocode_text.expose().contains(&wanted), "{wanted}");
+        }
+        for wanted in [
+            format!(
+                r#""FETCH_HEADERS": "{{\"Authorization\": \"Bearer <token>\", \"X-Atlassian-Cloud-Id\": \"site-1\", {gateway}"#
+            ),
+            format!(r#""FETCH_HEADERS": "{{{gateway}"#),
+        ] {
+            assert!(vscode_text.expose().contains(&wanted), "{wanted}");
+        }
+        assert!(roocode(&without, "/p").expose().contains(
+            "\"env\": {\n        \"MCP_SERVER_URL\": \"https://gateway.example.com/currenttime/mcp\"\n      }"
+        ));
+        assert!(vscode(&without).expose().contains("\"FETCH_HEADERS\": \"{}\"\n"));
+    }
+
+    #[test]
+    fn any_text_is_valid_json_and_reads_back() {
+        let odd = "quote \" slash \\ line\n tab\t bell\u{7} del\u{7f} ü 🚀";
+        let mut all = services(&[egress("a", None)], None, &[], GATEWAY).list;
+        odd.clone_into(&mut all[0].name);
+        let json: serde_json::Value = serde_json::from_str(roocode(&all, odd).expose()).unwrap();
+        assert_eq!(json["mcpServers"][odd]["args"][1], odd);
+        let empty: serde_json::Value = serde_json::from_str(vscode(&[]).expose()).unwrap();
+        assert_eq!(empty, serde_json::json!({"mcpServers": {}}));
+    }
+}

@@ -1,0 +1,183 @@
+//! Which services there are, where they are, and which headers they need.
+
+use super::*;
+use crate::servers::read_server;
+
+const GATEWAY: Option<&str> = Some("https://gateway.example");
+
+fn egress(name: &str) -> Egress {
+    Egress {
+        name: name.to_owned(),
+        provider: None,
+        access_token: Secret::new(format!("{name}-token")),
+        cloud_id: None,
+    }
+}
+
+fn ingress(provider: &str) -> Ingress {
+    // More than any one provider writes, to see who sends what.
+    Ingress {
+        provider: Some(provider.to_owned()),
+        access_token: Secret::new("eyJfake-ing"),
+        client_id: Some("client-1".to_owned()),
+        user_pool_id: Some("us-east-1_FAKEPOOL1".to_owned()),
+        region: None,
+        realm: Some("realm-1".to_owned()),
+        keycloak_url: Some("http://127.0.0.1:8080".to_owned()),
+    }
+}
+
+fn server(file: &str, text: &str) -> Server {
+    read_server(file, text).unwrap().unwrap()
+}
+
+fn urls(services: &Services) -> Vec<(&str, &str, bool)> {
+    let row = |service: &'_ Service| service.authorization.is_some();
+    services.list.iter().map(|service| (service.name.as_str(), service.url.as_str(), row(service))).collect()
+}
+
+fn header_lines(service: &Service) -> Vec<String> {
+    service.headers().map(|header| format!("{}: {}", header.name, header.value.to_text().expose())).collect()
+}
+
+#[test]
+fn tokens_and_servers_without_sign_in_become_services_by_name() {
+    let servers = [
+        server("atlassian.json", include_str!("../../../tests/fixtures/servers/atlassian.json")),
+        server("currenttime.json", include_str!("../../../tests/fixtures/servers/currenttime.json")),
+        server("fininfo.json", include_str!("../../../tests/fixtures/servers/fininfo.json")),
+        server("plain.json", include_str!("../../../tests/fixtures/servers/no-auth-key.json")),
+    ];
+    let all =
+        services(&[egress("sre-gateway"), egress("fininfo"), egress("atlassian")], None, &servers, GATEWAY);
+    assert_eq!(
+        urls(&all),
+        [
+            ("atlassian", "https://gateway.example/atlassian/mcp", true),
+            ("currenttime", "https://gateway.example/currenttime/mcp", false),
+            ("fininfo", "https://gateway.example/fininfo/sse", true),
+            ("sre-gateway", "https://gateway.example/mcp/sre-gateway/mcp", true),
+        ]
+    );
+    assert_eq!(all.list[2].transport, Transport::Sse);
+    assert!(all.warnings.is_empty(), "{:?}", all.warnings);
+}
+
+#[test]
+fn where_a_token_and_a_server_without_sign_in_share_a_name_the_token_wins() {
+    let both = [server("t.json", r#"{"path": "/tools/currenttime/", "auth_type": "none"}"#)];
+    let all = services(&[egress("currenttime")], None, &both, GATEWAY);
+    assert_eq!(urls(&all), [("currenttime", "https://gateway.example/tools/currenttime/mcp", true)]);
+}
+
+#[test]
+fn two_servers_with_one_name_are_both_there() {
+    let both = [
+        server("a.json", r#"{"path": "/east/time", "auth_type": "none"}"#),
+        server("b.json", r#"{"path": "/west/time", "auth_type": "none"}"#),
+        server("c.json", r#"{"path": "/west/time", "auth_type": "none"}"#),
+    ];
+    let all = services(&[], None, &both, GATEWAY);
+    let there = [
+        ("time", "https://gateway.example/east/time/mcp", false),
+        ("west-time", "https://gateway.example/west/time/mcp", false),
+    ];
+    assert_eq!(urls(&all), there);
+    assert!(
+        all.warnings[0].contains("b.json") && all.warnings[0].contains("west-time"),
+        "{:?}",
+        all.warnings
+    );
+    assert!(
+        all.warnings.iter().any(|line| line.contains("another service has its name")),
+        "{:?}",
+        all.warnings
+    );
+}
+
+#[test]
+fn without_a_gateway_address_it_is_localhost_with_a_warning() {
+    let all = services(&[egress("a b")], None, &[], None);
+    assert_eq!(urls(&all), [("a b", "http://localhost/mcp/a%20b/mcp", true)]);
+    assert!(all.warnings[0].contains("REGISTRY_URL"), "{:?}", all.warnings);
+    assert!(services(&[], None, &[], None).warnings.is_empty());
+    let slash = services(&[egress("a")], None, &[], Some("https://gateway.example/base//"));
+    assert_eq!(slash.list[0].url, "https://gateway.example/base/mcp/a/mcp");
+}
+
+#[test]
+fn each_provider_sends_its_own_gateway_headers() {
+    for (provider, wanted) in [
+        (
+            "cognito_m2m",
+            ["X-User-Pool-Id: us-east-1_FAKEPOOL1", "X-Client-Id: client-1", "X-Region: us-east-1"]
+                .as_slice(),
+        ),
+        (
+            "keycloak_m2m",
+            &["X-Client-Id: client-1", "X-Keycloak-Realm: realm-1", "X-Keycloak-URL: http://127.0.0.1:8080"],
+        ),
+        (
+            "keycloak",
+            &["X-Client-Id: client-1", "X-Keycloak-Realm: realm-1", "X-Keycloak-URL: http://127.0.0.1:8080"],
+        ),
+    ] {
+        let all = services(&[egress("a")], Some(&ingress(provider)), &[], GATEWAY);
+        let lines = header_lines(&all.list[0]);
+        assert_eq!(
+            lines[..2],
+            ["Authorization: Bearer a-token", "X-Authorization: Bearer eyJfake-ing"],
+            "{provider}"
+        );
+        assert_eq!(&lines[2..], wanted, "{provider}");
+    }
+    // Entra has neither pool nor realm; a file without a provider sends what it holds.
+    let mut entra = ingress("entra_m2m");
+    (entra.user_pool_id, entra.realm, entra.keycloak_url) = (None, None, None);
+    let all =
+        services(&[], Some(&entra), &[server("t.json", r#"{"path": "/t", "auth_type": "none"}"#)], GATEWAY);
+    assert_eq!(header_lines(&all.list[0]), ["X-Authorization: Bearer eyJfake-ing", "X-Client-Id: client-1"]);
+}
+
+#[test]
+fn a_file_may_name_another_region_than_its_pool() {
+    let mut cognito = ingress("cognito");
+    cognito.region = Some("eu-west-1".to_owned());
+    let all = services(&[egress("a")], Some(&cognito), &[], GATEWAY);
+    assert!(header_lines(&all.list[0]).contains(&"X-Region: eu-west-1".to_owned()));
+}
+
+#[test]
+fn the_site_goes_with_atlassians_tokens_only() {
+    for (provider, sent) in [(Some("atlassian"), true), (None, true), (Some("google"), false)] {
+        let mut token = egress("a");
+        token.provider = provider.map(str::to_owned);
+        token.cloud_id = Some("site-1".to_owned());
+        let lines = header_lines(&services(&[token], None, &[], GATEWAY).list[0]);
+        assert_eq!(lines.contains(&"X-Atlassian-Cloud-Id: site-1".to_owned()), sent, "{provider:?}");
+    }
+}
+
+#[test]
+fn what_cannot_stand_in_a_header_is_left_out_and_said_without_the_value() {
+    for bad in ["tok\nX-Admin: 1", "tok\r", "tok\u{0}", " tok", "", "tök", "tok\u{7f}"] {
+        let mut token = egress("a");
+        token.access_token = Secret::new(bad);
+        let all = services(&[token, egress("b")], None, &[], GATEWAY);
+        assert_eq!(urls(&all).len(), 1, "{bad:?}");
+        assert!(all.warnings[0].starts_with("a stands in no configuration"), "{:?}", all.warnings);
+        assert!(!all.warnings[0].contains("tok\n") && !all.warnings[0].contains('\u{0}'));
+
+        let mut gateway = ingress("keycloak");
+        gateway.access_token = Secret::new(bad);
+        let all = services(&[egress("b")], Some(&gateway), &[], GATEWAY);
+        assert_eq!(header_lines(&all.list[0]), ["Authorization: Bearer b-token"], "{bad:?}");
+        assert!(all.warnings[0].contains("gateway token"), "{:?}", all.warnings);
+    }
+    let mut gateway = ingress("keycloak");
+    gateway.realm = Some("a\nb".to_owned());
+    let all = services(&[egress("b"), egress("c\u{1b}[31m")], Some(&gateway), &[], GATEWAY);
+    assert_eq!(header_lines(&all.list[0]).len(), 4);
+    assert!(all.warnings[0].contains("X-Keycloak-Realm"), "{:?}", all.warnings);
+    assert!(all.warnings[1].contains("control characters") && !all.warnings[1].contains('\u{1b}'));
+}

@@ -1,0 +1,77 @@
+//! The wing as a whole: every client's file, new and edited, read back by readers that refuse what
+//! the clients refuse.
+
+mod edited;
+mod new;
+mod properties;
+mod readers;
+
+use super::{Applied, Client, Edit, Format, Header, Owned, Place, Secrets, Service, Value, apply};
+use crate::secret::Secret;
+use crate::servers::Transport;
+
+const PLACE: Place =
+    Place { exe: "/usr/bin/token-refresher", dir: "/srv/project", tokens_dir: "/srv/project/.oauth-tokens" };
+
+/// A service that needs a token, behind a gateway that needs one too.
+fn signed_in(name: &str, token: &str) -> Service {
+    Service {
+        name: name.to_owned(),
+        url: format!("https://gateway.example/{name}/mcp"),
+        transport: Transport::StreamableHttp,
+        authorization: Some(Secret::new(token)),
+        extra: vec![
+            Header { name: "X-Authorization", value: Value::Bearer(Secret::new("gateway-token")) },
+            Header { name: "X-Client-Id", value: Value::Plain("client-1".to_owned()) },
+        ],
+    }
+}
+
+/// A service over SSE.
+fn over_sse(name: &str, token: &str) -> Service {
+    Service {
+        url: format!("https://gateway.example/{name}/sse"),
+        transport: Transport::Sse,
+        ..signed_in(name, token)
+    }
+}
+
+/// A service that anybody may use.
+fn open(name: &str) -> Service {
+    Service { authorization: None, extra: Vec::new(), ..signed_in(name, "") }
+}
+
+fn run(
+    client: &Client,
+    existing: Option<&str>,
+    services: &[Service],
+    remembered: &[Owned],
+    how: Secrets,
+) -> Applied {
+    apply(client, existing, services, remembered, how, PLACE)
+}
+
+/// The text after an edit of `before`.
+fn text_of(applied: &Applied, before: Option<&str>) -> String {
+    match &applied.edit {
+        Edit::Same => before.unwrap_or_default().to_owned(),
+        Edit::Write(text) => text.expose().to_owned(),
+        Edit::Refuse(why) => panic!("refused: {why}"),
+    }
+}
+
+/// Compares with a file of `tests/fixtures/clients`. Run with `UPDATE_GOLDEN=1` to write it anew;
+/// what changed is then in the diff of the commit, for somebody to look at.
+fn golden(name: &str, text: &str) {
+    let path = format!("{}/tests/fixtures/clients/{name}", env!("CARGO_MANIFEST_DIR"));
+    if std::env::var_os("UPDATE_GOLDEN").is_some() {
+        std::fs::write(&path, text).unwrap();
+    }
+    let wanted = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{path}: {error}"));
+    assert_eq!(text, wanted, "{path}");
+}
+
+fn fixture(name: &str) -> String {
+    let path = format!("{}/tests/fixtures/clients/{name}", env!("CARGO_MANIFEST_DIR"));
+    std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{path}: {error}"))
+}

@@ -1,0 +1,288 @@
+//! Strict readers, one per client: they accept what the client connects with and refuse what it
+//! refuses, ignores or expands. They share nothing with the table of the writers.
+
+use std::collections::BTreeMap;
+
+use saphyr::{LoadableYamlNode as _, Yaml};
+use serde_json::{Map, Value};
+
+use crate::servers::Transport;
+
+/// A server as a client understood it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Read {
+    pub url: String,
+    /// None: the client finds out for itself.
+    pub transport: Option<Transport>,
+    /// The headers it would send, `{file:…}` filled in where it does that.
+    pub headers: BTreeMap<String, String>,
+    /// The command that it would ask for more.
+    pub helper: Option<String>,
+}
+
+/// Reads a client's file. `files` is what stands in the files that it may refer to, by path.
+pub fn read(
+    client: &str,
+    text: &str,
+    files: &BTreeMap<String, String>,
+) -> Result<BTreeMap<String, Read>, String> {
+    match client {
+        "codex" => read_codex(text),
+        "continue" => read_continue(text),
+        _ => read_json(client, text, files),
+    }
+}
+
+fn read_json(
+    client: &str,
+    text: &str,
+    files: &BTreeMap<String, String>,
+) -> Result<BTreeMap<String, Read>, String> {
+    let plain = match client {
+        "vscode" | "zed" | "opencode" => without_comments(text),
+        // Those two let comments pass in front of the document, but nowhere else.
+        "gemini" | "qwen" if text.starts_with("//") => {
+            text.split_once('\n').map_or("", |(_, rest)| rest).to_owned()
+        }
+        _ => text.to_owned(),
+    };
+    let root: Map<String, Value> = serde_json::from_str(&plain).map_err(|error| error.to_string())?;
+    let top = match client {
+        "vscode" => "servers",
+        "zed" => "context_servers",
+        "opencode" => "mcp",
+        "amp" => "amp.mcpServers",
+        _ => "mcpServers",
+    };
+    if client == "vscode" {
+        only_keys(&root, &["servers", "inputs"])?;
+    }
+    let servers = root.get(top).and_then(Value::as_object).ok_or(format!("no {top}"))?;
+    let mut all = BTreeMap::new();
+    for (name, entry) in servers {
+        let entry = entry.as_object().ok_or("an entry is no object")?;
+        // Servers that the client starts itself are none of ours.
+        if entry.contains_key("command") {
+            continue;
+        }
+        all.insert(name.clone(), read_entry(client, entry, files).map_err(|why| format!("{name}: {why}"))?);
+    }
+    Ok(all)
+}
+
+fn read_entry(
+    client: &str,
+    entry: &Map<String, Value>,
+    files: &BTreeMap<String, String>,
+) -> Result<Read, String> {
+    use Transport::{Sse, StreamableHttp};
+    let kind = entry.get("type").map(|kind| kind.as_str().ok_or("type is no text")).transpose()?;
+    let has = |key: &str| entry.contains_key(key);
+    let (address, transport) = match (client, kind) {
+        ("claude-code" | "copilot" | "inspector", Some("http" | "streamable-http"))
+        | ("vscode" | "amazon-q", Some("http"))
+        | ("cline", Some("streamableHttp"))
+        | ("roo", Some("streamable-http")) => ("url", Some(StreamableHttp)),
+        ("claude-code" | "copilot" | "vscode" | "cline" | "roo" | "inspector", Some("sse")) => {
+            ("url", Some(Sse))
+        }
+        ("gemini", None) if has("httpUrl") && !has("url") => ("httpUrl", Some(StreamableHttp)),
+        // A bare url is HTTP for the one version and SSE for the other.
+        ("gemini", Some("sse")) if !has("httpUrl") => ("url", Some(Sse)),
+        ("qwen", None) if has("httpUrl") => ("httpUrl", Some(StreamableHttp)),
+        ("qwen", None) => ("url", Some(Sse)),
+        ("windsurf", None) => ("serverUrl", None),
+        ("opencode", Some("remote"))
+        | ("cursor" | "zed" | "kiro" | "amp" | "lm-studio" | "mcporter", None) => ("url", None),
+        (_, kind) => return Err(format!("type {kind:?}")),
+    };
+    match client {
+        "claude-code" if has("tools") => return Err("tools: the entry is skipped".to_owned()),
+        "copilot" if !has("tools") => return Err("no tools are offered".to_owned()),
+        "opencode" if entry.get("oauth") != Some(&Value::Bool(false)) => {
+            return Err("a 401 starts OAuth".to_owned());
+        }
+        "vscode" => only_keys(entry, &["type", "url", "headers"])?,
+        _ => {}
+    }
+    let url = entry.get(address).and_then(Value::as_str).ok_or("no address")?;
+    let url = expand(client, url, files)?;
+    let host = url.strip_prefix("http://").map(|rest| rest.split([':', '/']).next().unwrap_or(""));
+    if client == "kiro" && host.is_some_and(|host| host != "localhost" && host != "127.0.0.1") {
+        return Err("http elsewhere than on this machine".to_owned());
+    }
+    let mut headers = BTreeMap::new();
+    if let Some(there) = entry.get("headers") {
+        for (name, value) in there.as_object().ok_or("headers is no object")? {
+            headers
+                .insert(name.clone(), expand(client, value.as_str().ok_or("a header is no text")?, files)?);
+        }
+    }
+    let helper = entry.get("headersHelper").filter(|_| client == "claude-code");
+    let helper =
+        helper.map(|command| command.as_str().map(str::to_owned).ok_or("helper is no text")).transpose()?;
+    Ok(Read { url, transport, headers, helper })
+}
+
+/// What the client makes of a value: `{file:PATH}` becomes the file's text where it knows that;
+/// anything else that looks like a reference is a mistake.
+fn expand(client: &str, value: &str, files: &BTreeMap<String, String>) -> Result<String, String> {
+    let mut text = value.to_owned();
+    if matches!(client, "opencode" | "windsurf") {
+        while let Some((before, rest)) = text.split_once("{file:") {
+            let (path, after) = rest.split_once('}').ok_or("an open reference")?;
+            let content = files.get(path).ok_or(format!("no file {path}"))?;
+            text = format!("{before}{content}{after}");
+        }
+    }
+    if text.contains(['$', '{', '}']) || text.contains(char::is_control) {
+        return Err(format!("{text:?} would be expanded"));
+    }
+    Ok(text)
+}
+
+fn only_keys(object: &Map<String, Value>, keys: &[&str]) -> Result<(), String> {
+    let unknown = object.keys().find(|key| !keys.contains(&key.as_str()));
+    unknown.map_or(Ok(()), |key| Err(format!("unknown key {key}")))
+}
+
+fn read_codex(text: &str) -> Result<BTreeMap<String, Read>, String> {
+    let root: toml::Table = toml::from_str(text).map_err(|error| error.to_string())?;
+    let mut all = BTreeMap::new();
+    let Some(servers) = root.get("mcp_servers") else { return Ok(all) };
+    for (name, entry) in servers.as_table().ok_or("mcp_servers is no table")? {
+        let entry = entry.as_table().ok_or("an entry is no table")?;
+        if let Some(key) =
+            entry.keys().find(|key| !["url", "http_headers", "http_headers_helper"].contains(&key.as_str()))
+        {
+            return Err(format!("{key} is ignored without a word"));
+        }
+        let text = |value: &toml::Value| value.as_str().map(str::to_owned).ok_or("no text");
+        let mut headers = BTreeMap::new();
+        if let Some(there) = entry.get("http_headers") {
+            for (name, value) in there.as_table().ok_or("http_headers is no table")? {
+                headers.insert(name.clone(), text(value)?);
+            }
+        }
+        let url = text(entry.get("url").ok_or("no url")?)?;
+        let helper = entry.get("http_headers_helper").map(text).transpose()?;
+        all.insert(name.clone(), Read { url, transport: Some(Transport::StreamableHttp), headers, helper });
+    }
+    Ok(all)
+}
+
+fn read_continue(text: &str) -> Result<BTreeMap<String, Read>, String> {
+    let documents = Yaml::load_from_str(text).map_err(|error| error.to_string())?;
+    let [root] = documents.as_slice() else { return Err("not one document".to_owned()) };
+    let text = |node: &Yaml, key: &str| {
+        let value = node.as_mapping_get(key).and_then(Yaml::as_str).map(str::to_owned);
+        value.ok_or(format!("{key} is no text"))
+    };
+    for key in ["name", "version", "schema"] {
+        text(root, key)?;
+    }
+    let mut all = BTreeMap::new();
+    for entry in
+        root.as_mapping_get("mcpServers").and_then(Yaml::as_sequence).ok_or("mcpServers is no list")?
+    {
+        let transport = match text(entry, "type")?.as_str() {
+            "streamable-http" => Transport::StreamableHttp,
+            "sse" => Transport::Sse,
+            other => return Err(format!("type {other}")),
+        };
+        let mut headers = BTreeMap::new();
+        if let Some(there) = entry.as_mapping_get("requestOptions") {
+            let there = there.as_mapping_get("headers").and_then(Yaml::as_mapping).ok_or("no headers")?;
+            for (name, value) in there {
+                let pair = name.as_str().zip(value.as_str()).ok_or("a header is no text")?;
+                headers.insert(pair.0.to_owned(), pair.1.to_owned());
+            }
+        }
+        let read = Read { url: text(entry, "url")?, transport: Some(transport), headers, helper: None };
+        if all.insert(text(entry, "name")?, read).is_some() {
+            return Err("a name stands there twice".to_owned());
+        }
+    }
+    Ok(all)
+}
+
+/// JSONC as JSON: comments become blanks, and a comma before a closing bracket goes.
+pub fn without_comments(text: &str) -> String {
+    let mut plain = String::new();
+    let mut rest = text;
+    while let Some(letter) = rest.chars().next() {
+        let length = match letter {
+            '"' => {
+                let mut escaped = false;
+                let closing = |(_, letter): &(usize, char)| {
+                    let closes = *letter == '"' && !escaped;
+                    escaped = *letter == '\\' && !escaped;
+                    closes
+                };
+                rest.char_indices().skip(1).find(closing).map_or(rest.len(), |(at, _)| at + 1)
+            }
+            '/' if rest.starts_with("//") => {
+                rest = &rest[rest.find(['\n', '\r']).unwrap_or(rest.len())..];
+                continue;
+            }
+            '/' if rest.starts_with("/*") => {
+                rest = &rest[rest[2..].find("*/").map_or(rest.len(), |at| at + 4)..];
+                continue;
+            }
+            '}' | ']' => {
+                let kept = plain.trim_end();
+                if kept.ends_with(',') {
+                    plain.truncate(kept.len() - 1);
+                }
+                1
+            }
+            other => other.len_utf8(),
+        };
+        plain.push_str(&rest[..length]);
+        rest = &rest[length..];
+    }
+    plain
+}
+
+#[test]
+fn the_readers_refuse_what_the_clients_refuse() {
+    let entry = |entry: &str| format!(r#"{{"mcpServers": {{"a": {entry}}}}}"#);
+    for (client, text) in [
+        ("claude-code", entry(r#"{"url": "https://x"}"#)),
+        ("claude-code", entry(r#"{"type": "streamableHttp", "url": "https://x"}"#)),
+        ("claude-code", entry(r#"{"type": "http", "url": "https://x", "tools": ["*"]}"#)),
+        ("claude-code", entry(r#"{"type": "http", "url": "https://x", "headers": {"a": "${B}"}}"#)),
+        ("claude-code", format!("// no\n{}", entry(r#"{"type": "http", "url": "https://x"}"#))),
+        ("claude-code", entry(r#"{"type": "http", "url": "https://x",}"#)),
+        ("cline", entry(r#"{"type": "streamable-http", "url": "https://x"}"#)),
+        ("cline", entry(r#"{"url": "https://x"}"#)),
+        ("copilot", entry(r#"{"type": "streamableHttp", "url": "https://x", "tools": ["*"]}"#)),
+        ("copilot", entry(r#"{"type": "http", "url": "https://x"}"#)),
+        ("gemini", entry(r#"{"url": "https://x"}"#)),
+        ("gemini", format!("\u{feff}{}", entry(r#"{"httpUrl": "https://x"}"#))),
+        ("inspector", entry(r#"{"url": "https://x"}"#)),
+        ("inspector", format!("\u{feff}{}", entry(r#"{"type": "http", "url": "https://x"}"#))),
+        ("roo", entry(r#"{"type": "streamableHttp", "url": "https://x"}"#)),
+        ("kiro", entry(r#"{"url": "http://gateway.example"}"#)),
+        ("amazon-q", entry(r#"{"url": "https://x"}"#)),
+        ("windsurf", entry(r#"{"url": "https://x"}"#)),
+        ("vscode", entry(r#"{"type": "http", "url": "https://x"}"#)),
+        (
+            "vscode",
+            r#"{"servers": {"a": {"type": "http", "url": "https://x", "disabled": false}}}"#.to_owned(),
+        ),
+        ("zed", entry(r#"{"url": "https://x"}"#)),
+        ("amp", r#"{"amp": {"mcpServers": {"a": {"url": "https://x"}}}}"#.to_owned()),
+        ("opencode", r#"{"mcp": {"a": {"type": "remote", "url": "https://x"}}}"#.to_owned()),
+        ("codex", "[mcp_servers.a]\nurl = \"https://x\"\nheaders = {}\n".to_owned()),
+        ("codex", "[mcp_servers.a.b]\nurl = \"https://x\"\n".to_owned()),
+        ("continue", "mcpServers: []\n".to_owned()),
+        (
+            "continue",
+            "name: a\nversion: 0.0.1\nschema: v1\nmcpServers:\n  - name: a\n    type: http\n    url: x\n"
+                .to_owned(),
+        ),
+    ] {
+        assert!(read(client, &text, &BTreeMap::new()).is_err(), "{client} took {text}");
+    }
+}

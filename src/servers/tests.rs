@@ -1,0 +1,207 @@
+//! Registry files as they exist in the wild, and as they should not.
+
+use std::process::Command;
+
+use super::*;
+use crate::scratch::Scratch;
+
+fn read(text: &str) -> Server {
+    read_server("x.json", text).expect("readable").expect("a server")
+}
+
+#[test]
+fn the_registrys_own_files_are_understood() {
+    use Transport::{Sse, StreamableHttp};
+    for (file, text, name, endpoint, no_auth, transport) in [
+        (
+            "atlassian.json",
+            include_str!("../../tests/fixtures/servers/atlassian.json"),
+            "atlassian",
+            "/atlassian/mcp",
+            false,
+            StreamableHttp,
+        ),
+        (
+            "currenttime.json",
+            include_str!("../../tests/fixtures/servers/currenttime.json"),
+            "currenttime",
+            "/currenttime/mcp",
+            true,
+            StreamableHttp,
+        ),
+        (
+            "new.json",
+            include_str!("../../tests/fixtures/servers/currenttime.auth_scheme.json"),
+            "currenttime",
+            "/currenttime/mcp",
+            true,
+            StreamableHttp,
+        ),
+        (
+            "fininfo.json",
+            include_str!("../../tests/fixtures/servers/fininfo.json"),
+            "fininfo",
+            "/fininfo/sse",
+            false,
+            Sse,
+        ),
+        (
+            "plain.json",
+            include_str!("../../tests/fixtures/servers/no-auth-key.json"),
+            "plain",
+            "/plain/mcp",
+            false,
+            StreamableHttp,
+        ),
+        (
+            "fake.json",
+            include_str!("../../tests/fixtures/servers/realserverfaketools.json"),
+            "realserverfaketools",
+            "/realserverfaketools/mcp",
+            true,
+            StreamableHttp,
+        ),
+        (
+            "sre.json",
+            include_str!("../../tests/fixtures/servers/sre-gateway.json"),
+            "sre-gateway",
+            "/sre-gateway/mcp",
+            false,
+            StreamableHttp,
+        ),
+    ] {
+        let server = read_server(file, text).expect(file).expect(file);
+        assert_eq!(
+            (server.name.as_str(), server.endpoint().as_str(), server.no_auth, server.transport),
+            (name, endpoint, no_auth, transport),
+            "{file}"
+        );
+    }
+}
+
+#[test]
+fn the_state_file_and_a_file_without_a_path_are_no_servers() {
+    let state = include_str!("../../tests/fixtures/servers/server_state.json");
+    assert_eq!(read_server("server_state.json", state), Ok(None));
+    // A copy of it under another name has no path either.
+    assert_eq!(read_server("backup.json", state), Ok(None));
+    assert_eq!(read_server("x.json", r#"{"path": null, "auth_type": "none"}"#), Ok(None));
+}
+
+#[test]
+fn a_path_is_completed_only_where_it_has_to_be() {
+    for (path, transports, name, endpoint) in [
+        ("/mcp/example-service/mcp", "null", "example-service", "/mcp/example-service/mcp"),
+        (
+            "/mcp/example-service/mcp/",
+            r#"["streamable-http", "sse"]"#,
+            "example-service",
+            "/mcp/example-service/mcp",
+        ),
+        ("example", "[]", "example", "/example/mcp"),
+        ("//example//", "null", "example", "/example/mcp"),
+        ("/team/jira", "null", "jira", "/team/jira/mcp"),
+        ("/jira/sse", "null", "jira", "/jira/sse"),
+        ("/jira/sse", r#"["sse"]"#, "jira", "/jira/sse"),
+        ("/jira/mcp", r#"["sse"]"#, "jira", "/jira/mcp/sse"),
+        ("/mcp", "null", "mcp", "/mcp"),
+        ("/somcp", "null", "somcp", "/somcp/mcp"),
+    ] {
+        let server = read(&format!(r#"{{"path": "{path}", "supported_transports": {transports}}}"#));
+        assert_eq!(
+            (server.name.as_str(), server.endpoint().as_str()),
+            (name, endpoint),
+            "{path} {transports}"
+        );
+    }
+}
+
+#[test]
+fn only_the_word_none_means_no_auth_and_the_newer_key_decides() {
+    for (fields, no_auth) in [
+        (r#""auth_type": "none""#, true),
+        (r#""auth_scheme": "none""#, true),
+        (r#""auth_scheme": null, "auth_type": "none""#, true),
+        (r#""auth_scheme": "bearer", "auth_type": "none""#, false),
+        (r#""auth_type": "None""#, false),
+        (r#""auth_type": null"#, false),
+        (r#""tags": ["none"]"#, false),
+    ] {
+        assert_eq!(read(&format!(r#"{{"path": "/x", {fields}}}"#)).no_auth, no_auth, "{fields}");
+    }
+}
+
+#[test]
+fn bad_input_is_one_clear_line() {
+    let deep = "[".repeat(200_000);
+    let deep_inside = format!(r#"{{"path": {deep}"#);
+    let deep_aside = format!(r#"{{"path": "/x", "tool_list": {deep}{}}}"#, "]".repeat(200_000));
+    for (text, said) in [
+        ("", "is empty"),
+        (" \n", "is empty"),
+        ("\u{feff}{}", "byte order mark"),
+        (r#"["/x", "none"]"#, "holds an array"),
+        (deep.as_str(), "holds an array"),
+        (deep_inside.as_str(), "ends too early"),
+        (deep_aside.as_str(), "more than 128 levels"),
+        (r#""path""#, "holds a text"),
+        ("17", "holds a number"),
+        ("null", "holds a bare word"),
+        (r#"{"path": "/x""#, "ends too early"),
+        (r#"{"path": "/x"} {}"#, "line 1, column 16"),
+        (r#"{"path": "/x", "path": "/y"}"#, "duplicate field `path`"),
+        (r#"{"path": 17}"#, "`path` must be text"),
+        (r#"{"path": ["/x"]}"#, "`path` must be text"),
+        (r#"{"path": "/x", "auth_type": 0}"#, "`auth_type` must be text"),
+        (r#"{"path": "/x", "auth_scheme": {}}"#, "`auth_scheme` must be text"),
+        (r#"{"path": "/x", "supported_transports": "sse"}"#, "`supported_transports` must be"),
+        (r#"{"path": "/x", "supported_transports": [1]}"#, "`supported_transports` must be"),
+        (r#"{"path": ""}"#, "names no server"),
+        (r#"{"path": "///"}"#, "names no server"),
+        (r#"{"path": "/a/../b"}"#, "names no server"),
+        (r#"{"path": "/a//b"}"#, "names no server"),
+        (r#"{"path": "/a b"}"#, "cannot stand"),
+        (r#"{"path": "/a?b"}"#, "cannot stand"),
+        (r#"{"path": "/a\nb"}"#, "cannot stand"),
+        (r#"{"path": "/\u00e9"}"#, "cannot stand"),
+    ] {
+        let line = read_server("x.json", text).expect_err(said);
+        assert!(line.contains(said) && !line.contains('\n') && line.len() < 200, "{said}: {line}");
+    }
+}
+
+#[test]
+fn a_directory_is_read_past_everything_that_is_no_server_file() {
+    let dir = Scratch::new();
+    let file = |name: &str| dir.join(name);
+    fs::write(file("b.json"), r#"{"path": "/zeta"}"#).unwrap();
+    fs::write(file("z.json"), r#"{"path": "/alpha"}"#).unwrap();
+    fs::write(file("notes.txt"), "not ours").unwrap();
+    fs::write(file(".hidden.json"), "not ours").unwrap();
+    fs::write(file("bad.json"), "{").unwrap();
+    fs::write(file("utf16.json"), b"\xff\xfe{\0}\0").unwrap();
+    fs::write(file("big.json"), vec![b' '; 1 + (1 << 20)]).unwrap();
+    fs::create_dir(file("folder.json")).unwrap();
+    std::os::unix::fs::symlink("b.json", file("link.json")).unwrap();
+    std::os::unix::fs::symlink("gone", file("dangling.json")).unwrap();
+    std::os::unix::fs::symlink("loop.json", file("loop.json")).unwrap();
+    std::os::unix::fs::symlink("/dev/zero", file("device.json")).unwrap();
+    assert!(Command::new("mkfifo").arg(file("fifo.json")).status().unwrap().success());
+
+    let scan = scan(&dir);
+    let names: Vec<_> =
+        scan.servers.iter().map(|server| (server.name.as_str(), server.file.as_str())).collect();
+    assert_eq!(names, [("alpha", "z.json"), ("zeta", "b.json"), ("zeta", "link.json")]);
+    let problems: Vec<_> = scan.problems.iter().map(|(file, _)| file.as_str()).collect();
+    let bad = ["bad", "big", "dangling", "device", "fifo", "folder", "loop", "utf16"];
+    assert_eq!(problems, bad.map(|name| format!("{name}.json")));
+}
+
+#[test]
+fn a_missing_directory_is_no_servers_and_one_problem() {
+    let dir = Scratch::new();
+    let scan = scan(&dir.join("registry/servers"));
+    assert!(scan.servers.is_empty());
+    assert_eq!(scan.problems.len(), 1);
+    assert!(scan.problems[0].1.contains("is not there"), "{:?}", scan.problems);
+}
