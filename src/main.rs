@@ -1,31 +1,94 @@
 //! token-refresher keeps the OAuth tokens of coding assistants alive. See README.md.
+//!
+//! This is the door: it reads the command line and the settings, starts the log, hands over to what
+//! was asked for, and turns the outcome into an exit status.
 
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, reason = "in a test, to panic is to fail"))]
 
-#[allow(dead_code, unused_imports, reason = "called by the daemon, which comes later")]
 mod cli;
-#[allow(dead_code, unused_imports, reason = "called by the daemon, which comes later")]
+#[allow(dead_code, unused_imports, reason = "`--client` and `headers` are wired in with their own issue")]
 mod clients;
-#[allow(dead_code, unused_imports, reason = "called by the daemon, which comes later")]
 mod clock;
-#[allow(dead_code, unused_imports, reason = "called by the daemon, which comes later")]
+mod cycle;
+mod daemon;
+#[allow(dead_code, reason = "faults of writing are the next step")]
 mod files;
-#[allow(dead_code, unused_imports, reason = "called by the daemon, which comes later")]
 mod json;
-#[allow(dead_code, unused_imports, reason = "called by the daemon, which comes later")]
 mod logging;
-#[allow(dead_code, unused_imports, reason = "called by the daemon, which comes later")]
+#[allow(dead_code, unused_imports, reason = "the rest of the wing is the next step")]
 mod oauth;
+#[allow(dead_code, unused_imports, reason = "the rest of the steps is the next step")]
+mod refresh;
 #[cfg(test)]
-#[allow(dead_code, unused_imports, reason = "called by the daemon, which comes later")]
 mod scratch;
-#[allow(dead_code, unused_imports, reason = "called by the daemon, which comes later")]
 mod secret;
-#[allow(dead_code, unused_imports, reason = "called by the daemon, which comes later")]
 mod servers;
-#[allow(dead_code, unused_imports, reason = "called by the daemon, which comes later")]
 mod settings;
-#[allow(dead_code, unused_imports, reason = "called by the daemon, which comes later")]
+mod status;
 mod tokens;
 
-fn main() {}
+use std::io::{self, ErrorKind, Write};
+use std::process::ExitCode;
+
+use cli::{Invocation, Request, Verb};
+use daemon::Failed;
+use settings::{Environment, Loaded, Settings};
+
+/// Something failed.
+const FAILED: u8 = 1;
+
+/// The command line or a setting is wrong.
+const WRONG: u8 = 2;
+
+fn main() -> ExitCode {
+    match cli::parse(std::env::args_os().skip(1)) {
+        Ok(Request::Brief) => print(&cli::brief()),
+        Ok(Request::Full) => print(&cli::full()),
+        Ok(Request::Version) => print(&cli::version()),
+        Ok(Request::Run(invocation)) => run(&invocation),
+        Err(message) => complain(WRONG, &message),
+    }
+}
+
+/// Checks the settings before anything else happens, starts the log, and does what was asked for.
+fn run(invocation: &Invocation) -> ExitCode {
+    let Loaded { settings, warnings } = match Settings::read(&invocation.options, &Environment::of_process())
+    {
+        Ok(loaded) => loaded,
+        Err(invalid) => return complain(WRONG, &invalid.to_string()),
+    };
+    logging::start(&settings.log_file, settings.log_level);
+    for warning in warnings {
+        log::warn!(target: "CONFIG", "{warning}");
+    }
+    match invocation.verb {
+        Verb::Daemon => match daemon::run(settings, &invocation.options) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(Failed::Setting(message)) => complain(WRONG, &message),
+            Err(Failed::Running(message)) => {
+                log::error!(target: "REFRESH", "{message}");
+                if logging::reaches_standard_error() {
+                    return ExitCode::from(FAILED);
+                }
+                complain(FAILED, &message)
+            }
+        },
+    }
+}
+
+/// Writes what was asked for to standard output. Who pipes it into `head` is no error.
+fn print(text: &str) -> ExitCode {
+    let mut out = io::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => ExitCode::SUCCESS,
+        Err(error) => complain(FAILED, &format!("cannot write to standard output: {error}")),
+    }
+}
+
+/// Says on standard error why the program ends. That this may fail changes nothing: the status
+/// still tells.
+fn complain(status: u8, message: &str) -> ExitCode {
+    let _ = writeln!(io::stderr(), "token-refresher: {message}");
+    ExitCode::from(status)
+}

@@ -1,0 +1,166 @@
+//! From what stands in the directory to what is done about it: the log's sentences about each token,
+//! and the jobs, earliest expiry first.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use log::Level;
+
+use super::story::{Story, Subject, Topic};
+use super::survey::{Plan, Seen, Survey};
+use super::work::Job;
+use crate::clock::{Timestamp, Words};
+
+/// From when before its end a token that only a person can renew is warned about.
+const EARLY_WARNING: Duration = Duration::from_hours(24);
+
+/// What is to be done, and how a cycle that does nothing is told in one line.
+pub struct Agenda {
+    /// The jobs, earliest expiry first.
+    pub jobs: Vec<Job>,
+    /// Names that are looked at again without a word, since a setting may have changed.
+    pub silent: BTreeSet<String>,
+}
+
+/// Says of each token when it expires and what happens, and makes the jobs. Tokens in `busy` are left
+/// alone; `force` makes every one due that can be refreshed.
+pub fn plan(
+    survey: &Survey,
+    force: bool,
+    busy: &BTreeSet<String>,
+    now: Timestamp,
+    story: &mut Story,
+) -> Agenda {
+    let chains = chains(survey);
+    let due = |seen: &Seen| {
+        !busy.contains(&seen.name)
+            && seen.monitored.is_none()
+            && (force || matches!(seen.plan, Plan::Due | Plan::Recheck))
+    };
+    let mut waiting: Vec<&Seen> = survey.tokens.iter().filter(|seen| due(seen)).collect();
+    waiting.sort_by_key(|seen| seen.life.expires_at);
+    if waiting.iter().any(|seen| force || seen.plan == Plan::Due) {
+        story.something_happened();
+    }
+    for seen in survey.tokens.iter().filter(|seen| !due(seen)) {
+        not_refreshed(seen, now, story);
+    }
+    let holders = holders(survey);
+    let mut agenda = Agenda { jobs: Vec::new(), silent: BTreeSet::new() };
+    let mut taken = BTreeSet::new();
+    for seen in waiting {
+        if !taken.insert(seen.name.clone()) {
+            continue;
+        }
+        if !force && seen.plan == Plan::Recheck {
+            agenda.silent.insert(seen.name.clone());
+        } else {
+            story.say(Subject::Refresh, format!("{}: {}, refreshing...", seen.name, expires(seen, now)));
+        }
+        if let Some(copy) = old_copy(seen, &holders) {
+            agenda.jobs.push(copy);
+            continue;
+        }
+        let names = match &seen.refresh_hash {
+            Some(hash) => chains.get(hash).cloned().unwrap_or_else(|| vec![seen.name.clone()]),
+            None => vec![seen.name.clone()],
+        };
+        taken.extend(names.iter().cloned());
+        agenda.jobs.push(Job::Refresh { names, expected: seen.refresh_hash.clone() });
+    }
+    agenda
+}
+
+/// The files of each refresh token, by its fingerprint.
+fn chains(survey: &Survey) -> BTreeMap<String, Vec<String>> {
+    let mut chains: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for seen in &survey.tokens {
+        if let Some(hash) = &seen.refresh_hash {
+            chains.entry(hash.clone()).or_default().push(seen.name.clone());
+        }
+    }
+    chains
+}
+
+/// Which refresh tokens have been replaced by which, and which file holds each present one.
+struct Holders<'a> {
+    successors: BTreeMap<&'a str, &'a str>,
+    present: BTreeMap<&'a str, &'a str>,
+}
+
+fn holders(survey: &Survey) -> Holders<'_> {
+    let mut holders = Holders { successors: BTreeMap::new(), present: BTreeMap::new() };
+    for seen in &survey.tokens {
+        for spent in &seen.standing.spent {
+            holders.successors.insert(&spent.token, &spent.successor);
+        }
+        if let Some(hash) = &seen.refresh_hash {
+            holders.present.insert(hash, &seen.name);
+        }
+    }
+    holders
+}
+
+/// The job for a file whose refresh token an answer of ours has replaced.
+fn old_copy(seen: &Seen, holders: &Holders<'_>) -> Option<Job> {
+    let mut token = seen.refresh_hash.as_deref()?;
+    let mut newest = None;
+    // Each step leads to a younger token; the count guards against a record that somebody wrote by hand.
+    for _ in 0..holders.successors.len() {
+        let Some(successor) = holders.successors.get(token) else { break };
+        token = successor;
+        newest = Some(token);
+    }
+    let current = holders.present.get(newest?).map(|name| (*name).to_owned());
+    Some(Job::Heal { copy: seen.name.clone(), current })
+}
+
+/// The sentence about a token that is not refreshed in this cycle.
+fn not_refreshed(seen: &Seen, now: Timestamp, story: &mut Story) {
+    if let Some(why) = &seen.monitored {
+        return monitored(seen, why, now, story);
+    }
+    let expires = expires(seen, now);
+    let what = match seen.plan {
+        Plan::Later(_) | Plan::Never => "no refresh needed".to_owned(),
+        Plan::Waiting(until) => format!("next attempt in {}", Words(until.since(now))),
+        Plan::Blocked => "waiting for a new sign-in".to_owned(),
+        Plan::Due | Plan::Recheck => "its new token is being stored".to_owned(),
+    };
+    story.say(Subject::Refresh, format!("{}: {expires}, {what}", seen.name));
+    if let Some(trouble) = seen.standing.trouble.as_ref().filter(|trouble| {
+        matches!(seen.plan, Plan::Waiting(_) | Plan::Blocked) && trouble.refresh_hash == seen.refresh_hash
+    }) {
+        super::results::say_trouble(&seen.name, trouble, seen.life.expires_at, now, story);
+    }
+}
+
+/// A token that only a person can renew: said when it is found, a day before it ends, and when it has
+/// ended.
+pub fn monitored(seen: &Seen, why: &str, now: Timestamp, story: &mut Story) {
+    let about = &seen.name;
+    match seen.life.expires_at {
+        Some(end) if end <= now => {
+            let message = format!("has expired and cannot be refreshed ({why}); put a new token there");
+            story.problem(about, Topic::Ending, Level::Error, &message, "");
+        }
+        Some(end) if end.since(now) <= EARLY_WARNING => {
+            let message =
+                format!("expires within a day and cannot be refreshed ({why}); put a new token there");
+            let detail = format!(" (in {})", Words(end.since(now)));
+            story.problem(about, Topic::Ending, Level::Warn, &message, &detail);
+        }
+        _ => {}
+    }
+    story.say(Subject::Refresh, format!("{about}: {}, monitored only: {why}", expires(seen, now)));
+}
+
+/// When a token expires, in the words of the log.
+fn expires(seen: &Seen, now: Timestamp) -> String {
+    match seen.life.expires_at {
+        _ if !seen.has_access => "has no access token yet".to_owned(),
+        None => "does not expire".to_owned(),
+        Some(end) if end <= now => format!("expired {} ago", Words(now.since(end))),
+        Some(end) => format!("expires in {}", Words(end.since(now))),
+    }
+}

@@ -1,0 +1,127 @@
+//! What became of each credential, said once and in words that help.
+
+use std::collections::BTreeSet;
+
+use log::Level;
+
+use super::story::{Story, Subject, Topic};
+use super::survey::{Seen, Survey};
+use crate::clock::{Timestamp, Words};
+use crate::refresh::{BUSY_AGAIN, Kind, Report, Reports, Storing, Trouble};
+use crate::tokens::name::stem;
+
+/// What the jobs of a cycle came to.
+#[derive(Default)]
+pub struct Outcome {
+    /// Files whose contents have changed.
+    pub changed: BTreeSet<String>,
+    /// Credentials that were due and are not fresh.
+    pub failing: BTreeSet<String>,
+    /// Times before which nothing needs to be looked at, one for each that has one.
+    pub next: Vec<Timestamp>,
+    /// Answers that are not in their files yet.
+    pub held: Vec<Storing>,
+}
+
+impl Outcome {
+    /// Takes in the reports of one job and says them.
+    pub fn take(&mut self, reports: Reports, survey: &Survey, now: Timestamp, story: &mut Story) {
+        for (name, report) in reports {
+            let seen = survey.tokens.iter().find(|seen| seen.name == name);
+            self.take_one(&name, report, seen, now, story);
+        }
+    }
+
+    fn take_one(
+        &mut self,
+        name: &str,
+        report: Report,
+        seen: Option<&Seen>,
+        now: Timestamp,
+        story: &mut Story,
+    ) {
+        match report {
+            Report::Refreshed(warnings) => {
+                story.something_happened();
+                story.say(Subject::Refresh, format!("Successfully refreshed token for {}", stem(name)));
+                for warning in warnings {
+                    log::warn!(target: "REFRESH", "{name}: {warning}");
+                }
+                self.changed.insert(name.to_owned());
+            }
+            Report::Adopted => {
+                story.say(
+                    Subject::Refresh,
+                    format!("{name}: another process has refreshed it; using its token"),
+                );
+                self.changed.insert(name.to_owned());
+            }
+            Report::SignedInMeanwhile => {
+                log::warn!(target: "REFRESH", "{name}: somebody signed in while it was being refreshed; theirs stays");
+                self.changed.insert(name.to_owned());
+            }
+            Report::Gone => story.say(Subject::Refresh, format!("{name}: is gone; nothing is made again")),
+            Report::Busy => {
+                story.say(Subject::Refresh, format!("{name}: another process is refreshing it"));
+                self.failing.insert(name.to_owned());
+                self.next.push(now + BUSY_AGAIN);
+            }
+            Report::Waiting(until) => {
+                story.say(
+                    Subject::Refresh,
+                    format!(
+                        "{name}: its endpoint is in trouble; next attempt in {}",
+                        Words(until.since(now))
+                    ),
+                );
+                self.failing.insert(name.to_owned());
+                self.next.push(until);
+            }
+            Report::Monitored(why) => {
+                if let Some(seen) = seen {
+                    super::planning::monitored(seen, &why, now, story);
+                }
+            }
+            Report::Failed(trouble) => {
+                say_trouble(name, &trouble, seen.and_then(|seen| seen.life.expires_at), now, story);
+                self.failing.insert(name.to_owned());
+                self.next.extend(trouble.next_attempt(now));
+            }
+            Report::Unusable(why) => {
+                story.problem(name, Topic::Freshness, Level::Error, &why, "");
+                self.failing.insert(name.to_owned());
+            }
+            Report::Held(storing) => {
+                self.failing.extend(storing.names().cloned());
+                self.held.push(*storing);
+            }
+        }
+    }
+}
+
+/// Says a credential's trouble: a warning while another attempt is planned, an error when a person
+/// must act. What the message does not say is when the next attempt is, and whether a token that
+/// stands in the configurations has expired meanwhile.
+pub fn say_trouble(
+    name: &str,
+    trouble: &Trouble,
+    expires_at: Option<Timestamp>,
+    now: Timestamp,
+    story: &mut Story,
+) {
+    let level = match trouble.kind {
+        Kind::SignInAgain | Kind::Configuration | Kind::Local => Level::Error,
+        Kind::Passing | Kind::InDoubt => Level::Warn,
+    };
+    let mut detail = String::new();
+    if let Some(next) = trouble.next_attempt(now) {
+        detail = format!("; next attempt in {}", Words(next.since(now)));
+    }
+    let expired = expires_at.is_some_and(|end| end <= now);
+    let message = if expired {
+        format!("{} (its token has expired)", trouble.message)
+    } else {
+        trouble.message.clone()
+    };
+    story.problem(name, Topic::Freshness, level, &message, &detail);
+}

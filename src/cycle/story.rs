@@ -1,0 +1,124 @@
+//! How a cycle is told: which lines are worth saying, and each problem once.
+//!
+//! An idle cycle is one line. The lines of a cycle are held back until something happens in it, then
+//! said in their order. A problem is said when it appears, when it changes and when it ends, and not
+//! at every check in between.
+
+use std::collections::BTreeMap;
+
+use log::Level;
+
+/// The subject of a line.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Subject {
+    /// Tokens.
+    Refresh,
+    /// Configurations.
+    Config,
+}
+
+/// What a problem is about, beside a file or setting: each is said and ended by itself.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum Topic {
+    /// What a file holds, or that it cannot be read.
+    Contents,
+    /// That a token is not fresh.
+    Freshness,
+    /// That a token ends and only a person can renew it.
+    Ending,
+    /// That something cannot be written.
+    Writing,
+    /// What a configuration leaves out or assumes.
+    Entries,
+}
+
+impl Topic {
+    const fn subject(self) -> Subject {
+        match self {
+            Self::Contents | Self::Freshness | Self::Ending => Subject::Refresh,
+            Self::Writing | Self::Entries => Subject::Config,
+        }
+    }
+}
+
+impl Subject {
+    const fn target(self) -> &'static str {
+        match self {
+            Self::Refresh => "REFRESH",
+            Self::Config => "CONFIG",
+        }
+    }
+}
+
+/// What has been said, over all cycles of the process.
+#[derive(Default)]
+pub struct Story {
+    held_back: Vec<(Subject, String)>,
+    eventful: bool,
+    problems: BTreeMap<(String, Topic), Problem>,
+}
+
+struct Problem {
+    message: String,
+    mentioned: bool,
+}
+
+impl Story {
+    /// Begins a cycle; `eventful` says at once that all of it is worth telling, as does a log that is
+    /// to show everything.
+    pub fn begin(&mut self, eventful: bool) {
+        self.held_back.clear();
+        self.eventful = eventful || log::log_enabled!(Level::Debug);
+        for problem in self.problems.values_mut() {
+            problem.mentioned = false;
+        }
+    }
+
+    /// A line of the normal course of events.
+    pub fn say(&mut self, subject: Subject, line: impl Into<String>) {
+        let line = line.into();
+        if self.eventful {
+            log::info!(target: subject.target(), "{line}");
+        } else {
+            self.held_back.push((subject, line));
+        }
+    }
+
+    /// From here on, and including what was held back, the cycle is worth telling.
+    pub fn something_happened(&mut self) {
+        self.eventful = true;
+        for (subject, line) in self.held_back.drain(..) {
+            log::info!(target: subject.target(), "{line}");
+        }
+    }
+
+    /// Whether the cycle was worth telling so far.
+    #[must_use]
+    pub fn is_eventful(&self) -> bool {
+        self.eventful
+    }
+
+    /// Something is wrong with `about` (a file, a setting): said when it is new or another message
+    /// than before. `detail` (when it is tried again) is said with it and does not make it new.
+    pub fn problem(&mut self, about: &str, topic: Topic, level: Level, message: &str, detail: &str) {
+        let subject = topic.subject();
+        let known = self.problems.get(&(about.to_owned(), topic));
+        if known.is_none_or(|known| known.message != message) {
+            log::log!(target: subject.target(), level, "{about}: {message}{detail}");
+        } else {
+            log::debug!(target: subject.target(), "{about}: still: {message}{detail}");
+        }
+        let problem = Problem { message: message.to_owned(), mentioned: true };
+        self.problems.insert((about.to_owned(), topic), problem);
+    }
+
+    /// Ends a cycle: problems that were not mentioned in it are over.
+    pub fn end(&mut self) {
+        self.problems.retain(|(about, topic), problem| {
+            if !problem.mentioned {
+                log::info!(target: topic.subject().target(), "{about}: no longer: {}", problem.message);
+            }
+            problem.mentioned
+        });
+    }
+}

@@ -1,0 +1,329 @@
+//! What stands in the tokens directory, judged: which credential is due, which is not, and why.
+//!
+//! Reads every file once and keeps of it only what the rest of the cycle needs; ten thousand documents
+//! are not held in memory.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use crate::clock::Timestamp;
+use crate::files::Stamp;
+use crate::oauth::{ClientFile, Hints, Providers, Resolution, resolve};
+use crate::refresh::{Gate, Kind as TroubleKind, Memory, Standing, hints};
+use crate::secret::Secret;
+use crate::tokens::directory::{self, Listing, Problem, TokenFile};
+use crate::tokens::name::{Role, role, server, stem};
+use crate::tokens::{Kind, Life, Past, due};
+
+/// One token file, judged.
+pub struct Seen {
+    /// Its name in the directory.
+    pub name: String,
+    /// The file itself, links resolved.
+    pub real: PathBuf,
+    /// Its state when it was read.
+    pub stamp: Stamp,
+    /// What its name says it is.
+    pub role: Role,
+    /// The service it is for, of a service's file.
+    pub server: String,
+    /// Its life.
+    pub life: Life,
+    /// Whether it holds an access token.
+    pub has_access: bool,
+    /// Fingerprint of its access token, where a forced refresh must know whether it has changed.
+    pub access_hash: Option<String>,
+    /// Fingerprint of its refresh token.
+    pub refresh_hash: Option<String>,
+    /// What the configurations need of it; only of services and the gateway's token.
+    pub entry: Option<Entry>,
+    /// Why it is only watched, where nothing in it can be refreshed or it says so.
+    pub monitored: Option<String>,
+    /// What is remembered of it.
+    pub standing: Standing,
+    /// When it is to be refreshed.
+    pub plan: Plan,
+    /// What is strange about it.
+    pub oddities: Vec<String>,
+}
+
+/// What a configuration needs of a token file.
+pub struct Entry {
+    /// The access token.
+    pub access_token: Secret,
+    /// Its plain members (`provider`, `client_id`, `realm`, ...).
+    pub members: BTreeMap<String, String>,
+}
+
+/// When a token is to be refreshed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Plan {
+    /// Now.
+    Due,
+    /// At this time.
+    Later(Timestamp),
+    /// It is due, but must not be asked for before this time.
+    Waiting(Timestamp),
+    /// It is due, and a person must sign in first.
+    Blocked,
+    /// It is due, and was refused for a setting: looked at again in case the setting has changed.
+    Recheck,
+    /// Never: it does not expire.
+    Never,
+}
+
+/// The directory, judged.
+pub struct Survey {
+    /// The token files, by name.
+    pub tokens: Vec<Seen>,
+    /// The client-credential files beside them.
+    pub clients: Vec<ClientFile>,
+    /// Names that cannot be used, and why.
+    pub problems: Vec<(String, Problem)>,
+    /// Every name that was listed, sorted.
+    pub names: Vec<String>,
+}
+
+/// The circumstances that a judgement needs.
+pub struct Circumstances<'a> {
+    /// The providers that are known, for the names of services.
+    pub providers: &'a Providers,
+    /// Looks up an environment variable.
+    pub variable: &'a dyn Fn(&str) -> Option<String>,
+    /// What is remembered of each file.
+    pub known: &'a BTreeMap<String, Standing>,
+    /// How long before its expiry a token is due.
+    pub buffer: Duration,
+    /// Whether every token is to be refreshed, due or not.
+    pub forced: bool,
+    /// The time.
+    pub now: Timestamp,
+}
+
+/// Looks through `directory`, leaving out the files called `generated`.
+///
+/// # Errors
+/// When the directory cannot be read.
+pub fn survey(
+    directory: &Path,
+    generated: &[String],
+    circumstances: &Circumstances<'_>,
+) -> io::Result<Survey> {
+    let listing = directory::list(directory, generated)?;
+    // Without a refresh token it depends on the client credentials whether anybody can refresh it, and
+    // those are known when all files have been read.
+    let mut unclear = BTreeMap::new();
+    let mut survey =
+        Survey { tokens: Vec::new(), clients: Vec::new(), problems: Vec::new(), names: Vec::new() };
+    let mut second_look = Vec::new();
+    for name in &listing.names {
+        // Resolving and looking first take system calls that ten thousand files feel.
+        let found = if listing.special.contains(name) {
+            directory::read(directory, name)
+        } else {
+            directory::read_listed(directory, name)
+        };
+        match found {
+            Err(problem) if problem.may_pass() => second_look.push(name),
+            found => take(name, found, &listing, &mut survey, &mut unclear, circumstances),
+        }
+    }
+    if !second_look.is_empty() {
+        std::thread::sleep(directory::SECOND_LOOK);
+        for name in second_look {
+            take(name, directory::read(directory, name), &listing, &mut survey, &mut unclear, circumstances);
+        }
+        survey.tokens.sort_unstable_by(|one, other| one.name.cmp(&other.name));
+    }
+    for seen in &mut survey.tokens {
+        let Some(hints) = unclear.get(&seen.name) else { continue };
+        let variable = |name: &str| (circumstances.variable)(name);
+        if let (Resolution::Monitored(why), _) =
+            resolve(hints, &variable, &survey.clients, circumstances.providers)
+        {
+            seen.monitored = Some(why);
+        }
+    }
+    survey.names = listing.names;
+    Ok(survey)
+}
+
+/// Takes one file into the survey.
+fn take(
+    name: &str,
+    found: Result<Option<TokenFile>, Problem>,
+    listing: &Listing,
+    survey: &mut Survey,
+    unclear: &mut BTreeMap<String, Hints>,
+    circumstances: &Circumstances<'_>,
+) {
+    let file = match found {
+        Ok(Some(file)) => file,
+        Ok(None) => return,
+        Err(problem) => return survey.problems.push((name.to_owned(), problem)),
+    };
+    match file.document.kind() {
+        Kind::Token => {
+            let seen = judge(&file, listing.leftovers.contains(name), circumstances);
+            if seen.refresh_hash.is_none() && seen.monitored.is_none() {
+                let built_in = circumstances.providers.longest_name_prefix(stem(name));
+                unclear.insert(name.to_owned(), hints::of(name, &file.document, built_in));
+            }
+            survey.tokens.push(seen);
+        }
+        Kind::ClientCredentials => survey.clients.extend(hints::client_file(name, &file.document)),
+        Kind::Other => log::debug!(target: "REFRESH", "{name}: holds no token; passed over"),
+    }
+}
+
+fn judge(file: &TokenFile, interrupted: bool, circumstances: &Circumstances<'_>) -> Seen {
+    let document = &file.document;
+    let provider = document.text("provider");
+    let role = role(&file.name);
+    let refresh_hash = document.refresh_token().map(|token| token.fingerprint());
+    let life = due::life(document, file.stamp.modified());
+    let standing = circumstances.known.get(&file.name).cloned().unwrap_or_default();
+    let built_in = circumstances.providers.longest_name_prefix(stem(&file.name));
+    let monitored = if document.is_monitored_only() {
+        Some("\"refresh\": false stands in it".to_owned())
+    } else if document.raw("access_token").is_none() && refresh_hash.is_none() {
+        Some("it holds a bare token and nothing to refresh it with".to_owned())
+    } else {
+        None
+    };
+    let in_configurations = role != Role::Other || file.name == super::configurations::KEYCLOAK_GATEWAY;
+    let plan = if interrupted && monitored.is_none() {
+        Plan::Due
+    } else {
+        plan(
+            &life,
+            document.has_access_token(),
+            refresh_hash.as_deref(),
+            &standing,
+            circumstances.buffer,
+            circumstances.now,
+        )
+    };
+    Seen {
+        server: server(&file.name, provider.as_deref(), built_in).to_owned(),
+        name: file.name.clone(),
+        real: file.real.clone(),
+        stamp: file.stamp,
+        has_access: document.has_access_token(),
+        access_hash: circumstances
+            .forced
+            .then(|| document.access_token())
+            .flatten()
+            .map(|token| token.fingerprint()),
+        entry: in_configurations
+            .then(|| document.access_token())
+            .flatten()
+            .map(|access_token| Entry { access_token, members: document.plain_texts().collect() }),
+        oddities: document.oddities(),
+        role,
+        life,
+        refresh_hash,
+        monitored,
+        standing,
+        plan,
+    }
+}
+
+/// When a token is to be refreshed, from its life and from what stands against it. The fingerprint of
+/// its request is not known here: whether a changed setting ends a trouble is found out by asking.
+#[must_use]
+pub fn plan(
+    life: &Life,
+    has_access: bool,
+    refresh_hash: Option<&str>,
+    standing: &Standing,
+    buffer: Duration,
+    now: Timestamp,
+) -> Plan {
+    let past = Past { last_success: standing.last_success(), moved_refresh_end: standing.moved_refresh_end };
+    let due = if has_access { due::due_at(life, &past, buffer, now) } else { Some(now) };
+    let Some(due) = due else { return Plan::Never };
+    if due > now {
+        return Plan::Later(due);
+    }
+    let Some(trouble) = &standing.trouble else { return Plan::Due };
+    match trouble.gate(refresh_hash, None, now) {
+        Gate::Ask => Plan::Due,
+        Gate::Wait(until) => Plan::Waiting(until),
+        Gate::Person if trouble.kind == TroubleKind::Configuration => Plan::Recheck,
+        Gate::Person => Plan::Blocked,
+    }
+}
+
+impl Seen {
+    /// Reads the file again and plans anew, after it was refreshed. What cannot be read now keeps its plan:
+    /// the next look finds the change.
+    pub fn look_again(&mut self, memory: &dyn Memory, buffer: Duration, now: Timestamp) {
+        let Ok((document, stamp)) = directory::read_document(&self.real) else { return };
+        self.stamp = stamp;
+        self.life = due::life(&document, stamp.modified());
+        self.refresh_hash = document.refresh_token().map(|token| token.fingerprint());
+        self.standing = memory.standing(&self.name);
+        let has_access = document.has_access_token();
+        self.plan = plan(&self.life, has_access, self.refresh_hash.as_deref(), &self.standing, buffer, now);
+    }
+}
+
+impl Survey {
+    /// Every file that was looked at, with the state in which it was read.
+    #[must_use]
+    pub fn files(&self, directory: &Path) -> BTreeMap<PathBuf, Option<Stamp>> {
+        let read = self.tokens.iter().map(|token| (directory.join(&token.name), Some(token.stamp)));
+        let broken = self.problems.iter().map(|(name, _)| directory.join(name)).map(|path| {
+            let state = std::fs::metadata(&path).ok().map(|metadata| Stamp::of(&metadata));
+            (path, state)
+        });
+        read.chain(broken).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::refresh::Trouble;
+
+    #[test]
+    fn a_due_token_waits_for_what_stands_against_it() {
+        let now = Timestamp::from_seconds(10_000);
+        let life = Life { expires_at: Some(now + Duration::from_mins(1)), ..Life::default() };
+        let trouble = |kind, next_attempt| Standing {
+            trouble: Some(Trouble {
+                kind,
+                message: String::new(),
+                refresh_hash: Some("r".to_owned()),
+                request: None,
+                failures: 1,
+                since: 9_990_000,
+                last_attempt: 9_990_000,
+                next_attempt,
+            }),
+            ..Standing::default()
+        };
+        let hour = Duration::from_hours(1);
+        for (standing, hash, expected) in [
+            (Standing::default(), "r", Plan::Due),
+            (trouble(TroubleKind::SignInAgain, None), "r", Plan::Blocked),
+            (trouble(TroubleKind::SignInAgain, None), "new", Plan::Due),
+            (trouble(TroubleKind::Configuration, None), "r", Plan::Recheck),
+            (
+                trouble(TroubleKind::Passing, Some(10_005_000)),
+                "r",
+                Plan::Waiting(Timestamp::from_seconds(10_005)),
+            ),
+            (trouble(TroubleKind::Passing, Some(9_999_000)), "r", Plan::Due),
+        ] {
+            assert_eq!(plan(&life, true, Some(hash), &standing, hour, now), expected);
+        }
+        let fresh = Life { expires_at: Some(now + 2 * hour), ..Life::default() };
+        assert_eq!(plan(&fresh, true, Some("r"), &Standing::default(), hour, now), Plan::Later(now + hour));
+        assert_eq!(plan(&fresh, false, Some("r"), &Standing::default(), hour, now), Plan::Due);
+        assert_eq!(plan(&Life::default(), true, None, &Standing::default(), hour, now), Plan::Never);
+    }
+}

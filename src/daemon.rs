@@ -1,0 +1,283 @@
+//! The loop: sleep until something is due, run a cycle, listen to signals, until told to stop.
+
+mod presence;
+mod signals;
+mod watch;
+
+use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
+
+use crate::cli::Options;
+use crate::clock::{Timestamp, Words};
+use crate::cycle::{Ended, Keeper, Occasion};
+use crate::files::{make_private_directory, reason};
+use crate::logging;
+use crate::refresh::Storing;
+use crate::settings::{Loaded, Settings};
+use crate::status::DaemonRecord;
+use presence::Presence;
+use signals::{Signals, Wake};
+use watch::Watch;
+
+/// The longest time without a look at the clock and the directories: a laptop that slept or a clock
+/// that was set is noticed within it (monotonic sleep does not notice either).
+const LONGEST_SLEEP: Duration = Duration::from_mins(1);
+
+/// How long a stop waits for an answer that cannot be written.
+const LAST_TRIES: Duration = Duration::from_mins(1);
+
+/// Runs the daemon until it is told to stop, or one cycle with `--once`.
+///
+/// # Errors
+/// Why it could not start, or what was not done when it ended.
+pub fn run(settings: Settings, options: &Options) -> Result<(), Failed> {
+    let keeper = Keeper::new(&settings).map_err(Failed::Setting)?;
+    make_tokens_directory(&settings)
+        .and_then(|()| {
+            if settings.once {
+                once(keeper, &settings)
+            } else {
+                Daemon::start(settings, keeper)?.run(options)
+            }
+        })
+        .map_err(Failed::Running)
+}
+
+/// Why the daemon ended otherwise than by being told to. Each is one line.
+pub enum Failed {
+    /// A setting turned out to be wrong before anything happened.
+    Setting(String),
+    /// Something was not done.
+    Running(String),
+}
+
+fn make_tokens_directory(settings: &Settings) -> Result<(), String> {
+    let directory = &settings.tokens_dir;
+    if directory.is_dir() {
+        return Ok(());
+    }
+    make_private_directory(directory).map_err(|error| {
+        format!("the tokens directory {} cannot be made: {}", directory.display(), reason(&error))
+    })?;
+    log::info!(target: "REFRESH", "made the tokens directory {}; waiting for token files", directory.display());
+    Ok(())
+}
+
+fn once(mut keeper: Keeper, settings: &Settings) -> Result<(), String> {
+    // Registered first, so that a stop during the cycle lets the refreshes in flight end.
+    let signals = Signals::listen().map_err(|error| format!("signals cannot be received: {error}"))?;
+    let ended = keeper.cycle(settings, Occasion::First, &BTreeSet::new());
+    let mut held = Held(ended.held.into_iter().map(Waiting::new).collect());
+    held.last_tries(&keeper, &signals)?;
+    match ended.failing {
+        0 => Ok(()),
+        1 => Err("1 token that was due is not fresh; the log says why".to_owned()),
+        failing => Err(format!("{failing} tokens that were due are not fresh; the log says why")),
+    }
+}
+
+struct Daemon {
+    settings: Settings,
+    keeper: Keeper,
+    presence: Presence,
+    signals: Signals,
+    watch: Watch,
+    held: Held,
+}
+
+impl Daemon {
+    fn start(settings: Settings, keeper: Keeper) -> Result<Self, String> {
+        let presence = Presence::claim(&settings)?;
+        let signals = Signals::listen().map_err(|error| format!("signals cannot be received: {error}"))?;
+        keeper.store().set_daemon(record(&settings, &presence));
+        log::debug!(target: "REFRESH", "running as process {}", std::process::id());
+        Ok(Self { settings, keeper, presence, signals, watch: Watch::default(), held: Held(Vec::new()) })
+    }
+
+    fn run(mut self, options: &Options) -> Result<(), String> {
+        let mut occasion = Occasion::First;
+        loop {
+            // Looked at before the cycle: what changes during it runs another one.
+            let before = Watch::before(&self.settings);
+            let ended = self.keeper.cycle(&self.settings, occasion, &self.held.names());
+            let next = self.take(ended, before);
+            match self.sleep(next)? {
+                Wake::Stop => break,
+                Wake::Reload => {
+                    self.reload(options);
+                    occasion = Occasion::Signal;
+                }
+                Wake::Check => {
+                    self.keeper.forget_outages();
+                    occasion = Occasion::Signal;
+                }
+                Wake::Nothing => occasion = Occasion::Usual,
+            }
+        }
+        log::info!(target: "REFRESH", "stopping");
+        let stored = self.held.last_tries(&self.keeper, &self.signals);
+        self.presence.leave();
+        stored
+    }
+
+    /// Takes over what a cycle left, and says when the next one is due at the latest.
+    fn take(&mut self, ended: Ended, before: Watch) -> Instant {
+        self.held.0.extend(ended.held.into_iter().map(Waiting::new));
+        self.watch = before.after(&self.settings, &ended.names, ended.files);
+        let wait = ended.next.map_or(self.settings.interval, |next| next.since(Timestamp::now()));
+        Instant::now() + wait.min(self.settings.interval)
+    }
+
+    /// Sleeps until `next`, a change in the directories, or a signal.
+    fn sleep(&mut self, next: Instant) -> Result<Wake, String> {
+        let mut wall = Timestamp::now();
+        let mut monotonic = Instant::now();
+        loop {
+            self.presence.keep(&self.settings)?;
+            let stored = self.held.retry(&self.keeper);
+            let now = Instant::now();
+            if now >= next || stored {
+                return Ok(Wake::Nothing);
+            }
+            let until = self.held.next().map_or(next, |retry| retry.min(next));
+            let wake = self.signals.wait(until.saturating_duration_since(now).min(LONGEST_SLEEP));
+            if wake != Wake::Nothing {
+                return Ok(wake);
+            }
+            let jumped = clock_jumped(wall, monotonic);
+            (wall, monotonic) = (Timestamp::now(), Instant::now());
+            if jumped {
+                log::info!(target: "REFRESH", "the clock was set, or the machine slept; checking now");
+                return Ok(Wake::Nothing);
+            }
+            match self.watch.changed(&self.settings) {
+                watch::Changed::Nothing => {}
+                watch::Changed::Tokens => return Ok(Wake::Nothing),
+                watch::Changed::EnvFile => return Ok(Wake::Reload),
+            }
+        }
+    }
+
+    fn reload(&mut self, options: &Options) {
+        match self.settings.reload(options) {
+            Ok(Loaded { settings, warnings }) => {
+                logging::reopen(&settings.log_file, settings.log_level);
+                for warning in warnings {
+                    log::warn!(target: "CONFIG", "{warning}");
+                }
+                if let Err(message) = self.keeper.reconfigure(&settings) {
+                    log::error!(target: "CONFIG", "{message}; the settings stay as they were");
+                    return;
+                }
+                self.settings = settings;
+                self.keeper.store().set_daemon(record(&self.settings, &self.presence));
+                log::info!(target: "CONFIG", "settings read again");
+            }
+            Err(invalid) => log::error!(target: "CONFIG", "{invalid}; the settings stay as they were"),
+        }
+    }
+}
+
+/// Whether the wall clock and the monotonic one disagree about how long it was since both were read.
+fn clock_jumped(wall: Timestamp, monotonic: Instant) -> bool {
+    let tolerance = Duration::from_secs(5);
+    let expected = wall + monotonic.elapsed();
+    let now = Timestamp::now();
+    now.since(expected) > tolerance || expected.since(now) > tolerance
+}
+
+fn record(settings: &Settings, presence: &Presence) -> DaemonRecord {
+    DaemonRecord {
+        pid: std::process::id(),
+        started: presence.since().as_millis(),
+        interval: settings.interval.as_secs(),
+        buffer: settings.buffer.as_secs(),
+        registry_url: settings.registry_url.clone(),
+        servers_dir: settings.servers_dir.display().to_string(),
+    }
+}
+
+/// Answers that could not be written yet. They stay until they are, while other cycles go on.
+struct Held(Vec<Waiting>);
+
+struct Waiting {
+    storing: Storing,
+    next: Instant,
+    delay: Duration,
+    said: String,
+}
+
+impl Waiting {
+    fn new(storing: Storing) -> Self {
+        let delay = Duration::from_secs(1);
+        Self { storing, next: Instant::now() + delay, delay, said: String::new() }
+    }
+
+    /// Tries once more; whether it is done. After a failure the delay doubles to 30 s.
+    fn retry(&mut self) -> bool {
+        match self.storing.attempt() {
+            Ok(()) => true,
+            Err(message) => {
+                if message != self.said {
+                    log::error!(target: "REFRESH", "{message}");
+                    self.said = message;
+                }
+                self.delay = (self.delay * 2).min(Duration::from_secs(30));
+                self.next = Instant::now() + self.delay;
+                false
+            }
+        }
+    }
+}
+
+impl Held {
+    fn names(&self) -> BTreeSet<String> {
+        self.0.iter().flat_map(|waiting| waiting.storing.names().cloned()).collect()
+    }
+
+    fn next(&self) -> Option<Instant> {
+        self.0.iter().map(|waiting| waiting.next).min()
+    }
+
+    /// Tries those whose time has come; whether one is done.
+    fn retry(&mut self, keeper: &Keeper) -> bool {
+        let before = self.0.len();
+        let mut waiting = std::mem::take(&mut self.0);
+        for mut one in waiting.drain(..) {
+            if one.next > Instant::now() || !one.retry() {
+                self.0.push(one);
+            } else {
+                keeper.stored(one.storing);
+            }
+        }
+        self.0.len() < before
+    }
+
+    /// The end of the process: tries for a minute, then names the files.
+    fn last_tries(&mut self, keeper: &Keeper, signals: &Signals) -> Result<(), String> {
+        let deadline = Instant::now() + LAST_TRIES;
+        while !self.0.is_empty() {
+            self.retry(keeper);
+            let now = Instant::now();
+            let Some(next) = self.next().filter(|next| *next < deadline) else { break };
+            if signals.wait(next.saturating_duration_since(now)) == Wake::Stop {
+                break;
+            }
+        }
+        let files: Vec<String> = self
+            .0
+            .iter()
+            .filter_map(|waiting| waiting.storing.waiting_file())
+            .map(|file| file.display().to_string())
+            .collect();
+        if files.is_empty() {
+            Ok(())
+        } else {
+            Err(format!(
+                "a new refresh token could not be stored in {} within {}; a sign-in may be needed",
+                files.join(", "),
+                Words(LAST_TRIES)
+            ))
+        }
+    }
+}

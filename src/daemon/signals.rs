@@ -1,0 +1,82 @@
+//! Signals, turned into reasons to wake up: one thread receives them, a condition variable passes
+//! them on.
+
+use std::io;
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::time::Duration;
+
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1};
+
+/// Why the loop wakes up. Of several signals the first in this list counts.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Wake {
+    /// SIGTERM or SIGINT: finish and end.
+    Stop,
+    /// SIGHUP: settings, `.env` and log file again, and a cycle.
+    Reload,
+    /// SIGUSR1: a cycle now.
+    Check,
+    /// Time has passed.
+    Nothing,
+}
+
+#[derive(Default)]
+struct Pending {
+    stop: bool,
+    reload: bool,
+    check: bool,
+}
+
+/// Signals that have arrived and were not acted on.
+pub struct Signals {
+    shared: Arc<(Mutex<Pending>, Condvar)>,
+}
+
+impl Signals {
+    /// Begins to receive. A second SIGTERM or SIGINT during the same stop ends the process at once,
+    /// with the status that a shell gives to a program that the signal ended.
+    ///
+    /// # Errors
+    /// When the handlers or the thread cannot be made.
+    pub fn listen() -> io::Result<Self> {
+        let shared = Arc::new((Mutex::new(Pending::default()), Condvar::new()));
+        let mut arriving = signal_hook::iterator::Signals::new([SIGTERM, SIGINT, SIGHUP, SIGUSR1])?;
+        let passed_on = Arc::clone(&shared);
+        std::thread::Builder::new().name("signals".to_owned()).spawn(move || {
+            for signal in arriving.forever() {
+                let (pending, changed) = &*passed_on;
+                let mut pending = pending.lock().unwrap_or_else(PoisonError::into_inner);
+                match signal {
+                    SIGHUP => pending.reload = true,
+                    SIGUSR1 => pending.check = true,
+                    _ if pending.stop => {
+                        log::warn!(target: "REFRESH", "told to stop twice; ending at once");
+                        std::process::exit(128 + signal);
+                    }
+                    _ => pending.stop = true,
+                }
+                changed.notify_all();
+            }
+        })?;
+        Ok(Self { shared })
+    }
+
+    /// Waits up to `longest` for a signal, and takes it. A stop is not taken: it stays.
+    pub fn wait(&self, longest: Duration) -> Wake {
+        let (pending, changed) = &*self.shared;
+        let pending = pending.lock().unwrap_or_else(PoisonError::into_inner);
+        let idle = |pending: &mut Pending| !(pending.stop || pending.reload || pending.check);
+        let (mut pending, _) =
+            changed.wait_timeout_while(pending, longest, idle).unwrap_or_else(PoisonError::into_inner);
+        if pending.stop {
+            Wake::Stop
+        } else if std::mem::take(&mut pending.reload) {
+            pending.check = false;
+            Wake::Reload
+        } else if std::mem::take(&mut pending.check) {
+            Wake::Check
+        } else {
+            Wake::Nothing
+        }
+    }
+}

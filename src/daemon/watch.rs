@@ -1,0 +1,79 @@
+//! Noticing changes without opening anything: the metadata of the two directories, of `.env` and of
+//! the token files that are known. A sign-in that is written in place changes no directory.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use crate::files::Stamp;
+use crate::settings::Settings;
+
+/// What has changed since the last look.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Changed {
+    /// Nothing.
+    Nothing,
+    /// Token files or server files.
+    Tokens,
+    /// `.env`
+    EnvFile,
+}
+
+/// The state of everything that is watched at one moment.
+#[derive(Default, Debug)]
+pub struct Watch {
+    directories: [Option<Stamp>; 2],
+    env_file: Option<Stamp>,
+    files: BTreeMap<PathBuf, Option<Stamp>>,
+}
+
+impl Watch {
+    /// Looks at the directories and `.env`, before a cycle reads them.
+    #[must_use]
+    pub fn before(settings: &Settings) -> Self {
+        Self {
+            directories: directories(settings),
+            env_file: stamp(&settings.env_file),
+            files: BTreeMap::new(),
+        }
+    }
+
+    /// After a cycle that listed `names` and left the token files in the states `files`: what the cycle
+    /// itself wrote is no change, a name that appeared during it is one.
+    #[must_use]
+    pub fn after(
+        mut self,
+        settings: &Settings,
+        names: &[String],
+        files: BTreeMap<PathBuf, Option<Stamp>>,
+    ) -> Self {
+        let now = directories(settings);
+        if now != self.directories && crate::cycle::listed_names(settings) == names {
+            self.directories[0] = now[0];
+        }
+        self.files = files;
+        self
+    }
+
+    /// What is different now.
+    #[must_use]
+    pub fn changed(&self, settings: &Settings) -> Changed {
+        if stamp(&settings.env_file) != self.env_file {
+            Changed::EnvFile
+        } else if directories(settings) != self.directories
+            || self.files.iter().any(|(path, known)| stamp(path) != *known)
+        {
+            Changed::Tokens
+        } else {
+            Changed::Nothing
+        }
+    }
+}
+
+fn directories(settings: &Settings) -> [Option<Stamp>; 2] {
+    [stamp(&settings.tokens_dir), stamp(&settings.servers_dir)]
+}
+
+/// The state of a file, links followed; `None` when it is not there.
+fn stamp(path: &Path) -> Option<Stamp> {
+    std::fs::metadata(path).ok().map(|metadata| Stamp::of(&metadata))
+}

@@ -1,0 +1,128 @@
+//! Token endpoints that do not answer.
+//!
+//! When an endpoint cannot be reached, times out or says 429 or 5xx, that is about the endpoint and
+//! not about one token: one of its credentials asks again after a delay, the others wait for that
+//! answer, and its first success ends the wait of all.
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use serde::{Deserialize, Serialize};
+
+use crate::clock::Timestamp;
+
+/// One endpoint's run of failures.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Outage {
+    /// Failures in a row.
+    pub failures: u32,
+    /// When one credential may ask again, in milliseconds since 1970.
+    pub next_attempt: i64,
+    /// Whether one is asking at this moment.
+    #[serde(skip)]
+    asking: bool,
+}
+
+/// All endpoints in trouble, by their key (scheme, host and port).
+#[derive(Default, Debug)]
+pub struct Endpoints(Mutex<BTreeMap<String, Outage>>);
+
+impl Endpoints {
+    /// With what an earlier process knew.
+    #[must_use]
+    pub fn new(known: BTreeMap<String, Outage>) -> Self {
+        Self(Mutex::new(known))
+    }
+
+    /// Whether a credential may ask this endpoint at `now`; otherwise when to come back. One caller
+    /// at a time is let through to an endpoint in trouble.
+    ///
+    /// # Errors
+    /// The time before which it is not asked.
+    pub fn enter(&self, key: &str, now: Timestamp) -> Result<Pass<'_>, Timestamp> {
+        let pass = || Pass { endpoints: self, key: key.to_owned() };
+        match self.table().get_mut(key) {
+            None => Ok(pass()),
+            Some(outage) if outage.asking || outage.next_attempt > now.as_millis() => {
+                // Never in the past, or the caller would come back at once and spin.
+                Err(Timestamp::from_millis(outage.next_attempt.max(now.as_millis() + 1000)))
+            }
+            Some(outage) => {
+                outage.asking = true;
+                Ok(pass())
+            }
+        }
+    }
+
+    /// Forgets all waits (a person said that the network is back).
+    pub fn forget(&self) {
+        self.table().clear();
+    }
+
+    /// What to remember over a restart.
+    #[must_use]
+    pub fn snapshot(&self) -> BTreeMap<String, Outage> {
+        self.table().clone()
+    }
+
+    fn table(&self) -> MutexGuard<'_, BTreeMap<String, Outage>> {
+        // A worker that panicked holding this left a whole table behind: every change is one call.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Leave to ask an endpoint once. Dropped without a word, nothing was learnt of the endpoint.
+#[derive(Debug)]
+pub struct Pass<'a> {
+    endpoints: &'a Endpoints,
+    key: String,
+}
+
+impl Pass<'_> {
+    /// The endpoint gave an answer of its own: whatever it said, it is there.
+    pub fn answered(self) {
+        self.endpoints.table().remove(&self.key);
+    }
+
+    /// The endpoint failed again; `next_attempt` gives the time of the next attempt for a count of
+    /// failures in a row.
+    pub fn failed(self, next_attempt: impl FnOnce(u32) -> Timestamp) {
+        let mut table = self.endpoints.table();
+        let failures = table.get(&self.key).map_or(0, |outage| outage.failures).saturating_add(1);
+        let next_attempt = next_attempt(failures).as_millis();
+        table.insert(self.key.clone(), Outage { failures, next_attempt, asking: false });
+    }
+}
+
+impl Drop for Pass<'_> {
+    fn drop(&mut self) {
+        if let Some(outage) = self.endpoints.table().get_mut(&self.key) {
+            outage.asking = false;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn one_asks_and_the_others_wait() {
+        let endpoints = Endpoints::default();
+        let now = Timestamp::from_millis(10_000);
+        let half_a_minute = |failures: u32| now + Duration::from_secs(u64::from(failures) * 30);
+        endpoints.enter("e", now).unwrap().failed(half_a_minute);
+        let next = Timestamp::from_millis(40_000);
+        assert_eq!(endpoints.enter("e", now).unwrap_err(), next);
+        assert!(endpoints.enter("other", now).is_ok());
+        let asking = endpoints.enter("e", next).unwrap();
+        assert_eq!(endpoints.enter("e", next).unwrap_err(), Timestamp::from_millis(41_000));
+        drop(asking);
+        endpoints.enter("e", next).unwrap().failed(half_a_minute);
+        assert_eq!(endpoints.snapshot()["e"].failures, 2);
+        endpoints.enter("e", Timestamp::from_millis(70_000)).unwrap().answered();
+        assert!(endpoints.snapshot().is_empty());
+    }
+}

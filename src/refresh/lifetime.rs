@@ -1,0 +1,95 @@
+//! How long a new access token lasts, from what the answer, the token and the file say.
+//!
+//! Answers leave `expires_in` out (Notion, Salesforce, Stripe Apps), send 0, or send tokens that have
+//! already expired. None of that may turn into a token that is refreshed at every check, or never.
+
+use std::time::Duration;
+
+use crate::clock::Timestamp;
+use crate::tokens::change::Lasting;
+
+/// Assumed when nobody says anything: what most providers use.
+pub const ASSUMED: Duration = Duration::from_hours(1);
+
+/// What there is to go by, best first.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Sources {
+    /// The answer's `expires_in`, where it is more than 0.
+    pub expires_in: Option<Duration>,
+    /// The answer's absolute end, or the `exp` claim of the new access token.
+    pub claimed_end: Option<Timestamp>,
+    /// The life of the token that is replaced.
+    pub previous: Option<Duration>,
+    /// The provider row's usual life.
+    pub provider: Option<Duration>,
+    /// Whether the replaced token is known not to expire.
+    pub was_unlimited: bool,
+}
+
+/// How the lifetime was found.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Basis {
+    /// Somebody said it.
+    Known,
+    /// Nobody said anything; an hour is assumed, which deserves a warning.
+    Assumed,
+    /// The token had already expired when it arrived.
+    ArrivedExpired,
+}
+
+/// The lifetime of a token asked for at `asked_at` that arrived at `now`.
+#[must_use]
+pub fn lasting(sources: &Sources, asked_at: Timestamp, now: Timestamp) -> (Lasting, Basis) {
+    let claimed = sources.claimed_end.map(|end| end.since(asked_at));
+    match sources.expires_in.or(claimed) {
+        Some(length) if asked_at + length <= now => (Lasting::For(length), Basis::ArrivedExpired),
+        Some(length) => (Lasting::For(length), Basis::Known),
+        None if sources.was_unlimited => (Lasting::Unlimited, Basis::Known),
+        None => match sources.previous.or(sources.provider) {
+            Some(length) => (Lasting::For(length), Basis::Known),
+            None => (Lasting::For(ASSUMED), Basis::Assumed),
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_best_source_counts() {
+        let asked = Timestamp::from_seconds(1000);
+        let seconds = Duration::from_secs;
+        let all = Sources {
+            expires_in: Some(seconds(60)),
+            claimed_end: Some(Timestamp::from_seconds(1300)),
+            previous: Some(seconds(7200)),
+            provider: Some(seconds(28_800)),
+            was_unlimited: true,
+        };
+        let known = |length| (Lasting::For(seconds(length)), Basis::Known);
+        for (what, sources, expected) in [
+            ("expires_in", all, known(60)),
+            ("exp", Sources { expires_in: None, ..all }, known(300)),
+            (
+                "unlimited before",
+                Sources { expires_in: None, claimed_end: None, ..all },
+                (Lasting::Unlimited, Basis::Known),
+            ),
+            (
+                "previous",
+                Sources { previous: all.previous, provider: all.provider, ..Sources::default() },
+                known(7200),
+            ),
+            ("provider", Sources { provider: all.provider, ..Sources::default() }, known(28_800)),
+            ("nothing", Sources::default(), (Lasting::For(ASSUMED), Basis::Assumed)),
+            (
+                "expired on arrival",
+                Sources { claimed_end: Some(Timestamp::from_seconds(10)), ..Sources::default() },
+                (Lasting::For(Duration::ZERO), Basis::ArrivedExpired),
+            ),
+        ] {
+            assert_eq!(lasting(&sources, asked, asked + seconds(1)), expected, "{what}");
+        }
+    }
+}

@@ -1,0 +1,89 @@
+//! The mark: a note in the lock file that says which refresh token is on its way.
+//!
+//! Written durably before the request and cleared after the new token is stored. Whoever finds it
+//! knows that a process died in between, and by the two fingerprints whether the token file is still
+//! the one from before.
+
+use crate::clock::Timestamp;
+use crate::tokens::Document;
+
+/// Who was on the way, and since when.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Mark {
+    /// When the refresh token was first sent without a known outcome.
+    pub since: Timestamp,
+    /// Fingerprint of the refresh token that was sent.
+    pub refresh: String,
+    /// Fingerprint of the access token that the file held then.
+    pub access: String,
+}
+
+/// Stands in a mark for a token that the file does not have.
+const NONE: &str = "----------------";
+
+impl Mark {
+    /// The mark for sending the refresh token of `document` at `since`.
+    #[must_use]
+    pub fn of(document: &Document, since: Timestamp) -> Self {
+        let print = |token: Option<crate::secret::Secret>| {
+            token.map_or_else(|| NONE.to_owned(), |token| token.fingerprint())
+        };
+        Self { since, refresh: print(document.refresh_token()), access: print(document.access_token()) }
+    }
+
+    /// Reads a note; anything that is not a whole mark counts as none (a torn write, an older format).
+    #[must_use]
+    pub fn parse(note: &str) -> Option<Self> {
+        let mut words = note.strip_suffix('\n')?.split(' ');
+        let mut next = || words.next();
+        let (version, since, refresh, access) = (next()?, next()?, next()?, next()?);
+        let print = |word: &str| {
+            word == NONE || (word.len() == 16 && word.bytes().all(|byte| byte.is_ascii_hexdigit()))
+        };
+        (version == "sent" && next().is_none() && print(refresh) && print(access)).then_some(Self {
+            since: Timestamp::from_millis(since.parse().ok()?),
+            refresh: refresh.to_owned(),
+            access: access.to_owned(),
+        })
+    }
+
+    /// The note's text: always of one length, so that it replaces an older one in a single write.
+    #[must_use]
+    pub fn note(&self) -> String {
+        format!("sent {:020} {} {}\n", self.since.as_millis(), self.refresh, self.access)
+    }
+
+    /// Whether the mark was made for exactly these tokens.
+    #[must_use]
+    pub fn names(&self, document: &Document) -> bool {
+        let now = Self::of(document, self.since);
+        self.refresh == now.refresh && self.access == now.access
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_mark_is_read_back_and_anything_else_is_none() {
+        let document = Document::parse(r#"{"refresh_token":"r","access_token":"a"}"#).ok().unwrap();
+        let mark = Mark::of(&document, Timestamp::from_millis(1_767_225_600_123));
+        assert_eq!(Mark::parse(&mark.note()), Some(mark.clone()));
+        assert!(mark.names(&document));
+        assert!(!mark.names(&Document::parse(r#"{"refresh_token":"r","access_token":"b"}"#).ok().unwrap()));
+        let whole = mark.note();
+        for cut in 0..whole.len() {
+            assert_eq!(Mark::parse(&whole[..cut]), None);
+        }
+        assert_eq!(Mark::parse(&whole.replace("sent", "kept")), None);
+    }
+
+    #[test]
+    fn a_missing_token_has_a_place_too() {
+        let document = Document::parse(r#"{"refresh_token":"r"}"#).ok().unwrap();
+        let mark = Mark::of(&document, Timestamp::from_millis(0));
+        assert_eq!(mark.note().len(), Mark::of(&document, Timestamp::now()).note().len());
+        assert!(Mark::parse(&mark.note()).unwrap().names(&document));
+    }
+}

@@ -1,0 +1,73 @@
+//! What is made sure before a refresh token is sent: that the answer can be stored, and that whoever
+//! comes after a crash can tell that it was sent.
+
+use super::mark::Mark;
+use super::member::Member;
+use crate::clock::Timestamp;
+use crate::files::{Foreign, Reserve, directory_is_private, directory_of, is_mount_point, reason};
+use crate::oauth::Class;
+
+/// Makes room for the answer beside every file, and checks that each can be replaced by us.
+pub fn reserve_all(members: &[Member]) -> Result<Vec<Reserve>, String> {
+    members.iter().map(reserve).collect()
+}
+
+fn reserve(member: &Member) -> Result<Reserve, String> {
+    let place = directory_of(&member.real);
+    let refused = |what: String| format!("{what}; nothing was sent");
+    let failed = |error: std::io::Error| {
+        refused(format!("no room for a new token can be made in {}: {}", place.display(), reason(&error)))
+    };
+    if is_mount_point(&member.real) {
+        return Err(refused(
+            "it is a mount point of its own and could not be replaced; mount its directory instead"
+                .to_owned(),
+        ));
+    }
+    let directory = std::fs::metadata(place).map_err(failed)?;
+    let others_write = || {
+        refused(format!("users other than the owner may write to {}; run: chmod go-w {0}", place.display()))
+    };
+    if !directory_is_private(&directory) {
+        return Err(others_write());
+    }
+    let reserve = Reserve::create(&member.real, member.document.file_text().len() as u64).map_err(failed)?;
+    let metadata = std::fs::metadata(&member.real).map_err(failed)?;
+    // A file of ours has just been made, so its owner is who we are.
+    match reserve.owner().map(|ours| Foreign::check(&metadata, &directory, ours)).map_err(failed)? {
+        Ok(()) => Ok(reserve),
+        Err(Foreign::Directory) => Err(others_write()),
+        Err(Foreign::File { owner }) => Err(refused(format!(
+            "it belongs to another user (uid {owner}); run token-refresher as that user"
+        ))),
+    }
+}
+
+/// Writes down that the refresh token is about to be sent. A doubt that stands there keeps its time.
+pub fn mark_all(members: &[Member], spends: bool, now: Timestamp) -> Result<(), String> {
+    for member in members.iter().filter(|_| spends) {
+        let since = member.doubt.as_ref().map_or(now, |mark| mark.since);
+        member.lock.write_note(&Mark::of(&member.document, since).note()).map_err(|error| {
+            // What was written must not be taken for a request that was sent.
+            let _ = member.lock.clear_note();
+            format!("its lock file cannot be written: {}; nothing was sent", reason(&error))
+        })?;
+    }
+    Ok(())
+}
+
+/// What the mark says after a failure: nothing after a refusal, what it said before after a passing
+/// one, that the token is on its way while in doubt.
+pub fn unmark(members: &[Member], class: Class) {
+    for member in members {
+        let restored = match (class, &member.doubt) {
+            (Class::InDoubt, _) => continue,
+            (Class::Passing, Some(mark)) => member.lock.write_note(&mark.note()),
+            _ => member.lock.clear_note(),
+        };
+        if let Err(error) = restored {
+            // The doubt that stays is the safe side.
+            log::warn!(target: "REFRESH", "{}: its lock file cannot be written: {}", member.names[0], reason(&error));
+        }
+    }
+}

@@ -1,0 +1,208 @@
+//! Where a credential stands: what earlier attempts left to know, and whether it may be asked for now.
+//!
+//! Kept by the caller (in the status file), so that a dead token is not hammered again after every
+//! restart. Times are milliseconds since 1970, fingerprints as in `secret`.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::clock::Timestamp;
+
+/// How many replaced refresh tokens are remembered per file: enough for any backup that somebody
+/// restores by hand, little enough to stay small.
+const REMEMBERED: usize = 8;
+
+/// What is known of one token file beside its contents. No secrets.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Standing {
+    /// When this was written: of two records the newer one counts.
+    pub updated: i64,
+    /// Fingerprint of the refresh token that the file held when we last read or wrote it.
+    pub refresh_hash: Option<String>,
+    /// When a refresh last succeeded.
+    pub last_success: Option<i64>,
+    /// Whether the last refresh moved the end of the refresh token.
+    pub moved_refresh_end: bool,
+    /// What went wrong at the last attempt; `None` after a success.
+    pub trouble: Option<Trouble>,
+    /// Refresh tokens that answers of ours replaced, newest last.
+    pub spent: Vec<Spent>,
+}
+
+/// A refresh token that must never be sent again, and the one that took its place.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Spent {
+    /// Fingerprint of the replaced token.
+    pub token: String,
+    /// Fingerprint of its successor.
+    pub successor: String,
+}
+
+/// Why a credential is not fresh.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Trouble {
+    /// Which kind.
+    pub kind: Kind,
+    /// The line that the log said, without the file's name.
+    pub message: String,
+    /// Fingerprint of the refresh token that it is about.
+    pub refresh_hash: Option<String>,
+    /// Fingerprint of the request that it is about.
+    pub request: Option<String>,
+    /// Attempts in a row that failed.
+    pub failures: u32,
+    /// When the first of them was made.
+    pub since: i64,
+    /// When the last of them was made.
+    pub last_attempt: i64,
+    /// When the next one may be made; `None`: when something changes.
+    pub next_attempt: Option<i64>,
+}
+
+/// The kinds of trouble (the classes of a failure, and the local one).
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Kind {
+    /// A person must sign in again; over when the file holds another refresh token.
+    SignInAgain,
+    /// The request is wrong; over when it would be another one.
+    Configuration,
+    /// Nothing was sent, for a reason on this machine.
+    Local,
+    /// Nothing is wrong with the credential; asked again after a delay.
+    Passing,
+    /// The refresh token may have been spent by a request whose answer was lost.
+    InDoubt,
+}
+
+/// Whether a due credential may be asked for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Gate {
+    /// Yes, now.
+    Ask,
+    /// Not before this time.
+    Wait(Timestamp),
+    /// Not before a person has changed something.
+    Person,
+}
+
+impl Standing {
+    /// When a refresh last succeeded.
+    #[must_use]
+    pub fn last_success(&self) -> Option<Timestamp> {
+        self.last_success.map(Timestamp::from_millis)
+    }
+
+    /// The fingerprint of the token that took the place of the one with `fingerprint`, if an answer
+    /// of ours replaced it.
+    #[must_use]
+    pub fn successor(&self, fingerprint: &str) -> Option<&str> {
+        self.spent.iter().rfind(|spent| spent.token == fingerprint).map(|spent| spent.successor.as_str())
+    }
+
+    /// Remembers that `token` was replaced by `successor`.
+    pub fn remember(&mut self, token: String, successor: String) {
+        if token != successor {
+            self.spent.retain(|spent| spent.token != token && spent.token != successor);
+            self.spent.push(Spent { token, successor });
+            let surplus = self.spent.len().saturating_sub(REMEMBERED);
+            self.spent.drain(..surplus);
+        }
+    }
+}
+
+impl Trouble {
+    /// Whether a credential in this trouble, now with these fingerprints, may be asked for at `now`.
+    #[must_use]
+    pub fn gate(&self, refresh_hash: Option<&str>, request: Option<&str>, now: Timestamp) -> Gate {
+        let same_token = self.refresh_hash.as_deref() == refresh_hash;
+        let same_request = request.is_none() || self.request.as_deref() == request;
+        match self.kind {
+            _ if !same_token => Gate::Ask,
+            Kind::SignInAgain => Gate::Person,
+            Kind::Configuration if same_request => Gate::Person,
+            Kind::Passing if !same_request => Gate::Ask,
+            Kind::Configuration => Gate::Ask,
+            Kind::Local | Kind::Passing | Kind::InDoubt => match self.next_attempt(now) {
+                Some(next) if next > now => Gate::Wait(next),
+                _ => Gate::Ask,
+            },
+        }
+    }
+
+    /// When the next attempt may be made. A stored time that lies further ahead than its own delay was
+    /// written under a wrong clock: then the delay counts from now.
+    #[must_use]
+    pub fn next_attempt(&self, now: Timestamp) -> Option<Timestamp> {
+        let next = Timestamp::from_millis(self.next_attempt?);
+        let delay = next.since(Timestamp::from_millis(self.last_attempt));
+        Some(if next.since(now) > delay + Duration::from_mins(1) { now + delay } else { next })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn trouble(kind: Kind, next: Option<i64>) -> Trouble {
+        Trouble {
+            kind,
+            message: String::new(),
+            refresh_hash: Some("r".to_owned()),
+            request: Some("q".to_owned()),
+            failures: 1,
+            since: 1000,
+            last_attempt: 1000,
+            next_attempt: next,
+        }
+    }
+
+    #[test]
+    fn each_kind_has_its_own_end() {
+        let now = Timestamp::from_millis(5000);
+        let later = Some(9000);
+        for (what, trouble, refresh, request, gate) in [
+            ("dead token", trouble(Kind::SignInAgain, None), "r", "q", Gate::Person),
+            ("dead token, request changed", trouble(Kind::SignInAgain, None), "r", "p", Gate::Person),
+            ("signed in", trouble(Kind::SignInAgain, None), "s", "q", Gate::Ask),
+            ("wrong secret", trouble(Kind::Configuration, None), "r", "q", Gate::Person),
+            ("secret changed", trouble(Kind::Configuration, None), "r", "p", Gate::Ask),
+            ("outage", trouble(Kind::Passing, later), "r", "q", Gate::Wait(Timestamp::from_millis(9000))),
+            ("outage over", trouble(Kind::Passing, Some(5000)), "r", "q", Gate::Ask),
+            ("outage, endpoint changed", trouble(Kind::Passing, later), "r", "p", Gate::Ask),
+            (
+                "doubt does not end with the request",
+                trouble(Kind::InDoubt, later),
+                "r",
+                "p",
+                Gate::Wait(Timestamp::from_millis(9000)),
+            ),
+            ("doubt ends with the token", trouble(Kind::InDoubt, later), "s", "q", Gate::Ask),
+        ] {
+            assert_eq!(trouble.gate(Some(refresh), Some(request), now), gate, "{what}");
+        }
+    }
+
+    #[test]
+    fn a_delay_under_a_wrong_clock_does_not_last_for_years() {
+        let mut stored = trouble(Kind::Passing, Some(1_000_000_030_000));
+        stored.last_attempt = 1_000_000_000_000;
+        let now = Timestamp::from_millis(5000);
+        assert_eq!(stored.next_attempt(now), Some(Timestamp::from_millis(35_000)));
+    }
+
+    #[test]
+    fn eight_spent_tokens_are_remembered() {
+        let mut standing = Standing::default();
+        for index in 0..10 {
+            standing.remember(format!("t{index}"), format!("t{}", index + 1));
+        }
+        assert_eq!(standing.successor("t1"), None);
+        assert_eq!(standing.successor("t2"), Some("t3"));
+        assert_eq!(standing.spent.len(), 8);
+        standing.remember("same".to_owned(), "same".to_owned());
+        assert_eq!(standing.successor("same"), None);
+    }
+}

@@ -1,0 +1,119 @@
+//! What a failure means for the next attempt: from a [`Failure`] to the [`Trouble`] that is remembered.
+
+use std::time::Duration;
+
+use super::mark::Mark;
+use super::standing::{Kind, Trouble};
+use crate::clock::Timestamp;
+use crate::oauth::{Class, Failure, Request, backoff};
+use crate::tokens::Life;
+
+/// When a file that another process is refreshing is looked at again.
+pub const BUSY_AGAIN: Duration = Duration::from_secs(5);
+
+/// The circumstances of a failed attempt.
+pub struct Attempt<'a> {
+    /// What was remembered before it.
+    pub before: Option<&'a Trouble>,
+    /// Fingerprint of the refresh token that it was about.
+    pub refresh_hash: Option<String>,
+    /// What was asked for.
+    pub request: &'a Request,
+    /// The life of the token in the file.
+    pub life: Life,
+    /// The mark of the first request with an unknown outcome.
+    pub doubt: Option<&'a Mark>,
+    /// The time of the attempt.
+    pub now: Timestamp,
+    /// Between 0 and 1, for the jitter.
+    pub random: f64,
+}
+
+/// What to remember of `failure`.
+#[must_use]
+pub fn trouble(failure: &Failure, attempt: &Attempt<'_>) -> Trouble {
+    let kind = match failure.class {
+        Class::SignInAgain => Kind::SignInAgain,
+        Class::Configuration => Kind::Configuration,
+        Class::Passing => Kind::Passing,
+        Class::InDoubt => Kind::InDoubt,
+    };
+    let mut trouble = again(kind, failure.message.clone(), attempt);
+    let circumstances = circumstances(attempt, trouble.failures, failure.retry_after);
+    let first_sent = attempt.doubt.map_or(attempt.now, |mark| mark.since);
+    if kind == Kind::InDoubt {
+        trouble.since = first_sent.as_millis();
+    }
+    let doubt = doubt(attempt, first_sent, trouble.failures);
+    trouble.next_attempt =
+        backoff::next_attempt(failure.class, &circumstances, Some(&doubt)).map(Timestamp::as_millis);
+    trouble
+}
+
+/// The trouble of a credential that a process left behind in doubt: known only by its mark.
+#[must_use]
+pub fn left_in_doubt(mark: &Mark, attempt: &Attempt<'_>) -> Trouble {
+    let message = "an earlier request for it was interrupted, so its refresh token may be spent".to_owned();
+    let mut trouble = again(Kind::InDoubt, message, attempt);
+    trouble.failures = 1;
+    trouble.since = mark.since.as_millis();
+    trouble.last_attempt = mark.since.as_millis();
+    let next = backoff::after_doubt(&circumstances(attempt, 1, None), &doubt(attempt, mark.since, 1));
+    trouble.next_attempt = Some(next.as_millis());
+    trouble
+}
+
+/// A reason on this machine; tried again after `delay`.
+#[must_use]
+pub fn local(
+    message: String,
+    before: Option<&Trouble>,
+    refresh_hash: Option<String>,
+    now: Timestamp,
+    delay: Duration,
+) -> Trouble {
+    let run = before.filter(|before| before.kind == Kind::Local);
+    Trouble {
+        kind: Kind::Local,
+        message,
+        refresh_hash,
+        request: None,
+        failures: run.map_or(1, |before| before.failures.saturating_add(1)),
+        since: run.map_or(now.as_millis(), |before| before.since),
+        last_attempt: now.as_millis(),
+        next_attempt: Some((now + delay).as_millis()),
+    }
+}
+
+fn again(kind: Kind, message: String, attempt: &Attempt<'_>) -> Trouble {
+    let run =
+        attempt.before.filter(|before| before.kind == kind && before.refresh_hash == attempt.refresh_hash);
+    Trouble {
+        kind,
+        message,
+        refresh_hash: attempt.refresh_hash.clone(),
+        request: Some(attempt.request.fingerprint()),
+        failures: run.map_or(1, |before| before.failures.saturating_add(1)),
+        since: run.map_or(attempt.now.as_millis(), |before| before.since),
+        last_attempt: attempt.now.as_millis(),
+        next_attempt: None,
+    }
+}
+
+fn circumstances(
+    attempt: &Attempt<'_>,
+    failures: u32,
+    retry_after: Option<Duration>,
+) -> backoff::Circumstances {
+    backoff::Circumstances {
+        now: attempt.now,
+        failures,
+        random: attempt.random,
+        expires_at: attempt.life.expires_at,
+        retry_after,
+    }
+}
+
+fn doubt(attempt: &Attempt<'_>, first_sent: Timestamp, sent: u32) -> backoff::Doubt {
+    backoff::Doubt { first_sent, sent, grace: attempt.request.grace(), lifetime: attempt.life.length }
+}

@@ -1,0 +1,151 @@
+//! The status file's contents: one JSON document, versioned, keyed by file name. It can always be
+//! made again, so what cannot be read counts as absent.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::clock::Timestamp;
+use crate::refresh::Standing;
+use crate::refresh::endpoints::Outage;
+
+/// The version of the format; a file of another version counts as absent.
+pub const VERSION: u32 = 1;
+
+/// How long what is known of a file outlives the file, in milliseconds: a restored backup must still
+/// be recognised as an old copy.
+const REMEMBER_GONE: i64 = 30 * 24 * 3600 * 1000;
+
+/// The whole document.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct StatusFile {
+    /// [`VERSION`].
+    pub version: u32,
+    /// The daemon that wrote last, and its settings.
+    #[serde(default)]
+    pub daemon: Option<DaemonRecord>,
+    /// The last cycle, of whichever process.
+    #[serde(default)]
+    pub cycle: Option<CycleRecord>,
+    /// Token endpoints in trouble, by scheme, host and port.
+    #[serde(default)]
+    pub endpoints: BTreeMap<String, Outage>,
+    /// What is known of each token file.
+    #[serde(default)]
+    pub files: BTreeMap<String, Standing>,
+}
+
+/// Who runs, with which settings (times in milliseconds since 1970, lengths in seconds).
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct DaemonRecord {
+    /// Its process id.
+    pub pid: u32,
+    /// When it started.
+    pub started: i64,
+    /// `--interval`
+    pub interval: u64,
+    /// `--buffer`
+    pub buffer: u64,
+    /// `--registry-url`
+    pub registry_url: Option<String>,
+    /// `--servers-dir`
+    pub servers_dir: String,
+}
+
+/// One cycle.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct CycleRecord {
+    /// When it ended, in milliseconds since 1970.
+    pub ended: i64,
+    /// How many token files it saw.
+    pub tokens: usize,
+    /// How many of them are not as fresh as they should be.
+    pub failing: usize,
+}
+
+impl Default for StatusFile {
+    fn default() -> Self {
+        Self {
+            version: VERSION,
+            daemon: None,
+            cycle: None,
+            endpoints: BTreeMap::new(),
+            files: BTreeMap::new(),
+        }
+    }
+}
+
+impl StatusFile {
+    /// Reads a document; anything that is not one of this version counts as empty.
+    #[must_use]
+    pub fn parse(text: &str) -> Self {
+        serde_json::from_str(text).ok().filter(|file: &Self| file.version == VERSION).unwrap_or_default()
+    }
+
+    /// Takes over what `other` knows better: per file the newer record, and the later cycle.
+    pub fn merge(&mut self, other: Self) {
+        for (name, standing) in other.files {
+            match self.files.get(&name) {
+                Some(ours) if ours.updated >= standing.updated => {}
+                _ => {
+                    self.files.insert(name, standing);
+                }
+            }
+        }
+        if other.cycle.as_ref().map(|cycle| cycle.ended) > self.cycle.as_ref().map(|cycle| cycle.ended) {
+            self.cycle = other.cycle;
+        }
+        if self.daemon.is_none() {
+            self.daemon = other.daemon;
+        }
+    }
+
+    /// Forgets files that are gone for a month, so that the document does not grow for ever. A record
+    /// written in the future counts as written now.
+    pub fn forget_gone(&mut self, present: &[String], now: Timestamp) {
+        self.files.retain(|name, standing| {
+            present.binary_search(name).is_ok() || now.as_millis() - standing.updated < REMEMBER_GONE
+        });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(updated: i64) -> Standing {
+        Standing { updated, ..Standing::default() }
+    }
+
+    #[test]
+    fn the_newer_record_of_each_file_wins() {
+        let mut ours = StatusFile::default();
+        ours.files.insert("a".to_owned(), at(5));
+        ours.files.insert("b".to_owned(), at(5));
+        let mut theirs = StatusFile::default();
+        theirs.files.insert("a".to_owned(), at(9));
+        theirs.files.insert("b".to_owned(), at(2));
+        theirs.files.insert("c".to_owned(), at(1));
+        ours.merge(theirs);
+        let updated: Vec<i64> = ours.files.values().map(|standing| standing.updated).collect();
+        assert_eq!(updated, [9, 5, 1]);
+    }
+
+    #[test]
+    fn what_is_not_ours_counts_as_empty() {
+        for text in ["", "[]", "{\"version\":99}", "{\"version\":1,\"files\":7}"] {
+            assert_eq!(StatusFile::parse(text), StatusFile::default());
+        }
+    }
+
+    #[test]
+    fn a_file_that_is_gone_is_forgotten_after_a_month() {
+        let now = Timestamp::from_millis(REMEMBER_GONE * 2);
+        let mut file = StatusFile::default();
+        file.files.insert("here".to_owned(), at(0));
+        file.files.insert("gone".to_owned(), at(0));
+        file.files.insert("lately".to_owned(), at(now.as_millis() - 1000));
+        file.forget_gone(&["here".to_owned()], now);
+        assert_eq!(file.files.keys().collect::<Vec<_>>(), ["here", "lately"]);
+    }
+}

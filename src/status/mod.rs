@@ -1,0 +1,8 @@
+//! What is known of every token beyond its file: kept in `.token-refresher/status.json`, shared with
+//! other processes, without a secret in it.
+
+mod file;
+mod store;
+
+pub use file::{CycleRecord, DaemonRecord};
+pub use store::Store;

@@ -1,0 +1,166 @@
+//! The status file, shared between processes: read, merge and replace under a lock of its own.
+//!
+//! Failures are written at once, while the credential's lock is still held, so that a process that
+//! waits for that lock finds the delay that the failure set. Successes are written at the end of a
+//! cycle: what matters of them stands in the token file itself, and ten thousand refreshes must not
+//! write this file ten thousand times.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use super::file::{CycleRecord, DaemonRecord, StatusFile};
+use crate::clock::Timestamp;
+use crate::files::{Lock, LockError, Stamp, own_directory, read_whole, reason, replace_text};
+use crate::refresh::endpoints::Outage;
+use crate::refresh::{Memory, Standing};
+
+/// How long another process that writes the status file is waited for: it needs milliseconds.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// The status file of one tokens directory.
+pub struct Store {
+    tokens: PathBuf,
+    known: Mutex<Known>,
+}
+
+#[derive(Default)]
+struct Known {
+    file: StatusFile,
+    /// The state of the file on disk that `file` includes.
+    read: Option<Stamp>,
+    /// Why writing failed last, to be said by the cycle.
+    failure: Option<String>,
+}
+
+impl Store {
+    /// The store of the tokens directory `tokens`, with what earlier processes left there.
+    #[must_use]
+    pub fn open(tokens: &Path) -> Self {
+        let store = Self { tokens: tokens.to_owned(), known: Mutex::new(Known::default()) };
+        store.catch_up(&mut store.known());
+        store
+    }
+
+    /// The endpoints that were in trouble when the file was last written.
+    #[must_use]
+    pub fn endpoints(&self) -> BTreeMap<String, Outage> {
+        self.known().file.endpoints.clone()
+    }
+
+    /// What is known of every file now.
+    #[must_use]
+    pub fn standings(&self) -> BTreeMap<String, Standing> {
+        let mut known = self.known();
+        self.catch_up(&mut known);
+        known.file.files.clone()
+    }
+
+    /// Says which daemon runs, from the next write on.
+    pub fn set_daemon(&self, daemon: DaemonRecord) {
+        self.known().file.daemon = Some(daemon);
+    }
+
+    /// Ends a cycle: remembers it, forgets files that are long gone, and writes the file where
+    /// something in it has changed.
+    pub fn end_cycle(
+        &self,
+        cycle: CycleRecord,
+        endpoints: BTreeMap<String, Outage>,
+        present: &[String],
+        now: Timestamp,
+    ) {
+        let mut known = self.known();
+        known.file.cycle = Some(cycle);
+        known.file.endpoints = endpoints;
+        known.file.forget_gone(present, now);
+        self.write(&mut known);
+    }
+
+    /// Why the file could not be written the last time, if so.
+    #[must_use]
+    pub fn failure(&self) -> Option<String> {
+        self.known().failure.clone()
+    }
+
+    fn known(&self) -> MutexGuard<'_, Known> {
+        // Every change is a whole record, so a panicking worker leaves a usable table.
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn path(&self) -> PathBuf {
+        self.tokens.join(crate::files::OWN_DIRECTORY).join("status.json")
+    }
+
+    /// Reads the file where another process has written it since.
+    fn catch_up(&self, known: &mut Known) {
+        let path = self.path();
+        let stamp = std::fs::symlink_metadata(&path).ok().map(|metadata| Stamp::of(&metadata));
+        if stamp.is_none() || stamp == known.read {
+            return;
+        }
+        if let Ok((text, stamp)) = read_whole_status(&path) {
+            let first = known.read.is_none();
+            let other = StatusFile::parse(&text);
+            if first {
+                known.file.endpoints.clone_from(&other.endpoints);
+            }
+            known.file.merge(other);
+            known.read = Some(stamp);
+        }
+    }
+
+    fn write(&self, known: &mut Known) {
+        known.failure = self.try_write(known).err();
+    }
+
+    fn try_write(&self, known: &mut Known) -> Result<(), String> {
+        let path = self.path();
+        let say = |error: &io::Error| format!("{} cannot be written: {}", path.display(), reason(error));
+        let own = own_directory(&self.tokens).map_err(|error| say(&error))?;
+        let _lock = Lock::exclusive(&own.join("status.lock"), PATIENCE).map_err(|error| match error {
+            LockError::Busy => {
+                format!("{} cannot be written: another process holds its lock", path.display())
+            }
+            LockError::Io(error) => say(&error),
+        })?;
+        self.catch_up(known);
+        // A plain document of numbers, texts and maps with text keys: printing it cannot fail.
+        let mut text = serde_json::to_string(&known.file).unwrap_or_default();
+        text.push('\n');
+        replace_text(&path, &text).map_err(|error| say(&error))?;
+        known.read = std::fs::symlink_metadata(&path).ok().map(|metadata| Stamp::of(&metadata));
+        Ok(())
+    }
+}
+
+/// The status file of ten thousand tokens is larger than a token file may be.
+fn read_whole_status(path: &Path) -> io::Result<(String, Stamp)> {
+    match read_whole(path) {
+        Ok((text, stamp)) => Ok((text.to_string(), stamp)),
+        Err(crate::files::ReadError::TooLarge) => {
+            let metadata = std::fs::metadata(path)?;
+            Ok((std::fs::read_to_string(path)?, Stamp::of(&metadata)))
+        }
+        Err(error) => Err(io::Error::other(error.to_string())),
+    }
+}
+
+impl Memory for Store {
+    fn standing(&self, file: &str) -> Standing {
+        let mut known = self.known();
+        self.catch_up(&mut known);
+        known.file.files.get(file).cloned().unwrap_or_default()
+    }
+
+    fn record(&self, file: &str, standing: Standing) {
+        let mut known = self.known();
+        let urgent = standing.trouble.is_some();
+        known.file.files.insert(file.to_owned(), standing);
+        if urgent {
+            self.write(&mut known);
+        }
+    }
+}

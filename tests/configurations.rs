@@ -1,0 +1,254 @@
+//! The two files that coding assistants read. If something here fails, an assistant loses a server or
+//! sends the wrong token.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a broken expectation is how a test fails")]
+
+mod support;
+
+use std::collections::BTreeMap;
+
+use serde_json::{Value, json};
+use support::{Client, Endpoint, Program, Project, Step, TokenFile, Who};
+
+const BOTH: [&str; 2] = ["mcp.json", "vscode_mcp.json"];
+
+/// A service whose token stays good for two hours, so that nothing is asked for.
+fn service(provider: &str, server: &str) -> TokenFile {
+    let file = TokenFile::egress(provider, server).field("access_token", format!("at-{server}"));
+    file.field("refresh_token", "rt").expires_in(7200)
+}
+
+fn run(project: &Project) -> support::Finished {
+    Program::new(project).env("REGISTRY_URL", "https://gateway.example.com/").once().expect_code(0)
+}
+
+fn names(project: &Project, file: &str) -> Vec<String> {
+    project.config(file)["mcpServers"].as_object().unwrap().keys().cloned().collect()
+}
+
+fn env(project: &Project, file: &str, server: &str, name: &str) -> Value {
+    project.config(file)["mcpServers"][server]["env"][name].clone()
+}
+
+fn url(project: &Project, server: &str) -> Value {
+    let url = env(project, "mcp.json", server, "MCP_SERVER_URL");
+    assert_eq!(env(project, "vscode_mcp.json", server, "FETCH_BASE_URL"), url);
+    url
+}
+
+/// The headers inside `FETCH_HEADERS`, whose text has a blank after each colon and comma.
+fn headers(project: &Project, server: &str) -> BTreeMap<String, String> {
+    let text = env(project, "vscode_mcp.json", server, "FETCH_HEADERS").as_str().unwrap().to_owned();
+    let headers: BTreeMap<String, String> = serde_json::from_str(&text).unwrap();
+    assert_eq!(text.matches("\": \"").count(), headers.len(), "{text}");
+    assert_eq!(text.matches("\", \"").count(), headers.len().saturating_sub(1), "{text}");
+    headers
+}
+
+/// The headers inside `MCP_SERVER_HEADERS`; empty where there is none.
+fn roo_headers(project: &Project, server: &str) -> BTreeMap<String, String> {
+    let value = env(project, "mcp.json", server, "MCP_SERVER_HEADERS");
+    value.as_str().map(|text| serde_json::from_str(text).unwrap()).unwrap_or_default()
+}
+
+fn pairs(expected: &[(&str, &str)]) -> BTreeMap<String, String> {
+    expected.iter().map(|&(name, value)| (name.to_owned(), value.to_owned())).collect()
+}
+
+#[test]
+fn services_are_named_after_their_files() {
+    let project = Project::new();
+    for file in [
+        service("atlassian", "atlassian"),
+        service("google", "google-drive"),
+        TokenFile::named("jira-egress.json")
+            .field("access_token", "at")
+            .field("refresh_token", "rt")
+            .expires_in(7200),
+    ] {
+        project.write_token(&file);
+    }
+    run(&project);
+    for file in BOTH {
+        assert_eq!(names(&project, file), ["atlassian", "google-drive", "jira"]);
+    }
+}
+
+#[test]
+fn two_services_of_one_name_both_stay() {
+    let project = Project::new();
+    project.write_token(&service("alpha", "wiki"));
+    project.write_token(&service("beta", "wiki"));
+    let finished = run(&project);
+    assert_eq!(names(&project, "mcp.json").len(), 2, "{}", project.text(".oauth-tokens/mcp.json"));
+    assert!(
+        finished.log.lines().any(|line| line.contains("[WARN]") && line.contains("wiki")),
+        "{}",
+        finished.log
+    );
+}
+
+#[test]
+fn a_servers_address_follows_its_entry() {
+    let project = Project::new();
+    let entry = |name: &str, document: Value| project.server(name, &document);
+    entry("a", json!({"path": "/currenttime/", "auth_type": "none"}));
+    entry("b", json!({"path": "/newer", "auth_scheme": "none"}));
+    entry("c", json!({"path": "/whole/mcp", "auth_type": "none"}));
+    entry("d", json!({"path": "/events/", "auth_type": "none", "supported_transports": ["sse"]}));
+    entry(
+        "e",
+        json!({"path": "/either/", "auth_type": "none", "supported_transports": ["sse", "streamable-http"]}),
+    );
+    entry("f", json!({"path": "/plain/"}));
+    entry("g", json!({"path": "/secret/", "auth_type": "api_key"}));
+    entry("server_state", json!({"/currenttime": true}));
+    entry("h", json!({"path": "/mcp/wiki/", "auth_type": "oauth"}));
+    project.write_token(&service("alpha", "wiki"));
+    project.write_token(&service("alpha", "unlisted"));
+    run(&project);
+    assert_eq!(
+        names(&project, "mcp.json"),
+        ["currenttime", "either", "events", "newer", "unlisted", "whole", "wiki"]
+    );
+    for (server, path) in [
+        ("currenttime", "currenttime/mcp"),
+        ("newer", "newer/mcp"),
+        ("whole", "whole/mcp"),
+        ("events", "events/sse"),
+        ("either", "either/mcp"),
+        ("wiki", "mcp/wiki/mcp"),
+        ("unlisted", "mcp/unlisted/mcp"),
+    ] {
+        assert_eq!(url(&project, server), format!("https://gateway.example.com/{path}"));
+    }
+}
+
+#[test]
+fn the_gateways_headers_travel_with_every_server() {
+    let project = Project::new();
+    project.no_auth_server("currenttime");
+    project.write_token(&service("atlassian", "atlassian").field("cloud_id", "1111-2222"));
+    project.write_token(&service("alpha", "wiki"));
+    project.write_token(
+        &TokenFile::named("ingress.json")
+            .field("provider", "cognito_m2m")
+            .field("access_token", "at-gateway")
+            .field("client_id", "m2m")
+            .field("user_pool_id", "us-east-1_POOL")
+            .field("region", "us-east-1")
+            .expires_in(7200),
+    );
+    run(&project);
+    let gateway = [
+        ("X-Authorization", "Bearer at-gateway"),
+        ("X-Client-Id", "m2m"),
+        ("X-Region", "us-east-1"),
+        ("X-User-Pool-Id", "us-east-1_POOL"),
+    ];
+    let with = |more: &[(&str, &str)]| pairs(&[&gateway[..], more].concat());
+    assert_eq!(headers(&project, "currenttime"), pairs(&gateway));
+    assert_eq!(headers(&project, "wiki"), with(&[("Authorization", "Bearer at-wiki")]));
+    let atlassian = [("Authorization", "Bearer at-atlassian"), ("X-Atlassian-Cloud-Id", "1111-2222")];
+    assert_eq!(headers(&project, "atlassian"), with(&atlassian));
+    for server in ["atlassian", "currenttime", "wiki"] {
+        let headers = roo_headers(&project, server);
+        assert!(
+            gateway.iter().all(|&(name, value)| headers.get(name).is_some_and(|has| has == value)),
+            "{headers:?}"
+        );
+    }
+    assert_eq!(env(&project, "mcp.json", "wiki", "MCP_SERVER_AUTH_TOKEN"), "Bearer at-wiki");
+    assert_eq!(names(&project, "mcp.json"), ["atlassian", "currenttime", "wiki"], "the gateway is no server");
+}
+
+#[test]
+fn with_keycloak_the_assistants_own_machine_token_speaks_to_the_gateway() {
+    let project = Project::new();
+    project.write(".env", "AUTH_PROVIDER=keycloak\n");
+    project.no_auth_server("currenttime");
+    let gateway = |name: &str, token: &str| {
+        TokenFile::named(name)
+            .field("provider", "keycloak_m2m")
+            .field("access_token", token)
+            .field("client_id", "assistant")
+            .field("keycloak_url", "https://kc.example.com")
+            .field("realm", "mcp-gateway")
+            .expires_in(7200)
+    };
+    project.write_token(&gateway("ingress.json", "at-ingress"));
+    let expected = |token: &str| {
+        pairs(&[
+            ("X-Authorization", &format!("Bearer {token}")),
+            ("X-Client-Id", "assistant"),
+            ("X-Keycloak-Realm", "mcp-gateway"),
+            ("X-Keycloak-URL", "https://kc.example.com"),
+        ])
+    };
+    run(&project);
+    assert_eq!(headers(&project, "currenttime"), expected("at-ingress"));
+    project.write_token(&gateway("agent-ai-coding-assistant-m2m-token.json", "at-agent"));
+    run(&project);
+    assert_eq!(headers(&project, "currenttime"), expected("at-agent"));
+}
+
+#[test]
+fn without_a_gateways_address_localhost_is_assumed_and_said() {
+    let project = Project::new();
+    project.no_auth_server("currenttime");
+    let finished = Program::new(&project).once().expect_code(0);
+    assert_eq!(url(&project, "currenttime"), "http://localhost/currenttime/mcp");
+    let said = |line: &str| line.contains("[WARN]") && line.contains("REGISTRY_URL");
+    assert!(finished.log.lines().any(said), "{}", finished.log);
+}
+
+#[test]
+fn a_token_that_could_not_be_refreshed_stays_in_both_files() {
+    let endpoint = Endpoint::start();
+    let client = Client::new("app");
+    endpoint.register(client.clone());
+    endpoint.always(Who::Anyone, Step::error(503, "temporarily_unavailable"));
+    let project = Project::new();
+    let file = TokenFile::signed_in("alpha", "wiki", &endpoint, &client).expires_in(60);
+    project.write_token(&file);
+    let token = project.read_token(file.name())["access_token"].as_str().unwrap().to_owned();
+    Program::new(&project).once().expect_code(1);
+    assert_eq!(headers(&project, "wiki"), pairs(&[("Authorization", &format!("Bearer {token}"))]));
+    assert_eq!(env(&project, "mcp.json", "wiki", "MCP_SERVER_AUTH_TOKEN"), format!("Bearer {token}"));
+}
+
+#[test]
+fn they_are_for_their_owner_alone_and_written_only_when_they_change() {
+    let project = Project::new();
+    project.write_token(&service("alpha", "wiki"));
+    // What another tool left there, for everybody to read.
+    project.write_tokens_file("mcp.json", "{}");
+    project.set_mode(".oauth-tokens/mcp.json", 0o644);
+    run(&project);
+    let stamps = || BOTH.map(|file| project.stamp(&format!(".oauth-tokens/{file}")));
+    for file in BOTH {
+        assert_eq!(project.mode(&format!(".oauth-tokens/{file}")), 0o600, "{file}");
+    }
+    let before = stamps();
+    run(&project);
+    assert_eq!(stamps(), before);
+
+    project.write_token(&service("alpha", "wiki").field("access_token", "at-another"));
+    run(&project);
+    assert!(stamps().iter().zip(before).all(|(now, then)| *now != then));
+    assert_eq!(headers(&project, "wiki")["Authorization"], "Bearer at-another");
+    assert_eq!(project.leftovers(), Vec::<String>::new());
+}
+
+#[test]
+fn a_signed_out_service_disappears() {
+    let project = Project::new();
+    project.write_token(&service("alpha", "wiki"));
+    project.write_token(&service("alpha", "tasks"));
+    run(&project);
+    std::fs::remove_file(project.token("alpha-wiki-egress.json")).unwrap();
+    run(&project);
+    for file in BOTH {
+        assert_eq!(names(&project, file), ["tasks"]);
+    }
+}

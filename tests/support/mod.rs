@@ -1,0 +1,64 @@
+//! What the black-box tests and the demo stand on. Three rooms, used from outside to inside:
+//!
+//! * [`endpoint`]: a strict OAuth token endpoint on a loopback port of its own.
+//!   `Endpoint::start()`, `.register(Client::new("id"))`, `.sign_in("id")` gives [`Tokens`];
+//!   `.url()`, `.requests()`, `.wait_for_requests(n)`, `.wait_for_answers(n)`, `.is_live(token)`,
+//!   `.reuses()`, `.hold()` (answers wait until the guard is dropped), `.set_latency(..)`,
+//!   `.set_keep_alive(..)`. What a broken endpoint does is data: `.script(Who, [Step, ..])`,
+//!   `.always(Who, Step)`, `.on_next_connection(Fault)`.
+//! * [`project`]: a temporary project directory, removed on drop. `Project::new()`,
+//!   `.write_token(&TokenFile::egress("atlassian", "atlassian").tokens(&tokens).expires_in(2700))`,
+//!   `.no_auth_server("currenttime")`, `.server(..)`, `.write(..)`, `.read_token(..)`, `.config(..)`,
+//!   `.mode(..)`, `.stamp(..)` (has a file been rewritten?), `.leftovers()`.
+//! * [`daemon`]: the real program in that directory. `Program::new(&project).arg("--interval").arg("1")`
+//!   then `.once()` gives a [`Finished`] (status, output, log) or `.start()` a [`Daemon`]:
+//!   `.wait_for_log("text")`, `.wait_until("what", || ..)`, `.signal(Signal::Term)`, `.wait()`.
+//!
+//! Every wait ends after [`DEADLINE`] with a panic that shows the log. Nothing here sleeps for luck:
+//! what happens in the endpoint is waited for on a condition variable, what happens in files and
+//! processes is polled every [`POLL`].
+
+#![allow(dead_code, unused_imports, reason = "each test file uses its own part of the support")]
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a broken expectation is how a test fails")]
+
+pub mod daemon;
+pub mod endpoint;
+pub mod project;
+pub mod token_file;
+
+use std::thread;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+pub use daemon::{Daemon, Finished, Program, Signal};
+pub use endpoint::{
+    Answer, Client, ClientAuth, Delivery, End, Endpoint, Fault, Framing, Outcome, Recorded, Step, Tokens, Who,
+};
+pub use project::{Project, Stamp};
+pub use token_file::TokenFile;
+
+/// The longest that any wait takes before the test fails: far above what a loaded two-core
+/// machine needs, far below a test runner's own limit.
+pub const DEADLINE: Duration = Duration::from_secs(20);
+
+/// How often files and processes are looked at.
+pub const POLL: Duration = Duration::from_millis(5);
+
+/// Polls `condition` until it holds; `false` when [`DEADLINE`] passed first.
+pub fn holds_in_time(mut condition: impl FnMut() -> bool) -> bool {
+    let end = Instant::now() + DEADLINE;
+    loop {
+        if condition() {
+            return true;
+        }
+        if Instant::now() > end {
+            return false;
+        }
+        thread::sleep(POLL);
+    }
+}
+
+/// Seconds since 1970, now.
+pub fn now() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).expect("the clock stands after 1970");
+    i64::try_from(since.as_secs()).expect("the clock stands before the year 292 billion")
+}

@@ -1,0 +1,281 @@
+//! The daemon between its cycles: what wakes it, what stops it, and that there is one of it. If
+//! something here fails, tokens are refreshed too late, or a stop loses one.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a broken expectation is how a test fails")]
+
+mod support;
+
+use std::fs;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+use support::{Client, DEADLINE, Daemon, Endpoint, Program, Project, Signal, TokenFile};
+
+const FILE: &str = "github-repos-egress.json";
+const PID_FILE: &str = "token_refresher.pid";
+const CYCLE_BEGINS: &str = "REFRESH: Token refresh check starting...";
+const CYCLE_ENDS: &str = "REFRESH: Token refresh cycle completed successfully";
+
+fn registered() -> (Endpoint, Project, Client) {
+    let endpoint = Endpoint::start();
+    let client = Client::new("app");
+    endpoint.register(client.clone());
+    let project = Project::new();
+    project.no_auth_server("currenttime");
+    (endpoint, project, client)
+}
+
+fn program(project: &Project) -> Program {
+    Program::new(project).env("REGISTRY_URL", "http://gateway")
+}
+
+/// A daemon that has its first cycle behind it and would sleep for five minutes.
+fn idle(project: &Project) -> Daemon {
+    let mut daemon = program(project).start();
+    daemon.wait_for_log(CYCLE_ENDS);
+    daemon
+}
+
+fn server_url(project: &Project) -> Value {
+    project.config("mcp.json")["mcpServers"]["currenttime"]["env"]["MCP_SERVER_URL"].clone()
+}
+
+#[test]
+fn a_token_that_is_due_before_the_interval_is_over_is_refreshed_in_time() {
+    let endpoint = Endpoint::start();
+    let client = Client::new("app").lifetime(Duration::from_secs(4));
+    endpoint.register(client.clone());
+    let project = Project::new();
+    project.write_token(&TokenFile::signed_in("github", "repos", &endpoint, &client).fresh_for(4));
+    let daemon = program(&project).start();
+    // Twice: the second due time comes from our own answer.
+    for count in 1..=2 {
+        let seen = endpoint.wait_for_answers(count);
+        let sent = seen[count - 1].field("refresh_token").unwrap().to_owned();
+        assert!(!endpoint.is_revoked(&sent));
+        assert!(!endpoint.live_tokens().is_empty(), "the token had expired before it was refreshed");
+    }
+    daemon.stop().expect_code(0);
+    let gap = endpoint.requests().windows(2).map(|two| two[1].arrived - two[0].arrived).min().unwrap();
+    assert!(gap >= Duration::from_secs(1), "refreshed again after {gap:?} of a life of 4 s");
+}
+
+#[test]
+fn a_failing_token_does_not_spin() {
+    let (endpoint, project, client) = registered();
+    endpoint.always(support::Who::Anyone, support::Step::error(503, "temporarily_unavailable"));
+    project.write_token(&TokenFile::signed_in("github", "repos", &endpoint, &client).expires_in(600));
+    let daemon = program(&project).start();
+    endpoint.wait_for_answers(1);
+    // The shortest delay of a passing failure is 15 s.
+    thread::sleep(Duration::from_secs(2));
+    assert_eq!(endpoint.requests().len(), 1);
+    daemon.stop().expect_code(0);
+}
+
+#[test]
+fn usr1_runs_a_cycle_now() {
+    let (_endpoint, project, _) = registered();
+    let mut daemon = idle(&project);
+    project.no_auth_server("mcpgw");
+    daemon.signal(Signal::Usr1);
+    daemon.wait_for_log_times(CYCLE_ENDS, 2);
+    assert!(project.text(".oauth-tokens/mcp.json").contains("mcpgw"));
+    daemon.stop().expect_code(0);
+}
+
+#[test]
+fn hup_reads_the_settings_again_and_opens_the_log_anew() {
+    let (_endpoint, project, _) = registered();
+    project.write(".env", "REGISTRY_URL=http://one\n");
+    let mut daemon = Program::new(&project).start();
+    daemon.wait_for_log(CYCLE_ENDS);
+    assert_eq!(server_url(&project), "http://one/currenttime/mcp");
+
+    fs::rename(project.path("token_refresher.log"), project.path("token_refresher.log.1")).unwrap();
+    project.write(".env", "REGISTRY_URL=http://two\n");
+    daemon.signal(Signal::Hup);
+    daemon.wait_for_log(CYCLE_ENDS);
+    assert_eq!(server_url(&project), "http://two/currenttime/mcp");
+    assert_eq!(project.mode("token_refresher.log"), 0o600);
+
+    project.write(".env", "REGISTRY_URL=http://three\nTOKEN_REFRESH_INTERVAL=never\n");
+    daemon.signal(Signal::Hup);
+    let log = daemon.wait_for_log("TOKEN_REFRESH_INTERVAL");
+    assert!(log.contains("[ERROR]"), "{log}");
+    daemon.signal(Signal::Usr1);
+    daemon.wait_for_log_times(CYCLE_ENDS, 2);
+    assert_eq!(server_url(&project), "http://two/currenttime/mcp", "the old settings stay as a whole");
+    daemon.stop().expect_code(0);
+}
+
+#[test]
+fn a_sign_in_is_noticed_at_the_next_check() {
+    let (endpoint, project, client) = registered();
+    let mut daemon = program(&project).args("--interval 1").start();
+    daemon.wait_for_log(CYCLE_ENDS);
+    project.write_token(&TokenFile::signed_in("github", "repos", &endpoint, &client).expires_in(60));
+    endpoint.wait_for_answers(1);
+    let token = project.token("mcp.json");
+    daemon
+        .wait_until("the new service's entry", || fs::read_to_string(&token).unwrap().contains("\"repos\""));
+    daemon.stop().expect_code(0);
+}
+
+#[test]
+#[ignore = "takes a minute; run it with --ignored"]
+fn a_sign_in_is_noticed_within_a_minute_whatever_the_interval() {
+    let (endpoint, project, client) = registered();
+    let daemon = idle(&project);
+    project.write_token(&TokenFile::signed_in("github", "repos", &endpoint, &client).expires_in(60));
+    let end = Instant::now() + Duration::from_secs(65) + DEADLINE;
+    while endpoint.requests().is_empty() && Instant::now() < end {
+        thread::sleep(support::POLL);
+    }
+    assert_eq!(endpoint.requests().len(), 1);
+    daemon.stop().expect_code(0);
+}
+
+#[test]
+fn a_tokens_directory_that_is_not_there_is_made_and_waited_on() {
+    let endpoint = Endpoint::start();
+    let client = Client::new("app");
+    endpoint.register(client.clone());
+    let project = Project::bare();
+    let daemon = program(&project).args("--interval 1").start();
+    assert!(support::holds_in_time(|| project.token("mcp.json").exists()), "{}", daemon.log());
+    assert_eq!(project.mode(".oauth-tokens"), 0o700);
+    project.write_token(&TokenFile::signed_in("github", "repos", &endpoint, &client).expires_in(60));
+    endpoint.wait_for_answers(1);
+    daemon.stop().expect_code(0);
+}
+
+#[test]
+fn a_cycle_in_which_nothing_happens_is_one_line() {
+    let (endpoint, project, client) = registered();
+    project.write_token(&TokenFile::signed_in("github", "repos", &endpoint, &client).expires_in(7200));
+    let mut daemon = program(&project).args("--interval 1").start();
+    daemon.wait_for_log(CYCLE_ENDS);
+    let first = daemon.log().lines().count();
+    daemon
+        .wait_until("three more lines", || project.text("token_refresher.log").lines().count() >= first + 3);
+    assert_eq!(daemon.log().matches(CYCLE_BEGINS).count(), 1, "{}", daemon.log());
+    daemon.stop().expect_code(0);
+}
+
+#[test]
+fn a_directory_that_cannot_be_written_is_said_once_and_tried_until_it_can() {
+    let (endpoint, project, client) = registered();
+    // Our own small files are there already, as after any earlier run.
+    let mut daemon = program(&project).unprivileged().start();
+    daemon.wait_for_log(CYCLE_ENDS);
+    daemon.stop().expect_code(0);
+    project.write_token(&TokenFile::signed_in("github", "repos", &endpoint, &client).expires_in(60));
+    project.set_mode(".oauth-tokens", 0o500);
+    let mut daemon = program(&project).args("--interval 1").unprivileged().start();
+    daemon.wait_for_log("[ERROR]");
+    for count in 3..=4 {
+        daemon.signal(Signal::Usr1);
+        daemon.wait_for_log_times(CYCLE_BEGINS, count);
+    }
+    let log = daemon.log();
+    let said = log.lines().filter(|line| line.contains("[ERROR]") && line.contains("github-repos")).count();
+    assert_eq!(said, 1, "{log}");
+    assert_eq!(endpoint.requests().len(), 0, "a token that could not be stored must not be spent");
+    project.set_mode(".oauth-tokens", 0o700);
+    endpoint.wait_for_answers(1);
+    daemon.wait_for_log("Successfully refreshed token for github-repos");
+    daemon.stop().expect_code(0);
+}
+
+#[test]
+fn a_stop_waits_for_the_refresh_in_flight() {
+    for signal in [Signal::Term, Signal::Int] {
+        let (endpoint, project, client) = registered();
+        project.write_token(&TokenFile::signed_in("github", "repos", &endpoint, &client).expires_in(60));
+        let hold = endpoint.hold();
+        let mut daemon = program(&project).start();
+        endpoint.wait_for_requests(1);
+        daemon.signal(signal);
+        // It must still be there after any time; this is as long as a test can wait.
+        thread::sleep(Duration::from_millis(300));
+        assert!(!daemon.has_ended(), "{}", daemon.log());
+        drop(hold);
+        daemon.wait().expect_code(0);
+        let token = project.read_token(FILE)["access_token"].as_str().unwrap().to_owned();
+        assert!(endpoint.is_live(&token), "{signal:?}");
+        assert_eq!((endpoint.requests().len(), project.leftovers().len()), (1, 0));
+        assert!(!project.path(PID_FILE).exists());
+    }
+}
+
+#[test]
+fn a_second_signal_during_a_stop_ends_at_once() {
+    let (endpoint, project, client) = registered();
+    project.write_token(&TokenFile::signed_in("github", "repos", &endpoint, &client).expires_in(60));
+    let _hold = endpoint.hold();
+    let mut daemon = program(&project).start();
+    endpoint.wait_for_requests(1);
+    daemon.signal(Signal::Term);
+    // Two signals of one kind that arrive together are one.
+    thread::sleep(Duration::from_millis(300));
+    assert!(!daemon.has_ended(), "{}", daemon.log());
+    daemon.signal(Signal::Term);
+    daemon.wait();
+}
+
+#[test]
+fn the_pid_file_names_the_daemon_and_goes_with_it() {
+    let (_endpoint, project, _) = registered();
+    let daemon = idle(&project);
+    assert_eq!(project.text(PID_FILE).trim(), daemon.pid().to_string());
+    daemon.stop().expect_code(0);
+    assert!(!project.path(PID_FILE).exists());
+
+    let mut daemon = program(&project).args("--pid-file -").start();
+    daemon.wait_for_log_times(CYCLE_ENDS, 2);
+    assert!(!project.path(PID_FILE).exists() && !project.path("-").exists());
+    daemon.stop().expect_code(0);
+}
+
+#[test]
+fn a_second_daemon_says_which_one_runs_and_leaves_it_alone() {
+    let (_endpoint, project, _) = registered();
+    let mut daemon = idle(&project);
+    let second = program(&project).run().expect_code(1);
+    let said = second.stderr.clone() + &second.log;
+    assert!(said.contains(&daemon.pid().to_string()), "{second:#?}");
+    assert_eq!(project.text(PID_FILE).trim(), daemon.pid().to_string());
+    program(&project).once().expect_code(0);
+    assert!(!daemon.has_ended());
+    daemon.stop().expect_code(0);
+}
+
+#[test]
+fn a_daemon_that_was_killed_does_not_keep_the_next_from_starting() {
+    let (_endpoint, project, _) = registered();
+    let daemon = idle(&project);
+    daemon.signal(Signal::Kill);
+    assert_eq!(daemon.wait().killed_by(), Some(9));
+    let mut next = program(&project).start();
+    next.wait_for_log_times(CYCLE_ENDS, 2);
+    assert_eq!(project.text(PID_FILE).trim(), next.pid().to_string());
+    next.stop().expect_code(0);
+}
+
+#[test]
+fn the_log_goes_to_standard_error_where_it_is_asked_to() {
+    let (_endpoint, project, _) = registered();
+    let finished = program(&project).args("--log-file -").once().expect_code(0);
+    assert!(finished.stderr.contains(CYCLE_BEGINS) && finished.stderr.contains(CYCLE_ENDS), "{finished:#?}");
+    assert_eq!((finished.stdout.as_str(), finished.log.as_str()), ("", ""));
+    assert!(!project.path("-").exists());
+}
+
+#[test]
+fn the_log_is_for_its_owner_alone() {
+    let (_endpoint, project, _) = registered();
+    program(&project).once().expect_code(0);
+    assert_eq!(project.mode("token_refresher.log"), 0o600);
+}
