@@ -1,0 +1,62 @@
+# What you can do with the sources; `make` alone lists it.
+
+CARGO ?= cargo
+DESTDIR ?=
+PREFIX ?= /usr/local
+BINDIR ?= $(PREFIX)/bin
+UNITDIR ?= $(PREFIX)/lib/systemd/system
+DOCKER ?= docker
+
+STATIC_TARGET := x86_64-unknown-linux-musl
+TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
+SCRIPTS := start_token_refresher.sh check-token-refresher.sh
+# What `make demo` runs; any other build of the program will do.
+PROGRAM ?= $(TARGET_DIR)/debug/token-refresher
+# What `make install` installs.
+BUILT ?= $(TARGET_DIR)/release/token-refresher
+
+.PHONY: help build static demo test bench lint image install uninstall
+
+help: ## list these targets
+	@sed -n 's/^\([a-z]*\):.*## /\1 /p' Makefile | while read -r name what; do printf '  make %-10s %s\n' "$$name" "$$what"; done
+
+build: ## build the program: target/release/token-refresher
+	$(CARGO) build --release --locked
+
+static: ## build it static, for scratch containers (needs the Rust target and musl-gcc)
+	@rustc --print target-libdir --target $(STATIC_TARGET) | xargs test -d || \
+		{ echo "once before: rustup target add $(STATIC_TARGET)" >&2; exit 1; }
+	@command -v musl-gcc >/dev/null || { echo "once before: apt-get install musl-tools (or your system's musl)" >&2; exit 1; }
+	$(CARGO) build --release --locked --target $(STATIC_TARGET)
+
+demo: ## watch tokens being refreshed, against a local endpoint; half a minute
+	@$(CARGO) build --locked --quiet
+	@$(CARGO) run --locked --quiet --example demo -- $(PROGRAM)
+
+test: ## run all tests
+	$(CARGO) test --locked
+
+bench: ## print what the program costs, as ratios to the bare work
+	$(CARGO) bench --locked --bench cost
+
+lint: ## check format, clippy, documentation and (where it is installed) shellcheck
+	$(CARGO) fmt --check
+	$(CARGO) clippy --locked --all-targets -- -D warnings
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --no-deps --document-private-items
+	@if command -v shellcheck >/dev/null; then shellcheck scripts/*.sh .ci/run; \
+		else echo "shellcheck is not installed: the scripts were not checked"; fi
+
+image: static ## build a container image of the static program
+	$(DOCKER) build -t token-refresher .
+
+install: ## install program, scripts and systemd unit; honours DESTDIR and PREFIX
+	@test -x $(BUILT) || { echo "$(BUILT) is not there: run make build first" >&2; exit 1; }
+	install -d $(DESTDIR)$(BINDIR) $(DESTDIR)$(UNITDIR)
+	install -m 755 $(BUILT) $(DESTDIR)$(BINDIR)/token-refresher
+	install -m 755 $(addprefix scripts/,$(SCRIPTS)) $(DESTDIR)$(BINDIR)
+	sed 's|/usr/local/bin/|$(BINDIR)/|' token-refresher.service > $(DESTDIR)$(UNITDIR)/token-refresher.service
+	chmod 644 $(DESTDIR)$(UNITDIR)/token-refresher.service
+
+uninstall: ## remove what install put there
+	rm -f $(addprefix $(DESTDIR)$(BINDIR)/,token-refresher $(SCRIPTS))
+	rm -f $(DESTDIR)$(UNITDIR)/token-refresher.service
