@@ -10,6 +10,7 @@ mod work;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use log::Level;
@@ -17,11 +18,11 @@ use log::Level;
 use crate::clock::{Timestamp, Words};
 use crate::files::Stamp;
 use crate::oauth::{HttpSettings, Providers, TokenClient};
-use crate::refresh::{Context, Endpoints, Storing};
+use crate::refresh::{Context, Endpoints, Memory as _, Stop, Storing, settle_leftover};
 use crate::settings::Settings;
 use crate::status::{CycleRecord, Store};
 use crate::tokens::directory;
-use crate::tokens::name::{Role, stem};
+use crate::tokens::name::Role;
 
 use planning::Agenda;
 use results::Outcome;
@@ -60,6 +61,9 @@ pub struct Keeper {
     endpoints: Endpoints,
     store: Store,
     story: Story,
+    stop: Arc<Stop>,
+    /// Files that were said to have another writer.
+    shared: BTreeSet<String>,
     /// Fingerprints of the access tokens that `--force` found first.
     first_read: Option<BTreeMap<String, Option<String>>>,
 }
@@ -79,7 +83,7 @@ impl Keeper {
     ///
     /// # Errors
     /// Which setting cannot be used: a proxy, a file of certificates, a provider's row.
-    pub fn new(settings: &Settings) -> Result<Self, String> {
+    pub fn new(settings: &Settings, stop: Arc<Stop>) -> Result<Self, String> {
         let store = Store::open(&settings.tokens_dir);
         Ok(Self {
             client: TokenClient::new(&http_settings(settings)?)?,
@@ -87,6 +91,8 @@ impl Keeper {
             endpoints: Endpoints::new(store.endpoints()),
             store,
             story: Story::default(),
+            stop,
+            shared: BTreeSet::new(),
             first_read: settings.force.then(BTreeMap::new),
         })
     }
@@ -114,11 +120,10 @@ impl Keeper {
     }
 
     /// Remembers an answer that could be stored at last.
-    pub fn stored(&self, storing: Storing) {
+    pub fn stored(&mut self, storing: Storing) {
         let (reports, _) = storing.conclude(&self.store);
-        for (name, _) in reports {
-            log::info!(target: "REFRESH", "Successfully refreshed token for {}", stem(&name));
-        }
+        self.story.begin(true);
+        Outcome::default().take(reports, &[], Timestamp::now(), &mut self.story);
     }
 
     /// Runs one cycle. `busy` are files whose answers are held by the caller; they are left alone.
@@ -161,13 +166,17 @@ impl Keeper {
             buffer: settings.buffer,
             interval: settings.interval,
             patience: if settings.once { ONCE_PATIENCE } else { DAEMON_PATIENCE },
+            stop: &self.stop,
             force: self.first_read.as_ref(),
             chain_of: &chain_of,
         };
         let story = &mut self.story;
         work::run(&agenda.jobs, settings.jobs, &context, |reports| {
-            outcome.take(reports, seen, Timestamp::now(), story);
+            outcome.take(reports, &seen.tokens, Timestamp::now(), story);
         });
+        for name in &seen.leftovers {
+            settle_leftover(name, &context);
+        }
         self.client.end_cycle();
         outcome
     }
@@ -178,7 +187,13 @@ impl Keeper {
         for token in seen.tokens.iter_mut().filter(|token| outcome.changed.contains(&token.name)) {
             token.look_again(&self.store, settings.buffer, now);
         }
-        let failing = outcome.failing.len();
+        // Due, and not even asked for: an earlier failure stands against it.
+        let waiting = seen.tokens.iter().filter(|token| {
+            token.monitored.is_none()
+                && matches!(token.plan, Plan::Waiting(_) | Plan::Blocked)
+                && !outcome.failing.contains(&token.name)
+        });
+        let failing = outcome.failing.len() + waiting.count();
         let cycle = CycleRecord { ended: now.as_millis(), tokens: seen.tokens.len(), failing };
         self.store.end_cycle(cycle, self.endpoints.snapshot(), &seen.names, now);
         if let Some(message) = self.store.failure() {
@@ -224,6 +239,7 @@ impl Keeper {
             providers: &self.providers,
             variable: &|name| settings.environment.get(name),
             known: &known,
+            newest: &|token| self.store.newest_of_known(token),
             buffer: settings.buffer,
             forced: settings.force,
             now,
@@ -248,6 +264,7 @@ impl Keeper {
                 self.story.problem(&token.name, Topic::Contents, Level::Warn, &token.oddities.join("; "), "");
             }
         }
+        self.notice_writers(&seen, now);
         if let Some(first) = &mut self.first_read
             && first.is_empty()
         {
@@ -255,6 +272,33 @@ impl Keeper {
                 seen.tokens.iter().map(|token| (token.name.clone(), token.access_hash.clone())).collect();
         }
         Ok(seen)
+    }
+}
+
+impl Keeper {
+    /// Remembers what each file holds, and says where another program changes it too.
+    fn notice_writers(&mut self, seen: &Survey, now: Timestamp) {
+        for token in &seen.tokens {
+            if token.refresh_hash.is_none() || token.standing.trouble.is_some() || token.newest.is_some() {
+                continue;
+            }
+            if token.has_foreign_writer() && self.shared.insert(token.name.clone()) {
+                log::warn!(
+                    target: "REFRESH",
+                    "{}: another program also refreshes this credential: its refresh token has changed while nothing \
+                     was wrong with it; unless that was a new sign-in, let only one of them do it",
+                    token.name
+                );
+            }
+            if token.standing.refresh_hash != token.refresh_hash {
+                let mut standing = token.standing.clone();
+                standing.refresh_hash.clone_from(&token.refresh_hash);
+                // A new sign-in has no past.
+                (standing.last_success, standing.moved_refresh_end) = (None, false);
+                standing.updated = now.as_millis().max(standing.updated + 1);
+                self.store.record(&token.name, standing);
+            }
+        }
     }
 }
 

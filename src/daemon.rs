@@ -5,6 +5,7 @@ mod signals;
 mod watch;
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::cli::Options;
@@ -12,7 +13,7 @@ use crate::clock::{Timestamp, Words};
 use crate::cycle::{Ended, Keeper, Occasion};
 use crate::files::{make_private_directory, reason};
 use crate::logging;
-use crate::refresh::Storing;
+use crate::refresh::{Stop, Storing};
 use crate::settings::{Loaded, Settings};
 use crate::status::DaemonRecord;
 use presence::Presence;
@@ -31,13 +32,14 @@ const LAST_TRIES: Duration = Duration::from_mins(1);
 /// # Errors
 /// Why it could not start, or what was not done when it ended.
 pub fn run(settings: Settings, options: &Options) -> Result<(), Failed> {
-    let keeper = Keeper::new(&settings).map_err(Failed::Setting)?;
+    let stop = Arc::new(Stop::default());
+    let keeper = Keeper::new(&settings, Arc::clone(&stop)).map_err(Failed::Setting)?;
     make_tokens_directory(&settings)
         .and_then(|()| {
             if settings.once {
-                once(keeper, &settings)
+                once(keeper, &settings, stop)
             } else {
-                Daemon::start(settings, keeper)?.run(options)
+                Daemon::start(settings, keeper, stop)?.run(options)
             }
         })
         .map_err(Failed::Running)
@@ -63,12 +65,16 @@ fn make_tokens_directory(settings: &Settings) -> Result<(), String> {
     Ok(())
 }
 
-fn once(mut keeper: Keeper, settings: &Settings) -> Result<(), String> {
+fn once(mut keeper: Keeper, settings: &Settings, stop: Arc<Stop>) -> Result<(), String> {
     // Registered first, so that a stop during the cycle lets the refreshes in flight end.
-    let signals = Signals::listen().map_err(|error| format!("signals cannot be received: {error}"))?;
-    let ended = keeper.cycle(settings, Occasion::First, &BTreeSet::new());
-    let mut held = Held(ended.held.into_iter().map(Waiting::new).collect());
-    held.last_tries(&keeper, &signals)?;
+    let _signals = Signals::listen(stop).map_err(|error| format!("signals cannot be received: {error}"))?;
+    let mut ended = keeper.cycle(settings, Occasion::First, &BTreeSet::new());
+    if !ended.held.is_empty() {
+        let mut held = Held(ended.held.into_iter().map(Waiting::new).collect());
+        held.last_tries(&mut keeper)?;
+        // The configurations want the new tokens too.
+        ended = keeper.cycle(settings, Occasion::First, &BTreeSet::new());
+    }
     match ended.failing {
         0 => Ok(()),
         1 => Err("1 token that was due is not fresh; the log says why".to_owned()),
@@ -86,9 +92,10 @@ struct Daemon {
 }
 
 impl Daemon {
-    fn start(settings: Settings, keeper: Keeper) -> Result<Self, String> {
+    fn start(settings: Settings, keeper: Keeper, stop: Arc<Stop>) -> Result<Self, String> {
         let presence = Presence::claim(&settings)?;
-        let signals = Signals::listen().map_err(|error| format!("signals cannot be received: {error}"))?;
+        let signals =
+            Signals::listen(stop).map_err(|error| format!("signals cannot be received: {error}"))?;
         keeper.store().set_daemon(record(&settings, &presence));
         log::debug!(target: "REFRESH", "running as process {}", std::process::id());
         Ok(Self { settings, keeper, presence, signals, watch: Watch::default(), held: Held(Vec::new()) })
@@ -96,12 +103,20 @@ impl Daemon {
 
     fn run(mut self, options: &Options) -> Result<(), String> {
         let mut occasion = Occasion::First;
+        let mut displaced = Ok(());
         loop {
             // Looked at before the cycle: what changes during it runs another one.
             let before = Watch::before(&self.settings);
             let ended = self.keeper.cycle(&self.settings, occasion, &self.held.names());
             let next = self.take(ended, before);
-            match self.sleep(next)? {
+            let wake = match self.sleep(next) {
+                Ok(wake) => wake,
+                Err(message) => {
+                    displaced = Err(message);
+                    break;
+                }
+            };
+            match wake {
                 Wake::Stop => break,
                 Wake::Reload => {
                     self.reload(options);
@@ -115,9 +130,9 @@ impl Daemon {
             }
         }
         log::info!(target: "REFRESH", "stopping");
-        let stored = self.held.last_tries(&self.keeper, &self.signals);
+        let stored = self.held.last_tries(&mut self.keeper);
         self.presence.leave();
-        stored
+        stored.and(displaced)
     }
 
     /// Takes over what a cycle left, and says when the next one is due at the latest.
@@ -134,7 +149,7 @@ impl Daemon {
         let mut monotonic = Instant::now();
         loop {
             self.presence.keep(&self.settings)?;
-            let stored = self.held.retry(&self.keeper);
+            let stored = self.held.retry(&mut self.keeper);
             let now = Instant::now();
             if now >= next || stored {
                 return Ok(Wake::Nothing);
@@ -240,7 +255,7 @@ impl Held {
     }
 
     /// Tries those whose time has come; whether one is done.
-    fn retry(&mut self, keeper: &Keeper) -> bool {
+    fn retry(&mut self, keeper: &mut Keeper) -> bool {
         let before = self.0.len();
         let mut waiting = std::mem::take(&mut self.0);
         for mut one in waiting.drain(..) {
@@ -253,16 +268,15 @@ impl Held {
         self.0.len() < before
     }
 
-    /// The end of the process: tries for a minute, then names the files.
-    fn last_tries(&mut self, keeper: &Keeper, signals: &Signals) -> Result<(), String> {
+    /// The end of the process: tries for a minute, then names the files. What could not be brought into
+    /// place stays beside them for the next start. Who cannot wait stops the process a second time.
+    fn last_tries(&mut self, keeper: &mut Keeper) -> Result<(), String> {
         let deadline = Instant::now() + LAST_TRIES;
         while !self.0.is_empty() {
             self.retry(keeper);
             let now = Instant::now();
             let Some(next) = self.next().filter(|next| *next < deadline) else { break };
-            if signals.wait(next.saturating_duration_since(now)) == Wake::Stop {
-                break;
-            }
+            std::thread::sleep(next.saturating_duration_since(now));
         }
         let files: Vec<String> = self
             .0
@@ -274,7 +288,7 @@ impl Held {
             Ok(())
         } else {
             Err(format!(
-                "a new refresh token could not be stored in {} within {}; a sign-in may be needed",
+                "a new refresh token could not be stored in {} within {}; start token-refresher again when it can be written",
                 files.join(", "),
                 Words(LAST_TRIES)
             ))

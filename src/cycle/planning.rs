@@ -32,34 +32,35 @@ pub fn plan(
     story: &mut Story,
 ) -> Agenda {
     let chains = chains(survey);
+    let curable = |seen: &Seen| seen.newest.as_ref().is_some_and(|newest| chains.contains_key(newest));
     let due = |seen: &Seen| {
-        !busy.contains(&seen.name)
-            && seen.monitored.is_none()
-            && (force || matches!(seen.plan, Plan::Due | Plan::Recheck))
+        let wanted = force || matches!(seen.plan, Plan::Due | Plan::Recheck) || curable(seen);
+        wanted && seen.monitored.is_none() && !busy.contains(&seen.name)
     };
     let mut waiting: Vec<&Seen> = survey.tokens.iter().filter(|seen| due(seen)).collect();
     waiting.sort_by_key(|seen| seen.life.expires_at);
-    if waiting.iter().any(|seen| force || seen.plan == Plan::Due) {
+    if waiting.iter().any(|seen| force || seen.plan != Plan::Recheck) {
         story.something_happened();
     }
     for seen in survey.tokens.iter().filter(|seen| !due(seen)) {
         not_refreshed(seen, now, story);
     }
-    let holders = holders(survey);
     let mut agenda = Agenda { jobs: Vec::new(), silent: BTreeSet::new() };
     let mut taken = BTreeSet::new();
     for seen in waiting {
         if !taken.insert(seen.name.clone()) {
             continue;
         }
+        if let Some(newest) = &seen.newest {
+            let what = "holds a refresh token that has been replaced; bringing it up to date...";
+            story.say(Subject::Refresh, format!("{}: {what}", seen.name));
+            agenda.jobs.push(Job::Heal { copy: seen.name.clone(), newest: newest.clone() });
+            continue;
+        }
         if !force && seen.plan == Plan::Recheck {
             agenda.silent.insert(seen.name.clone());
         } else {
             story.say(Subject::Refresh, format!("{}: {}, refreshing...", seen.name, expires(seen, now)));
-        }
-        if let Some(copy) = old_copy(seen, &holders) {
-            agenda.jobs.push(copy);
-            continue;
         }
         let names = match &seen.refresh_hash {
             Some(hash) => chains.get(hash).cloned().unwrap_or_else(|| vec![seen.name.clone()]),
@@ -80,39 +81,6 @@ fn chains(survey: &Survey) -> BTreeMap<String, Vec<String>> {
         }
     }
     chains
-}
-
-/// Which refresh tokens have been replaced by which, and which file holds each present one.
-struct Holders<'a> {
-    successors: BTreeMap<&'a str, &'a str>,
-    present: BTreeMap<&'a str, &'a str>,
-}
-
-fn holders(survey: &Survey) -> Holders<'_> {
-    let mut holders = Holders { successors: BTreeMap::new(), present: BTreeMap::new() };
-    for seen in &survey.tokens {
-        for spent in &seen.standing.spent {
-            holders.successors.insert(&spent.token, &spent.successor);
-        }
-        if let Some(hash) = &seen.refresh_hash {
-            holders.present.insert(hash, &seen.name);
-        }
-    }
-    holders
-}
-
-/// The job for a file whose refresh token an answer of ours has replaced.
-fn old_copy(seen: &Seen, holders: &Holders<'_>) -> Option<Job> {
-    let mut token = seen.refresh_hash.as_deref()?;
-    let mut newest = None;
-    // Each step leads to a younger token; the count guards against a record that somebody wrote by hand.
-    for _ in 0..holders.successors.len() {
-        let Some(successor) = holders.successors.get(token) else { break };
-        token = successor;
-        newest = Some(token);
-    }
-    let current = holders.present.get(newest?).map(|name| (*name).to_owned());
-    Some(Job::Heal { copy: seen.name.clone(), current })
 }
 
 /// The sentence about a token that is not refreshed in this cycle.

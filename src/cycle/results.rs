@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use log::Level;
 
 use super::story::{Story, Subject, Topic};
-use super::survey::{Seen, Survey};
+use super::survey::Seen;
 use crate::clock::{Timestamp, Words};
 use crate::refresh::{BUSY_AGAIN, Kind, Report, Reports, Storing, Trouble};
 use crate::tokens::name::stem;
@@ -25,9 +25,9 @@ pub struct Outcome {
 
 impl Outcome {
     /// Takes in the reports of one job and says them.
-    pub fn take(&mut self, reports: Reports, survey: &Survey, now: Timestamp, story: &mut Story) {
+    pub fn take(&mut self, reports: Reports, tokens: &[Seen], now: Timestamp, story: &mut Story) {
         for (name, report) in reports {
-            let seen = survey.tokens.iter().find(|seen| seen.name == name);
+            let seen = tokens.iter().find(|seen| seen.name == name);
             self.take_one(&name, report, seen, now, story);
         }
     }
@@ -55,6 +55,26 @@ impl Outcome {
                     format!("{name}: another process has refreshed it; using its token"),
                 );
                 self.changed.insert(name.to_owned());
+            }
+            Report::Finished => {
+                log::info!(target: "REFRESH", "{name}: finished a refresh that was interrupted");
+                self.changed.insert(name.to_owned());
+            }
+            Report::Followed => {
+                let line = format!("{name}: took over the new refresh token of its chain");
+                story.say(Subject::Refresh, line);
+                self.changed.insert(name.to_owned());
+            }
+            Report::Healed(holder) => {
+                log::warn!(
+                    target: "REFRESH",
+                    "{name}: was an old copy, with a refresh token that has been replaced; took the one in {holder}"
+                );
+                self.changed.insert(name.to_owned());
+            }
+            Report::Stopped => {
+                story.say(Subject::Refresh, format!("{name}: left for the next start"));
+                self.failing.insert(name.to_owned());
             }
             Report::SignedInMeanwhile => {
                 log::warn!(target: "REFRESH", "{name}: somebody signed in while it was being refreshed; theirs stays");

@@ -9,13 +9,13 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::clock::Timestamp;
-use crate::files::Stamp;
+use crate::files::{Stamp, leftover};
 use crate::oauth::{ClientFile, Hints, Providers, Resolution, resolve};
-use crate::refresh::{Gate, Kind as TroubleKind, Memory, Standing, hints};
+use crate::refresh::{Gate, Kind as TroubleKind, Memory, Standing, hints, written_by_us};
 use crate::secret::Secret;
 use crate::tokens::directory::{self, Listing, Problem, TokenFile};
 use crate::tokens::name::{Role, role, server, stem};
-use crate::tokens::{Kind, Life, Past, due};
+use crate::tokens::{Kind, Life, due};
 
 /// One token file, judged.
 pub struct Seen {
@@ -43,6 +43,8 @@ pub struct Seen {
     pub monitored: Option<String>,
     /// What is remembered of it.
     pub standing: Standing,
+    /// Where an answer of ours replaced its refresh token: the fingerprint of the youngest successor.
+    pub newest: Option<String>,
     /// When it is to be refreshed.
     pub plan: Plan,
     /// What is strange about it.
@@ -84,6 +86,8 @@ pub struct Survey {
     pub problems: Vec<(String, Problem)>,
     /// Every name that was listed, sorted.
     pub names: Vec<String>,
+    /// Names beside which a crash left something, and that are not refreshed.
+    pub leftovers: Vec<String>,
 }
 
 /// The circumstances that a judgement needs.
@@ -94,6 +98,8 @@ pub struct Circumstances<'a> {
     pub variable: &'a dyn Fn(&str) -> Option<String>,
     /// What is remembered of each file.
     pub known: &'a BTreeMap<String, Standing>,
+    /// The youngest successor of a refresh token that an answer of ours replaced, by fingerprint.
+    pub newest: &'a dyn Fn(&str) -> Option<String>,
     /// How long before its expiry a token is due.
     pub buffer: Duration,
     /// Whether every token is to be refreshed, due or not.
@@ -115,8 +121,13 @@ pub fn survey(
     // Without a refresh token it depends on the client credentials whether anybody can refresh it, and
     // those are known when all files have been read.
     let mut unclear = BTreeMap::new();
-    let mut survey =
-        Survey { tokens: Vec::new(), clients: Vec::new(), problems: Vec::new(), names: Vec::new() };
+    let mut survey = Survey {
+        tokens: Vec::new(),
+        clients: Vec::new(),
+        problems: Vec::new(),
+        names: Vec::new(),
+        leftovers: Vec::new(),
+    };
     let mut second_look = Vec::new();
     for name in &listing.names {
         // Resolving and looking first take system calls that ten thousand files feel.
@@ -147,6 +158,11 @@ pub fn survey(
         }
     }
     survey.names = listing.names;
+    let refreshed = |name: &String| {
+        let found = survey.tokens.binary_search_by(|token| token.name.cmp(name));
+        found.is_ok_and(|index| survey.tokens[index].monitored.is_none())
+    };
+    survey.leftovers = listing.leftovers.into_iter().filter(|name| !refreshed(name)).collect();
     Ok(survey)
 }
 
@@ -166,7 +182,10 @@ fn take(
     };
     match file.document.kind() {
         Kind::Token => {
-            let seen = judge(&file, listing.leftovers.contains(name), circumstances);
+            // What a crash left beside a link's target is not in the listing.
+            let interrupted = listing.leftovers.contains(name)
+                || listing.special.contains(name) && leftover(&file.real).symlink_metadata().is_ok();
+            let seen = judge(&file, interrupted, circumstances);
             if seen.refresh_hash.is_none() && seen.monitored.is_none() {
                 let built_in = circumstances.providers.longest_name_prefix(stem(name));
                 unclear.insert(name.to_owned(), hints::of(name, &file.document, built_in));
@@ -194,17 +213,19 @@ fn judge(file: &TokenFile, interrupted: bool, circumstances: &Circumstances<'_>)
         None
     };
     let in_configurations = role != Role::Other || file.name == super::configurations::KEYCLOAK_GATEWAY;
-    let plan = if interrupted && monitored.is_none() {
-        Plan::Due
-    } else {
-        plan(
-            &life,
-            document.has_access_token(),
-            refresh_hash.as_deref(),
-            &standing,
-            circumstances.buffer,
-            circumstances.now,
-        )
+    let newest = refresh_hash.as_deref().and_then(|hash| (circumstances.newest)(hash));
+    let plan = match plan(
+        &life,
+        document.has_access_token(),
+        refresh_hash.as_deref(),
+        &standing,
+        circumstances.buffer,
+        circumstances.now,
+    ) {
+        _ if interrupted && monitored.is_none() => Plan::Due,
+        // An old copy is brought up to date before anybody uses it.
+        plan if newest.is_some() && plan != Plan::Blocked => Plan::Due,
+        plan => plan,
     };
     Seen {
         server: server(&file.name, provider.as_deref(), built_in).to_owned(),
@@ -227,6 +248,7 @@ fn judge(file: &TokenFile, interrupted: bool, circumstances: &Circumstances<'_>)
         refresh_hash,
         monitored,
         standing,
+        newest,
         plan,
     }
 }
@@ -242,7 +264,7 @@ pub fn plan(
     buffer: Duration,
     now: Timestamp,
 ) -> Plan {
-    let past = Past { last_success: standing.last_success(), moved_refresh_end: standing.moved_refresh_end };
+    let past = standing.past(refresh_hash);
     let due = if has_access { due::due_at(life, &past, buffer, now) } else { Some(now) };
     let Some(due) = due else { return Plan::Never };
     if due > now {
@@ -266,8 +288,22 @@ impl Seen {
         self.life = due::life(&document, stamp.modified());
         self.refresh_hash = document.refresh_token().map(|token| token.fingerprint());
         self.standing = memory.standing(&self.name);
+        self.newest = self.refresh_hash.as_deref().and_then(|hash| memory.newest(hash));
         let has_access = document.has_access_token();
         self.plan = plan(&self.life, has_access, self.refresh_hash.as_deref(), &self.standing, buffer, now);
+    }
+
+    /// Whether another program refreshes this credential too: its refresh token has changed while
+    /// nothing was wrong with it, and it was not us.
+    #[must_use]
+    pub fn has_foreign_writer(&self) -> bool {
+        let (Some(known), Some(present)) = (&self.standing.refresh_hash, &self.refresh_hash) else {
+            return false;
+        };
+        known != present
+            && self.standing.trouble.is_none()
+            && self.newest.is_none()
+            && !written_by_us(&self.real, &self.stamp)
     }
 }
 

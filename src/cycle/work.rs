@@ -7,7 +7,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Mutex;
 use std::sync::PoisonError;
 
-use crate::refresh::{Context, Report, Reports, heal, refresh};
+use crate::refresh::{Context, Report, Reports, heal_from, refresh};
 
 /// One thing to do.
 pub enum Job {
@@ -23,8 +23,8 @@ pub enum Job {
     Heal {
         /// The copy's name.
         copy: String,
-        /// The other file's name.
-        current: Option<String>,
+        /// Fingerprint of the successor.
+        newest: String,
     },
 }
 
@@ -41,7 +41,7 @@ impl Job {
     fn run(&self, context: &Context<'_>) -> Reports {
         match self {
             Self::Refresh { names, expected } => refresh(names, expected.as_deref(), context),
-            Self::Heal { copy, current } => heal(copy, current.as_deref(), context),
+            Self::Heal { copy, newest } => heal_from(copy, newest, context),
         }
     }
 }
@@ -59,6 +59,10 @@ pub fn run(jobs: &[Job], threads: usize, context: &Context<'_>, mut done: impl F
             let (queue, send) = (&queue, send.clone());
             let worker = move || {
                 loop {
+                    // What has not begun when a stop is asked for is left for the next start.
+                    if context.stop.is_asked() {
+                        break;
+                    }
                     let next = queue.lock().unwrap_or_else(PoisonError::into_inner).next();
                     let Some(job) = next else { break };
                     // The receiver lives as long as this scope.
@@ -77,7 +81,11 @@ pub fn run(jobs: &[Job], threads: usize, context: &Context<'_>, mut done: impl F
             done(reports);
         }
         while let Some(job) = queue.lock().unwrap_or_else(PoisonError::into_inner).next() {
-            done(guarded(job, context));
+            if context.stop.is_asked() {
+                done(job.names().iter().map(|name| (name.clone(), Report::Stopped)).collect());
+            } else {
+                done(guarded(job, context));
+            }
         }
     });
 }

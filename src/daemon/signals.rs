@@ -5,6 +5,7 @@ use std::io;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
+use crate::refresh::Stop;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1};
 
 /// Why the loop wakes up. Of several signals the first in this list counts.
@@ -38,7 +39,7 @@ impl Signals {
     ///
     /// # Errors
     /// When the handlers or the thread cannot be made.
-    pub fn listen() -> io::Result<Self> {
+    pub fn listen(stop: Arc<Stop>) -> io::Result<Self> {
         let shared = Arc::new((Mutex::new(Pending::default()), Condvar::new()));
         let mut arriving = signal_hook::iterator::Signals::new([SIGTERM, SIGINT, SIGHUP, SIGUSR1])?;
         let passed_on = Arc::clone(&shared);
@@ -53,7 +54,14 @@ impl Signals {
                         log::warn!(target: "REFRESH", "told to stop twice; ending at once");
                         std::process::exit(128 + signal);
                     }
-                    _ => pending.stop = true,
+                    _ => {
+                        pending.stop = true;
+                        let waiting = stop.ask();
+                        if waiting > 0 {
+                            let plural = if waiting == 1 { "" } else { "es" };
+                            log::info!(target: "REFRESH", "told to stop; waiting for {waiting} refresh{plural} in flight");
+                        }
+                    }
                 }
                 changed.notify_all();
             }

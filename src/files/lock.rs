@@ -47,9 +47,26 @@ impl Lock {
     /// # Errors
     /// [`LockError::Busy`] when `patience` has passed, otherwise what the system said.
     pub fn exclusive(path: &Path, patience: Duration) -> Result<Self, LockError> {
-        let deadline = Instant::now() + patience;
+        Self::take(path, Instant::now() + patience, &|| false, |_| Ok(()))
+    }
+
+    /// The same for a lock whose note must survive a power loss: a new file's name is synced too. Waits
+    /// until `deadline`, or until `give_up` says so.
+    ///
+    /// # Errors
+    /// As [`Lock::exclusive`].
+    pub fn lasting(path: &Path, deadline: Instant, give_up: &dyn Fn() -> bool) -> Result<Self, LockError> {
+        Self::take(path, deadline, give_up, sync_directory)
+    }
+
+    fn take(
+        path: &Path,
+        deadline: Instant,
+        give_up: &dyn Fn() -> bool,
+        new: impl Fn(&Path) -> io::Result<()>,
+    ) -> Result<Self, LockError> {
         loop {
-            let file = open(path)?;
+            let file = open(path, &new)?;
             match file.try_lock_exclusive() {
                 Ok(()) if is_still(path, &file)? => return Ok(Self { file, path: path.to_owned() }),
                 // Somebody removed or replaced the file between our open and our lock.
@@ -57,7 +74,7 @@ impl Lock {
                 Err(error) if is_busy(&error) => {}
                 Err(error) => return Err(error.into()),
             }
-            if Instant::now() >= deadline {
+            if Instant::now() >= deadline || give_up() {
                 return Err(LockError::Busy);
             }
             std::thread::sleep(POLL);
@@ -112,7 +129,7 @@ impl Lock {
     }
 }
 
-fn open(path: &Path) -> io::Result<File> {
+fn open(path: &Path, new: impl Fn(&Path) -> io::Result<()>) -> io::Result<File> {
     let mut options = OpenOptions::new();
     options.read(true).write(true).mode(0o600).custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK);
     match options.open(path) {
@@ -122,7 +139,7 @@ fn open(path: &Path) -> io::Result<File> {
     match options.clone().create_new(true).open(path) {
         Ok(file) => {
             hand_to_owner_of(directory_of(path), &file)?;
-            sync_directory(directory_of(path))?;
+            new(directory_of(path))?;
             Ok(file)
         }
         // Another process was faster.

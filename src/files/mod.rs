@@ -14,7 +14,7 @@ pub use lock::{Lock, LockError};
 pub use owner::{Foreign, directory_is_private, hand_to_owner_of};
 pub use read::{MAX_SIZE, ReadError, read_listed, read_private, read_whole};
 pub use replace::{Replaced, replace_text};
-pub use reserve::{Reserve, is_mount_point, leftover_target};
+pub use reserve::{Reserve, is_mount_point, leftover, leftover_target};
 
 use std::fs::{DirBuilder, File, Metadata};
 use std::io;

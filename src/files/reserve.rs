@@ -17,14 +17,25 @@ use super::{MAX_SIZE, Stamp, directory_of, hand_to_owner_of, sync_directory};
 /// The most that is read of a leftover: the room that the largest token file gets.
 const READ_LIMIT: u64 = 2 * MAX_SIZE + 4096;
 
-/// A new file `.NAME.refresh` beside NAME, filled with zeros, waiting to take NAME's place.
-/// Removed when dropped before [`Reserve::take_place`].
+/// A new file `.NAME.refresh` beside NAME, filled with zeros, waiting to take NAME's place. Dropped, it
+/// is removed only while nothing was written into it: after that it may be all there is of a token, and
+/// whoever finds it finishes what was begun.
 #[derive(Debug)]
 pub struct Reserve {
     file: File,
     path: PathBuf,
     target: PathBuf,
-    placed: bool,
+    state: State,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum State {
+    /// Zeros.
+    Empty,
+    /// A text, or a part of one.
+    Holding,
+    /// It has taken its target's place; its directory may still want a sync.
+    Placed,
 }
 
 /// Where the reserve of `target` stands.
@@ -57,7 +68,7 @@ impl Reserve {
             .custom_flags(libc::O_NOFOLLOW)
             .open(&path)?;
         // From here on the drop removes it again.
-        let reserve = Self { file, path, target: target.to_owned(), placed: false };
+        let reserve = Self { file, path, target: target.to_owned(), state: State::Empty };
         hand_to_owner_of(directory_of(target), &reserve.file)?;
         let room = usize::try_from(size.saturating_mul(2).saturating_add(4096).min(READ_LIMIT))
             .unwrap_or(usize::MAX);
@@ -73,20 +84,23 @@ impl Reserve {
         Ok(self.file.metadata()?.uid())
     }
 
-    /// The file that it is to replace.
-    #[must_use]
-    pub fn target(&self) -> &Path {
-        &self.target
-    }
-
     /// Writes `text`, cuts the file to its length and syncs it: from the return on a crash cannot
     /// lose the text. Can be called again with another text.
     ///
     /// # Errors
     /// When writing failed; the file then holds a part of the text and no closing brace, or zeros.
-    pub fn store(&self, text: &str) -> io::Result<()> {
+    pub fn store(&mut self, text: &str) -> io::Result<()> {
+        self.state = State::Holding;
         self.file.write_all_at(text.as_bytes(), 0)?;
-        self.file.set_len(text.len() as u64)?;
+        self.seal(text.len())
+    }
+
+    /// Cuts the file to its first `length` bytes and syncs it: for a text that was found in it.
+    ///
+    /// # Errors
+    /// When that failed; the text still stands in it.
+    pub fn seal(&mut self, length: usize) -> io::Result<()> {
+        self.file.set_len(length as u64)?;
         self.file.sync_all()
     }
 
@@ -96,9 +110,9 @@ impl Reserve {
     /// When renaming failed: the reserve still stands and this can be tried again. Once renamed, a
     /// failing sync of the directory is an error too, and trying again syncs again.
     pub fn take_place(&mut self) -> io::Result<Stamp> {
-        if !self.placed {
+        if !self.is_placed() {
             std::fs::rename(&self.path, &self.target)?;
-            self.placed = true;
+            self.state = State::Placed;
         }
         sync_directory(directory_of(&self.target))?;
         Ok(Stamp::of(&self.file.metadata()?))
@@ -107,12 +121,7 @@ impl Reserve {
     /// Whether it has taken its target's place (its directory may still want a sync).
     #[must_use]
     pub fn is_placed(&self) -> bool {
-        self.placed
-    }
-
-    /// Leaves the file where it is when this value is dropped: the next process finds it whole.
-    pub fn keep(mut self) {
-        self.placed = true;
+        self.state == State::Placed
     }
 
     /// Opens the reserve that a crash left beside `target`, with its text (zero bytes at its end
@@ -135,7 +144,7 @@ impl Reserve {
         let mut bytes = Zeroizing::new(Vec::new());
         (&file).take(READ_LIMIT).read_to_end(&mut bytes)?;
         let text = Zeroizing::new(String::from_utf8_lossy(&bytes).trim_end_matches('\0').to_owned());
-        let reserve = Self { file, path, target: target.to_owned(), placed: false };
+        let reserve = Self { file, path, target: target.to_owned(), state: State::Holding };
         Ok(Some((reserve, text)))
     }
 
@@ -154,7 +163,7 @@ impl Reserve {
 
 impl Drop for Reserve {
     fn drop(&mut self) {
-        if !self.placed {
+        if self.state == State::Empty {
             // A leftover is settled by the next refresh of this file under its lock, so a failure
             // here costs nothing but a few kilobytes until then.
             let _ = std::fs::remove_file(&self.path);
@@ -194,6 +203,21 @@ fn unescape(field: &[u8]) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_reserve_that_holds_a_text_outlives_its_owner_and_an_empty_one_does_not() {
+        let scratch = crate::scratch::Scratch::new();
+        let target = scratch.join("a.json");
+        drop(Reserve::create(&target, 10).unwrap());
+        assert!(!leftover(&target).exists());
+        let mut reserve = Reserve::create(&target, 10).unwrap();
+        reserve.store("{}").unwrap();
+        drop(reserve);
+        let (found, text) = Reserve::found(&target).unwrap().unwrap();
+        assert_eq!(text.as_str(), "{}");
+        drop(found);
+        assert!(leftover(&target).exists());
+    }
 
     #[test]
     fn octal_escapes_of_mountinfo_are_read() {

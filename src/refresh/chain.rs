@@ -2,11 +2,13 @@
 
 use std::collections::BTreeSet;
 
-use super::member::{Member, Obstacle, lock_and_read};
+use super::copies;
+use super::member::{Found, Member, Obstacle, lock_and_read};
 use super::request::{Turn, one_request};
 use super::{Context, Report, verdict};
 use crate::clock::Timestamp;
-use crate::tokens::{Life, Past, due};
+use crate::tokens::directory::read_document;
+use crate::tokens::{Document, Life, due};
 
 /// How often a chain that turns out to be another one is locked anew before the next cycle gets it.
 const CHAIN_ATTEMPTS: usize = 3;
@@ -20,56 +22,97 @@ pub type Reports = Vec<(String, Report)>;
 pub fn refresh(names: &[String], expected: Option<&str>, context: &Context<'_>) -> Reports {
     let mut names = names.to_vec();
     let mut expected = expected.map(ToOwned::to_owned);
-    let mut dropped = Reports::new();
+    let mut reports = Reports::new();
+    let mut finished = BTreeSet::new();
     for _ in 0..CHAIN_ATTEMPTS {
-        let members = match lock_and_read(context.directory, &names, context.patience) {
-            Ok(members) => members,
-            Err(obstacle) => return stopped(&names, &obstacle, context),
+        let found = match context.patiently(|patience| lock_and_read(context.directory, &names, patience)) {
+            Ok(found) => found,
+            Err(obstacle) => {
+                reports.extend(stopped(&names, &obstacle, context));
+                return reports;
+            }
         };
-        let Some(first) = members.first() else {
-            return names.into_iter().map(|name| (name, Report::Gone)).collect();
-        };
+        let Found { members, gone, unusable } = found;
+        reports.extend(gone.into_iter().map(|name| (name, Report::Gone)));
+        reports.extend(unusable.into_iter().map(|(name, why)| (name, Report::Unusable(why))));
+        let Some(first) = members.first() else { return reports };
+        finished.extend(remember_settled(&members, context));
         let present = fingerprint(first);
-        if members.iter().all(|member| fingerprint(member) == expected)
-            || members.len() == 1 && present.is_none()
-        {
-            dropped.extend(under_lock(members, context));
-            return dropped;
+        if members.iter().any(|member| fingerprint(member) != present) || present != expected {
+            // Somebody wrote in between. The chain of the first file's token, as the directory has it
+            // now; the others' turn comes when they are looked at again.
+            let chain = match &present {
+                Some(print) => (context.chain_of)(print),
+                None => first.names.clone(),
+            };
+            let kept: BTreeSet<&String> = chain.iter().collect();
+            let others = members.iter().flat_map(|member| &member.names).filter(|name| !kept.contains(name));
+            reports.extend(others.map(|name| (name.clone(), Report::Busy)));
+            let settled = members.len() == 1 && present.is_none();
+            if !settled {
+                (names, expected) = (chain, present);
+                continue;
+            }
         }
-        // Somebody wrote in between. The chain of the first file's token, as the directory has it now.
-        let chain: Vec<String> = match &present {
-            Some(print) => (context.chain_of)(print),
-            None => first.names.clone(),
-        };
-        let kept: BTreeSet<&String> = chain.iter().collect();
-        dropped.extend(
-            names.iter().filter(|name| !kept.contains(name)).map(|name| (name.clone(), Report::Busy)),
-        );
-        (names, expected) = (chain, present);
+        if let Some(newest) = present.and_then(|present| context.memory.newest(&present)) {
+            // Found only now: another process has replaced it while this one looked through the
+            // directory. It must not be sent.
+            let names: Vec<String> = members.iter().flat_map(|member| member.names.clone()).collect();
+            drop(members);
+            reports.extend(names.iter().flat_map(|name| copies::heal_from(name, &newest, context)));
+            return reports;
+        }
+        reports.extend(under_lock(members, context));
+        for (name, report) in &mut reports {
+            if finished.contains(name) && matches!(report, Report::Adopted) {
+                *report = Report::Finished;
+            }
+        }
+        return first_of_each(reports);
     }
-    dropped.extend(names.into_iter().map(|name| (name, Report::Busy)));
-    dropped
+    reports.extend(names.into_iter().map(|name| (name, Report::Busy)));
+    first_of_each(reports)
 }
 
 pub(super) fn fingerprint(member: &Member) -> Option<String> {
     member.document.refresh_token().map(|token| token.fingerprint())
 }
 
+/// Remembers what the process that was interrupted could not any more; the names of those files.
+fn remember_settled(members: &[Member], context: &Context<'_>) -> Vec<String> {
+    let mut names = Vec::new();
+    for member in members {
+        let (Some(mark), Some(present)) = (&member.settled, fingerprint(member)) else { continue };
+        for name in &member.names {
+            let mut standing = context.memory.standing(name);
+            standing.remember(mark.refresh.clone(), present.clone());
+            standing.refresh_hash = Some(present.clone());
+            standing.last_success = Some(mark.last.as_millis());
+            standing.trouble = None;
+            standing.updated = Timestamp::now().as_millis().max(standing.updated + 1);
+            context.memory.record(name, standing);
+            names.push(name.clone());
+        }
+    }
+    names
+}
+
 fn stopped(names: &[String], obstacle: &Obstacle, context: &Context<'_>) -> Reports {
     let now = Timestamp::now();
     let each = |name: &String| match obstacle {
-        Obstacle::Busy => Report::Busy,
-        Obstacle::Unreadable(problem) => Report::Unusable(problem.to_string()),
+        Obstacle::Busy if context.stop.is_asked() => Report::Stopped,
+        // Whoever has it may have refreshed it by now: what the file holds decides.
+        Obstacle::Busy => match read_document(&context.directory.join(name)) {
+            Ok((document, stamp)) if !is_due(name, &document, stamp.modified(), context, now) => {
+                Report::Adopted
+            }
+            _ => Report::Busy,
+        },
         Obstacle::Local(message) => {
             let standing = context.memory.standing(name);
             let hash = standing.refresh_hash.clone();
-            Report::Failed(verdict::local(
-                message.clone(),
-                standing.trouble.as_ref(),
-                hash,
-                now,
-                context.interval,
-            ))
+            let before = standing.trouble.as_ref();
+            Report::Failed(verdict::local(message.clone(), before, hash, now, context.interval))
         }
     };
     names.iter().map(|name| (name.clone(), each(name))).collect()
@@ -82,8 +125,10 @@ fn under_lock(members: Vec<Member>, context: &Context<'_>) -> Reports {
     let mut members = members;
     let mut refreshed = BTreeSet::new();
     loop {
+        let now = Timestamp::now();
         let due = members.iter().position(|member| {
-            !refreshed.contains(&member.real) && is_due(member, context, Timestamp::now())
+            let due = is_due(&member.names[0], &member.document, member.stamp.modified(), context, now);
+            due && !refreshed.contains(&member.real)
         });
         let Some(due) = due else { break };
         match one_request(members, due, context) {
@@ -99,14 +144,14 @@ fn under_lock(members: Vec<Member>, context: &Context<'_>) -> Reports {
             }
             Turn::Stopped(results) => {
                 reports.extend(results);
-                return first_of_each(reports);
+                return reports;
             }
         }
     }
     for member in &members {
         reports.extend(member.names.iter().map(|name| (name.clone(), Report::Adopted)));
     }
-    first_of_each(reports)
+    reports
 }
 
 /// One report for each name: the first one, which is what the request did for it, unless a later
@@ -115,7 +160,11 @@ fn first_of_each(reports: Reports) -> Reports {
     let mut kept = Reports::new();
     for (name, report) in reports {
         match kept.iter_mut().find(|(known, _)| *known == name) {
-            Some((_, known)) if matches!(known, Report::Adopted) => *known = report,
+            Some((_, known))
+                if matches!(known, Report::Adopted | Report::Finished | Report::Followed | Report::Busy) =>
+            {
+                *known = report
+            }
             Some(_) => {}
             None => kept.push((name, report)),
         }
@@ -123,18 +172,24 @@ fn first_of_each(reports: Reports) -> Reports {
     kept
 }
 
-fn is_due(member: &Member, context: &Context<'_>, now: Timestamp) -> bool {
-    let name = &member.names[0];
+fn is_due(
+    name: &str,
+    document: &Document,
+    modified: Timestamp,
+    context: &Context<'_>,
+    now: Timestamp,
+) -> bool {
     if let Some(first_read) = context.force {
-        let present = member.document.access_token().map(|token| token.fingerprint());
+        let present = document.access_token().map(|token| token.fingerprint());
         return first_read.get(name).is_none_or(|first| *first == present);
     }
-    if member.document.access_token().is_none() {
+    if document.access_token().is_none() {
         return true;
     }
     let standing = context.memory.standing(name);
-    let past = Past { last_success: standing.last_success(), moved_refresh_end: standing.moved_refresh_end };
-    due::due_at(&life(member), &past, context.buffer, now).is_some_and(|due| due <= now)
+    let past = standing.past(document.refresh_token().map(|token| token.fingerprint()).as_deref());
+    let life = due::life(document, modified);
+    due::due_at(&life, &past, context.buffer, now).is_some_and(|due| due <= now)
 }
 
 pub(super) fn life(member: &Member) -> Life {

@@ -12,6 +12,8 @@ use crate::tokens::Document;
 pub struct Mark {
     /// When the refresh token was first sent without a known outcome.
     pub since: Timestamp,
+    /// When it was last sent: tells an attempt that nobody lived to record from those on record.
+    pub last: Timestamp,
     /// Fingerprint of the refresh token that was sent.
     pub refresh: String,
     /// Fingerprint of the access token that the file held then.
@@ -22,13 +24,13 @@ pub struct Mark {
 const NONE: &str = "----------------";
 
 impl Mark {
-    /// The mark for sending the refresh token of `document` at `since`.
+    /// The mark for sending the refresh token of `document` at `last`, and first at `since`.
     #[must_use]
-    pub fn of(document: &Document, since: Timestamp) -> Self {
+    pub fn of(document: &Document, since: Timestamp, last: Timestamp) -> Self {
         let print = |token: Option<crate::secret::Secret>| {
             token.map_or_else(|| NONE.to_owned(), |token| token.fingerprint())
         };
-        Self { since, refresh: print(document.refresh_token()), access: print(document.access_token()) }
+        Self { since, last, refresh: print(document.refresh_token()), access: print(document.access_token()) }
     }
 
     /// Reads a note; anything that is not a whole mark counts as none (a torn write, an older format).
@@ -36,12 +38,14 @@ impl Mark {
     pub fn parse(note: &str) -> Option<Self> {
         let mut words = note.strip_suffix('\n')?.split(' ');
         let mut next = || words.next();
-        let (version, since, refresh, access) = (next()?, next()?, next()?, next()?);
+        let (version, since, last, refresh, access) = (next()?, next()?, next()?, next()?, next()?);
+        let time = |word: &str| word.parse().ok().map(Timestamp::from_millis);
         let print = |word: &str| {
             word == NONE || (word.len() == 16 && word.bytes().all(|byte| byte.is_ascii_hexdigit()))
         };
         (version == "sent" && next().is_none() && print(refresh) && print(access)).then_some(Self {
-            since: Timestamp::from_millis(since.parse().ok()?),
+            since: time(since)?,
+            last: time(last)?,
             refresh: refresh.to_owned(),
             access: access.to_owned(),
         })
@@ -50,13 +54,19 @@ impl Mark {
     /// The note's text: always of one length, so that it replaces an older one in a single write.
     #[must_use]
     pub fn note(&self) -> String {
-        format!("sent {:020} {} {}\n", self.since.as_millis(), self.refresh, self.access)
+        format!(
+            "sent {:020} {:020} {} {}\n",
+            self.since.as_millis(),
+            self.last.as_millis(),
+            self.refresh,
+            self.access
+        )
     }
 
     /// Whether the mark was made for exactly these tokens.
     #[must_use]
     pub fn names(&self, document: &Document) -> bool {
-        let now = Self::of(document, self.since);
+        let now = Self::of(document, self.since, self.last);
         self.refresh == now.refresh && self.access == now.access
     }
 }
@@ -68,7 +78,8 @@ mod tests {
     #[test]
     fn a_mark_is_read_back_and_anything_else_is_none() {
         let document = Document::parse(r#"{"refresh_token":"r","access_token":"a"}"#).ok().unwrap();
-        let mark = Mark::of(&document, Timestamp::from_millis(1_767_225_600_123));
+        let first = Timestamp::from_millis(1_767_225_600_123);
+        let mark = Mark::of(&document, first, first + std::time::Duration::from_secs(5));
         assert_eq!(Mark::parse(&mark.note()), Some(mark.clone()));
         assert!(mark.names(&document));
         assert!(!mark.names(&Document::parse(r#"{"refresh_token":"r","access_token":"b"}"#).ok().unwrap()));
@@ -82,8 +93,9 @@ mod tests {
     #[test]
     fn a_missing_token_has_a_place_too() {
         let document = Document::parse(r#"{"refresh_token":"r"}"#).ok().unwrap();
-        let mark = Mark::of(&document, Timestamp::from_millis(0));
-        assert_eq!(mark.note().len(), Mark::of(&document, Timestamp::now()).note().len());
+        let (zero, now) = (Timestamp::from_millis(0), Timestamp::now());
+        let mark = Mark::of(&document, zero, zero);
+        assert_eq!(mark.note().len(), Mark::of(&document, now, now).note().len());
         assert!(Mark::parse(&mark.note()).unwrap().names(&document));
     }
 }

@@ -5,18 +5,21 @@
 //! the others are its parts: [`member`] what is true under the lock, [`precautions`] what is made sure
 //! before a token is sent, [`mark`] the note that it is on its way, [`understand`] and [`storing`] what
 //! happens with the answer, [`verdict`] what a failure means, [`standing`] what is remembered between
-//! attempts, [`endpoints`] which endpoints are in trouble, [`copies`] what to do with old copies.
+//! attempts, [`endpoints`] which endpoints are in trouble, [`copies`] what to do with old copies,
+//! [`leftovers`] with what a crash left beside files that are not refreshed, [`stop`] what a stop waits for.
 
 mod chain;
 mod copies;
 pub mod endpoints;
 pub mod hints;
+mod leftovers;
 mod lifetime;
 mod mark;
 mod member;
 mod precautions;
 mod request;
 pub mod standing;
+mod stop;
 mod storing;
 mod understand;
 mod verdict;
@@ -30,11 +33,12 @@ use crate::oauth::{ClientFile, Providers, Resolution, TokenClient};
 use crate::tokens::Document;
 
 pub use chain::{Reports, refresh};
-pub use copies::heal;
+pub use copies::heal_from;
 pub use endpoints::Endpoints;
+pub use leftovers::{settle_leftover, written_by_us};
 pub use standing::{Gate, Kind, Standing, Trouble};
-
-pub use storing::{Stored, Storing};
+pub use stop::Stop;
+pub use storing::Storing;
 pub use verdict::BUSY_AGAIN;
 
 /// What the steps need beside the files: the same for every credential of a cycle.
@@ -59,6 +63,8 @@ pub struct Context<'a> {
     pub interval: Duration,
     /// How long a busy lock is waited for.
     pub patience: Duration,
+    /// Whether the process has been told to stop.
+    pub stop: &'a Stop,
     /// A person's word (`--force`): due or not, whatever stands against it. Fingerprints of the
     /// access tokens that the process read first, by file name.
     pub force: Option<&'a BTreeMap<String, Option<String>>>,
@@ -72,6 +78,9 @@ pub trait Memory: Sync {
     fn standing(&self, file: &str) -> Standing;
     /// Remembers it. A failure to do so is reported elsewhere: it must not stop a refresh.
     fn record(&self, file: &str, standing: Standing);
+    /// The fingerprint of the youngest token that took the place of the refresh token with this
+    /// fingerprint, where an answer of ours replaced it in any file.
+    fn newest(&self, token: &str) -> Option<String>;
 }
 
 /// What became of one file in one attempt. No variant holds a secret that can be printed.
@@ -80,12 +89,20 @@ pub enum Report {
     Refreshed(Vec<String>),
     /// Another process has refreshed it, or somebody signed in; what it holds is used.
     Adopted,
+    /// A process died while it was storing an answer, which has been brought into place now.
+    Finished,
+    /// It got the new refresh token of its chain and keeps its own access token.
+    Followed,
+    /// It was an old copy, and got the refresh token of the file called so.
+    Healed(String),
     /// Somebody signed in while it was being asked for; theirs stays, ours is dropped.
     SignedInMeanwhile,
     /// It is not there any more.
     Gone,
     /// Another process is refreshing it at this moment.
     Busy,
+    /// The process was told to stop before anything was sent.
+    Stopped,
     /// It is not asked for before this time (the endpoint is in trouble, or an earlier attempt set a delay).
     Waiting(Timestamp),
     /// Nothing can be asked for with what it holds: why.
@@ -100,6 +117,12 @@ pub enum Report {
 }
 
 impl Context<'_> {
+    /// Runs `act` with the patience that this process has for busy locks.
+    fn patiently<T>(&self, act: impl FnOnce(&member::Patience<'_>) -> T) -> T {
+        let give_up = || self.stop.is_asked();
+        act(&member::Patience { longest: self.patience, give_up: &give_up })
+    }
+
     /// How `document` can be refreshed. Says at DEBUG which rule found what.
     #[must_use]
     pub fn resolve(&self, file: &str, document: &Document) -> Resolution {

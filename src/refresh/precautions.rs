@@ -7,9 +7,13 @@ use crate::clock::Timestamp;
 use crate::files::{Foreign, Reserve, directory_is_private, directory_of, is_mount_point, reason};
 use crate::oauth::Class;
 
-/// Makes room for the answer beside every file, and checks that each can be replaced by us.
-pub fn reserve_all(members: &[Member]) -> Result<Vec<Reserve>, String> {
-    members.iter().map(reserve).collect()
+/// Makes room for the answer beside every file, and checks that each can be replaced by us. One that
+/// cannot holds all of its chain back, and is named to the others.
+///
+/// # Errors
+/// The index of the first that cannot be, and why.
+pub fn reserve_all(members: &[Member]) -> Result<Vec<Reserve>, (usize, String)> {
+    members.iter().enumerate().map(|(index, member)| reserve(member).map_err(|why| (index, why))).collect()
 }
 
 fn reserve(member: &Member) -> Result<Reserve, String> {
@@ -44,14 +48,18 @@ fn reserve(member: &Member) -> Result<Reserve, String> {
 }
 
 /// Writes down that the refresh token is about to be sent. A doubt that stands there keeps its time.
-pub fn mark_all(members: &[Member], spends: bool, now: Timestamp) -> Result<(), String> {
-    for member in members.iter().filter(|_| spends) {
+///
+/// # Errors
+/// The index of the first file whose lock file cannot be written, and why; the marks are as before.
+pub fn mark_all(members: &[Member], now: Timestamp) -> Result<(), (usize, String)> {
+    for (index, member) in members.iter().enumerate() {
         let since = member.doubt.as_ref().map_or(now, |mark| mark.since);
-        member.lock.write_note(&Mark::of(&member.document, since).note()).map_err(|error| {
+        if let Err(error) = member.lock.write_note(&Mark::of(&member.document, since, now).note()) {
             // What was written must not be taken for a request that was sent.
-            let _ = member.lock.clear_note();
-            format!("its lock file cannot be written: {}; nothing was sent", reason(&error))
-        })?;
+            unmark(&members[..=index], Class::Passing);
+            let message = format!("its lock file cannot be written: {}; nothing was sent", reason(&error));
+            return Err((index, message));
+        }
     }
     Ok(())
 }

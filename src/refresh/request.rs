@@ -3,10 +3,9 @@
 
 use super::chain::{Reports, fingerprint, life};
 use super::endpoints::Pass;
-use super::mark::Mark;
 use super::member::Member;
 use super::precautions::{mark_all, reserve_all, unmark};
-use super::standing::{Gate, Kind, Trouble};
+use super::standing::{Kind, Trouble};
 use super::storing::Storing;
 use super::understand::understand;
 use super::verdict::{self, Attempt};
@@ -27,78 +26,137 @@ pub enum Turn {
 
 /// Asks once for the member at `due` of a locked chain, and stores what comes.
 pub fn one_request(members: Vec<Member>, due: usize, context: &Context<'_>) -> Turn {
-    let now = Timestamp::now();
-    let request = match may_ask(&members, due, context, now) {
+    let request = match may_ask(&members, due, context) {
         Ok(request) => request,
-        Err(report) => return everybody(&members, &report, context),
-    };
-    let before = context.memory.standing(&members[due].names[0]).trouble;
-    let attempt = Attempt {
-        before: before.as_ref(),
-        refresh_hash: fingerprint(&members[due]),
-        request: &request,
-        life: life(&members[due]),
-        doubt: members[due].doubt.as_ref(),
-        now,
-        random: backoff::random(),
+        Err(stop) => return everybody(&members, &stop, context),
     };
     let key = request.endpoint_key();
+    let now = Timestamp::now();
     let pass = match context.endpoints.enter(&key, now) {
         Ok(pass) => Some(pass),
         Err(_) if context.force.is_some() => None,
         Err(until) => return everybody(&members, &Stop::Waiting(until), context),
     };
-    let failed = |failure: &Failure, pass: Option<Pass<'_>>| {
-        conclude_pass(pass, failure, now);
-        Stop::Trouble(verdict::trouble(failure, &attempt))
-    };
     let prepared = match context.client.prepare(&request, now) {
         Ok(prepared) => prepared,
         Err(failure) => {
-            let stop = failed(&failure, pass);
+            let stop = failed(&members, due, &request, &failure, context);
+            // What is wrong with a setting says nothing of the endpoint.
+            conclude_pass(pass.filter(|_| failure.endpoint_wide), &failure);
             return everybody(&members, &stop, context);
         }
     };
+    // From here to the stored answer a stop waits; before, it is better left for the next start.
+    let Some(_flight) = context.stop.begin() else { return everybody(&members, &Stop::Told, context) };
     let spends = request.grant() == GrantType::RefreshToken;
-    let reserves = match reserve_all(&members)
-        .and_then(|reserves| mark_all(&members, spends, now).map(|()| reserves))
-    {
+    let precautions = reserve_all(&members).and_then(|reserves| {
+        if spends { mark_all(&members, Timestamp::now()).map(|()| reserves) } else { Ok(reserves) }
+    });
+    let reserves = match precautions {
         Ok(reserves) => reserves,
-        Err(message) => {
-            let trouble =
-                verdict::local(message, attempt.before, attempt.refresh_hash.clone(), now, context.interval);
-            return everybody(&members, &Stop::Trouble(trouble), context);
-        }
+        Err((index, message)) => return held_back(&members, index, &message, context),
     };
     let token = members[due].document.refresh_token().filter(|_| spends);
+    // Looked up before: after the answer nothing may stand between it and the disk.
+    let replaced = members.iter().flat_map(|member| &member.names);
+    let replaced = replaced.flat_map(|name| context.memory.standing(name).replaced().collect::<Vec<_>>());
+    let replaced = replaced.collect();
     match context.client.ask(&prepared, token.as_ref()) {
         Ok(granted) => {
+            let turn = store(members, reserves, due, &request, granted, replaced);
             if let Some(pass) = pass {
                 pass.answered();
             }
-            store(members, reserves, due, &request, granted, context)
+            turn
         }
-        Err(mut failure) => {
+        Err(failure) => {
             drop(reserves);
-            if failure.class == Class::SignInAgain && holds_another(&members[due]) {
-                return everybody(&members, &Stop::Adopted, context);
-            }
-            if let (Class::SignInAgain, Some(mark)) = (failure.class, attempt.doubt) {
-                failure.message = format!(
-                    "{} (an earlier request for it was interrupted {}, which may have spent it)",
-                    failure.message,
-                    ago(mark, now)
-                );
+            let stop = failed(&members, due, &request, &failure, context);
+            conclude_pass(pass, &failure);
+            if failure.class == Class::SignInAgain && members.iter().any(holds_another) {
+                return refused(&members, &stop, context);
             }
             unmark(&members, failure.class);
-            let stop = failed(&failure, pass);
             everybody(&members, &stop, context)
         }
     }
 }
 
-fn ago(mark: &Mark, now: Timestamp) -> String {
-    format!("{} ago", Words(now.since(mark.since)))
+/// Everything that an attempt for the member at `due` is judged by.
+fn attempt<'a>(
+    member: &'a Member,
+    before: Option<&'a Trouble>,
+    request: &'a Request,
+    now: Timestamp,
+) -> Attempt<'a> {
+    Attempt {
+        before,
+        refresh_hash: fingerprint(member),
+        request,
+        life: life(member),
+        doubt: member.doubt.as_ref(),
+        now,
+        random: backoff::random(),
+    }
+}
+
+/// The trouble that a failure means.
+fn failed(
+    members: &[Member],
+    due: usize,
+    request: &Request,
+    failure: &Failure,
+    context: &Context<'_>,
+) -> Stop {
+    let member = &members[due];
+    let now = Timestamp::now();
+    let before = context.memory.standing(&member.names[0]).trouble;
+    let mut trouble = verdict::trouble(failure, &attempt(member, before.as_ref(), request, now));
+    if let (Class::SignInAgain, Some(mark)) = (failure.class, &member.doubt) {
+        trouble.message = format!(
+            "{} (an earlier request for it was interrupted {} ago, which may have spent it)",
+            trouble.message,
+            Words(now.since(mark.since))
+        );
+    }
+    Stop::Trouble(trouble)
+}
+
+/// The precautions failed for the member at `index`: all of the chain is held back, and the others
+/// are told by which file.
+fn held_back(members: &[Member], index: usize, message: &str, context: &Context<'_>) -> Turn {
+    let culprit = members[index].names[0].clone();
+    let now = Timestamp::now();
+    let mut reports = Reports::new();
+    for (position, member) in members.iter().enumerate() {
+        for name in &member.names {
+            let message = if position == index {
+                message.to_owned()
+            } else {
+                format!("its refresh token also stands in {culprit}, which holds it back: {message}")
+            };
+            let before = context.memory.standing(name).trouble;
+            let hash = fingerprint(member);
+            let trouble = verdict::local(message, before.as_ref(), hash, now, context.interval);
+            reports.push(report_to(name, &Stop::Trouble(trouble), context));
+        }
+    }
+    Turn::Stopped(reports)
+}
+
+/// The endpoint refused the refresh token as dead, and some of the files hold another one by now: what
+/// they hold is adopted.
+fn refused(members: &[Member], stop: &Stop, context: &Context<'_>) -> Turn {
+    let mut reports = Reports::new();
+    for member in members {
+        let adopted = holds_another(member);
+        if !adopted {
+            unmark(std::slice::from_ref(member), Class::SignInAgain);
+        }
+        let stop = if adopted { &Stop::Adopted } else { stop };
+        reports.extend(member.names.iter().map(|name| report_to(name, stop, context)));
+    }
+    Turn::Stopped(reports)
 }
 
 /// Why a chain is not asked for.
@@ -107,39 +165,38 @@ enum Stop {
     Waiting(Timestamp),
     Monitored(String),
     Adopted,
+    Told,
 }
 
 /// Says the same of every file of the chain, and remembers it.
 fn everybody(members: &[Member], stop: &Stop, context: &Context<'_>) -> Turn {
-    let mut reports = Reports::new();
-    for name in members.iter().flat_map(|member| &member.names) {
-        let report = match stop {
-            Stop::Trouble(trouble) => {
-                let mut standing = context.memory.standing(name);
-                if standing.trouble.as_ref() != Some(trouble) {
-                    standing.updated = trouble.last_attempt.max(standing.updated + 1);
-                    standing.trouble = Some(trouble.clone());
-                    standing.refresh_hash.clone_from(&trouble.refresh_hash);
-                    context.memory.record(name, standing);
-                }
-                Report::Failed(trouble.clone())
+    let names = members.iter().flat_map(|member| &member.names);
+    Turn::Stopped(names.map(|name| report_to(name, stop, context)).collect())
+}
+
+fn report_to(name: &str, stop: &Stop, context: &Context<'_>) -> (String, Report) {
+    let report = match stop {
+        Stop::Trouble(trouble) => {
+            let mut standing = context.memory.standing(name);
+            if standing.trouble.as_ref() != Some(trouble) {
+                standing.updated = trouble.last_attempt.max(standing.updated + 1);
+                standing.trouble = Some(trouble.clone());
+                standing.refresh_hash.clone_from(&trouble.refresh_hash);
+                context.memory.record(name, standing);
             }
-            Stop::Waiting(until) => Report::Waiting(*until),
-            Stop::Monitored(why) => Report::Monitored(why.clone()),
-            Stop::Adopted => Report::Adopted,
-        };
-        reports.push((name.clone(), report));
-    }
-    Turn::Stopped(reports)
+            Report::Failed(trouble.clone())
+        }
+        Stop::Waiting(until) => Report::Waiting(*until),
+        Stop::Monitored(why) => Report::Monitored(why.clone()),
+        Stop::Adopted => Report::Adopted,
+        Stop::Told => Report::Stopped,
+    };
+    (name.to_owned(), report)
 }
 
 /// Everything that can stand against asking before the disk is touched.
-fn may_ask(
-    members: &[Member],
-    due: usize,
-    context: &Context<'_>,
-    now: Timestamp,
-) -> Result<Box<Request>, Stop> {
+fn may_ask(members: &[Member], due: usize, context: &Context<'_>) -> Result<Box<Request>, Stop> {
+    let now = Timestamp::now();
     if members.iter().any(|member| member.document.is_monitored_only()) {
         return Err(Stop::Monitored(
             "\"refresh\": false stands in it, or in another file with the same refresh token".to_owned(),
@@ -172,27 +229,9 @@ fn may_ask(
     if context.force.is_some() {
         return Ok(request);
     }
-    let known = standing.trouble.filter(|trouble| trouble.refresh_hash == hash);
-    let trouble = match (known, &member.doubt) {
-        (Some(trouble), _) => Some(trouble),
-        // A process died while it was asking: only the mark tells.
-        (None, Some(mark)) => Some(verdict::left_in_doubt(
-            mark,
-            &Attempt {
-                before: None,
-                refresh_hash: hash.clone(),
-                request: &request,
-                life: life(member),
-                doubt: Some(mark),
-                now,
-                random: backoff::random(),
-            },
-        )),
-        (None, None) => None,
-    };
-    match trouble.map(|trouble| (trouble.gate(hash.as_deref(), Some(&request.fingerprint()), now), trouble)) {
-        None | Some((Gate::Ask, _)) => Ok(request),
-        Some((_, trouble)) => Err(Stop::Trouble(trouble)),
+    match verdict::against(&attempt(member, standing.trouble.as_ref(), &request, now)) {
+        None => Ok(request),
+        Some(trouble) => Err(Stop::Trouble(trouble)),
     }
 }
 
@@ -204,12 +243,12 @@ fn holds_another(member: &Member) -> bool {
     })
 }
 
-fn conclude_pass(pass: Option<Pass<'_>>, failure: &Failure, now: Timestamp) {
+fn conclude_pass(pass: Option<Pass<'_>>, failure: &Failure) {
     let Some(pass) = pass else { return };
     if failure.endpoint_wide {
         pass.failed(|failures| {
             backoff::after_passing(&backoff::Circumstances {
-                now,
+                now: Timestamp::now(),
                 failures,
                 random: backoff::random(),
                 expires_at: None,
@@ -228,15 +267,12 @@ fn store(
     due: usize,
     request: &Request,
     granted: Granted,
-    context: &Context<'_>,
+    replaced: Vec<String>,
 ) -> Turn {
     let (answer, memo) = understand(&members[due], request, granted);
     let primary = members[due].document.clone();
-    let mut replaced = Vec::new();
     let mut parts = Vec::new();
     for (member, reserve) in members.into_iter().zip(reserves) {
-        let spent = context.memory.standing(&member.names[0]).spent;
-        replaced.extend(spent.into_iter().map(|spent| spent.token));
         let takes_access = !chain::contradict(&primary, &member.document);
         parts.push((member, reserve, takes_access));
     }

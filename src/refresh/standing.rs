@@ -8,6 +8,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::clock::Timestamp;
+use crate::tokens::Past;
 
 /// How many replaced refresh tokens are remembered per file: enough for any backup that somebody
 /// restores by hand, little enough to stay small.
@@ -89,17 +90,37 @@ pub enum Gate {
 }
 
 impl Standing {
-    /// When a refresh last succeeded.
+    /// What earlier refreshes left to know of a file that holds this refresh token now. A new sign-in
+    /// has no past.
     #[must_use]
-    pub fn last_success(&self) -> Option<Timestamp> {
-        self.last_success.map(Timestamp::from_millis)
+    pub fn past(&self, refresh_hash: Option<&str>) -> Past {
+        if self.refresh_hash.as_deref() != refresh_hash {
+            return Past::default();
+        }
+        let last_success = self.last_success.map(Timestamp::from_millis);
+        Past { last_success, moved_refresh_end: self.moved_refresh_end }
     }
 
-    /// The fingerprint of the token that took the place of the one with `fingerprint`, if an answer
-    /// of ours replaced it.
-    #[must_use]
-    pub fn successor(&self, fingerprint: &str) -> Option<&str> {
-        self.spent.iter().rfind(|spent| spent.token == fingerprint).map(|spent| spent.successor.as_str())
+    /// The fingerprints of the refresh tokens that answers of ours replaced.
+    pub fn replaced(&self) -> impl Iterator<Item = String> + '_ {
+        self.spent.iter().map(|spent| spent.token.clone())
+    }
+
+    /// Takes over what an older record of the same file knows: which tokens were replaced, and the
+    /// last success. Two processes may each have added to a record that neither had written yet.
+    pub fn inherit(&mut self, older: &Self) {
+        let mut spent = older.spent.clone();
+        spent.retain(|one| {
+            self.spent.iter().all(|known| known.token != one.token)
+                && self.refresh_hash.as_ref() != Some(&one.token)
+        });
+        spent.append(&mut self.spent);
+        spent.drain(..spent.len().saturating_sub(REMEMBERED));
+        self.spent = spent;
+        if self.last_success < older.last_success {
+            self.last_success = older.last_success;
+            self.moved_refresh_end = older.moved_refresh_end;
+        }
     }
 
     /// Remembers that `token` was replaced by `successor`.
@@ -124,8 +145,9 @@ impl Trouble {
             Kind::SignInAgain => Gate::Person,
             Kind::Configuration if same_request => Gate::Person,
             Kind::Passing if !same_request => Gate::Ask,
-            Kind::Configuration => Gate::Ask,
-            Kind::Local | Kind::Passing | Kind::InDoubt => match self.next_attempt(now) {
+            // Trying costs nothing: the same check comes before anything is sent.
+            Kind::Configuration | Kind::Local => Gate::Ask,
+            Kind::Passing | Kind::InDoubt => match self.next_attempt(now) {
                 Some(next) if next > now => Gate::Wait(next),
                 _ => Gate::Ask,
             },
@@ -179,6 +201,7 @@ mod tests {
                 "p",
                 Gate::Wait(Timestamp::from_millis(9000)),
             ),
+            ("a disk may be better now", trouble(Kind::Local, later), "r", "q", Gate::Ask),
             ("doubt ends with the token", trouble(Kind::InDoubt, later), "s", "q", Gate::Ask),
         ] {
             assert_eq!(trouble.gate(Some(refresh), Some(request), now), gate, "{what}");
@@ -199,10 +222,29 @@ mod tests {
         for index in 0..10 {
             standing.remember(format!("t{index}"), format!("t{}", index + 1));
         }
-        assert_eq!(standing.successor("t1"), None);
-        assert_eq!(standing.successor("t2"), Some("t3"));
-        assert_eq!(standing.spent.len(), 8);
+        let replaced: Vec<String> = standing.replaced().collect();
+        assert_eq!(replaced, ["t2", "t3", "t4", "t5", "t6", "t7", "t8", "t9"]);
         standing.remember("same".to_owned(), "same".to_owned());
-        assert_eq!(standing.successor("same"), None);
+        assert!(standing.replaced().all(|token| token != "same"));
+    }
+
+    #[test]
+    fn what_two_processes_added_to_one_record_is_kept() {
+        let of = |pairs: &[(&str, &str)], success| {
+            let mut standing = Standing { last_success: Some(success), ..Standing::default() };
+            for (token, successor) in pairs {
+                standing.remember((*token).to_owned(), (*successor).to_owned());
+                standing.refresh_hash = Some((*successor).to_owned());
+            }
+            standing
+        };
+        let mut newer = of(&[("b", "c"), ("d", "e")], 5);
+        newer.inherit(&of(&[("a", "b"), ("b", "c"), ("e", "f")], 9));
+        assert_eq!(
+            newer.replaced().collect::<Vec<_>>(),
+            ["a", "b", "d"],
+            "the present token is not a spent one"
+        );
+        assert_eq!(newer.last_success, Some(9));
     }
 }

@@ -7,6 +7,7 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use super::chain::Reports;
 use super::member::Member;
@@ -21,8 +22,8 @@ use crate::tokens::directory::{Problem, read_document};
 
 /// What an endpoint granted, in the terms of the files.
 pub struct Answer {
-    /// The new access token.
-    pub access: Access,
+    /// The new access token; none where a file only takes over a refresh token.
+    pub access: Option<Access>,
     /// The new refresh token, where there is one.
     pub refresh_token: Option<Secret>,
     /// The refresh token's own end.
@@ -30,6 +31,7 @@ pub struct Answer {
 }
 
 /// What is to be remembered of an answer beside its tokens.
+#[derive(Default)]
 pub struct Memo {
     /// Whether the answer moved the end of the refresh token.
     pub moved_refresh_end: bool,
@@ -163,7 +165,7 @@ impl Storing {
             }
             if let Some(Stored::Replaced | Stored::RefreshTokenOnly) = item.done {
                 let Item { names, path, real, lock, stamp, .. } = item;
-                members.push(Member { names, path, real, lock, stamp, document, doubt: None });
+                members.push(Member { names, path, real, lock, stamp, document, doubt: None, settled: None });
             }
         }
         (reports, members)
@@ -210,6 +212,10 @@ impl Storing {
                     self.write(index)?;
                     continue;
                 }
+                Look::Elsewhere(moved) => {
+                    self.follow(index, *moved)?;
+                    continue;
+                }
                 Look::SignedIn => self.items[index].done = Some(Stored::SignedInMeanwhile),
                 Look::Gone => self.items[index].done = Some(Stored::SignedOutMeanwhile),
             }
@@ -239,46 +245,79 @@ impl Storing {
         if unchanged().is_some() {
             return Ok(Look::Unchanged);
         }
-        // The name may lead elsewhere now (a link was turned): that is somebody's own doing.
-        match std::fs::canonicalize(&item.path) {
-            Ok(real) if real != item.real => return Ok(Look::SignedIn),
-            Ok(_) => {}
+        // The name may lead elsewhere now: a link was turned, or took the file's place.
+        let real = match std::fs::canonicalize(&item.path) {
+            Ok(real) => real,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Look::Gone),
             Err(error) => return Err(error),
-        }
-        let deadline = std::time::Instant::now() + UNREADABLE_PATIENCE;
+        };
+        let deadline = Instant::now() + UNREADABLE_PATIENCE;
         loop {
-            match read_document(&item.real) {
-                Ok((document, stamp)) => return Ok(self.compare(item, document, stamp)),
+            match read_document(&real) {
+                Ok((document, stamp)) => return Ok(self.compare(item, Moved { real, document, stamp })),
                 Err(Problem::Unreadable(crate::files::ReadError::Gone)) => return Ok(Look::Gone),
                 // Half-written by somebody who died: ours replaces it.
-                Err(_) if std::time::Instant::now() >= deadline => {
-                    return std::fs::symlink_metadata(&item.real).and_then(|metadata| {
+                Err(_) if Instant::now() >= deadline => {
+                    return std::fs::symlink_metadata(&real).and_then(|metadata| {
                         if metadata.is_file() {
-                            Ok(Look::Rewritten(Box::new(item.base.clone()), Stamp::of(&metadata)))
+                            let (document, stamp) = (item.base.clone(), Stamp::of(&metadata));
+                            Ok(rewritten(item, Moved { real, document, stamp }))
                         } else {
                             Err(io::Error::other("something else than a file has its name"))
                         }
                     });
                 }
-                Err(_) => std::thread::sleep(std::time::Duration::from_millis(50)),
+                Err(_) => std::thread::sleep(Duration::from_millis(50)),
             }
         }
     }
 
-    fn compare(&self, item: &Item, document: Document, stamp: Stamp) -> Look {
-        let present = document.refresh_token().map(|token| token.fingerprint());
-        let old_copy = present.as_ref().is_some_and(|present| self.replaced.contains(present));
-        if present == item.sent || old_copy {
-            Look::Rewritten(Box::new(document), stamp)
-        } else {
-            Look::SignedIn
-        }
+    fn compare(&self, item: &Item, now: Moved) -> Look {
+        let present = now.document.refresh_token();
+        let hash = present.as_ref().map(Secret::fingerprint);
+        let old_copy = hash.as_ref().is_some_and(|hash| self.replaced.contains(hash));
+        let ours = present.is_some() && present == self.answer.refresh_token;
+        if hash == item.sent || old_copy || ours { rewritten(item, now) } else { Look::SignedIn }
+    }
+
+    /// Goes on with the file that the name leads to now, which is for the same sign-in.
+    fn follow(&mut self, index: usize, moved: Moved) -> io::Result<()> {
+        let item = &mut self.items[index];
+        let busy = |_| io::Error::other("its link was turned to a file that cannot be locked");
+        let lock =
+            super::member::lock(&moved.real, Instant::now() + FOLLOW_PATIENCE, &|| false).map_err(busy)?;
+        let reserve = Reserve::create(&moved.real, item.base.file_text().len() as u64)?;
+        let before = std::mem::replace(&mut item.reserve, reserve);
+        let old = std::mem::replace(&mut item.real, moved.real);
+        (item.base, item.stamp, item.written) = (moved.document, moved.stamp, false);
+        self.write(index)?;
+        // Stored at its new place: what stands at the old one is of no use any more.
+        drop(before);
+        self.items[index].lock = lock;
+        Reserve::remove_leftover(&old).map(drop)
     }
 }
 
+fn rewritten(item: &Item, now: Moved) -> Look {
+    if now.real == item.real {
+        Look::Rewritten(Box::new(now.document), now.stamp)
+    } else {
+        Look::Elsewhere(Box::new(now))
+    }
+}
+
+/// How long a file that a link was turned to is waited for while another process has it.
+const FOLLOW_PATIENCE: Duration = Duration::from_millis(200);
+
+/// What a name leads to now.
+struct Moved {
+    real: PathBuf,
+    document: Document,
+    stamp: Stamp,
+}
+
 /// How long a file that another program left unreadable during the request is given to become whole.
-const UNREADABLE_PATIENCE: std::time::Duration = std::time::Duration::from_secs(2);
+const UNREADABLE_PATIENCE: Duration = Duration::from_secs(2);
 
 /// What a second look at a file found.
 enum Look {
@@ -286,6 +325,8 @@ enum Look {
     Unchanged,
     /// It has other contents for the same sign-in.
     Rewritten(Box<Document>, Stamp),
+    /// The name leads to another file now, for the same sign-in.
+    Elsewhere(Box<Moved>),
     /// It holds another sign-in.
     SignedIn,
     /// It is not there any more.
@@ -295,7 +336,7 @@ enum Look {
 fn report(done: Option<Stored>, memo: &Memo) -> Report {
     match done {
         Some(Stored::Replaced) => Report::Refreshed(memo.warnings.clone()),
-        Some(Stored::RefreshTokenOnly) | None => Report::Adopted,
+        Some(Stored::RefreshTokenOnly) | None => Report::Followed,
         Some(Stored::SignedInMeanwhile) => Report::SignedInMeanwhile,
         Some(Stored::SignedOutMeanwhile) => Report::Gone,
     }
@@ -317,7 +358,7 @@ fn early(memo: &Memo, refresh_hash: Option<String>, now: Timestamp, until: Times
 
 fn changed(document: Document, takes_access: bool, answer: &Answer) -> Document {
     let change = Change {
-        access: takes_access.then_some(&answer.access),
+        access: answer.access.as_ref().filter(|_| takes_access),
         refresh_token: answer.refresh_token.as_ref(),
         refresh_end: answer.refresh_end,
     };

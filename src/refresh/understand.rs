@@ -65,5 +65,5 @@ pub fn understand(member: &Member, request: &Request, granted: Granted) -> (Answ
         token_type: granted.token_type,
         kept,
     };
-    (Answer { access, refresh_token: granted.refresh_token, refresh_end }, memo)
+    (Answer { access: Some(access), refresh_token: granted.refresh_token, refresh_end }, memo)
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::mark::Mark;
-use super::standing::{Kind, Trouble};
+use super::standing::{Gate, Kind, Trouble};
 use crate::clock::Timestamp;
 use crate::oauth::{Class, Failure, Request, backoff};
 use crate::tokens::Life;
@@ -23,7 +23,7 @@ pub struct Attempt<'a> {
     pub life: Life,
     /// The mark of the first request with an unknown outcome.
     pub doubt: Option<&'a Mark>,
-    /// The time of the attempt.
+    /// The time of the failure.
     pub now: Timestamp,
     /// Between 0 and 1, for the jitter.
     pub random: f64,
@@ -50,15 +50,43 @@ pub fn trouble(failure: &Failure, attempt: &Attempt<'_>) -> Trouble {
     trouble
 }
 
-/// The trouble of a credential that a process left behind in doubt: known only by its mark.
+/// What stands against asking now, if anything does, and for how long: what is on record, and a mark
+/// of a request that nobody lived to record.
 #[must_use]
-pub fn left_in_doubt(mark: &Mark, attempt: &Attempt<'_>) -> Trouble {
+pub fn against(attempt: &Attempt<'_>) -> Option<Trouble> {
+    let known = attempt.before.filter(|known| known.refresh_hash == attempt.refresh_hash);
+    let request = attempt.request.fingerprint();
+    let closed = |trouble: &Trouble| {
+        trouble.gate(attempt.refresh_hash.as_deref(), Some(&request), attempt.now) != Gate::Ask
+    };
+    let Some(mark) = attempt.doubt else { return known.filter(|known| closed(known)).cloned() };
+    let recorded = known.filter(|known| known.last_attempt >= mark.last.as_millis());
+    let doubt = match recorded {
+        Some(known) if known.kind == Kind::InDoubt => known.clone(),
+        _ => left_in_doubt(mark, known.filter(|known| known.kind == Kind::InDoubt), attempt),
+    };
+    // A later attempt that did not reach the endpoint leaves the doubt as it was: both must allow it.
+    [Some(doubt), recorded.cloned()]
+        .into_iter()
+        .flatten()
+        .filter(closed)
+        .max_by_key(|trouble| trouble.next_attempt.unwrap_or(i64::MAX))
+}
+
+/// The trouble of a credential that a process left behind in doubt: known only by its mark, `before`
+/// being an earlier doubt about the same token. Judged from the time of the mark, so that processes that
+/// find it one after another come to the same time.
+fn left_in_doubt(mark: &Mark, before: Option<&Trouble>, attempt: &Attempt<'_>) -> Trouble {
+    // A mark from the future was written under a wrong clock.
+    let (first, last) = (mark.since.min(attempt.now), mark.last.min(attempt.now));
     let message = "an earlier request for it was interrupted, so its refresh token may be spent".to_owned();
     let mut trouble = again(Kind::InDoubt, message, attempt);
-    trouble.failures = 1;
-    trouble.since = mark.since.as_millis();
-    trouble.last_attempt = mark.since.as_millis();
-    let next = backoff::after_doubt(&circumstances(attempt, 1, None), &doubt(attempt, mark.since, 1));
+    trouble.failures = before.map_or(1, |before| before.failures.saturating_add(1));
+    trouble.since = first.as_millis();
+    trouble.last_attempt = last.as_millis();
+    let circumstances =
+        backoff::Circumstances { now: last, ..circumstances(attempt, trouble.failures, None) };
+    let next = backoff::after_doubt(&circumstances, &doubt(attempt, first, trouble.failures));
     trouble.next_attempt = Some(next.as_millis());
     trouble
 }

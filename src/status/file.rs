@@ -82,12 +82,17 @@ impl StatusFile {
         serde_json::from_str(text).ok().filter(|file: &Self| file.version == VERSION).unwrap_or_default()
     }
 
-    /// Takes over what `other` knows better: per file the newer record, and the later cycle.
+    /// Takes over what `other` knows better: per file the newer record, with what the older one knows
+    /// of replaced tokens, and the later cycle.
     pub fn merge(&mut self, other: Self) {
-        for (name, standing) in other.files {
-            match self.files.get(&name) {
-                Some(ours) if ours.updated >= standing.updated => {}
-                _ => {
+        for (name, mut standing) in other.files {
+            match self.files.get_mut(&name) {
+                Some(ours) if ours.updated >= standing.updated => ours.inherit(&standing),
+                Some(ours) => {
+                    standing.inherit(ours);
+                    *ours = standing;
+                }
+                None => {
                     self.files.insert(name, standing);
                 }
             }

@@ -33,6 +33,30 @@ struct Known {
     read: Option<Stamp>,
     /// Why writing failed last, to be said by the cycle.
     failure: Option<String>,
+    /// The successor of every replaced refresh token, of whichever file.
+    successors: BTreeMap<String, String>,
+}
+
+impl Known {
+    /// Brings the table of successors in line with the records, after many may have changed.
+    fn index(&mut self) {
+        let spent = self.file.files.values().flat_map(|standing| &standing.spent);
+        self.successors = spent.map(|spent| (spent.token.clone(), spent.successor.clone())).collect();
+    }
+
+    fn newest(&self, token: &str) -> Option<String> {
+        let mut newest = self.successors.get(token)?;
+        // Each step leads to a younger token. One that leads back is in use again (a provider may hand
+        // out an old token anew), and nothing is known of it.
+        for _ in 0..self.successors.len() {
+            match self.successors.get(newest) {
+                Some(next) if next == token => return None,
+                Some(next) => newest = next,
+                None => break,
+            }
+        }
+        Some(newest.clone())
+    }
 }
 
 impl Store {
@@ -56,6 +80,12 @@ impl Store {
         let mut known = self.known();
         self.catch_up(&mut known);
         known.file.files.clone()
+    }
+
+    /// As [`Memory::newest`], without a look at what other processes wrote since [`Store::standings`].
+    #[must_use]
+    pub fn newest_of_known(&self, token: &str) -> Option<String> {
+        self.known().newest(token)
     }
 
     /// Says which daemon runs, from the next write on.
@@ -109,6 +139,7 @@ impl Store {
             }
             known.file.merge(other);
             known.read = Some(stamp);
+            known.index();
         }
     }
 
@@ -158,9 +189,21 @@ impl Memory for Store {
     fn record(&self, file: &str, standing: Standing) {
         let mut known = self.known();
         let urgent = standing.trouble.is_some();
-        known.file.files.insert(file.to_owned(), standing);
+        let spent: Vec<_> = standing.spent.clone();
+        if let Some(before) = known.file.files.insert(file.to_owned(), standing) {
+            for gone in before.spent {
+                known.successors.remove(&gone.token);
+            }
+        }
+        known.successors.extend(spent.into_iter().map(|spent| (spent.token, spent.successor)));
         if urgent {
             self.write(&mut known);
         }
+    }
+
+    fn newest(&self, token: &str) -> Option<String> {
+        let mut known = self.known();
+        self.catch_up(&mut known);
+        known.newest(token)
     }
 }

@@ -6,6 +6,7 @@ use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Instant;
 
 use super::project::Project;
 use super::{DEADLINE, holds_in_time};
@@ -17,8 +18,11 @@ pub const PID_FILE: &str = "token_refresher.pid";
 /// `nobody`, for what root is allowed and others are not.
 const NOBODY: u32 = 65_534;
 
-/// The program that cargo built for the integration test at hand.
+/// The program that cargo built for the integration test at hand; `PROGRAM` names another build of it.
 pub fn built_program() -> PathBuf {
+    if let Some(path) = std::env::var_os("PROGRAM") {
+        return PathBuf::from(path);
+    }
     // Cargo says it to integration tests only; the demo, which shares this file, is told the path.
     let Some(path) = option_env!("CARGO_BIN_EXE_token-refresher") else { panic!("not an integration test") };
     PathBuf::from(path)
@@ -201,6 +205,14 @@ impl Daemon {
     pub fn signal(&self, signal: Signal) {
         assert!(self.ended.is_none(), "it has ended already");
         kill(signal, &self.pid().to_string());
+    }
+
+    /// SIGKILL at this moment, without a shell in between, and its end. It has no children.
+    pub fn kill_now(mut self) -> Instant {
+        let at = Instant::now();
+        self.child.kill().unwrap();
+        self.ended = Some(self.child.wait().unwrap());
+        at
     }
 
     /// Waits for a text in the log; gives back the log.

@@ -31,7 +31,8 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 pub use daemon::{Daemon, Finished, Program, Signal};
 pub use endpoint::{
-    Answer, Client, ClientAuth, Delivery, End, Endpoint, Fault, Framing, Outcome, Recorded, Step, Tokens, Who,
+    Answer, Client, ClientAuth, Delivery, End, Endpoint, Fault, Framing, Hold, Outcome, Recorded, Step,
+    Tokens, Who,
 };
 pub use project::{Project, Stamp};
 pub use token_file::TokenFile;

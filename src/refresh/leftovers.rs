@@ -1,0 +1,46 @@
+//! What is told by our own small files beside token files that are not refreshed now.
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use super::Context;
+use super::member::{Obstacle, Patience, lock, lock_and_read};
+use crate::files::{OWN_DIRECTORY, Reserve, Stamp, directory_of, reason};
+
+/// Settles what a crash left beside the file `name` that is not refreshed any more: it is gone, or
+/// somebody else owns it now. What cannot be settled, or is no leftover but the reserve of a process
+/// that is at it, waits for the next look.
+pub fn settle_leftover(name: &str, context: &Context<'_>) {
+    let path = context.directory.join(name);
+    let settled = if std::fs::symlink_metadata(&path).is_ok() {
+        let patience = Patience { longest: Duration::ZERO, give_up: &|| true };
+        lock_and_read(context.directory, &[name.to_owned()], &patience).map(drop)
+    } else {
+        remove_orphan(&path)
+    };
+    if let Err(obstacle) = settled {
+        log::debug!(target: "REFRESH", "{name}: what an interrupted refresh left stays for now: {obstacle:?}");
+    }
+}
+
+/// Removes the reserve of a file that is gone: somebody signed out.
+fn remove_orphan(path: &Path) -> Result<(), Obstacle> {
+    let _lock = lock(path, Instant::now(), &|| true)?;
+    if std::fs::symlink_metadata(path).is_ok() {
+        // Signed in again meanwhile.
+        return Ok(());
+    }
+    Reserve::remove_leftover(path).map(drop).map_err(|error| Obstacle::Local(reason(&error)))
+}
+
+/// Whether the last to write the file at `real`, which was found in the state `stamp`, was this program:
+/// each refresh of ours writes the lock file last, and a mark stands in it before. `false` where we
+/// never locked the file.
+#[must_use]
+pub fn written_by_us(real: &Path, stamp: &Stamp) -> bool {
+    let mut name = real.file_name().unwrap_or_default().to_owned();
+    name.push(".lock");
+    let lock = directory_of(real).join(OWN_DIRECTORY).join(name);
+    std::fs::symlink_metadata(lock)
+        .is_ok_and(|lock| lock.len() > 0 || Stamp::of(&lock).modified() >= stamp.modified())
+}

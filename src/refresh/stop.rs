@@ -1,0 +1,63 @@
+//! A stop that was asked for, and the refreshes that it must wait for.
+//!
+//! Between the mark and the stored answer a refresh must not be interrupted; everything before it may
+//! be left for the next start. So a stop is asked for once, nothing new begins after it, and what has
+//! begun is counted.
+
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+/// Shared by the thread that receives signals and those that refresh.
+#[derive(Default, Debug)]
+pub struct Stop {
+    asked: AtomicBool,
+    in_flight: AtomicUsize,
+}
+
+/// A refresh that a stop waits for, while this lives.
+#[derive(Debug)]
+pub struct InFlight<'a>(&'a Stop);
+
+impl Stop {
+    /// Asks for a stop; how many refreshes it has to wait for.
+    pub fn ask(&self) -> usize {
+        self.asked.store(true, Ordering::SeqCst);
+        self.in_flight.load(Ordering::SeqCst)
+    }
+
+    /// Whether a stop was asked for.
+    #[must_use]
+    pub fn is_asked(&self) -> bool {
+        self.asked.load(Ordering::SeqCst)
+    }
+
+    /// Begins a refresh, unless a stop was asked for. Counted first and then asked, so that a stop
+    /// never misses one.
+    #[must_use]
+    pub fn begin(&self) -> Option<InFlight<'_>> {
+        self.in_flight.fetch_add(1, Ordering::SeqCst);
+        let flight = InFlight(self);
+        (!self.is_asked()).then_some(flight)
+    }
+}
+
+impl Drop for InFlight<'_> {
+    fn drop(&mut self) {
+        self.0.in_flight.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stop_counts_what_has_begun_and_lets_nothing_begin() {
+        let stop = Stop::default();
+        let (first, second) = (stop.begin(), stop.begin());
+        drop(second);
+        assert_eq!(stop.ask(), 1);
+        assert!(stop.begin().is_none());
+        drop(first);
+        assert_eq!(stop.ask(), 0);
+    }
+}

@@ -1,0 +1,133 @@
+//! Faults of every kind, many times over: kill -9, a failure of every system call, many processes at
+//! once, full and read-only disks, hundreds of tokens that live for seconds. Each test prints what it
+//! counted, in one line. They take minutes, so they run only when asked for:
+//!
+//!     make faults                                  a full run: 1,000 kills of each kind, five minutes of short lives
+//!     make faults FAULT_TRIALS=300 FAULT_SECONDS=60      as `.ci/run` does
+//!     PROGRAM=target/release/token-refresher make faults      another build of the program
+//!
+//! The promises are the same everywhere: no torn file, none open to others, nothing left behind after the
+//! next cycle, no refresh token sent twice, and none lost but where nobody could have kept it.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a broken expectation is how a test fails")]
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod disk;
+mod kill;
+mod many;
+mod reader;
+mod short_lives;
+mod system_calls;
+mod window;
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use support::{Client, Endpoint, Outcome, Project, TokenFile};
+
+/// The token file of [`Bench`].
+const FILE: &str = "github-repos-egress.json";
+
+/// How many trials of each kind.
+fn trials() -> usize {
+    number("FAULT_TRIALS", 1000)
+}
+
+/// How long the short lives are watched.
+fn seconds() -> u64 {
+    number("FAULT_SECONDS", 300)
+}
+
+fn number<T: std::str::FromStr>(variable: &str, otherwise: T) -> T {
+    match std::env::var(variable) {
+        Ok(text) => text.parse().unwrap_or_else(|_| panic!("{variable}={text} is no number")),
+        Err(_) => otherwise,
+    }
+}
+
+/// Random numbers that are good enough to be anywhere: xorshift64*.
+struct Random(u64);
+
+impl Random {
+    fn new() -> Self {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+        Self(now.as_nanos() as u64 | 1)
+    }
+
+    /// From 0 to 1.
+    #[allow(clippy::cast_precision_loss, reason = "53 bits are kept, which is what an f64 holds")]
+    fn unit(&mut self) -> f64 {
+        self.0 ^= self.0 >> 12;
+        self.0 ^= self.0 << 25;
+        self.0 ^= self.0 >> 27;
+        (self.0.wrapping_mul(0x2545_F491_4F6C_DD1D) >> 11) as f64 / (1_u64 << 53) as f64
+    }
+
+    /// A part of `longest`.
+    fn part_of(&mut self, longest: Duration) -> Duration {
+        longest.mul_f64(self.unit())
+    }
+}
+
+/// A project and an endpoint in which the same is done many times.
+struct Bench {
+    project: Project,
+    endpoint: Endpoint,
+    client: Client,
+}
+
+impl Bench {
+    fn new() -> Self {
+        let (project, endpoint, client) = (Project::new(), Endpoint::start(), Client::new("app"));
+        endpoint.register(client.clone());
+        Self { project, endpoint, client }
+    }
+
+    /// One more sign-in, due in ten minutes, put there as a careful tool does: by rename.
+    fn sign_in(&self) {
+        let file = TokenFile::signed_in("github", "repos", &self.endpoint, &self.client).expires_in(600);
+        self.put(&file);
+    }
+
+    fn put(&self, file: &TokenFile) {
+        let new = self.project.outside().join("new");
+        std::fs::write(&new, file.text()).unwrap();
+        std::fs::set_permissions(&new, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
+        std::fs::rename(&new, self.project.token(file.name())).unwrap();
+    }
+
+    fn refresh_token(&self, name: &str) -> String {
+        self.project.read_token(name)["refresh_token"].as_str().unwrap().to_owned()
+    }
+
+    /// The refresh token that the endpoint gave out last, and when its answer had left.
+    fn last_answer(&self) -> Option<(String, Option<std::time::Instant>)> {
+        self.endpoint.requests().into_iter().rev().find_map(|request| match request.outcome {
+            Outcome::Granted { refresh_token: Some(token), .. } => Some((token, request.answered)),
+            _ => None,
+        })
+    }
+
+    /// Nothing of an interrupted refresh may stand there after a cycle.
+    fn expect_tidy(&self, after: &str) {
+        assert_eq!(self.project.leftovers(), Vec::<String>::new(), "after {after}");
+        assert_eq!(self.project.mode(&format!(".oauth-tokens/{FILE}")), 0o600, "after {after}");
+    }
+}
+
+/// Whether this process may mount file systems and become another user.
+fn is_root() -> bool {
+    use std::os::unix::fs::MetadataExt as _;
+    std::fs::metadata("/proc/self").unwrap().uid() == 0
+}
+
+fn micros(time: Duration) -> String {
+    format!("{} µs", time.as_micros())
+}
+
+/// The middle one of several times.
+fn median(mut times: Vec<Duration>) -> Duration {
+    times.sort_unstable();
+    times[times.len() / 2]
+}

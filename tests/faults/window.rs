@@ -1,0 +1,133 @@
+//! The one window in which a kill loses a refresh token: from the last byte of the answer to the return
+//! of the fsync that stores it. How wide it is, and that nothing is done in it that could wait.
+
+use std::fs;
+use std::time::Duration;
+
+use super::support::Program;
+use super::{Bench, median, micros};
+
+/// What may be called there: receiving, memory, locks between threads, and storing.
+const ALLOWED: [&str; 16] = [
+    "ioctl",
+    "poll",
+    "recvfrom",
+    "read",
+    "pwrite64",
+    "ftruncate",
+    "fsync",
+    "mmap",
+    "munmap",
+    "mremap",
+    "brk",
+    "madvise",
+    "futex",
+    "getrandom",
+    "clock_gettime",
+    "mprotect",
+];
+
+/// One line of strace: `TID TIME CALL(ARGUMENTS) = RESULT <DURATION>`.
+struct Call<'a> {
+    thread: &'a str,
+    at: Duration,
+    name: &'a str,
+    rest: &'a str,
+}
+
+fn calls(trace: &str) -> Vec<Call<'_>> {
+    let parse = |line: &'_ str| -> Option<(usize, usize, usize)> {
+        let first = line.find(' ')?;
+        let second = line[first..].trim_start();
+        let second_at = line.len() - second.len();
+        let third = second.find(' ')?;
+        Some((first, second_at, second_at + third))
+    };
+    let mut calls = Vec::new();
+    for line in trace.lines() {
+        let Some((first, second, third)) = parse(line) else { continue };
+        let Ok(seconds) = line[second..third].parse::<f64>() else { continue };
+        let what = line[third..].trim_start();
+        let name = match what.strip_prefix("<... ") {
+            Some(resumed) => resumed.split(' ').next().unwrap_or_default(),
+            None => what.split('(').next().unwrap_or_default(),
+        };
+        calls.push(Call { thread: &line[..first], at: Duration::from_secs_f64(seconds), name, rest: what });
+    }
+    calls
+}
+
+/// How long a call took: the last thing in its line.
+fn duration(call: &Call<'_>) -> Duration {
+    let text = call.rest.rsplit('<').next().and_then(|text| text.strip_suffix('>'));
+    text.and_then(|text| text.parse().ok()).map_or(Duration::ZERO, Duration::from_secs_f64)
+}
+
+/// The calls of the refreshing thread from the last byte received to the fsync of the new token.
+fn window<'a>(calls: &'a [Call<'a>]) -> Vec<&'a Call<'a>> {
+    let stored = calls.iter().position(|call| call.name == "pwrite64" && call.rest.contains("\"{"));
+    let stored = stored.expect("an answer is written");
+    let thread = calls[stored].thread;
+    let own = |range: &'a [Call<'a>]| range.iter().filter(move |call| call.thread == thread);
+    let received = own(&calls[..stored]).filter(|call| {
+        let result = call.rest.rsplit(" = ").next().unwrap_or_default();
+        call.name == "recvfrom" && result.chars().next().is_some_and(|digit| ('1'..='9').contains(&digit))
+    });
+    let received = received.last().expect("an answer is received");
+    let mut within = Vec::new();
+    for call in own(calls).skip_while(|call| !std::ptr::eq(*call, received)) {
+        within.push(call);
+        if call.name == "fsync" && !call.rest.contains("unfinished") {
+            return within;
+        }
+    }
+    panic!("the new token was never synced");
+}
+
+fn trace(bench: &Bench, options: &[&str]) -> String {
+    let output = bench.project.outside().join("trace");
+    let _ = fs::remove_file(&output);
+    bench.sign_in();
+    let mut command = vec!["strace", "-f", "-ttt", "-T", "-o", output.to_str().unwrap()];
+    command.extend(options);
+    Program::new(&bench.project).below(&command).once().expect_code(0);
+    fs::read_to_string(output).unwrap()
+}
+
+#[test]
+#[ignore = "make faults"]
+fn nothing_but_understanding_and_storing_stands_between_the_answer_and_the_disk() {
+    let bench = Bench::new();
+    let text = trace(&bench, &[]);
+    let calls = calls(&text);
+    let names: Vec<&str> = window(&calls).iter().map(|call| call.name).collect();
+    let others: Vec<_> = names.iter().filter(|name| !ALLOWED.contains(name)).collect();
+    assert!(others.is_empty(), "{others:?} in {names:?}");
+    println!("between the answer and the disk: {}", names.join(", "));
+}
+
+#[test]
+#[ignore = "make faults"]
+fn the_window_is_narrow() {
+    let bench = Bench::new();
+    let (mut whole, mut syncing) = (Vec::new(), Vec::new());
+    for _ in 0..25 {
+        // Only these two stop the program, so that the trace does not widen what it measures.
+        let text = trace(&bench, &["--seccomp-bpf", "-e", "trace=recvfrom,pwrite64,fsync"]);
+        let calls = calls(&text);
+        let within = window(&calls);
+        let (first, last) = (within[0], within[within.len() - 1]);
+        let end = if last.rest.starts_with("<...") { last.at } else { last.at + duration(last) };
+        whole.push(end.saturating_sub(first.at + duration(first)));
+        syncing.push(duration(last));
+    }
+    let widest = *whole.iter().max().unwrap();
+    println!(
+        "window between the answer's last byte and the return of the fsync, {} runs: median {}, widest {}; \
+         the fsync itself: median {}",
+        whole.len(),
+        micros(median(whole)),
+        micros(widest),
+        micros(median(syncing)),
+    );
+}
