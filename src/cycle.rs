@@ -2,6 +2,8 @@
 //! configurations, say when the next one is.
 
 pub mod configurations;
+#[cfg(test)]
+mod outage;
 mod planning;
 mod results;
 mod story;
@@ -182,18 +184,15 @@ impl Keeper {
     }
 
     /// The end of a cycle: what is remembered, what is said of it, and when the next one is needed.
-    fn finish(&mut self, settings: &Settings, mut seen: Survey, outcome: Outcome) -> Ended {
+    fn finish(&mut self, settings: &Settings, mut seen: Survey, mut outcome: Outcome) -> Ended {
         let now = Timestamp::now();
         for token in seen.tokens.iter_mut().filter(|token| outcome.changed.contains(&token.name)) {
             token.look_again(&self.store, settings.buffer, now);
         }
-        // Due, and not even asked for: an earlier failure stands against it.
-        let waiting = seen.tokens.iter().filter(|token| {
-            token.monitored.is_none()
-                && matches!(token.plan, Plan::Waiting(_) | Plan::Blocked)
-                && !outcome.failing.contains(&token.name)
-        });
-        let failing = outcome.failing.len() + waiting.count();
+        // Due, and not asked for in this cycle: not fresh either.
+        let stuck = seen.tokens.iter().filter(|token| token.is_stuck()).map(|token| token.name.clone());
+        outcome.failing.extend(stuck);
+        let failing = outcome.failing.len();
         let cycle = CycleRecord { ended: now.as_millis(), tokens: seen.tokens.len(), failing };
         self.store.end_cycle(cycle, self.endpoints.snapshot(), &seen.names, now);
         if let Some(message) = self.store.failure() {

@@ -1,5 +1,5 @@
 //! From what stands in the directory to what is done about it: the log's sentences about each token,
-//! and the jobs, earliest expiry first.
+//! and the jobs in the order of their turns.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -16,7 +16,7 @@ const EARLY_WARNING: Duration = Duration::from_hours(24);
 
 /// What is to be done, and how a cycle that does nothing is told in one line.
 pub struct Agenda {
-    /// The jobs, earliest expiry first.
+    /// The jobs, in the order of their turns.
     pub jobs: Vec<Job>,
     /// Names that are looked at again without a word, since a setting may have changed.
     pub silent: BTreeSet<String>,
@@ -38,7 +38,7 @@ pub fn plan(
         wanted && seen.monitored.is_none() && !busy.contains(&seen.name)
     };
     let mut waiting: Vec<&Seen> = survey.tokens.iter().filter(|seen| due(seen)).collect();
-    waiting.sort_by_key(|seen| seen.life.expires_at);
+    waiting.sort_by_key(|seen| seen.standing.turn(seen.life.expires_at));
     if waiting.iter().any(|seen| force || seen.plan != Plan::Recheck) {
         story.something_happened();
     }

@@ -280,6 +280,12 @@ pub fn plan(
 }
 
 impl Seen {
+    /// Whether it is due and must not be asked for now.
+    #[must_use]
+    pub fn is_stuck(&self) -> bool {
+        self.monitored.is_none() && matches!(self.plan, Plan::Waiting(_) | Plan::Blocked)
+    }
+
     /// Reads the file again and plans anew, after it was refreshed. What cannot be read now keeps its plan:
     /// the next look finds the change.
     pub fn look_again(&mut self, memory: &dyn Memory, buffer: Duration, now: Timestamp) {

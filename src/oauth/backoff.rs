@@ -84,8 +84,14 @@ pub fn next_attempt(class: Class, circumstances: &Circumstances, doubt: Option<&
 pub fn after_passing(circumstances: &Circumstances) -> Timestamp {
     let Circumstances { now, failures, random, expires_at, .. } = *circumstances;
     let planned = now + delay(failures, random);
-    let extra = expires_at.map(|end| end - BEFORE_EXPIRY).filter(|extra| *extra > now);
+    let extra = expires_at.map(last_chance).filter(|extra| *extra > now);
     not_before_allowed(circumstances, extra.map_or(planned, |extra| planned.min(extra)))
+}
+
+/// When the attempt out of turn of a token that ends at `expires_at` is due.
+#[must_use]
+pub fn last_chance(expires_at: Timestamp) -> Timestamp {
+    expires_at - BEFORE_EXPIRY
 }
 
 /// After a request whose outcome is unknown: soon, where the provider is known to take the same

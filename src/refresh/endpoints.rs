@@ -18,6 +18,9 @@ pub struct Outage {
     pub failures: u32,
     /// When one credential may ask again, in milliseconds since 1970.
     pub next_attempt: i64,
+    /// Before this time not even a token about to expire is a reason to ask (`Retry-After`).
+    #[serde(default)]
+    pub closed_until: i64,
     /// Whether one is asking at this moment.
     #[serde(skip)]
     asking: bool,
@@ -35,23 +38,28 @@ impl Endpoints {
     }
 
     /// Whether a credential may ask this endpoint at `now`; otherwise when to come back. One caller
-    /// at a time is let through to an endpoint in trouble.
+    /// at a time is let through to an endpoint in trouble, and before its time only from
+    /// `out_of_turn` on ([`Standing::out_of_turn`](super::Standing::out_of_turn)).
     ///
     /// # Errors
     /// The time before which it is not asked.
-    pub fn enter(&self, key: &str, now: Timestamp) -> Result<Pass<'_>, Timestamp> {
+    pub fn enter(
+        &self,
+        key: &str,
+        now: Timestamp,
+        out_of_turn: Option<Timestamp>,
+    ) -> Result<Pass<'_>, Timestamp> {
         let pass = || Pass { endpoints: self, key: key.to_owned() };
-        match self.table().get_mut(key) {
-            None => Ok(pass()),
-            Some(outage) if outage.asking || outage.next_attempt > now.as_millis() => {
-                // Never in the past, or the caller would come back at once and spin.
-                Err(Timestamp::from_millis(outage.next_attempt.max(now.as_millis() + 1000)))
-            }
-            Some(outage) => {
-                outage.asking = true;
-                Ok(pass())
-            }
+        let mut table = self.table();
+        let Some(outage) = table.get_mut(key) else { return Ok(pass()) };
+        let early = out_of_turn.map(|at| at.as_millis().max(outage.closed_until));
+        let open = early.map_or(outage.next_attempt, |early| early.min(outage.next_attempt));
+        if outage.asking || open > now.as_millis() {
+            // Never in the past, or the caller would come back at once and spin.
+            return Err(Timestamp::from_millis(open.max(now.as_millis() + 1000)));
         }
+        outage.asking = true;
+        Ok(pass())
     }
 
     /// Forgets all waits (a person said that the network is back).
@@ -84,14 +92,24 @@ impl Pass<'_> {
         self.endpoints.table().remove(&self.key);
     }
 
-    /// The endpoint failed again; `next_attempt` gives the time of the next attempt for a count of
-    /// failures in a row.
-    pub fn failed(self, next_attempt: impl FnOnce(u32) -> Timestamp) {
+    /// The endpoint failed again; `again` gives the times from which it may be asked in and out of
+    /// turn, for a count of failures in a row.
+    pub fn failed(self, again: impl FnOnce(u32) -> Again) {
         let mut table = self.endpoints.table();
         let failures = table.get(&self.key).map_or(0, |outage| outage.failures).saturating_add(1);
-        let next_attempt = next_attempt(failures).as_millis();
-        table.insert(self.key.clone(), Outage { failures, next_attempt, asking: false });
+        let again = again(failures);
+        let (next_attempt, closed_until) = (again.in_turn.as_millis(), again.out_of_turn.as_millis());
+        table.insert(self.key.clone(), Outage { failures, next_attempt, closed_until, asking: false });
     }
+}
+
+/// From when an endpoint may be asked again.
+#[derive(Clone, Copy, Debug)]
+pub struct Again {
+    /// By whichever of its credentials comes first.
+    pub in_turn: Timestamp,
+    /// By one whose token is about to expire.
+    pub out_of_turn: Timestamp,
 }
 
 impl Drop for Pass<'_> {
@@ -112,17 +130,45 @@ mod tests {
     fn one_asks_and_the_others_wait() {
         let endpoints = Endpoints::default();
         let now = Timestamp::from_millis(10_000);
-        let half_a_minute = |failures: u32| now + Duration::from_secs(u64::from(failures) * 30);
-        endpoints.enter("e", now).unwrap().failed(half_a_minute);
+        let half_a_minute = |failures: u32| Again {
+            in_turn: now + Duration::from_secs(u64::from(failures) * 30),
+            out_of_turn: now,
+        };
+        endpoints.enter("e", now, None).unwrap().failed(half_a_minute);
         let next = Timestamp::from_millis(40_000);
-        assert_eq!(endpoints.enter("e", now).unwrap_err(), next);
-        assert!(endpoints.enter("other", now).is_ok());
-        let asking = endpoints.enter("e", next).unwrap();
-        assert_eq!(endpoints.enter("e", next).unwrap_err(), Timestamp::from_millis(41_000));
+        assert_eq!(endpoints.enter("e", now, None).unwrap_err(), next);
+        assert!(endpoints.enter("other", now, None).is_ok());
+        let asking = endpoints.enter("e", next, None).unwrap();
+        assert_eq!(endpoints.enter("e", next, None).unwrap_err(), Timestamp::from_millis(41_000));
         drop(asking);
-        endpoints.enter("e", next).unwrap().failed(half_a_minute);
+        endpoints.enter("e", next, None).unwrap().failed(half_a_minute);
         assert_eq!(endpoints.snapshot()["e"].failures, 2);
-        endpoints.enter("e", Timestamp::from_millis(70_000)).unwrap().answered();
+        endpoints.enter("e", Timestamp::from_millis(70_000), None).unwrap().answered();
         assert!(endpoints.snapshot().is_empty());
+    }
+
+    #[test]
+    fn who_is_about_to_expire_does_not_wait_for_its_turn_but_for_retry_after() {
+        let endpoints = Endpoints::default();
+        let at = |seconds: i64| Timestamp::from_seconds(seconds);
+        endpoints
+            .enter("e", at(0), None)
+            .unwrap()
+            .failed(|_| Again { in_turn: at(100), out_of_turn: at(20) });
+        for (now, out_of_turn, entered) in [
+            (10, None, Err(at(100))),
+            (10, Some(at(50)), Err(at(50))),
+            (10, Some(at(200)), Err(at(100))),
+            (10, Some(at(5)), Err(at(20))),
+            (49, Some(at(50)), Err(at(50))),
+            (50, Some(at(50)), Ok(())),
+            (100, None, Ok(())),
+        ] {
+            assert_eq!(
+                endpoints.enter("e", at(now), out_of_turn).map(drop),
+                entered,
+                "{now} {out_of_turn:?}"
+            );
+        }
     }
 }

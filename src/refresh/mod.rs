@@ -22,7 +22,7 @@ pub mod standing;
 mod stop;
 mod storing;
 mod understand;
-mod verdict;
+pub mod verdict;
 
 use std::collections::BTreeMap;
 use std::path::Path;

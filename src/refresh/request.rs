@@ -32,7 +32,9 @@ pub fn one_request(members: Vec<Member>, due: usize, context: &Context<'_>) -> T
     };
     let key = request.endpoint_key();
     let now = Timestamp::now();
-    let pass = match context.endpoints.enter(&key, now) {
+    let standing = context.memory.standing(&members[due].names[0]);
+    let out_of_turn = standing.out_of_turn(life(&members[due]).expires_at, now);
+    let pass = match context.endpoints.enter(&key, now, out_of_turn) {
         Ok(pass) => Some(pass),
         Err(_) if context.force.is_some() => None,
         Err(until) => return everybody(&members, &Stop::Waiting(until), context),
@@ -40,7 +42,7 @@ pub fn one_request(members: Vec<Member>, due: usize, context: &Context<'_>) -> T
     let prepared = match context.client.prepare(&request, now) {
         Ok(prepared) => prepared,
         Err(failure) => {
-            let stop = failed(&members, due, &request, &failure, context);
+            let stop = failed(&members, due, &request, now, &failure, context);
             // What is wrong with a setting says nothing of the endpoint.
             conclude_pass(pass.filter(|_| failure.endpoint_wide), &failure);
             return everybody(&members, &stop, context);
@@ -71,7 +73,7 @@ pub fn one_request(members: Vec<Member>, due: usize, context: &Context<'_>) -> T
         }
         Err(failure) => {
             drop(reserves);
-            let stop = failed(&members, due, &request, &failure, context);
+            let stop = failed(&members, due, &request, now, &failure, context);
             conclude_pass(pass, &failure);
             if failure.class == Class::SignInAgain && members.iter().any(holds_another) {
                 return refused(&members, &stop, context);
@@ -87,6 +89,7 @@ fn attempt<'a>(
     member: &'a Member,
     before: Option<&'a Trouble>,
     request: &'a Request,
+    asked_at: Timestamp,
     now: Timestamp,
 ) -> Attempt<'a> {
     Attempt {
@@ -95,6 +98,7 @@ fn attempt<'a>(
         request,
         life: life(member),
         doubt: member.doubt.as_ref(),
+        asked_at,
         now,
         random: backoff::random(),
     }
@@ -105,13 +109,14 @@ fn failed(
     members: &[Member],
     due: usize,
     request: &Request,
+    asked_at: Timestamp,
     failure: &Failure,
     context: &Context<'_>,
 ) -> Stop {
     let member = &members[due];
     let now = Timestamp::now();
     let before = context.memory.standing(&member.names[0]).trouble;
-    let mut trouble = verdict::trouble(failure, &attempt(member, before.as_ref(), request, now));
+    let mut trouble = verdict::trouble(failure, &attempt(member, before.as_ref(), request, asked_at, now));
     if let (Class::SignInAgain, Some(mark)) = (failure.class, &member.doubt) {
         trouble.message = format!(
             "{} (an earlier request for it was interrupted {} ago, which may have spent it)",
@@ -229,7 +234,7 @@ fn may_ask(members: &[Member], due: usize, context: &Context<'_>) -> Result<Box<
     if context.force.is_some() {
         return Ok(request);
     }
-    match verdict::against(&attempt(member, standing.trouble.as_ref(), &request, now)) {
+    match verdict::against(&attempt(member, standing.trouble.as_ref(), &request, now, now)) {
         None => Ok(request),
         Some(trouble) => Err(Stop::Trouble(trouble)),
     }
@@ -246,15 +251,7 @@ fn holds_another(member: &Member) -> bool {
 fn conclude_pass(pass: Option<Pass<'_>>, failure: &Failure) {
     let Some(pass) = pass else { return };
     if failure.endpoint_wide {
-        pass.failed(|failures| {
-            backoff::after_passing(&backoff::Circumstances {
-                now: Timestamp::now(),
-                failures,
-                random: backoff::random(),
-                expires_at: None,
-                retry_after: failure.retry_after,
-            })
-        });
+        pass.failed(|failures| verdict::endpoint_again(failure, Timestamp::now(), failures));
     } else {
         pass.answered();
     }

@@ -8,6 +8,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::clock::Timestamp;
+use crate::oauth::backoff;
 use crate::tokens::Past;
 
 /// How many replaced refresh tokens are remembered per file: enough for any backup that somebody
@@ -90,6 +91,24 @@ pub enum Gate {
 }
 
 impl Standing {
+    /// Whose turn it is among credentials that are due: least first. The earliest expiry, but who was
+    /// asked for in vain comes after those who were not: one bad credential must not take every turn
+    /// at an endpoint that is well for all others.
+    #[must_use]
+    pub fn turn(&self, expires_at: Option<Timestamp>) -> (i64, Option<Timestamp>) {
+        (self.trouble.as_ref().map_or(0, |trouble| trouble.last_attempt), expires_at)
+    }
+
+    /// From when on a token that ends at `expires_at` may be asked for although its endpoint is in
+    /// trouble: once, shortly before that. `None`: that was done, or it is too late.
+    #[must_use]
+    pub fn out_of_turn(&self, expires_at: Option<Timestamp>, now: Timestamp) -> Option<Timestamp> {
+        let end = expires_at.filter(|end| *end > now)?;
+        let chance = backoff::last_chance(end);
+        let asked = self.trouble.as_ref().map(|trouble| Timestamp::from_millis(trouble.last_attempt));
+        asked.is_none_or(|asked| asked < chance).then_some(chance)
+    }
+
     /// What earlier refreshes left to know of a file that holds this refresh token now. A new sign-in
     /// has no past.
     #[must_use]
@@ -206,6 +225,41 @@ mod tests {
         ] {
             assert_eq!(trouble.gate(Some(refresh), Some(request), now), gate, "{what}");
         }
+    }
+
+    #[test]
+    fn who_failed_last_comes_last() {
+        let failed = |at| Standing {
+            trouble: Some(Trouble { last_attempt: at, ..trouble(Kind::Passing, Some(9000)) }),
+            ..Standing::default()
+        };
+        let at = |seconds| Some(Timestamp::from_seconds(seconds));
+        let in_order = [
+            (Standing::default(), at(5)),
+            (Standing::default(), at(9)),
+            (failed(7), at(6)),
+            (failed(8), at(1)),
+        ];
+        assert!(in_order.is_sorted_by_key(|(standing, end)| standing.turn(*end)));
+    }
+
+    #[test]
+    fn the_attempt_out_of_turn_is_one() {
+        let at = |seconds| Timestamp::from_seconds(seconds);
+        let asked = |seconds: i64| Standing {
+            trouble: Some(Trouble { last_attempt: seconds * 1000, ..trouble(Kind::Passing, None) }),
+            ..Standing::default()
+        };
+        for (standing, now, chance) in [
+            (Standing::default(), 10, Some(at(940))),
+            (Standing::default(), 970, Some(at(940))),
+            (Standing::default(), 1000, None),
+            (asked(939), 970, Some(at(940))),
+            (asked(940), 970, None),
+        ] {
+            assert_eq!(standing.out_of_turn(Some(at(1000)), at(now)), chance);
+        }
+        assert_eq!(Standing::default().out_of_turn(None, at(10)), None);
     }
 
     #[test]

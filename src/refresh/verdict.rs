@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::endpoints::Again;
 use super::mark::Mark;
 use super::standing::{Gate, Kind, Trouble};
 use crate::clock::Timestamp;
@@ -12,6 +13,7 @@ use crate::tokens::Life;
 pub const BUSY_AGAIN: Duration = Duration::from_secs(5);
 
 /// The circumstances of a failed attempt.
+#[derive(Clone)]
 pub struct Attempt<'a> {
     /// What was remembered before it.
     pub before: Option<&'a Trouble>,
@@ -23,7 +25,9 @@ pub struct Attempt<'a> {
     pub life: Life,
     /// The mark of the first request with an unknown outcome.
     pub doubt: Option<&'a Mark>,
-    /// The time of the failure.
+    /// When the request was about to be sent.
+    pub asked_at: Timestamp,
+    /// When it had failed, up to a timeout later: delays count from here.
     pub now: Timestamp,
     /// Between 0 and 1, for the jitter.
     pub random: f64,
@@ -40,7 +44,7 @@ pub fn trouble(failure: &Failure, attempt: &Attempt<'_>) -> Trouble {
     };
     let mut trouble = again(kind, failure.message.clone(), attempt);
     let circumstances = circumstances(attempt, trouble.failures, failure.retry_after);
-    let first_sent = attempt.doubt.map_or(attempt.now, |mark| mark.since);
+    let first_sent = attempt.doubt.map_or(attempt.asked_at, |mark| mark.since);
     if kind == Kind::InDoubt {
         trouble.since = first_sent.as_millis();
     }
@@ -48,6 +52,21 @@ pub fn trouble(failure: &Failure, attempt: &Attempt<'_>) -> Trouble {
     trouble.next_attempt =
         backoff::next_attempt(failure.class, &circumstances, Some(&doubt)).map(Timestamp::as_millis);
     trouble
+}
+
+/// From when the endpoint of an attempt that failed at `now` may be asked again, after so many
+/// failures in a row.
+#[must_use]
+pub fn endpoint_again(failure: &Failure, now: Timestamp, failures: u32) -> Again {
+    let circumstances = backoff::Circumstances {
+        now,
+        failures,
+        random: backoff::random(),
+        expires_at: None,
+        retry_after: failure.retry_after,
+    };
+    let wait = failure.retry_after.unwrap_or_default();
+    Again { in_turn: backoff::after_passing(&circumstances), out_of_turn: now + wait }
 }
 
 /// What stands against asking now, if anything does, and for how long: what is on record, and a mark

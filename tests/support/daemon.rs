@@ -6,10 +6,11 @@ use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 use std::time::Instant;
 
 use super::project::Project;
-use super::{DEADLINE, holds_in_time};
+use super::{DEADLINE, holds_in_time, holds_within};
 
 /// The program's default log file, below the root.
 pub const LOG: &str = "token_refresher.log";
@@ -251,9 +252,14 @@ impl Daemon {
     }
 
     /// Waits for its end.
-    pub fn wait(mut self) -> Finished {
-        let in_time = holds_in_time(|| self.has_ended());
-        assert!(in_time, "it has not ended within {DEADLINE:?}\n{}", self.report());
+    pub fn wait(self) -> Finished {
+        self.wait_within(DEADLINE)
+    }
+
+    /// Waits so long for its end.
+    pub fn wait_within(mut self, limit: Duration) -> Finished {
+        let in_time = holds_within(limit, || self.has_ended());
+        assert!(in_time, "it has not ended within {limit:?}\n{}", self.report());
         Finished {
             status: self.ended.expect("it has ended"),
             stdout: read_lossy(&self.stdout),

@@ -45,8 +45,14 @@ pub const DEADLINE: Duration = Duration::from_secs(20);
 pub const POLL: Duration = Duration::from_millis(5);
 
 /// Polls `condition` until it holds; `false` when [`DEADLINE`] passed first.
-pub fn holds_in_time(mut condition: impl FnMut() -> bool) -> bool {
-    let end = Instant::now() + DEADLINE;
+pub fn holds_in_time(condition: impl FnMut() -> bool) -> bool {
+    holds_within(DEADLINE, condition)
+}
+
+/// Polls `condition` until it holds; `false` when `limit` passed first. For what takes long by design,
+/// such as the program's own timeouts.
+pub fn holds_within(limit: Duration, mut condition: impl FnMut() -> bool) -> bool {
+    let end = Instant::now() + limit;
     loop {
         if condition() {
             return true;

@@ -1,0 +1,207 @@
+//! A day without an endpoint, played through in simulated time: how often it is asked meanwhile, that
+//! nobody is forgotten when it is back, and that one credential's trouble is not everybody's.
+//!
+//! The decisions are the program's own: when a token is due, whose turn it is, whether it may be asked
+//! for, when it is asked for again. Only the clock and the endpoint are made up.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use proptest::prelude::*;
+
+use super::survey::{Plan, plan};
+use crate::clock::Timestamp;
+use crate::oauth::backoff::LONGEST;
+use crate::oauth::{Class, Failure, Hints, Providers, Request, Resolution, resolve};
+use crate::refresh::verdict::{self, Attempt};
+use crate::refresh::{Endpoints, Standing};
+use crate::tokens::Life;
+
+const START: Timestamp = Timestamp::from_seconds(1_000_000_000);
+const INTERVAL: Duration = Duration::from_mins(5);
+/// Shorter than the hour for which an endpoint in trouble may be left alone.
+const BUFFER: Duration = Duration::from_mins(10);
+/// Long enough for the trouble of one credential to have grown to that hour before another is due.
+const LIFETIME: Duration = Duration::from_hours(8);
+const DAY: Duration = Duration::from_hours(24);
+const ENDPOINT: &str = "https://idp.example/token";
+
+struct Credential {
+    life: Life,
+    standing: Standing,
+    /// The endpoint answers 500 whenever it is asked with this one.
+    poisoned: bool,
+}
+
+struct World {
+    now: Timestamp,
+    endpoints: Endpoints,
+    request: Box<Request>,
+    credentials: Vec<Credential>,
+    /// Times of all requests.
+    requests: Vec<Timestamp>,
+    seed: u64,
+}
+
+impl World {
+    /// With credentials that expire so many seconds after the start.
+    fn new(expiries: &[u64], seed: u64) -> Self {
+        let credential = |after: &u64| Credential {
+            life: Life {
+                expires_at: Some(START + Duration::from_secs(*after)),
+                length: Some(LIFETIME),
+                ..Life::default()
+            },
+            standing: Standing::default(),
+            poisoned: false,
+        };
+        Self {
+            now: START,
+            endpoints: Endpoints::new(BTreeMap::new()),
+            request: request(),
+            credentials: expiries.iter().map(credential).collect(),
+            requests: Vec::new(),
+            seed,
+        }
+    }
+
+    fn random(&mut self) -> f64 {
+        // Knuth's MMIX generator: any will do, if it is the same in every run.
+        self.seed = self.seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        f64::from(u32::try_from(self.seed >> 32).unwrap()) / f64::from(u32::MAX)
+    }
+
+    fn plan(&self, index: usize) -> Plan {
+        let Credential { life, standing, .. } = &self.credentials[index];
+        plan(life, true, Some("r"), standing, BUFFER, self.now)
+    }
+
+    /// One cycle; says when the next one is.
+    fn cycle(&mut self, down: &dyn Fn(Timestamp) -> bool) -> Timestamp {
+        let mut due: Vec<usize> =
+            (0..self.credentials.len()).filter(|index| self.plan(*index) == Plan::Due).collect();
+        due.sort_by_key(|index| {
+            let credential = &self.credentials[*index];
+            credential.standing.turn(credential.life.expires_at)
+        });
+        let mut next = self.now + INTERVAL;
+        for index in due {
+            let until = self.ask(index, down).err();
+            next = until.map_or(next, |until| next.min(until));
+        }
+        for index in 0..self.credentials.len() {
+            if let Plan::Later(at) | Plan::Waiting(at) = self.plan(index) {
+                next = next.min(at);
+            }
+        }
+        next.max(self.now + Duration::from_millis(500))
+    }
+
+    fn ask(&mut self, index: usize, down: &dyn Fn(Timestamp) -> bool) -> Result<(), Timestamp> {
+        let random = self.random();
+        let now = self.now;
+        let Credential { life, standing, .. } = &self.credentials[index];
+        let pass = self.endpoints.enter(ENDPOINT, now, standing.out_of_turn(life.expires_at, now))?;
+        self.requests.push(now);
+        let credential = &mut self.credentials[index];
+        if !down(now) && !credential.poisoned {
+            pass.answered();
+            credential.standing = Standing { last_success: Some(now.as_millis()), ..Standing::default() };
+            credential.life.expires_at = Some(now + LIFETIME);
+            return Ok(());
+        }
+        let failure = Failure {
+            class: Class::Passing,
+            message: String::new(),
+            retry_after: None,
+            endpoint_wide: true,
+            code: None,
+        };
+        let attempt = Attempt {
+            before: credential.standing.trouble.as_ref(),
+            refresh_hash: Some("r".to_owned()),
+            request: &self.request,
+            life: credential.life,
+            doubt: None,
+            asked_at: now,
+            now,
+            random,
+        };
+        pass.failed(|failures| verdict::endpoint_again(&failure, &attempt, failures));
+        credential.standing.trouble = Some(verdict::trouble(&failure, &attempt));
+        Ok(())
+    }
+
+    /// Cycle after cycle until `end`; says how many cycles found a token expired, the poisoned aside.
+    fn run(&mut self, end: Timestamp, down: &dyn Fn(Timestamp) -> bool) -> usize {
+        let mut found = 0;
+        while self.now < end {
+            self.now = self.cycle(down);
+            found += usize::from(self.expired() > 0);
+        }
+        found
+    }
+
+    /// How many tokens have expired, the poisoned aside.
+    fn expired(&self) -> usize {
+        let expired = |one: &&Credential| !one.poisoned && one.life.expires_at.unwrap() <= self.now;
+        self.credentials.iter().filter(expired).count()
+    }
+}
+
+fn request() -> Box<Request> {
+    let hints = Hints {
+        file: "a-egress.json".to_owned(),
+        token_endpoint: Some(ENDPOINT.to_owned()),
+        client_id: Some("c".to_owned()),
+        has_refresh_token: true,
+        ..Hints::default()
+    };
+    let (resolution, _) = resolve(&hints, &|_| None, &[], &Providers::builtin());
+    let Resolution::Refresh(request) = resolution else { panic!("it can be refreshed") };
+    request
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(64) })]
+
+    #[test]
+    fn a_day_without_the_endpoint(
+        expiries in prop::collection::vec(60_u64..1200, 1..30), seed in any::<u64>(), length in 1_u64..90_000
+    ) {
+        let mut world = World::new(&expiries, seed);
+        let end = START + Duration::from_secs(length);
+        let down = |now| now < end;
+        world.run(end, &down);
+        // Seven doublings, then half an hour at least between two, and one out of turn for each.
+        let halves = usize::try_from(length / 1800).unwrap();
+        let most = 7 + 1 + halves + expiries.len();
+        prop_assert!(world.requests.len() <= most, "{} requests in {length} s", world.requests.len());
+        world.run(end + LONGEST, &down);
+        prop_assert_eq!(world.expired(), 0, "all are fresh within one longest delay");
+    }
+
+    /// The endpoint is well but for one credential, with which it answers 500 for ever.
+    #[test]
+    fn one_credential_does_not_starve_the_others(
+        expiries in prop::collection::vec(300_u64..1200, 2..30), seed in any::<u64>(), sick in any::<prop::sample::Index>()
+    ) {
+        let mut world = World::new(&expiries, seed);
+        let sick = sick.index(expiries.len());
+        world.credentials[sick].poisoned = true;
+        prop_assert_eq!(world.run(START + DAY, &|_| false), 0);
+    }
+}
+
+/// What could be saved is tried for: the endpoint comes back just before the token expires, and the
+/// next attempt in the row would come too late.
+#[test]
+fn a_minute_before_its_end_a_token_gets_an_attempt_out_of_turn() {
+    for seed in 0..20 {
+        let mut world = World::new(&[600], seed);
+        let expiry = START + Duration::from_mins(10);
+        let back = expiry - Duration::from_secs(61);
+        world.run(expiry, &|now| now < back);
+        assert_eq!(world.expired(), 0, "seed {seed}: {:?}", world.requests.last());
+    }
+}
