@@ -1,13 +1,15 @@
 //! One cycle, told in the order of its log: what is there, what is due, refresh it, write the
 //! configurations, say when the next one is.
 
-pub mod configurations;
+mod client_files;
+mod configurations;
 #[cfg(test)]
 mod outage;
 mod planning;
 mod results;
+pub mod services;
 mod story;
-mod survey;
+pub mod survey;
 mod work;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -26,6 +28,7 @@ use crate::status::{CycleRecord, Store};
 use crate::tokens::directory;
 use crate::tokens::name::Role;
 
+pub use configurations::generated;
 use planning::Agenda;
 use results::Outcome;
 use story::{Story, Subject, Topic};
@@ -66,6 +69,8 @@ pub struct Keeper {
     stop: Arc<Stop>,
     /// Files that were said to have another writer.
     shared: BTreeSet<String>,
+    /// Where this program is, for clients that run it.
+    exe: Result<String, String>,
     /// Fingerprints of the access tokens that `--force` found first.
     first_read: Option<BTreeMap<String, Option<String>>>,
 }
@@ -95,6 +100,7 @@ impl Keeper {
             story: Story::default(),
             stop,
             shared: BTreeSet::new(),
+            exe: client_files::own_path(),
             first_read: settings.force.then(BTreeMap::new),
         })
     }
@@ -150,7 +156,7 @@ impl Keeper {
         };
         let agenda = planning::plan(&seen, settings.force, busy, now, &mut self.story);
         let outcome = self.work(settings, &agenda, &seen);
-        configurations::generate(settings, &mut seen.tokens, &mut self.story);
+        configurations::generate(settings, &mut seen, &self.exe, &self.store, &mut self.story);
         self.finish(settings, seen, outcome)
     }
 
@@ -315,11 +321,6 @@ fn chain_of(settings: &Settings, hash: &str) -> Vec<String> {
 #[must_use]
 pub fn listed_names(settings: &Settings) -> Vec<String> {
     directory::list(&settings.tokens_dir, &generated()).unwrap_or_default().names
-}
-
-/// The names in the tokens directory that are ours.
-fn generated() -> Vec<String> {
-    configurations::GENERATED.iter().map(|&name| name.to_owned()).collect()
 }
 
 /// The providers: the built-in ones and the user's rows.

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use crate::cli::Options;
 use crate::clock::{Timestamp, Words};
+use crate::cycle::services::is_keycloak;
 use crate::cycle::{Ended, Keeper, Occasion};
 use crate::files::{make_private_directory, reason};
 use crate::logging;
@@ -17,6 +18,8 @@ use crate::refresh::{Stop, Storing};
 use crate::settings::{Loaded, Settings};
 use crate::status::DaemonRecord;
 use presence::Presence;
+
+pub use presence::is_taken as daemon_runs;
 use signals::{Signals, Wake};
 use watch::Watch;
 
@@ -68,6 +71,9 @@ fn make_tokens_directory(settings: &Settings) -> Result<(), String> {
 fn once(mut keeper: Keeper, settings: &Settings, stop: Arc<Stop>) -> Result<(), String> {
     // Registered first, so that a stop during the cycle lets the refreshes in flight end.
     let _signals = Signals::listen(stop).map_err(|error| format!("signals cannot be received: {error}"))?;
+    if !presence::is_taken(&settings.tokens_dir) {
+        keeper.store().set_daemon(record(settings, Timestamp::now()));
+    }
     let mut ended = keeper.cycle(settings, Occasion::First, &BTreeSet::new());
     if !ended.held.is_empty() {
         let mut held = Held(ended.held.into_iter().map(Waiting::new).collect());
@@ -96,7 +102,7 @@ impl Daemon {
         let presence = Presence::claim(&settings)?;
         let signals =
             Signals::listen(stop).map_err(|error| format!("signals cannot be received: {error}"))?;
-        keeper.store().set_daemon(record(&settings, &presence));
+        keeper.store().set_daemon(record(&settings, presence.since()));
         log::debug!(target: "REFRESH", "running as process {}", std::process::id());
         Ok(Self { settings, keeper, presence, signals, watch: Watch::default(), held: Held(Vec::new()) })
     }
@@ -185,7 +191,7 @@ impl Daemon {
                     return;
                 }
                 self.settings = settings;
-                self.keeper.store().set_daemon(record(&self.settings, &self.presence));
+                self.keeper.store().set_daemon(record(&self.settings, self.presence.since()));
                 log::info!(target: "CONFIG", "settings read again");
             }
             Err(invalid) => log::error!(target: "CONFIG", "{invalid}; the settings stay as they were"),
@@ -201,14 +207,16 @@ fn clock_jumped(wall: Timestamp, monotonic: Instant) -> bool {
     now.since(expected) > tolerance || expected.since(now) > tolerance
 }
 
-fn record(settings: &Settings, presence: &Presence) -> DaemonRecord {
+fn record(settings: &Settings, since: Timestamp) -> DaemonRecord {
     DaemonRecord {
         pid: std::process::id(),
-        started: presence.since().as_millis(),
+        started: since.as_millis(),
         interval: settings.interval.as_secs(),
         buffer: settings.buffer.as_secs(),
         registry_url: settings.registry_url.clone(),
         servers_dir: settings.servers_dir.display().to_string(),
+        providers: settings.providers.is_file().then(|| settings.providers.display().to_string()),
+        keycloak: is_keycloak(&settings.environment),
     }
 }
 

@@ -6,13 +6,13 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, reason = "in a test, to panic is to fail"))]
 
 mod cli;
-#[allow(dead_code, unused_imports, reason = "`--client` and `headers` are wired in with their own issue")]
 mod clients;
 mod clock;
 mod cycle;
 mod daemon;
 #[allow(dead_code, reason = "faults of writing are the next step")]
 mod files;
+mod headers;
 mod json;
 mod logging;
 #[allow(dead_code, unused_imports, reason = "the rest of the wing is the next step")]
@@ -27,12 +27,13 @@ mod settings;
 mod status;
 mod tokens;
 
+use std::ffi::OsStr;
 use std::io::{self, ErrorKind, Write};
 use std::process::ExitCode;
 
 use cli::{Invocation, Request, Verb};
 use daemon::Failed;
-use settings::{Environment, Loaded, Settings};
+use settings::{Environment, Loaded, Places, Settings};
 
 /// Something failed.
 const FAILED: u8 = 1;
@@ -45,13 +46,17 @@ fn main() -> ExitCode {
         Ok(Request::Brief) => print(&cli::brief()),
         Ok(Request::Full) => print(&cli::full()),
         Ok(Request::Version) => print(&cli::version()),
-        Ok(Request::Run(invocation)) => run(&invocation),
+        Ok(Request::Run(invocation)) => match invocation.verb {
+            Verb::Daemon => keep_fresh(&invocation),
+            Verb::Headers => show_headers(&invocation),
+            Verb::Clients => print(&clients::list()),
+        },
         Err(message) => complain(WRONG, &message),
     }
 }
 
 /// Checks the settings before anything else happens, starts the log, and does what was asked for.
-fn run(invocation: &Invocation) -> ExitCode {
+fn keep_fresh(invocation: &Invocation) -> ExitCode {
     let Loaded { settings, warnings } = match Settings::read(&invocation.options, &Environment::of_process())
     {
         Ok(loaded) => loaded,
@@ -61,18 +66,30 @@ fn run(invocation: &Invocation) -> ExitCode {
     for warning in warnings {
         log::warn!(target: "CONFIG", "{warning}");
     }
-    match invocation.verb {
-        Verb::Daemon => match daemon::run(settings, &invocation.options) {
-            Ok(()) => ExitCode::SUCCESS,
-            Err(Failed::Setting(message)) => complain(WRONG, &message),
-            Err(Failed::Running(message)) => {
-                log::error!(target: "REFRESH", "{message}");
-                if logging::reaches_standard_error() {
-                    return ExitCode::from(FAILED);
-                }
-                complain(FAILED, &message)
+    match daemon::run(settings, &invocation.options) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(Failed::Setting(message)) => complain(WRONG, &message),
+        Err(Failed::Running(message)) => {
+            log::error!(target: "REFRESH", "{message}");
+            if logging::reaches_standard_error() {
+                return ExitCode::from(FAILED);
             }
-        },
+            complain(FAILED, &message)
+        }
+    }
+}
+
+/// Prints the headers of a request to one server. Without a log: it is called by clients, and often.
+fn show_headers(invocation: &Invocation) -> ExitCode {
+    let places = match Places::find(&invocation.options, &Environment::of_process()) {
+        Ok(places) => places,
+        Err(invalid) => return complain(WRONG, &invalid.to_string()),
+    };
+    let server = invocation.operand.as_deref().and_then(OsStr::to_str);
+    let Some(server) = server else { return complain(WRONG, "headers: the SERVER is not UTF-8") };
+    match headers::headers(server, &places) {
+        Ok(json) => print(&zeroize::Zeroizing::new(format!("{}\n", json.expose()))),
+        Err(message) => complain(FAILED, &message),
     }
 }
 

@@ -35,6 +35,8 @@ pub enum Group {
     Refreshing,
     /// Where files and the gateway are.
     Places,
+    /// The assistants' own configurations.
+    Clients,
     /// Log and pid file.
     Log,
     /// Help and version.
@@ -43,13 +45,14 @@ pub enum Group {
 
 impl Group {
     /// All headings, in the order of the help.
-    pub const ALL: [Self; 4] = [Self::Refreshing, Self::Places, Self::Log, Self::Help];
+    pub const ALL: [Self; 5] = [Self::Refreshing, Self::Places, Self::Clients, Self::Log, Self::Help];
 
     /// The heading's words.
     pub const fn title(self) -> &'static str {
         match self {
             Self::Refreshing => "When and how to refresh",
             Self::Places => "Where things are",
+            Self::Clients => "Coding assistants",
             Self::Log => "Log and process",
             Self::Help => "Help",
         }
@@ -63,6 +66,8 @@ pub struct Command {
     pub verb: Verb,
     /// The word on the command line; empty for what happens without a command.
     pub name: &'static str,
+    /// What its one argument is called; `None`: it takes none.
+    pub operand: Option<&'static str>,
     /// What it does, in one short line.
     pub help: &'static str,
 }
@@ -72,4 +77,8 @@ pub struct Command {
 pub enum Verb {
     /// Keep tokens fresh: for good, or for one cycle with `--once`.
     Daemon,
+    /// Print the headers of requests to one server.
+    Headers,
+    /// List the clients whose configurations can be kept.
+    Clients,
 }

@@ -65,8 +65,10 @@ fn headed(title: &str, body: &str) -> String {
 
 /// How `command` is called.
 fn usage(command: &Command) -> String {
-    let gap = if command.name.is_empty() { "" } else { " " };
-    format!("token-refresher{gap}{} [OPTIONS]", command.name)
+    let takes_options = FLAGS.iter().any(|flag| flag.commands.contains(&command.name));
+    let words = ["token-refresher", command.name, command.operand.unwrap_or_default()];
+    let words = words.into_iter().chain(takes_options.then_some("[OPTIONS]"));
+    words.filter(|word| !word.is_empty()).collect::<Vec<_>>().join(" ")
 }
 
 /// How `flag` is written: `--dir DIR`, `-h, --help`.

@@ -29,6 +29,8 @@ pub struct Invocation {
     pub verb: Verb,
     /// The options that were given, all of which the command takes.
     pub options: Options,
+    /// Its argument, of a command that takes one.
+    pub operand: Option<OsString>,
 }
 
 /// The options that were given: of each its last value, or all where it is repeatable.
@@ -155,16 +157,22 @@ impl Grammar {
     /// Takes the first word for the command, and checks that nothing stands there that it does not take.
     fn invocation(&self, options: Options, words: &[OsString]) -> Result<Invocation, String> {
         let command = self.command(words.first().map(OsString::as_os_str))?;
-        if let Some(extra) = words.get(1) {
-            let name = command.name;
-            return Err(format!("{}: {name} takes no argument; see token-refresher --help", shown(extra)));
+        let name = command.name;
+        let operand = words.get(1);
+        if let (Some(what), None) = (command.operand, operand) {
+            return Err(format!("{name}: needs a {what}; see token-refresher --help"));
+        }
+        let (count, allowed) = if command.operand.is_some() { (2, "one") } else { (1, "no") };
+        if let Some(extra) = words.get(count) {
+            let extra = shown(extra);
+            return Err(format!("{extra}: {name} takes {allowed} argument; see token-refresher --help"));
         }
         for (flag, _) in &options.0 {
             if !flag.commands.is_empty() && !flag.commands.contains(&command.name) {
                 return Err(format!("--{}: belongs to {}", flag.long, owners(flag)));
             }
         }
-        Ok(Invocation { verb: command.verb, options })
+        Ok(Invocation { verb: command.verb, options, operand: operand.cloned() })
     }
 
     fn command(&self, word: Option<&OsStr>) -> Result<&'static Command, String> {
@@ -314,17 +322,24 @@ mod tests {
             detail: "",
         }],
         commands: &[
-            Command { verb: Verb::Daemon, name: "", help: "" },
-            Command { verb: Verb::Daemon, name: "status", help: "" },
+            Command { verb: Verb::Daemon, name: "", operand: None, help: "" },
+            Command { verb: Verb::Daemon, name: "status", operand: None, help: "" },
+            Command { verb: Verb::Daemon, name: "show", operand: Some("NAME"), help: "" },
         ],
     };
 
     #[test]
     fn a_command_takes_its_own_options_and_no_argument() {
         assert!(LATER.parse(words("--json status")).is_ok());
+        for (line, operand) in [("show a", "a"), ("show -- --json", "--json")] {
+            let Ok(Request::Run(invocation)) = LATER.parse(words(line)) else { panic!("{line}") };
+            assert_eq!(invocation.operand.as_deref(), Some(OsStr::new(operand)), "{line}");
+        }
         for (line, message) in [
             ("--json", "--json: belongs to token-refresher status"),
             ("status now", "\"now\": status takes no argument; see token-refresher --help"),
+            ("show", "show: needs a NAME; see token-refresher --help"),
+            ("show a b", "\"b\": show takes one argument; see token-refresher --help"),
             ("stauts", "\"stauts\": no such command; did you mean status?"),
             ("x", "\"x\": no such command; the daemon needs none, see token-refresher --help"),
         ] {

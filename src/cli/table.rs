@@ -10,10 +10,30 @@ use super::flag::{Command, Flag, Group, Verb};
 const DAEMON: &str = "";
 
 /// Every command, in the order of the help.
-pub const COMMANDS: &[Command] = &[Command { verb: Verb::Daemon, name: DAEMON, help: "run the daemon" }];
+pub const COMMANDS: &[Command] = &[
+    Command { verb: Verb::Daemon, name: DAEMON, operand: None, help: "run the daemon" },
+    Command {
+        verb: Verb::Headers,
+        name: HEADERS,
+        operand: Some("SERVER"),
+        help: "the headers of a request to it, as JSON: for clients that run a command",
+    },
+    Command {
+        verb: Verb::Clients,
+        name: "clients",
+        operand: None,
+        help: "the clients that --client knows, and how a new token reaches each",
+    },
+];
 
-/// The commands that read settings: for now there is only the daemon.
+/// The command that a client runs for the headers of its requests.
+const HEADERS: &str = "headers";
+
+/// The commands that read settings: the daemon alone.
 const SETTINGS: &[&str] = &[DAEMON];
+
+/// The commands that need to know only where the tokens are; the rest they learn from the status file.
+const PLACES: &[&str] = &[DAEMON, HEADERS];
 
 /// What most rows have in common.
 const ROW: Flag = Flag {
@@ -98,6 +118,7 @@ pub const FLAGS: &[Flag] = &[
         variable: Some("TOKEN_REFRESHER_DIR"),
         default: Some("."),
         group: Group::Places,
+        commands: PLACES,
         help: "project root: relative paths start here",
         detail: "The project root. Relative paths in all other options start here. It must exist. \
                  The variable is not read from the .env file, which is found in this directory.",
@@ -109,6 +130,7 @@ pub const FLAGS: &[Flag] = &[
         variable: Some("TOKEN_REFRESHER_TOKENS_DIR"),
         default: Some(".oauth-tokens"),
         group: Group::Places,
+        commands: PLACES,
         help: "the token files, and the configurations",
         detail: "Where the token files are, and where mcp.json and vscode_mcp.json are written. \
                  Made (0700) when it is missing.",
@@ -156,6 +178,34 @@ pub const FLAGS: &[Flag] = &[
         help: "the gateway's public URL",
         detail: "The gateway's public URL, from which the servers' URLs in the configurations are \
                  built. Without it they begin with http://localhost, and the log says so.",
+        ..ROW
+    },
+    Flag {
+        long: "client",
+        value: Some("NAME[=PATH]"),
+        variable: Some("TOKEN_REFRESHER_CLIENT"),
+        repeatable: true,
+        group: Group::Clients,
+        help: "also keep this client's own configuration",
+        detail: "Also keep the servers in this client's own configuration, in its own notation: in \
+                 PATH, the file that the client reads, where only our own entries are added, changed \
+                 and removed; without PATH in mcp-NAME.json (.toml, .yaml) in the tokens directory. \
+                 ~/ at the beginning of PATH is HOME. The variable takes a list with commas.\n\n\
+                 `token-refresher clients` lists the names, and how a new token reaches each client.",
+        ..ROW
+    },
+    Flag {
+        long: "client-secrets",
+        value: Some("HOW"),
+        variable: Some("TOKEN_REFRESHER_CLIENT_SECRETS"),
+        default: Some("auto"),
+        example: Some("auto"),
+        group: Group::Clients,
+        help: "auto: by reference where it can; inline",
+        detail: "Where tokens stand: auto keeps them out of a client's configuration where the client \
+                 can get them elsewhere (it runs `token-refresher headers`, or reads SERVER.token in the \
+                 tokens directory); inline writes them into it, for a client that cannot reach this \
+                 program or these files.",
         ..ROW
     },
     Flag {

@@ -29,6 +29,7 @@ pub const SECTIONS: &[Section] = &[
             ),
             ("token-refresher --log-file - --pid-file -", "in a container or under systemd"),
             ("token-refresher --once --force", "refresh every token now, beside a running daemon"),
+            ("token-refresher --client cursor=~/.cursor/mcp.json", "keep an assistant connected"),
         ],
     },
     Section {
@@ -36,6 +37,8 @@ pub const SECTIONS: &[Section] = &[
         rows: &[
             (".oauth-tokens/*.json", "token files; *-egress.json are services"),
             (".oauth-tokens/mcp.json, vscode_mcp.json", "the configurations, written only when they change"),
+            (".oauth-tokens/mcp-NAME.json", "the configuration of a client that --client names"),
+            (".oauth-tokens/*.token", "bare tokens, for clients that read them from a file"),
             (".oauth-tokens/.token-refresher/", "locks and what is remembered between two runs"),
             ("registry/servers/*.json", "MCP servers; those without sign-in are added"),
             (".env", "settings and client credentials, NAME=VALUE"),
@@ -54,7 +57,11 @@ pub const SECTIONS: &[Section] = &[
         title: "Exit status",
         rows: &[
             ("0", "done, or told to stop"),
-            ("1", "something failed: with --once, a token that was due is not fresh"),
+            (
+                "1",
+                "something failed: with --once, a token that was due is not fresh; with headers, there is no \
+                 such server, or no token that has not expired",
+            ),
             ("2", "an option, a variable or its value is wrong"),
         ],
     },

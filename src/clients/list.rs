@@ -34,9 +34,40 @@ pub fn list() -> String {
     text
 }
 
+/// The clients as a Markdown table for the README, which a test keeps in step with this.
+#[cfg(test)]
+fn markdown() -> String {
+    use super::table::Client;
+
+    let command = |client: &Client| {
+        // A client that reads no file of its own has ours given to it.
+        let file = client.file.split([',', ' ']).next();
+        match file.filter(|file| file.contains('/') || file.starts_with('.')) {
+            Some(file) => format!("`--client {}={file}`", client.name),
+            None => format!("`--client {}`", client.name),
+        }
+    };
+    let row = |client: &Client| {
+        let in_file = if client.reference == Reference::No { "yes" } else { "no" };
+        let Client { name, rotation, by_hand, .. } = client;
+        let cells = [name, &*command(client), in_file, rotation, by_hand];
+        let cells = cells.map(|cell| if cell.is_empty() { String::new() } else { format!(" {cell}") });
+        format!("|{} |\n", cells.join(" |"))
+    };
+    let head = "| Assistant | Option | Tokens in its file | A new token reaches it | By hand |\n\
+                | --- | --- | --- | --- | --- |\n";
+    head.to_owned() + &CLIENTS.iter().map(row).collect::<String>()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_readme_has_this_table() {
+        let readme = include_str!("../../README.md");
+        assert!(readme.contains(&markdown()), "the README's table should be\n{}", markdown());
+    }
 
     #[test]
     fn the_list_fits_a_terminal_and_says_the_same_of_every_client() {

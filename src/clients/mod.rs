@@ -21,8 +21,11 @@ pub use apply::{Applied, Edit, Owned, apply};
 pub use entry::{Place, Secrets};
 pub use list::list;
 pub use quote::headers_json;
-pub use service::{Egress, Header, Ingress, Service, Services, Value, services};
+pub use service::{Egress, Ingress, Service, Services, services};
 pub use table::{Client, Format, client, names};
+
+#[cfg(test)]
+use service::{Header, Value};
 
 #[cfg(test)]
 mod tests;

@@ -96,6 +96,12 @@ pub struct Client {
 }
 
 impl Client {
+    /// The name of its file in the tokens directory, where none of the user's is kept.
+    #[must_use]
+    pub fn own_file(&self) -> String {
+        format!("mcp-{}.{}", self.name, self.format.extension())
+    }
+
     /// How an entry of this client says a transport; none where it does not speak it.
     #[must_use]
     pub const fn spoken(&self, transport: Transport) -> Option<Spoken> {
@@ -198,19 +204,18 @@ pub static CLIENTS: [Client; 19] = [
         headers: "http_headers",
         reference: Reference::Helper("http_headers_helper"),
         rotation: "runs `token-refresher headers` again on a 401",
-        by_hand: "paste the logged entry into your own config.toml, once",
+        by_hand: "paste the logged entries, once, where you have a config.toml",
         ..COMMON
     },
     // cn 1.5.47, run. The servers are a list, and each says its name.
     Client {
         name: "continue",
-        file: ".continue/mcpServers/*.yaml",
+        file: "~/.continue/mcpServers/token-refresher.yaml (any file there)",
         format: Format::Yaml,
         streamable: typed("streamable-http"),
         sse: Some(typed("sse")),
         headers: "requestOptions.headers",
         rotation: "the extension watches the file; the CLI at its next start",
-        by_hand: "--client continue=~/.continue/mcpServers/token-refresher.yaml",
         ..COMMON
     },
     // CLI 1.0.102, run. `streamableHttp` fails; entries without tools offer none.

@@ -1,31 +1,43 @@
 //! The MCP client configurations of this cycle: from the tokens as they are now to files.
 
-use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
 use log::Level;
 
+use super::client_files::{self, Missing};
+use super::services::{GATEWAY, Gathered, KEYCLOAK_GATEWAY, Source, gather, is_keycloak};
 use super::story::{Story, Subject, Topic};
-use super::survey::{Entry, Seen};
-use crate::clients::{Egress, Ingress, Service, seed, services};
+use super::survey::{Entry, Seen, Survey};
+use crate::clients::{Service, names, seed};
 use crate::files::{Lock, LockError, Replaced, Stamp, own_directory, reason, replace_text};
-use crate::servers::{self, Server};
+use crate::servers::{self, Scan};
 use crate::settings::Settings;
+use crate::status::Store;
 use crate::tokens::directory::read_document;
-use crate::tokens::name::{Role, stem};
+use crate::tokens::name::{Role, role};
 
 /// The names of the two configurations that the specification documents.
-pub const GENERATED: [&str; 2] = ["mcp.json", "vscode_mcp.json"];
-
-/// With `AUTH_PROVIDER=keycloak` this file's token is the gateway's, where it exists.
-pub const KEYCLOAK_GATEWAY: &str = "agent-ai-coding-assistant-m2m-token.json";
+const SEEDS: [&str; 2] = ["mcp.json", "vscode_mcp.json"];
 
 /// How long another process that writes the configurations is waited for.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// Brings both configurations up to date, and says so.
-pub fn generate(settings: &Settings, tokens: &mut [Seen], story: &mut Story) {
+/// The names in the tokens directory that can be ours, whether or not they are kept today.
+#[must_use]
+pub fn generated() -> Vec<String> {
+    let own = names().map(|name| format!("mcp-{name}.json"));
+    SEEDS.iter().map(|&name| name.to_owned()).chain(own).collect()
+}
+
+/// Brings all configurations up to date, and says so. `exe` is where this program is.
+pub fn generate(
+    settings: &Settings,
+    seen: &mut Survey,
+    exe: &Result<String, String>,
+    memory: &Store,
+    story: &mut Story,
+) {
     story.say(Subject::Config, "Scanning for no-auth services...");
     let scan = servers::scan(&settings.servers_dir);
     for (about, message) in &scan.problems {
@@ -36,8 +48,14 @@ pub fn generate(settings: &Settings, tokens: &mut [Seen], story: &mut Story) {
     story.say(Subject::Config, counted(no_auth.len(), "no-auth service", &no_auth));
     story.say(Subject::Config, "Generating MCP configurations...");
     let written = locked(&settings.tokens_dir).and_then(|lock| {
-        let services = collect(settings, tokens, &scan.servers, story);
-        let written = write(settings, &services, story);
+        for token in seen.tokens.iter_mut().filter(|token| token.entry.is_some()) {
+            refresh_entry(token);
+        }
+        let gathered = collect(settings, &seen.tokens, &scan, story);
+        let services = &gathered.services.list;
+        let written = write(settings, services, story);
+        let missing = missing(settings, seen, &scan, gathered.gateway);
+        client_files::keep(&client_files::Wanted { settings, exe, services, missing, memory }, story);
         drop(lock);
         written
     });
@@ -63,60 +81,44 @@ fn locked(tokens: &Path) -> Result<Lock, String> {
     })
 }
 
-/// The services, from tokens that are read after the lock is held: another process may have refreshed
-/// one since this cycle looked.
-fn collect(settings: &Settings, tokens: &mut [Seen], servers: &[Server], story: &mut Story) -> Vec<Service> {
-    for seen in tokens.iter_mut().filter(|seen| seen.entry.is_some()) {
-        refresh_entry(seen);
-    }
-    let mut egress = Vec::new();
-    for (seen, name) in named(tokens, story) {
-        let Some(entry) = &seen.entry else { continue };
-        egress.push(Egress {
-            name,
-            provider: entry.members.get("provider").cloned(),
-            access_token: entry.access_token.clone(),
-            cloud_id: entry.members.get("cloud_id").cloned(),
-        });
-    }
-    let gateway = gateway(settings, tokens).map(ingress);
-    let services = services(&egress, gateway.as_ref(), servers, settings.registry_url.as_deref());
-    if !services.warnings.is_empty() {
-        story.problem(
-            "the MCP configurations",
-            Topic::Entries,
-            Level::Warn,
-            &services.warnings.join("; "),
-            "",
-        );
-    }
-    services.list
-}
-
-/// The services with the names of their entries. Of two for one server, the file that is called just
-/// like the server has the name (it has no other), else the first; the second keeps its whole stem.
-fn named<'a>(tokens: &'a [Seen], story: &mut Story) -> Vec<(&'a Seen, String)> {
-    let services = || tokens.iter().filter(|seen| seen.role == Role::Service && seen.entry.is_some());
-    let mut owners: BTreeMap<&str, &str> = services()
-        .filter(|seen| seen.server == stem(&seen.name))
-        .map(|seen| (&*seen.server, &*seen.name))
+fn collect<'a>(settings: &Settings, tokens: &'a [Seen], scan: &Scan, story: &mut Story) -> Gathered<'a> {
+    let sources: Vec<Source> = tokens
+        .iter()
+        .filter_map(|seen| {
+            let entry = seen.entry.as_ref()?;
+            Some(Source { file: &seen.name, server: &seen.server, role: seen.role, entry })
+        })
         .collect();
-    let mut named = Vec::new();
-    for seen in services() {
-        let owner = *owners.entry(&seen.server).or_insert(&seen.name);
-        if owner == seen.name {
-            named.push((seen, seen.server.clone()));
-            continue;
-        }
-        let name = stem(&seen.name).to_owned();
-        let message =
-            format!("is for {} like {owner}; its entry in the configurations is called {name}", seen.server);
-        story.problem(&seen.name, Topic::Entries, Level::Warn, &message, "");
-        named.push((seen, name));
+    let keycloak = is_keycloak(&settings.environment);
+    let gathered = gather(&sources, &scan.servers, settings.registry_url.as_deref(), keycloak);
+    for (file, why) in &gathered.renamed {
+        story.problem(file, Topic::Entries, Level::Warn, why, "");
     }
-    named
+    let warnings = &gathered.services.warnings;
+    if !warnings.is_empty() {
+        let all = warnings.join("; ");
+        story.problem("the MCP configurations", Topic::Entries, Level::Warn, &all, "");
+    }
+    gathered
 }
 
+/// What could not be read in this cycle, so that entries for it must not be taken away.
+fn missing(settings: &Settings, seen: &Survey, scan: &Scan, gateway: Option<&str>) -> Option<Missing> {
+    let unread = |name: &str| seen.problems.iter().any(|(file, _)| file == name);
+    if is_keycloak(&settings.environment) && unread(KEYCLOAK_GATEWAY) {
+        return Some(Missing::Gateway(KEYCLOAK_GATEWAY));
+    }
+    if unread(GATEWAY) && gateway != Some(KEYCLOAK_GATEWAY) {
+        return Some(Missing::Gateway(GATEWAY));
+    }
+    let service = seen.problems.iter().map(|(file, _)| file).find(|file| role(file) == Role::Service);
+    // A registry that is not there has no servers; one that cannot be read may have some.
+    let server = || scan.problems.first().map(|(file, _)| file).filter(|_| settings.servers_dir.is_dir());
+    service.or_else(server).map(|file| Missing::Services(file.clone()))
+}
+
+/// Reads tokens again after the lock is held: another process may have refreshed one since this cycle
+/// looked.
 fn refresh_entry(seen: &mut Seen) {
     let unchanged = std::fs::metadata(&seen.real).is_ok_and(|metadata| Stamp::of(&metadata) == seen.stamp);
     if unchanged {
@@ -134,36 +136,13 @@ fn refresh_entry(seen: &mut Seen) {
     }
 }
 
-fn gateway<'a>(settings: &Settings, tokens: &'a [Seen]) -> Option<&'a Entry> {
-    let keycloak = settings
-        .environment
-        .get("AUTH_PROVIDER")
-        .is_some_and(|provider| provider.eq_ignore_ascii_case("keycloak"));
-    let called = |name: &str| tokens.iter().find(|seen| seen.name == name)?.entry.as_ref();
-    keycloak.then(|| called(KEYCLOAK_GATEWAY)).flatten().or_else(|| called("ingress.json"))
-}
-
-fn ingress(entry: &Entry) -> Ingress {
-    let member = |names: &[&str]| names.iter().find_map(|name| entry.members.get(*name)).cloned();
-    Ingress {
-        provider: member(&["provider"]),
-        access_token: entry.access_token.clone(),
-        client_id: member(&["client_id"]),
-        user_pool_id: member(&["user_pool_id"]),
-        region: member(&["region"]),
-        realm: member(&["realm", "keycloak_realm"]),
-        keycloak_url: member(&["keycloak_url"]),
-    }
-}
-
 fn write(settings: &Settings, services: &[Service], story: &mut Story) -> Result<(), String> {
     let root = settings.dir.to_string_lossy();
     let count = services.len();
     let plural = if count == 1 { "" } else { "s" };
-    for (name, client, text) in [
-        (GENERATED[0], "Roocode", seed::roocode(services, &root)),
-        (GENERATED[1], "VSCode", seed::vscode(services)),
-    ] {
+    for (name, client, text) in
+        [(SEEDS[0], "Roocode", seed::roocode(services, &root)), (SEEDS[1], "VSCode", seed::vscode(services))]
+    {
         let path = settings.tokens_dir.join(name);
         match replace_text(&path, text.expose()) {
             Ok(Replaced::Same) => {}

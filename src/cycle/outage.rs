@@ -127,7 +127,7 @@ impl World {
             now,
             random,
         };
-        pass.failed(|failures| verdict::endpoint_again(&failure, &attempt, failures));
+        pass.failed(|failures| verdict::endpoint_again(&failure, attempt.now, failures));
         credential.standing.trouble = Some(verdict::trouble(&failure, &attempt));
         Ok(())
     }

@@ -99,17 +99,20 @@ impl Story {
     }
 
     /// Something is wrong with `about` (a file, a setting): said when it is new or another message
-    /// than before. `detail` (when it is tried again) is said with it and does not make it new.
-    pub fn problem(&mut self, about: &str, topic: Topic, level: Level, message: &str, detail: &str) {
+    /// than before. `detail` (when it is tried again) is said with it and does not make it new. Returns
+    /// whether it was said now.
+    pub fn problem(&mut self, about: &str, topic: Topic, level: Level, message: &str, detail: &str) -> bool {
         let subject = topic.subject();
         let known = self.problems.get(&(about.to_owned(), topic));
-        if known.is_none_or(|known| known.message != message) {
+        let new = known.is_none_or(|known| known.message != message);
+        if new {
             log::log!(target: subject.target(), level, "{about}: {message}{detail}");
         } else {
             log::debug!(target: subject.target(), "{about}: still: {message}{detail}");
         }
         let problem = Problem { message: message.to_owned(), mentioned: true };
         self.problems.insert((about.to_owned(), topic), problem);
+        new
     }
 
     /// Ends a cycle: problems that were not mentioned in it are over.

@@ -212,7 +212,7 @@ fn judge(file: &TokenFile, interrupted: bool, circumstances: &Circumstances<'_>)
     } else {
         None
     };
-    let in_configurations = role != Role::Other || file.name == super::configurations::KEYCLOAK_GATEWAY;
+    let in_configurations = role != Role::Other || file.name == super::services::KEYCLOAK_GATEWAY;
     let newest = refresh_hash.as_deref().and_then(|hash| (circumstances.newest)(hash));
     let plan = match plan(
         &life,

@@ -7,11 +7,16 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::clock::Timestamp;
-use crate::files::{Lock, LockError, own_directory, read_whole, reason, replace_text};
+use crate::files::{
+    Lock, LockError, OWN_DIRECTORY, is_locked, own_directory, read_whole, reason, replace_text,
+};
 use crate::settings::Settings;
 
 /// How long the lock is waited for: scripts and probes hold it shared for a moment to look at it.
 const PROBE: Duration = Duration::from_millis(300);
+
+/// The file whose lock is the daemon's place, in our own directory.
+const LOCK: &str = "daemon.lock";
 
 /// The daemon's place.
 pub struct Presence {
@@ -88,12 +93,17 @@ impl Presence {
     }
 }
 
+/// Whether a daemon runs for this tokens directory.
+pub fn is_taken(tokens: &Path) -> bool {
+    is_locked(&tokens.join(OWN_DIRECTORY).join(LOCK))
+}
+
 fn claim_lock(tokens: &Path) -> Result<Lock, Refused> {
     let cannot = |error: &std::io::Error| {
         let why = reason(error);
         Refused::Impossible(format!("the tokens directory {} cannot be locked: {why}", tokens.display()))
     };
-    let path = own_directory(tokens).map_err(|error| cannot(&error))?.join("daemon.lock");
+    let path = own_directory(tokens).map_err(|error| cannot(&error))?.join(LOCK);
     match Lock::exclusive(&path, PROBE) {
         Ok(lock) => {
             write_note(&lock);

@@ -6,15 +6,19 @@
 
 mod lock;
 mod owner;
+mod probe;
 mod read;
 mod replace;
 mod reserve;
+mod user_file;
 
 pub use lock::{Lock, LockError};
 pub use owner::{Foreign, directory_is_private, hand_to_owner_of};
+pub use probe::is_locked;
 pub use read::{MAX_SIZE, ReadError, read_listed, read_private, read_whole};
 pub use replace::{Replaced, replace_text};
 pub use reserve::{Reserve, is_mount_point, leftover, leftover_target};
+pub use user_file::{NotReplaced, UserFile};
 
 use std::fs::{DirBuilder, File, Metadata};
 use std::io;

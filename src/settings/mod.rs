@@ -5,6 +5,7 @@
 //! names the option, variable or line that holds the bad value, since a user who has all three does
 //! not know which one counts.
 
+mod clients;
 mod dotenv;
 mod environment;
 mod sources;
@@ -17,8 +18,10 @@ use std::time::Duration;
 use log::LevelFilter;
 
 use crate::cli::{Flag, Options, flag};
+use crate::clients::Secrets;
 use crate::logging::LogTarget;
 
+pub use clients::KeptClient;
 pub use environment::Environment;
 use sources::{Sources, text};
 
@@ -34,6 +37,8 @@ const SERVERS_DIR: &Flag = flag("servers-dir");
 const ENV_FILE: &Flag = flag("env-file");
 const REGISTRY_URL: &Flag = flag("registry-url");
 const PROVIDERS: &Flag = flag("providers");
+const CLIENT: &Flag = flag("client");
+const CLIENT_SECRETS: &Flag = flag("client-secrets");
 const LOG_LEVEL: &Flag = flag("log-level");
 const LOG_FILE: &Flag = flag("log-file");
 const PID_FILE: &Flag = flag("pid-file");
@@ -59,6 +64,10 @@ pub struct Settings {
     pub servers_dir: PathBuf,
     /// The gateway's URL, without a slash at its end.
     pub registry_url: Option<String>,
+    /// The clients whose own configurations are kept, each file once.
+    pub clients: Vec<KeptClient>,
+    /// Where the tokens in those stand.
+    pub client_secrets: Secrets,
     /// The user's own providers. Absolute. The default need not exist.
     pub providers: PathBuf,
     /// Whether somebody named that file, so that it must exist.
@@ -93,6 +102,30 @@ pub struct Invalid(String);
 impl std::fmt::Display for Invalid {
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         out.write_str(&self.0)
+    }
+}
+
+/// All that a command needs to know which only looks at what the daemon left.
+#[derive(Clone, Debug)]
+pub struct Places {
+    /// The project root, absolute and without links.
+    pub dir: PathBuf,
+    /// Where the token files are. Absolute.
+    pub tokens_dir: PathBuf,
+}
+
+impl Places {
+    /// Finds the project by the options and the environment alone: no setting of the daemon's, in `.env`
+    /// or elsewhere, can be in the way.
+    ///
+    /// # Errors
+    ///
+    /// The option or variable that cannot be used.
+    pub fn find(options: &Options, process: &Environment) -> Result<Self, Invalid> {
+        let sources = Sources { options, environment: process };
+        let dir = sources.value(DIR, directory)?;
+        let tokens_dir = sources.value(TOKENS_DIR, |value| Ok(values::path(value, &dir)?))?;
+        Ok(Self { dir, tokens_dir })
     }
 }
 
@@ -150,6 +183,11 @@ impl Settings {
     fn load(options: &Options, environment: Environment, place: &Place) -> Result<Self, Invalid> {
         let sources = Sources { options, environment: &environment };
         let path = |value: &OsStr| Ok(values::path(value, &place.dir)?);
+        let home = environment.get("HOME");
+        let client = |value: &OsStr| {
+            let text = value.to_str().ok_or("is not UTF-8")?;
+            clients::client(text, &place.dir, home.as_deref())
+        };
         let once = options.has(ONCE);
         let force = options.has(FORCE);
         if force && !once {
@@ -166,6 +204,9 @@ impl Settings {
             tokens_dir: sources.value(TOKENS_DIR, path)?,
             servers_dir: sources.value(SERVERS_DIR, path)?,
             registry_url: sources.optional(REGISTRY_URL, text(values::gateway_url))?,
+            clients: clients::once_each(sources.list(CLIENT, client)?)
+                .map_err(|fault| Invalid(format!("--{}: {fault}", CLIENT.long)))?,
+            client_secrets: sources.value(CLIENT_SECRETS, text(clients::secrets))?,
             providers: sources.value(PROVIDERS, path)?,
             providers_named: options.has(PROVIDERS)
                 || PROVIDERS.variable.is_some_and(|name| environment.get(name).is_some()),

@@ -1,7 +1,7 @@
 //! The status file's contents: one JSON document, versioned, keyed by file name. It can always be
 //! made again, so what cannot be read counts as absent.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
@@ -33,6 +33,9 @@ pub struct StatusFile {
     /// What is known of each token file.
     #[serde(default)]
     pub files: BTreeMap<String, Standing>,
+    /// What was left in each client's file, by the client's name, `=` and the file.
+    #[serde(default)]
+    pub clients: BTreeMap<String, ClientRecord>,
 }
 
 /// Who runs, with which settings (times in milliseconds since 1970, lengths in seconds).
@@ -50,6 +53,24 @@ pub struct DaemonRecord {
     pub registry_url: Option<String>,
     /// `--servers-dir`
     pub servers_dir: String,
+    /// `--providers`, where there is such a file.
+    #[serde(default)]
+    pub providers: Option<String>,
+    /// `AUTH_PROVIDER` is `keycloak`: the assistants' own machine token speaks to the gateway.
+    #[serde(default)]
+    pub keycloak: bool,
+}
+
+/// What was left in a client's file and for it, so that it can be changed and taken away again.
+#[derive(Clone, PartialEq, Eq, Default, Debug, Serialize, Deserialize)]
+pub struct ClientRecord {
+    /// When this last changed, in milliseconds since 1970.
+    pub updated: i64,
+    /// The entries that are ours: name and address.
+    pub entries: BTreeMap<String, String>,
+    /// The names of the files with tokens that they refer to.
+    #[serde(default)]
+    pub side_files: BTreeSet<String>,
 }
 
 /// One cycle.
@@ -71,6 +92,7 @@ impl Default for StatusFile {
             cycle: None,
             endpoints: BTreeMap::new(),
             files: BTreeMap::new(),
+            clients: BTreeMap::new(),
         }
     }
 }
@@ -82,8 +104,8 @@ impl StatusFile {
         serde_json::from_str(text).ok().filter(|file: &Self| file.version == VERSION).unwrap_or_default()
     }
 
-    /// Takes over what `other` knows better: per file the newer record, with what the older one knows
-    /// of replaced tokens, and the later cycle.
+    /// Takes over what `other` knows better: per file and client the newer record (with what the older
+    /// one of a file knows of replaced tokens), and the later cycle.
     pub fn merge(&mut self, other: Self) {
         for (name, mut standing) in other.files {
             match self.files.get_mut(&name) {
@@ -95,6 +117,11 @@ impl StatusFile {
                 None => {
                     self.files.insert(name, standing);
                 }
+            }
+        }
+        for (name, record) in other.clients {
+            if self.clients.get(&name).is_none_or(|ours| ours.updated < record.updated) {
+                self.clients.insert(name, record);
             }
         }
         if other.cycle.as_ref().map(|cycle| cycle.ended) > self.cycle.as_ref().map(|cycle| cycle.ended) {
@@ -134,6 +161,22 @@ mod tests {
         ours.merge(theirs);
         let updated: Vec<i64> = ours.files.values().map(|standing| standing.updated).collect();
         assert_eq!(updated, [9, 5, 1]);
+    }
+
+    #[test]
+    fn the_newer_record_of_each_client_wins() {
+        let file = |clients: &[(&str, i64)]| StatusFile {
+            clients: clients
+                .iter()
+                .map(|&(name, updated)| {
+                    (name.to_owned(), ClientRecord { updated, ..ClientRecord::default() })
+                })
+                .collect(),
+            ..StatusFile::default()
+        };
+        let mut ours = file(&[("a=/a", 5), ("b=/b", 5)]);
+        ours.merge(file(&[("a=/a", 9), ("b=/b", 2), ("c=/c", 1)]));
+        assert_eq!(ours, file(&[("a=/a", 9), ("b=/b", 5), ("c=/c", 1)]));
     }
 
     #[test]

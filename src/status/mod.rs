@@ -4,5 +4,5 @@
 mod file;
 mod store;
 
-pub use file::{CycleRecord, DaemonRecord};
+pub use file::{ClientRecord, CycleRecord, DaemonRecord};
 pub use store::Store;

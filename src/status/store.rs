@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use super::file::{CycleRecord, DaemonRecord, StatusFile};
+use super::file::{ClientRecord, CycleRecord, DaemonRecord, StatusFile};
 use crate::clock::Timestamp;
 use crate::files::{Lock, LockError, Stamp, own_directory, read_whole, reason, replace_text};
 use crate::refresh::endpoints::Outage;
@@ -91,6 +91,25 @@ impl Store {
     /// Says which daemon runs, from the next write on.
     pub fn set_daemon(&self, daemon: DaemonRecord) {
         self.known().file.daemon = Some(daemon);
+    }
+
+    /// The daemon that runs or ran last, with its settings.
+    #[must_use]
+    pub fn daemon(&self) -> Option<DaemonRecord> {
+        self.known().file.daemon.clone()
+    }
+
+    /// What was left in the clients' files, other processes' latest doings included.
+    #[must_use]
+    pub fn clients(&self) -> BTreeMap<String, ClientRecord> {
+        let mut known = self.known();
+        self.catch_up(&mut known);
+        known.file.clients.clone()
+    }
+
+    /// Remembers what was left in a client's file, from the next write on.
+    pub fn record_client(&self, name: String, record: ClientRecord) {
+        self.known().file.clients.insert(name, record);
     }
 
     /// Ends a cycle: remembers it, forgets files that are long gone, and writes the file where

@@ -1,0 +1,278 @@
+//! The clients' own configurations (`--client`): our entries in each file, as the services are now.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsStr;
+use std::io;
+use std::path::Path;
+use std::time::Duration;
+
+use log::Level;
+
+use super::story::{Story, Subject, Topic};
+use crate::clients::{Applied, Edit, Format, Owned, Place, Service, apply};
+use crate::clock::Timestamp;
+use crate::files::{NotReplaced, UserFile, reason, replace_text};
+use crate::settings::{KeptClient, Settings};
+use crate::status::{ClientRecord, Store};
+
+/// How often a file is read anew because somebody else wrote it in between.
+const ATTEMPTS: usize = 5;
+
+/// How long a text that is empty or does not parse is given before it is believed: its owner may be
+/// writing it in place.
+const SECOND_LOOK: Duration = Duration::from_millis(50);
+
+/// What of the services could not be read in this cycle.
+pub enum Missing {
+    /// The gateway's token, in this file: no entry could be written as it should be.
+    Gateway(&'static str),
+    /// This file, and perhaps others: who has no service now may still have one.
+    Services(String),
+}
+
+/// What the clients' files should hold, and what that takes.
+pub struct Wanted<'a> {
+    pub settings: &'a Settings,
+    /// Where this program is, or why that cannot be written into a file.
+    pub exe: &'a Result<String, String>,
+    pub services: &'a [Service],
+    pub missing: Option<Missing>,
+    /// What earlier cycles left where.
+    pub memory: &'a Store,
+}
+
+/// Where this program is: as it was called where that is the whole path (a link there outlives an
+/// update), else where the system says it is.
+pub fn own_path() -> Result<String, String> {
+    let here = std::env::current_exe()
+        .map_err(|error| format!("this program's own path cannot be found: {}", reason(&error)))?;
+    let called = std::env::args_os().next().unwrap_or_default();
+    let called = Path::new(&called);
+    let same = called.is_absolute() && called.canonicalize().is_ok_and(|path| path == here);
+    utf8(if same { called } else { &here })
+}
+
+fn utf8(path: &Path) -> Result<String, String> {
+    path.to_str().map(str::to_owned).ok_or_else(|| format!("the path {} is not UTF-8", path.display()))
+}
+
+/// Brings every client's file up to date, and says so.
+pub fn keep(wanted: &Wanted, story: &mut Story) {
+    let settings = wanted.settings;
+    if settings.clients.is_empty() {
+        return;
+    }
+    let about = "the clients' configurations";
+    if let Some(Missing::Gateway(file)) = &wanted.missing {
+        let message = format!("stay as they are until {file} can be read");
+        story.problem(about, Topic::Entries, Level::Warn, &message, "");
+        return;
+    }
+    let paths =
+        wanted.exe.clone().and_then(|exe| Ok((exe, utf8(&settings.dir)?, utf8(&settings.tokens_dir)?)));
+    let (exe, dir, tokens_dir) = match paths {
+        Ok(paths) => paths,
+        Err(why) => {
+            story.problem(about, Topic::Writing, Level::Error, &format!("cannot be written: {why}"), "");
+            return;
+        }
+    };
+    let place = Place { exe: &exe, dir: &dir, tokens_dir: &tokens_dir };
+    let before = wanted.memory.clients();
+    let mut after = BTreeMap::new();
+    for kept in &settings.clients {
+        let file = kept.file(&settings.tokens_dir);
+        let key = format!("{}={}", kept.client.name, file.display());
+        let old = before.get(&key).cloned().unwrap_or_default();
+        let new = keep_one(kept, &file, &old, place, wanted, story).unwrap_or_else(|| old.clone());
+        after.insert(key, (old, new));
+    }
+    remove_stale(&settings.tokens_dir, &before, &mut after, story);
+    for (key, (old, mut new)) in after {
+        new.updated = old.updated;
+        if new != old {
+            new.updated = Timestamp::now().as_millis().max(old.updated + 1);
+            wanted.memory.record_client(key, new);
+        }
+    }
+}
+
+/// Brings one file up to date; what is ours in it then. `None`: as before.
+fn keep_one(
+    kept: &KeptClient,
+    file: &Path,
+    old: &ClientRecord,
+    place: Place,
+    wanted: &Wanted,
+    story: &mut Story,
+) -> Option<ClientRecord> {
+    let about = file.display().to_string();
+    let mut remembered: Vec<Owned> =
+        old.entries.iter().map(|(name, url)| Owned { name: name.clone(), url: url.clone() }).collect();
+    // Entries of services that could not be read are nobody's for this time: neither changed nor removed.
+    let mut spared = Vec::new();
+    if let Some(Missing::Services(unread)) = &wanted.missing {
+        let there = |owned: &Owned| wanted.services.iter().any(|service| service.name == owned.name);
+        (remembered, spared) = remembered.into_iter().partition(there);
+        if !spared.is_empty() && !matches!(kept.client.format, Format::Json { .. }) {
+            let message = format!("stays as it is until {unread} can be read");
+            story.problem(&about, Topic::Entries, Level::Warn, &message, "");
+            return None;
+        }
+    }
+    let applied = match bring_up_to_date(kept, file, &remembered, place, wanted, story) {
+        Ok(applied) => applied,
+        Err(why) => {
+            story.problem(&about, Topic::Writing, Level::Error, &why, "");
+            return None;
+        }
+    };
+    if !applied.warnings.is_empty() {
+        story.problem(&about, Topic::Entries, Level::Warn, &applied.warnings.join("; "), "");
+    }
+    match &applied.edit {
+        Edit::Refuse(why) => say_refusal(&about, why, applied.paste.as_deref(), story),
+        Edit::Same | Edit::Write(_) => {
+            let count = applied.ours.len();
+            let plural = if count == 1 { "" } else { "s" };
+            let name = kept.client.name;
+            story.say(Subject::Config, format!("Generated {name} config with {count} server{plural}"));
+        }
+    }
+    let side_files = applied.side_files.into_iter().map(|(name, _)| name);
+    let spared_files = if spared.is_empty() { BTreeSet::new() } else { old.side_files.clone() };
+    Some(ClientRecord {
+        updated: 0,
+        entries: applied.ours.into_iter().chain(spared).map(|owned| (owned.name, owned.url)).collect(),
+        side_files: side_files.chain(spared_files).collect(),
+    })
+}
+
+/// Says that a file is left alone, and once what its owner may paste into it.
+fn say_refusal(about: &str, why: &str, paste: Option<&str>, story: &mut Story) {
+    let level = if paste.is_some() { Level::Warn } else { Level::Error };
+    if story.problem(about, Topic::Writing, level, &format!("{why}; left as it is"), "") {
+        for line in paste.unwrap_or_default().lines().filter(|line| !line.is_empty()) {
+            log::info!(target: "CONFIG", "to paste: {line}");
+        }
+    }
+}
+
+/// Edits the file, again from reading where somebody else has written it meanwhile.
+fn bring_up_to_date(
+    kept: &KeptClient,
+    path: &Path,
+    remembered: &[Owned],
+    place: Place,
+    wanted: &Wanted,
+    story: &mut Story,
+) -> Result<Applied, String> {
+    let settings = wanted.settings;
+    let decide = |file: &UserFile| {
+        let how = settings.client_secrets;
+        apply(kept.client, file.text(), wanted.services, remembered, how, place)
+    };
+    for _ in 0..ATTEMPTS {
+        let (mut file, mut applied) = UserFile::read(path).map(|file| {
+            let applied = decide(&file);
+            (file, applied)
+        })?;
+        if may_be_half_written(kept, &file, &applied) {
+            drop(file);
+            std::thread::sleep(SECOND_LOOK);
+            file = UserFile::read(path)?;
+            applied = decide(&file);
+        }
+        for (name, token) in &applied.side_files {
+            replace_text(&settings.tokens_dir.join(name), token.expose())
+                .map_err(|error| format!("{name} cannot be written: {}", reason(&error)))?;
+        }
+        // A file of our own is private whatever stands in it.
+        let private = applied.holds_secret || kept.path.is_none();
+        let closes = private && file.is_open_to_others() && !matches!(applied.edit, Edit::Refuse(_));
+        let replaced = match &applied.edit {
+            Edit::Refuse(_) => return Ok(applied),
+            Edit::Same if closes => file.close_to_others().map_err(NotReplaced::Failed),
+            Edit::Same => Ok(()),
+            Edit::Write(text) => {
+                story.something_happened();
+                file.replace(text.expose(), private)
+            }
+        };
+        match replaced {
+            Ok(()) if closes => {
+                log::info!(target: "CONFIG", "{}: only its owner may read it now", path.display());
+                return Ok(applied);
+            }
+            Ok(()) => return Ok(applied),
+            Err(NotReplaced::Changed) => {}
+            Err(NotReplaced::Failed(why)) => return Err(why),
+        }
+    }
+    Err(format!("somebody else writes it all the time; tried {ATTEMPTS} times, and will again"))
+}
+
+/// A JSON file that is empty or does not parse. (Of the others, one that is not ours never is.)
+fn may_be_half_written(kept: &KeptClient, file: &UserFile, applied: &Applied) -> bool {
+    matches!(kept.client.format, Format::Json { .. })
+        && file.text().is_some_and(|text| text.trim().is_empty() || matches!(applied.edit, Edit::Refuse(_)))
+}
+
+/// Removes the files with tokens that were written for these clients and that none refers to any more.
+fn remove_stale(
+    tokens_dir: &Path,
+    before: &BTreeMap<String, ClientRecord>,
+    after: &mut BTreeMap<String, (ClientRecord, ClientRecord)>,
+    story: &mut Story,
+) {
+    // Another process may keep other clients here.
+    let foreign = before.iter().filter(|(key, _)| !after.contains_key(*key)).map(|(_, record)| record);
+    let present = after.values().map(|(_, new)| new);
+    let in_use: BTreeSet<String> =
+        foreign.chain(present).flat_map(|record| record.side_files.iter().cloned()).collect();
+    for (old, new) in after.values_mut() {
+        for name in old.side_files.difference(&in_use).filter(|name| is_side_file(name)) {
+            match std::fs::remove_file(tokens_dir.join(name)) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                    let message = format!("cannot be removed: {}", reason(&error));
+                    story.problem(name, Topic::Writing, Level::Error, &message, "");
+                    new.side_files.insert(name.clone());
+                }
+                _ => story.something_happened(),
+            }
+        }
+    }
+}
+
+/// Whether a name that was remembered can be one of ours: nothing else is ever removed.
+fn is_side_file(name: &str) -> bool {
+    Path::new(name).file_name() == Some(OsStr::new(name))
+        && Path::new(name).extension() == Some(OsStr::new("token"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_but_a_token_beside_the_tokens_is_ever_removed() {
+        for (name, ours) in [
+            ("a.token", true),
+            ("a.X-Authorization.token", true),
+            ("../a.token", false),
+            ("/a.token", false),
+            ("d/a.token", false),
+            ("a-egress.json", false),
+            ("", false),
+            ("..", false),
+        ] {
+            assert_eq!(is_side_file(name), ours, "{name:?}");
+        }
+    }
+
+    #[test]
+    fn this_program_is_found() {
+        let path = own_path().unwrap();
+        assert!(path.starts_with('/') && Path::new(&path).exists(), "{path}");
+    }
+}

@@ -1,0 +1,116 @@
+//! From token files to the services that the configurations hold: which file is which server's, and
+//! which one speaks to the gateway. The same for a cycle and for `token-refresher headers`.
+
+use std::collections::BTreeMap;
+
+use super::survey::Entry;
+use crate::clients::{Egress, Ingress, Services, services};
+use crate::servers::Server;
+use crate::settings::Environment;
+use crate::tokens::name::{Role, stem};
+
+/// The gateway's own token.
+pub const GATEWAY: &str = "ingress.json";
+
+/// With `AUTH_PROVIDER=keycloak` this file's token is the gateway's, where it exists.
+pub const KEYCLOAK_GATEWAY: &str = "agent-ai-coding-assistant-m2m-token.json";
+
+/// A token file that holds an access token.
+#[derive(Clone, Copy)]
+pub struct Source<'a> {
+    /// Its name.
+    pub file: &'a str,
+    /// The service it is for, of a service's file.
+    pub server: &'a str,
+    /// What its name says it is.
+    pub role: Role,
+    /// What it says.
+    pub entry: &'a Entry,
+}
+
+/// A file whose entry is not called like its server, and why.
+type Renamed<'a> = (&'a str, String);
+
+/// The services, and where their tokens come from.
+pub struct Gathered<'a> {
+    /// The services.
+    pub services: Services,
+    /// The file of each service that has a token of its own.
+    pub files: BTreeMap<String, &'a str>,
+    /// The file of the gateway's token.
+    pub gateway: Option<&'a str>,
+    /// Files whose entry is not called like their server, and why.
+    pub renamed: Vec<Renamed<'a>>,
+}
+
+/// Whether the environment says that Keycloak stands before the gateway.
+#[must_use]
+pub fn is_keycloak(environment: &Environment) -> bool {
+    environment.get("AUTH_PROVIDER").is_some_and(|provider| provider.eq_ignore_ascii_case("keycloak"))
+}
+
+/// Builds the services from the token files (sorted by name) and the registry's servers.
+#[must_use]
+pub fn gather<'a>(
+    sources: &[Source<'a>],
+    servers: &[Server],
+    registry_url: Option<&str>,
+    keycloak: bool,
+) -> Gathered<'a> {
+    let (named, renamed) = named(sources);
+    let egress: Vec<Egress> = named
+        .iter()
+        .map(|(name, source)| Egress {
+            name: name.clone(),
+            provider: source.entry.members.get("provider").cloned(),
+            access_token: source.entry.access_token.clone(),
+            cloud_id: source.entry.members.get("cloud_id").cloned(),
+        })
+        .collect();
+    let called = |name: &str| sources.iter().find(|source| source.file == name);
+    let gateway = keycloak.then(|| called(KEYCLOAK_GATEWAY)).flatten().or_else(|| called(GATEWAY));
+    let ingress = gateway.map(|source| ingress(source.entry));
+    Gathered {
+        services: services(&egress, ingress.as_ref(), servers, registry_url),
+        files: named.into_iter().map(|(name, source)| (name, source.file)).collect(),
+        gateway: gateway.map(|source| source.file),
+        renamed,
+    }
+}
+
+/// The services with the names of their entries. Of two for one server, the file that is called just
+/// like the server has the name (it has no other), else the first; the second keeps its whole stem.
+fn named<'a>(sources: &[Source<'a>]) -> (Vec<(String, Source<'a>)>, Vec<Renamed<'a>>) {
+    let services = || sources.iter().filter(|source| source.role == Role::Service);
+    let mut owners: BTreeMap<&str, &str> = services()
+        .filter(|source| source.server == stem(source.file))
+        .map(|source| (source.server, source.file))
+        .collect();
+    let (mut named, mut renamed) = (Vec::new(), Vec::new());
+    for source in services() {
+        let owner = *owners.entry(source.server).or_insert(source.file);
+        if owner == source.file {
+            named.push((source.server.to_owned(), *source));
+            continue;
+        }
+        let name = stem(source.file).to_owned();
+        let server = source.server;
+        let why = format!("is for {server} like {owner}; its entry in the configurations is called {name}");
+        renamed.push((source.file, why));
+        named.push((name, *source));
+    }
+    (named, renamed)
+}
+
+fn ingress(entry: &Entry) -> Ingress {
+    let member = |names: &[&str]| names.iter().find_map(|name| entry.members.get(*name)).cloned();
+    Ingress {
+        provider: member(&["provider"]),
+        access_token: entry.access_token.clone(),
+        client_id: member(&["client_id"]),
+        user_pool_id: member(&["user_pool_id"]),
+        region: member(&["region"]),
+        realm: member(&["realm", "keycloak_realm"]),
+        keycloak_url: member(&["keycloak_url"]),
+    }
+}

@@ -1,0 +1,191 @@
+//! `token-refresher headers SERVER`: the headers of a request to one server, for a client that runs a
+//! command to get them.
+//!
+//! Everything comes from files: clients run the command with an empty environment. Nothing is written,
+//! nobody is asked, and a token that has expired is never handed out: the client would take the server's
+//! refusal for its own fault.
+
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use crate::clients::{Service, headers_json};
+use crate::clock::{Timestamp, Words};
+use crate::cycle::generated;
+use crate::cycle::services::{KEYCLOAK_GATEWAY, Source, gather};
+use crate::cycle::survey::Entry;
+use crate::daemon::daemon_runs;
+use crate::files::{OWN_DIRECTORY, directory_of, is_locked, read_whole, reason};
+use crate::oauth::Providers;
+use crate::refresh::Memory as _;
+use crate::secret::Secret;
+use crate::servers;
+use crate::settings::Places;
+use crate::status::{DaemonRecord, Store};
+use crate::tokens::directory::{list, read_document};
+use crate::tokens::due;
+use crate::tokens::name::{Role, role, server, stem};
+
+/// How long a refresh that is under way is waited for. Clients give their helper some ten seconds.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// How often it is looked whether it is done.
+const POLL: Duration = Duration::from_millis(10);
+
+/// The daemon wakes up when a token is due, and at least once a minute: what expired longer ago than
+/// this is not about to be refreshed.
+const JUST_NOW: Duration = Duration::from_mins(1);
+
+/// A token file, read.
+struct TokenFile {
+    name: String,
+    real: PathBuf,
+    server: String,
+    entry: Entry,
+    expires_at: Option<Timestamp>,
+}
+
+/// The name of a file that could not be read, and a line that says why.
+type Unread = (String, String);
+
+/// A service, and the files whose tokens its headers hold.
+struct Found {
+    service: Service,
+    files: Vec<TokenFile>,
+}
+
+/// The headers of a request to `server` as one JSON object, after waiting a moment for a refresh that is
+/// under way.
+///
+/// # Errors
+/// One line for people: there is no such server, or a token that its headers need has expired or cannot
+/// be read.
+pub fn headers(server: &str, places: &Places) -> Result<Secret, String> {
+    let store = Store::open(&places.tokens_dir);
+    let record = store.daemon();
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        let found = find(server, places, record.as_ref())?;
+        let now = Timestamp::now();
+        let waits = found.files.iter().any(|file| is_changing(file, now));
+        if waits && Instant::now() < deadline {
+            std::thread::sleep(POLL);
+            continue;
+        }
+        return match found.files.iter().find_map(|file| Some((file, expired_since(file, now)?))) {
+            None => Ok(headers_json(&found.service)),
+            Some((file, ended)) => Err(expired(file, now.since(ended), &store, places)),
+        };
+    }
+}
+
+/// Whether there may be another token in a moment: its refresh is under way, or should be.
+fn is_changing(file: &TokenFile, now: Timestamp) -> bool {
+    let mut lock = file.real.file_name().unwrap_or_default().to_owned();
+    lock.push(".lock");
+    expired_since(file, now).is_some_and(|ended| now.since(ended) < JUST_NOW)
+        || is_locked(&directory_of(&file.real).join(OWN_DIRECTORY).join(lock))
+}
+
+fn expired_since(file: &TokenFile, now: Timestamp) -> Option<Timestamp> {
+    file.expires_at.filter(|end| *end <= now)
+}
+
+/// Why there is no token, and what to do.
+fn expired(file: &TokenFile, ago: Duration, store: &Store, places: &Places) -> String {
+    let because = match store.standing(&file.name).trouble {
+        Some(trouble) => trouble.message,
+        None if daemon_runs(&places.tokens_dir) => "the log of token-refresher says why".to_owned(),
+        None => format!(
+            "no token-refresher runs for {}; start it, or run it with --once",
+            places.tokens_dir.display()
+        ),
+    };
+    format!("{}: its token expired {} ago: {because}", file.name, Words(ago))
+}
+
+/// Finds the service and reads its tokens.
+fn find(server: &str, places: &Places, record: Option<&DaemonRecord>) -> Result<Found, String> {
+    let (files, unread) = token_files(&places.tokens_dir, record)?;
+    let servers_dir = record
+        .map_or_else(|| places.dir.join("registry/servers"), |record| PathBuf::from(&record.servers_dir));
+    let registry = servers::scan(&servers_dir);
+    let sources: Vec<Source> = files
+        .iter()
+        .map(|file| Source {
+            file: &file.name,
+            server: &file.server,
+            role: role(&file.name),
+            entry: &file.entry,
+        })
+        .collect();
+    let registry_url = record.and_then(|record| record.registry_url.as_deref());
+    let keycloak = record.is_some_and(|record| record.keycloak);
+    let gathered = gather(&sources, &registry.servers, registry_url, keycloak);
+    if let Some((_, why)) = unread.iter().find(|(name, _)| {
+        role(name) == Role::Gateway && gathered.gateway.is_none() || keycloak && name == KEYCLOAK_GATEWAY
+    }) {
+        return Err(why.clone());
+    }
+    let Some(service) = gathered.services.list.iter().find(|service| service.name == server) else {
+        return Err(unknown(server, &gathered.services.list, &unread));
+    };
+    let needed = [gathered.files.get(server).copied(), gathered.gateway];
+    let needed: Vec<String> = needed.into_iter().flatten().map(str::to_owned).collect();
+    let service = service.clone();
+    let files = files.into_iter().filter(|file| needed.contains(&file.name)).collect();
+    Ok(Found { service, files })
+}
+
+fn unknown(server: &str, known: &[Service], unread: &[Unread]) -> String {
+    let names: Vec<String> = known.iter().map(|service| service.name.escape_debug().to_string()).collect();
+    let known = if names.is_empty() { "none".to_owned() } else { names.join(", ") };
+    let mut message = format!("no server is called {server:?}; known are: {known}");
+    for (_, why) in unread {
+        message.extend(["; ", why]);
+    }
+    message
+}
+
+/// The files that configurations are made from, by name, and what could not be read of them.
+fn token_files(
+    directory: &Path,
+    record: Option<&DaemonRecord>,
+) -> Result<(Vec<TokenFile>, Vec<Unread>), String> {
+    let listing = list(directory, &generated()).map_err(|error| {
+        format!("the tokens directory {} cannot be read: {}", directory.display(), reason(&error))
+    })?;
+    let providers = providers(record);
+    let (mut files, mut unread) = (Vec::new(), Vec::new());
+    for name in listing.names {
+        if role(&name) == Role::Other && name != KEYCLOAK_GATEWAY {
+            continue;
+        }
+        let path = directory.join(&name);
+        // A link that leads nowhere fails to be read just as well.
+        let real = path.canonicalize().unwrap_or(path);
+        match read_document(&real) {
+            Ok((document, stamp)) => {
+                let Some(access_token) = document.access_token() else { continue };
+                let provider = document.text("provider");
+                let built_in = providers.longest_name_prefix(stem(&name));
+                files.push(TokenFile {
+                    server: server(&name, provider.as_deref(), built_in).to_owned(),
+                    expires_at: due::life(&document, stamp.modified()).expires_at,
+                    entry: Entry { access_token, members: document.plain_texts().collect() },
+                    real,
+                    name,
+                });
+            }
+            Err(problem) => unread.push((name.clone(), format!("{name} cannot be used: {problem}"))),
+        }
+    }
+    Ok((files, unread))
+}
+
+/// The providers by whose names files are told apart, as the daemon has them.
+fn providers(record: Option<&DaemonRecord>) -> Providers {
+    let rows = record.and_then(|record| record.providers.as_deref());
+    let text = rows.and_then(|path| read_whole(Path::new(path)).ok());
+    // A row that cannot be used any more is the daemon's to complain of.
+    text.and_then(|(text, _)| Providers::with_user_rows(&text).ok()).unwrap_or_else(Providers::builtin)
+}

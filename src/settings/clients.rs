@@ -1,0 +1,129 @@
+//! `--client NAME[=PATH]` and `--client-secrets HOW`.
+
+use std::path::{Path, PathBuf};
+
+use crate::clients::{self, Client, Secrets};
+
+use super::values;
+
+/// A client whose configuration is to be kept.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct KeptClient {
+    /// Which client.
+    pub client: &'static Client,
+    /// The file that it reads, absolute and in UTF-8. None: a file of its own in the tokens directory.
+    pub path: Option<PathBuf>,
+}
+
+impl KeptClient {
+    /// The file that is kept.
+    #[must_use]
+    pub fn file(&self, tokens_dir: &Path) -> PathBuf {
+        self.path.clone().unwrap_or_else(|| tokens_dir.join(self.client.own_file()))
+    }
+}
+
+/// A client's name and perhaps the path of its file, which starts at `root` or, after `~/`, at `home`:
+/// not every shell replaces a `~` behind an equals sign, and no variable has a shell to do it.
+pub fn client(text: &str, root: &Path, home: Option<&str>) -> Result<KeptClient, String> {
+    let (name, path) = match text.split_once('=') {
+        Some((name, path)) => (name, Some(path)),
+        None => (text, None),
+    };
+    let client = clients::client(name).ok_or_else(|| {
+        format!(
+            "names no client that is known; known are {}",
+            clients::names().collect::<Vec<_>>().join(", ")
+        )
+    })?;
+    let path = match path {
+        None => None,
+        Some(path) => Some(match (path.strip_prefix("~/"), home.filter(|home| home.starts_with('/'))) {
+            (Some(rest), Some(home)) => Path::new(home).join(rest),
+            _ => values::path(path.as_ref(), root)?,
+        }),
+    };
+    Ok(KeptClient { client, path })
+}
+
+/// Where secrets stand.
+pub fn secrets(text: &str) -> Result<Secrets, &'static str> {
+    match text.trim() {
+        "auto" => Ok(Secrets::Auto),
+        "inline" => Ok(Secrets::Inline),
+        "bridge" => Err("is not built into this version, which knows auto and inline"),
+        _ => Err("is not one of auto, inline"),
+    }
+}
+
+/// Each file once. Two clients of one file would undo each other's entries at every check.
+pub fn once_each(all: Vec<KeptClient>) -> Result<Vec<KeptClient>, String> {
+    let mut kept: Vec<KeptClient> = Vec::new();
+    for one in all {
+        match kept.iter().find(|other| one.path.is_some() && other.path == one.path || **other == one) {
+            Some(other) if *other == one => {}
+            Some(other) => {
+                return Err(format!(
+                    "{} and {} name one file, in which they would undo each other's entries; keep one of them there",
+                    other.client.name, one.client.name
+                ));
+            }
+            None => kept.push(one),
+        }
+    }
+    Ok(kept)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &str) -> Result<(&'static str, Option<PathBuf>), String> {
+        client(text, Path::new("/p"), Some("/home/me")).map(|kept| (kept.client.name, kept.path))
+    }
+
+    #[test]
+    fn a_name_and_perhaps_a_path() {
+        for (text, name, path) in [
+            ("cursor", "cursor", None),
+            ("cursor=.cursor/mcp.json", "cursor", Some("/p/.cursor/mcp.json")),
+            ("claude-code=/a/b=c.json", "claude-code", Some("/a/b=c.json")),
+            ("zed=~/.config/zed/settings.json", "zed", Some("/home/me/.config/zed/settings.json")),
+        ] {
+            assert_eq!(read(text), Ok((name, path.map(PathBuf::from))), "{text}");
+        }
+        let kept = client("codex", Path::new("/p"), None).unwrap();
+        assert_eq!(kept.file(Path::new("/t")), Path::new("/t/mcp-codex.toml"));
+    }
+
+    #[test]
+    fn what_is_no_client_is_told_which_there_are() {
+        for text in ["", "cursr", "Cursor", "=x", " cursor"] {
+            let fault = read(text).unwrap_err();
+            assert!(fault.contains("amazon-q, amp, claude-code") && fault.ends_with("zed"), "{fault}");
+        }
+        assert!(read("cursor=").is_err_and(|fault| fault == "is not a path"));
+        for home in [None, Some(""), Some("relative")] {
+            let fault = client("cursor=~/x", Path::new("/p"), home).unwrap_err();
+            assert!(fault.contains("write the path in full"), "{fault}");
+        }
+    }
+
+    #[test]
+    fn ways_to_keep_secrets() {
+        assert_eq!((secrets("auto"), secrets("inline")), (Ok(Secrets::Auto), Ok(Secrets::Inline)));
+        assert!(secrets("bridge").is_err_and(|fault| fault.contains("not built into this version")));
+        assert!(secrets("").is_err() && secrets("AUTO").is_err());
+    }
+
+    #[test]
+    fn one_file_is_for_one_client() {
+        let all = |texts: &[&str]| {
+            let all = texts.iter().map(|text| client(text, Path::new("/p"), None).unwrap()).collect();
+            once_each(all).map(|kept| kept.len())
+        };
+        assert_eq!(all(&["cursor", "zed", "cursor", "cursor=a", "cursor=/p/a", "cursor=b"]), Ok(4));
+        let fault = all(&["cursor=a", "kiro=/p/a"]).unwrap_err();
+        assert!(fault.starts_with("cursor and kiro name one file"), "{fault}");
+    }
+}
