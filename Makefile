@@ -5,6 +5,7 @@ DESTDIR ?=
 PREFIX ?= /usr/local
 BINDIR ?= $(PREFIX)/bin
 UNITDIR ?= $(PREFIX)/lib/systemd/system
+USERUNITDIR ?= $(PREFIX)/lib/systemd/user
 DOCKER ?= docker
 
 STATIC_TARGET := x86_64-unknown-linux-musl
@@ -51,12 +52,13 @@ image: static ## build a container image of the static program
 
 install: ## install program, scripts and systemd unit; honours DESTDIR and PREFIX
 	@test -x $(BUILT) || { echo "$(BUILT) is not there: run make build first" >&2; exit 1; }
-	install -d $(DESTDIR)$(BINDIR) $(DESTDIR)$(UNITDIR)
+	install -d $(DESTDIR)$(BINDIR) $(DESTDIR)$(UNITDIR) $(DESTDIR)$(USERUNITDIR)
 	install -m 755 $(BUILT) $(DESTDIR)$(BINDIR)/token-refresher
 	install -m 755 $(addprefix scripts/,$(SCRIPTS)) $(DESTDIR)$(BINDIR)
 	sed 's|/usr/local/bin/|$(BINDIR)/|' token-refresher.service > $(DESTDIR)$(UNITDIR)/token-refresher.service
-	chmod 644 $(DESTDIR)$(UNITDIR)/token-refresher.service
+	sed 's|/usr/local/bin/|$(BINDIR)/|' examples/token-refresher.user.service > $(DESTDIR)$(USERUNITDIR)/token-refresher.service
+	chmod 644 $(DESTDIR)$(UNITDIR)/token-refresher.service $(DESTDIR)$(USERUNITDIR)/token-refresher.service
 
 uninstall: ## remove what install put there
 	rm -f $(addprefix $(DESTDIR)$(BINDIR)/,token-refresher $(SCRIPTS))
-	rm -f $(DESTDIR)$(UNITDIR)/token-refresher.service
+	rm -f $(DESTDIR)$(UNITDIR)/token-refresher.service $(DESTDIR)$(USERUNITDIR)/token-refresher.service

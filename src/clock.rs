@@ -9,6 +9,8 @@ use std::fmt;
 use std::ops::{Add, Sub};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use time::OffsetDateTime;
+
 /// A point in time, in milliseconds since 1970-01-01 00:00:00 UTC. May lie before it.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
 pub struct Timestamp(i64);
@@ -48,6 +50,20 @@ impl Timestamp {
     #[must_use]
     pub fn since(self, earlier: Self) -> Duration {
         u64::try_from(self.0.saturating_sub(earlier.0)).map_or(Duration::ZERO, Duration::from_millis)
+    }
+}
+
+/// In UTC to the second, for a line that is read later: `2024-09-06 15:30:00 UTC`.
+impl fmt::Display for Timestamp {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match OffsetDateTime::from_unix_timestamp(self.as_seconds()) {
+            Ok(time) => {
+                let (hour, minute, second) = time.to_hms();
+                write!(out, "{} {hour:02}:{minute:02}:{second:02} UTC", time.date())
+            }
+            // Beyond the year 9999.
+            Err(_) => out.write_str("in a far future"),
+        }
     }
 }
 
@@ -114,6 +130,12 @@ mod tests {
         ] {
             assert_eq!(Words(Duration::from_secs(seconds)).to_string(), words);
         }
+    }
+
+    #[test]
+    fn a_time_is_shown_in_utc() {
+        assert_eq!(Timestamp::from_seconds(1_725_636_600).to_string(), "2024-09-06 15:30:00 UTC");
+        assert_eq!(Timestamp::from_seconds(i64::MAX).to_string(), "in a far future");
     }
 
     #[test]

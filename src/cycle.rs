@@ -2,20 +2,23 @@
 //! configurations, say when the next one is.
 
 mod client_files;
-mod configurations;
+pub mod configurations;
+mod inspect;
 #[cfg(test)]
 mod outage;
 mod planning;
+mod publish;
 mod results;
 pub mod services;
 mod story;
 pub mod survey;
 mod work;
 
+use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use log::Level;
 
@@ -24,12 +27,16 @@ use crate::files::Stamp;
 use crate::oauth::{HttpSettings, Providers, TokenClient};
 use crate::refresh::{Context, Endpoints, Memory as _, Stop, Storing, settle_leftover};
 use crate::settings::Settings;
+use crate::status::metrics::{Counters, Moment};
 use crate::status::{CycleRecord, Store};
 use crate::tokens::directory;
 use crate::tokens::name::Role;
 
 pub use configurations::generated;
+pub use inspect::{daemon_holder, inspect};
 use planning::Agenda;
+pub use publish::farewell;
+use publish::publish;
 use results::Outcome;
 use story::{Story, Subject, Topic};
 use survey::{Circumstances, Plan, Survey, survey};
@@ -71,6 +78,8 @@ pub struct Keeper {
     shared: BTreeSet<String>,
     /// Where this program is, for clients that run it.
     exe: Result<String, String>,
+    started: Timestamp,
+    counters: Cell<Counters>,
     /// Fingerprints of the access tokens that `--force` found first.
     first_read: Option<BTreeMap<String, Option<String>>>,
 }
@@ -101,6 +110,8 @@ impl Keeper {
             stop,
             shared: BTreeSet::new(),
             exe: client_files::own_path(),
+            started: Timestamp::now(),
+            counters: Cell::default(),
             first_read: settings.force.then(BTreeMap::new),
         })
     }
@@ -127,16 +138,38 @@ impl Keeper {
         self.endpoints.forget();
     }
 
+    /// The last cycle in one line, with the time at which the next credential is due.
+    #[must_use]
+    pub fn summary(&self, next: Option<Timestamp>) -> String {
+        let (tokens, failing) = self.store.cycle().map_or((0, 0), |cycle| (cycle.tokens, cycle.failing));
+        let next = next.map_or_else(|| "none due".to_owned(), |next| format!("next due {next}"));
+        format!("{tokens} token{}, {failing} not refreshed, {next}", if tokens == 1 { "" } else { "s" })
+    }
+
     /// Remembers an answer that could be stored at last.
     pub fn stored(&mut self, storing: Storing) {
         let (reports, _) = storing.conclude(&self.store);
         self.story.begin(true);
-        Outcome::default().take(reports, &[], Timestamp::now(), &mut self.story);
+        let mut outcome = Outcome::default();
+        outcome.take(reports, &[], Timestamp::now(), &mut self.story);
+        self.count(Counters { refreshed: outcome.changed.len() as u64, ..Counters::default() });
     }
 
-    /// Runs one cycle. `busy` are files whose answers are held by the caller; they are left alone.
-    pub fn cycle(&mut self, settings: &Settings, occasion: Occasion, busy: &BTreeSet<String>) -> Ended {
+    fn count(&self, more: Counters) {
+        self.counters.set(self.counters.get() + more);
+    }
+
+    /// Runs one cycle. `busy` are files whose answers are held by the caller; they are left alone. `beat`
+    /// is called whenever a credential is done.
+    pub fn cycle(
+        &mut self,
+        settings: &Settings,
+        occasion: Occasion,
+        busy: &BTreeSet<String>,
+        beat: &dyn Fn(),
+    ) -> Ended {
         let now = Timestamp::now();
+        let begun = Instant::now();
         self.story.begin(occasion != Occasion::Usual);
         self.story.say(Subject::Refresh, "Token refresh check starting...");
         let mut seen = match self.look(settings, now) {
@@ -155,12 +188,12 @@ impl Keeper {
             }
         };
         let agenda = planning::plan(&seen, settings.force, busy, now, &mut self.story);
-        let outcome = self.work(settings, &agenda, &seen);
+        let outcome = self.work(settings, &agenda, &seen, beat);
         configurations::generate(settings, &mut seen, &self.exe, &self.store, &mut self.story);
-        self.finish(settings, seen, outcome)
+        self.finish(settings, seen, outcome, begun)
     }
 
-    fn work(&mut self, settings: &Settings, agenda: &Agenda, seen: &Survey) -> Outcome {
+    fn work(&mut self, settings: &Settings, agenda: &Agenda, seen: &Survey, beat: &dyn Fn()) -> Outcome {
         let mut outcome = Outcome::default();
         let chain_of = |hash: &str| chain_of(settings, hash);
         let context = Context {
@@ -181,6 +214,7 @@ impl Keeper {
         let story = &mut self.story;
         work::run(&agenda.jobs, settings.jobs, &context, |reports| {
             outcome.take(reports, &seen.tokens, Timestamp::now(), story);
+            beat();
         });
         for name in &seen.leftovers {
             settle_leftover(name, &context);
@@ -190,7 +224,13 @@ impl Keeper {
     }
 
     /// The end of a cycle: what is remembered, what is said of it, and when the next one is needed.
-    fn finish(&mut self, settings: &Settings, mut seen: Survey, mut outcome: Outcome) -> Ended {
+    fn finish(
+        &mut self,
+        settings: &Settings,
+        mut seen: Survey,
+        mut outcome: Outcome,
+        begun: Instant,
+    ) -> Ended {
         let now = Timestamp::now();
         for token in seen.tokens.iter_mut().filter(|token| outcome.changed.contains(&token.name)) {
             token.look_again(&self.store, settings.buffer, now);
@@ -204,6 +244,16 @@ impl Keeper {
         if let Some(message) = self.store.failure() {
             self.story.problem("the status file", Topic::Writing, Level::Error, &message, "");
         }
+        self.count(Counters { cycles: 1, ..outcome.counters });
+        let moment = Moment {
+            up: !settings.once,
+            started: self.started,
+            ended: now,
+            took: begun.elapsed(),
+            counters: self.counters.get(),
+            unusable: seen.problems.len(),
+        };
+        publish(settings, &seen, &moment, &mut self.story);
         let next = Self::next_attempt(&seen, &outcome, now);
         let held_back = !self.story.is_eventful();
         if failing == 0 {

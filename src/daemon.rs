@@ -1,9 +1,11 @@
 //! The loop: sleep until something is due, run a cycle, listen to signals, until told to stop.
 
+mod notify;
 mod presence;
 mod signals;
 mod watch;
 
+use std::cell::Cell;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -11,21 +13,23 @@ use std::time::{Duration, Instant};
 use crate::cli::Options;
 use crate::clock::{Timestamp, Words};
 use crate::cycle::services::is_keycloak;
-use crate::cycle::{Ended, Keeper, Occasion};
-use crate::files::{make_private_directory, reason};
+use crate::cycle::{Ended, Keeper, Occasion, daemon_holder, farewell};
+use crate::files::{Holder, make_private_directory, reason};
 use crate::logging;
 use crate::refresh::{Stop, Storing};
 use crate::settings::{Loaded, Settings};
 use crate::status::DaemonRecord;
+use notify::Manager;
 use presence::Presence;
-
-pub use presence::is_taken as daemon_runs;
 use signals::{Signals, Wake};
 use watch::Watch;
 
 /// The longest time without a look at the clock and the directories: a laptop that slept or a clock
 /// that was set is noticed within it (monotonic sleep does not notice either).
 const LONGEST_SLEEP: Duration = Duration::from_mins(1);
+
+/// How often a cycle in progress shows that it is alive, at most.
+const BEAT: Duration = Duration::from_secs(1);
 
 /// How long a stop waits for an answer that cannot be written.
 const LAST_TRIES: Duration = Duration::from_mins(1);
@@ -71,15 +75,16 @@ fn make_tokens_directory(settings: &Settings) -> Result<(), String> {
 fn once(mut keeper: Keeper, settings: &Settings, stop: Arc<Stop>) -> Result<(), String> {
     // Registered first, so that a stop during the cycle lets the refreshes in flight end.
     let _signals = Signals::listen(stop).map_err(|error| format!("signals cannot be received: {error}"))?;
-    if !presence::is_taken(&settings.tokens_dir) {
+    // A daemon's settings stay: they hold for most of the cycles.
+    if !matches!(daemon_holder(&settings.tokens_dir), Ok(Holder::Somebody { .. })) {
         keeper.store().set_daemon(record(settings, Timestamp::now()));
     }
-    let mut ended = keeper.cycle(settings, Occasion::First, &BTreeSet::new());
+    let mut ended = keeper.cycle(settings, Occasion::First, &BTreeSet::new(), &|| {});
     if !ended.held.is_empty() {
         let mut held = Held(ended.held.into_iter().map(Waiting::new).collect());
         held.last_tries(&mut keeper)?;
         // The configurations want the new tokens too.
-        ended = keeper.cycle(settings, Occasion::First, &BTreeSet::new());
+        ended = keeper.cycle(settings, Occasion::First, &BTreeSet::new(), &|| {});
     }
     match ended.failing {
         0 => Ok(()),
@@ -92,6 +97,7 @@ struct Daemon {
     settings: Settings,
     keeper: Keeper,
     presence: Presence,
+    manager: Manager,
     signals: Signals,
     watch: Watch,
     held: Held,
@@ -104,16 +110,20 @@ impl Daemon {
             Signals::listen(stop).map_err(|error| format!("signals cannot be received: {error}"))?;
         keeper.store().set_daemon(record(&settings, presence.since()));
         log::debug!(target: "REFRESH", "running as process {}", std::process::id());
-        Ok(Self { settings, keeper, presence, signals, watch: Watch::default(), held: Held(Vec::new()) })
+        let manager = Manager::of_process();
+        let (watch, held) = (Watch::default(), Held(Vec::new()));
+        Ok(Self { settings, keeper, presence, manager, signals, watch, held })
     }
 
     fn run(mut self, options: &Options) -> Result<(), String> {
         let mut occasion = Occasion::First;
         let mut displaced = Ok(());
+        // Before the first request: whoever waits for this service waits for no endpoint.
+        self.manager.ready();
         loop {
             // Looked at before the cycle: what changes during it runs another one.
             let before = Watch::before(&self.settings);
-            let ended = self.keeper.cycle(&self.settings, occasion, &self.held.names());
+            let ended = self.cycle(occasion);
             let next = self.take(ended, before);
             let wake = match self.sleep(next) {
                 Ok(wake) => wake,
@@ -125,7 +135,9 @@ impl Daemon {
             match wake {
                 Wake::Stop => break,
                 Wake::Reload => {
+                    self.manager.reloading();
                     self.reload(options);
+                    self.manager.ready();
                     occasion = Occasion::Signal;
                 }
                 Wake::Check => {
@@ -135,16 +147,36 @@ impl Daemon {
                 Wake::Nothing => occasion = Occasion::Usual,
             }
         }
+        self.manager.stopping();
         log::info!(target: "REFRESH", "stopping");
         let stored = self.held.last_tries(&mut self.keeper);
+        if let Some(path) = &self.settings.metrics_file {
+            farewell(path);
+        }
         self.presence.leave();
         stored.and(displaced)
+    }
+
+    /// Runs a cycle. A long one shows at each credential that is done that the daemon is alive; nothing
+    /// that it waits for takes longer than a request's limits, so silence means that it hangs.
+    fn cycle(&mut self, occasion: Occasion) -> Ended {
+        let (presence, manager) = (&self.presence, &self.manager);
+        let last = Cell::new(Instant::now());
+        let beat = || {
+            if last.get().elapsed() >= BEAT {
+                last.set(Instant::now());
+                presence.touch();
+                manager.alive();
+            }
+        };
+        self.keeper.cycle(&self.settings, occasion, &self.held.names(), &beat)
     }
 
     /// Takes over what a cycle left, and says when the next one is due at the latest.
     fn take(&mut self, ended: Ended, before: Watch) -> Instant {
         self.held.0.extend(ended.held.into_iter().map(Waiting::new));
         self.watch = before.after(&self.settings, &ended.names, ended.files);
+        self.manager.status(self.keeper.summary(ended.next));
         let wait = ended.next.map_or(self.settings.interval, |next| next.since(Timestamp::now()));
         Instant::now() + wait.min(self.settings.interval)
     }
@@ -153,15 +185,17 @@ impl Daemon {
     fn sleep(&mut self, next: Instant) -> Result<Wake, String> {
         let mut wall = Timestamp::now();
         let mut monotonic = Instant::now();
+        let longest = self.manager.patience().map_or(LONGEST_SLEEP, |patience| patience.min(LONGEST_SLEEP));
         loop {
             self.presence.keep(&self.settings)?;
+            self.manager.alive();
             let stored = self.held.retry(&mut self.keeper);
             let now = Instant::now();
             if now >= next || stored {
                 return Ok(Wake::Nothing);
             }
             let until = self.held.next().map_or(next, |retry| retry.min(next));
-            let wake = self.signals.wait(until.saturating_duration_since(now).min(LONGEST_SLEEP));
+            let wake = self.signals.wait(until.saturating_duration_since(now).min(longest));
             if wake != Wake::Nothing {
                 return Ok(wake);
             }

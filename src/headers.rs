@@ -10,11 +10,10 @@ use std::time::{Duration, Instant};
 
 use crate::clients::{Service, headers_json};
 use crate::clock::{Timestamp, Words};
-use crate::cycle::generated;
 use crate::cycle::services::{KEYCLOAK_GATEWAY, Source, gather};
 use crate::cycle::survey::Entry;
-use crate::daemon::daemon_runs;
-use crate::files::{OWN_DIRECTORY, directory_of, is_locked, read_whole, reason};
+use crate::cycle::{daemon_holder, generated};
+use crate::files::{Holder, OWN_DIRECTORY, directory_of, holder, read_whole, reason};
 use crate::oauth::Providers;
 use crate::refresh::Memory as _;
 use crate::secret::Secret;
@@ -83,7 +82,12 @@ fn is_changing(file: &TokenFile, now: Timestamp) -> bool {
     let mut lock = file.real.file_name().unwrap_or_default().to_owned();
     lock.push(".lock");
     expired_since(file, now).is_some_and(|ended| now.since(ended) < JUST_NOW)
-        || is_locked(&directory_of(&file.real).join(OWN_DIRECTORY).join(lock))
+        || is_held(holder(&directory_of(&file.real).join(OWN_DIRECTORY).join(lock)))
+}
+
+/// Whether a lock that was looked at is held; one that cannot be looked at counts as free.
+fn is_held<E>(looked_at: Result<Holder, E>) -> bool {
+    matches!(looked_at, Ok(Holder::Somebody { .. }))
 }
 
 fn expired_since(file: &TokenFile, now: Timestamp) -> Option<Timestamp> {
@@ -94,7 +98,9 @@ fn expired_since(file: &TokenFile, now: Timestamp) -> Option<Timestamp> {
 fn expired(file: &TokenFile, ago: Duration, store: &Store, places: &Places) -> String {
     let because = match store.standing(&file.name).trouble {
         Some(trouble) => trouble.message,
-        None if daemon_runs(&places.tokens_dir) => "the log of token-refresher says why".to_owned(),
+        None if is_held(daemon_holder(&places.tokens_dir)) => {
+            "the log of token-refresher says why".to_owned()
+        }
         None => format!(
             "no token-refresher runs for {}; start it, or run it with --once",
             places.tokens_dir.display()

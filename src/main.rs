@@ -28,12 +28,16 @@ mod status;
 mod tokens;
 
 use std::ffi::OsStr;
-use std::io::{self, ErrorKind, Write};
+use std::io::{self, ErrorKind, IsTerminal as _, Write as _};
 use std::process::ExitCode;
 
-use cli::{Invocation, Request, Verb};
+use cli::{Flag, Invocation, Options, Request, Verb, flag};
+use clock::Timestamp;
 use daemon::Failed;
 use settings::{Environment, Loaded, Places, Settings};
+
+const JSON: &Flag = flag("json");
+const ALIVE: &Flag = flag("alive");
 
 /// Something failed.
 const FAILED: u8 = 1;
@@ -47,26 +51,37 @@ fn main() -> ExitCode {
         Ok(Request::Full) => print(&cli::full()),
         Ok(Request::Version) => print(&cli::version()),
         Ok(Request::Run(invocation)) => match invocation.verb {
-            Verb::Daemon => keep_fresh(&invocation),
             Verb::Headers => show_headers(&invocation),
             Verb::Clients => print(&clients::list()),
+            Verb::Daemon | Verb::Status | Verb::Check => with_settings(&invocation),
         },
+        Err(message) if std::env::args_os().any(|word| word == "check") => unknown(&message),
         Err(message) => complain(WRONG, &message),
     }
 }
 
-/// Checks the settings before anything else happens, starts the log, and does what was asked for.
-fn keep_fresh(invocation: &Invocation) -> ExitCode {
+/// Checks the settings before anything else happens, and does what was asked for.
+fn with_settings(invocation: &Invocation) -> ExitCode {
     let Loaded { settings, warnings } = match Settings::read(&invocation.options, &Environment::of_process())
     {
         Ok(loaded) => loaded,
+        Err(invalid) if invocation.verb == Verb::Check => return unknown(&invalid.to_string()),
         Err(invalid) => return complain(WRONG, &invalid.to_string()),
     };
+    match invocation.verb {
+        Verb::Status => show(&settings, &invocation.options),
+        Verb::Check => check(&settings, &invocation.options),
+        _ => keep(settings, &warnings, &invocation.options),
+    }
+}
+
+/// Keeps tokens fresh: for good, or for one cycle.
+fn keep(settings: Settings, warnings: &[String], options: &Options) -> ExitCode {
     logging::start(&settings.log_file, settings.log_level);
     for warning in warnings {
         log::warn!(target: "CONFIG", "{warning}");
     }
-    match daemon::run(settings, &invocation.options) {
+    match daemon::run(settings, options) {
         Ok(()) => ExitCode::SUCCESS,
         Err(Failed::Setting(message)) => complain(WRONG, &message),
         Err(Failed::Running(message)) => {
@@ -91,6 +106,44 @@ fn show_headers(invocation: &Invocation) -> ExitCode {
         Ok(json) => print(&zeroize::Zeroizing::new(format!("{}\n", json.expose()))),
         Err(message) => complain(FAILED, &message),
     }
+}
+
+/// Shows every token. Changes nothing and needs no daemon.
+fn show(settings: &Settings, options: &Options) -> ExitCode {
+    let report = match cycle::inspect(settings, Timestamp::now()) {
+        Ok(report) => report,
+        Err(message) => return complain(FAILED, &message),
+    };
+    if options.has(JSON) {
+        return print(&status::json(&report));
+    }
+    // https://no-color.org; a dumb terminal would show the codes.
+    let wanted = std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+        && std::env::var_os("TERM").is_some_and(|terminal| terminal != "dumb");
+    print(&status::table(&report, wanted && io::stdout().is_terminal()))
+}
+
+/// Says in one line whether all is well, in the way of monitoring plugins.
+fn check(settings: &Settings, options: &Options) -> ExitCode {
+    let now = Timestamp::now();
+    let found = if options.has(ALIVE) {
+        cycle::daemon_holder(&settings.tokens_dir).map(|holder| status::check::alive(holder, now))
+    } else {
+        cycle::inspect(settings, now).map(|report| status::check::check(&report))
+    };
+    match found {
+        Ok((line, status)) => {
+            print(&line);
+            ExitCode::from(status)
+        }
+        Err(message) => unknown(&message),
+    }
+}
+
+/// The answer of a check that could not be made. A monitoring system reads standard output.
+fn unknown(message: &str) -> ExitCode {
+    print(&status::check::unknown(message));
+    ExitCode::from(status::check::UNKNOWN)
 }
 
 /// Writes what was asked for to standard output. Who pipes it into `head` is no error.

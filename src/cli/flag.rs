@@ -39,13 +39,16 @@ pub enum Group {
     Clients,
     /// Log and pid file.
     Log,
+    /// What `status` and `check` look at and say.
+    Asking,
     /// Help and version.
     Help,
 }
 
 impl Group {
     /// All headings, in the order of the help.
-    pub const ALL: [Self; 5] = [Self::Refreshing, Self::Places, Self::Clients, Self::Log, Self::Help];
+    pub const ALL: [Self; 6] =
+        [Self::Refreshing, Self::Places, Self::Clients, Self::Log, Self::Asking, Self::Help];
 
     /// The heading's words.
     pub const fn title(self) -> &'static str {
@@ -54,6 +57,7 @@ impl Group {
             Self::Places => "Where things are",
             Self::Clients => "Coding assistants",
             Self::Log => "Log and process",
+            Self::Asking => "What status and check say",
             Self::Help => "Help",
         }
     }
@@ -81,4 +85,8 @@ pub enum Verb {
     Headers,
     /// List the clients whose configurations can be kept.
     Clients,
+    /// Show every token.
+    Status,
+    /// Say in one line whether all is well.
+    Check,
 }

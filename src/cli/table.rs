@@ -13,6 +13,18 @@ const DAEMON: &str = "";
 pub const COMMANDS: &[Command] = &[
     Command { verb: Verb::Daemon, name: DAEMON, operand: None, help: "run the daemon" },
     Command {
+        verb: Verb::Status,
+        name: STATUS,
+        operand: None,
+        help: "every token: its state and why, expiry, next attempt, last error",
+    },
+    Command {
+        verb: Verb::Check,
+        name: CHECK,
+        operand: None,
+        help: "one line and an exit status for monitoring",
+    },
+    Command {
         verb: Verb::Headers,
         name: HEADERS,
         operand: Some("SERVER"),
@@ -26,6 +38,12 @@ pub const COMMANDS: &[Command] = &[
     },
 ];
 
+/// The command that shows every token.
+const STATUS: &str = "status";
+
+/// The command for monitoring.
+const CHECK: &str = "check";
+
 /// The command that a client runs for the headers of its requests.
 const HEADERS: &str = "headers";
 
@@ -33,7 +51,7 @@ const HEADERS: &str = "headers";
 const SETTINGS: &[&str] = &[DAEMON];
 
 /// The commands that need to know only where the tokens are; the rest they learn from the status file.
-const PLACES: &[&str] = &[DAEMON, HEADERS];
+const PLACES: &[&str] = &[DAEMON, STATUS, CHECK, HEADERS];
 
 /// What most rows have in common.
 const ROW: Flag = Flag {
@@ -152,6 +170,7 @@ pub const FLAGS: &[Flag] = &[
         variable: Some("TOKEN_REFRESHER_ENV_FILE"),
         default: Some(".env"),
         group: Group::Places,
+        commands: PLACES,
         help: "settings and client credentials",
         detail: "Settings and client credentials as NAME=VALUE lines. What stands in the real \
                  environment wins over it, and nothing of it is passed on to other programs. The \
@@ -239,6 +258,34 @@ pub const FLAGS: &[Flag] = &[
         help: "holds the daemon's process id; - writes none",
         detail: "Holds the daemon's process id while it runs; - writes none. Two daemons are kept \
                  apart by a lock, not by this file.",
+        ..ROW
+    },
+    Flag {
+        long: "metrics-file",
+        value: Some("FILE"),
+        variable: Some("TOKEN_REFRESHER_METRICS_FILE"),
+        example: Some("/var/lib/prometheus/node-exporter/token-refresher.prom"),
+        group: Group::Log,
+        help: "Prometheus text, for a textfile collector",
+        detail: "Write metrics in the Prometheus text format here after each cycle, readable by \
+                 everybody: for the textfile collector of node_exporter, which wants the ending .prom.",
+        ..ROW
+    },
+    Flag {
+        long: "json",
+        group: Group::Asking,
+        commands: &[STATUS],
+        help: "with status: JSON instead of a table",
+        detail: "With status: JSON instead of a table, in a form that the README documents.",
+        ..ROW
+    },
+    Flag {
+        long: "alive",
+        group: Group::Asking,
+        commands: &[CHECK],
+        help: "with check: only whether the daemon is well",
+        detail: "With check: only whether the daemon runs and its loop turns, exit status 0 or 1. For \
+                 the probes of containers, where a restart cures no sign-in.",
         ..ROW
     },
     Flag {

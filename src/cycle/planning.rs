@@ -2,7 +2,6 @@
 //! and the jobs in the order of their turns.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
 
 use log::Level;
 
@@ -10,9 +9,7 @@ use super::story::{Story, Subject, Topic};
 use super::survey::{Plan, Seen, Survey};
 use super::work::Job;
 use crate::clock::{Timestamp, Words};
-
-/// From when before its end a token that only a person can renew is warned about.
-const EARLY_WARNING: Duration = Duration::from_hours(24);
+use crate::status::{AHEAD, What};
 
 /// What is to be done, and how a cycle that does nothing is told in one line.
 pub struct Agenda {
@@ -44,6 +41,9 @@ pub fn plan(
     }
     for seen in survey.tokens.iter().filter(|seen| !due(seen)) {
         not_refreshed(seen, now, story);
+    }
+    for seen in &survey.tokens {
+        early_warning(seen, now, story);
     }
     let mut agenda = Agenda { jobs: Vec::new(), silent: BTreeSet::new() };
     let mut taken = BTreeSet::new();
@@ -112,7 +112,7 @@ pub fn monitored(seen: &Seen, why: &str, now: Timestamp, story: &mut Story) {
             let message = format!("has expired and cannot be refreshed ({why}); put a new token there");
             story.problem(about, Topic::Ending, Level::Error, &message, "");
         }
-        Some(end) if end.since(now) <= EARLY_WARNING => {
+        Some(end) if end.since(now) <= AHEAD => {
             let message =
                 format!("expires within a day and cannot be refreshed ({why}); put a new token there");
             let detail = format!(" (in {})", Words(end.since(now)));
@@ -121,6 +121,23 @@ pub fn monitored(seen: &Seen, why: &str, now: Timestamp, story: &mut Story) {
         _ => {}
     }
     story.say(Subject::Refresh, format!("{about}: {}, monitored only: {why}", expires(seen, now)));
+}
+
+/// That a person will be needed, said while there is a day left. Of a token that is only watched its
+/// own sentence says it.
+fn early_warning(seen: &Seen, now: Timestamp, story: &mut Story) {
+    let facts = seen.facts();
+    match facts.need(now) {
+        Some(need) if need.what != What::TokenEnds => {
+            let detail = format!(" ({})", need.words(now));
+            story.problem(&seen.name, Topic::Ending, Level::Warn, need.message(), &detail);
+        }
+        // What it warned of has come; the error about that is said elsewhere.
+        None if seen.monitored.is_none() && facts.trouble().is_some() => {
+            story.still(&seen.name, Topic::Ending);
+        }
+        _ => {}
+    }
 }
 
 /// When a token expires, in the words of the log.

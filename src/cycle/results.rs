@@ -8,6 +8,7 @@ use super::story::{Story, Subject, Topic};
 use super::survey::Seen;
 use crate::clock::{Timestamp, Words};
 use crate::refresh::{BUSY_AGAIN, Kind, Report, Reports, Storing, Trouble};
+use crate::status::metrics::Counters;
 use crate::tokens::name::stem;
 
 /// What the jobs of a cycle came to.
@@ -21,6 +22,8 @@ pub struct Outcome {
     pub next: Vec<Timestamp>,
     /// Answers that are not in their files yet.
     pub held: Vec<Storing>,
+    /// What was counted on the way.
+    pub counters: Counters,
 }
 
 impl Outcome {
@@ -48,6 +51,7 @@ impl Outcome {
                     log::warn!(target: "REFRESH", "{name}: {warning}");
                 }
                 self.changed.insert(name.to_owned());
+                self.counters.refreshed += 1;
             }
             Report::Adopted => {
                 story.say(
@@ -106,6 +110,10 @@ impl Outcome {
                 say_trouble(name, &trouble, seen.and_then(|seen| seen.life.expires_at), now, story);
                 self.failing.insert(name.to_owned());
                 self.next.extend(trouble.next_attempt(now));
+                // The same as before: looked at again without asking.
+                if seen.is_none_or(|seen| seen.standing.trouble.as_ref() != Some(&trouble)) {
+                    self.counters.failure(trouble.kind);
+                }
             }
             Report::Unusable(why) => {
                 story.problem(name, Topic::Freshness, Level::Error, &why, "");

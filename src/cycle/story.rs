@@ -115,6 +115,13 @@ impl Story {
         new
     }
 
+    /// Whatever was said of `about` before still holds; nothing new is to be said of it.
+    pub fn still(&mut self, about: &str, topic: Topic) {
+        if let Some(problem) = self.problems.get_mut(&(about.to_owned(), topic)) {
+            problem.mentioned = true;
+        }
+    }
+
     /// Ends a cycle: problems that were not mentioned in it are over.
     pub fn end(&mut self) {
         self.problems.retain(|(about, topic), problem| {

@@ -7,9 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::clock::Timestamp;
-use crate::files::{
-    Lock, LockError, OWN_DIRECTORY, is_locked, own_directory, read_whole, reason, replace_text,
-};
+use crate::files::{Lock, LockError, own_directory, read_whole, reason, replace_text};
 use crate::settings::Settings;
 
 /// How long the lock is waited for: scripts and probes hold it shared for a moment to look at it.
@@ -83,6 +81,11 @@ impl Presence {
         }
     }
 
+    /// Shows that the daemon is alive, in the middle of a cycle.
+    pub fn touch(&self) {
+        write_note(&self.lock);
+    }
+
     /// Removes the pid file, if it is still ours.
     pub fn leave(self) {
         let Some(path) = self.pid_file else { return };
@@ -91,11 +94,6 @@ impl Presence {
             log::warn!(target: "REFRESH", "the pid file {} cannot be removed: {}", path.display(), reason(&error));
         }
     }
-}
-
-/// Whether a daemon runs for this tokens directory.
-pub fn is_taken(tokens: &Path) -> bool {
-    is_locked(&tokens.join(OWN_DIRECTORY).join(LOCK))
 }
 
 fn claim_lock(tokens: &Path) -> Result<Lock, Refused> {

@@ -14,9 +14,9 @@ mod user_file;
 
 pub use lock::{Lock, LockError};
 pub use owner::{Foreign, directory_is_private, hand_to_owner_of};
-pub use probe::is_locked;
+pub use probe::{Holder, holder};
 pub use read::{MAX_SIZE, ReadError, read_listed, read_private, read_whole};
-pub use replace::{Replaced, replace_text};
+pub use replace::{Replaced, replace_public, replace_text};
 pub use reserve::{Reserve, is_mount_point, leftover, leftover_target};
 pub use user_file::{NotReplaced, UserFile};
 

@@ -1,18 +1,45 @@
-//! Looking whether somebody holds a lock, without making a file or keeping anybody waiting.
+//! Looking at a lock without taking it: is somebody there, and has he moved lately?
 
-use std::fs::File;
+use std::fs::OpenOptions;
 use std::io;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 
-use fs2::FileExt;
+use super::Stamp;
+use crate::clock::Timestamp;
 
-/// Whether another process holds the lock file at `path` now. It is locked shared for a moment, which
-/// whoever takes locks has the patience for.
-#[must_use]
-pub fn is_locked(path: &Path) -> bool {
-    let Ok(file) = File::open(path) else { return false };
-    // `FileExt::` because std has a method of the same name with another error type.
-    FileExt::try_lock_shared(&file).is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock)
+/// What a lock file tells about its holder.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Holder {
+    /// There is no such file: nobody has ever been here.
+    Never,
+    /// Nobody holds it now.
+    Nobody,
+    /// A process holds it.
+    Somebody {
+        /// When the file was last written, which its holder does to show that it is well.
+        touched: Timestamp,
+    },
+}
+
+/// Looks at the lock file at `path`: a shared lock, tried once and let go at once, so that a start at
+/// this moment is not refused.
+///
+/// # Errors
+/// When the file may not be opened or locked.
+pub fn holder(path: &Path) -> io::Result<Holder> {
+    let file = match OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Holder::Never),
+        opened => opened?,
+    };
+    match file.try_lock_shared() {
+        // Let go by closing.
+        Ok(()) => Ok(Holder::Nobody),
+        Err(std::fs::TryLockError::WouldBlock) => {
+            Ok(Holder::Somebody { touched: Stamp::of(&file.metadata()?).modified() })
+        }
+        Err(std::fs::TryLockError::Error(error)) => Err(error),
+    }
 }
 
 #[cfg(test)]
@@ -24,13 +51,17 @@ mod tests {
     use crate::scratch::Scratch;
 
     #[test]
-    fn a_lock_is_seen_while_it_is_held_and_no_file_is_made() {
+    fn a_lock_is_looked_at_and_not_taken() {
         let scratch = Scratch::new();
-        let path = scratch.join("a.lock");
-        assert!(!is_locked(&path) && !path.exists());
+        let path = scratch.join("lock");
+        assert_eq!(holder(&path).unwrap(), Holder::Never);
         let lock = Lock::exclusive(&path, Duration::ZERO).unwrap();
-        assert!(is_locked(&path));
+        let before = Timestamp::now() - Duration::from_secs(2);
+        lock.touch_note("7\n").unwrap();
+        let Holder::Somebody { touched } = holder(&path).unwrap() else { panic!("nobody") };
+        assert!(before < touched && touched <= Timestamp::now());
         drop(lock);
-        assert!(!is_locked(&path));
+        assert_eq!(holder(&path).unwrap(), Holder::Nobody);
+        assert!(Lock::exclusive(&path, Duration::ZERO).is_ok());
     }
 }

@@ -3,8 +3,8 @@
 //! By rename, so that no reader ever sees half a file, and private from its first byte; but without
 //! fsync, since after a power loss the next cycle writes it anew.
 
-use std::fs::OpenOptions;
-use std::io::{self, Write as _};
+use std::fs::{File, OpenOptions, Permissions};
+use std::io::{self, BufWriter, Write};
 use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::Path;
 
@@ -39,6 +39,28 @@ pub fn replace_text(path: &Path, text: &str) -> io::Result<Replaced> {
     Ok(Replaced::Written)
 }
 
+/// Makes `path` hold what `write` gives, mode 0644: for what other users are to read. The caller is the
+/// only one who writes there.
+///
+/// # Errors
+/// As [`replace_text`].
+pub fn replace_public(path: &Path, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<()> {
+    let temporary = temporary_beside(path);
+    let written = (|| {
+        let file = create(&temporary)?;
+        // Not by the mode of the open, from which the mask takes something away.
+        file.set_permissions(Permissions::from_mode(0o644))?;
+        let mut out = BufWriter::new(file);
+        write(&mut out)?;
+        out.flush()?;
+        std::fs::rename(&temporary, path)
+    })();
+    if written.is_err() {
+        let _ = std::fs::remove_file(&temporary);
+    }
+    written
+}
+
 fn holds_privately(path: &Path, text: &str) -> bool {
     std::fs::symlink_metadata(path).is_ok_and(|found| {
         found.is_file() && found.len() == text.len() as u64 && found.permissions().mode() & 0o077 == 0
@@ -53,17 +75,21 @@ fn temporary_beside(path: &Path) -> std::path::PathBuf {
 }
 
 fn write_new(temporary: &Path, text: &str) -> io::Result<()> {
+    create(temporary)?.write_all(text.as_bytes())
+}
+
+fn create(temporary: &Path) -> io::Result<File> {
     // Left over from a crash: nobody else writes here, the caller holds the lock.
     match std::fs::remove_file(temporary) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
         _ => {}
     }
-    let mut file = OpenOptions::new()
+    let file = OpenOptions::new()
         .write(true)
         .create_new(true)
         .mode(0o600)
         .custom_flags(libc::O_NOFOLLOW)
         .open(temporary)?;
     hand_to_owner_of(directory_of(temporary), &file)?;
-    file.write_all(text.as_bytes())
+    Ok(file)
 }

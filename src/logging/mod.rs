@@ -193,7 +193,8 @@ fn format(offset: UtcOffset) -> Config {
 
 /// `message` with everything escaped that could begin a new line, move a terminal's cursor or turn
 /// the direction of reading. Backslashes stay: they can forge nothing, and paths stay readable.
-fn escaped(message: &str) -> Cow<'_, str> {
+#[must_use]
+pub fn escaped(message: &str) -> Cow<'_, str> {
     let acts = |letter: char| {
         letter.is_control()
             || matches!(letter, '\u{2028}' | '\u{2029}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')

@@ -8,6 +8,7 @@
 use std::fs::{File, OpenOptions, Permissions, symlink_metadata};
 use std::io::{self, IsTerminal, Write};
 use std::mem;
+use std::os::fd::AsFd;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt, fchown};
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -19,6 +20,8 @@ pub struct Output(Arc<Mutex<Lines>>);
 struct Lines {
     file: Option<File>,
     standard_error: bool,
+    /// Standard error is the journal, which takes the level from a prefix.
+    journal: bool,
     /// What has arrived of the present line.
     line: Vec<u8>,
     /// The last write left half a line in the file: the next one begins on a new line.
@@ -32,7 +35,7 @@ struct Lines {
 impl Output {
     /// Standard error alone.
     pub fn standard_error() -> Self {
-        Self::new(None, true)
+        Self::new(None, true, is_journal())
     }
 
     /// The file at `path`, made (0600) or added to; and standard error too where a person looks at
@@ -43,12 +46,12 @@ impl Output {
     /// When the file cannot be opened, or is a link that is not to be followed.
     pub fn file(path: &Path) -> io::Result<(Self, Option<String>)> {
         let (file, complaint) = open(path)?;
-        Ok((Self::new(Some(file), io::stderr().is_terminal()), complaint))
+        Ok((Self::new(Some(file), io::stderr().is_terminal(), false), complaint))
     }
 
-    fn new(file: Option<File>, standard_error: bool) -> Self {
+    fn new(file: Option<File>, standard_error: bool, journal: bool) -> Self {
         let (line, missing, gap) = (Vec::with_capacity(256), None, None);
-        Self(Arc::new(Mutex::new(Lines { file, standard_error, line, torn: false, missing, gap })))
+        Self(Arc::new(Mutex::new(Lines { file, standard_error, journal, line, torn: false, missing, gap })))
     }
 
     /// What is to be said in the log after lines were lost and it can be written again. Once.
@@ -86,6 +89,9 @@ impl Lines {
     fn pass_on(&mut self) {
         let mut line = mem::take(&mut self.line);
         if self.standard_error {
+            if self.journal {
+                line.splice(0..0, priority(&line).bytes());
+            }
             // A terminal that has gone away is no reason to stop.
             let _ = io::stderr().write_all(&line);
         }
@@ -118,6 +124,28 @@ impl Lines {
         let complaint = format!("token-refresher: cannot write the log: {error}; going on without it\n");
         let _ = io::stderr().write_all(complaint.as_bytes());
         self.missing = Some((1, error));
+    }
+}
+
+/// Whether standard error leads to the journal, as `systemd.exec(5)` says how to find out: device and
+/// inode are those that `JOURNAL_STREAM` names. A daemon that was redirected elsewhere inherits the
+/// variable all the same.
+fn is_journal() -> bool {
+    let Ok(stream) = std::env::var("JOURNAL_STREAM") else { return false };
+    let Ok(standard_error) = io::stderr().as_fd().try_clone_to_owned() else { return false };
+    let metadata = File::from(standard_error).metadata();
+    metadata.is_ok_and(|metadata| stream == format!("{}:{}", metadata.dev(), metadata.ino()))
+}
+
+/// The level of `line` as the journal takes it (`sd-daemon(3)`): the word in the brackets behind the
+/// time, which no message can forge.
+fn priority(line: &[u8]) -> &'static str {
+    let level = line.iter().position(|&byte| byte == b'[').and_then(|bracket| line.get(bracket + 1));
+    match level {
+        Some(b'E') => "<3>",
+        Some(b'W') => "<4>",
+        Some(b'D') => "<7>",
+        _ => "<6>",
     }
 }
 
@@ -295,6 +323,19 @@ mod tests {
         line_to(&mut output, "four");
         assert_eq!(output.gap(), None);
         assert_eq!(fs::read_to_string(path).unwrap(), "three\nfour\n");
+    }
+
+    #[test]
+    fn the_journal_is_told_the_level() {
+        for (line, prefix) in [
+            ("2024-09-06 15:30:00,123 - [INFO] REFRESH: [ERROR] said the endpoint", "<6>"),
+            ("2024-09-06 15:30:00,123 - [WARN] REFRESH: x", "<4>"),
+            ("2024-09-06 15:30:00,123 - [ERROR] REFRESH: x", "<3>"),
+            ("2024-09-06 15:30:00,123 - [DEBUG] REFRESH: x", "<7>"),
+            ("", "<6>"),
+        ] {
+            assert_eq!(priority(line.as_bytes()), prefix, "{line}");
+        }
     }
 
     /// Takes a few bytes and then has no room.

@@ -109,6 +109,12 @@ impl Standing {
         asked.is_none_or(|asked| asked < chance).then_some(chance)
     }
 
+    /// When a refresh of the file last succeeded, whichever sign-in it held then.
+    #[must_use]
+    pub fn last_success(&self) -> Option<Timestamp> {
+        self.last_success.map(Timestamp::from_millis)
+    }
+
     /// What earlier refreshes left to know of a file that holds this refresh token now. A new sign-in
     /// has no past.
     #[must_use]
@@ -116,8 +122,7 @@ impl Standing {
         if self.refresh_hash.as_deref() != refresh_hash {
             return Past::default();
         }
-        let last_success = self.last_success.map(Timestamp::from_millis);
-        Past { last_success, moved_refresh_end: self.moved_refresh_end }
+        Past { last_success: self.last_success(), moved_refresh_end: self.moved_refresh_end }
     }
 
     /// The fingerprints of the refresh tokens that answers of ours replaced.

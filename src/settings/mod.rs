@@ -42,6 +42,7 @@ const CLIENT_SECRETS: &Flag = flag("client-secrets");
 const LOG_LEVEL: &Flag = flag("log-level");
 const LOG_FILE: &Flag = flag("log-file");
 const PID_FILE: &Flag = flag("pid-file");
+const METRICS_FILE: &Flag = flag("metrics-file");
 
 /// Everything the program was told, checked.
 #[derive(Clone, Debug)]
@@ -78,6 +79,8 @@ pub struct Settings {
     pub log_file: LogTarget,
     /// Where the daemon's process id is written, if anywhere. Absolute.
     pub pid_file: Option<PathBuf>,
+    /// Where metrics are written, if anywhere. Absolute.
+    pub metrics_file: Option<PathBuf>,
     /// How many refreshes may be in flight, 1 to 64.
     pub jobs: usize,
     /// Hosts that may be spoken to over plain http: lower case, IPv6 in brackets.
@@ -213,6 +216,7 @@ impl Settings {
             env_file: place.env_file.clone(),
             log_file: sources.value(LOG_FILE, |value| Ok(values::log_target(value, &place.dir)?))?,
             pid_file: sources.value(PID_FILE, |value| Ok(values::pid_file(value, &place.dir)?))?,
+            metrics_file: sources.optional(METRICS_FILE, path)?,
             jobs: sources.value(JOBS, text(values::jobs))?,
             allow_http: sources.list(ALLOW_HTTP, text(values::host))?,
             environment,

@@ -88,12 +88,18 @@ impl Store {
         self.known().newest(token)
     }
 
+    /// The last cycle, of whichever process.
+    #[must_use]
+    pub fn cycle(&self) -> Option<CycleRecord> {
+        self.known().file.cycle.clone()
+    }
+
     /// Says which daemon runs, from the next write on.
     pub fn set_daemon(&self, daemon: DaemonRecord) {
         self.known().file.daemon = Some(daemon);
     }
 
-    /// The daemon that runs or ran last, with its settings.
+    /// The daemon (or `--once`, where none ran) that left its settings last.
     #[must_use]
     pub fn daemon(&self) -> Option<DaemonRecord> {
         self.known().file.daemon.clone()

@@ -1,0 +1,36 @@
+//! The metrics file: written at the end of each cycle, and once more when the daemon ends.
+
+use std::path::Path;
+
+use log::Level;
+
+use super::inspect::daemon_holder;
+use super::story::{Story, Topic};
+use super::survey::{Seen, Survey};
+use crate::files::{Holder, reason, replace_public};
+use crate::settings::Settings;
+use crate::status::metrics::{self, Moment};
+
+/// Writes the metrics of the cycle that has just ended, where somebody wants them. One of `--once` leaves
+/// those of a running daemon alone: its counters go on.
+pub fn publish(settings: &Settings, seen: &Survey, moment: &Moment, story: &mut Story) {
+    let Some(path) = &settings.metrics_file else { return };
+    if settings.once && matches!(daemon_holder(&settings.tokens_dir), Ok(Holder::Somebody { .. })) {
+        return;
+    }
+    let tokens = || seen.tokens.iter().map(Seen::facts);
+    if let Err(error) = replace_public(path, |out| metrics::write(out, moment, tokens)) {
+        let message = format!("the metrics cannot be written: {}", reason(&error));
+        story.problem(&path.display().to_string(), Topic::Writing, Level::Error, &message, "");
+    }
+}
+
+/// Says in the metrics file at `path` that the daemon has ended.
+pub fn farewell(path: &Path) {
+    let Some(text) = std::fs::read_to_string(path).ok().and_then(|text| metrics::ended(&text)) else {
+        return;
+    };
+    if let Err(error) = replace_public(path, |out| out.write_all(text.as_bytes())) {
+        log::warn!(target: "CONFIG", "{}: the metrics cannot be written: {}", path.display(), reason(&error));
+    }
+}

@@ -1,0 +1,139 @@
+//! Telling the service manager how the daemon is (`sd_notify(3)`), where there is one that listens.
+//!
+//! The protocol is a datagram of `NAME=VALUE` lines to the socket in `NOTIFY_SOCKET`, a path or, with a
+//! leading `@`, an abstract name. It needs no library; what cannot be sent is lost, as the manual asks
+//! for. (The variables are the process's own, never those of `.env`.)
+
+use std::env;
+use std::ffi::OsStr;
+use std::fmt::Write as _;
+use std::io;
+use std::os::linux::net::SocketAddrExt as _;
+use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::net::{SocketAddr, UnixDatagram};
+use std::time::{Duration, Instant};
+
+/// The service manager, if one listens.
+#[derive(Default)]
+pub struct Manager {
+    socket: Option<UnixDatagram>,
+    /// How often it wants a sign of life, where it watches.
+    watchdog: Option<Duration>,
+    /// The last status that was told.
+    status: String,
+}
+
+impl Manager {
+    /// The one that started this process.
+    #[must_use]
+    pub fn of_process() -> Self {
+        let socket = env::var_os("NOTIFY_SOCKET").and_then(|name| connect(&name).ok());
+        let watched = env::var("WATCHDOG_PID").map_or(true, |pid| pid == std::process::id().to_string());
+        let number = |name| env::var(name).ok()?.parse().ok();
+        let watchdog = number("WATCHDOG_USEC").filter(|_| watched && socket.is_some());
+        Self { socket, watchdog: watchdog.map(Duration::from_micros), status: String::new() }
+    }
+
+    /// How long the loop may sleep at a stretch: half of what the watchdog allows, as the manual says.
+    #[must_use]
+    pub fn patience(&self) -> Option<Duration> {
+        self.watchdog.map(|watchdog| watchdog / 2)
+    }
+
+    /// The daemon holds its place and begins to work. Also the end of [`Self::reloading`].
+    pub fn ready(&self) {
+        self.tell("READY=1");
+    }
+
+    /// Settings are being read again.
+    pub fn reloading(&self) {
+        let mut message = "RELOADING=1".to_owned();
+        // What Type=notify-reload wants to know beside it, to tell one reload from another.
+        if let Some(micros) = monotonic_micros(Instant::now()) {
+            let _ = write!(message, "\nMONOTONIC_USEC={micros}");
+        }
+        self.tell(&message);
+    }
+
+    /// The daemon ends.
+    pub fn stopping(&self) {
+        self.tell("STOPPING=1\nSTATUS=stopping after the refreshes in flight");
+    }
+
+    /// The loop turns.
+    pub fn alive(&self) {
+        if self.watchdog.is_some() {
+            self.tell("WATCHDOG=1");
+        }
+    }
+
+    /// What it is doing, in one line for `systemctl status`.
+    pub fn status(&mut self, status: String) {
+        if self.status != status {
+            self.tell(&format!("STATUS={status}"));
+            self.status = status;
+        }
+    }
+
+    fn tell(&self, message: &str) {
+        if let Some(socket) = &self.socket {
+            // A manager that does not read must not stop the daemon: the socket does not block.
+            let _ = socket.send(message.as_bytes());
+        }
+    }
+}
+
+fn connect(name: &OsStr) -> io::Result<UnixDatagram> {
+    let socket = UnixDatagram::unbound()?;
+    socket.set_nonblocking(true)?;
+    match name.as_bytes() {
+        [b'@', name @ ..] => socket.connect_addr(&SocketAddr::from_abstract_name(name)?)?,
+        [b'/', ..] => socket.connect(name)?,
+        // Another family (vsock) is for virtual machines.
+        _ => return Err(io::ErrorKind::Unsupported.into()),
+    }
+    Ok(socket)
+}
+
+/// `CLOCK_MONOTONIC` in microseconds. The standard library keeps the number to itself but for `Debug`,
+/// whose form on Linux is `Instant { tv_sec: 12, tv_nsec: 345678901 }`; asking the system directly would
+/// need `unsafe`. Should that form change, the field is left out, which only Type=notify-reload minds.
+fn monotonic_micros(now: Instant) -> Option<u64> {
+    let text = format!("{now:?}");
+    let number = |name: &str| {
+        let digits = text.split_once(name)?.1;
+        let end = digits.find(|letter: char| !letter.is_ascii_digit()).unwrap_or(digits.len());
+        digits[..end].parse::<u64>().ok()
+    };
+    number("tv_sec: ")?.checked_mul(1_000_000)?.checked_add(number("tv_nsec: ")? / 1000)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_monotonic_clock_is_told_in_microseconds() {
+        let now = Instant::now();
+        let micros = monotonic_micros(now).unwrap();
+        let later = monotonic_micros(now + Duration::from_millis(1500)).unwrap();
+        assert_eq!(later - micros, 1_500_000);
+        // The time since boot, from another source; it may count suspended time, too.
+        let uptime = std::fs::read_to_string("/proc/uptime").unwrap();
+        let seconds: f64 = uptime.split(' ').next().unwrap().parse().unwrap();
+        assert!(Duration::from_micros(micros).as_secs_f64() <= seconds + 1.0, "{micros} of {seconds}");
+    }
+
+    #[test]
+    fn an_address_is_a_path_or_abstract() {
+        let name = format!("token-refresher-test-{}", std::process::id());
+        let abstract_name = SocketAddr::from_abstract_name(&name).unwrap();
+        let manager = UnixDatagram::bind_addr(&abstract_name).unwrap();
+        connect(OsStr::new(&format!("@{name}"))).unwrap().send(b"READY=1").unwrap();
+        let mut told = [0; 16];
+        assert_eq!(manager.recv(&mut told).unwrap(), 7);
+        for wrong in ["", "vsock:2:1234", "relative", "/no/such/socket"] {
+            assert!(connect(OsStr::new(wrong)).is_err(), "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,223 @@
+//! `check`: one line and an exit status, as monitoring plugins give them.
+//!
+//! The convention is the Monitoring Plugins Development Guidelines: `STATE: text | label=value ...`
+//! with 0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN.
+
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use super::judge::State;
+use super::report::{Report, Severity};
+use crate::clock::{Timestamp, Words};
+use crate::files::Holder;
+use crate::logging::escaped;
+
+/// The exit status for what could not be found out.
+pub const UNKNOWN: u8 = 3;
+
+/// Nobody runs when there was no cycle for three intervals, and for this long at least.
+const SHORTEST_PATIENCE: Duration = Duration::from_mins(3);
+
+/// How many complaints the line names: it must stay readable in a list of services.
+const NAMED: usize = 3;
+
+/// The line and the exit status of `check`.
+#[must_use]
+pub fn check(report: &Report) -> (String, u8) {
+    let mut complaints: Vec<(Severity, String)> = nobody_runs(report).into_iter().collect();
+    complaints.extend(report.tokens.iter().filter_map(|token| token.complaint(report.now)));
+    // Stable: what nobody does stays before the tokens that suffer from it.
+    complaints.sort_by_key(|(severity, _)| std::cmp::Reverse(*severity));
+    let severity = complaints.first().map_or(Severity::Ok, |(severity, _)| *severity);
+    let mut text: Vec<String> = complaints.iter().take(NAMED).map(|(_, words)| words.clone()).collect();
+    if complaints.len() > NAMED {
+        text.push(format!("{} more", complaints.len() - NAMED));
+    }
+    if text.is_empty() {
+        text.push(all_is_well(report));
+    }
+    // A bar begins the figures.
+    let text = escaped(&text.join(", ")).replace('|', "/");
+    (format!("{}: {text} | {}\n", word(severity), figures(report)), severity as u8)
+}
+
+/// The line of a check that could not be made.
+#[must_use]
+pub fn unknown(why: &str) -> String {
+    format!("UNKNOWN: {}\n", escaped(why).replace('|', "/"))
+}
+
+/// The line and the exit status of `check --alive`, which asks only whether restarting would help.
+#[must_use]
+pub fn alive(holder: Holder, now: Timestamp) -> (String, u8) {
+    let line = match holder {
+        Holder::Somebody { touched } if holder.is_alive(now) => {
+            return (format!("OK: the daemon is well, seen {} ago\n", Words(now.since(touched))), 0);
+        }
+        Holder::Somebody { touched } => {
+            format!("the daemon hangs, last seen {} ago", Words(now.since(touched)))
+        }
+        Holder::Nobody => "no daemon runs".to_owned(),
+        Holder::Never => "no daemon has ever run here".to_owned(),
+    };
+    (format!("WARNING: {line}\n"), 1)
+}
+
+fn word(severity: Severity) -> &'static str {
+    match severity {
+        Severity::Ok => "OK",
+        Severity::Warning => "WARNING",
+        Severity::Critical => "CRITICAL",
+    }
+}
+
+/// That tokens are not kept by anybody: no daemon holds the place (or the one that does hangs), and
+/// there was no cycle for a while, also not one of `--once` from a timer.
+fn nobody_runs(report: &Report) -> Option<(Severity, String)> {
+    let patience = (report.interval * 3).max(SHORTEST_PATIENCE);
+    let quiet = report.quiet_for();
+    if report.is_alive() || quiet.is_some_and(|quiet| quiet <= patience) {
+        return None;
+    }
+    let since = quiet.map_or_else(|| "ever".to_owned(), |quiet| format!("for {}", Words(quiet)));
+    let words = if report.is_running() {
+        format!("the daemon hangs, no cycle {since}")
+    } else {
+        format!("no daemon runs and there was no cycle {since}")
+    };
+    Some((Severity::Critical, words))
+}
+
+fn all_is_well(report: &Report) -> String {
+    let count = report.tokens.len();
+    let next = report.tokens.iter().filter_map(|token| token.next_attempt).min();
+    let next = next.map_or_else(
+        || "none is due".to_owned(),
+        |next| format!("the next is due in {}", Words(next.since(report.now))),
+    );
+    format!("{count} token{}, {next}", if count == 1 { "" } else { "s" })
+}
+
+/// Figures for graphs: `label=value[unit]`, separated by blanks.
+fn figures(report: &Report) -> String {
+    let count = |matches: &dyn Fn(&super::report::Token) -> bool| {
+        report.tokens.iter().filter(|token| matches(token)).count()
+    };
+    let expired = count(&|token| token.expired);
+    let sign_in = count(&|token| token.state == State::SignInAgain);
+    let failing = count(&|token| {
+        use State::{InDoubt, Local, Misconfigured, Retrying, Unusable};
+        matches!(token.state, InDoubt | Local | Misconfigured | Retrying | Unusable)
+    });
+    let soon = count(&|token| token.need.is_some());
+    let mut text = format!(
+        "tokens={} expired={expired} sign_in_again={sign_in} failing={failing} person_soon={soon}",
+        report.tokens.len()
+    );
+    if let Some(end) = report.tokens.iter().filter_map(|token| token.expires_at).min() {
+        // Writing to a String cannot fail.
+        let _ = write!(text, " first_expiry={}s", end.as_seconds() - report.now.as_seconds());
+    }
+    if let Some(cycle) = &report.cycle {
+        let age = report.now.since(Timestamp::from_millis(cycle.ended)).as_secs();
+        let _ = write!(text, " last_cycle={age}s");
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::report::tests::{NOW, fresh, report};
+    use super::super::report::{Daemon, Token};
+    use super::*;
+
+    const MINUTE: Duration = Duration::from_mins(1);
+
+    #[test]
+    fn all_is_well_with_figures() {
+        let (line, status) = check(&report(vec![fresh("a"), fresh("b")]));
+        let figures =
+            "tokens=2 expired=0 sign_in_again=0 failing=0 person_soon=0 first_expiry=7200s last_cycle=40s";
+        assert_eq!((line, status), (format!("OK: 2 tokens, the next is due in 1 hour | {figures}\n"), 0));
+    }
+
+    #[test]
+    fn the_worst_is_named_first_and_the_rest_counted() {
+        let state = |name: &str, state| Token { state, failures: 2, ..fresh(name) };
+        let (line, status) = check(&report(vec![
+            state("a|b", State::Retrying),
+            state("c\n", State::SignInAgain),
+            fresh("d"),
+            state("e", State::Local),
+            state("f", State::InDoubt),
+        ]));
+        let text = "CRITICAL: c\\n needs a new sign-in, a/b is retried (2 failed), e is held up on this machine, 1 more | ";
+        assert!(line.starts_with(text), "{line}");
+        assert!(line.contains(" sign_in_again=1 failing=3 "), "{line}");
+        assert_eq!((line.lines().count(), status), (1, 2));
+        assert_eq!(check(&report(vec![state("a", State::Retrying)])).1, 1);
+    }
+
+    /// The status when the daemon's lock is in this state, the last cycle this long ago, and the
+    /// daemon (or who left the record) started this long ago.
+    fn runs(holder: Holder, cycle: Option<Duration>, started: Option<Duration>, interval: Duration) -> u8 {
+        let mut report = report(vec![fresh("a")]);
+        report.interval = interval;
+        report.cycle = report.cycle.map(|record| super::super::CycleRecord {
+            ended: cycle.map_or(0, |ago| (NOW - ago).as_millis()),
+            ..record
+        });
+        if cycle.is_none() {
+            report.cycle = None;
+        }
+        let record = report.daemon.record.take();
+        let record = record
+            .zip(started)
+            .map(|(record, ago)| super::super::DaemonRecord { started: (NOW - ago).as_millis(), ..record });
+        report.daemon = Daemon { holder, record };
+        check(&report).1
+    }
+
+    #[test]
+    fn nobody_runs_is_critical_after_three_intervals() {
+        let well = Holder::Somebody { touched: NOW - MINUTE };
+        let hangs = Holder::Somebody { touched: NOW - MINUTE * 4 };
+        let five = MINUTE * 5;
+        let day = Some(MINUTE * 1440);
+        for (case, status, expected) in [
+            ("a daemon before its first cycle", runs(well, None, None, five), 0),
+            ("a daemon with a long interval", runs(well, day, day, five), 0),
+            ("--once from a timer", runs(Holder::Never, Some(five * 3), day, five), 0),
+            ("--once has not run for long", runs(Holder::Never, Some(five * 3 + MINUTE), day, five), 2),
+            ("a daemon ended lately", runs(Holder::Nobody, None, Some(MINUTE), five), 0),
+            (
+                "short intervals get three minutes",
+                runs(Holder::Nobody, Some(MINUTE * 3), day, MINUTE / 60),
+                0,
+            ),
+            ("and not more", runs(Holder::Nobody, Some(MINUTE * 4), day, MINUTE / 60), 2),
+            ("nobody has ever run", runs(Holder::Never, None, None, five), 2),
+            ("a daemon that hangs", runs(hangs, day, day, five), 2),
+            ("one that hangs in a cycle lately begun", runs(hangs, Some(five), day, five), 0),
+        ] {
+            assert_eq!(status, expected, "{case}");
+        }
+    }
+
+    #[test]
+    fn alive_is_about_the_daemon_alone() {
+        for (holder, line, status) in [
+            (Holder::Somebody { touched: NOW - MINUTE }, "OK: the daemon is well, seen 1 minute ago\n", 0),
+            (
+                Holder::Somebody { touched: NOW - MINUTE * 4 },
+                "WARNING: the daemon hangs, last seen 4 minutes ago\n",
+                1,
+            ),
+            (Holder::Nobody, "WARNING: no daemon runs\n", 1),
+            (Holder::Never, "WARNING: no daemon has ever run here\n", 1),
+        ] {
+            assert_eq!(alive(holder, NOW), (line.to_owned(), status));
+        }
+        assert_eq!(unknown("--x|y: unknown\n"), "UNKNOWN: --x/y: unknown\\n\n");
+    }
+}

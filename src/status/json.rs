@@ -1,0 +1,203 @@
+//! `status --json` for programs. Its form is documented in the README; whatever would break a reader
+//! raises [`VERSION`], new members do not. Times are whole seconds since 1970, as in token files.
+
+use std::time::Duration;
+
+use serde::Serialize;
+
+use super::report::{Report, Severity, Token};
+use crate::clock::Timestamp;
+
+/// The version of the form.
+const VERSION: u32 = 1;
+
+#[derive(Serialize)]
+struct Document<'a> {
+    version: u32,
+    now: i64,
+    tokens_dir: &'a str,
+    daemon: Daemon,
+    last_cycle: Option<Cycle>,
+    endpoints: Vec<Endpoint<'a>>,
+    tokens: Vec<Entry<'a>>,
+}
+
+#[derive(Serialize)]
+struct Daemon {
+    running: bool,
+    alive: bool,
+    pid: Option<u32>,
+    started_at: Option<i64>,
+    interval: u64,
+    buffer: u64,
+}
+
+#[derive(Serialize)]
+struct Cycle {
+    ended_at: i64,
+    tokens: usize,
+    failing: usize,
+}
+
+#[derive(Serialize)]
+struct Endpoint<'a> {
+    origin: &'a str,
+    failures: u32,
+    next_attempt_at: i64,
+}
+
+#[derive(Serialize)]
+struct Entry<'a> {
+    file: &'a str,
+    name: &'a str,
+    in_configurations: bool,
+    state: &'static str,
+    severity: &'static str,
+    expired: bool,
+    expires_at: Option<i64>,
+    refresh_expires_at: Option<i64>,
+    last_success_at: Option<i64>,
+    next_attempt_at: Option<i64>,
+    failures: u32,
+    last_error: Option<&'a str>,
+    why: &'a str,
+    person_needed_by: Option<i64>,
+}
+
+/// The document, with a line break at its end.
+#[must_use]
+pub fn json(report: &Report) -> String {
+    let running = report.is_running();
+    let record = report.daemon.record.as_ref().filter(|_| running);
+    let document = Document {
+        version: VERSION,
+        now: report.now.as_seconds(),
+        tokens_dir: &report.tokens_dir,
+        daemon: Daemon {
+            running,
+            alive: report.is_alive(),
+            pid: record.map(|record| record.pid),
+            started_at: record.map(|record| seconds(record.started)),
+            interval: whole(report.interval),
+            buffer: whole(report.buffer),
+        },
+        last_cycle: report.cycle.as_ref().map(|cycle| Cycle {
+            ended_at: seconds(cycle.ended),
+            tokens: cycle.tokens,
+            failing: cycle.failing,
+        }),
+        endpoints: report
+            .endpoints
+            .iter()
+            .map(|(origin, outage)| Endpoint {
+                origin,
+                failures: outage.failures,
+                next_attempt_at: seconds(outage.next_attempt),
+            })
+            .collect(),
+        tokens: report.tokens.iter().map(|token| entry(token, report.now)).collect(),
+    };
+    // cannot fail: texts, numbers and lists of them.
+    let mut text = serde_json::to_string_pretty(&document).unwrap_or_default();
+    text.push('\n');
+    text
+}
+
+fn entry(token: &Token, now: Timestamp) -> Entry<'_> {
+    let at = |time: Option<Timestamp>| time.map(Timestamp::as_seconds);
+    Entry {
+        file: &token.file,
+        name: &token.name,
+        in_configurations: token.in_configurations,
+        state: token.state.name(),
+        severity: match token.complaint(now).map(|(severity, _)| severity) {
+            None | Some(Severity::Ok) => "ok",
+            Some(Severity::Warning) => "warning",
+            Some(Severity::Critical) => "critical",
+        },
+        expired: token.expired,
+        expires_at: at(token.expires_at),
+        refresh_expires_at: at(token.refresh_expires_at),
+        last_success_at: at(token.last_success),
+        next_attempt_at: at(token.next_attempt),
+        failures: token.failures,
+        last_error: token.error.as_deref(),
+        why: &token.why,
+        person_needed_by: token.need.map(|need| need.by.as_seconds()),
+    }
+}
+
+fn seconds(millis: i64) -> i64 {
+    Timestamp::from_millis(millis).as_seconds()
+}
+
+fn whole(duration: Duration) -> u64 {
+    duration.as_secs()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::judge::State;
+    use super::super::need::{Need, What};
+    use super::super::report::tests::{NOW, fresh, report};
+    use super::*;
+
+    /// Every member with its value: what a reader may rely on. A change here is a change of the README,
+    /// and where a member goes or means something else, of the version.
+    #[test]
+    fn the_form_is_what_the_readme_says() {
+        let troubled = Token {
+            state: State::Retrying,
+            failures: 2,
+            error: Some("HTTP 503".to_owned()),
+            why: "HTTP 503 (2 attempts in 1 minute)".to_owned(),
+            refresh_expires_at: Some(NOW + Duration::from_secs(5)),
+            last_success: Some(NOW - Duration::from_secs(5)),
+            need: Some(Need { by: NOW + Duration::from_secs(5), what: What::RefreshTokenEnds }),
+            ..fresh("github-repos")
+        };
+        let text = json(&report(vec![troubled]));
+        let expected = serde_json::json!({
+            "version": 1,
+            "now": 1_000_000,
+            "tokens_dir": "/srv/project/.oauth-tokens",
+            "daemon": {
+                "running": true, "alive": true, "pid": 4711, "started_at": 989_200, "interval": 300, "buffer": 3600,
+            },
+            "last_cycle": {"ended_at": 999_960, "tokens": 1, "failing": 0},
+            "endpoints": [],
+            "tokens": [{
+                "file": "github-repos-egress.json",
+                "name": "github-repos",
+                "in_configurations": true,
+                "state": "retrying",
+                "severity": "warning",
+                "expired": false,
+                "expires_at": 1_007_200,
+                "refresh_expires_at": 1_000_005,
+                "last_success_at": 999_995,
+                "next_attempt_at": 1_003_600,
+                "failures": 2,
+                "last_error": "HTTP 503",
+                "why": "HTTP 503 (2 attempts in 1 minute)",
+                "person_needed_by": 1_000_005,
+            }],
+        });
+        assert_eq!(serde_json::from_str::<serde_json::Value>(&text).unwrap(), expected);
+        let readme = include_str!("../../README.md");
+        let token = expected["tokens"][0].as_object().unwrap().keys();
+        for member in token
+            .chain(expected["daemon"].as_object().unwrap().keys())
+            .chain(expected.as_object().unwrap().keys())
+        {
+            assert!(readme.contains(&format!("`{member}`")), "the README does not explain {member}");
+        }
+        for state in State::ALL {
+            assert!(
+                readme.contains(&format!("`{}`", state.name())),
+                "the README does not explain {}",
+                state.name()
+            );
+        }
+    }
+}

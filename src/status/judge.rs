@@ -1,0 +1,334 @@
+//! The state of a credential in one word, and the reason for it in one line.
+
+use std::time::Duration;
+
+use super::plan::Plan;
+use crate::clock::{Timestamp, Words};
+use crate::refresh::{Kind, Standing, Trouble};
+use crate::tokens::Life;
+use crate::tokens::name::stem;
+
+/// Everything that is known of one token file. Borrowed: a cycle has ten thousand of them.
+#[derive(Clone, Copy)]
+pub struct Facts<'a> {
+    /// The file's name.
+    pub file: &'a str,
+    /// Whether it is of the kind that stands in the configurations.
+    pub in_configurations: bool,
+    /// The life of its token.
+    pub life: &'a Life,
+    /// Whether it holds an access token.
+    pub has_access: bool,
+    /// Fingerprint of its refresh token.
+    pub refresh_hash: Option<&'a str>,
+    /// Why it is only watched, where it is.
+    pub monitored: Option<&'a str>,
+    /// What earlier attempts left to know.
+    pub standing: &'a Standing,
+    /// When it is to be refreshed.
+    pub plan: Plan,
+}
+
+/// Where a credential stands.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum State {
+    /// Its next refresh is planned.
+    Fresh,
+    /// It does not expire.
+    Lasting,
+    /// Its refresh is due.
+    Due,
+    /// The last attempt failed; another one is planned.
+    Retrying,
+    /// The answer to its last request was lost: its refresh token may be spent.
+    InDoubt,
+    /// Something on this machine stands in the way.
+    Local,
+    /// It was refused for a setting that somebody must change.
+    Misconfigured,
+    /// Somebody must sign in again.
+    SignInAgain,
+    /// It is watched and not refreshed.
+    Monitored,
+    /// The file cannot be read or used.
+    Unusable,
+}
+
+impl State {
+    /// All of them, as the metrics count them.
+    pub const ALL: [Self; 10] = [
+        Self::Fresh,
+        Self::Lasting,
+        Self::Due,
+        Self::Retrying,
+        Self::InDoubt,
+        Self::Local,
+        Self::Misconfigured,
+        Self::SignInAgain,
+        Self::Monitored,
+        Self::Unusable,
+    ];
+
+    /// Its name in JSON and metrics.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Fresh => "fresh",
+            Self::Lasting => "lasting",
+            Self::Due => "due",
+            Self::Retrying => "retrying",
+            Self::InDoubt => "in_doubt",
+            Self::Local => "local",
+            Self::Misconfigured => "misconfigured",
+            Self::SignInAgain => "sign_in_again",
+            Self::Monitored => "monitored",
+            Self::Unusable => "unusable",
+        }
+    }
+
+    /// Its name for people.
+    #[must_use]
+    pub const fn words(self) -> &'static str {
+        match self {
+            Self::Fresh => "fresh",
+            Self::Lasting => "does not expire",
+            Self::Due => "due",
+            Self::Retrying => "retrying",
+            Self::InDoubt => "in doubt",
+            Self::Local => "held up here",
+            Self::Misconfigured => "refused",
+            Self::SignInAgain => "sign in again",
+            Self::Monitored => "monitored",
+            Self::Unusable => "not usable",
+        }
+    }
+}
+
+impl<'a> Facts<'a> {
+    /// What went wrong at the last attempt with the refresh token that the file holds now.
+    #[must_use]
+    pub fn trouble(&self) -> Option<&'a Trouble> {
+        self.standing.trouble.as_ref().filter(|trouble| trouble.refresh_hash.as_deref() == self.refresh_hash)
+    }
+
+    /// Whether its access token has ended.
+    #[must_use]
+    pub fn is_expired(&self, now: Timestamp) -> bool {
+        self.has_access && self.life.expires_at.is_some_and(|end| end <= now)
+    }
+
+    /// How the log calls it.
+    #[must_use]
+    pub fn name(&self) -> &'a str {
+        stem(self.file)
+    }
+
+    /// Its state.
+    #[must_use]
+    pub fn state(&self) -> State {
+        if self.monitored.is_some() {
+            return State::Monitored;
+        }
+        match (self.plan, self.trouble().map(|trouble| trouble.kind)) {
+            (Plan::Never, _) => State::Lasting,
+            // Known before it is due, where --force has found it out.
+            (Plan::Blocked, _) | (Plan::Later(_), Some(Kind::SignInAgain)) => State::SignInAgain,
+            (Plan::Recheck, _) | (Plan::Later(_), Some(Kind::Configuration)) => State::Misconfigured,
+            (Plan::Later(_), _) => State::Fresh,
+            (Plan::Due | Plan::Waiting(_), Some(Kind::Passing)) => State::Retrying,
+            (Plan::Due | Plan::Waiting(_), Some(Kind::InDoubt)) => State::InDoubt,
+            (Plan::Due | Plan::Waiting(_), Some(Kind::Local)) => State::Local,
+            (Plan::Due | Plan::Waiting(_), _) => State::Due,
+        }
+    }
+
+    /// When it is refreshed or asked for next; `None`: not before a person does something, or never.
+    #[must_use]
+    pub fn next_attempt(&self, now: Timestamp) -> Option<Timestamp> {
+        if matches!(self.state(), State::Monitored | State::SignInAgain | State::Misconfigured) {
+            return None;
+        }
+        match self.plan {
+            Plan::Later(at) | Plan::Waiting(at) => Some(at),
+            Plan::Due => Some(now),
+            Plan::Blocked | Plan::Recheck | Plan::Never => None,
+        }
+    }
+
+    /// Why it is in this state, in one line for a person.
+    #[must_use]
+    pub fn why(&self, buffer: Duration, now: Timestamp) -> String {
+        if let Some(why) = self.monitored {
+            return format!("not refreshed: {why}");
+        }
+        match self.state() {
+            State::Lasting => "neither the file nor the token says when it ends".to_owned(),
+            State::Fresh => self.pace(buffer, now),
+            _ => match self.trouble() {
+                Some(trouble) => run(trouble, now),
+                None if !self.has_access => "it holds a refresh token and no access token yet".to_owned(),
+                None => format!("due now: {}", self.pace(buffer, now)),
+            },
+        }
+    }
+
+    /// The rule that set the time of its refresh (`tokens::due`).
+    fn pace(&self, buffer: Duration, now: Timestamp) -> String {
+        let life = self.life;
+        let prolonged = self.standing.moved_refresh_end;
+        if let (Some(refresh_end), Some(end)) = (life.refresh_expires_at, life.expires_at)
+            && prolonged
+            && refresh_end < end
+        {
+            let left = Words(refresh_end.since(now));
+            return format!("its refresh token ends first, in {left}, and refreshing prolongs it");
+        }
+        match life.length {
+            Some(length) if length / 2 < buffer => {
+                format!(
+                    "refreshed at half of its life of {}, less than the buffer before its end",
+                    Words(length)
+                )
+            }
+            _ => format!("refreshed {} before its end (the buffer)", Words(buffer)),
+        }
+    }
+}
+
+/// A trouble with how long it has lasted.
+fn run(trouble: &Trouble, now: Timestamp) -> String {
+    let since = Words(now.since(Timestamp::from_millis(trouble.since)));
+    match trouble.failures {
+        0 | 1 => format!("{} ({since} ago)", trouble.message),
+        failures => format!("{} ({failures} attempts in {since})", trouble.message),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: Timestamp = Timestamp::from_seconds(100_000);
+    const HOUR: Duration = Duration::from_hours(1);
+
+    fn trouble(kind: Kind, failures: u32) -> Standing {
+        let trouble = Trouble {
+            kind,
+            message: "HTTP 503".to_owned(),
+            refresh_hash: Some("r".to_owned()),
+            request: None,
+            failures,
+            since: (NOW - 2 * HOUR).as_millis(),
+            last_attempt: NOW.as_millis(),
+            next_attempt: None,
+        };
+        Standing { trouble: Some(trouble), ..Standing::default() }
+    }
+
+    fn facts<'a>(life: &'a Life, standing: &'a Standing, plan: Plan) -> Facts<'a> {
+        Facts {
+            file: "github-repos-egress.json",
+            in_configurations: true,
+            life,
+            has_access: true,
+            refresh_hash: Some("r"),
+            monitored: None,
+            standing,
+            plan,
+        }
+    }
+
+    #[test]
+    fn states_and_their_reasons() {
+        let unknown = Life { expires_at: Some(NOW + 3 * HOUR), ..Life::default() };
+        let hour = Life { length: Some(HOUR), issued_at: Some(NOW), expires_at: Some(NOW + HOUR), ..unknown };
+        let short_refresh = Life { refresh_expires_at: Some(NOW + HOUR), ..unknown };
+        let calm = Standing::default();
+        let moved = Standing { moved_refresh_end: true, ..Standing::default() };
+        let (passing, doubt, local) =
+            (trouble(Kind::Passing, 4), trouble(Kind::InDoubt, 1), trouble(Kind::Local, 1));
+        let (dead, wrong) = (trouble(Kind::SignInAgain, 1), trouble(Kind::Configuration, 1));
+        let later = Plan::Later(NOW + HOUR);
+        for (facts, state, why) in [
+            (facts(&unknown, &calm, later), State::Fresh, "refreshed 1 hour before its end (the buffer)"),
+            (
+                facts(&hour, &calm, later),
+                State::Fresh,
+                "refreshed at half of its life of 1 hour, less than the buffer before its end",
+            ),
+            (
+                facts(&short_refresh, &moved, later),
+                State::Fresh,
+                "its refresh token ends first, in 1 hour, and refreshing prolongs it",
+            ),
+            (facts(&hour, &dead, later), State::SignInAgain, "HTTP 503 (2 hours ago)"),
+            (facts(&hour, &wrong, later), State::Misconfigured, "HTTP 503 (2 hours ago)"),
+            // What failed under another plan is past.
+            (facts(&unknown, &passing, later), State::Fresh, "refreshed 1 hour before its end (the buffer)"),
+            (
+                facts(&unknown, &calm, Plan::Never),
+                State::Lasting,
+                "neither the file nor the token says when it ends",
+            ),
+            (
+                facts(&unknown, &calm, Plan::Due),
+                State::Due,
+                "due now: refreshed 1 hour before its end (the buffer)",
+            ),
+            (
+                Facts { has_access: false, ..facts(&unknown, &calm, Plan::Due) },
+                State::Due,
+                "it holds a refresh token and no access token yet",
+            ),
+            (facts(&hour, &passing, Plan::Due), State::Retrying, "HTTP 503 (4 attempts in 2 hours)"),
+            (
+                facts(&hour, &passing, Plan::Waiting(NOW + HOUR)),
+                State::Retrying,
+                "HTTP 503 (4 attempts in 2 hours)",
+            ),
+            (facts(&hour, &doubt, Plan::Waiting(NOW + HOUR)), State::InDoubt, "HTTP 503 (2 hours ago)"),
+            (facts(&hour, &local, Plan::Waiting(NOW + HOUR)), State::Local, "HTTP 503 (2 hours ago)"),
+            (facts(&hour, &dead, Plan::Blocked), State::SignInAgain, "HTTP 503 (2 hours ago)"),
+            (facts(&hour, &wrong, Plan::Recheck), State::Misconfigured, "HTTP 503 (2 hours ago)"),
+            // Somebody has signed in since: the trouble is about another refresh token.
+            (
+                Facts { refresh_hash: Some("new"), ..facts(&hour, &dead, Plan::Due) },
+                State::Due,
+                "due now: refreshed at half of its life of 1 hour, less than the buffer before its end",
+            ),
+            (
+                Facts { monitored: Some("no refresh token"), ..facts(&hour, &calm, Plan::Due) },
+                State::Monitored,
+                "not refreshed: no refresh token",
+            ),
+        ] {
+            assert_eq!((facts.state(), facts.why(HOUR, NOW).as_str()), (state, why));
+        }
+    }
+
+    #[test]
+    fn the_next_attempt_is_told_where_there_will_be_one() {
+        let (life, calm) = (Life::default(), Standing::default());
+        let at = NOW + HOUR;
+        for (plan, next) in [
+            (Plan::Due, Some(NOW)),
+            (Plan::Later(at), Some(at)),
+            (Plan::Waiting(at), Some(at)),
+            (Plan::Blocked, None),
+            (Plan::Recheck, None),
+            (Plan::Never, None),
+        ] {
+            assert_eq!(facts(&life, &calm, plan).next_attempt(NOW), next, "{plan:?}");
+        }
+        let monitored = Facts { monitored: Some(""), ..facts(&life, &calm, Plan::Due) };
+        assert_eq!(monitored.next_attempt(NOW), None);
+    }
+
+    #[test]
+    fn names_are_what_scripts_compare() {
+        let names = State::ALL.map(State::name);
+        let letters = |name: &&str| name.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_');
+        assert!(names.iter().all(letters));
+        assert_eq!(names.iter().collect::<std::collections::BTreeSet<_>>().len(), State::ALL.len());
+    }
+}

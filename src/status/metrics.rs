@@ -1,0 +1,288 @@
+//! The Prometheus text format, for `node_exporter`'s textfile collector: metrics without a listener.
+//!
+//! Written anew at the end of each cycle. Names follow the Prometheus conventions (base units, `_total`
+//! for counters); the only labels are file names, states and classes, so none can hold a secret.
+
+use std::io::{self, Write};
+use std::ops::Add;
+use std::time::Duration;
+
+use super::judge::{Facts, State};
+use crate::clock::Timestamp;
+use crate::refresh::Kind;
+
+/// What has happened since the process began.
+#[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
+pub struct Counters {
+    /// Cycles that ended.
+    pub cycles: u64,
+    /// Token files that got new tokens.
+    pub refreshed: u64,
+    /// Attempts that failed, in the order of [`KINDS`].
+    pub failed: [u64; 5],
+}
+
+/// The kinds of failures, with their names as labels.
+const KINDS: [(Kind, &str); 5] = [
+    (Kind::SignInAgain, "sign_in_again"),
+    (Kind::Configuration, "configuration"),
+    (Kind::Local, "local"),
+    (Kind::Passing, "passing"),
+    (Kind::InDoubt, "in_doubt"),
+];
+
+impl Add for Counters {
+    type Output = Self;
+    fn add(self, more: Self) -> Self {
+        let mut failed = self.failed;
+        failed.iter_mut().zip(more.failed).for_each(|(count, more)| *count += more);
+        Self { cycles: self.cycles + more.cycles, refreshed: self.refreshed + more.refreshed, failed }
+    }
+}
+
+impl Counters {
+    /// Counts one failed attempt.
+    pub fn failure(&mut self, kind: Kind) {
+        let counted = self.failed.iter_mut().zip(KINDS).find(|(_, (known, _))| *known == kind);
+        if let Some((count, _)) = counted {
+            *count += 1;
+        }
+    }
+}
+
+/// The process and the cycle that has just ended.
+#[derive(Clone, Copy, Debug)]
+pub struct Moment {
+    /// Whether a daemon writes this; `--once` is gone when it is read.
+    pub up: bool,
+    /// When the process began.
+    pub started: Timestamp,
+    /// When the cycle ended.
+    pub ended: Timestamp,
+    /// How long it took.
+    pub took: Duration,
+    /// What has happened so far.
+    pub counters: Counters,
+    /// Files in the tokens directory that cannot be used.
+    pub unusable: usize,
+}
+
+/// The line that says that the daemon runs.
+const UP: &str = "token_refresher_up 1\n";
+
+/// The line in its place when it has ended.
+const DOWN: &str = "token_refresher_up 0\n";
+
+/// The text with the daemon's end in it; `None` where it does not say that it runs.
+#[must_use]
+pub fn ended(text: &str) -> Option<String> {
+    text.contains(UP).then(|| text.replacen(UP, DOWN, 1))
+}
+
+/// A metric of which there is one for each token, where there is one.
+struct PerToken {
+    name: &'static str,
+    help: &'static str,
+    value: fn(&Facts<'_>, Timestamp) -> Option<i64>,
+}
+
+/// In the order of the text.
+const PER_TOKEN: &[PerToken] = &[
+    PerToken {
+        name: "token_refresher_token_expiry_timestamp_seconds",
+        help: "When the access token ends.",
+        value: |facts, _| facts.life.expires_at.map(Timestamp::as_seconds),
+    },
+    PerToken {
+        name: "token_refresher_token_refresh_expiry_timestamp_seconds",
+        help: "When the refresh token ends, where the provider says so.",
+        value: |facts, _| facts.life.refresh_expires_at.map(Timestamp::as_seconds),
+    },
+    PerToken {
+        name: "token_refresher_token_last_success_timestamp_seconds",
+        help: "When a refresh last succeeded.",
+        value: |facts, _| facts.standing.last_success().map(Timestamp::as_seconds),
+    },
+    PerToken {
+        name: "token_refresher_token_failures",
+        help: "Failed attempts in a row; 0 after a success.",
+        value: |facts, _| Some(facts.trouble().map_or(0, |trouble| i64::from(trouble.failures))),
+    },
+    PerToken {
+        name: "token_refresher_token_person_needed_timestamp_seconds",
+        help: "By when a person is needed: already, or within a day.",
+        value: |facts, now| match facts.state() {
+            State::SignInAgain => {
+                facts.trouble().map(|trouble| Timestamp::from_millis(trouble.since).as_seconds())
+            }
+            _ => facts.need(now).map(|need| need.by.as_seconds()),
+        },
+    },
+];
+
+/// Writes everything. `tokens` is gone through once for each metric: ten thousand lines are not held
+/// in memory.
+///
+/// # Errors
+/// What `out` says.
+pub fn write<'a, I>(out: &mut dyn Write, moment: &Moment, tokens: impl Fn() -> I) -> io::Result<()>
+where
+    I: Iterator<Item = Facts<'a>>,
+{
+    process(out, moment)?;
+    let states = "token_refresher_tokens";
+    head(out, states, "gauge", "Token files by state.")?;
+    for state in State::ALL {
+        let count = match state {
+            State::Unusable => moment.unusable,
+            _ => tokens().filter(|facts| facts.state() == state).count(),
+        };
+        writeln!(out, "{states}{{state=\"{}\"}} {count}", state.name())?;
+    }
+    for metric in PER_TOKEN {
+        head(out, metric.name, "gauge", metric.help)?;
+        for facts in tokens() {
+            if let Some(value) = (metric.value)(&facts, moment.ended) {
+                writeln!(out, "{}{{file=\"{}\"}} {value}", metric.name, label(facts.file))?;
+            }
+        }
+    }
+    Ok(())
+}
+
+fn process(out: &mut dyn Write, moment: &Moment) -> io::Result<()> {
+    head(out, "token_refresher_up", "gauge", "Whether the daemon runs. One that was killed leaves a 1.")?;
+    out.write_all(if moment.up { UP } else { DOWN }.as_bytes())?;
+    head(out, "token_refresher_build_info", "gauge", "The version of the program.")?;
+    writeln!(out, "token_refresher_build_info{{version=\"{}\"}} 1", env!("CARGO_PKG_VERSION"))?;
+    let Moment { started, ended, took, counters, .. } = moment;
+    for (name, kind, help, value) in [
+        (
+            "token_refresher_start_timestamp_seconds",
+            "gauge",
+            "When the process began.",
+            started.as_seconds().to_string(),
+        ),
+        (
+            "token_refresher_cycle_end_timestamp_seconds",
+            "gauge",
+            "When the last cycle ended.",
+            ended.as_seconds().to_string(),
+        ),
+        (
+            "token_refresher_cycle_duration_seconds",
+            "gauge",
+            "How long the last cycle took.",
+            format!("{}.{:03}", took.as_secs(), took.subsec_millis()),
+        ),
+        ("token_refresher_cycles_total", "counter", "Cycles that ended.", counters.cycles.to_string()),
+        (
+            "token_refresher_refreshes_total",
+            "counter",
+            "Token files that got new tokens.",
+            counters.refreshed.to_string(),
+        ),
+    ] {
+        head(out, name, kind, help)?;
+        writeln!(out, "{name} {value}")?;
+    }
+    let failures = "token_refresher_refresh_failures_total";
+    head(out, failures, "counter", "Attempts that failed, by class.")?;
+    for ((_, class), count) in KINDS.iter().zip(counters.failed) {
+        writeln!(out, "{failures}{{class=\"{class}\"}} {count}")?;
+    }
+    Ok(())
+}
+
+fn head(out: &mut dyn Write, name: &str, kind: &str, help: &str) -> io::Result<()> {
+    writeln!(out, "# HELP {name} {help}\n# TYPE {name} {kind}")
+}
+
+/// A label's value: backslash, quote and line break are escaped, nothing else need be.
+fn label(value: &str) -> String {
+    value.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::plan::Plan;
+    use super::*;
+    use crate::refresh::Standing;
+    use crate::tokens::Life;
+
+    #[test]
+    fn the_whole_text() {
+        let now = Timestamp::from_seconds(1_000_000);
+        let mut counters = Counters { cycles: 7, refreshed: 3, failed: [0; 5] };
+        counters.failure(Kind::Passing);
+        counters.failure(Kind::Passing);
+        counters.failure(Kind::SignInAgain);
+        let moment = Moment {
+            up: true,
+            started: Timestamp::from_seconds(900_000),
+            ended: now,
+            took: Duration::from_millis(1_042),
+            counters,
+            unusable: 1,
+        };
+        let life = Life {
+            expires_at: Some(Timestamp::from_seconds(1_003_600)),
+            refresh_expires_at: Some(Timestamp::from_seconds(1_003_000)),
+            ..Life::default()
+        };
+        let standing = Standing { last_success: Some(999_000_500), ..Standing::default() };
+        let facts = Facts {
+            file: "a\"b\\c\n-egress.json",
+            in_configurations: true,
+            life: &life,
+            has_access: true,
+            refresh_hash: None,
+            monitored: None,
+            standing: &standing,
+            plan: Plan::Later(Timestamp::from_seconds(1_003_100)),
+        };
+        let mut text = Vec::new();
+        write(&mut text, &moment, || std::iter::once(facts)).unwrap();
+        let text = String::from_utf8(text).unwrap();
+        let values: Vec<&str> = text.lines().filter(|line| !line.starts_with('#')).collect();
+        let version = format!("token_refresher_build_info{{version=\"{}\"}} 1", env!("CARGO_PKG_VERSION"));
+        let file = "{file=\"a\\\"b\\\\c\\n-egress.json\"}";
+        let per_token = [
+            format!("token_refresher_token_expiry_timestamp_seconds{file} 1003600"),
+            format!("token_refresher_token_refresh_expiry_timestamp_seconds{file} 1003000"),
+            format!("token_refresher_token_last_success_timestamp_seconds{file} 999000"),
+            format!("token_refresher_token_failures{file} 0"),
+            format!("token_refresher_token_person_needed_timestamp_seconds{file} 1003000"),
+        ];
+        let mut expected = vec![
+            "token_refresher_up 1",
+            &version,
+            "token_refresher_start_timestamp_seconds 900000",
+            "token_refresher_cycle_end_timestamp_seconds 1000000",
+            "token_refresher_cycle_duration_seconds 1.042",
+            "token_refresher_cycles_total 7",
+            "token_refresher_refreshes_total 3",
+            "token_refresher_refresh_failures_total{class=\"sign_in_again\"} 1",
+            "token_refresher_refresh_failures_total{class=\"configuration\"} 0",
+            "token_refresher_refresh_failures_total{class=\"local\"} 0",
+            "token_refresher_refresh_failures_total{class=\"passing\"} 2",
+            "token_refresher_refresh_failures_total{class=\"in_doubt\"} 0",
+            "token_refresher_tokens{state=\"fresh\"} 1",
+            "token_refresher_tokens{state=\"lasting\"} 0",
+            "token_refresher_tokens{state=\"due\"} 0",
+            "token_refresher_tokens{state=\"retrying\"} 0",
+            "token_refresher_tokens{state=\"in_doubt\"} 0",
+            "token_refresher_tokens{state=\"local\"} 0",
+            "token_refresher_tokens{state=\"misconfigured\"} 0",
+            "token_refresher_tokens{state=\"sign_in_again\"} 0",
+            "token_refresher_tokens{state=\"monitored\"} 0",
+            "token_refresher_tokens{state=\"unusable\"} 1",
+        ];
+        expected.extend(per_token.iter().map(String::as_str));
+        assert_eq!(values, expected);
+
+        let down = ended(&text).unwrap();
+        assert!(down.contains("\ntoken_refresher_up 0\n") && down.len() == text.len());
+        assert_eq!(ended(&down), None);
+    }
+}

@@ -1,0 +1,221 @@
+//! Early warning: by when a person will have to do something, while there is still time.
+
+use std::time::Duration;
+
+use super::judge::{Facts, State};
+use super::plan::Plan;
+use crate::clock::{Timestamp, Words};
+
+/// How long before a person is needed the warning begins: long enough for office hours to come by.
+pub const AHEAD: Duration = Duration::from_hours(24);
+
+/// From how many failures in a row on a passing trouble is taken for a lasting one: the four delays
+/// between five are 4 to 8 minutes (30 s doubling, half of each at random), longer than a restart.
+const LASTING_RUN: u32 = 5;
+
+/// That a person will be needed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Need {
+    /// By when.
+    pub by: Timestamp,
+    /// For what.
+    pub what: What,
+}
+
+/// What a person will be needed for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum What {
+    /// The refresh token ends, and refreshing does not prolong it: somebody must sign in.
+    RefreshTokenEnds,
+    /// The token ends and cannot be refreshed: somebody must put a new one there.
+    TokenEnds,
+    /// Every attempt fails, and at the end of the present token nothing works: somebody should look.
+    KeepsFailing,
+}
+
+impl Need {
+    /// Its line in the log, without the time.
+    #[must_use]
+    pub const fn message(self) -> &'static str {
+        match self.what {
+            What::RefreshTokenEnds => {
+                "its refresh token ends within a day and refreshing does not prolong it; sign in again before"
+            }
+            What::TokenEnds => "expires within a day and cannot be refreshed; put a new token there before",
+            What::KeepsFailing => "cannot be refreshed for a while now; see to it before its token ends",
+        }
+    }
+
+    /// What is needed and how soon, for a list.
+    #[must_use]
+    pub fn words(self, now: Timestamp) -> String {
+        let left = match self.by.since(now) {
+            Duration::ZERO => "now".to_owned(),
+            left => format!("within {}", Words(left)),
+        };
+        match self.what {
+            What::RefreshTokenEnds => format!("needs a new sign-in {left}"),
+            What::TokenEnds => format!("needs a new token {left}"),
+            What::KeepsFailing => format!("keeps failing and ends {left}"),
+        }
+    }
+}
+
+impl Facts<'_> {
+    /// By when a person will be needed, if that is within a day. What needs one already, or has ended,
+    /// is no early warning any more.
+    #[must_use]
+    pub fn need(&self, now: Timestamp) -> Option<Need> {
+        let soon = |end: &Timestamp| end.since(now) <= AHEAD;
+        let need = |what| move |by| Need { by, what };
+        let token_end = self.life.expires_at.filter(|end| *end > now && soon(end));
+        match self.state() {
+            State::Monitored => token_end.map(need(What::TokenEnds)),
+            State::SignInAgain | State::Misconfigured | State::Unusable => None,
+            State::Fresh | State::Lasting | State::Due => {
+                self.refresh_end().filter(soon).map(need(What::RefreshTokenEnds))
+            }
+            State::Retrying | State::InDoubt | State::Local => {
+                let lasting = self.trouble().is_some_and(|trouble| trouble.failures >= LASTING_RUN);
+                let failing = token_end.filter(|_| lasting).map(need(What::KeepsFailing));
+                let refresh_end = self.refresh_end().filter(soon).map(need(What::RefreshTokenEnds));
+                [refresh_end, failing].into_iter().flatten().min_by_key(|need| need.by)
+            }
+        }
+    }
+
+    /// The end of the refresh token, where refreshing will not move it: the last refresh did not, or
+    /// there will be none before it. An end that has passed still counts (the access token may last a
+    /// while), unless a refresh has shown since that it was none.
+    fn refresh_end(&self) -> Option<Timestamp> {
+        let end = self.life.refresh_expires_at?;
+        let too_late = match self.plan {
+            Plan::Later(at) | Plan::Waiting(at) => at >= end,
+            Plan::Never => true,
+            Plan::Due | Plan::Blocked | Plan::Recheck => false,
+        };
+        // Known only of the refresh token that our own refresh left: one from a sign-in may move.
+        let refreshed = self.standing.last_success.is_some()
+            && self.standing.refresh_hash.as_deref() == self.refresh_hash;
+        let outlived = self.standing.last_success().is_some_and(|success| success > end);
+        (!outlived && (too_late || (refreshed && !self.standing.moved_refresh_end))).then_some(end)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::refresh::{Kind, Standing, Trouble};
+    use crate::tokens::Life;
+
+    const NOW: Timestamp = Timestamp::from_seconds(1_000_000);
+    const HOUR: Duration = Duration::from_hours(1);
+
+    fn failing(failures: u32) -> Standing {
+        let trouble = Trouble {
+            kind: Kind::Passing,
+            message: String::new(),
+            refresh_hash: Some("r".to_owned()),
+            request: None,
+            failures,
+            since: 0,
+            last_attempt: 0,
+            next_attempt: None,
+        };
+        Standing { trouble: Some(trouble), ..Standing::default() }
+    }
+
+    /// A file whose access token ends in so many hours and its refresh token in so many.
+    fn need(
+        hours: u32,
+        refresh: Option<u32>,
+        standing: &Standing,
+        plan: Plan,
+        monitored: bool,
+    ) -> Option<(What, u64)> {
+        let life = Life {
+            expires_at: Some(NOW + HOUR * hours),
+            refresh_expires_at: refresh.map(|hours| NOW + HOUR * hours),
+            ..Life::default()
+        };
+        let facts = Facts {
+            file: "a-egress.json",
+            in_configurations: true,
+            life: &life,
+            has_access: true,
+            refresh_hash: Some("r"),
+            monitored: monitored.then_some("why"),
+            standing,
+            plan,
+        };
+        facts.need(NOW).map(|need| (need.what, need.by.since(NOW).as_secs() / 3600))
+    }
+
+    #[test]
+    fn a_person_is_warned_a_day_ahead() {
+        let calm = Standing::default();
+        let refreshed = |moved| Standing {
+            last_success: Some(1),
+            refresh_hash: Some("r".to_owned()),
+            moved_refresh_end: moved,
+            ..Standing::default()
+        };
+        let other = Standing { refresh_hash: Some("older".to_owned()), ..refreshed(false) };
+        let later = |hours| Plan::Later(NOW + HOUR * hours);
+        for (case, found, expected) in [
+            ("a vended token", need(23, None, &calm, later(1), true), Some((What::TokenEnds, 23))),
+            ("a vended token with days left", need(25, None, &calm, later(1), true), None),
+            ("a vended token that has ended", need(0, None, &calm, later(1), true), None),
+            (
+                "a fixed end of the session",
+                need(1, Some(20), &refreshed(false), later(1), false),
+                Some((What::RefreshTokenEnds, 20)),
+            ),
+            ("the same, days ahead", need(1, Some(30), &refreshed(false), later(1), false), None),
+            ("an end that moves", need(1, Some(20), &refreshed(true), later(1), false), None),
+            ("nobody knows whether it moves", need(1, Some(20), &calm, later(1), false), None),
+            ("of another refresh token", need(1, Some(20), &other, later(1), false), None),
+            (
+                "it ends before the next refresh",
+                need(40, Some(20), &calm, later(39), false),
+                Some((What::RefreshTokenEnds, 20)),
+            ),
+            (
+                "nothing is planned before it",
+                need(40, Some(20), &calm, Plan::Never, false),
+                Some((What::RefreshTokenEnds, 20)),
+            ),
+            ("a few failures", need(2, None, &failing(4), Plan::Due, false), None),
+            ("a run of them", need(2, None, &failing(5), Plan::Due, false), Some((What::KeepsFailing, 2))),
+            ("a run, days ahead", need(40, None, &failing(50), Plan::Due, false), None),
+            (
+                "whichever comes first",
+                need(9, Some(3), &failing(5), Plan::Waiting(NOW + HOUR * 4), false),
+                Some((What::RefreshTokenEnds, 3)),
+            ),
+            (
+                "its end has passed",
+                need(1, Some(0), &refreshed(false), later(1), false),
+                Some((What::RefreshTokenEnds, 0)),
+            ),
+            (
+                "its end was none",
+                need(
+                    1,
+                    Some(0),
+                    &Standing { last_success: Some((NOW + HOUR).as_millis()), ..refreshed(false) },
+                    later(1),
+                    false,
+                ),
+                None,
+            ),
+            (
+                "somebody must sign in already",
+                need(2, Some(2), &refreshed(false), Plan::Blocked, false),
+                None,
+            ),
+        ] {
+            assert_eq!(found, expected, "{case}");
+        }
+    }
+}

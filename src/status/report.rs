@@ -1,0 +1,354 @@
+//! Everything that is known at one moment, sorted by urgency: what `status` shows and `check` judges.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use super::file::{CycleRecord, DaemonRecord};
+use super::judge::{Facts, State};
+use super::need::Need;
+use crate::clock::{Timestamp, Words};
+use crate::files::Holder;
+use crate::refresh::endpoints::Outage;
+
+/// How long ago the loop must have touched its lock at the latest: it does so every minute, and a
+/// cycle does after each refresh, which takes at most two.
+pub const ALIVE: Duration = Duration::from_mins(3);
+
+/// The whole picture.
+pub struct Report {
+    /// When it was taken.
+    pub now: Timestamp,
+    /// The tokens directory.
+    pub tokens_dir: String,
+    /// Who keeps it.
+    pub daemon: Daemon,
+    /// `--interval` of whoever keeps it.
+    pub interval: Duration,
+    /// `--buffer` of whoever keeps it.
+    pub buffer: Duration,
+    /// The last cycle, of whichever process.
+    pub cycle: Option<CycleRecord>,
+    /// Token endpoints in trouble.
+    pub endpoints: BTreeMap<String, Outage>,
+    /// The token files, what needs a person first.
+    pub tokens: Vec<Token>,
+}
+
+/// Who keeps the tokens directory.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Daemon {
+    /// What its lock says.
+    pub holder: Holder,
+    /// What the last one left in the status file; of a running one, once its first cycle is over.
+    pub record: Option<DaemonRecord>,
+}
+
+/// One file of the tokens directory.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Token {
+    /// The file's name.
+    pub file: String,
+    /// What the log calls it.
+    pub name: String,
+    /// Whether it is of the kind that stands in the configurations.
+    pub in_configurations: bool,
+    /// Its state.
+    pub state: State,
+    /// Whether its access token has ended.
+    pub expired: bool,
+    /// Whether it holds an access token.
+    pub has_access: bool,
+    /// When its access token ends.
+    pub expires_at: Option<Timestamp>,
+    /// When its refresh token ends.
+    pub refresh_expires_at: Option<Timestamp>,
+    /// When a refresh last succeeded.
+    pub last_success: Option<Timestamp>,
+    /// When it is asked for next.
+    pub next_attempt: Option<Timestamp>,
+    /// Failures in a row.
+    pub failures: u32,
+    /// What the last failure said, where it is not over.
+    pub error: Option<String>,
+    /// Why it is in this state.
+    pub why: String,
+    /// That a person will be needed within a day.
+    pub need: Option<Need>,
+}
+
+/// How bad it is, worst last. The numbers are the exit status of `check`.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum Severity {
+    /// Nothing is wrong.
+    Ok = 0,
+    /// Somebody should know.
+    Warning = 1,
+    /// Something does not work.
+    Critical = 2,
+}
+
+impl Token {
+    /// What is shown of a token file with these facts.
+    #[must_use]
+    pub fn of(facts: &Facts<'_>, buffer: Duration, now: Timestamp) -> Self {
+        let trouble = facts.trouble().filter(|_| facts.state() != State::Fresh);
+        Self {
+            file: facts.file.to_owned(),
+            name: facts.name().to_owned(),
+            in_configurations: facts.in_configurations,
+            state: facts.state(),
+            expired: facts.is_expired(now),
+            has_access: facts.has_access,
+            expires_at: facts.life.expires_at,
+            refresh_expires_at: facts.life.refresh_expires_at,
+            last_success: facts.standing.last_success(),
+            next_attempt: facts.next_attempt(now),
+            failures: trouble.map_or(0, |trouble| trouble.failures),
+            error: trouble.map(|trouble| trouble.message.clone()),
+            why: facts.why(buffer, now),
+            need: facts.need(now),
+        }
+    }
+
+    /// What is shown of a file that cannot be read or used.
+    #[must_use]
+    pub fn unusable(file: &str, in_configurations: bool, why: String) -> Self {
+        Self {
+            file: file.to_owned(),
+            name: crate::tokens::name::stem(file).to_owned(),
+            in_configurations,
+            state: State::Unusable,
+            expired: false,
+            has_access: false,
+            expires_at: None,
+            refresh_expires_at: None,
+            last_success: None,
+            next_attempt: None,
+            failures: 0,
+            error: Some(why.clone()),
+            why,
+            need: None,
+        }
+    }
+
+    /// How bad it is, and what to call it in a list.
+    #[must_use]
+    pub fn complaint(&self, now: Timestamp) -> Option<(Severity, String)> {
+        let name = &self.name;
+        let of_a_service = if self.in_configurations { Severity::Critical } else { Severity::Warning };
+        let failures = self.failures;
+        let expired = self.expires_at.map(|end| Words(now.since(end))).filter(|_| self.expired);
+        let dead = expired.map(|since| format!("{name} expired {since} ago"));
+        let (severity, words) = match (self.state, dead) {
+            (State::SignInAgain, _) => (of_a_service, format!("{name} needs a new sign-in")),
+            (_, Some(dead)) => (of_a_service, dead),
+            (State::Unusable, _) => (Severity::Warning, format!("{name} cannot be used")),
+            (State::Misconfigured, _) if !self.has_access => {
+                (of_a_service, format!("{name} is refused and has no token"))
+            }
+            (State::Misconfigured, _) => (Severity::Warning, format!("{name} is refused for a setting")),
+            (State::Retrying, _) => (Severity::Warning, format!("{name} is retried ({failures} failed)")),
+            (State::InDoubt, _) => (Severity::Warning, format!("{name} is in doubt")),
+            (State::Local, _) => (Severity::Warning, format!("{name} is held up on this machine")),
+            (State::Fresh | State::Lasting | State::Due | State::Monitored, _) => {
+                let need = self.need?;
+                return Some((Severity::Warning, format!("{name} {}", need.words(now))));
+            }
+        };
+        match self.need {
+            Some(need) => Some((severity, format!("{words} and {}", need.words(now)))),
+            None => Some((severity, words)),
+        }
+    }
+}
+
+impl Report {
+    /// Sorts the tokens: what is worst first, then what ends first.
+    #[must_use]
+    pub fn sorted(mut self) -> Self {
+        let now = self.now;
+        let urgency = |token: &Token| {
+            let severity = token.complaint(now).map_or(Severity::Ok, |(severity, _)| severity);
+            (
+                std::cmp::Reverse(severity),
+                token.expires_at.map_or(i64::MAX, Timestamp::as_millis),
+                token.name.clone(),
+            )
+        };
+        self.tokens.sort_by_cached_key(urgency);
+        self
+    }
+
+    /// Whether a daemon holds the place.
+    #[must_use]
+    pub fn is_running(&self) -> bool {
+        matches!(self.daemon.holder, Holder::Somebody { .. })
+    }
+
+    /// Whether its loop turns.
+    #[must_use]
+    pub fn is_alive(&self) -> bool {
+        self.daemon.holder.is_alive(self.now)
+    }
+
+    /// How long ago the last sign of anybody keeping the tokens is: the end of a cycle, or the start
+    /// of a daemon. `None`: never. What lies in the future was written under a wrong clock: now.
+    #[must_use]
+    pub fn quiet_for(&self) -> Option<Duration> {
+        let started = self.daemon.record.as_ref().map(|record| record.started);
+        let ended = self.cycle.as_ref().map(|cycle| cycle.ended);
+        started.max(ended).map(|last| self.now.since(Timestamp::from_millis(last)))
+    }
+}
+
+impl Holder {
+    /// Whether somebody holds the lock and has touched it lately.
+    #[must_use]
+    pub fn is_alive(self, now: Timestamp) -> bool {
+        matches!(self, Self::Somebody { touched } if now.since(touched) <= ALIVE)
+    }
+}
+
+#[cfg(test)]
+pub mod tests {
+    use super::*;
+    use crate::status::need::What;
+
+    pub const NOW: Timestamp = Timestamp::from_seconds(1_000_000);
+    const HOUR: Duration = Duration::from_hours(1);
+
+    /// A service's token that ends in two hours and is well.
+    pub fn fresh(name: &str) -> Token {
+        Token {
+            file: format!("{name}-egress.json"),
+            name: name.to_owned(),
+            in_configurations: true,
+            state: State::Fresh,
+            expired: false,
+            has_access: true,
+            expires_at: Some(NOW + 2 * HOUR),
+            refresh_expires_at: None,
+            last_success: None,
+            next_attempt: Some(NOW + HOUR),
+            failures: 0,
+            error: None,
+            why: "refreshed 1 hour before its end (the buffer)".to_owned(),
+            need: None,
+        }
+    }
+
+    /// A running daemon with these tokens.
+    pub fn report(tokens: Vec<Token>) -> Report {
+        let record = DaemonRecord {
+            pid: 4711,
+            started: (NOW - 3 * HOUR).as_millis(),
+            interval: 300,
+            buffer: 3600,
+            registry_url: None,
+            servers_dir: String::new(),
+            providers: None,
+            keycloak: false,
+        };
+        Report {
+            now: NOW,
+            tokens_dir: "/srv/project/.oauth-tokens".to_owned(),
+            daemon: Daemon {
+                holder: Holder::Somebody { touched: NOW - Duration::from_secs(20) },
+                record: Some(record),
+            },
+            interval: Duration::from_mins(5),
+            buffer: HOUR,
+            cycle: Some(CycleRecord {
+                ended: (NOW - Duration::from_secs(40)).as_millis(),
+                tokens: tokens.len(),
+                failing: 0,
+            }),
+            endpoints: BTreeMap::new(),
+            tokens,
+        }
+    }
+
+    #[test]
+    fn every_state_has_its_weight_and_words() {
+        use Severity::{Critical, Warning};
+        let ended = Some(NOW - Duration::from_mins(5));
+        let need = Some(Need { by: NOW + 5 * HOUR, what: What::RefreshTokenEnds });
+        let token = |state| Token { state, failures: 3, ..fresh("a") };
+        let elsewhere = |token| Token { in_configurations: false, ..token };
+        let expired = |token| Token { expired: true, expires_at: ended, ..token };
+        for (token, expected) in [
+            (fresh("a"), None),
+            (token(State::Due), None),
+            (token(State::Lasting), None),
+            (token(State::Monitored), None),
+            (Token { need, ..fresh("a") }, Some((Warning, "a needs a new sign-in within 5 hours"))),
+            (token(State::Retrying), Some((Warning, "a is retried (3 failed)"))),
+            (expired(token(State::Retrying)), Some((Critical, "a expired 5 minutes ago"))),
+            (elsewhere(expired(token(State::Retrying))), Some((Warning, "a expired 5 minutes ago"))),
+            (token(State::InDoubt), Some((Warning, "a is in doubt"))),
+            (token(State::Local), Some((Warning, "a is held up on this machine"))),
+            (
+                Token { need, ..token(State::Local) },
+                Some((Warning, "a is held up on this machine and needs a new sign-in within 5 hours")),
+            ),
+            (token(State::Misconfigured), Some((Warning, "a is refused for a setting"))),
+            (
+                Token { has_access: false, ..token(State::Misconfigured) },
+                Some((Critical, "a is refused and has no token")),
+            ),
+            (token(State::SignInAgain), Some((Critical, "a needs a new sign-in"))),
+            (expired(token(State::SignInAgain)), Some((Critical, "a needs a new sign-in"))),
+            (elsewhere(token(State::SignInAgain)), Some((Warning, "a needs a new sign-in"))),
+            (expired(token(State::Monitored)), Some((Critical, "a expired 5 minutes ago"))),
+            (Token::unusable("a.json", true, String::new()), Some((Warning, "a cannot be used"))),
+        ] {
+            let expected = expected.map(|(severity, words)| (severity, words.to_owned()));
+            assert_eq!(token.complaint(NOW), expected, "{:?}", token.state);
+        }
+    }
+
+    #[test]
+    fn the_most_urgent_comes_first() {
+        let ends = |name: &str, hours: u32| Token { expires_at: Some(NOW + HOUR * hours), ..fresh(name) };
+        let report = report(vec![
+            Token { expires_at: None, state: State::Lasting, ..fresh("lasting") },
+            ends("later", 9),
+            ends("b sooner", 2),
+            ends("a sooner", 2),
+            Token { state: State::Retrying, ..ends("retried", 20) },
+            Token { state: State::SignInAgain, ..ends("dead", 30) },
+        ]);
+        let names: Vec<String> = report.sorted().tokens.into_iter().map(|token| token.name).collect();
+        assert_eq!(names, ["dead", "retried", "a sooner", "b sooner", "later", "lasting"]);
+    }
+
+    #[test]
+    fn quiet_is_counted_from_the_last_sign_of_anybody() {
+        let report = report(Vec::new());
+        assert_eq!(report.quiet_for(), Some(Duration::from_secs(40)));
+        assert_eq!(Report { cycle: None, ..report }.quiet_for(), Some(3 * HOUR));
+        let record = DaemonRecord { started: (NOW + HOUR).as_millis(), ..report_record() };
+        let daemon = Daemon { holder: Holder::Nobody, record: Some(record) };
+        assert_eq!(Report { daemon, ..super::tests::report(Vec::new()) }.quiet_for(), Some(Duration::ZERO));
+        let daemon = Daemon { holder: Holder::Never, record: None };
+        assert_eq!(Report { daemon, cycle: None, ..super::tests::report(Vec::new()) }.quiet_for(), None);
+    }
+
+    fn report_record() -> DaemonRecord {
+        // cannot fail: the sample has one
+        report(Vec::new()).daemon.record.unwrap()
+    }
+
+    #[test]
+    fn a_loop_that_has_not_moved_for_three_minutes_is_not_alive() {
+        for (holder, alive) in [
+            (Holder::Never, false),
+            (Holder::Nobody, false),
+            (Holder::Somebody { touched: NOW - ALIVE }, true),
+            (Holder::Somebody { touched: NOW + HOUR }, true),
+            (Holder::Somebody { touched: NOW - ALIVE - Duration::from_millis(1) }, false),
+        ] {
+            assert_eq!(holder.is_alive(NOW), alive, "{holder:?}");
+        }
+    }
+}
