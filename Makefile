@@ -10,13 +10,18 @@ DOCKER ?= docker
 
 STATIC_TARGET := x86_64-unknown-linux-musl
 TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
+INTEROP := tests/interop
 SCRIPTS := start_token_refresher.sh check-token-refresher.sh
-# What `make demo` runs; any other build of the program will do.
+# What `make demo` and `make faults` run; any other build of the program will do.
 PROGRAM ?= $(TARGET_DIR)/debug/token-refresher
 # What `make install` installs.
 BUILT ?= $(TARGET_DIR)/release/token-refresher
 
-.PHONY: help build static demo test bench lint image install uninstall
+# How much `make faults` does: kills of each kind, and seconds for which short-lived tokens are watched.
+FAULT_TRIALS ?= 1000
+FAULT_SECONDS ?= 300
+
+.PHONY: help build static demo test faults interop interop-oidc interop-clients bench lint image install uninstall
 
 help: ## list these targets
 	@sed -n 's/^\([a-z]*\):.*## /\1 /p' Makefile | while read -r name what; do printf '  make %-10s %s\n' "$$name" "$$what"; done
@@ -39,6 +44,27 @@ test: ## run all tests
 
 bench: ## print what the program costs, as ratios to the bare work
 	$(CARGO) bench --locked --bench cost
+
+faults: ## kill it, fail its system calls, fill its disk; ten minutes (needs strace, and root to mount)
+	@command -v strace >/dev/null || { echo "once before: apt-get install strace (or your system's)" >&2; exit 1; }
+	PROGRAM=$(abspath $(PROGRAM)) FAULT_TRIALS=$(FAULT_TRIALS) FAULT_SECONDS=$(FAULT_SECONDS) \
+		$(CARGO) test --locked --test faults --test nothing_lost -- --ignored --nocapture --test-threads=1
+
+interop: interop-oidc interop-clients ## try it with a certified OpenID provider and with real assistants (needs Node.js, openssl)
+
+interop-oidc: $(INTEROP)/node_modules/.package-lock.json
+	$(CARGO) test --locked --test interop -- --ignored --nocapture
+
+# Only this needs the network, once.
+$(INTEROP)/node_modules/.package-lock.json: $(INTEROP)/package-lock.json
+	cd $(INTEROP) && npm ci --ignore-scripts
+
+# Installs the pinned clients, about 600 MB, and then needs no network.
+interop-clients:
+	@command -v npm >/dev/null || { echo "it needs Node.js 20 or newer, with npm" >&2; exit 1; }
+	cd $(INTEROP)/clients && { cmp -s package-lock.json node_modules/.installed || \
+		{ npm ci --ignore-scripts --no-audit --no-fund --loglevel=error && cp package-lock.json node_modules/.installed; }; }
+	$(CARGO) test --locked --test interop_clients -- --ignored
 
 lint: ## check format, clippy, documentation and (where it is installed) shellcheck
 	$(CARGO) fmt --check

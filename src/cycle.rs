@@ -13,6 +13,7 @@ pub mod services;
 mod story;
 pub mod survey;
 mod work;
+mod writers;
 
 use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
@@ -25,7 +26,7 @@ use log::Level;
 use crate::clock::{Timestamp, Words};
 use crate::files::Stamp;
 use crate::oauth::{HttpSettings, Providers, TokenClient};
-use crate::refresh::{Context, Endpoints, Memory as _, Stop, Storing, settle_leftover};
+use crate::refresh::{Context, Endpoints, Stop, Storing, settle_leftover};
 use crate::settings::Settings;
 use crate::status::metrics::{Counters, Moment};
 use crate::status::{CycleRecord, Store};
@@ -60,6 +61,8 @@ pub struct Ended {
     pub failing: usize,
     /// Answers that are not in their files yet.
     pub held: Vec<Storing>,
+    /// Files that hold other tokens now.
+    pub changed: BTreeSet<String>,
     /// The names that the cycle found in the tokens directory.
     pub names: Vec<String>,
     /// The token files and the state in which the cycle read or left each.
@@ -182,6 +185,7 @@ impl Keeper {
                     next: None,
                     failing: 1,
                     held: Vec::new(),
+                    changed: BTreeSet::new(),
                     names: Vec::new(),
                     files: BTreeMap::new(),
                 };
@@ -245,6 +249,7 @@ impl Keeper {
             self.story.problem("the status file", Topic::Writing, Level::Error, &message, "");
         }
         self.count(Counters { cycles: 1, ..outcome.counters });
+        let hook = self.store.hook();
         let moment = Moment {
             up: !settings.once,
             started: self.started,
@@ -252,6 +257,8 @@ impl Keeper {
             took: begun.elapsed(),
             counters: self.counters.get(),
             unusable: seen.problems.len(),
+            hook_failures: hook.failures,
+            hook_waiting: hook.waiting.len(),
         };
         publish(settings, &seen, &moment, &mut self.story);
         let next = Self::next_attempt(&seen, &outcome, now);
@@ -272,7 +279,7 @@ impl Keeper {
         }
         self.story.end();
         let files = seen.files(&settings.tokens_dir);
-        Ended { next, failing, held: outcome.held, names: seen.names, files }
+        Ended { next, failing, held: outcome.held, changed: outcome.changed, names: seen.names, files }
     }
 
     /// The earliest time at which a credential is due or may be asked for again.
@@ -319,7 +326,7 @@ impl Keeper {
                 self.story.problem(&token.name, Topic::Contents, Level::Warn, &token.oddities.join("; "), "");
             }
         }
-        self.notice_writers(&seen, now);
+        writers::notice(&seen, &self.store, &mut self.shared, now);
         if let Some(first) = &mut self.first_read
             && first.is_empty()
         {
@@ -327,33 +334,6 @@ impl Keeper {
                 seen.tokens.iter().map(|token| (token.name.clone(), token.access_hash.clone())).collect();
         }
         Ok(seen)
-    }
-}
-
-impl Keeper {
-    /// Remembers what each file holds, and says where another program changes it too.
-    fn notice_writers(&mut self, seen: &Survey, now: Timestamp) {
-        for token in &seen.tokens {
-            if token.refresh_hash.is_none() || token.standing.trouble.is_some() || token.newest.is_some() {
-                continue;
-            }
-            if token.has_foreign_writer() && self.shared.insert(token.name.clone()) {
-                log::warn!(
-                    target: "REFRESH",
-                    "{}: another program also refreshes this credential: its refresh token has changed while nothing \
-                     was wrong with it; unless that was a new sign-in, let only one of them do it",
-                    token.name
-                );
-            }
-            if token.standing.refresh_hash != token.refresh_hash {
-                let mut standing = token.standing.clone();
-                standing.refresh_hash.clone_from(&token.refresh_hash);
-                // A new sign-in has no past.
-                (standing.last_success, standing.moved_refresh_end) = (None, false);
-                standing.updated = now.as_millis().max(standing.updated + 1);
-                self.store.record(&token.name, standing);
-            }
-        }
     }
 }
 

@@ -1,5 +1,7 @@
 //! The loop: sleep until something is due, run a cycle, listen to signals, until told to stop.
 
+mod command;
+mod hook;
 mod notify;
 mod presence;
 mod signals;
@@ -19,6 +21,7 @@ use crate::logging;
 use crate::refresh::{Stop, Storing};
 use crate::settings::{Loaded, Settings};
 use crate::status::DaemonRecord;
+use hook::Hook;
 use notify::Manager;
 use presence::Presence;
 use signals::{Signals, Wake};
@@ -80,14 +83,21 @@ fn once(mut keeper: Keeper, settings: &Settings, stop: Arc<Stop>) -> Result<(), 
         keeper.store().set_daemon(record(settings, Timestamp::now()));
     }
     let mut ended = keeper.cycle(settings, Occasion::First, &BTreeSet::new(), &|| {});
+    let mut changed = std::mem::take(&mut ended.changed);
     if !ended.held.is_empty() {
         let mut held = Held(ended.held.into_iter().map(Waiting::new).collect());
+        changed.extend(held.names());
         held.last_tries(&mut keeper)?;
         // The configurations want the new tokens too.
         ended = keeper.cycle(settings, Occasion::First, &BTreeSet::new(), &|| {});
+        changed.append(&mut ended.changed);
     }
+    let mut hook = Hook::new(settings, keeper.store());
+    hook.changed(changed, keeper.store());
+    hook.hurry();
+    let told = hook.finish(keeper.store());
     match ended.failing {
-        0 => Ok(()),
+        0 => told,
         1 => Err("1 token that was due is not fresh; the log says why".to_owned()),
         failing => Err(format!("{failing} tokens that were due are not fresh; the log says why")),
     }
@@ -101,6 +111,7 @@ struct Daemon {
     signals: Signals,
     watch: Watch,
     held: Held,
+    hook: Hook,
 }
 
 impl Daemon {
@@ -112,7 +123,8 @@ impl Daemon {
         log::debug!(target: "REFRESH", "running as process {}", std::process::id());
         let manager = Manager::of_process();
         let (watch, held) = (Watch::default(), Held(Vec::new()));
-        Ok(Self { settings, keeper, presence, manager, signals, watch, held })
+        let hook = Hook::new(&settings, keeper.store());
+        Ok(Self { settings, keeper, presence, manager, signals, watch, held, hook })
     }
 
     fn run(mut self, options: &Options) -> Result<(), String> {
@@ -142,6 +154,7 @@ impl Daemon {
                 }
                 Wake::Check => {
                     self.keeper.forget_outages();
+                    self.hook.hurry();
                     occasion = Occasion::Signal;
                 }
                 Wake::Nothing => occasion = Occasion::Usual,
@@ -150,6 +163,8 @@ impl Daemon {
         self.manager.stopping();
         log::info!(target: "REFRESH", "stopping");
         let stored = self.held.last_tries(&mut self.keeper);
+        // Said in the log and remembered for the next start; a stop is a stop all the same.
+        let _ = self.hook.finish(self.keeper.store());
         if let Some(path) = &self.settings.metrics_file {
             farewell(path);
         }
@@ -174,6 +189,8 @@ impl Daemon {
 
     /// Takes over what a cycle left, and says when the next one is due at the latest.
     fn take(&mut self, ended: Ended, before: Watch) -> Instant {
+        let changed = self.watch.changed_names(&ended.files).into_iter().chain(ended.changed);
+        self.hook.changed(changed, self.keeper.store());
         self.held.0.extend(ended.held.into_iter().map(Waiting::new));
         self.watch = before.after(&self.settings, &ended.names, ended.files);
         self.manager.status(self.keeper.summary(ended.next));
@@ -189,12 +206,14 @@ impl Daemon {
         loop {
             self.presence.keep(&self.settings)?;
             self.manager.alive();
+            self.hook.turn(self.keeper.store(), self.signals.nudge());
             let stored = self.held.retry(&mut self.keeper);
             let now = Instant::now();
             if now >= next || stored {
                 return Ok(Wake::Nothing);
             }
-            let until = self.held.next().map_or(next, |retry| retry.min(next));
+            let hook = self.hook.next().map(|wait| now + wait);
+            let until = [self.held.next(), hook].into_iter().flatten().fold(next, Instant::min);
             let wake = self.signals.wait(until.saturating_duration_since(now).min(longest));
             if wake != Wake::Nothing {
                 return Ok(wake);
@@ -317,7 +336,14 @@ impl Held {
         while !self.0.is_empty() {
             self.retry(keeper);
             let now = Instant::now();
-            let Some(next) = self.next().filter(|next| *next < deadline) else { break };
+            if now >= deadline {
+                break;
+            }
+            // The last try is at the very end of the minute, whatever the delays have grown to.
+            for waiting in &mut self.0 {
+                waiting.next = waiting.next.min(deadline);
+            }
+            let next = self.next().unwrap_or(now);
             std::thread::sleep(next.saturating_duration_since(now));
         }
         let files: Vec<String> = self

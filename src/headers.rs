@@ -82,11 +82,11 @@ fn is_changing(file: &TokenFile, now: Timestamp) -> bool {
     let mut lock = file.real.file_name().unwrap_or_default().to_owned();
     lock.push(".lock");
     expired_since(file, now).is_some_and(|ended| now.since(ended) < JUST_NOW)
-        || is_held(holder(&directory_of(&file.real).join(OWN_DIRECTORY).join(lock)))
+        || is_held(&holder(&directory_of(&file.real).join(OWN_DIRECTORY).join(lock)))
 }
 
 /// Whether a lock that was looked at is held; one that cannot be looked at counts as free.
-fn is_held<E>(looked_at: Result<Holder, E>) -> bool {
+fn is_held<E>(looked_at: &Result<Holder, E>) -> bool {
     matches!(looked_at, Ok(Holder::Somebody { .. }))
 }
 
@@ -98,7 +98,7 @@ fn expired_since(file: &TokenFile, now: Timestamp) -> Option<Timestamp> {
 fn expired(file: &TokenFile, ago: Duration, store: &Store, places: &Places) -> String {
     let because = match store.standing(&file.name).trouble {
         Some(trouble) => trouble.message,
-        None if is_held(daemon_holder(&places.tokens_dir)) => {
+        None if is_held(&daemon_holder(&places.tokens_dir)) => {
             "the log of token-refresher says why".to_owned()
         }
         None => format!(

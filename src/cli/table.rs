@@ -131,6 +131,20 @@ pub const FLAGS: &[Flag] = &[
         ..ROW
     },
     Flag {
+        long: "on-refresh",
+        value: Some("COMMAND"),
+        variable: Some("TOKEN_REFRESHER_ON_REFRESH"),
+        example: Some("'systemctl --user restart my-assistant'"),
+        help: "run this after tokens changed",
+        detail: "Run this command after tokens changed, once for all that changed in a cycle, without a \
+                 shell, for 30 seconds at most. Its environment is PATH, HOME, TOKEN_REFRESHER_DIR, \
+                 TOKEN_REFRESHER_TOKENS_DIR and what changed: TOKEN_REFRESHER_CHANGED (how many), \
+                 TOKEN_REFRESHER_CHANGED_NAMES and TOKEN_REFRESHER_CHANGED_FILES (one a line). When it \
+                 fails, the log says so, and it is tried again.\n\n\
+                 The variable is not read from the .env file: who may write that may not have commands run.",
+        ..ROW
+    },
+    Flag {
         long: "dir",
         value: Some("DIR"),
         variable: Some("TOKEN_REFRESHER_DIR"),

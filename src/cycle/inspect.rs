@@ -53,6 +53,7 @@ pub fn inspect(settings: &Settings, now: Timestamp) -> Result<Report, String> {
         buffer,
         cycle: store.cycle(),
         endpoints: store.endpoints(),
+        hook: store.hook(),
         tokens,
     };
     Ok(report.sorted())

@@ -26,6 +26,8 @@ struct Pending {
     stop: bool,
     reload: bool,
     check: bool,
+    /// How many things of our own have ended since the loop last looked.
+    nudges: u32,
 }
 
 /// Signals that have arrived and were not acted on.
@@ -69,13 +71,25 @@ impl Signals {
         Ok(Self { shared })
     }
 
+    /// What wakes the loop for a reason of our own.
+    pub fn nudge(&self) -> impl FnOnce() + Send + use<> {
+        let shared = Arc::clone(&self.shared);
+        move || {
+            let (pending, changed) = &*shared;
+            pending.lock().unwrap_or_else(PoisonError::into_inner).nudges += 1;
+            changed.notify_all();
+        }
+    }
+
     /// Waits up to `longest` for a signal, and takes it. A stop is not taken: it stays.
     pub fn wait(&self, longest: Duration) -> Wake {
         let (pending, changed) = &*self.shared;
         let pending = pending.lock().unwrap_or_else(PoisonError::into_inner);
-        let idle = |pending: &mut Pending| !(pending.stop || pending.reload || pending.check);
+        let idle =
+            |pending: &mut Pending| !(pending.stop || pending.reload || pending.check || pending.nudges > 0);
         let (mut pending, _) =
             changed.wait_timeout_while(pending, longest, idle).unwrap_or_else(PoisonError::into_inner);
+        pending.nudges = 0;
         if pending.stop {
             Wake::Stop
         } else if std::mem::take(&mut pending.reload) {

@@ -54,6 +54,18 @@ impl Watch {
         self
     }
 
+    /// The names of the token files that are in another state now than when this was taken, or new. The
+    /// first look of a process has nothing to compare with.
+    #[must_use]
+    pub fn changed_names(&self, now: &BTreeMap<PathBuf, Option<Stamp>>) -> Vec<String> {
+        if self.directories == [None, None] {
+            return Vec::new();
+        }
+        let differs = |(path, stamp): &(&PathBuf, &Option<Stamp>)| self.files.get(*path) != Some(*stamp);
+        let name = |path: &PathBuf| path.file_name()?.to_str().map(str::to_owned);
+        now.iter().filter(differs).filter_map(|(path, _)| name(path)).collect()
+    }
+
     /// What is different now.
     #[must_use]
     pub fn changed(&self, settings: &Settings) -> Changed {

@@ -4,17 +4,17 @@
 //! which the pieces are used is the promise "nothing is lost, nothing is spent twice" and is
 //! kept in `refresh`.
 
+mod holder;
 mod lock;
 mod owner;
-mod probe;
 mod read;
 mod replace;
 mod reserve;
 mod user_file;
 
+pub use holder::{Holder, holder};
 pub use lock::{Lock, LockError};
 pub use owner::{Foreign, directory_is_private, hand_to_owner_of};
-pub use probe::{Holder, holder};
 pub use read::{MAX_SIZE, ReadError, read_listed, read_private, read_whole};
 pub use replace::{Replaced, replace_public, replace_text};
 pub use reserve::{Reserve, is_mount_point, leftover, leftover_target};

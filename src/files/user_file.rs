@@ -2,7 +2,8 @@
 //!
 //! Read it, decide on a new text, [`UserFile::replace`] it; where somebody else has written it in
 //! between, nothing is replaced and the caller begins again with what stands there now. The new text is
-//! synced before it takes the old one's place. Links are followed; mode, owner and group stay.
+//! synced before it takes the old one's place. Links are followed; mode, owner and group stay. Access
+//! control lists and other extended attributes do not.
 
 use std::fs::{File, OpenOptions, Permissions};
 use std::io::{self, Read as _, Write as _};
@@ -11,6 +12,8 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use fs2::FileExt;
+use rustix::fs::{CWD, RenameFlags, renameat_with};
+use rustix::io::Errno;
 use zeroize::Zeroizing;
 
 use super::{Stamp, directory_of, hand_to_owner_of, reason, sync_directory};
@@ -108,15 +111,19 @@ impl UserFile {
             return Err(NotReplaced::Failed("it is read-only; make it writable with chmod u+w".to_owned()));
         }
         let temporary = self.temporary();
-        let replaced = self
+        let written = self
             .write(&temporary, text, private)
             .map_err(NotReplaced::from)
-            .and_then(|()| self.take_place(&temporary));
-        if replaced.is_err() {
-            // The first error is the one to report; what is left is removed by the next try.
-            let _ = std::fs::remove_file(&temporary);
+            .and_then(|()| if self.is_unchanged() { Ok(()) } else { Err(NotReplaced::Changed) });
+        written.map_err(|why| discard(&temporary, why))?;
+        match &self.before {
+            Some(before) => self.exchange(&temporary, before.stamp)?,
+            None => rename_with(&temporary, &self.real, RenameFlags::NOREPLACE).map_err(|error| {
+                let appeared = error.kind() == io::ErrorKind::AlreadyExists;
+                discard(&temporary, if appeared { NotReplaced::Changed } else { error.into() })
+            })?,
         }
-        replaced
+        Ok(sync_directory(directory_of(&self.real))?)
     }
 
     fn temporary(&self) -> PathBuf {
@@ -154,29 +161,41 @@ impl UserFile {
         file.sync_all()
     }
 
-    /// Renames the new file over the old one, after a last look. Some microseconds remain between the two.
-    fn take_place(&self, temporary: &Path) -> Result<(), NotReplaced> {
-        if !self.is_unchanged() {
-            return Err(NotReplaced::Changed);
-        }
-        if self.before.is_none() {
-            // Unlike a rename, a link does not replace what has appeared meanwhile.
-            match std::fs::hard_link(temporary, &self.real) {
-                Ok(()) => std::fs::remove_file(temporary)?,
-                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-                    return Err(NotReplaced::Changed);
+    /// Exchanges the new file and the one in place, and looks at what came out: a rename would destroy what
+    /// its owner wrote since the last look (a rename of theirs that is under way waits for the journal, and
+    /// our own fsync can make that take milliseconds). What came out and is not `before` is theirs and goes
+    /// back; should something newer come out then, that is theirs too.
+    fn exchange(&self, temporary: &Path, before: Stamp) -> Result<(), NotReplaced> {
+        let ours = Stamp::of(&std::fs::symlink_metadata(temporary)?);
+        let (mut put_in, mut expected) = (ours, before);
+        loop {
+            match rename_with(temporary, &self.real, RenameFlags::EXCHANGE) {
+                Ok(()) => {}
+                // Gone: whoever removed it wants it gone.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                    return Err(discard(temporary, NotReplaced::Changed));
                 }
-                // A file system without hard links.
-                Err(_) => std::fs::rename(temporary, &self.real)?,
+                Err(error) if put_in == ours => return Err(discard(temporary, error.into())),
+                // What has the temporary name is not ours to remove.
+                Err(error) => return Err(error.into()),
             }
-        } else {
-            std::fs::rename(temporary, &self.real)?;
+            let out = match std::fs::symlink_metadata(temporary) {
+                Ok(out) => Stamp::of(&out),
+                // A file system that cannot exchange has renamed.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+                Err(error) => return Err(error.into()),
+            };
+            if out == expected {
+                std::fs::remove_file(temporary)?;
+                return if put_in == ours { Ok(()) } else { Err(NotReplaced::Changed) };
+            }
+            (expected, put_in) = (put_in, out);
         }
-        Ok(sync_directory(directory_of(&self.real))?)
     }
 
     /// Whether the name still leads to the file that was read, and that still holds what was read. The
-    /// text is compared too: two writes within one tick of the clock leave the same time.
+    /// text is compared too: two writes within one tick of the clock leave the same time. Where the file
+    /// system cannot exchange files, this look has to do.
     fn is_unchanged(&self) -> bool {
         if resolve(&self.path).as_ref() != Ok(&self.real) {
             return false;
@@ -196,6 +215,21 @@ impl UserFile {
 impl From<io::Error> for NotReplaced {
     fn from(error: io::Error) -> Self {
         Self::Failed(format!("cannot be written: {}", reason(&error)))
+    }
+}
+
+/// Removes a new file that is not needed; gives back why.
+fn discard(temporary: &Path, why: NotReplaced) -> NotReplaced {
+    // The first error is the one to report; what is left is removed by the next try.
+    let _ = std::fs::remove_file(temporary);
+    why
+}
+
+/// Renames, by the way of a plain rename where the file system knows no other (NFS, some FUSE).
+fn rename_with(from: &Path, to: &Path, flags: RenameFlags) -> io::Result<()> {
+    match renameat_with(CWD, from, CWD, to, flags) {
+        Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => std::fs::rename(from, to),
+        renamed => Ok(renamed?),
     }
 }
 
@@ -268,137 +302,4 @@ fn read(real: &Path) -> io::Result<Option<Before>> {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::os::unix::fs::symlink;
-
-    use super::*;
-    use crate::scratch::Scratch;
-
-    fn mode(path: &Path) -> u32 {
-        std::fs::metadata(path).unwrap().mode() & 0o7777
-    }
-
-    fn names(scratch: &Scratch) -> Vec<String> {
-        let entries = std::fs::read_dir(&**scratch).unwrap();
-        let mut names: Vec<_> =
-            entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
-        names.sort();
-        names
-    }
-
-    #[test]
-    fn a_file_keeps_its_mode_and_a_new_one_is_private() {
-        let scratch = Scratch::new();
-        let path = scratch.write("a.json", "{}");
-        std::fs::set_permissions(&path, Permissions::from_mode(0o640)).unwrap();
-        let file = UserFile::read(&path).unwrap();
-        assert_eq!((file.text(), file.is_open_to_others()), (Some("{}"), true));
-        file.replace("{1}", false).unwrap();
-        drop(file);
-        assert_eq!((std::fs::read_to_string(&path).unwrap().as_str(), mode(&path)), ("{1}", 0o640));
-        UserFile::read(&path).unwrap().replace("{2}", true).unwrap();
-        assert_eq!((std::fs::read_to_string(&path).unwrap().as_str(), mode(&path)), ("{2}", 0o600));
-
-        std::fs::set_permissions(&path, Permissions::from_mode(0o755)).unwrap();
-        UserFile::read(&path).unwrap().close_to_others().unwrap();
-        assert_eq!(mode(&path), 0o700);
-
-        let new = scratch.join("new.json");
-        let file = UserFile::read(&new).unwrap();
-        assert_eq!((file.text(), file.is_open_to_others()), (None, false));
-        file.replace("n", false).unwrap();
-        assert_eq!((std::fs::read_to_string(&new).unwrap().as_str(), mode(&new)), ("n", 0o600));
-        assert_eq!(names(&scratch), ["a.json", "new.json"]);
-    }
-
-    #[test]
-    fn a_link_stays_and_its_target_is_replaced() {
-        let scratch = Scratch::new();
-        std::fs::create_dir(scratch.join("dotfiles")).unwrap();
-        let target = scratch.write("dotfiles/a.json", "old");
-        let link = scratch.join("a.json");
-        symlink("dotfiles/a.json", &link).unwrap();
-        UserFile::read(&link).unwrap().replace("new", false).unwrap();
-        assert!(std::fs::symlink_metadata(&link).unwrap().is_symlink());
-        assert_eq!(std::fs::read_to_string(&target).unwrap(), "new");
-        assert_eq!(names(&scratch), ["a.json", "dotfiles"]);
-    }
-
-    /// What may happen to a file between reading and replacing it.
-    type Interference = fn(&Path);
-
-    #[test]
-    fn what_somebody_else_wrote_meanwhile_is_not_replaced() {
-        let interferences: [(&str, Interference); 5] = [
-            ("written in place", |path| std::fs::write(path, "theirs, longer").unwrap()),
-            ("written in place, same size", |path| std::fs::write(path, "THEIRS").unwrap()),
-            ("replaced", |path| {
-                std::fs::write(path.with_extension("x"), "before").unwrap();
-                std::fs::rename(path.with_extension("x"), path).unwrap();
-            }),
-            ("removed", |path| std::fs::remove_file(path).unwrap()),
-            ("made a link", |path| {
-                std::fs::rename(path, path.with_extension("y")).unwrap();
-                symlink(path.with_extension("y"), path).unwrap();
-            }),
-        ];
-        for (what, interfere) in interferences {
-            let scratch = Scratch::new();
-            let path = scratch.write("a.json", "before");
-            let file = UserFile::read(&path).unwrap();
-            interfere(&path);
-            let there = std::fs::read_to_string(&path).ok();
-            assert_eq!(file.replace("ours", false), Err(NotReplaced::Changed), "{what}");
-            assert_eq!(std::fs::read_to_string(&path).ok(), there, "{what}");
-            assert!(names(&scratch).iter().all(|name| !name.ends_with(".token-refresher")), "{what}");
-        }
-    }
-
-    #[test]
-    fn a_file_that_appears_meanwhile_is_not_replaced() {
-        let scratch = Scratch::new();
-        let path = scratch.join("a.json");
-        let file = UserFile::read(&path).unwrap();
-        std::fs::write(&path, "theirs").unwrap();
-        assert_eq!(file.replace("ours", false), Err(NotReplaced::Changed));
-        assert_eq!(std::fs::read_to_string(&path).unwrap(), "theirs");
-    }
-
-    #[test]
-    fn what_cannot_be_edited_is_said() {
-        let scratch = Scratch::new();
-        symlink("nowhere", scratch.join("link")).unwrap();
-        scratch.write("latin1.json", b"\xe9");
-        for (name, said) in [
-            ("none/a.json", "its directory is not there; make"),
-            ("link", "it is a link that leads nowhere"),
-            ("latin1.json", "cannot be read: it is not UTF-8 text"),
-            (".", "cannot be read: it is not a regular file"),
-        ] {
-            let why = UserFile::read(&scratch.join(name)).unwrap_err();
-            assert!(why.starts_with(said), "{name}: {why}");
-        }
-        let path = scratch.write("a.json", "{}");
-        std::fs::set_permissions(&path, Permissions::from_mode(0o444)).unwrap();
-        let refused = UserFile::read(&path).unwrap().replace("x", false).unwrap_err();
-        assert!(matches!(refused, NotReplaced::Failed(why) if why.starts_with("it is read-only")));
-    }
-
-    #[test]
-    fn two_of_us_wait_for_each_other() {
-        let scratch = Scratch::new();
-        let path = scratch.write("count", "0");
-        std::thread::scope(|scope| {
-            for _ in 0..4 {
-                scope.spawn(|| {
-                    for _ in 0..25 {
-                        let file = UserFile::read(&path).unwrap();
-                        let next = file.text().unwrap().parse::<u32>().unwrap() + 1;
-                        file.replace(&next.to_string(), false).unwrap();
-                    }
-                });
-            }
-        });
-        assert_eq!(std::fs::read_to_string(&path).unwrap(), "100");
-    }
-}
+mod tests;

@@ -81,7 +81,10 @@ fn granted(
         refresh_token,
         expires_in: lifetime(&paths.expires_in),
         expires_at: paths.expires_at.iter().find_map(|path| moment(&document.find(path)?)),
-        refresh_expires_in: lifetime(&paths.refresh_expires_in),
+        refresh_expires_in: paths.refresh_expires_in.iter().find_map(|path| {
+            let item = document.find(path)?;
+            seconds(&item).or_else(|| is_zero(&item).then_some(Duration::ZERO))
+        }),
         scope: scope(document),
         token_type: document.text(["token_type"]),
         id_token: document.text(["id_token"]).filter(|token| is_token(token)).map(Secret::new),
@@ -111,6 +114,11 @@ fn seconds(item: &Item) -> Option<Duration> {
     let duration = (value > 0.0).then(|| Duration::from_secs_f64(value.min(LONGEST)))?;
     // Less than the clock's millisecond is nothing.
     (duration >= Duration::from_millis(1)).then_some(duration)
+}
+
+/// Keycloak says of an offline token, which does not end, that it ends in 0 seconds.
+fn is_zero(item: &Item) -> bool {
+    matches!(item, Item::Number(text) | Item::Text(text) if text.trim() == "0")
 }
 
 /// A point in time: RFC 3339 text (Sentry), or seconds since 1970; over 10^11 they are milliseconds.
@@ -234,6 +242,12 @@ mod tests {
         assert_eq!(granted.scope.as_deref(), Some("x y"));
         assert_eq!(granted.id_token.unwrap().expose(), "i");
         assert_eq!(granted.refresh_expires_in, Some(Duration::from_mins(30)));
+        for (said, is) in [("0", Some(0)), ("\"0\"", Some(0)), ("-1", None), ("null", None), ("60", Some(60))]
+        {
+            let body = format!(r#"{{"access_token":"a","refresh_expires_in":{said}}}"#);
+            let Answer::Tokens(granted) = read(&body, true, GrantType::RefreshToken) else { panic!() };
+            assert_eq!(granted.refresh_expires_in.map(|length| length.as_secs()), is, "{said}");
+        }
         assert_eq!(granted.kept[0].0, "instance_url");
         assert_eq!(granted.kept[0].1.expose(), r#""https:\/\/x""#);
     }

@@ -11,7 +11,7 @@ use super::retry_after::LONGEST as LONGEST_RETRY_AFTER;
 use crate::clock::Timestamp;
 
 /// The delay after the first failure, before it is shortened at random.
-const SHORTEST: Duration = Duration::from_secs(30);
+pub const SHORTEST: Duration = Duration::from_secs(30);
 /// No delay is longer, so everything recovers within an hour of an outage's end.
 pub const LONGEST: Duration = Duration::from_hours(1);
 /// How long before its expiry a token is worth an attempt out of turn: one request and its timeouts

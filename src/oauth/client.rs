@@ -1,6 +1,7 @@
 //! The client of token endpoints: prepares a request, asks once, and says what came of it.
 
 use std::collections::BTreeMap;
+use std::io;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -120,7 +121,7 @@ impl TokenClient {
                 .then(|| Document::read(&reply.body, "application/json", reply.end_is_marked()))
                 .flatten();
             let Some(document) = document else {
-                statuses.push(reply.status.to_string());
+                statuses.push(reply.status);
                 continue;
             };
             match discovery::read(&issuer.url, &document) {
@@ -140,29 +141,43 @@ impl TokenClient {
                 request.file
             )));
         }
-        // It may come back, so this passes; a wrong issuer is seen in the message all the same.
-        let statuses = statuses.join(", ");
-        Err(Failure::unreachable(format!(
+        // It may come back, so this passes; a wrong issuer is seen in the message all the same, and says
+        // nothing of others on that host.
+        let endpoint_wide = statuses.iter().any(|status| is_trouble(*status));
+        let statuses = statuses.iter().map(u16::to_string).collect::<Vec<_>>().join(", ");
+        let message = format!(
             "issuer {shown} has no metadata (HTTP {statuses}): check issuer in {}, or set token_endpoint",
             request.file
-        )))
+        );
+        Err(Failure { endpoint_wide, ..Failure::unreachable(message) })
     }
 
-    /// Sends exactly one request and reads its answer.
+    /// Sends exactly one request and reads its answer. `before` is called when the endpoint is connected
+    /// to and the tokens are about to leave; its error keeps them back.
     ///
     /// # Errors
     /// What it means that there are no new tokens; [`Class::InDoubt`] only where the request left.
-    pub fn ask(&self, prepared: &Prepared<'_>, refresh_token: Option<&Secret>) -> Result<Granted, Failure> {
+    pub fn ask(
+        &self,
+        prepared: &Prepared<'_>,
+        refresh_token: Option<&Secret>,
+        before: &dyn Fn() -> io::Result<()>,
+    ) -> Result<Granted, Failure> {
         let request = prepared.request;
         let mut secrets = secrets(request, refresh_token);
         secrets.extend(prepared.authorization.iter().chain(&prepared.assertion));
         let (headers, body) = prepared.message(refresh_token);
         let asked_at = Timestamp::now();
-        match self.transport.post(&prepared.endpoint, headers, &body) {
+        match self.transport.post(&prepared.endpoint, headers, &body, before) {
             Ok(reply) => prepared.understand(&reply, asked_at, &secrets),
             Err(error) => Err(prepared.unanswered(&error, &secrets)),
         }
     }
+}
+
+/// Whether the status says that the server is in trouble, whoever asks.
+const fn is_trouble(status: u16) -> bool {
+    matches!(status, 429 | 500..=599)
 }
 
 /// The authentication that the issuer and the client both know.
@@ -298,8 +313,7 @@ impl Prepared<'_> {
             retry_after: reply
                 .header("retry-after")
                 .and_then(|header| retry_after(header, reply.header("date"), Timestamp::now())),
-            endpoint_wide: matches!(reply.status, 429 | 500..=599)
-                || reply.cut.as_ref().is_some_and(|cut| cut.timed_out),
+            endpoint_wide: is_trouble(reply.status) || reply.cut.as_ref().is_some_and(|cut| cut.timed_out),
             code,
         })
     }

@@ -46,6 +46,13 @@ impl Endpoint {
         Ok(Self { url: url.to_owned(), shown, host, secure })
     }
 
+    /// Scheme, host and port.
+    pub fn origin(&self) -> &str {
+        let authority = self.shown.find("://").map_or(0, |at| at + 3);
+        let path = self.shown[authority..].find('/').map_or(self.shown.len(), |at| authority + at);
+        &self.shown[..path]
+    }
+
     /// Whether the host is this machine, by its name or as a literal address. A name that merely
     /// resolves to it does not count: resolvers can be lied to.
     pub fn is_loopback(&self) -> bool {
@@ -68,6 +75,7 @@ mod tests {
         assert_eq!(endpoint.url, "https://IDP.example:8443/a/token?p=policy");
         assert_eq!(endpoint.shown, "https://idp.example:8443/a/token");
         assert_eq!(endpoint.host, "idp.example");
+        assert_eq!(endpoint.origin(), "https://idp.example:8443");
         assert!(endpoint.secure);
         for (url, complaint) in [
             ("", "not a URL"),

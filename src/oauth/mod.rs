@@ -22,6 +22,8 @@ mod request;
 mod resolve;
 mod retry_after;
 mod row;
+#[cfg(test)]
+mod table;
 mod transport;
 mod wording;
 

@@ -73,7 +73,8 @@ pub struct Granted {
     pub expires_in: Option<Duration>,
     /// The end of the lifetime, where the provider gives a time instead.
     pub expires_at: Option<Timestamp>,
-    /// The lifetime of the refresh token itself, where the provider says it.
+    /// The lifetime of the refresh token itself, where the provider says it; zero means that it does
+    /// not end.
     pub refresh_expires_in: Option<Duration>,
     /// The granted scopes, separated by blanks; `None` means as before.
     pub scope: Option<String>,

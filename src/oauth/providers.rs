@@ -13,7 +13,7 @@ use super::endpoint::Endpoint;
 use super::hints::Hints;
 use super::row::Row;
 
-const BUILT_IN: &str = include_str!("providers.json");
+pub(super) const BUILT_IN: &str = include_str!("providers.json");
 
 /// Every known provider.
 pub struct Providers {

@@ -66,10 +66,11 @@ impl Request {
         }
     }
 
-    /// The same text for all requests that fail together when their endpoint is down.
+    /// The same text for all requests that fail together when their endpoint is down: scheme, host
+    /// and port, since the realms and tenants of one server differ in the path only.
     #[must_use]
     pub fn endpoint_key(&self) -> String {
-        self.address().shown.clone()
+        self.address().origin().to_owned()
     }
 
     /// Which grant it uses.

@@ -172,14 +172,16 @@ impl Transport {
         agents[index].get_or_insert_with(|| Agent::new_with_config(config.clone())).clone()
     }
 
-    /// A POST with that body; the request has every header but `content-length`.
+    /// A POST with that body; the request has every header but `content-length`. `before` is called when
+    /// the connection stands and the body is about to leave; its error keeps the body back.
     pub fn post(
         &self,
         endpoint: &Endpoint,
         request: http::request::Builder,
         body: &str,
+        before: &dyn Fn() -> io::Result<()>,
     ) -> Result<Reply, NoReply> {
-        let mut watched = Watched { rest: body.as_bytes(), asked: false };
+        let mut watched = Watched { rest: body.as_bytes(), asked: false, before };
         let request = request
             .method("POST")
             .uri(&endpoint.url)
@@ -222,15 +224,19 @@ fn roots(pem: &[u8]) -> Result<RootCerts, String> {
     Ok(RootCerts::new_with_certs(&certificates))
 }
 
-/// A body that notices when it is first read.
+/// A body that notices when it is first read, and lets something be done just before.
 struct Watched<'a> {
     rest: &'a [u8],
     asked: bool,
+    before: &'a dyn Fn() -> io::Result<()>,
 }
 
 impl Read for Watched<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        self.asked = true;
+        if !self.asked {
+            (self.before)()?;
+            self.asked = true;
+        }
         self.rest.read(buffer)
     }
 }
@@ -242,7 +248,16 @@ fn read(response: http::Response<ureq::Body>) -> Reply {
         Ok(_) => None,
         Err(error) => Some(no_reply(&ureq::Error::from(error), true)),
     };
-    Reply { status: parts.status.as_u16(), headers: parts.headers, body: bytes, cut }
+    Reply { status: parts.status.as_u16(), headers: parts.headers, body: in_utf_8(bytes), cut }
+}
+
+/// JSON must be UTF-8 (RFC 8259 8.1), and some servers write names and descriptions in Latin-1. What is
+/// not readable in them must not cost a token or hide an error code: both are ASCII.
+fn in_utf_8(bytes: Zeroizing<Vec<u8>>) -> Zeroizing<Vec<u8>> {
+    if std::str::from_utf8(&bytes).is_ok() {
+        return bytes;
+    }
+    Zeroizing::new(String::from_utf8_lossy(&bytes).into_owned().into_bytes())
 }
 
 fn no_reply(error: &ureq::Error, left: bool) -> NoReply {
@@ -295,7 +310,7 @@ mod tests {
 
     #[test]
     fn a_body_notices_its_first_reading() {
-        let mut body = Watched { rest: b"abc", asked: false };
+        let mut body = Watched { rest: b"abc", asked: false, before: &|| Ok(()) };
         assert!(!body.asked);
         let mut text = String::new();
         body.read_to_string(&mut text).unwrap();

@@ -99,6 +99,11 @@ fn remember_settled(members: &[Member], context: &Context<'_>) -> Vec<String> {
 
 fn stopped(names: &[String], obstacle: &Obstacle, context: &Context<'_>) -> Reports {
     let now = Timestamp::now();
+    let local = |message: String, name: &str| {
+        let standing = context.memory.standing(name);
+        let hash = standing.refresh_hash.clone();
+        Report::Failed(verdict::local(message, standing.trouble.as_ref(), hash, now, context.interval))
+    };
     let each = |name: &String| match obstacle {
         Obstacle::Busy if context.stop.is_asked() => Report::Stopped,
         // Whoever has it may have refreshed it by now: what the file holds decides.
@@ -108,12 +113,14 @@ fn stopped(names: &[String], obstacle: &Obstacle, context: &Context<'_>) -> Repo
             }
             _ => Report::Busy,
         },
-        Obstacle::Local(message) => {
-            let standing = context.memory.standing(name);
-            let hash = standing.refresh_hash.clone();
-            let before = standing.trouble.as_ref();
-            Report::Failed(verdict::local(message.clone(), before, hash, now, context.interval))
-        }
+        Obstacle::Local(message) => local(message.clone(), name),
+        Obstacle::Unreadable(culprit, why) if culprit == name => Report::Unusable(why.clone()),
+        Obstacle::Unreadable(culprit, why) => local(
+            format!(
+                "its refresh token also stands in {culprit}, which cannot be read: {why}; nothing was sent"
+            ),
+            name,
+        ),
     };
     names.iter().map(|name| (name.clone(), each(name))).collect()
 }
@@ -163,7 +170,7 @@ fn first_of_each(reports: Reports) -> Reports {
             Some((_, known))
                 if matches!(known, Report::Adopted | Report::Finished | Report::Followed | Report::Busy) =>
             {
-                *known = report
+                *known = report;
             }
             Some(_) => {}
             None => kept.push((name, report)),

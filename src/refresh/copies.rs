@@ -62,6 +62,7 @@ fn hindered(copy: &str, obstacle: Obstacle, context: &Context<'_>) -> Report {
     match obstacle {
         Obstacle::Busy => Report::Busy,
         Obstacle::Local(message) => local(copy, message, context),
+        Obstacle::Unreadable(name, why) => local(copy, format!("{name} cannot be read: {why}"), context),
     }
 }
 

@@ -18,7 +18,7 @@ pub struct Outage {
     pub failures: u32,
     /// When one credential may ask again, in milliseconds since 1970.
     pub next_attempt: i64,
-    /// Before this time not even a token about to expire is a reason to ask (`Retry-After`).
+    /// Before this time not even a token about to expire is a reason to ask.
     #[serde(default)]
     pub closed_until: i64,
     /// Whether one is asking at this moment.

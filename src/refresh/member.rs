@@ -1,17 +1,14 @@
-//! One file of a chain under its lock, and what a crash may have left beside it (design: "After a
-//! crash").
-//!
-//! Everything here happens before anything is sent. Settling touches a file only when its mark names
-//! exactly the tokens that it holds now; in any other case somebody else has written it since, and
-//! what we left behind is rubbish.
+//! The files of a chain under their locks: found, locked, read again, and what a crash left beside them
+//! settled. All of it before anything is sent.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use super::mark::Mark;
-use crate::files::{Lock, LockError, Reserve, Stamp, directory_of, own_directory, reason};
+use super::settle::settle;
+use crate::files::{Lock, LockError, ReadError, Stamp, directory_of, own_directory, reason};
 use crate::tokens::Document;
 use crate::tokens::directory::{Problem, read_document};
 
@@ -61,6 +58,9 @@ pub enum Obstacle {
     Busy,
     /// The lock, the disk, the directory: why, and what to do.
     Local(String),
+    /// The file of this name is there and the system does not let it be read: why. The others of its
+    /// chain wait for it, since it could not get their new refresh token.
+    Unreadable(String, String),
 }
 
 /// A locked file that has not been read yet.
@@ -99,7 +99,10 @@ pub fn lock_and_read(directory: &Path, names: &[String], patience: &Patience<'_>
     for file in locked {
         match read_document(&file.real) {
             Ok((document, stamp)) => found.members.push(member(file, document, stamp)?),
-            Err(Problem::Unreadable(crate::files::ReadError::Gone)) => found.gone.extend(file.names),
+            Err(Problem::Unreadable(ReadError::Gone)) => found.gone.extend(file.names),
+            Err(Problem::Unreadable(ReadError::Io(error))) => {
+                return Err(Obstacle::Unreadable(file.names[0].clone(), reason(&error)));
+            }
             Err(problem) => {
                 found.unusable.extend(file.names.into_iter().map(|name| (name, problem.to_string())));
             }
@@ -139,86 +142,4 @@ fn member(file: Locked, document: Document, stamp: Stamp) -> Result<Member, Obst
     let doubt = Mark::parse(&note).filter(|mark| mark.names(&document));
     let Locked { names, path, real, lock } = file;
     Ok(Member { names, path, real, lock, stamp, document, doubt, settled: None })
-}
-
-/// An answer that a process stored and did not live to bring into place.
-struct Interrupted {
-    reserve: Reserve,
-    length: usize,
-    document: Document,
-}
-
-/// Finishes what a crash interrupted: a whole answer that was stored but not yet in place takes its
-/// place, and its refresh token goes to every file that waited for the same one; anything else that
-/// was left is removed. Whatever fails here, a whole answer stays where it is.
-fn settle(members: &mut [Member]) -> io::Result<()> {
-    let mut interrupted = BTreeMap::new();
-    for (index, member) in members.iter().enumerate() {
-        let whole = match member.doubt {
-            Some(_) => whole_answer(&member.real)?,
-            None => None,
-        };
-        match whole {
-            Some(answer) => drop(interrupted.insert(index, answer)),
-            // Zeros, a part of a text, or about other tokens than the file's: of no use to anybody.
-            None => drop(Reserve::remove_leftover(&member.real)?),
-        }
-    }
-    let sent = |member: &Member| member.doubt.as_ref().map(|mark| mark.refresh.clone());
-    let chains: BTreeSet<_> = interrupted.keys().filter_map(|index| sent(&members[*index])).collect();
-    for chain in chains {
-        let indexes = (0..members.len()).filter(|index| sent(&members[*index]).as_ref() == Some(&chain));
-        settle_chain(members, &indexes.collect::<Vec<_>>(), &mut interrupted)?;
-    }
-    Ok(())
-}
-
-fn whole_answer(real: &Path) -> io::Result<Option<Interrupted>> {
-    let Some((reserve, text)) = Reserve::found(real)? else { return Ok(None) };
-    let document = Document::parse(&text).ok().filter(|document| document.refresh_token().is_some());
-    Ok(document.map(|document| Interrupted { reserve, length: text.len(), document }))
-}
-
-/// Settles the members at `indexes`, whose marks name the same refresh token.
-fn settle_chain(
-    members: &mut [Member],
-    indexes: &[usize],
-    interrupted: &mut BTreeMap<usize, Interrupted>,
-) -> io::Result<()> {
-    let found = |index: &usize| interrupted.get(index)?.document.refresh_token();
-    let Some(newest) = indexes.iter().find_map(found) else { return Ok(()) };
-    let mut ready = Vec::new();
-    // In a chain all are on disk before one takes its place, as in a refresh.
-    for &index in indexes {
-        ready.push(match interrupted.remove(&index) {
-            Some(Interrupted { mut reserve, length, document })
-                if document.refresh_token().as_ref() == Some(&newest) =>
-            {
-                reserve.seal(length)?;
-                (index, reserve, document)
-            }
-            other => {
-                let (reserve, document) = match other {
-                    Some(found) => (found.reserve, found.document),
-                    None => {
-                        let document = members[index].document.clone();
-                        let size = document.file_text().len() as u64;
-                        (Reserve::create(&members[index].real, size)?, document)
-                    }
-                };
-                let (mut reserve, document) = (reserve, document.with_refresh_token(&newest));
-                reserve.store(&document.file_text())?;
-                (index, reserve, document)
-            }
-        });
-    }
-    for (index, mut reserve, document) in ready {
-        let member = &mut members[index];
-        member.stamp = reserve.take_place()?;
-        member.document = document;
-        member.settled = member.doubt.take();
-        // It names tokens that the file does not hold any more, so it is harmless where it stays.
-        let _ = member.lock.clear_note();
-    }
-    Ok(())
 }

@@ -2,7 +2,7 @@
 //!
 //! The order of the steps is the promise "nothing is lost, nothing is spent twice" (design section
 //! 5). [`chain`] takes the files that hold one refresh token, [`request`] holds the steps in their order;
-//! the others are its parts: [`member`] what is true under the lock, [`precautions`] what is made sure
+//! the others are its parts: [`member`] what is true under the lock, [`settle`] what a crash left there, [`precautions`] what is made sure
 //! before a token is sent, [`mark`] the note that it is on its way, [`understand`] and [`storing`] what
 //! happens with the answer, [`verdict`] what a failure means, [`standing`] what is remembered between
 //! attempts, [`endpoints`] which endpoints are in trouble, [`copies`] what to do with old copies,
@@ -18,6 +18,7 @@ mod mark;
 mod member;
 mod precautions;
 mod request;
+mod settle;
 pub mod standing;
 mod stop;
 mod storing;

@@ -1,5 +1,8 @@
 //! One request: everything between "it is due" and "its answer is stored", in the order that keeps
-//! the promise (design section 5): reserve, mark, ask, understand, store, look again, replace.
+//! the promise (design section 5): reserve, connect, mark, send, understand, store, look again, replace.
+
+use std::cell::Cell;
+use std::io;
 
 use super::chain::{Reports, fingerprint, life};
 use super::endpoints::Pass;
@@ -51,19 +54,29 @@ pub fn one_request(members: Vec<Member>, due: usize, context: &Context<'_>) -> T
     // From here to the stored answer a stop waits; before, it is better left for the next start.
     let Some(_flight) = context.stop.begin() else { return everybody(&members, &Stop::Told, context) };
     let spends = request.grant() == GrantType::RefreshToken;
-    let precautions = reserve_all(&members).and_then(|reserves| {
-        if spends { mark_all(&members, Timestamp::now()).map(|()| reserves) } else { Ok(reserves) }
-    });
-    let reserves = match precautions {
+    let reserves = match reserve_all(&members) {
         Ok(reserves) => reserves,
         Err((index, message)) => return held_back(&members, index, &message, context),
+    };
+    // Made as late as can be, when the endpoint is connected to: who dies while connecting is not in
+    // doubt, and an endpoint that cannot be reached costs no writing.
+    let mark = Cell::new(Marked::NotYet);
+    let before_it_leaves = || match mark_all(if spends { &members } else { &[] }, Timestamp::now()) {
+        Ok(()) => {
+            mark.set(Marked::Made);
+            Ok(())
+        }
+        Err((index, message)) => {
+            mark.set(Marked::Failed(index, message));
+            Err(io::Error::other("it could not be marked as sent"))
+        }
     };
     let token = members[due].document.refresh_token().filter(|_| spends);
     // Looked up before: after the answer nothing may stand between it and the disk.
     let replaced = members.iter().flat_map(|member| &member.names);
     let replaced = replaced.flat_map(|name| context.memory.standing(name).replaced().collect::<Vec<_>>());
     let replaced = replaced.collect();
-    match context.client.ask(&prepared, token.as_ref()) {
+    match context.client.ask(&prepared, token.as_ref(), &before_it_leaves) {
         Ok(granted) => {
             let turn = store(members, reserves, due, &request, granted, replaced);
             if let Some(pass) = pass {
@@ -73,15 +86,33 @@ pub fn one_request(members: Vec<Member>, due: usize, context: &Context<'_>) -> T
         }
         Err(failure) => {
             drop(reserves);
+            let mark = mark.take();
+            if let Marked::Failed(index, message) = mark {
+                return held_back(&members, index, &message, context);
+            }
             let stop = failed(&members, due, &request, now, &failure, context);
             conclude_pass(pass, &failure);
             if failure.class == Class::SignInAgain && members.iter().any(holds_another) {
                 return refused(&members, &stop, context);
             }
-            unmark(&members, failure.class);
+            if let Marked::Made = mark {
+                unmark(&members, failure.class);
+            }
             everybody(&members, &stop, context)
         }
     }
+}
+
+/// What became of the mark.
+#[derive(Default)]
+enum Marked {
+    /// It was not due: the endpoint was never reached.
+    #[default]
+    NotYet,
+    /// It stands: from here on the token may have left.
+    Made,
+    /// It could not be written for the member at this index, and nothing was sent.
+    Failed(usize, String),
 }
 
 /// Everything that an attempt for the member at `due` is judged by.

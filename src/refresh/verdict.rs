@@ -65,7 +65,8 @@ pub fn endpoint_again(failure: &Failure, now: Timestamp, failures: u32) -> Again
         expires_at: None,
         retry_after: failure.retry_after,
     };
-    let wait = failure.retry_after.unwrap_or_default();
+    // Not at once even then: the other tokens of a dead endpoint must not follow each other in one cycle.
+    let wait = failure.retry_after.unwrap_or_default().max(backoff::SHORTEST);
     Again { in_turn: backoff::after_passing(&circumstances), out_of_turn: now + wait }
 }
 

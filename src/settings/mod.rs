@@ -42,6 +42,7 @@ const CLIENT_SECRETS: &Flag = flag("client-secrets");
 const LOG_LEVEL: &Flag = flag("log-level");
 const LOG_FILE: &Flag = flag("log-file");
 const PID_FILE: &Flag = flag("pid-file");
+const ON_REFRESH: &Flag = flag("on-refresh");
 const METRICS_FILE: &Flag = flag("metrics-file");
 
 /// Everything the program was told, checked.
@@ -79,6 +80,8 @@ pub struct Settings {
     pub log_file: LogTarget,
     /// Where the daemon's process id is written, if anywhere. Absolute.
     pub pid_file: Option<PathBuf>,
+    /// The command to run after tokens changed, in words; empty where there is none.
+    pub on_refresh: Vec<String>,
     /// Where metrics are written, if anywhere. Absolute.
     pub metrics_file: Option<PathBuf>,
     /// How many refreshes may be in flight, 1 to 64.
@@ -132,11 +135,13 @@ impl Places {
     }
 }
 
-/// What must be known before `.env` can be read, and so cannot be set there.
+/// What cannot be set in `.env`, since it must be known before, or decides what is run.
 #[derive(Clone, Debug)]
 struct Place {
     dir: PathBuf,
     env_file: PathBuf,
+    /// Whoever may write `.env` must not be able to have root run something.
+    on_refresh: Vec<String>,
 }
 
 impl Settings {
@@ -149,7 +154,8 @@ impl Settings {
         let sources = Sources { options, environment: process };
         let dir = sources.value(DIR, directory)?;
         let env_file = sources.value(ENV_FILE, |value| Ok(values::path(value, &dir)?))?;
-        Self::read_at(options, process, &Place { dir, env_file })
+        let on_refresh = sources.optional(ON_REFRESH, text(values::command))?.unwrap_or_default();
+        Self::read_at(options, process, &Place { dir, env_file, on_refresh })
     }
 
     /// Reads the settings again, with the same options and a fresh `.env`, for a program that runs.
@@ -159,7 +165,8 @@ impl Settings {
     ///
     /// The first setting that cannot be used; the present ones stay.
     pub fn reload(&self, options: &Options) -> Result<Loaded, Invalid> {
-        let place = Place { dir: self.dir.clone(), env_file: self.env_file.clone() };
+        let (dir, env_file) = (self.dir.clone(), self.env_file.clone());
+        let place = Place { dir, env_file, on_refresh: self.on_refresh.clone() };
         let mut loaded = Self::read_at(options, &self.environment, &place)?;
         for flag in needs_restart(self, &loaded.settings) {
             loaded.warnings.push(format!("--{}: the change takes effect after a restart", flag.long));
@@ -173,7 +180,7 @@ impl Settings {
         let found = dotenv::read(&place.env_file);
         let environment = process.over(place.env_file.clone(), found.assignments);
         let mut warnings = found.warnings;
-        for name in [DIR, ENV_FILE].into_iter().filter_map(|flag| flag.variable) {
+        for name in [DIR, ENV_FILE, ON_REFRESH].into_iter().filter_map(|flag| flag.variable) {
             if let Some(line) = environment.line_in_file(name) {
                 let file = place.env_file.display();
                 warnings.push(format!("{file} line {line}: {name} has no effect in this file"));
@@ -216,6 +223,7 @@ impl Settings {
             env_file: place.env_file.clone(),
             log_file: sources.value(LOG_FILE, |value| Ok(values::log_target(value, &place.dir)?))?,
             pid_file: sources.value(PID_FILE, |value| Ok(values::pid_file(value, &place.dir)?))?,
+            on_refresh: place.on_refresh.clone(),
             metrics_file: sources.optional(METRICS_FILE, path)?,
             jobs: sources.value(JOBS, text(values::jobs))?,
             allow_http: sources.list(ALLOW_HTTP, text(values::host))?,

@@ -88,6 +88,9 @@ fn every_variable_is_read() {
         ("TOKEN_REFRESHER_PID_FILE", "-"),
         ("TOKEN_REFRESHER_JOBS", "64"),
         ("TOKEN_REFRESHER_ALLOW_HTTP", "Keycloak, 10.0.0.1,[::1],"),
+        ("TOKEN_REFRESHER_CLIENT", "cursor, zed=~/settings.json, cursor,"),
+        ("TOKEN_REFRESHER_CLIENT_SECRETS", "inline"),
+        ("HOME", "/home/me"),
     ];
     scratch.write("other.env", "KEYCLOAK_REALM=mcp\n");
     let settings = read(&scratch, &[], &process).unwrap().settings;
@@ -99,6 +102,10 @@ fn every_variable_is_read() {
     assert_eq!((settings.log_file, settings.pid_file), (LogTarget::StandardError, None));
     assert_eq!(settings.jobs, 64);
     assert_eq!(settings.allow_http, ["keycloak", "10.0.0.1", "[::1]"]);
+    let clients = settings.clients.iter().map(|kept| (kept.client.name, kept.path.as_deref()));
+    let clients: Vec<_> = clients.collect();
+    assert_eq!(clients, [("cursor", None), ("zed", Some(Path::new("/home/me/settings.json")))]);
+    assert_eq!(settings.client_secrets, Secrets::Inline);
     assert_eq!(settings.environment.get("KEYCLOAK_REALM").as_deref(), Some("mcp"));
 
     let dir = scratch.to_str().unwrap();

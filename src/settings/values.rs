@@ -80,6 +80,52 @@ pub fn pid_file(value: &OsStr, root: &Path) -> Result<Option<PathBuf>, Fault> {
     if value == "-" { Ok(None) } else { path(value, root).map(Some) }
 }
 
+/// A command in words, split as a shell would split it; but no shell will see it, so what only a shell
+/// understands is refused rather than passed on as it stands.
+pub fn command(text: &str) -> Result<Vec<String>, Fault> {
+    let mut words = Vec::new();
+    let mut word: Option<String> = None;
+    let mut letters = text.chars();
+    while let Some(letter) = letters.next() {
+        match letter {
+            ' ' | '\t' | '\n' | '\r' => words.extend(word.take()),
+            '\'' => quoted(&mut letters, '\'', word.get_or_insert_default())?,
+            '"' => quoted(&mut letters, '"', word.get_or_insert_default())?,
+            '\\' => word.get_or_insert_default().push(letters.next().ok_or("ends with a backslash")?),
+            '|' | '&' | ';' | '<' | '>' | '(' | ')' | '$' | '`' | '*' | '?' => {
+                return Err("holds what only a shell understands; quote it, or write sh -c '...'");
+            }
+            '\0' => return Err("holds a NUL"),
+            _ => word.get_or_insert_default().push(letter),
+        }
+    }
+    words.extend(word);
+    if words.first().is_none_or(String::is_empty) { Err("is not a command") } else { Ok(words) }
+}
+
+/// Takes what stands between quotes. Within double ones a backslash keeps `"` and itself from their
+/// meaning.
+fn quoted(letters: &mut std::str::Chars<'_>, quote: char, word: &mut String) -> Result<(), Fault> {
+    while let Some(letter) = letters.next() {
+        match letter {
+            _ if letter == quote => return Ok(()),
+            '\\' if quote == '"' => {
+                let next = letters.next().ok_or("has an open quote")?;
+                if next != '"' && next != '\\' {
+                    word.push('\\');
+                }
+                word.push(next);
+            }
+            '$' | '`' if quote == '"' => {
+                return Err("holds what only a shell understands; quote it, or write sh -c '...'");
+            }
+            '\0' => return Err("holds a NUL"),
+            _ => word.push(letter),
+        }
+    }
+    Err("has an open quote")
+}
+
 /// The host of an endpoint, in lower case, an IPv6 address in its brackets: as it stands in a URL.
 pub fn host(text: &str) -> Result<String, Fault> {
     let host = text.trim();
@@ -217,6 +263,39 @@ mod tests {
         assert_eq!(log_target(OsStr::new("-"), root), Ok(LogTarget::StandardError));
         assert_eq!(pid_file(OsStr::new("-"), root), Ok(None));
         assert_eq!(pid_file(OsStr::new("./-"), root), Ok(Some(PathBuf::from("/p/./-"))));
+    }
+
+    #[test]
+    fn commands_are_split_without_a_shell() {
+        for (text, expected) in [
+            ("/bin/true", Some(vec!["/bin/true"])),
+            ("  systemctl\treload nginx ", Some(vec!["systemctl", "reload", "nginx"])),
+            ("sh -c 'a && b \"$HOME\"'", Some(vec!["sh", "-c", "a && b \"$HOME\""])),
+            (r#"a "b \" \\ \n c" d\ e '' f"g"h"#, Some(vec!["a", "b \" \\ \\n c", "d e", "", "fgh"])),
+            ("a '|' \\; \"&\"", Some(vec!["a", "|", ";", "&"])),
+            ("", None),
+            (" \n", None),
+            ("'' a", None),
+            ("a 'b", None),
+            ("a \"b", None),
+            ("a \"b\\", None),
+            ("a \\", None),
+            ("a | b", None),
+            ("a && b", None),
+            ("a > b", None),
+            ("a $HOME", None),
+            ("a \"$HOME\"", None),
+            ("a \"`b`\"", None),
+            ("a *.json", None),
+            ("a\0", None),
+        ] {
+            let words = command(text).ok();
+            assert_eq!(
+                words.as_ref().map(|words| words.iter().map(String::as_str).collect()),
+                expected,
+                "{text}"
+            );
+        }
     }
 
     #[test]

@@ -25,6 +25,7 @@ const NAMED: usize = 3;
 #[must_use]
 pub fn check(report: &Report) -> (String, u8) {
     let mut complaints: Vec<(Severity, String)> = nobody_runs(report).into_iter().collect();
+    complaints.extend(failing_hook(report));
     complaints.extend(report.tokens.iter().filter_map(|token| token.complaint(report.now)));
     // Stable: what nobody does stays before the tokens that suffer from it.
     complaints.sort_by_key(|(severity, _)| std::cmp::Reverse(*severity));
@@ -86,6 +87,11 @@ fn nobody_runs(report: &Report) -> Option<(Severity, String)> {
         format!("no daemon runs and there was no cycle {since}")
     };
     Some((Severity::Critical, words))
+}
+
+fn failing_hook(report: &Report) -> Option<(Severity, String)> {
+    let error = report.hook.error.as_ref()?;
+    Some((Severity::Warning, format!("--on-refresh {error} ({} failed)", report.hook.failures)))
 }
 
 fn all_is_well(report: &Report) -> String {
@@ -156,6 +162,16 @@ mod tests {
         assert!(line.contains(" sign_in_again=1 failing=3 "), "{line}");
         assert_eq!((line.lines().count(), status), (1, 2));
         assert_eq!(check(&report(vec![state("a", State::Retrying)])).1, 1);
+    }
+
+    #[test]
+    fn a_command_that_fails_is_a_warning() {
+        let mut report = report(vec![fresh("a")]);
+        report.hook.failures = 2;
+        report.hook.error = Some("ended with exit status 3".to_owned());
+        let (line, status) = check(&report);
+        assert!(line.starts_with("WARNING: --on-refresh ended with exit status 3 (2 failed) | "), "{line}");
+        assert_eq!(status, 1);
     }
 
     /// The status when the daemon's lock is in this state, the last cycle this long ago, and the

@@ -27,6 +27,9 @@ pub struct StatusFile {
     /// The last cycle, of whichever process.
     #[serde(default)]
     pub cycle: Option<CycleRecord>,
+    /// How `--on-refresh` stands.
+    #[serde(default)]
+    pub hook: HookRecord,
     /// Token endpoints in trouble, by scheme, host and port.
     #[serde(default)]
     pub endpoints: BTreeMap<String, Outage>,
@@ -84,12 +87,31 @@ pub struct CycleRecord {
     pub failing: usize,
 }
 
+/// What is known of the command that runs after tokens changed (times in milliseconds since 1970).
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct HookRecord {
+    /// When this was written: of two records the newer one counts.
+    pub updated: i64,
+    /// The files whose change it has not been told of yet.
+    pub waiting: BTreeSet<String>,
+    /// How often in a row it failed.
+    pub failures: u32,
+    /// When the first of these failures was.
+    pub since: i64,
+    /// How the last of them was.
+    pub error: Option<String>,
+    /// When it is tried again.
+    pub next_attempt: Option<i64>,
+}
+
 impl Default for StatusFile {
     fn default() -> Self {
         Self {
             version: VERSION,
             daemon: None,
             cycle: None,
+            hook: HookRecord::default(),
             endpoints: BTreeMap::new(),
             files: BTreeMap::new(),
             clients: BTreeMap::new(),
@@ -126,6 +148,9 @@ impl StatusFile {
         }
         if other.cycle.as_ref().map(|cycle| cycle.ended) > self.cycle.as_ref().map(|cycle| cycle.ended) {
             self.cycle = other.cycle;
+        }
+        if other.hook.updated > self.hook.updated {
+            self.hook = other.hook;
         }
         if self.daemon.is_none() {
             self.daemon = other.daemon;
@@ -177,6 +202,19 @@ mod tests {
         let mut ours = file(&[("a=/a", 5), ("b=/b", 5)]);
         ours.merge(file(&[("a=/a", 9), ("b=/b", 2), ("c=/c", 1)]));
         assert_eq!(ours, file(&[("a=/a", 9), ("b=/b", 5), ("c=/c", 1)]));
+    }
+
+    #[test]
+    fn the_newer_word_about_the_hook_wins() {
+        let of = |updated| StatusFile {
+            hook: HookRecord { updated, failures: 1, ..HookRecord::default() },
+            ..StatusFile::default()
+        };
+        let mut ours = of(5);
+        ours.merge(of(4));
+        assert_eq!(ours, of(5));
+        ours.merge(of(6));
+        assert_eq!(ours, of(6));
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! `status --json` for programs. Its form is documented in the README; whatever would break a reader
 //! raises [`VERSION`], new members do not. Times are whole seconds since 1970, as in token files.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use serde::Serialize;
@@ -18,6 +19,7 @@ struct Document<'a> {
     tokens_dir: &'a str,
     daemon: Daemon,
     last_cycle: Option<Cycle>,
+    on_refresh: Hook<'a>,
     endpoints: Vec<Endpoint<'a>>,
     tokens: Vec<Entry<'a>>,
 }
@@ -37,6 +39,14 @@ struct Cycle {
     ended_at: i64,
     tokens: usize,
     failing: usize,
+}
+
+#[derive(Serialize)]
+struct Hook<'a> {
+    failures: u32,
+    last_error: Option<&'a str>,
+    next_attempt_at: Option<i64>,
+    waiting: &'a BTreeSet<String>,
 }
 
 #[derive(Serialize)]
@@ -86,6 +96,12 @@ pub fn json(report: &Report) -> String {
             tokens: cycle.tokens,
             failing: cycle.failing,
         }),
+        on_refresh: Hook {
+            failures: report.hook.failures,
+            last_error: report.hook.error.as_deref(),
+            next_attempt_at: report.hook.next_attempt.map(seconds),
+            waiting: &report.hook.waiting,
+        },
         endpoints: report
             .endpoints
             .iter()
@@ -165,6 +181,7 @@ mod tests {
                 "running": true, "alive": true, "pid": 4711, "started_at": 989_200, "interval": 300, "buffer": 3600,
             },
             "last_cycle": {"ended_at": 999_960, "tokens": 1, "failing": 0},
+            "on_refresh": {"failures": 0, "last_error": null, "next_attempt_at": null, "waiting": []},
             "endpoints": [],
             "tokens": [{
                 "file": "github-repos-egress.json",

@@ -65,6 +65,10 @@ pub struct Moment {
     pub counters: Counters,
     /// Files in the tokens directory that cannot be used.
     pub unusable: usize,
+    /// How often in a row `--on-refresh` failed.
+    pub hook_failures: u32,
+    /// Of how many changed files it is still to be told.
+    pub hook_waiting: usize,
 }
 
 /// The line that says that the daemon runs.
@@ -182,6 +186,18 @@ fn process(out: &mut dyn Write, moment: &Moment) -> io::Result<()> {
             "Token files that got new tokens.",
             counters.refreshed.to_string(),
         ),
+        (
+            "token_refresher_hook_failures",
+            "gauge",
+            "How often in a row --on-refresh failed; 0 after it did not.",
+            moment.hook_failures.to_string(),
+        ),
+        (
+            "token_refresher_hook_waiting",
+            "gauge",
+            "Changed token files that --on-refresh is still to be told of.",
+            moment.hook_waiting.to_string(),
+        ),
     ] {
         head(out, name, kind, help)?;
         writeln!(out, "{name} {value}")?;
@@ -224,6 +240,8 @@ mod tests {
             took: Duration::from_millis(1_042),
             counters,
             unusable: 1,
+            hook_failures: 4,
+            hook_waiting: 2,
         };
         let life = Life {
             expires_at: Some(Timestamp::from_seconds(1_003_600)),
@@ -262,6 +280,8 @@ mod tests {
             "token_refresher_cycle_duration_seconds 1.042",
             "token_refresher_cycles_total 7",
             "token_refresher_refreshes_total 3",
+            "token_refresher_hook_failures 4",
+            "token_refresher_hook_waiting 2",
             "token_refresher_refresh_failures_total{class=\"sign_in_again\"} 1",
             "token_refresher_refresh_failures_total{class=\"configuration\"} 0",
             "token_refresher_refresh_failures_total{class=\"local\"} 0",

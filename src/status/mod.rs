@@ -16,7 +16,7 @@ mod report;
 mod store;
 mod table;
 
-pub use file::{ClientRecord, CycleRecord, DaemonRecord};
+pub use file::{ClientRecord, CycleRecord, DaemonRecord, HookRecord};
 pub use json::json;
 pub use judge::Facts;
 pub use need::{AHEAD, What};

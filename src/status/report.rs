@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::file::{CycleRecord, DaemonRecord};
+use super::file::{CycleRecord, DaemonRecord, HookRecord};
 use super::judge::{Facts, State};
 use super::need::Need;
 use crate::clock::{Timestamp, Words};
@@ -28,6 +28,8 @@ pub struct Report {
     pub buffer: Duration,
     /// The last cycle, of whichever process.
     pub cycle: Option<CycleRecord>,
+    /// How `--on-refresh` stands.
+    pub hook: HookRecord,
     /// Token endpoints in trouble.
     pub endpoints: BTreeMap<String, Outage>,
     /// The token files, what needs a person first.
@@ -263,6 +265,7 @@ pub mod tests {
                 tokens: tokens.len(),
                 failing: 0,
             }),
+            hook: HookRecord::default(),
             endpoints: BTreeMap::new(),
             tokens,
         }

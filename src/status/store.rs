@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use super::file::{ClientRecord, CycleRecord, DaemonRecord, StatusFile};
+use super::file::{ClientRecord, CycleRecord, DaemonRecord, HookRecord, StatusFile};
 use crate::clock::Timestamp;
 use crate::files::{Lock, LockError, Stamp, own_directory, read_whole, reason, replace_text};
 use crate::refresh::endpoints::Outage;
@@ -116,6 +116,20 @@ impl Store {
     /// Remembers what was left in a client's file, from the next write on.
     pub fn record_client(&self, name: String, record: ClientRecord) {
         self.known().file.clients.insert(name, record);
+    }
+
+    /// What is known of `--on-refresh`.
+    #[must_use]
+    pub fn hook(&self) -> HookRecord {
+        self.known().file.hook.clone()
+    }
+
+    /// Remembers how `--on-refresh` stands, at once: a change that no command has been told of must
+    /// outlive a crash.
+    pub fn set_hook(&self, hook: HookRecord) {
+        let mut known = self.known();
+        known.file.hook = hook;
+        self.write(&mut known);
     }
 
     /// Ends a cycle: remembers it, forgets files that are long gone, and writes the file where

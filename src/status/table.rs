@@ -27,6 +27,19 @@ pub fn table(report: &Report, colour: bool) -> String {
     for token in &report.tokens {
         token_rows(&mut text, token, report.now, colour);
     }
+    if let Some(error) = &report.hook.error {
+        let next = report.hook.next_attempt.map(|next| Timestamp::from_millis(next).since(report.now));
+        let next = next.map_or_else(|| "soon".to_owned(), |wait| format!("in {}", Words(wait)));
+        let (failures, waiting) = (report.hook.failures, report.hook.waiting.len());
+        text.push('\n');
+        wrapped(
+            &mut text,
+            &format!(
+                "--on-refresh {error} ({failures} failed); {waiting} changed files wait, next attempt {next}"
+            ),
+            0,
+        );
+    }
     if !report.endpoints.is_empty() {
         text.push_str("\nEndpoints in trouble:\n");
     }
@@ -219,6 +232,18 @@ mod tests {
         assert_eq!(of(Holder::Nobody, true), "No daemon runs");
         assert_eq!(of(Holder::Somebody { touched: NOW }, false), "The daemon starts");
         assert_eq!(of(old, true), "The daemon hangs (process 4711, for 3 hours)");
+    }
+
+    #[test]
+    fn a_command_that_fails_is_shown() {
+        let mut report = report(vec![fresh("a")]);
+        report.hook.error = Some("ended with exit status 3".to_owned());
+        report.hook.failures = 2;
+        report.hook.waiting.insert("a-egress.json".to_owned());
+        report.hook.next_attempt = Some((NOW + Duration::from_secs(30)).as_millis());
+        let text = table(&report, false);
+        let end = "\n--on-refresh ended with exit status 3 (2 failed); 1 changed files wait, next\nattempt in 30 seconds\n";
+        assert!(text.ends_with(end), "{text}");
     }
 
     #[test]

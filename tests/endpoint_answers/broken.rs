@@ -58,8 +58,9 @@ fn successes_that_hold_no_tokens() {
     let quoted = |token: &str| {
         format!(r#"{{"access_token":{token},"refresh_token":"{NEW_REFRESH}","expires_in":3600}}"#)
     };
-    let compressed =
-        Answer::new(200, [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 3, 0xab, 0x56]).header("Content-Encoding", "gzip");
+    let compressed = Answer::new(200, [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 3, 0xab, 0x56])
+        .header("Content-Encoding", "gzip")
+        .header("Content-Type", "application/json");
     play(vec![
         body("", "not an OAuth answer"),
         body("   ", "not an OAuth answer"),
@@ -124,6 +125,7 @@ fn endpoints_that_cannot_be_used() {
         // RFC 6761 6.4: this name never exists.
         unreachable("https://no-such-host.invalid/token", "cannot reach"),
         unreachable("https://127.0.0.1:PORT/token", "cannot reach"),
+        address("https://127.0.0.1:1/token?api_key=hunter2", passing(), "nothing was sent").hides("hunter2"),
         address("http://idp.example/token", Outcome::Configuration, "plain http: use https")
             .says("--allow-http idp.example"),
         address("http://127.0.0.1.idp.example/token", Outcome::Configuration, "--allow-http"),

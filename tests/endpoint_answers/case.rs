@@ -153,24 +153,24 @@ impl Case {
 
         let (finished, times) = run();
         let refreshed = matches!(self.outcome, Outcome::Refreshed(_));
-        expect("exit status", finished.code(), Some(i32::from(!refreshed)))?;
-        expect("requests", endpoint.requests().len(), self.sent)?;
+        expect("exit status", &finished.code(), &Some(i32::from(!refreshed)))?;
+        expect("requests", &endpoint.requests().len(), &self.sent)?;
         self.check_shown(&finished, &project)?;
-        expect("leftovers", project.leftovers(), Vec::<String>::new())?;
+        expect("leftovers", &project.leftovers(), &Vec::<String>::new())?;
         if let Outcome::Refreshed(new) = &self.outcome {
             let file = project.read_token(file.name());
             new.wrong_in(&file, !self.machine, times).map_or(Ok(()), Err)?;
         } else {
-            expect("token file", fs::read_to_string(&path).unwrap(), file.text())?;
-            expect("token file's stamp", Stamp::of(&path), before)?;
+            expect("token file", &fs::read_to_string(&path).unwrap(), &file.text())?;
+            expect("token file's stamp", &Stamp::of(&path), &before)?;
             self.check_trouble(&finished, &project, file.name(), &address, &times)?;
         }
 
         // Once more at once: what has been answered is not asked again, in whichever way.
         if self.outcome.again().is_none_or(|again| *again.start() > 5) {
             let (again, _) = run();
-            expect("requests after a second run", endpoint.requests().len(), self.sent)?;
-            expect("exit status of a second run", again.code(), Some(i32::from(!refreshed)))?;
+            expect("requests after a second run", &endpoint.requests().len(), &self.sent)?;
+            expect("exit status of a second run", &again.code(), &Some(i32::from(!refreshed)))?;
             self.check_shown(&again, &project)?;
         }
         Ok(())
@@ -188,7 +188,7 @@ impl Case {
         let status: Value = serde_json::from_str(&status(project)).unwrap();
         let trouble = &status["files"][name]["trouble"];
         let message = trouble["message"].as_str().unwrap_or_default();
-        expect("class", trouble["kind"].as_str(), Some(self.outcome.kind()))
+        expect("class", &trouble["kind"].as_str(), &Some(self.outcome.kind()))
             .map_err(|why| format!("{why}: {message}"))?;
         let next = trouble["next_attempt"].as_i64().map(|millis| millis / 1000);
         match (self.outcome.again(), next) {
@@ -249,7 +249,7 @@ fn status(project: &Project) -> String {
     project.text(".oauth-tokens/.token-refresher/status.json")
 }
 
-fn expect<T: PartialEq + std::fmt::Debug>(what: &str, is: T, should_be: T) -> Result<(), String> {
+fn expect<T: PartialEq + std::fmt::Debug>(what: &str, is: &T, should_be: &T) -> Result<(), String> {
     if is == should_be { Ok(()) } else { Err(format!("{what}: {is:?} instead of {should_be:?}")) }
 }
 

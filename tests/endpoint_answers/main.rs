@@ -11,9 +11,11 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod black_hole;
 mod broken;
 mod case;
 mod hostile;
+mod misconfigured;
 mod outcome;
 mod overload;
 mod own_rows;

@@ -39,18 +39,20 @@ pub struct New {
     pub rotated: bool,
     /// The new lifetime in seconds.
     pub lasts: i64,
+    /// How many seconds the refresh token itself lasts, where the file says so.
+    pub refresh_lasts: Option<i64>,
     /// Other members of the file afterwards.
     pub members: Vec<(&'static str, Value)>,
 }
 
 /// New tokens, both replaced, that last so long.
 pub fn rotated(lasts: i64) -> Outcome {
-    Outcome::Refreshed(New { rotated: true, lasts, members: Vec::new() })
+    Outcome::Refreshed(New { rotated: true, lasts, refresh_lasts: None, members: Vec::new() })
 }
 
 /// A new access token that lasts so long; the refresh token stays.
 pub fn kept(lasts: i64) -> Outcome {
-    Outcome::Refreshed(New { rotated: false, lasts, members: Vec::new() })
+    Outcome::Refreshed(New { rotated: false, lasts, refresh_lasts: None, members: Vec::new() })
 }
 
 /// Asked again as after the first failure: 30 seconds, half of it random.
@@ -68,6 +70,14 @@ impl Outcome {
     pub fn with(mut self, name: &'static str, value: impl Into<Value>) -> Self {
         if let Self::Refreshed(new) = &mut self {
             new.members.push((name, value.into()));
+        }
+        self
+    }
+
+    /// The same, and the refresh token lasts so many seconds.
+    pub fn refresh_lasts(mut self, seconds: i64) -> Self {
+        if let Self::Refreshed(new) = &mut self {
+            new.refresh_lasts = Some(seconds);
         }
         self
     }
@@ -123,10 +133,14 @@ impl New {
         {
             return Some(format!("{name} should be {value}, and is {}", file[name]));
         }
-        let end = file["expires_at"].as_i64()?;
-        // An end that the answer names is a little nearer when the answer comes than when the row was made.
-        let (first, last) = (times.start() + self.lasts - 15, times.end() + self.lasts + 1);
-        (!(first..=last).contains(&end))
-            .then(|| format!("it should last {} s, and lasts {} s", self.lasts, end - times.start()))
+        let ends = [("expires_at", Some(self.lasts)), ("refresh_expires_at", self.refresh_lasts)];
+        ends.into_iter().find_map(|(name, lasts)| {
+            let (end, lasts) = (file[name].as_i64().unwrap_or_default(), lasts?);
+            // An end that the answer names is a little nearer when it comes than when the row was made.
+            let (first, last) = (times.start() + lasts - 15, times.end() + lasts + 1);
+            let is = end - times.start();
+            (!(first..=last).contains(&end))
+                .then(|| format!("{name} should be in {lasts} s, and is in {is} s"))
+        })
     }
 }

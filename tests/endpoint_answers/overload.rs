@@ -98,6 +98,10 @@ fn how_long_an_endpoint_wants_to_be_left_alone() {
         busy(503, None, &headers, outcome)
     };
     let wait = |seconds: i64| Outcome::Passing(seconds..=seconds);
+    let in_grace = |status, value: &str, outcome| {
+        let answer = Answer::new(status, PAGE).header("Retry-After", value);
+        Case::step(format!("{status} in a grace, {value}"), "atlassian", Step::answer(answer), outcome)
+    };
     play(vec![
         after(429, "120", wait(120)),
         after(503, "120", wait(120)),
@@ -124,6 +128,10 @@ fn how_long_an_endpoint_wants_to_be_left_alone() {
         busy(429, Some("too_many_requests"), &[], passing()),
         busy(503, Some("temporarily_unavailable"), &[("Retry-After", "60".to_owned())], wait(60)),
         busy(500, Some("invalid_client"), &[], passing()),
+        // Also where the token may be spent: in a grace, and before the expiry.
+        in_grace(502, "120", Outcome::InDoubt(120..=120)),
+        in_grace(502, "1", Outcome::InDoubt(0..=2)),
+        busy(502, None, &[("Retry-After", "3000".to_owned())], Outcome::InDoubt(3000..=3000)),
         // What is final stays final.
         busy(400, Some("invalid_grant"), &[("Retry-After", "60".to_owned())], Outcome::SignIn),
     ]);

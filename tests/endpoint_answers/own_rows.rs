@@ -1,37 +1,20 @@
-//! A provider that is not built in is a row in the user's `providers.json`, and no new release.
+//! A provider that is not built in is a row in the user's `providers.json`, and no new release. The rows
+//! played here are the README's example.
 
 use crate::case::{Case, play};
 use crate::outcome::{NEW_ACCESS, NEW_REFRESH, Outcome, in_doubt, kept, passing, rotated};
 
-/// Everything that a row can say about answers, as a user would write it.
-const ROWS: &str = r#"{
-  "acme": {
-    "title": "ACME",
-    "token_endpoint": "https://login.acme.example/token",
-    "client_authentication": ["client_secret_post"],
-    "rotation": "always",
-    "grace_seconds": 30,
-    "lifetime_seconds": 1200,
-    "answer": {
-      "access_token": ["data.token"],
-      "refresh_token": ["data.next"],
-      "success": "successful",
-      "keep": ["region"]
-    },
-    "errors": {
-      "code": ["error", "fault"],
-      "sign_in_again": ["TOKEN_GONE"],
-      "passing": ["NOT_NOW"],
-      "rules": [{"status": [409], "field": "detail", "contains": "signed out", "class": "sign_in_again"}]
-    },
-    "sign_in": "https://login.acme.example/"
-  },
-  "github": {"rotation": "never"}
-}"#;
+const README: &str = include_str!("../../README.md");
+
+/// The example of the README, as a user would copy it.
+fn rows() -> &'static str {
+    let blocks = README.split("```json\n").skip(1).map(|block| block.split("```").next().unwrap());
+    blocks.into_iter().find(|block| block.contains("\"acme\"")).expect("the README has an example of a row")
+}
 
 #[test]
 fn a_row_says_how_to_read_its_answers() {
-    let at = |status, body: &str, outcome| Case::json("acme", status, body, outcome).providers_json(ROWS);
+    let at = |status, body: &str, outcome| Case::json("acme", status, body, outcome).providers_json(rows());
     let data = format!(r#"{{"data":{{"token":"{NEW_ACCESS}","next":"{NEW_REFRESH}"}},"region":{{"id":7}}"#);
     let kept_region = |outcome: Outcome| outcome.with("region", serde_json::json!({"id": 7}));
     play(vec![
@@ -47,9 +30,9 @@ fn a_row_says_how_to_read_its_answers() {
         at(409, r#"{"detail":"something else"}"#, passing()),
         at(504, "", Outcome::InDoubt(0..=2)),
         // A built-in row with one key of the user's own.
-        Case::json("github", 504, "", passing()).providers_json(ROWS),
+        Case::json("github", 504, "", passing()).providers_json(rows()),
         Case::json("github", 200, &format!(r#"{{"access_token":"{NEW_ACCESS}","expires_in":60}}"#), kept(60))
-            .providers_json(ROWS),
+            .providers_json(rows()),
         Case::json("github", 504, "", in_doubt()),
     ]);
 }

@@ -3,6 +3,7 @@
 
 use crate::case::{Case, play};
 use crate::outcome::{Outcome, in_doubt, passing};
+use crate::support::{Answer, Step};
 use Outcome::{Configuration, SignIn};
 
 /// At `provider`, with this status and JSON text; the message must contain `says`.
@@ -28,7 +29,9 @@ fn codes_of_the_standard() {
         code("acme", 400, "unsupported_grant_type", Configuration).says("check grant_type"),
         code("acme", 400, "invalid_scope", Configuration).says("check scope"),
         code("acme", 400, "invalid_target", Configuration).says("check resource and audience"),
+        // RFC 9449: the token is bound to a key that only another program has.
         code("acme", 400, "use_dpop_nonce", Configuration),
+        code("acme", 400, "invalid_dpop_proof", Configuration),
         code("acme", 400, "a_code_that_nobody_knows", Configuration)
             .says("check the client and the endpoint"),
         code("acme", 400, "temporarily_unavailable", passing()),
@@ -75,6 +78,14 @@ fn dead_tokens_by_their_providers_names() {
         code("gitlab", 400, "invalid_grant", SignIn),
         code("spotify", 400, "invalid_grant", SignIn),
     ]);
+}
+
+/// A dead token stays dead in whatever encoding its description comes.
+#[test]
+fn descriptions_that_are_not_utf_8() {
+    let body = b"{\"error\":\"invalid_grant\",\"error_description\":\"Das Token ist ung\xfcltig\"}".to_vec();
+    let answer = Answer::new(400, body).header("Content-Type", "application/json; charset=iso-8859-1");
+    play(vec![Case::step("Latin-1", "acme", Step::answer(answer), SignIn).says("Das Token ist ung")]);
 }
 
 #[test]

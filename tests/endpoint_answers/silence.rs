@@ -1,13 +1,23 @@
 //! Endpoints that let one wait. These take the program's own timeouts (10 s to connect, 30 s for all
 //! of it), so they are few and run at the same time.
 
+use std::thread;
 use std::time::Duration;
 
+use crate::black_hole;
 use crate::case::{Case, Serve, play_with};
 use crate::outcome::{LEFT, Outcome, passing};
 use crate::support::{Answer, Delivery, End, Fault, Step};
 
 #[test]
+fn what_takes_the_programs_own_timeouts() {
+    thread::scope(|scope| {
+        scope.spawn(black_hole::an_endpoint_that_never_answers);
+        scope.spawn(black_hole::a_host_that_drops_connections);
+        scope.spawn(who_does_not_answer_is_given_up_after_half_a_minute);
+    });
+}
+
 fn who_does_not_answer_is_given_up_after_half_a_minute() {
     let tokens = Answer::new(200, r#"{"access_token":"at-new","expires_in":3600}"#);
     let slow = |delivery| Step::answer(tokens.clone()).delivered(delivery);

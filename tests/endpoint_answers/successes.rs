@@ -43,7 +43,7 @@ fn tokens_where_the_providers_put_them() {
         success(
             "github",
             r#"{"access_token":NA,"expires_in":28800,"refresh_token":NR,"refresh_token_expires_in":15897600,"scope":"","token_type":"bearer"}"#,
-            rotated(28_800),
+            rotated(28_800).refresh_lasts(15_897_600),
         ),
         Case::step("github: form-encoded with a length", "github", github(Framing::Length), rotated(28_800)),
         Case::step("github: form-encoded in chunks", "github", github(Framing::Chunked), rotated(28_800)),
@@ -72,13 +72,14 @@ fn tokens_where_the_providers_put_them() {
         success(
             "keycloak",
             r#"{"access_token":NA,"expires_in":300,"refresh_expires_in":1800,"refresh_token":NR,"token_type":"Bearer","not-before-policy":0}"#,
-            rotated(300),
+            rotated(300).refresh_lasts(1800),
         ),
         success(
             "keycloak",
             r#"{"access_token":NA,"expires_in":300,"refresh_expires_in":0,"refresh_token":NR,"token_type":"Bearer"}"#,
             rotated(300).with("refresh_expires_at", Value::Null),
-        ),
+        )
+        .member("refresh_expires_at", now() + 100_000),
         success(
             "salesforce",
             r#"{"access_token":NA,"signature":"x","scope":"api","instance_url":"https://eu.example","issued_at":"1278448384422","token_type":"Bearer"}"#,
@@ -177,7 +178,7 @@ fn how_long_they_last() {
         said("stripe-apps", "", 3600),
         said("bedrock-agentcore", "", 10_800).member("grant_type", "refresh_token"),
         // What the file's own token lasted goes before that.
-        said("notion", "", 9000).member("issued_at", now() - 7200).member("expires_in", 9000),
+        said("box", "", 9000).member("issued_at", now() - 7200).member("expires_in", 9000),
         // Nobody knows: an hour.
         said("notion", "", 3600),
         // More than a century is a century: no overflow, and still a number in the file.
@@ -231,6 +232,11 @@ fn odd_but_whole_answers() {
         ),
         success(
             "acme",
+            r#"{"access_token":NA,"refresh_token":NR,"expires_in":3600,"token_type":"DPoP"}"#,
+            rotated(3600),
+        ),
+        success(
+            "acme",
             r#"{"access_token":NA,"refresh_token":NR,"expires_in":3600,"token_type":7}"#,
             rotated(3600),
         ),
@@ -255,6 +261,32 @@ fn odd_but_whole_answers() {
             &plain.replace("NA", &format!("\"{large}\"")),
             rotated(3600).with("access_token", large.as_str()),
         ),
+    ]);
+}
+
+/// HTTP as old, lenient or unusual servers speak it.
+#[test]
+fn odd_but_legal_http() {
+    let text = body(r#"{"access_token":NA,"refresh_token":NR,"expires_in":3600}"#);
+    let length = text.len();
+    let raw = |what: &str, head: String| {
+        let bytes = format!("{head}\r\n{text}").into_bytes();
+        Case::step(what, "acme", Step::unspent(Delivery::Raw(bytes)), rotated(3600))
+    };
+    let plain = format!("HTTP/1.1 200 OK\r\ncontent-type:application/json\r\nContent-Length: {length}\r\n");
+    let padded = format!("{}{text}", " ".repeat((1 << 20) - length));
+    let latin = [text.trim_end_matches('}').as_bytes(), b",\"name\":\"J\xfcrgen\"}"].concat();
+    play(vec![
+        raw("HTTP/1.0", format!("HTTP/1.0 200 OK\r\nContent-Length: {length}\r\n")),
+        raw("HTTP/1.0 until close", "HTTP/1.0 200 OK\r\n".to_owned()),
+        raw("without a reason", format!("HTTP/1.1 200\r\nContent-Length: {length}\r\n")),
+        raw("without blanks", plain.clone()),
+        raw("after 100", format!("HTTP/1.1 100 Continue\r\n\r\n{plain}")),
+        raw("after 103", format!("HTTP/1.1 103 Early Hints\r\nLink: </style.css>\r\n\r\n{plain}")),
+        raw("with a cookie", format!("{plain}Set-Cookie: a=b; Secure\r\nSet-Cookie: c=d\r\n")),
+        Case::step("a mebibyte", "acme", Step::answer(Answer::new(200, padded)), rotated(3600)),
+        // Not UTF-8, which JSON should be; the tokens are whole all the same, and the old one is spent.
+        Case::step("Latin-1", "acme", Step::answer(Answer::new(200, latin)), rotated(3600)),
     ]);
 }
 

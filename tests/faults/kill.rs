@@ -1,5 +1,6 @@
 //! kill -9 at any moment.
 
+use std::fs;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -49,6 +50,8 @@ fn trial(bench: &Bench, program: Program, count: &mut Count, end: impl FnOnce(Da
     let killed = end(program.start());
     // Whole at every moment, also before anybody tidies up.
     bench.refresh_token(FILE);
+    let written = fs::read(bench.project.token(&format!(".{FILE}.refresh")))
+        .is_ok_and(|bytes| bytes.first() == Some(&b'{'));
     // In doubt (1) or fresh (0): the next cycle knows which.
     Program::new(&bench.project).once();
     bench.expect_tidy("a kill and the next cycle");
@@ -68,6 +71,7 @@ fn trial(bench: &Bench, program: Program, count: &mut Count, end: impl FnOnce(Da
         }
         Some((_, answered)) => {
             assert_eq!(present, signed_in);
+            assert!(!written, "the answer was written before the kill, and is lost");
             match answered.and_then(|answered| killed.checked_duration_since(answered)) {
                 Some(after) => count.lost_after_answer.push(after),
                 None => count.lost_before_answer += 1,

@@ -52,7 +52,7 @@ struct Random(u64);
 impl Random {
     fn new() -> Self {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
-        Self(now.as_nanos() as u64 | 1)
+        Self(u64::from(now.subsec_nanos()) << 20 | now.as_secs() | 1)
     }
 
     /// From 0 to 1.

@@ -63,7 +63,7 @@ fn look_through(directory: &Path, saw: &mut Saw, look: &mut impl FnMut(&str, &Va
         if metadata.is_file() && metadata.permissions().mode() & 0o077 != 0 {
             saw.wrong.push(format!("{name} is open to others: {:o}", metadata.permissions().mode()));
         }
-        if !name.ends_with(".json") || name.starts_with('.') {
+        if entry.path().extension() != Some("json".as_ref()) || name.starts_with('.') {
             continue;
         }
         let Ok(text) = fs::read_to_string(entry.path()) else { continue };

@@ -12,6 +12,9 @@ use super::{Bench, FILE};
 const CALLS: [&str; 9] =
     ["openat", "write", "pwrite64", "ftruncate", "fsync", "fdatasync", "rename", "unlink", "close"];
 
+/// A second file with the same refresh token.
+const COPY: &str = "oauth-github-app.json";
+
 /// What can be wrong with a disk, and a signal at a bad moment.
 const ERRORS: [&str; 3] = ["ENOSPC", "EIO", "EINTR"];
 
@@ -19,14 +22,15 @@ const ERRORS: [&str; 3] = ["ENOSPC", "EIO", "EINTR"];
 fn paths(bench: &Bench) -> Vec<PathBuf> {
     let tokens = bench.project.path(".oauth-tokens");
     let own = tokens.join(".token-refresher");
-    let mut paths =
-        vec![tokens.clone(), own.clone(), tokens.join(FILE), tokens.join(format!(".{FILE}.refresh"))];
+    let mut paths = vec![tokens.clone(), own.clone()];
+    for name in [FILE, COPY] {
+        paths.extend([tokens.join(name), tokens.join(format!(".{name}.refresh"))]);
+        paths.push(own.join(format!("{name}.lock")));
+    }
     for name in ["mcp.json", "vscode_mcp.json"] {
         paths.extend([tokens.join(name), tokens.join(format!(".{name}.new"))]);
     }
-    for name in
-        [&format!("{FILE}.lock"), "configurations.lock", "status.lock", "status.json", ".status.json.new"]
-    {
+    for name in ["configurations.lock", "status.lock", "status.json", ".status.json.new"] {
         paths.push(own.join(name));
     }
     paths
@@ -35,7 +39,7 @@ fn paths(bench: &Bench) -> Vec<PathBuf> {
 /// Runs the program under strace with these options, on these files only.
 fn traced(bench: &Bench, options: &[&str]) -> (Finished, String) {
     // To close a directory cannot fail, and Rust's standard library takes the kernel by its word.
-    let closing = options.iter().any(|option| *option == "trace=close");
+    let closing = options.contains(&"trace=close");
     let output = bench.project.outside().join("trace");
     let mut command = vec!["strace".to_owned(), "-f".to_owned(), "-o".to_owned()];
     command.push(output.to_str().unwrap().to_owned());
@@ -48,9 +52,44 @@ fn traced(bench: &Bench, options: &[&str]) -> (Finished, String) {
     (finished, fs::read_to_string(output).unwrap())
 }
 
+/// Where a run begins.
+#[derive(Clone, Copy, Debug)]
+enum Setting {
+    /// Nothing of ours is there yet.
+    New,
+    /// Locks and configurations are there from an earlier refresh.
+    Used,
+    /// The same, and the refresh token stands in two files.
+    Chain,
+    /// A chain whose answer was stored by a process that died before it could bring it into place.
+    Interrupted,
+}
+
+/// A project with a due token, and how many requests there were before it was due.
+fn bench(setting: Setting) -> (Bench, usize) {
+    let bench = Bench::new();
+    bench.sign_in();
+    if matches!(setting, Setting::New) {
+        return (bench, 0);
+    }
+    Program::new(&bench.project).once().expect_code(0);
+    bench.sign_in();
+    let before = bench.endpoint.requests().len();
+    if !matches!(setting, Setting::Used) {
+        fs::copy(bench.project.token(FILE), bench.project.token(COPY)).unwrap();
+    }
+    if matches!(setting, Setting::Interrupted) {
+        let inject = "inject=rename:signal=KILL:when=1";
+        let (finished, _) = traced(&bench, &["-e", "trace=rename", "-e", inject]);
+        assert_eq!(finished.killed_by(), Some(9), "{finished:#?}");
+        assert_eq!(bench.project.leftovers().len(), 2);
+    }
+    (bench, before)
+}
+
 /// How often a call is made by the thread that makes it most: strace counts by thread.
-fn count(used: bool, call: &str) -> usize {
-    let (finished, trace) = traced(&bench(used), &["-e", &format!("trace={call}")]);
+fn count(setting: Setting, call: &str) -> usize {
+    let (finished, trace) = traced(&bench(setting).0, &["-e", &format!("trace={call}")]);
     finished.expect_code(0);
     let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
     for line in trace.lines() {
@@ -60,18 +99,6 @@ fn count(used: bool, call: &str) -> usize {
         }
     }
     counts.into_values().max().unwrap_or(0)
-}
-
-/// A new project with a due token. With `used`, one refresh lies behind it, so that locks and
-/// configurations are there already.
-fn bench(used: bool) -> Bench {
-    let bench = Bench::new();
-    bench.sign_in();
-    if used {
-        Program::new(&bench.project).once().expect_code(0);
-        bench.sign_in();
-    }
-    bench
 }
 
 /// What became of the refresh token.
@@ -98,22 +125,25 @@ fn judge(bench: &Bench, before: usize, what: &str, finished: &Finished) -> Fate 
         return Fate::Doubted;
     }
     let (newest, _) = bench.last_answer().unwrap();
-    if newest == bench.refresh_token(FILE) { Fate::Stored } else { Fate::Lost }
+    let stored = newest == bench.refresh_token(FILE);
+    if bench.project.token(COPY).exists() {
+        assert_eq!(newest == bench.refresh_token(COPY), stored, "{what}: the files of a chain differ");
+    }
+    if stored { Fate::Stored } else { Fate::Lost }
 }
 
 #[test]
 #[ignore = "make faults"]
 fn each_fails_once() {
     let (mut runs, mut loud) = (0, 0);
-    for used in [false, true] {
+    for setting in [Setting::New, Setting::Used, Setting::Chain] {
         for call in CALLS {
-            let count = count(used, call);
+            let count = count(setting, call);
             for error in ERRORS {
                 for when in 1..=count {
-                    let bench = bench(used);
-                    let before = bench.endpoint.requests().len();
+                    let (bench, before) = bench(setting);
                     let inject = format!("inject={call}:error={error}:when={when}");
-                    let what = format!("{call} number {when} failing with {error}");
+                    let what = format!("{setting:?}: {call} number {when} failing with {error}");
                     let (finished, _) = traced(&bench, &["-e", &format!("trace={call}"), "-e", &inject]);
                     if finished.code() != Some(0) {
                         // Who is told that something failed must be told what and where.
@@ -143,21 +173,24 @@ fn each_fails_once() {
 #[ignore = "make faults"]
 fn killed_at_each() {
     let (mut runs, mut doubted, mut lost) = (0, Vec::new(), Vec::new());
-    for used in [false, true] {
+    for setting in [Setting::New, Setting::Used, Setting::Chain, Setting::Interrupted] {
         for call in CALLS {
-            for when in 1..=count(used, call) {
-                let bench = bench(used);
-                let before = bench.endpoint.requests().len();
+            for when in 1..=count(setting, call) {
+                let (bench, before) = bench(setting);
                 let inject = format!("inject={call}:signal=KILL:when={when}");
-                let what = format!("killed at {call} number {when}");
+                let what = format!("{setting:?}: {call} number {when}");
                 let (finished, trace) = traced(&bench, &["-e", &format!("trace={call}"), "-e", &inject]);
                 match judge(&bench, before, &what, &finished) {
                     Fate::Stored => {}
                     Fate::Doubted => doubted.push(what),
                     Fate::Lost => {
                         // Only the write of the answer itself is in the window.
-                        let last = trace.lines().rfind(|line| line.contains("pwrite64(")).unwrap_or_default();
-                        assert!(call == "pwrite64" && last.contains("\"{"), "{what} lost the token: {last}");
+                        let written =
+                            trace.lines().rfind(|line| line.contains("pwrite64(")).unwrap_or_default();
+                        assert!(
+                            call == "pwrite64" && written.contains("\"{"),
+                            "{what}: lost the token at {written}"
+                        );
                         lost.push(what);
                     }
                 }

@@ -57,10 +57,17 @@ fn calls(trace: &str) -> Vec<Call<'_>> {
     calls
 }
 
-/// How long a call took: the last thing in its line.
-fn duration(call: &Call<'_>) -> Duration {
-    let text = call.rest.rsplit('<').next().and_then(|text| text.strip_suffix('>'));
-    text.and_then(|text| text.parse().ok()).map_or(Duration::ZERO, Duration::from_secs_f64)
+impl Call<'_> {
+    /// How long it took: the last thing in its line.
+    fn duration(&self) -> Duration {
+        let text = self.rest.rsplit('<').next().and_then(|text| text.strip_suffix('>'));
+        text.and_then(|text| text.parse().ok()).map_or(Duration::ZERO, Duration::from_secs_f64)
+    }
+
+    /// When it returned. The second half of a call that another thread's cut in two bears that time.
+    fn ended(&self) -> Duration {
+        if self.rest.starts_with("<...") { self.at } else { self.at + self.duration() }
+    }
 }
 
 /// The calls of the refreshing thread from the last byte received to the fsync of the new token.
@@ -69,11 +76,11 @@ fn window<'a>(calls: &'a [Call<'a>]) -> Vec<&'a Call<'a>> {
     let stored = stored.expect("an answer is written");
     let thread = calls[stored].thread;
     let own = |range: &'a [Call<'a>]| range.iter().filter(move |call| call.thread == thread);
-    let received = own(&calls[..stored]).filter(|call| {
+    let received = own(&calls[..stored]).rfind(|call| {
         let result = call.rest.rsplit(" = ").next().unwrap_or_default();
         call.name == "recvfrom" && result.chars().next().is_some_and(|digit| ('1'..='9').contains(&digit))
     });
-    let received = received.last().expect("an answer is received");
+    let received = received.expect("an answer is received");
     let mut within = Vec::new();
     for call in own(calls).skip_while(|call| !std::ptr::eq(*call, received)) {
         within.push(call);
@@ -110,22 +117,25 @@ fn nothing_but_understanding_and_storing_stands_between_the_answer_and_the_disk(
 #[ignore = "make faults"]
 fn the_window_is_narrow() {
     let bench = Bench::new();
-    let (mut whole, mut syncing) = (Vec::new(), Vec::new());
+    let (mut writing, mut whole, mut syncing) = (Vec::new(), Vec::new(), Vec::new());
     for _ in 0..25 {
-        // Only these two stop the program, so that the trace does not widen what it measures.
+        // Only these stop the program, so that the trace does not widen what it measures.
         let text = trace(&bench, &["--seccomp-bpf", "-e", "trace=recvfrom,pwrite64,fsync"]);
         let calls = calls(&text);
         let within = window(&calls);
-        let (first, last) = (within[0], within[within.len() - 1]);
-        let end = if last.rest.starts_with("<...") { last.at } else { last.at + duration(last) };
-        whole.push(end.saturating_sub(first.at + duration(first)));
-        syncing.push(duration(last));
+        let received = within[0].ended();
+        let written = within.iter().find(|call| call.name == "pwrite64").expect("the answer is written");
+        writing.push(written.ended().saturating_sub(received));
+        whole.push(within[within.len() - 1].ended().saturating_sub(received));
+        syncing.push(within[within.len() - 1].duration());
     }
-    let widest = *whole.iter().max().unwrap();
+    let [widest_write, widest] = [&writing, &whole].map(|times| *times.iter().max().unwrap());
     println!(
-        "window between the answer's last byte and the return of the fsync, {} runs: median {}, widest {}; \
-         the fsync itself: median {}",
+        "window after the answer's last byte, {} runs: until it is written (what a kill can lose) median {}, widest {}; \
+         until the fsync returns (what a power loss can lose) median {}, widest {}; an fsync alone: median {}",
         whole.len(),
+        micros(median(writing)),
+        micros(widest_write),
         micros(median(whole)),
         micros(widest),
         micros(median(syncing)),

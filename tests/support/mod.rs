@@ -22,6 +22,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a broken expectation is how a test fails")]
 
 pub mod daemon;
+pub mod due;
 pub mod endpoint;
 pub mod project;
 pub mod token_file;

@@ -4,7 +4,6 @@
 use std::fmt::Write as _;
 
 use jsonc_parser::ast::{Object, Value as Ast};
-use jsonc_parser::common::Ranged as _;
 use jsonc_parser::tokens::Token;
 use jsonc_parser::{CollectOptions, CommentCollectionStrategy, ParseOptions, parse_to_ast};
 use proptest::collection::vec;

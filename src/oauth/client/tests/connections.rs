@@ -34,6 +34,26 @@ fn what_never_left_is_passing() {
 }
 
 #[test]
+fn the_body_is_kept_back_where_what_comes_before_it_fails() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}/t", listener.local_addr().unwrap());
+    let serving = std::thread::spawn(move || {
+        let mut received = String::new();
+        std::io::Read::read_to_string(&mut listener.accept().unwrap().0, &mut received).unwrap();
+        received
+    });
+    let (client, request) = (client(), person("nobody", &url));
+    let prepared =
+        client.prepare(&request, Timestamp::now()).unwrap_or_else(|failure| panic!("{}", failure.message));
+    let before = || Err(std::io::Error::other("not now"));
+    let failure = client.ask(&prepared, Some(&Secret::new(OLD)), &before).err().unwrap();
+    assert_eq!(failure.class, Class::Passing);
+    drop(client);
+    let received = serving.join().unwrap();
+    assert!(received.starts_with("POST ") && !received.contains(OLD), "{received}");
+}
+
+#[test]
 fn plain_http_needs_permission() {
     let failure = ask(&client(), &person("nobody", "http://idp.invalid:81/token")).err().unwrap();
     assert_eq!(failure.class, Class::Configuration);
@@ -163,6 +183,7 @@ fn an_issuers_metadata_is_read_once() {
     let failure = other.prepare(&request, now).err().unwrap();
     assert_eq!(failure.class, Class::Passing);
     assert!(failure.message.contains("has no metadata (HTTP 404, 404, 404)"), "{}", failure.message);
+    assert!(!failure.endpoint_wide, "its neighbours on that host may be well");
     let (first, second) =
         ("/.well-known/oauth-authorization-server/realm", "/.well-known/openid-configuration/realm");
     let third = "/realm/.well-known/openid-configuration";

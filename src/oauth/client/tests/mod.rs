@@ -121,5 +121,5 @@ const OLD: &str = "old-refresh-token";
 
 fn ask(client: &TokenClient, request: &Request) -> Result<Granted, Failure> {
     let prepared = client.prepare(request, Timestamp::now())?;
-    client.ask(&prepared, Some(&Secret::new(OLD)))
+    client.ask(&prepared, Some(&Secret::new(OLD)), &|| Ok(()))
 }

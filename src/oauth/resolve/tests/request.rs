@@ -24,6 +24,9 @@ fn what_a_request_knows() {
     ];
     let acme = request(&hints("f.json", &members), &EMPTY);
     assert_eq!((acme.provider(), acme.grace(), acme.may_rotate()), ("acme", None, true));
+    assert_eq!(acme.endpoint_key(), "https://idp.example");
+    let realm = [("token_endpoint", "http://127.0.0.1:8080/realms/a/token?x"), members[1], members[2]];
+    assert_eq!(request(&hints("f.json", &realm), &EMPTY).endpoint_key(), "http://127.0.0.1:8080");
     assert_eq!(request(&hints("f.json", &members[..3]), &EMPTY).provider(), "idp.example");
 }
 

@@ -1,0 +1,159 @@
+//! Who writes when: every way in which a file can become another one between reading and replacing it.
+
+use std::os::unix::fs::symlink;
+
+use super::*;
+use crate::scratch::Scratch;
+
+fn mode(path: &Path) -> u32 {
+    std::fs::metadata(path).unwrap().mode() & 0o7777
+}
+
+fn names(scratch: &Scratch) -> Vec<String> {
+    let entries = std::fs::read_dir(&**scratch).unwrap();
+    let mut names: Vec<_> = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    names.sort();
+    names
+}
+
+#[test]
+fn a_file_keeps_its_mode_and_a_new_one_is_private() {
+    let scratch = Scratch::new();
+    let path = scratch.write("a.json", "{}");
+    std::fs::set_permissions(&path, Permissions::from_mode(0o640)).unwrap();
+    let file = UserFile::read(&path).unwrap();
+    assert_eq!((file.text(), file.is_open_to_others()), (Some("{}"), true));
+    file.replace("{1}", false).unwrap();
+    drop(file);
+    assert_eq!((std::fs::read_to_string(&path).unwrap().as_str(), mode(&path)), ("{1}", 0o640));
+    UserFile::read(&path).unwrap().replace("{2}", true).unwrap();
+    assert_eq!((std::fs::read_to_string(&path).unwrap().as_str(), mode(&path)), ("{2}", 0o600));
+
+    std::fs::set_permissions(&path, Permissions::from_mode(0o755)).unwrap();
+    UserFile::read(&path).unwrap().close_to_others().unwrap();
+    assert_eq!(mode(&path), 0o700);
+
+    let new = scratch.join("new.json");
+    let file = UserFile::read(&new).unwrap();
+    assert_eq!((file.text(), file.is_open_to_others()), (None, false));
+    file.replace("n", false).unwrap();
+    assert_eq!((std::fs::read_to_string(&new).unwrap().as_str(), mode(&new)), ("n", 0o600));
+    assert_eq!(names(&scratch), ["a.json", "new.json"]);
+}
+
+#[test]
+fn a_link_stays_and_its_target_is_replaced() {
+    let scratch = Scratch::new();
+    std::fs::create_dir(scratch.join("dotfiles")).unwrap();
+    let target = scratch.write("dotfiles/a.json", "old");
+    let link = scratch.join("a.json");
+    symlink("dotfiles/a.json", &link).unwrap();
+    UserFile::read(&link).unwrap().replace("new", false).unwrap();
+    assert!(std::fs::symlink_metadata(&link).unwrap().is_symlink());
+    assert_eq!(std::fs::read_to_string(&target).unwrap(), "new");
+    assert_eq!(names(&scratch), ["a.json", "dotfiles"]);
+}
+
+/// What may happen to a file between reading and replacing it.
+type Interference = fn(&Path);
+
+#[test]
+fn what_somebody_else_wrote_meanwhile_is_not_replaced() {
+    let interferences: [(&str, Interference); 5] = [
+        ("written in place", |path| std::fs::write(path, "theirs, longer").unwrap()),
+        ("written in place, same size", |path| std::fs::write(path, "THEIRS").unwrap()),
+        ("replaced", |path| {
+            std::fs::write(path.with_extension("x"), "before").unwrap();
+            std::fs::rename(path.with_extension("x"), path).unwrap();
+        }),
+        ("removed", |path| std::fs::remove_file(path).unwrap()),
+        ("made a link", |path| {
+            std::fs::rename(path, path.with_extension("y")).unwrap();
+            symlink(path.with_extension("y"), path).unwrap();
+        }),
+    ];
+    for (what, interfere) in interferences {
+        let scratch = Scratch::new();
+        let path = scratch.write("a.json", "before");
+        let file = UserFile::read(&path).unwrap();
+        interfere(&path);
+        let there = std::fs::read_to_string(&path).ok();
+        assert!(!file.is_unchanged(), "{what}: all there is where files cannot be exchanged");
+        assert_eq!(file.replace("ours", false), Err(NotReplaced::Changed), "{what}");
+        assert_eq!(std::fs::read_to_string(&path).ok(), there, "{what}");
+        assert!(names(&scratch).iter().all(|name| !name.ends_with(".token-refresher")), "{what}");
+    }
+}
+
+#[test]
+fn a_file_that_appears_meanwhile_is_not_replaced() {
+    let scratch = Scratch::new();
+    let path = scratch.join("a.json");
+    let file = UserFile::read(&path).unwrap();
+    std::fs::write(&path, "theirs").unwrap();
+    assert_eq!(file.replace("ours", false), Err(NotReplaced::Changed));
+    assert_eq!(std::fs::read_to_string(&path).unwrap(), "theirs");
+}
+
+#[test]
+fn what_cannot_be_edited_is_said() {
+    let scratch = Scratch::new();
+    symlink("nowhere", scratch.join("link")).unwrap();
+    scratch.write("latin1.json", b"\xe9");
+    for (name, said) in [
+        ("none/a.json", "its directory is not there; make"),
+        ("link", "it is a link that leads nowhere"),
+        ("latin1.json", "cannot be read: it is not UTF-8 text"),
+        (".", "cannot be read: it is not a regular file"),
+    ] {
+        let why = UserFile::read(&scratch.join(name)).unwrap_err();
+        assert!(why.starts_with(said), "{name}: {why}");
+    }
+    let path = scratch.write("a.json", "{}");
+    std::fs::set_permissions(&path, Permissions::from_mode(0o444)).unwrap();
+    let refused = UserFile::read(&path).unwrap().replace("x", false).unwrap_err();
+    assert!(matches!(refused, NotReplaced::Failed(why) if why.starts_with("it is read-only")));
+}
+
+#[test]
+fn what_came_in_between_goes_back_in_its_order() {
+    let scratch = Scratch::new();
+    let path = scratch.write("a.json", "before");
+    let file = UserFile::read(&path).unwrap();
+    let before = file.before.as_ref().unwrap().stamp;
+    let new = scratch.write(".a.json.token-refresher", "ours");
+    // After the last look: only the exchange can notice.
+    scratch.write("theirs", "theirs");
+    std::fs::rename(scratch.join("theirs"), &path).unwrap();
+    assert_eq!(file.exchange(&new, before), Err(NotReplaced::Changed));
+    assert_eq!(std::fs::read_to_string(&path).unwrap(), "theirs");
+    assert_eq!(names(&scratch), ["a.json"]);
+
+    std::fs::write(&new, "ours").unwrap();
+    let now = Stamp::of(&std::fs::metadata(&path).unwrap());
+    assert_eq!(file.exchange(&new, now), Ok(()));
+    assert_eq!(std::fs::read_to_string(&path).unwrap(), "ours");
+
+    std::fs::write(&new, "ours").unwrap();
+    std::fs::remove_file(&path).unwrap();
+    assert_eq!(file.exchange(&new, now), Err(NotReplaced::Changed));
+    assert!(!path.exists());
+}
+
+#[test]
+fn two_of_us_wait_for_each_other() {
+    let scratch = Scratch::new();
+    let path = scratch.write("count", "0");
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                for _ in 0..25 {
+                    let file = UserFile::read(&path).unwrap();
+                    let next = file.text().unwrap().parse::<u32>().unwrap() + 1;
+                    file.replace(&next.to_string(), false).unwrap();
+                }
+            });
+        }
+    });
+    assert_eq!(std::fs::read_to_string(&path).unwrap(), "100");
+}

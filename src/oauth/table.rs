@@ -1,0 +1,206 @@
+//! The built-in providers as a Markdown table for the README, which a test keeps in step with the data.
+
+#![allow(clippy::unwrap_used, reason = "only tests call this")]
+
+use serde_json::{Map, Value};
+
+use super::providers::{BUILT_IN, Providers};
+use super::row::{Basic, Body, Method, Rotation, Row};
+use super::{Hints, Resolution, resolve};
+use crate::clock::Words;
+use crate::secret::Secret;
+
+const HEAD: &str = "| Provider | Token endpoint | Client authentication | The file must hold | A refresh token |\n\
+                    | --- | --- | --- | --- | --- |\n";
+
+/// One row for each provider, in the order of their names.
+pub fn markdown() -> String {
+    let texts: Map<String, Value> = serde_json::from_str(BUILT_IN).unwrap();
+    let providers = Providers::builtin();
+    let line = |(name, text): (&String, &Value)| {
+        let row = providers.named(name).unwrap();
+        let text = Text { own: text, like: text["like"].as_str().map(|like| &texts[like]) };
+        let cells = [provider(row), text.endpoints(), authentication(row), text.needs(row), replacement(row)];
+        format!("| {} |\n", cells.join(" | "))
+    };
+    HEAD.to_owned() + &texts.iter().map(line).collect::<String>()
+}
+
+fn code(text: &str) -> String {
+    format!("`{text}`")
+}
+
+fn provider(row: &Row) -> String {
+    let aliases = row.aliases.iter().map(|alias| code(alias)).collect::<Vec<_>>().join(", ");
+    if aliases.is_empty() { code(&row.name) } else { format!("{} ({aliases})", code(&row.name)) }
+}
+
+fn authentication(row: &Row) -> String {
+    let methods = row.client_authentication.iter().map(|method| match (method, row.basic) {
+        (Method::ClientSecretBasic, Basic::SecretAsUser) => "basic, the secret as user name",
+        (Method::ClientSecretBasic, _) => "basic",
+        (Method::ClientSecretPost, _) => "post",
+        (Method::None, _) => "none",
+        (Method::PrivateKeyJwt, _) => "key",
+    });
+    let body = if row.body == Body::Json { "; as JSON" } else { "" };
+    format!("{}{body}", methods.collect::<Vec<_>>().join(", "))
+}
+
+/// What a refresh does to the refresh token.
+fn replacement(row: &Row) -> String {
+    if row.refreshable == Some(false) {
+        return "is never issued: tokens are watched only".to_owned();
+    }
+    if row.machine {
+        return "is never issued: client credentials".to_owned();
+    }
+    let when = match row.rotation {
+        Rotation::Always => "is replaced each time",
+        Rotation::Optional => "may be replaced",
+        Rotation::Never => return "stays".to_owned(),
+    };
+    match row.grace {
+        None => when.to_owned(),
+        Some(grace) if grace.is_zero() => format!("{when}; the old one is dead at once"),
+        Some(grace) => format!("{when}; the old one works for {} more", Words(grace)),
+    }
+}
+
+/// A row as it is written, and the one that it starts from.
+struct Text<'a> {
+    own: &'a Value,
+    like: Option<&'a Value>,
+}
+
+impl Text<'_> {
+    fn key(&self, name: &str) -> &Value {
+        let like = self.like.unwrap_or(self.own);
+        self.own.get(name).or_else(|| like.get(name)).unwrap_or(&Value::Null)
+    }
+
+    fn templates(&self) -> Vec<(&str, &str)> {
+        match self.key("token_endpoint") {
+            Value::String(template) => vec![("", template)],
+            Value::Object(each) => ["refresh_token", "client_credentials"]
+                .into_iter()
+                .filter_map(|grant| Some((grant, each.get(grant)?.as_str()?)))
+                .collect(),
+            _ => Vec::new(),
+        }
+    }
+
+    fn endpoints(&self) -> String {
+        let templates = self.templates();
+        let shown = templates.iter().map(|(grant, template)| match *grant {
+            "client_credentials" => format!("; client credentials: {}", code(template)),
+            _ => code(template),
+        });
+        if templates.is_empty() { "of its `issuer`".to_owned() } else { shown.collect() }
+    }
+
+    fn needs(&self, row: &Row) -> String {
+        let mut needs = Vec::new();
+        if row.basic != Basic::SecretAsUser {
+            needs.push(code("client_id"));
+        }
+        let public = row.client_authentication.contains(&Method::None);
+        needs.push(format!("{}{}", code("client_secret"), if public { " if it has one" } else { "" }));
+        if self.templates().is_empty() {
+            needs.push(code("issuer"));
+        }
+        let mut machine = Vec::new();
+        for (grant, template) in self.templates() {
+            match grant {
+                "client_credentials" => {
+                    machine.extend(variables_in(template).iter().map(|name| self.first(name)));
+                }
+                _ => needs.extend(variables_in(template).iter().map(|name| self.variable(name))),
+            }
+        }
+        machine.extend(self.required_parameters());
+        if !machine.is_empty() {
+            needs.push(format!("for client credentials {}", machine.join(", ")));
+        }
+        needs.join(", ")
+    }
+
+    /// Parameters of the client credentials grant that somebody must give.
+    fn required_parameters(&self) -> impl Iterator<Item = String> {
+        let parameters = self.key("parameters")["client_credentials"].as_object();
+        let has_default = |one: &Value| one["from"].as_array().is_some_and(|from| from.iter().any(is_text));
+        let required = move |(_, one): &(&String, &Value)| one["required"] == true && !has_default(one);
+        parameters.into_iter().flatten().filter(required).map(|(name, _)| code(name))
+    }
+
+    /// The member of the file from which a variable comes first.
+    fn first(&self, name: &str) -> String {
+        code(self.key("variables")[name][0].as_str().unwrap_or(name))
+    }
+
+    /// Where a template's variable comes from: members of the file, variables of the environment, and
+    /// what is taken without them.
+    fn variable(&self, name: &str) -> String {
+        let Some(sources) = self.key("variables")[name].as_array() else { return code(name) };
+        let (mut from, mut otherwise) = (Vec::new(), String::new());
+        for source in sources.iter().filter_map(Value::as_str) {
+            match source.strip_prefix('=') {
+                None => from.push(code(source.split('?').next().unwrap_or_default())),
+                Some(text) if text.contains('{') => {
+                    let parts = variables_in(text).into_iter().map(|name| self.variable(name));
+                    let parts = parts.collect::<Vec<_>>().join(" with ");
+                    // The same members in another form are nothing more to hold.
+                    let new = !parts.starts_with(&from.join(" or "));
+                    from.extend(new.then_some(parts));
+                }
+                Some(text) => otherwise = format!(" (else {})", code(text)),
+            }
+        }
+        format!("{}{otherwise}", from.join(" or "))
+    }
+}
+
+/// Whether a source is the text itself and not the name of something.
+fn is_text(source: &Value) -> bool {
+    source.as_str().is_some_and(|source| source.starts_with('='))
+}
+
+/// The names in braces.
+fn variables_in(template: &str) -> Vec<&str> {
+    template
+        .split('{')
+        .skip(1)
+        .filter_map(|part| part.split_once('}').map(|(name, _)| name.split('|').next().unwrap_or(name)))
+        .collect()
+}
+
+const README: &str = include_str!("../../README.md");
+
+#[test]
+fn the_readme_has_this_table() {
+    assert!(README.contains(&markdown()), "the README's table should be\n{}", markdown());
+}
+
+/// What the example says of answers is played by `tests/endpoint_answers/own_rows.rs`.
+#[test]
+fn the_readmes_example_of_a_row_finds_its_endpoint() {
+    let blocks = README.split("```json\n").skip(1).map(|block| block.split("```").next().unwrap());
+    let rows = blocks.into_iter().find(|block| block.contains("\"acme\"")).unwrap();
+    let providers = Providers::with_user_rows(rows).unwrap();
+    for (region, endpoint) in
+        [(None, "https://eu.acme.example/token"), (Some("us"), "https://us.acme.example/token")]
+    {
+        let hints = Hints {
+            file: "acme-egress.json".to_owned(),
+            provider: Some("acme".to_owned()),
+            client_id: Some("c".to_owned()),
+            client_secret: Some(Secret::new("s")),
+            has_refresh_token: true,
+            ..Hints::default()
+        };
+        let variable = |name: &str| region.filter(|_| name == "ACME_REGION").map(str::to_owned);
+        let (resolution, _) = resolve(&hints, &variable, &[], &providers);
+        let Resolution::Refresh(request) = resolution else { panic!("it can be refreshed") };
+        assert_eq!(request.endpoint(), endpoint);
+    }
+}

@@ -1,0 +1,203 @@
+//! What a crash may have left beside the files of a chain (design: "After a crash"), settled under their
+//! locks and before anything is sent.
+//!
+//! A file is touched only when its mark names exactly the tokens that it holds now; in any other case
+//! somebody else has written it since, and what was left behind is rubbish.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io;
+use std::path::Path;
+
+use super::member::Member;
+use crate::files::Reserve;
+use crate::tokens::Document;
+
+/// An answer that a process stored and did not live to bring into place.
+struct Interrupted {
+    reserve: Reserve,
+    length: usize,
+    document: Document,
+}
+
+/// Finishes what a crash interrupted: a whole answer that was stored but not yet in place takes its
+/// place, and its refresh token goes to every file that waited for the same one; anything else that
+/// was left is removed.
+///
+/// # Errors
+/// What the system said. Whatever fails here, a whole answer stays where it is.
+pub fn settle(members: &mut [Member]) -> io::Result<()> {
+    let mut interrupted = BTreeMap::new();
+    for (index, member) in members.iter().enumerate() {
+        let whole = match member.doubt {
+            Some(_) => whole_answer(&member.real)?,
+            None => None,
+        };
+        match whole {
+            Some(answer) => drop(interrupted.insert(index, answer)),
+            // Zeros, a part of a text, or about other tokens than the file's: of no use to anybody.
+            None => drop(Reserve::remove_leftover(&member.real)?),
+        }
+    }
+    let sent = |member: &Member| member.doubt.as_ref().map(|mark| mark.refresh.clone());
+    let chains: BTreeSet<_> = interrupted.keys().filter_map(|index| sent(&members[*index])).collect();
+    for chain in chains {
+        let indexes = (0..members.len()).filter(|index| sent(&members[*index]).as_ref() == Some(&chain));
+        settle_chain(members, &indexes.collect::<Vec<_>>(), &mut interrupted)?;
+    }
+    Ok(())
+}
+
+fn whole_answer(real: &Path) -> io::Result<Option<Interrupted>> {
+    let Some((reserve, text)) = Reserve::found(real)? else { return Ok(None) };
+    let document = Document::parse(&text).ok().filter(|document| document.refresh_token().is_some());
+    Ok(document.map(|document| Interrupted { reserve, length: text.len(), document }))
+}
+
+/// Settles the members at `indexes`, whose marks name the same refresh token.
+fn settle_chain(
+    members: &mut [Member],
+    indexes: &[usize],
+    interrupted: &mut BTreeMap<usize, Interrupted>,
+) -> io::Result<()> {
+    let found = |index: &usize| interrupted.get(index)?.document.refresh_token();
+    let Some(newest) = indexes.iter().find_map(found) else { return Ok(()) };
+    let mut ready = Vec::new();
+    // In a chain all are on disk before one takes its place, as in a refresh.
+    for &index in indexes {
+        ready.push(match interrupted.remove(&index) {
+            Some(Interrupted { mut reserve, length, document })
+                if document.refresh_token().as_ref() == Some(&newest) =>
+            {
+                reserve.seal(length)?;
+                (index, reserve, document)
+            }
+            other => {
+                let (reserve, document) = if let Some(found) = other {
+                    (found.reserve, found.document)
+                } else {
+                    let document = members[index].document.clone();
+                    let size = document.file_text().len() as u64;
+                    (Reserve::create(&members[index].real, size)?, document)
+                };
+                let (mut reserve, document) = (reserve, document.with_refresh_token(&newest));
+                reserve.store(&document.file_text())?;
+                (index, reserve, document)
+            }
+        });
+    }
+    for (index, mut reserve, document) in ready {
+        let member = &mut members[index];
+        member.stamp = reserve.take_place()?;
+        member.document = document;
+        member.settled = member.doubt.take();
+        // It names tokens that the file does not hold any more, so it is harmless where it stays.
+        let _ = member.lock.clear_note();
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::time::Duration;
+
+    use super::super::mark::Mark;
+    use super::super::member::{Found, Obstacle, Patience, lock_and_read};
+    use super::*;
+    use crate::clock::Timestamp;
+    use crate::files::{leftover, own_directory};
+    use crate::scratch::Scratch;
+
+    fn text(refresh: &str, access: &str) -> String {
+        format!(r#"{{"access_token":"{access}","refresh_token":"{refresh}","of":"{access}"}}"#)
+    }
+
+    /// A token file as a crash leaves it: with a mark for what it holds, and with this in its reserve.
+    fn interrupted(scratch: &Scratch, name: &str, holds: &str, reserve: Option<&[u8]>) {
+        let path = scratch.write(name, holds);
+        let now = Timestamp::now();
+        let mark = Mark::of(&Document::parse(holds).ok().unwrap(), now, now);
+        let own = own_directory(scratch).unwrap();
+        fs::write(own.join(format!("{name}.lock")), mark.note()).unwrap();
+        if let Some(bytes) = reserve {
+            fs::write(leftover(&path), bytes).unwrap();
+        }
+    }
+
+    fn locked(scratch: &Scratch, names: &[&str]) -> Result<Found, Obstacle> {
+        let names: Vec<String> = names.iter().map(|&name| name.to_owned()).collect();
+        lock_and_read(scratch, &names, &Patience { longest: Duration::ZERO, give_up: &|| false })
+    }
+
+    fn with_zeros(text: &str) -> Vec<u8> {
+        let mut bytes = text.as_bytes().to_vec();
+        bytes.resize(4096, 0);
+        bytes
+    }
+
+    #[test]
+    fn a_whole_answer_takes_its_place_and_anything_else_goes() {
+        let whole = with_zeros(&text("new", "b"));
+        for (what, reserve, holds) in [
+            ("whole", Some(whole.as_slice()), text("new", "b")),
+            ("zeros", Some(&[0; 4096][..]), text("old", "a")),
+            ("torn", Some(&whole[..20]), text("old", "a")),
+            ("no token in it", Some(&b"{}"[..]), text("old", "a")),
+            ("nothing", None, text("old", "a")),
+        ] {
+            let scratch = Scratch::new();
+            interrupted(&scratch, "a.json", &text("old", "a"), reserve);
+            let found = locked(&scratch, &["a.json"]).unwrap();
+            assert_eq!(fs::read_to_string(scratch.join("a.json")).unwrap(), holds, "{what}");
+            assert_eq!(found.members[0].doubt.is_none(), what == "whole", "{what}");
+            assert!(!leftover(&scratch.join("a.json")).exists(), "{what}");
+        }
+    }
+
+    #[test]
+    fn an_answer_for_tokens_that_the_file_does_not_hold_any_more_is_dropped() {
+        let scratch = Scratch::new();
+        interrupted(&scratch, "a.json", &text("old", "a"), Some(text("new", "b").as_bytes()));
+        scratch.write("a.json", text("old", "another"));
+        let found = locked(&scratch, &["a.json"]).unwrap();
+        assert!(found.members[0].doubt.is_none() && !leftover(&scratch.join("a.json")).exists());
+        assert_eq!(fs::read_to_string(scratch.join("a.json")).unwrap(), text("old", "another"));
+    }
+
+    #[test]
+    fn one_whole_answer_brings_its_refresh_token_to_all_that_waited_for_it() {
+        let scratch = Scratch::new();
+        interrupted(&scratch, "a.json", &text("old", "a"), Some(&[0; 100]));
+        interrupted(&scratch, "b.json", &text("old", "b"), Some(&with_zeros(&text("new", "b2"))));
+        interrupted(&scratch, "c.json", &text("old", "c"), None);
+        locked(&scratch, &["a.json", "b.json", "c.json"]).unwrap();
+        for (name, access) in [("a.json", "a"), ("b.json", "b2"), ("c.json", "c")] {
+            assert_eq!(fs::read_to_string(scratch.join(name)).unwrap(), text("new", access));
+            assert!(!leftover(&scratch.join(name)).exists());
+        }
+    }
+
+    #[test]
+    fn answers_of_two_sign_ins_do_not_get_in_each_others_way() {
+        let scratch = Scratch::new();
+        interrupted(&scratch, "a.json", &text("one", "a"), Some(text("one-new", "a2").as_bytes()));
+        interrupted(&scratch, "b.json", &text("two", "b"), Some(text("two-new", "b2").as_bytes()));
+        locked(&scratch, &["a.json", "b.json"]).unwrap();
+        assert_eq!(fs::read_to_string(scratch.join("a.json")).unwrap(), text("one-new", "a2"));
+        assert_eq!(fs::read_to_string(scratch.join("b.json")).unwrap(), text("two-new", "b2"));
+    }
+
+    #[test]
+    fn a_whole_answer_outlives_a_failure_to_settle_it() {
+        let scratch = Scratch::new();
+        interrupted(&scratch, "a.json", &text("old", "a"), Some(text("new", "a2").as_bytes()));
+        interrupted(&scratch, "b.json", &text("old", "b"), None);
+        // Something that cannot be removed as a file stands where its reserve would.
+        fs::create_dir(leftover(&scratch.join("b.json"))).unwrap();
+        assert!(matches!(locked(&scratch, &["a.json", "b.json"]), Err(Obstacle::Local(_))));
+        assert_eq!(fs::read_to_string(leftover(&scratch.join("a.json"))).unwrap(), text("new", "a2"));
+        fs::remove_dir(leftover(&scratch.join("b.json"))).unwrap();
+        locked(&scratch, &["a.json", "b.json"]).unwrap();
+        assert_eq!(fs::read_to_string(scratch.join("b.json")).unwrap(), text("new", "b"));
+    }
+}

@@ -1,0 +1,328 @@
+//! The program against a certified `OpenID` provider (npm `oidc-provider`, see `tests/interop/server.mjs`)
+//! over http, and over https with an authority of its own. If something here fails, the program and
+//! its own test endpoint agree with each other and not with the world.
+//!
+//! Needs node, openssl and the packages of tests/interop: `make interop` brings them and runs this.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a broken expectation is how a test fails")]
+
+mod support;
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::io::{BufRead as _, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+use serde_json::{Value, json};
+use support::{Finished, Program, Project, TokenFile};
+use ureq::tls::{PemItem, RootCerts, TlsConfig, parse_pem};
+
+/// How often each sign-in is refreshed in a row.
+const ROUNDS: usize = 10;
+
+/// The running provider; it ends when its standard input is closed, which a drop does.
+struct Provider {
+    server: Child,
+    issuer: String,
+    nested: String,
+    admin: String,
+    /// The authority that vouches for it, over https.
+    authority: Option<PathBuf>,
+    agent: ureq::Agent,
+    clients: Vec<Value>,
+}
+
+impl Drop for Provider {
+    fn drop(&mut self) {
+        // Fails where it has ended already.
+        let _ = self.server.kill();
+        let _ = self.server.wait();
+    }
+}
+
+impl Provider {
+    /// Starts one; with a directory for certificates over https.
+    fn start(certificates: Option<&Path>) -> Self {
+        let here = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/interop");
+        assert!(here.join("node_modules").is_dir(), "its packages are not installed: run make interop");
+        if let Some(directory) = certificates {
+            make_certificates(directory);
+        }
+        let pem = |name: &str| certificates.map(|directory| directory.join(name));
+        let mut server = Command::new("node")
+            .arg(here.join("server.mjs"))
+            .args(["leaf.pem", "leaf.key"].into_iter().filter_map(pem))
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            // It warns that it runs in a test.
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("node is needed");
+        let mut line = String::new();
+        BufReader::new(server.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        let said: Value = serde_json::from_str(&line).expect("the provider starts");
+        let text = |name: &str| said[name].as_str().unwrap().to_owned();
+        let authority = pem("authority.pem");
+        let agent = agent(authority.as_deref());
+        let (issuer, nested, admin) = (text("issuer"), text("nested"), text("admin"));
+        let mut provider = Self { server, issuer, nested, admin, authority, agent, clients: Vec::new() };
+        if let Value::Array(clients) = provider.admin("clients") {
+            provider.clients = clients;
+        }
+        provider
+    }
+
+    fn admin(&self, what: &str) -> Value {
+        json_of(self.agent.get(format!("{}/{what}", self.admin)).call().unwrap())
+    }
+
+    /// The refresh token of a person who signed in as this client.
+    fn sign_in(&self, client: &Value, nested: bool) -> String {
+        let asked = json!({"client_id": client["client_id"], "nested": nested}).to_string();
+        let answer = self.agent.post(format!("{}/sign-in", self.admin)).send(asked).unwrap();
+        json_of(answer)["refresh_token"].as_str().unwrap().to_owned()
+    }
+
+    fn client(&self, id: &str) -> &Value {
+        self.clients.iter().find(|client| client["client_id"] == id).unwrap()
+    }
+
+    /// How often an event happened so far.
+    fn events(&self, name: &str) -> u64 {
+        self.admin("events")[name].as_u64().unwrap_or(0)
+    }
+
+    /// Whether the provider itself takes an access token.
+    fn takes(&self, access_token: &str) -> bool {
+        let request = self.agent.get(format!("{}/me", self.issuer));
+        request.header("authorization", format!("Bearer {access_token}")).call().is_ok()
+    }
+
+    /// RFC 7009, as the client `post` does it.
+    fn revoke(&self, refresh_token: &str) {
+        let client = self.client("post");
+        let field = |name: &str| client[name].as_str().unwrap().to_owned();
+        let form = [
+            ("token", refresh_token.to_owned()),
+            ("client_id", field("client_id")),
+            ("client_secret", field("client_secret")),
+        ];
+        self.agent.post(format!("{}/token/revocation", self.issuer)).send_form(form).unwrap();
+    }
+
+    /// A token file of this client, without tokens and without a place to ask.
+    fn file(&self, client: &str, server: &str) -> TokenFile {
+        let client = self.client(client);
+        let file = TokenFile::egress("oidc", server).field("client_id", client["client_id"].clone());
+        let mut file = file.expires_in(60);
+        for (member, of) in [("client_secret", "client_secret"), ("private_key", "private_key")] {
+            if let Some(value) = client[of].as_str() {
+                file = file.field(member, value);
+            }
+        }
+        match client["jwks"]["keys"][0]["kid"].as_str() {
+            Some(id) => file.field("private_key_id", id),
+            None => file,
+        }
+    }
+
+    /// The same with a sign-in, at the token endpoint, authenticating as the client is registered.
+    fn signed_in(&self, client: &str, server: &str) -> TokenFile {
+        let method = self.client(client)["token_endpoint_auth_method"].clone();
+        self.file(client, server)
+            .field("refresh_token", self.sign_in(self.client(client), false))
+            .field("token_endpoint", format!("{}/token", self.issuer))
+            .field("token_endpoint_auth_method", method)
+    }
+
+    fn run(&self, project: &Project, arguments: &str) -> Finished {
+        let program = Program::new(project).args(arguments);
+        match &self.authority {
+            Some(path) => program.env("SSL_CERT_FILE", path.to_str().unwrap()).once(),
+            None => program.once(),
+        }
+    }
+}
+
+fn json_of(mut answer: ureq::http::Response<ureq::Body>) -> Value {
+    serde_json::from_str(&answer.body_mut().read_to_string().unwrap()).unwrap()
+}
+
+fn agent(authority: Option<&Path>) -> ureq::Agent {
+    let certificates: Vec<_> = authority
+        .map(|path| fs::read(path).unwrap())
+        .iter()
+        .flat_map(|pem| parse_pem(pem))
+        .filter_map(|item| if let Ok(PemItem::Certificate(found)) = item { Some(found) } else { None })
+        .collect();
+    let tls = TlsConfig::builder().root_certs(RootCerts::new_with_certs(&certificates)).build();
+    ureq::Agent::config_builder().tls_config(tls).build().into()
+}
+
+/// An authority, and a server's certificate from it: the authority's own would be refused as a server's.
+fn make_certificates(directory: &Path) {
+    let openssl = |arguments: &str| {
+        let command = Command::new("openssl").current_dir(directory).args(arguments.split('|')).output();
+        let output = command.expect("openssl is needed");
+        assert!(output.status.success(), "{arguments}: {}", String::from_utf8_lossy(&output.stderr));
+    };
+    let key = "-newkey|ec|-pkeyopt|ec_paramgen_curve:P-256|-nodes";
+    openssl(&format!(
+        "req|-x509|{key}|-keyout|authority.key|-out|authority.pem|-days|2|-subj|/CN=an authority of our own|\
+         -addext|keyUsage=critical,keyCertSign"
+    ));
+    openssl(&format!(
+        "req|-new|{key}|-keyout|leaf.key|-out|leaf.csr|-subj|/CN=the provider|\
+         -addext|subjectAltName=IP:127.0.0.1,DNS:localhost"
+    ));
+    openssl(
+        "x509|-req|-in|leaf.csr|-CA|authority.pem|-CAkey|authority.key|-days|2|-copy_extensions|copy|-out|leaf.pem",
+    );
+}
+
+fn text(project: &Project, name: &str, member: &str) -> String {
+    project.read_token(name)[member].as_str().unwrap_or_default().to_owned()
+}
+
+/// Class and message of what stands against a file.
+fn trouble(project: &Project, name: &str) -> (String, String) {
+    let status: Value =
+        serde_json::from_str(&project.text(".oauth-tokens/.token-refresher/status.json")).unwrap();
+    let trouble = &status["files"][name]["trouble"];
+    let text = |member: &str| trouble[member].as_str().unwrap_or_default().to_owned();
+    (text("kind"), text("message"))
+}
+
+/// Every client authentication, ten refreshes in a row each: the provider sees no token twice.
+fn refresh_and_rotate(provider: &Provider) {
+    let project = Project::new();
+    let mut names = Vec::new();
+    for (index, client) in provider.clients.iter().enumerate() {
+        let id = client["client_id"].as_str().unwrap();
+        let file = provider.signed_in(id, &format!("person-{index}"));
+        project.write_token(&file);
+        names.push(file.name().to_owned());
+    }
+    let mut seen = BTreeSet::new();
+    let before = provider.events("grant.success");
+    for round in 0..ROUNDS {
+        provider.run(&project, "--force").expect_code(0);
+        for name in &names {
+            assert!(seen.insert(text(&project, name, "refresh_token")), "{name} in round {round}");
+        }
+    }
+    let granted = provider.events("grant.success") - before;
+    assert_eq!(usize::try_from(granted).unwrap(), ROUNDS * names.len());
+    assert_eq!((provider.events("grant.error"), provider.events("grant.revoked")), (0, 0));
+    for name in &names {
+        assert!(provider.takes(&text(&project, name, "access_token")), "{name}");
+    }
+}
+
+/// An application's own tokens.
+fn client_credentials(provider: &Provider) {
+    let project = Project::new();
+    let clients = ["basic client: 100%", "post", "rs256", "es256"];
+    for (index, client) in clients.iter().enumerate() {
+        let file = provider.signed_in(client, &format!("machine-{index}")).without("refresh_token");
+        project.write_token(&file.field("access_token", "old").field("grant_type", "client_credentials"));
+    }
+    provider.run(&project, "").expect_code(0);
+    for index in 0..clients.len() {
+        let file = project.read_token(&format!("oidc-machine-{index}-egress.json"));
+        assert_eq!(file["expires_in"], 600, "{file}");
+        assert!(file["refresh_token"].is_null());
+    }
+}
+
+/// Only the issuer is known: its metadata says where and how, and whose they are.
+fn discovery(provider: &Provider) {
+    let project = Project::new();
+    let at = |client: &str, server: &str, issuer: &str, nested: bool| {
+        let token = provider.sign_in(provider.client(client), nested);
+        let file = provider.file(client, server).field("refresh_token", token).field("issuer", issuer);
+        project.write_token(&file);
+    };
+    at("basic client: 100%", "root", &provider.issuer, false);
+    at("rs256", "nested", &provider.nested, true);
+    provider.run(&project, "").expect_code(0);
+    for server in ["root", "nested"] {
+        assert_ne!(text(&project, &format!("oidc-{server}-egress.json"), "access_token"), "", "{server}");
+    }
+
+    // The same server under another name is another issuer (RFC 8414 3.3).
+    let project = Project::new();
+    let alias = provider.issuer.replace("127.0.0.1", "localhost");
+    let file = provider.signed_in("post", "alias").without("token_endpoint").field("issuer", alias);
+    project.write_token(&file);
+    provider.run(&project, "").expect_code(1);
+    let (class, message) = trouble(&project, file.name());
+    assert!(class == "configuration" && message.contains("another issuer"), "{class}: {message}");
+}
+
+/// What ends a sign-in, and what is somebody's mistake.
+fn refusals(provider: &Provider) {
+    let project = Project::new();
+    let revoked = provider.signed_in("post", "revoked");
+    project.write_token(&revoked);
+    provider.run(&project, "").expect_code(0);
+    provider.revoke(&text(&project, revoked.name(), "refresh_token"));
+    let wrong_secret = provider.signed_in("basic client: 100%", "wrong").field("client_secret", "wrong");
+    project.write_token(&wrong_secret);
+    let before = provider.events("grant.error");
+    provider.run(&project, "--force").expect_code(1);
+    for (file, expected, says) in [
+        (&revoked, "sign_in_again", "store the new tokens in oidc-revoked-egress.json"),
+        (&wrong_secret, "configuration", "check client_id, client_secret"),
+    ] {
+        let (class, message) = trouble(&project, file.name());
+        assert!(class == expected && message.contains(says), "{class}: {message}");
+    }
+    // Neither is asked again: it would not change anything.
+    let refused = provider.events("grant.error");
+    assert!(refused > before);
+    let set_due = project.read_token(revoked.name());
+    let due = set_due
+        .as_object()
+        .unwrap()
+        .iter()
+        .fold(TokenFile::named(revoked.name()), |file, (name, value)| file.field(name, value.clone()));
+    project.write_token(&due.expires_in(60).without("issued_at"));
+    provider.run(&project, "").expect_code(1);
+    assert_eq!(provider.events("grant.error"), refused);
+}
+
+/// Without its authority nothing is sent to a server, and the message says what is missing.
+fn unknown_authority(provider: &Provider) {
+    let project = Project::new();
+    let file = provider.signed_in("post", "server");
+    project.write_token(&file);
+    let before = provider.events("grant.success");
+    Program::new(&project).once().expect_code(1);
+    let (class, message) = trouble(&project, file.name());
+    assert!(class == "passing" && message.contains("nothing was sent"), "{class}: {message}");
+    assert!(message.contains("SSL_CERT_FILE names private authorities"), "{message}");
+    assert_eq!(provider.events("grant.success"), before);
+}
+
+#[test]
+#[ignore = "needs node and its packages: make interop"]
+fn the_real_provider() {
+    let certificates = Project::bare();
+    for directory in [None, Some(certificates.outside())] {
+        let provider = Provider::start(directory);
+        refresh_and_rotate(&provider);
+        client_credentials(&provider);
+        discovery(&provider);
+        refusals(&provider);
+        if directory.is_some() {
+            unknown_authority(&provider);
+        }
+        let scheme = if directory.is_some() { "https" } else { "http" };
+        println!(
+            "oidc-provider over {scheme}: {} grants, all as it should be",
+            provider.events("grant.success")
+        );
+    }
+}
