@@ -11,7 +11,14 @@ DOCKER ?= docker
 STATIC_TARGET := x86_64-unknown-linux-musl
 TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
 INTEROP := tests/interop
+MANDIR ?= $(PREFIX)/share/man
+# Where each shell looks for completions of installed programs.
+BASHDIR ?= $(PREFIX)/share/bash-completion/completions
+ZSHDIR ?= $(PREFIX)/share/zsh/site-functions
+FISHDIR ?= $(PREFIX)/share/fish/vendor_completions.d
 SCRIPTS := start_token_refresher.sh check-token-refresher.sh
+GENERATED := $(MANDIR)/man1/token-refresher.1 $(BASHDIR)/token-refresher $(ZSHDIR)/_token-refresher \
+	$(FISHDIR)/token-refresher.fish
 # What `make demo` and `make faults` run; any other build of the program will do.
 PROGRAM ?= $(TARGET_DIR)/debug/token-refresher
 # What `make install` installs.
@@ -76,9 +83,15 @@ lint: ## check format, clippy, documentation and (where it is installed) shellch
 image: static ## build a container image of the static program
 	$(DOCKER) build -t token-refresher .
 
-install: ## install program, scripts and systemd unit; honours DESTDIR and PREFIX
+install: ## install program, scripts, units, man page and completions; honours DESTDIR and PREFIX
 	@test -x $(BUILT) || { echo "$(BUILT) is not there: run make build first" >&2; exit 1; }
 	install -d $(DESTDIR)$(BINDIR) $(DESTDIR)$(UNITDIR) $(DESTDIR)$(USERUNITDIR)
+	install -d $(DESTDIR)$(MANDIR)/man1 $(DESTDIR)$(BASHDIR) $(DESTDIR)$(ZSHDIR) $(DESTDIR)$(FISHDIR)
+	$(BUILT) --generate man > $(DESTDIR)$(MANDIR)/man1/token-refresher.1
+	$(BUILT) --generate complete-bash > $(DESTDIR)$(BASHDIR)/token-refresher
+	$(BUILT) --generate complete-zsh > $(DESTDIR)$(ZSHDIR)/_token-refresher
+	$(BUILT) --generate complete-fish > $(DESTDIR)$(FISHDIR)/token-refresher.fish
+	chmod 644 $(addprefix $(DESTDIR),$(GENERATED))
 	install -m 755 $(BUILT) $(DESTDIR)$(BINDIR)/token-refresher
 	install -m 755 $(addprefix scripts/,$(SCRIPTS)) $(DESTDIR)$(BINDIR)
 	sed 's|/usr/local/bin/|$(BINDIR)/|' token-refresher.service > $(DESTDIR)$(UNITDIR)/token-refresher.service
@@ -87,4 +100,5 @@ install: ## install program, scripts and systemd unit; honours DESTDIR and PREFI
 
 uninstall: ## remove what install put there
 	rm -f $(addprefix $(DESTDIR)$(BINDIR)/,token-refresher $(SCRIPTS))
+	rm -f $(addprefix $(DESTDIR),$(GENERATED))
 	rm -f $(DESTDIR)$(UNITDIR)/token-refresher.service $(DESTDIR)$(USERUNITDIR)/token-refresher.service

@@ -50,6 +50,7 @@ fn main() -> ExitCode {
         Ok(Request::Brief) => print(&cli::brief()),
         Ok(Request::Full) => print(&cli::full()),
         Ok(Request::Version) => print(&cli::version()),
+        Ok(Request::Generated(text)) => print(&text),
         Ok(Request::Run(invocation)) => match invocation.verb {
             Verb::Headers => show_headers(&invocation),
             Verb::Clients => print(&clients::list()),

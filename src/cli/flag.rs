@@ -16,6 +16,8 @@ pub struct Flag {
     pub default: Option<&'static str>,
     /// A value to try, for the errors; `None` where no one value is likely to help.
     pub example: Option<&'static str>,
+    /// The words that are values, where there are only some: for completion.
+    pub choices: &'static [&'static str],
     /// May be given more than once, and each time counts; other options take the last one.
     pub repeatable: bool,
     /// Under which heading of the help it stands.

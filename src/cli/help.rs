@@ -64,7 +64,7 @@ fn headed(title: &str, body: &str) -> String {
 }
 
 /// How `command` is called.
-fn usage(command: &Command) -> String {
+pub fn usage(command: &Command) -> String {
     let takes_options = FLAGS.iter().any(|flag| flag.commands.contains(&command.name));
     let words = ["token-refresher", command.name, command.operand.unwrap_or_default()];
     let words = words.into_iter().chain(takes_options.then_some("[OPTIONS]"));
@@ -72,7 +72,7 @@ fn usage(command: &Command) -> String {
 }
 
 /// How `flag` is written: `--dir DIR`, `-h, --help`.
-fn spelled(flag: &Flag) -> String {
+pub fn spelled(flag: &Flag) -> String {
     let short = flag.short.map(|short| format!("-{short}, ")).unwrap_or_default();
     let value = flag.value.map(|value| format!(" {value}")).unwrap_or_default();
     format!("{short}--{}{value}", flag.long)

@@ -5,6 +5,7 @@
 //! can come from a variable or from `.env`.
 
 mod flag;
+mod generate;
 mod help;
 mod nearest;
 mod parse;

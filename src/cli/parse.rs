@@ -5,6 +5,7 @@ use std::ffi::{OsStr, OsString};
 use lexopt::{Arg, Parser};
 
 use super::flag::{Command, Flag, Verb};
+use super::generate::generate;
 use super::nearest::nearest;
 use super::shown::shown;
 use super::table::{COMMANDS, FLAGS, FORMER};
@@ -18,6 +19,8 @@ pub enum Request {
     Full,
     /// `-V`, `--version`.
     Version,
+    /// `--generate`: the text that was asked for.
+    Generated(String),
     /// Do something.
     Run(Invocation),
 }
@@ -99,6 +102,10 @@ impl Grammar {
             match (flag.long, flag.value) {
                 ("help", _) => return Ok(Request::Full),
                 ("version", _) => return Ok(Request::Version),
+                ("generate", _) => {
+                    let form = self.value(flag, &mut parser)?;
+                    return generate(&form.to_string_lossy()).map(Request::Generated);
+                }
                 (_, None) => options.add(flag, OsString::new()),
                 (_, Some(_)) => options.add(flag, self.value(flag, &mut parser)?),
             }
@@ -315,6 +322,7 @@ mod tests {
             variable: None,
             default: None,
             example: None,
+            choices: &[],
             repeatable: false,
             group: Group::Log,
             commands: &["status"],

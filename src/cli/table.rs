@@ -61,6 +61,7 @@ const ROW: Flag = Flag {
     variable: None,
     default: None,
     example: None,
+    choices: &[],
     repeatable: false,
     group: Group::Refreshing,
     commands: SETTINGS,
@@ -247,6 +248,7 @@ pub const FLAGS: &[Flag] = &[
         variable: Some("LOG_LEVEL"),
         default: Some("INFO"),
         example: Some("INFO"),
+        choices: &["DEBUG", "INFO", "WARNING", "ERROR"],
         group: Group::Log,
         help: "DEBUG, INFO, WARNING or ERROR",
         detail: "How much to log: DEBUG, INFO, WARNING or ERROR. No level shows a token.",
@@ -320,6 +322,18 @@ pub const FLAGS: &[Flag] = &[
         detail: "Show the version.",
         ..ROW
     },
+    Flag {
+        long: "generate",
+        value: Some("WHAT"),
+        example: Some("man"),
+        choices: &["man", "complete-bash", "complete-zsh", "complete-fish"],
+        group: Group::Help,
+        commands: &[],
+        help: "the man page, or completion for a shell",
+        detail: "Print the man page, or the completion for bash, zsh or fish; `make install` puts them \
+                 where they are found.",
+        ..ROW
+    },
 ];
 
 /// Options of the Python service that this program replaces, with what to use instead: who switches
@@ -390,6 +404,8 @@ mod tests {
             let ours = format!("TOKEN_REFRESHER_{}", flag.long.replace('-', "_").to_uppercase());
             match flag.variable {
                 Some(variable) => assert!(variable == ours || inherited.contains(&variable), "{variable}"),
+                // What is asked for once is no setting.
+                None if flag.long == "generate" => {}
                 None => assert!(flag.value.is_none(), "--{} takes a value and has no variable", flag.long),
             }
         }

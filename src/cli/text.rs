@@ -33,6 +33,17 @@ pub const SECTIONS: &[Section] = &[
         ],
     },
     Section {
+        title: "Environment",
+        rows: &[
+            ("AUTH_PROVIDER", "keycloak: the gateway's token is agent-ai-coding-assistant-m2m-token.json's"),
+            ("TZ", "the time zone of the log"),
+            ("SSL_CERT_FILE", "certificates to trust instead of the built-in ones"),
+            ("HTTPS_PROXY, ALL_PROXY, NO_PROXY", "proxies, as curl reads them"),
+            ("NOTIFY_SOCKET, WATCHDOG_USEC, JOURNAL_STREAM", "set by systemd"),
+            ("NO_COLOR", "no colours in status"),
+        ],
+    },
+    Section {
         title: "Files",
         rows: &[
             (".oauth-tokens/*.json", "token files; *-egress.json are services"),
@@ -63,6 +74,7 @@ pub const SECTIONS: &[Section] = &[
                  such server, or no token that has not expired",
             ),
             ("2", "an option, a variable or its value is wrong"),
+            ("of check", "0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN; with --alive 0 or 1"),
         ],
     },
 ];

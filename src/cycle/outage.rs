@@ -127,7 +127,9 @@ impl World {
             now,
             random,
         };
-        pass.failed(|failures| verdict::endpoint_again(&failure, attempt.now, failures));
+        pass.failed(|failures| {
+            verdict::endpoint_again(&failure, attempt.life.expires_at, attempt.now, failures)
+        });
         credential.standing.trouble = Some(verdict::trouble(&failure, &attempt));
         Ok(())
     }

@@ -55,15 +55,15 @@ fn replacement(row: &Row) -> String {
     if row.machine {
         return "is never issued: client credentials".to_owned();
     }
-    let when = match row.rotation {
-        Rotation::Always => "is replaced each time",
-        Rotation::Optional => "may be replaced",
+    let (when, then) = match row.rotation {
+        Rotation::Always => ("is replaced each time", ""),
+        Rotation::Optional => ("may be replaced", "then "),
         Rotation::Never => return "stays".to_owned(),
     };
     match row.grace {
         None => when.to_owned(),
-        Some(grace) if grace.is_zero() => format!("{when}; the old one is dead at once"),
-        Some(grace) => format!("{when}; the old one works for {} more", Words(grace)),
+        Some(grace) if grace.is_zero() => format!("{when}; {then}the old one is dead at once"),
+        Some(grace) => format!("{when}; {then}the old one works for {} more", Words(grace)),
     }
 }
 

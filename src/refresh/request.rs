@@ -36,7 +36,8 @@ pub fn one_request(members: Vec<Member>, due: usize, context: &Context<'_>) -> T
     let key = request.endpoint_key();
     let now = Timestamp::now();
     let standing = context.memory.standing(&members[due].names[0]);
-    let out_of_turn = standing.out_of_turn(life(&members[due]).expires_at, now);
+    let expires_at = life(&members[due]).expires_at;
+    let out_of_turn = standing.out_of_turn(expires_at, now);
     let pass = match context.endpoints.enter(&key, now, out_of_turn) {
         Ok(pass) => Some(pass),
         Err(_) if context.force.is_some() => None,
@@ -47,7 +48,7 @@ pub fn one_request(members: Vec<Member>, due: usize, context: &Context<'_>) -> T
         Err(failure) => {
             let stop = failed(&members, due, &request, now, &failure, context);
             // What is wrong with a setting says nothing of the endpoint.
-            conclude_pass(pass.filter(|_| failure.endpoint_wide), &failure);
+            conclude_pass(pass.filter(|_| failure.endpoint_wide), &failure, expires_at);
             return everybody(&members, &stop, context);
         }
     };
@@ -91,7 +92,7 @@ pub fn one_request(members: Vec<Member>, due: usize, context: &Context<'_>) -> T
                 return held_back(&members, index, &message, context);
             }
             let stop = failed(&members, due, &request, now, &failure, context);
-            conclude_pass(pass, &failure);
+            conclude_pass(pass, &failure, expires_at);
             if failure.class == Class::SignInAgain && members.iter().any(holds_another) {
                 return refused(&members, &stop, context);
             }
@@ -279,10 +280,10 @@ fn holds_another(member: &Member) -> bool {
     })
 }
 
-fn conclude_pass(pass: Option<Pass<'_>>, failure: &Failure) {
+fn conclude_pass(pass: Option<Pass<'_>>, failure: &Failure, expires_at: Option<Timestamp>) {
     let Some(pass) = pass else { return };
     if failure.endpoint_wide {
-        pass.failed(|failures| verdict::endpoint_again(failure, Timestamp::now(), failures));
+        pass.failed(|failures| verdict::endpoint_again(failure, expires_at, Timestamp::now(), failures));
     } else {
         pass.answered();
     }

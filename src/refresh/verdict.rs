@@ -55,14 +55,19 @@ pub fn trouble(failure: &Failure, attempt: &Attempt<'_>) -> Trouble {
 }
 
 /// From when the endpoint of an attempt that failed at `now` may be asked again, after so many
-/// failures in a row.
+/// failures in a row; `expires_at` is the end of the token that was asked for.
 #[must_use]
-pub fn endpoint_again(failure: &Failure, now: Timestamp, failures: u32) -> Again {
+pub fn endpoint_again(
+    failure: &Failure,
+    expires_at: Option<Timestamp>,
+    now: Timestamp,
+    failures: u32,
+) -> Again {
     let circumstances = backoff::Circumstances {
         now,
         failures,
         random: backoff::random(),
-        expires_at: None,
+        expires_at,
         retry_after: failure.retry_after,
     };
     // Not at once even then: the other tokens of a dead endpoint must not follow each other in one cycle.

@@ -11,6 +11,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod afterwards;
 mod black_hole;
 mod broken;
 mod case;

@@ -4,6 +4,7 @@
 use std::thread;
 use std::time::Duration;
 
+use crate::afterwards;
 use crate::black_hole;
 use crate::case::{Case, Serve, play_with};
 use crate::outcome::{LEFT, Outcome, passing};
@@ -14,6 +15,7 @@ fn what_takes_the_programs_own_timeouts() {
     thread::scope(|scope| {
         scope.spawn(black_hole::an_endpoint_that_never_answers);
         scope.spawn(black_hole::a_host_that_drops_connections);
+        scope.spawn(afterwards::after_a_passing_failure_the_daemon_comes_back_by_itself);
         scope.spawn(who_does_not_answer_is_given_up_after_half_a_minute);
     });
 }

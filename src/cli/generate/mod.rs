@@ -1,0 +1,132 @@
+//! What is generated from the table for other programs: the man page and the shells' completions. So
+//! none of them can say something else than `--help`.
+
+#![allow(
+    clippy::format_push_string,
+    clippy::format_collect,
+    reason = "a few kilobytes, made once: that they read like what they make counts more than allocations"
+)]
+
+mod bash;
+mod fish;
+mod man;
+mod zsh;
+
+use super::flag::{Command, Flag};
+use super::table::{COMMANDS, FLAGS};
+
+/// Makes one of the texts.
+type Form = fn() -> String;
+
+/// What can be generated, by the names that `--generate` takes.
+const FORMS: [(&str, Form); 4] = [
+    ("man", man::page),
+    ("complete-bash", bash::completion),
+    ("complete-zsh", zsh::completion),
+    ("complete-fish", fish::completion),
+];
+
+/// The text of the form called `name`.
+///
+/// # Errors
+/// One line with the names that there are.
+pub fn generate(name: &str) -> Result<String, String> {
+    let known = FORMS.iter().find(|(form, _)| *form == name);
+    known.map(|(_, text)| text()).ok_or_else(|| {
+        let names: Vec<&str> = FORMS.iter().map(|(form, _)| *form).collect();
+        format!("--generate: {name:?} is not one of {}", names.join(", "))
+    })
+}
+
+/// What a shell offers for an option's value.
+enum Value {
+    /// It takes none.
+    None,
+    /// Names of files.
+    File,
+    /// Names of directories.
+    Directory,
+    /// One of these words.
+    Choice(&'static [&'static str]),
+    /// Nothing that could be guessed.
+    Other,
+}
+
+impl Value {
+    fn of(flag: &Flag) -> Self {
+        match flag.value {
+            None => Self::None,
+            Some(_) if !flag.choices.is_empty() => Self::Choice(flag.choices),
+            Some("DIR") => Self::Directory,
+            Some(name) if name.contains("FILE") || name.contains("PATH") => Self::File,
+            Some(_) => Self::Other,
+        }
+    }
+}
+
+/// The options that `command` takes.
+fn options(command: &Command) -> impl Iterator<Item = &'static Flag> {
+    FLAGS.iter().filter(|flag| flag.commands.is_empty() || flag.commands.contains(&command.name))
+}
+
+/// The commands that have a name.
+fn named() -> impl Iterator<Item = &'static Command> + Clone {
+    COMMANDS.iter().filter(|command| !command.name.is_empty())
+}
+
+/// Every command with the shell pattern that its name matches: that of the daemon, which has none,
+/// matches everything and so comes last.
+fn by_pattern() -> impl Iterator<Item = (&'static str, &'static Command)> {
+    let daemon = COMMANDS.iter().filter(|command| command.name.is_empty());
+    named().map(|command| (command.name, command)).chain(daemon.map(|command| ("*", command)))
+}
+
+/// The names of the commands, with `separator` between them.
+fn names(separator: &str) -> String {
+    named().map(|command| command.name).collect::<Vec<_>>().join(separator)
+}
+
+/// `text` within single quotes, as all three shells read it.
+fn quoted(text: &str) -> String {
+    format!("'{}'", text.replace('\'', "'\\''"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::table::flag;
+
+    #[test]
+    fn every_form_knows_every_option_and_command() {
+        for (form, text) in FORMS {
+            // A man page writes its hyphens as minus signs, and breaks its lines.
+            let text = text().replace("\\-", "-").split_whitespace().collect::<Vec<_>>().join(" ");
+            for flag in FLAGS {
+                assert!(text.contains(flag.long), "{form} does not know --{}", flag.long);
+                let explanation = if form == "man" { flag.detail } else { flag.help };
+                let beginning = explanation.split(['[', ':', '\'', '`', '.', '~']).next().unwrap();
+                assert!(text.contains(beginning), "{form} does not explain --{}", flag.long);
+                for choice in flag.choices {
+                    assert!(text.contains(choice), "{form}: --{} {choice}", flag.long);
+                }
+            }
+            for command in COMMANDS {
+                assert!(text.contains(command.name), "{form} does not know {}", command.name);
+            }
+        }
+    }
+
+    #[test]
+    fn the_forms_are_those_of_the_option() {
+        assert_eq!(flag("generate").choices, FORMS.map(|(form, _)| form));
+    }
+
+    #[test]
+    fn an_unknown_form_is_told_the_known_ones() {
+        let error = generate("html").unwrap_err();
+        assert_eq!(
+            error,
+            "--generate: \"html\" is not one of man, complete-bash, complete-zsh, complete-fish"
+        );
+    }
+}
