@@ -7,6 +7,8 @@ BINDIR ?= $(PREFIX)/bin
 UNITDIR ?= $(PREFIX)/lib/systemd/system
 USERUNITDIR ?= $(PREFIX)/lib/systemd/user
 DOCKER ?= docker
+# The OCI format has no health checks.
+IMAGE_FLAGS ?= $(if $(filter %podman %buildah,$(firstword $(DOCKER))),--format docker)
 
 STATIC_TARGET := x86_64-unknown-linux-musl
 TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
@@ -19,8 +21,12 @@ FISHDIR ?= $(PREFIX)/share/fish/vendor_completions.d
 SCRIPTS := start_token_refresher.sh check-token-refresher.sh
 GENERATED := $(MANDIR)/man1/token-refresher.1 $(BASHDIR)/token-refresher $(ZSHDIR)/_token-refresher \
 	$(FISHDIR)/token-refresher.fish
+DEBDOC = $(TARGET_DIR)/deb/usr/share/doc/token-refresher
 # What `make demo` and `make faults` run; any other build of the program will do.
 PROGRAM ?= $(TARGET_DIR)/debug/token-refresher
+# What `make deb` packs: the static program, so that the package needs no library.
+STATIC ?= $(TARGET_DIR)/$(STATIC_TARGET)/release/token-refresher
+VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml)
 # What `make install` installs.
 BUILT ?= $(TARGET_DIR)/release/token-refresher
 
@@ -28,7 +34,7 @@ BUILT ?= $(TARGET_DIR)/release/token-refresher
 FAULT_TRIALS ?= 1000
 FAULT_SECONDS ?= 300
 
-.PHONY: help build static demo test faults interop interop-oidc interop-clients bench lint image install uninstall
+.PHONY: help build static demo test faults interop interop-oidc interop-clients soak bench lint image deb install uninstall
 
 help: ## list these targets
 	@sed -n 's/^\([a-z]*\):.*## /\1 /p' Makefile | while read -r name what; do printf '  make %-10s %s\n' "$$name" "$$what"; done
@@ -73,6 +79,9 @@ interop-clients:
 		{ npm ci --ignore-scripts --no-audit --no-fund --loglevel=error && cp package-lock.json node_modules/.installed; }; }
 	$(CARGO) test --locked --test interop_clients -- --ignored
 
+soak: ## run for SOAK_MINUTES (20) with tokens of 30 seconds, and show that nothing grows
+	$(CARGO) test --locked --test soak -- --ignored --nocapture
+
 lint: ## check format, clippy, documentation and (where it is installed) shellcheck
 	$(CARGO) fmt --check
 	$(CARGO) clippy --locked --all-targets -- -D warnings
@@ -80,8 +89,27 @@ lint: ## check format, clippy, documentation and (where it is installed) shellch
 	@if command -v shellcheck >/dev/null; then shellcheck scripts/*.sh .ci/run; \
 		else echo "shellcheck is not installed: the scripts were not checked"; fi
 
-image: static ## build a container image of the static program
-	$(DOCKER) build -t token-refresher .
+image: static ## build a container image of the static program; DOCKER=podman or buildah will do
+	$(DOCKER) build $(IMAGE_FLAGS) -t token-refresher .
+
+deb: ## pack the static program (make static) as a Debian package, beside it
+	@test -x $(STATIC) || { echo "$(STATIC) is not there: run make static first" >&2; exit 1; }
+	rm -rf $(TARGET_DIR)/deb
+	install -d $(DEBDOC)/examples $(TARGET_DIR)/deb/DEBIAN
+	$(MAKE) --no-print-directory install DESTDIR=$(abspath $(TARGET_DIR))/deb PREFIX=/usr BUILT=$(STATIC)
+	gzip -9n $(TARGET_DIR)/deb/usr/share/man/man1/token-refresher.1
+	gzip -9nc CHANGELOG.md > $(DEBDOC)/changelog.gz
+	install -m 644 README.md $(DEBDOC)
+	install -m 644 LICENSE $(DEBDOC)/copyright
+	install -m 644 examples/*.yaml $(DEBDOC)/examples
+	printf '%s\n' 'Package: token-refresher' 'Version: $(VERSION)' "Architecture: $$(dpkg --print-architecture)" \
+		'Section: net' 'Priority: optional' 'Maintainer: The token-refresher developers <root@localhost>' \
+		"Installed-Size: $$(du -sk $(TARGET_DIR)/deb/usr | cut -f 1)" 'Suggests: util-linux' \
+		'Description: keeps the OAuth tokens of coding assistants fresh' \
+		' Watches the token files in .oauth-tokens, refreshes each before it expires, and writes the MCP' \
+		' client configurations that use them. Its unit is not started by itself: it wants a user and a project.' \
+		> $(TARGET_DIR)/deb/DEBIAN/control
+	dpkg-deb --root-owner-group --build $(TARGET_DIR)/deb $(TARGET_DIR)
 
 install: ## install program, scripts, units, man page and completions; honours DESTDIR and PREFIX
 	@test -x $(BUILT) || { echo "$(BUILT) is not there: run make build first" >&2; exit 1; }

@@ -183,11 +183,19 @@ mod tests {
         result.map_or_else(|failed| failed.to_string(), |()| "well".to_owned())
     }
 
-    /// Whether the process whose number a script has written to this file is gone.
+    /// Whether the process whose number a script has written to this file ends: one that was killed
+    /// takes its moment.
     fn is_gone(path: &Path) -> bool {
         let pid = std::fs::read_to_string(path).unwrap();
-        let stat = stat(Path::new(&format!("/proc/{}/stat", pid.trim())));
-        stat.is_none_or(|stat| stat.state == "Z")
+        let path = PathBuf::from(format!("/proc/{}/stat", pid.trim()));
+        let deadline = Instant::now() + Duration::from_secs(10);
+        while stat(&path).is_some_and(|stat| stat.state != "Z") {
+            if Instant::now() > deadline {
+                return false;
+            }
+            std::thread::sleep(POLL);
+        }
+        true
     }
 
     #[test]

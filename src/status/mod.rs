@@ -1,9 +1,9 @@
 //! What is known of every token beyond its file, and what is said of it to people and machines.
 //!
-//! [`store`] keeps `.token-refresher/status.json`, which is shared with other processes and holds no
-//! secret. [`judge`] and [`mod@plan`] turn a file's facts into a state with its reason, [`need`] says when a
-//! person will have to act, [`report`] sorts all of it by urgency; [`mod@table`], [`mod@json`], [`check`] and
-//! [`metrics`] are the forms in which it leaves the program.
+//! `store` keeps `.token-refresher/status.json`, which is shared with other processes and holds no
+//! secret. `judge` and `plan` turn a file's facts into a state with its reason, `need` says when a
+//! person will have to act, `report` sorts all of it by urgency; `table`, `json`, `check` and
+//! `metrics` are the forms in which it leaves the program.
 
 pub mod check;
 mod file;
