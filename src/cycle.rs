@@ -34,7 +34,7 @@ use crate::tokens::directory;
 use crate::tokens::name::Role;
 
 pub use configurations::generated;
-pub use inspect::{daemon_holder, inspect};
+pub use inspect::{daemon_holder, inspect, recorded_providers};
 use planning::Agenda;
 pub use publish::farewell;
 use publish::publish;
@@ -63,7 +63,13 @@ pub struct Ended {
     pub held: Vec<Storing>,
     /// Files that hold other tokens now.
     pub changed: BTreeSet<String>,
-    /// The names that the cycle found in the tokens directory.
+    /// What stood in the tokens directory, or why it could not be read.
+    pub seen: Result<Found, String>,
+}
+
+/// What a cycle found.
+pub struct Found {
+    /// The names in the tokens directory.
     pub names: Vec<String>,
     /// The token files and the state in which the cycle read or left each.
     pub files: BTreeMap<PathBuf, Option<Stamp>>,
@@ -83,6 +89,8 @@ pub struct Keeper {
     exe: Result<String, String>,
     started: Timestamp,
     counters: Cell<Counters>,
+    /// Files that the last cycle did not ask for, since their endpoint is in trouble.
+    waiting: BTreeSet<String>,
     /// Fingerprints of the access tokens that `--force` found first.
     first_read: Option<BTreeMap<String, Option<String>>>,
 }
@@ -115,6 +123,7 @@ impl Keeper {
             exe: client_files::own_path(),
             started: Timestamp::now(),
             counters: Cell::default(),
+            waiting: BTreeSet::new(),
             first_read: settings.force.then(BTreeMap::new),
         })
     }
@@ -139,6 +148,7 @@ impl Keeper {
     /// A person says that the network is back: waits for endpoints end.
     pub fn forget_outages(&self) {
         self.endpoints.forget();
+        self.store.end_waits();
     }
 
     /// The last cycle in one line, with the time at which the next credential is due.
@@ -162,6 +172,11 @@ impl Keeper {
         self.counters.set(self.counters.get() + more);
     }
 
+    /// A person's word (`--force`) holds for one cycle.
+    pub fn no_longer_forced(&mut self) {
+        self.first_read = None;
+    }
+
     /// Runs one cycle. `busy` are files whose answers are held by the caller; they are left alone. `beat`
     /// is called whenever a credential is done.
     pub fn cycle(
@@ -183,16 +198,17 @@ impl Keeper {
                 // What else was wrong was not looked at, so it is not over either.
                 return Ended {
                     next: None,
-                    failing: 1,
+                    failing: 0,
                     held: Vec::new(),
                     changed: BTreeSet::new(),
-                    names: Vec::new(),
-                    files: BTreeMap::new(),
+                    seen: Err(format!("{directory}: {message}")),
                 };
             }
         };
-        let agenda = planning::plan(&seen, settings.force, busy, now, &mut self.story);
-        let outcome = self.work(settings, &agenda, &seen, beat);
+        let forced = self.first_read.is_some();
+        let agenda = planning::plan(&seen, forced, busy, &self.waiting, now, &mut self.story);
+        let mut outcome = self.work(settings, &agenda, &seen, beat);
+        self.waiting = std::mem::take(&mut outcome.waiting);
         configurations::generate(settings, &mut seen, &self.exe, &self.store, &mut self.story);
         self.finish(settings, seen, outcome, begun)
     }
@@ -275,11 +291,17 @@ impl Keeper {
                 |next| format!("the next is due in {}", Words(next.since(now))),
             );
             let count = seen.tokens.len();
-            log::info!(target: "REFRESH", "Checked {count} token{}, nothing to do; {due}", if count == 1 { "" } else { "s" });
+            let done = if failing == 0 {
+                "nothing to do".to_owned()
+            } else {
+                format!("{failing} not fresh (`token-refresher status` says why)")
+            };
+            log::info!(target: "REFRESH", "Checked {count} token{}, {done}; {due}", if count == 1 { "" } else { "s" });
         }
         self.story.end();
         let files = seen.files(&settings.tokens_dir);
-        Ended { next, failing, held: outcome.held, changed: outcome.changed, names: seen.names, files }
+        let seen = Ok(Found { names: seen.names, files });
+        Ended { next, failing, held: outcome.held, changed: outcome.changed, seen }
     }
 
     /// The earliest time at which a credential is due or may be asked for again.
@@ -296,14 +318,18 @@ impl Keeper {
     }
 
     fn look(&mut self, settings: &Settings, now: Timestamp) -> Result<Survey, String> {
-        let known = self.store.standings();
+        self.store.refresh();
         let circumstances = Circumstances {
             providers: &self.providers,
             variable: &|name| settings.environment.get(name),
-            known: &known,
+            known: &|file| {
+                let mut standing = self.store.standing_of_known(file);
+                self.endpoints.end_wait(&mut standing);
+                standing
+            },
             newest: &|token| self.store.newest_of_known(token),
             buffer: settings.buffer,
-            forced: settings.force,
+            forced: self.first_read.is_some(),
             now,
         };
         let seen = survey(&settings.tokens_dir, &generated(), &circumstances)

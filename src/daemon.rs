@@ -88,7 +88,8 @@ fn once(mut keeper: Keeper, settings: &Settings, stop: Arc<Stop>) -> Result<(), 
         let mut held = Held(ended.held.into_iter().map(Waiting::new).collect());
         changed.extend(held.names());
         held.last_tries(&mut keeper)?;
-        // The configurations want the new tokens too.
+        // The configurations want the new tokens too; nothing is asked for a second time.
+        keeper.no_longer_forced();
         ended = keeper.cycle(settings, Occasion::First, &BTreeSet::new(), &|| {});
         changed.append(&mut ended.changed);
     }
@@ -96,6 +97,7 @@ fn once(mut keeper: Keeper, settings: &Settings, stop: Arc<Stop>) -> Result<(), 
     hook.changed(changed, keeper.store());
     hook.hurry();
     let told = hook.finish(keeper.store());
+    ended.seen.map_err(|message| format!("nothing could be checked: {message}"))?;
     match ended.failing {
         0 => told,
         1 => Err("1 token that was due is not fresh; the log says why".to_owned()),
@@ -189,10 +191,14 @@ impl Daemon {
 
     /// Takes over what a cycle left, and says when the next one is due at the latest.
     fn take(&mut self, ended: Ended, before: Watch) -> Instant {
-        let changed = self.watch.changed_names(&ended.files).into_iter().chain(ended.changed);
-        self.hook.changed(changed, self.keeper.store());
+        if let Ok(found) = &ended.seen {
+            let changed = self.watch.changed_names(&found.files).into_iter().chain(ended.changed);
+            self.hook.changed(changed, self.keeper.store());
+        }
         self.held.0.extend(ended.held.into_iter().map(Waiting::new));
-        self.watch = before.after(&self.settings, &ended.names, ended.files);
+        if let Ok(found) = ended.seen {
+            self.watch = before.after(&self.settings, &found.names, found.files);
+        }
         self.manager.status(self.keeper.summary(ended.next));
         let wait = ended.next.map_or(self.settings.interval, |next| next.since(Timestamp::now()));
         Instant::now() + wait.min(self.settings.interval)
@@ -235,19 +241,24 @@ impl Daemon {
     fn reload(&mut self, options: &Options) {
         match self.settings.reload(options) {
             Ok(Loaded { settings, warnings }) => {
+                if let Err(message) = self.keeper.reconfigure(&settings) {
+                    // The log may have been moved away all the same.
+                    logging::reopen(&self.settings.log_file, self.settings.log_level);
+                    log::error!(target: "CONFIG", "{message}; the settings stay as they were");
+                    return;
+                }
                 logging::reopen(&settings.log_file, settings.log_level);
                 for warning in warnings {
                     log::warn!(target: "CONFIG", "{warning}");
-                }
-                if let Err(message) = self.keeper.reconfigure(&settings) {
-                    log::error!(target: "CONFIG", "{message}; the settings stay as they were");
-                    return;
                 }
                 self.settings = settings;
                 self.keeper.store().set_daemon(record(&self.settings, self.presence.since()));
                 log::info!(target: "CONFIG", "settings read again");
             }
-            Err(invalid) => log::error!(target: "CONFIG", "{invalid}; the settings stay as they were"),
+            Err(invalid) => {
+                logging::reopen(&self.settings.log_file, self.settings.log_level);
+                log::error!(target: "CONFIG", "{invalid}; the settings stay as they were");
+            }
         }
     }
 }

@@ -12,8 +12,8 @@ use crate::clients::{Service, headers_json};
 use crate::clock::{Timestamp, Words};
 use crate::cycle::services::{KEYCLOAK_GATEWAY, Source, gather};
 use crate::cycle::survey::Entry;
-use crate::cycle::{daemon_holder, generated};
-use crate::files::{Holder, OWN_DIRECTORY, directory_of, holder, read_whole, reason};
+use crate::cycle::{daemon_holder, generated, recorded_providers};
+use crate::files::{Holder, OWN_DIRECTORY, directory_of, holder, reason};
 use crate::oauth::Providers;
 use crate::refresh::Memory as _;
 use crate::secret::Secret;
@@ -160,7 +160,7 @@ fn token_files(
     let listing = list(directory, &generated()).map_err(|error| {
         format!("the tokens directory {} cannot be read: {}", directory.display(), reason(&error))
     })?;
-    let providers = providers(record);
+    let providers = record.and_then(recorded_providers).unwrap_or_else(Providers::builtin);
     let (mut files, mut unread) = (Vec::new(), Vec::new());
     for name in listing.names {
         if role(&name) == Role::Other && name != KEYCLOAK_GATEWAY {
@@ -186,12 +186,4 @@ fn token_files(
         }
     }
     Ok((files, unread))
-}
-
-/// The providers by whose names files are told apart, as the daemon has them.
-fn providers(record: Option<&DaemonRecord>) -> Providers {
-    let rows = record.and_then(|record| record.providers.as_deref());
-    let text = rows.and_then(|path| read_whole(Path::new(path)).ok());
-    // A row that cannot be used any more is the daemon's to complain of.
-    text.and_then(|(text, _)| Providers::with_user_rows(&text).ok()).unwrap_or_else(Providers::builtin)
 }

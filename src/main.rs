@@ -10,14 +10,11 @@ mod clients;
 mod clock;
 mod cycle;
 mod daemon;
-#[allow(dead_code, reason = "faults of writing are the next step")]
 mod files;
 mod headers;
 mod json;
 mod logging;
-#[allow(dead_code, unused_imports, reason = "the rest of the wing is the next step")]
 mod oauth;
-#[allow(dead_code, unused_imports, reason = "the rest of the steps is the next step")]
 mod refresh;
 #[cfg(test)]
 mod scratch;
@@ -56,7 +53,7 @@ fn main() -> ExitCode {
             Verb::Clients => print(&clients::list()),
             Verb::Daemon | Verb::Status | Verb::Check => with_settings(&invocation),
         },
-        Err(message) if std::env::args_os().any(|word| word == "check") => unknown(&message),
+        Err(message) if std::env::args_os().nth(1).is_some_and(|word| word == "check") => unknown(&message),
         Err(message) => complain(WRONG, &message),
     }
 }

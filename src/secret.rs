@@ -37,13 +37,10 @@ impl Secret {
 /// The first 16 hexadecimal digits of the SHA-256 of `bytes`.
 #[must_use]
 pub fn fingerprint(bytes: &[u8]) -> String {
-    use std::fmt::Write as _;
+    // Not through the formatter, which costs as much as the hash: ten thousand files are told apart so.
+    let digit = |nibble: u8| char::from(if nibble < 10 { b'0' + nibble } else { b'a' + nibble - 10 });
     let hash = digest(&SHA256, bytes);
-    hash.as_ref().iter().take(8).fold(String::with_capacity(16), |mut text, byte| {
-        // Writing to a String cannot fail.
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
+    hash.as_ref().iter().take(8).flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
 }
 
 impl fmt::Debug for Secret {

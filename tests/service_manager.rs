@@ -11,6 +11,7 @@ use std::os::linux::net::SocketAddrExt as _;
 use std::os::unix::fs::MetadataExt as _;
 use std::os::unix::net::{SocketAddr, UnixDatagram};
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
 use support::daemon::built_program;
 use support::{Client, DEADLINE, Daemon, Endpoint, Program, Project, Signal, TokenFile};
@@ -110,6 +111,24 @@ fn an_abstract_socket_will_do_and_the_watchdog_is_fed_in_time() {
             (last, fed) = (std::time::Instant::now(), fed + 1);
         }
     }
+    daemon.stop().expect_code(0);
+}
+
+#[test]
+fn a_long_cycle_shows_that_it_goes_on() {
+    let (endpoint, project, client) = registered();
+    endpoint.set_latency(Duration::from_millis(700));
+    for index in 0..4 {
+        let file = TokenFile::signed_in("github", &format!("repos-{index}"), &endpoint, &client);
+        project.write_token(&file.expires_in(60));
+    }
+    let manager = Manager::at_a_path(&project);
+    let program = Program::new(&project).args("--jobs 1").env("WATCHDOG_USEC", "180000000");
+    let daemon = manager.start(program);
+    assert_eq!(manager.hears(), "READY=1");
+    // The status is told at the end of the cycle.
+    assert_eq!(manager.hears(), "WATCHDOG=1");
+    manager.hears_of("STATUS=4 tokens, 0 not refreshed");
     daemon.stop().expect_code(0);
 }
 

@@ -226,11 +226,17 @@ fn a_daemon_that_died_is_missed() {
 #[test]
 fn a_daemon_that_hangs_is_not_alive() {
     let (_endpoint, project, _) = registered();
-    let daemon = idle(&project);
+    let mut daemon = idle(&project);
     check(&project, "--alive", 0);
     age(&project, ".oauth-tokens/.token-refresher/daemon.lock", Duration::from_secs(200));
     assert_eq!(check(&project, "--alive", 1), "WARNING: the daemon hangs, last seen 3 minutes ago\n");
     assert!(status(&project).stdout.starts_with("The daemon hangs (process "));
+    // It turns again, and shows it.
+    daemon.signal(Signal::Usr1);
+    daemon.wait_for_log_times(CYCLE_ENDS, 2);
+    daemon.wait_until("its sign of life", || {
+        Program::new(&project).args("check --alive").run().code() == Some(0)
+    });
     daemon.stop().expect_code(0);
 }
 

@@ -7,10 +7,10 @@ use super::services::KEYCLOAK_GATEWAY;
 use super::survey::{Circumstances, Seen, survey};
 use super::{generated, providers};
 use crate::clock::Timestamp;
-use crate::files::{Holder, OWN_DIRECTORY, holder, reason};
+use crate::files::{Holder, OWN_DIRECTORY, holder, read_whole, reason};
 use crate::oauth::Providers;
 use crate::settings::Settings;
-use crate::status::{Daemon, Facts, Report, Store, Token};
+use crate::status::{Daemon, DaemonRecord, Facts, Report, Store, Token};
 use crate::tokens::name::{Role, role};
 
 /// The picture of the tokens directory at `now`. The buffer and the interval are those of who keeps it,
@@ -25,12 +25,12 @@ pub fn inspect(settings: &Settings, now: Timestamp) -> Result<Report, String> {
     let record = store.daemon();
     let buffer = record.as_ref().map_or(settings.buffer, |record| Duration::from_secs(record.buffer));
     let interval = record.as_ref().map_or(settings.interval, |record| Duration::from_secs(record.interval));
-    let known = store.standings();
+    let recorded = record.as_ref().and_then(recorded_providers);
     let circumstances = Circumstances {
         // A broken file of providers stops the daemon, which says so. Here it costs some names.
-        providers: &providers(settings).unwrap_or_else(|_| Providers::builtin()),
+        providers: &recorded.unwrap_or_else(|| providers(settings).unwrap_or_else(|_| Providers::builtin())),
         variable: &|name| settings.environment.get(name),
-        known: &known,
+        known: &|file| store.standing_of_known(file),
         newest: &|token| store.newest_of_known(token),
         buffer,
         forced: false,
@@ -57,6 +57,14 @@ pub fn inspect(settings: &Settings, now: Timestamp) -> Result<Report, String> {
         tokens,
     };
     Ok(report.sorted())
+}
+
+/// The providers that the daemon knows by its own file; `None` where it has none, or one that cannot be
+/// used any more, which is the daemon's to complain of.
+#[must_use]
+pub fn recorded_providers(record: &DaemonRecord) -> Option<Providers> {
+    let (text, _) = read_whole(Path::new(record.providers.as_deref()?)).ok()?;
+    Providers::with_user_rows(&text).ok()
 }
 
 /// What the daemon's lock says.

@@ -9,6 +9,7 @@ use super::story::{Story, Subject, Topic};
 use super::survey::{Plan, Seen, Survey};
 use super::work::Job;
 use crate::clock::{Timestamp, Words};
+use crate::refresh::Kind as TroubleKind;
 use crate::status::{AHEAD, What};
 
 /// What is to be done, and how a cycle that does nothing is told in one line.
@@ -20,11 +21,13 @@ pub struct Agenda {
 }
 
 /// Says of each token when it expires and what happens, and makes the jobs. Tokens in `busy` are left
-/// alone; `force` makes every one due that can be refreshed.
+/// alone; `force` makes every one due that can be refreshed; those in `waiting_before` waited for their endpoint
+/// in the last cycle.
 pub fn plan(
     survey: &Survey,
     force: bool,
     busy: &BTreeSet<String>,
+    waiting_before: &BTreeSet<String>,
     now: Timestamp,
     story: &mut Story,
 ) -> Agenda {
@@ -36,7 +39,13 @@ pub fn plan(
     };
     let mut waiting: Vec<&Seen> = survey.tokens.iter().filter(|seen| due(seen)).collect();
     waiting.sort_by_key(|seen| seen.standing.turn(seen.life.expires_at));
-    if waiting.iter().any(|seen| force || seen.plan != Plan::Recheck) {
+    // Looked at again without a word: what stands against them was said, and most likely still does.
+    let quiet = |seen: &Seen| {
+        let held_up =
+            || seen.standing.trouble.as_ref().is_some_and(|trouble| trouble.kind == TroubleKind::Local);
+        !force && (seen.plan == Plan::Recheck || waiting_before.contains(&seen.name) || held_up())
+    };
+    if waiting.iter().any(|seen| !quiet(seen)) {
         story.something_happened();
     }
     for seen in survey.tokens.iter().filter(|seen| !due(seen)) {
@@ -57,7 +66,7 @@ pub fn plan(
             agenda.jobs.push(Job::Heal { copy: seen.name.clone(), newest: newest.clone() });
             continue;
         }
-        if !force && seen.plan == Plan::Recheck {
+        if quiet(seen) {
             agenda.silent.insert(seen.name.clone());
         } else {
             story.say(Subject::Refresh, format!("{}: {}, refreshing...", seen.name, expires(seen, now)));

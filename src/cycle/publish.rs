@@ -18,10 +18,23 @@ pub fn publish(settings: &Settings, seen: &Survey, moment: &Moment, story: &mut 
     if settings.once && matches!(daemon_holder(&settings.tokens_dir), Ok(Holder::Somebody { .. })) {
         return;
     }
+    if !is_ours(path) {
+        let message = "is left alone: it holds something else than metrics";
+        story.problem(&path.display().to_string(), Topic::Writing, Level::Error, message, "");
+        return;
+    }
     let tokens = || seen.tokens.iter().map(Seen::facts);
     if let Err(error) = replace_public(path, |out| metrics::write(out, moment, tokens)) {
         let message = format!("the metrics cannot be written: {}", reason(&error));
         story.problem(&path.display().to_string(), Topic::Writing, Level::Error, &message, "");
+    }
+}
+
+/// Whether metrics may be written to `path`: a slip in the option must not cost a token file.
+fn is_ours(path: &Path) -> bool {
+    match std::fs::read(path) {
+        Ok(present) => present.is_empty() || present.starts_with(b"# "),
+        Err(error) => error.kind() == std::io::ErrorKind::NotFound,
     }
 }
 

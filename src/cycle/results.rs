@@ -20,6 +20,8 @@ pub struct Outcome {
     pub failing: BTreeSet<String>,
     /// Times before which nothing needs to be looked at, one for each that has one.
     pub next: Vec<Timestamp>,
+    /// Files that were not asked for, since their endpoint is in trouble.
+    pub waiting: BTreeSet<String>,
     /// Answers that are not in their files yet.
     pub held: Vec<Storing>,
     /// What was counted on the way.
@@ -91,13 +93,9 @@ impl Outcome {
                 self.next.push(now + BUSY_AGAIN);
             }
             Report::Waiting(until) => {
-                story.say(
-                    Subject::Refresh,
-                    format!(
-                        "{name}: its endpoint is in trouble; next attempt in {}",
-                        Words(until.since(now))
-                    ),
-                );
+                let detail = format!("; next attempt in {}", Words(until.since(now)));
+                story.problem(name, Topic::Freshness, Level::Warn, "its endpoint is in trouble", &detail);
+                self.waiting.insert(name.to_owned());
                 self.failing.insert(name.to_owned());
                 self.next.push(until);
             }

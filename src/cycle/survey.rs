@@ -81,7 +81,7 @@ pub struct Circumstances<'a> {
     /// Looks up an environment variable.
     pub variable: &'a dyn Fn(&str) -> Option<String>,
     /// What is remembered of each file.
-    pub known: &'a BTreeMap<String, Standing>,
+    pub known: &'a dyn Fn(&str) -> Standing,
     /// The youngest successor of a refresh token that an answer of ours replaced, by fingerprint.
     pub newest: &'a dyn Fn(&str) -> Option<String>,
     /// How long before its expiry a token is due.
@@ -187,8 +187,10 @@ fn judge(file: &TokenFile, interrupted: bool, circumstances: &Circumstances<'_>)
     let role = role(&file.name);
     let refresh_hash = document.refresh_token().map(|token| token.fingerprint());
     let life = due::life(document, file.stamp.modified());
-    let standing = circumstances.known.get(&file.name).cloned().unwrap_or_default();
-    let built_in = circumstances.providers.longest_name_prefix(stem(&file.name));
+    let standing = (circumstances.known)(&file.name);
+    let built_in = (role == Role::Service)
+        .then(|| circumstances.providers.longest_name_prefix(stem(&file.name)))
+        .flatten();
     let monitored = if document.is_monitored_only() {
         Some("\"refresh\": false stands in it".to_owned())
     } else if document.raw("access_token").is_none() && refresh_hash.is_none() {

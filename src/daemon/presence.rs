@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::clock::Timestamp;
-use crate::files::{Lock, LockError, own_directory, read_whole, reason, replace_text};
+use crate::files::{Lock, LockError, ReadError, own_directory, read_whole, reason, replace_text};
 use crate::settings::Settings;
 
 /// How long the lock is waited for: scripts and probes hold it shared for a moment to look at it.
@@ -59,7 +59,8 @@ impl Presence {
     /// When another daemon has taken the place meanwhile. A lock that cannot be made for another
     /// reason is no end: the token locks still keep every refresh apart.
     pub fn keep(&mut self, settings: &Settings) -> Result<(), String> {
-        if self.lock.still_holds().unwrap_or(false) {
+        // A path that cannot be looked at now (a network file system that stutters) says nothing.
+        if self.lock.still_holds().unwrap_or(true) {
             write_note(&self.lock);
             return Ok(());
         }
@@ -128,6 +129,15 @@ fn write_note(lock: &Lock) {
 }
 
 fn write_pid(path: &Path) -> bool {
+    // A slip in the option must not cost a token file or anything else.
+    let ours = match read_whole(path) {
+        Ok((text, _)) => text.trim().bytes().all(|byte| byte.is_ascii_digit()),
+        Err(error) => matches!(error, ReadError::Gone),
+    };
+    if !ours {
+        log::warn!(target: "REFRESH", "the pid file {} is left alone: something else stands there", path.display());
+        return false;
+    }
     let written = replace_text(path, &format!("{}\n", std::process::id()));
     if let Err(error) = &written {
         log::warn!(target: "REFRESH", "the pid file {} cannot be written: {}", path.display(), reason(error));

@@ -15,6 +15,9 @@ use fs2::FileExt as _;
 
 use super::{directory_of, hand_to_owner_of, sync_directory};
 
+/// The room for a note, in bytes.
+const LONGEST_NOTE: usize = 256;
+
 /// How often a busy lock is tried again. `flock` has no timeout of its own.
 const POLL: Duration = Duration::from_millis(5);
 
@@ -69,8 +72,8 @@ impl Lock {
             let file = open(path, &new)?;
             match file.try_lock_exclusive() {
                 Ok(()) if is_still(path, &file)? => return Ok(Self { file, path: path.to_owned() }),
-                // Somebody removed or replaced the file between our open and our lock.
-                Ok(()) => continue,
+                // Somebody removed or replaced the file between our open and our lock: once more.
+                Ok(()) => {}
                 Err(error) if is_busy(&error) => {}
                 Err(error) => return Err(error.into()),
             }
@@ -95,7 +98,7 @@ impl Lock {
     /// # Errors
     /// When the file cannot be read.
     pub fn note(&self) -> io::Result<String> {
-        let mut bytes = [0_u8; 256];
+        let mut bytes = [0_u8; LONGEST_NOTE];
         let length = self.file.read_at(&mut bytes, 0)?;
         Ok(std::str::from_utf8(&bytes[..length]).map_or_else(|_| String::new(), ToOwned::to_owned))
     }
@@ -106,8 +109,7 @@ impl Lock {
     /// # Errors
     /// When it could not be written or synced; what stands there then is unknown.
     pub fn write_note(&self, note: &str) -> io::Result<()> {
-        self.file.write_all_at(note.as_bytes(), 0)?;
-        self.file.set_len(note.len() as u64)?;
+        self.touch_note(note)?;
         self.file.sync_data()
     }
 
@@ -117,15 +119,22 @@ impl Lock {
     /// When it could not be written.
     pub fn touch_note(&self, note: &str) -> io::Result<()> {
         self.file.write_all_at(note.as_bytes(), 0)?;
-        self.file.set_len(note.len() as u64)
+        // A file that keeps its length is synced without a commit of the journal.
+        if self.file.metadata()?.len() == note.len() as u64 {
+            Ok(())
+        } else {
+            self.file.set_len(note.len() as u64)
+        }
     }
 
-    /// Empties the file, not durably: a note that comes back after a power loss must be harmless.
+    /// Overwrites the note with blanks, not durably: one that comes back after a power loss must be
+    /// harmless.
     ///
     /// # Errors
-    /// When it could not be emptied.
+    /// When it could not be overwritten.
     pub fn clear_note(&self) -> io::Result<()> {
-        self.file.set_len(0)
+        let length = usize::try_from(self.file.metadata()?.len()).unwrap_or(0).min(LONGEST_NOTE);
+        self.file.write_all_at(&[b' '; LONGEST_NOTE][..length], 0)
     }
 }
 

@@ -27,7 +27,7 @@ mod table;
 mod transport;
 mod wording;
 
-pub use client::{Prepared, TokenClient};
+pub use client::TokenClient;
 pub use hints::{ClientFile, Hints};
 pub use outcome::{Class, Failure, GrantType, Granted};
 pub use providers::Providers;

@@ -79,6 +79,7 @@ fn dead(copy: &str, old: &Member, context: &Context<'_>) -> Report {
     let mut standing = context.memory.standing(copy);
     let message = "it is an old copy: its refresh token has been replaced, and no file here holds the new one; sign in again";
     let trouble = Trouble {
+        endpoint: None,
         kind: Kind::SignInAgain,
         message: message.to_owned(),
         refresh_hash: fingerprint(old),

@@ -9,6 +9,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use serde::{Deserialize, Serialize};
 
+use super::standing::{Kind, Standing};
 use crate::clock::Timestamp;
 
 /// One endpoint's run of failures.
@@ -60,6 +61,16 @@ impl Endpoints {
         }
         outage.asking = true;
         Ok(pass())
+    }
+
+    /// Ends the wait of a credential that waits for an endpoint which is well again.
+    pub fn end_wait(&self, standing: &mut Standing) {
+        let Some(trouble) = standing.trouble.as_mut().filter(|trouble| trouble.kind == Kind::Passing) else {
+            return;
+        };
+        if trouble.endpoint.as_ref().is_some_and(|key| !self.table().contains_key(key)) {
+            trouble.next_attempt = None;
+        }
     }
 
     /// Forgets all waits (a person said that the network is back).
@@ -124,6 +135,7 @@ impl Drop for Pass<'_> {
 mod tests {
     use std::time::Duration;
 
+    use super::super::standing::Trouble;
     use super::*;
 
     #[test]
@@ -170,5 +182,33 @@ mod tests {
                 "{now} {out_of_turn:?}"
             );
         }
+    }
+
+    #[test]
+    fn a_credentials_wait_ends_with_its_endpoints_outage() {
+        let trouble = |endpoint: Option<&str>| Trouble {
+            endpoint: endpoint.map(ToOwned::to_owned),
+            kind: Kind::Passing,
+            message: String::new(),
+            refresh_hash: None,
+            request: None,
+            failures: 1,
+            since: 0,
+            last_attempt: 0,
+            next_attempt: Some(50_000),
+        };
+        let wait = |endpoints: &Endpoints, endpoint| {
+            let mut standing = Standing { trouble: Some(trouble(endpoint)), ..Standing::default() };
+            endpoints.end_wait(&mut standing);
+            standing.trouble.unwrap().next_attempt
+        };
+        let endpoints = Endpoints::default();
+        let now = Timestamp::from_millis(10_000);
+        let later = Timestamp::from_millis(40_000);
+        endpoints.enter("e", now, None).unwrap().failed(|_| Again { in_turn: later, out_of_turn: later });
+        assert_eq!(wait(&endpoints, Some("e")), Some(50_000));
+        endpoints.enter("e", later, None).unwrap().answered();
+        assert_eq!(wait(&endpoints, Some("e")), None);
+        assert_eq!(wait(&endpoints, None), Some(50_000), "a wait of its own");
     }
 }

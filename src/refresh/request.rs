@@ -41,7 +41,10 @@ pub fn one_request(members: Vec<Member>, due: usize, context: &Context<'_>) -> T
     let pass = match context.endpoints.enter(&key, now, out_of_turn) {
         Ok(pass) => Some(pass),
         Err(_) if context.force.is_some() => None,
-        Err(until) => return everybody(&members, &Stop::Waiting(until), context),
+        Err(until) => {
+            log::debug!(target: "REFRESH", "{}: {} is in trouble", members[due].names[0], request.endpoint());
+            return everybody(&members, &Stop::Waiting(until), context);
+        }
     };
     let prepared = match context.client.prepare(&request, now) {
         Ok(prepared) => prepared,
@@ -55,6 +58,7 @@ pub fn one_request(members: Vec<Member>, due: usize, context: &Context<'_>) -> T
     // From here to the stored answer a stop waits; before, it is better left for the next start.
     let Some(_flight) = context.stop.begin() else { return everybody(&members, &Stop::Told, context) };
     let spends = request.grant() == GrantType::RefreshToken;
+    log::debug!(target: "REFRESH", "{}: asking {} at {}", members[due].names[0], request.provider(), prepared.endpoint());
     let reserves = match reserve_all(&members) {
         Ok(reserves) => reserves,
         Err((index, message)) => return held_back(&members, index, &message, context),
@@ -147,6 +151,8 @@ fn failed(
 ) -> Stop {
     let member = &members[due];
     let now = Timestamp::now();
+    let code = failure.code.as_deref().unwrap_or("none");
+    log::debug!(target: "REFRESH", "{}: {:?}, error code {code:?}", member.names[0], failure.class);
     let before = context.memory.standing(&member.names[0]).trouble;
     let mut trouble = verdict::trouble(failure, &attempt(member, before.as_ref(), request, asked_at, now));
     if let (Class::SignInAgain, Some(mark)) = (failure.class, &member.doubt) {
@@ -156,7 +162,7 @@ fn failed(
             Words(now.since(mark.since))
         );
     }
-    Stop::Trouble(trouble)
+    Stop::Trouble(Box::new(trouble))
 }
 
 /// The precautions failed for the member at `index`: all of the chain is held back, and the others
@@ -175,7 +181,7 @@ fn held_back(members: &[Member], index: usize, message: &str, context: &Context<
             let before = context.memory.standing(name).trouble;
             let hash = fingerprint(member);
             let trouble = verdict::local(message, before.as_ref(), hash, now, context.interval);
-            reports.push(report_to(name, &Stop::Trouble(trouble), context));
+            reports.push(report_to(name, &Stop::Trouble(Box::new(trouble)), context));
         }
     }
     Turn::Stopped(reports)
@@ -198,7 +204,7 @@ fn refused(members: &[Member], stop: &Stop, context: &Context<'_>) -> Turn {
 
 /// Why a chain is not asked for.
 enum Stop {
-    Trouble(Trouble),
+    Trouble(Box<Trouble>),
     Waiting(Timestamp),
     Monitored(String),
     Adopted,
@@ -217,11 +223,11 @@ fn report_to(name: &str, stop: &Stop, context: &Context<'_>) -> (String, Report)
             let mut standing = context.memory.standing(name);
             if standing.trouble.as_ref() != Some(trouble) {
                 standing.updated = trouble.last_attempt.max(standing.updated + 1);
-                standing.trouble = Some(trouble.clone());
+                standing.trouble = Some((**trouble).clone());
                 standing.refresh_hash.clone_from(&trouble.refresh_hash);
                 context.memory.record(name, standing);
             }
-            Report::Failed(trouble.clone())
+            Report::Failed((**trouble).clone())
         }
         Stop::Waiting(until) => Report::Waiting(*until),
         Stop::Monitored(why) => Report::Monitored(why.clone()),
@@ -242,19 +248,25 @@ fn may_ask(members: &[Member], due: usize, context: &Context<'_>) -> Result<Box<
     let member = &members[due];
     let name = &member.names[0];
     let hash = fingerprint(member);
-    let standing = context.memory.standing(name);
+    let mut standing = context.memory.standing(name);
+    context.endpoints.end_wait(&mut standing);
     let misconfigured = |message: String| {
-        let mut trouble = verdict::local(message, None, hash.clone(), now, context.interval);
-        trouble.kind = Kind::Configuration;
-        trouble.next_attempt = None;
-        Stop::Trouble(trouble)
+        let known = standing.trouble.as_ref().filter(|known| {
+            known.kind == Kind::Configuration && known.message == message && known.refresh_hash == hash
+        });
+        Stop::Trouble(Box::new(known.cloned().unwrap_or_else(|| {
+            let mut trouble = verdict::local(message, None, hash.clone(), now, context.interval);
+            trouble.kind = Kind::Configuration;
+            trouble.next_attempt = None;
+            trouble
+        })))
     };
     if let Some((other, what)) = members
         .iter()
         .find_map(|other| Some((other, chain::disagreement(&member.document, &other.document)?)))
     {
         return Err(misconfigured(format!(
-            "it has the same refresh token as {} but another {what}; nothing is sent until they agree",
+            "{name} and {} hold the same refresh token and another {what} each; nothing is sent until they agree",
             other.names[0]
         )));
     }
@@ -268,7 +280,7 @@ fn may_ask(members: &[Member], due: usize, context: &Context<'_>) -> Result<Box<
     }
     match verdict::against(&attempt(member, standing.trouble.as_ref(), &request, now, now)) {
         None => Ok(request),
-        Some(trouble) => Err(Stop::Trouble(trouble)),
+        Some(trouble) => Err(Stop::Trouble(Box::new(trouble))),
     }
 }
 

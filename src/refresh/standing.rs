@@ -53,6 +53,10 @@ pub struct Trouble {
     pub refresh_hash: Option<String>,
     /// Fingerprint of the request that it is about.
     pub request: Option<String>,
+    /// The endpoint that was in trouble, where it was that and not this credential: when it answers
+    /// others again, the wait of this one is over too.
+    #[serde(default)]
+    pub endpoint: Option<String>,
     /// Attempts in a row that failed.
     pub failures: u32,
     /// When the first of them was made.
@@ -194,6 +198,7 @@ mod tests {
 
     fn trouble(kind: Kind, next: Option<i64>) -> Trouble {
         Trouble {
+            endpoint: None,
             kind,
             message: String::new(),
             refresh_hash: Some("r".to_owned()),

@@ -345,6 +345,7 @@ fn report(done: Option<Stored>, memo: &Memo) -> Report {
 /// A token that arrived expired: stored, and not asked for again at once.
 fn early(memo: &Memo, refresh_hash: Option<String>, now: Timestamp, until: Timestamp) -> Trouble {
     Trouble {
+        endpoint: None,
         kind: Kind::Passing,
         message: memo.warnings.join("; "),
         refresh_hash,

@@ -48,6 +48,7 @@ pub fn trouble(failure: &Failure, attempt: &Attempt<'_>) -> Trouble {
     if kind == Kind::InDoubt {
         trouble.since = first_sent.as_millis();
     }
+    trouble.endpoint = failure.endpoint_wide.then(|| attempt.request.endpoint_key());
     let doubt = doubt(attempt, first_sent, trouble.failures);
     trouble.next_attempt =
         backoff::next_attempt(failure.class, &circumstances, Some(&doubt)).map(Timestamp::as_millis);
@@ -127,6 +128,7 @@ pub fn local(
 ) -> Trouble {
     let run = before.filter(|before| before.kind == Kind::Local);
     Trouble {
+        endpoint: None,
         kind: Kind::Local,
         message,
         refresh_hash,
@@ -142,6 +144,7 @@ fn again(kind: Kind, message: String, attempt: &Attempt<'_>) -> Trouble {
     let run =
         attempt.before.filter(|before| before.kind == kind && before.refresh_hash == attempt.refresh_hash);
     Trouble {
+        endpoint: None,
         kind,
         message,
         refresh_hash: attempt.refresh_hash.clone(),

@@ -157,8 +157,7 @@ impl StatusFile {
         }
     }
 
-    /// Forgets files that are gone for a month, so that the document does not grow for ever. A record
-    /// written in the future counts as written now.
+    /// Forgets files that are gone for a month, so that the document does not grow for ever.
     pub fn forget_gone(&mut self, present: &[String], now: Timestamp) {
         self.files.retain(|name, standing| {
             present.binary_search(name).is_ok() || now.as_millis() - standing.updated < REMEMBER_GONE

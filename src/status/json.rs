@@ -113,7 +113,7 @@ pub fn json(report: &Report) -> String {
             .collect(),
         tokens: report.tokens.iter().map(|token| entry(token, report.now)).collect(),
     };
-    // In one line: a second way to write the same would cost the program 20 kB, and `jq` has it.
+    // In one line: programs read it, and `jq` breaks it for people.
     // cannot fail: texts, numbers and lists of them.
     let mut text = serde_json::to_string(&document).unwrap_or_default();
     text.push('\n');

@@ -213,6 +213,7 @@ mod tests {
 
     fn trouble(kind: Kind, failures: u32) -> Standing {
         let trouble = Trouble {
+            endpoint: None,
             kind,
             message: "HTTP 503".to_owned(),
             refresh_hash: Some("r".to_owned()),

@@ -113,6 +113,7 @@ mod tests {
 
     fn failing(failures: u32) -> Standing {
         let trouble = Trouble {
+            endpoint: None,
             kind: Kind::Passing,
             message: String::new(),
             refresh_hash: Some("r".to_owned()),

@@ -60,6 +60,7 @@ mod tests {
         let life = Life { expires_at: Some(now + Duration::from_mins(1)), ..Life::default() };
         let trouble = |kind, next_attempt| Standing {
             trouble: Some(Trouble {
+                endpoint: None,
                 kind,
                 message: String::new(),
                 refresh_hash: Some("r".to_owned()),

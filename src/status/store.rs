@@ -15,7 +15,7 @@ use super::file::{ClientRecord, CycleRecord, DaemonRecord, HookRecord, StatusFil
 use crate::clock::Timestamp;
 use crate::files::{Lock, LockError, Stamp, own_directory, read_whole, reason, replace_text};
 use crate::refresh::endpoints::Outage;
-use crate::refresh::{Memory, Standing};
+use crate::refresh::{Kind, Memory, Standing};
 
 /// How long another process that writes the status file is waited for: it needs milliseconds.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -74,15 +74,19 @@ impl Store {
         self.known().file.endpoints.clone()
     }
 
-    /// What is known of every file now.
-    #[must_use]
-    pub fn standings(&self) -> BTreeMap<String, Standing> {
-        let mut known = self.known();
-        self.catch_up(&mut known);
-        known.file.files.clone()
+    /// Takes in what other processes wrote, for the questions of one cycle.
+    pub fn refresh(&self) {
+        self.catch_up(&mut self.known());
     }
 
-    /// As [`Memory::newest`], without a look at what other processes wrote since [`Store::standings`].
+    /// As [`Memory::standing`], without a look at what other processes wrote since [`Store::refresh`]:
+    /// ten thousand files ask in a row.
+    #[must_use]
+    pub fn standing_of_known(&self, file: &str) -> Standing {
+        self.known().file.files.get(file).cloned().unwrap_or_default()
+    }
+
+    /// As [`Memory::newest`], without a look at what other processes wrote since [`Store::refresh`].
     #[must_use]
     pub fn newest_of_known(&self, token: &str) -> Option<String> {
         self.known().newest(token)
@@ -92,6 +96,16 @@ impl Store {
     #[must_use]
     pub fn cycle(&self) -> Option<CycleRecord> {
         self.known().file.cycle.clone()
+    }
+
+    /// Ends every credential's wait after a passing failure: a person says that the network is back.
+    pub fn end_waits(&self) {
+        for standing in self.known().file.files.values_mut() {
+            if let Some(trouble) = standing.trouble.as_mut().filter(|trouble| trouble.kind == Kind::Passing) {
+                trouble.next_attempt = None;
+                standing.updated += 1;
+            }
+        }
     }
 
     /// Says which daemon runs, from the next write on.
@@ -228,13 +242,14 @@ impl Memory for Store {
     fn record(&self, file: &str, standing: Standing) {
         let mut known = self.known();
         let urgent = standing.trouble.is_some();
-        let spent: Vec<_> = standing.spent.clone();
-        if let Some(before) = known.file.files.insert(file.to_owned(), standing) {
-            for gone in before.spent {
-                known.successors.remove(&gone.token);
-            }
+        // What an older record knew was replaced stays known: another file may still hold it. Only a token
+        // that is in use again (a provider that hands the old one out anew) is none.
+        let spent = standing.spent.iter().map(|spent| (spent.token.clone(), spent.successor.clone()));
+        known.successors.extend(spent.collect::<Vec<_>>());
+        if let Some(present) = &standing.refresh_hash {
+            known.successors.remove(present);
         }
-        known.successors.extend(spent.into_iter().map(|spent| (spent.token, spent.successor)));
+        known.file.files.insert(file.to_owned(), standing);
         if urgent {
             self.write(&mut known);
         }
