@@ -35,12 +35,12 @@ use crate::tokens::name::Role;
 
 pub use configurations::generated;
 pub use inspect::{daemon_holder, inspect, recorded_providers};
-use planning::Agenda;
 pub use publish::farewell;
 use publish::publish;
 use results::Outcome;
 use story::{Story, Subject, Topic};
 use survey::{Circumstances, Plan, Survey, survey};
+use work::Job;
 
 /// Why a cycle runs.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -206,14 +206,14 @@ impl Keeper {
             }
         };
         let forced = self.first_read.is_some();
-        let agenda = planning::plan(&seen, forced, busy, &self.waiting, now, &mut self.story);
-        let mut outcome = self.work(settings, &agenda, &seen, beat);
+        let jobs = planning::plan(&seen, forced, busy, &self.waiting, now, &mut self.story);
+        let mut outcome = self.work(settings, &jobs, &seen, beat);
         self.waiting = std::mem::take(&mut outcome.waiting);
         configurations::generate(settings, &mut seen, &self.exe, &self.store, &mut self.story);
         self.finish(settings, seen, outcome, begun)
     }
 
-    fn work(&mut self, settings: &Settings, agenda: &Agenda, seen: &Survey, beat: &dyn Fn()) -> Outcome {
+    fn work(&mut self, settings: &Settings, jobs: &[Job], seen: &Survey, beat: &dyn Fn()) -> Outcome {
         let mut outcome = Outcome::default();
         let chain_of = |hash: &str| chain_of(settings, hash);
         let context = Context {
@@ -232,7 +232,7 @@ impl Keeper {
             chain_of: &chain_of,
         };
         let story = &mut self.story;
-        work::run(&agenda.jobs, settings.jobs, &context, |reports| {
+        work::run(jobs, settings.jobs, &context, |reports| {
             outcome.take(reports, &seen.tokens, Timestamp::now(), story);
             beat();
         });

@@ -76,6 +76,17 @@ fn a_slip_in_the_pid_file_costs_no_token() {
 }
 
 #[test]
+fn a_slip_in_the_metrics_file_costs_no_token() {
+    let project = Project::new();
+    let path =
+        project.write_token(&TokenFile::named("x-egress.json").field("access_token", "at").fresh_for(90_000));
+    let before = fs::read(&path).unwrap();
+    let finished = Program::new(&project).args("--metrics-file .oauth-tokens/x-egress.json").once();
+    assert!(finished.log.contains("is left alone: it holds something else than metrics"), "{finished:#?}");
+    assert_eq!(fs::read(&path).unwrap(), before);
+}
+
+#[test]
 fn a_forced_cycle_asks_once_for_each_token() {
     let endpoint = Endpoint::start();
     let project = due_tokens(&endpoint, 2);

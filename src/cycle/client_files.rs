@@ -4,7 +4,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
 use std::io;
 use std::path::Path;
-use std::time::Duration;
 
 use log::Level;
 
@@ -14,13 +13,10 @@ use crate::clock::Timestamp;
 use crate::files::{NotReplaced, UserFile, reason, replace_text};
 use crate::settings::{KeptClient, Settings};
 use crate::status::{ClientRecord, Store};
+use crate::tokens::directory::SECOND_LOOK;
 
 /// How often a file is read anew because somebody else wrote it in between.
 const ATTEMPTS: usize = 5;
-
-/// How long a text that is empty or does not parse is given before it is believed: its owner may be
-/// writing it in place.
-const SECOND_LOOK: Duration = Duration::from_millis(50);
 
 /// What of the services could not be read in this cycle.
 pub enum Missing {

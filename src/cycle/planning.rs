@@ -12,16 +12,8 @@ use crate::clock::{Timestamp, Words};
 use crate::refresh::Kind as TroubleKind;
 use crate::status::{AHEAD, What};
 
-/// What is to be done, and how a cycle that does nothing is told in one line.
-pub struct Agenda {
-    /// The jobs, in the order of their turns.
-    pub jobs: Vec<Job>,
-    /// Names that are looked at again without a word, since a setting may have changed.
-    pub silent: BTreeSet<String>,
-}
-
-/// Says of each token when it expires and what happens, and makes the jobs. Tokens in `busy` are left
-/// alone; `force` makes every one due that can be refreshed; those in `waiting_before` waited for their endpoint
+/// Says of each token when it expires and what happens, and makes the jobs, in the order of their
+/// turns. Tokens in `busy` are left alone; `force` makes every one due that can be refreshed; those in `waiting_before` waited for their endpoint
 /// in the last cycle.
 pub fn plan(
     survey: &Survey,
@@ -30,7 +22,7 @@ pub fn plan(
     waiting_before: &BTreeSet<String>,
     now: Timestamp,
     story: &mut Story,
-) -> Agenda {
+) -> Vec<Job> {
     let chains = chains(survey);
     let curable = |seen: &Seen| seen.newest.as_ref().is_some_and(|newest| chains.contains_key(newest));
     let due = |seen: &Seen| {
@@ -54,7 +46,7 @@ pub fn plan(
     for seen in &survey.tokens {
         early_warning(seen, now, story);
     }
-    let mut agenda = Agenda { jobs: Vec::new(), silent: BTreeSet::new() };
+    let mut jobs = Vec::new();
     let mut taken = BTreeSet::new();
     for seen in waiting {
         if !taken.insert(seen.name.clone()) {
@@ -63,12 +55,10 @@ pub fn plan(
         if let Some(newest) = &seen.newest {
             let what = "holds a refresh token that has been replaced; bringing it up to date...";
             story.say(Subject::Refresh, format!("{}: {what}", seen.name));
-            agenda.jobs.push(Job::Heal { copy: seen.name.clone(), newest: newest.clone() });
+            jobs.push(Job::Heal { copy: seen.name.clone(), newest: newest.clone() });
             continue;
         }
-        if quiet(seen) {
-            agenda.silent.insert(seen.name.clone());
-        } else {
+        if !quiet(seen) {
             story.say(Subject::Refresh, format!("{}: {}, refreshing...", seen.name, expires(seen, now)));
         }
         let names = match &seen.refresh_hash {
@@ -76,9 +66,9 @@ pub fn plan(
             None => vec![seen.name.clone()],
         };
         taken.extend(names.iter().cloned());
-        agenda.jobs.push(Job::Refresh { names, expected: seen.refresh_hash.clone() });
+        jobs.push(Job::Refresh { names, expected: seen.refresh_hash.clone() });
     }
-    agenda
+    jobs
 }
 
 /// The files of each refresh token, by its fingerprint.
