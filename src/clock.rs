@@ -13,42 +13,36 @@ use time::OffsetDateTime;
 
 /// A point in time, in milliseconds since 1970-01-01 00:00:00 UTC. May lie before it.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
-pub struct Timestamp(i64);
+pub(crate) struct Timestamp(i64);
 
 impl Timestamp {
     /// The time `millis` milliseconds after 1970.
-    #[must_use]
-    pub const fn from_millis(millis: i64) -> Self {
+    pub(crate) const fn from_millis(millis: i64) -> Self {
         Self(millis)
     }
 
     /// The time `seconds` seconds after 1970; saturates at the ends of the range.
-    #[must_use]
-    pub const fn from_seconds(seconds: i64) -> Self {
+    pub(crate) const fn from_seconds(seconds: i64) -> Self {
         Self(seconds.saturating_mul(1000))
     }
 
     /// Milliseconds since 1970.
-    #[must_use]
-    pub const fn as_millis(self) -> i64 {
+    pub(crate) const fn as_millis(self) -> i64 {
         self.0
     }
 
     /// Whole seconds since 1970, rounded down.
-    #[must_use]
-    pub const fn as_seconds(self) -> i64 {
+    pub(crate) const fn as_seconds(self) -> i64 {
         self.0.div_euclid(1000)
     }
 
     /// What the system's clock says now. Only effects call this; decisions are given the time.
-    #[must_use]
-    pub fn now() -> Self {
+    pub(crate) fn now() -> Self {
         Self::from(SystemTime::now())
     }
 
     /// How long after `earlier` this is; zero when it is not after it.
-    #[must_use]
-    pub fn since(self, earlier: Self) -> Duration {
+    pub(crate) fn since(self, earlier: Self) -> Duration {
         u64::try_from(self.0.saturating_sub(earlier.0)).map_or(Duration::ZERO, Duration::from_millis)
     }
 }
@@ -97,7 +91,7 @@ impl Sub<Duration> for Timestamp {
 /// A length of time in the words of the log: `2 hours`, `45 minutes`, `1 minute`, `30 seconds`,
 /// `3 days`. One unit, rounded down, because "expires in" must not promise more than there is.
 #[derive(Clone, Copy, Debug)]
-pub struct Words(pub Duration);
+pub(crate) struct Words(pub Duration);
 
 impl fmt::Display for Words {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {

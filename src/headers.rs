@@ -58,7 +58,7 @@ struct Found {
 /// # Errors
 /// One line for people: there is no such server, or a token that its headers need has expired or cannot
 /// be read.
-pub fn headers(server: &str, places: &Places) -> Result<Secret, String> {
+pub(crate) fn headers(server: &str, places: &Places) -> Result<Secret, String> {
     let store = Store::open(&places.tokens_dir);
     let record = store.daemon();
     let deadline = Instant::now() + PATIENCE;

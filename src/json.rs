@@ -15,11 +15,11 @@ use serde_json::value::RawValue;
 use zeroize::Zeroizing;
 
 /// The most levels of objects and arrays in each other; the usual limit of JSON parsers.
-pub const DEEPEST: usize = 128;
+pub(crate) const DEEPEST: usize = 128;
 
 /// One member of an object: its decoded name and where its value stands in the text.
 #[derive(Clone, Debug)]
-pub struct Member {
+pub(crate) struct Member {
     /// The name, escapes decoded.
     pub name: String,
     /// The value's bytes in the text that was parsed.
@@ -28,7 +28,7 @@ pub struct Member {
 
 /// Why a text is not a JSON object, in words that quote nothing of it.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub enum NotAnObject {
+pub(crate) enum NotAnObject {
     /// Nothing but white space.
     Empty,
     /// Valid or not, it begins like another kind of JSON value.
@@ -58,7 +58,7 @@ impl fmt::Display for NotAnObject {
 ///
 /// # Errors
 /// See [`NotAnObject`].
-pub fn members(text: &str) -> Result<Vec<Member>, NotAnObject> {
+pub(crate) fn members(text: &str) -> Result<Vec<Member>, NotAnObject> {
     match text.trim_start_matches([' ', '\t', '\r', '\n']).as_bytes().first() {
         None => return Err(NotAnObject::Empty),
         Some(b'{') => {}
@@ -133,8 +133,7 @@ impl<'de: 'a, 'a> Deserialize<'de> for RawMembers<'a> {
 
 /// The string that a value's text spells; `None` for any other value (and for a lone surrogate,
 /// which is no text).
-#[must_use]
-pub fn as_text(value: &str) -> Option<Cow<'_, str>> {
+pub(crate) fn as_text(value: &str) -> Option<Cow<'_, str>> {
     let inner = value.strip_prefix('"')?.strip_suffix('"')?;
     if inner.contains('\\') {
         serde_json::from_str(value).ok().map(Cow::Owned)
@@ -144,8 +143,7 @@ pub fn as_text(value: &str) -> Option<Cow<'_, str>> {
 }
 
 /// What kind of value a text spells, with its article.
-#[must_use]
-pub fn kind(value: &str) -> &'static str {
+pub(crate) fn kind(value: &str) -> &'static str {
     match value.as_bytes().first() {
         Some(b'"') => "a text",
         Some(b'{') => "an object",
@@ -161,7 +159,7 @@ pub fn kind(value: &str) -> &'static str {
 ///
 /// # Errors
 /// When `text` is not a JSON object.
-pub fn with_member(text: &str, name: &str, value: &str) -> Result<Zeroizing<String>, NotAnObject> {
+pub(crate) fn with_member(text: &str, name: &str, value: &str) -> Result<Zeroizing<String>, NotAnObject> {
     let members = members(text)?;
     let places: Vec<_> =
         members.iter().filter(|member| member.name == name).map(|member| member.place.clone()).collect();

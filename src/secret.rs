@@ -11,32 +11,28 @@ use zeroize::Zeroizing;
 
 /// A token, password or key. Printing it is a compile error or prints `[redacted]`.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Secret(Zeroizing<String>);
+pub(crate) struct Secret(Zeroizing<String>);
 
 impl Secret {
     /// Takes ownership of the text.
-    #[must_use]
-    pub fn new(text: impl Into<String>) -> Self {
+    pub(crate) fn new(text: impl Into<String>) -> Self {
         Self(Zeroizing::new(text.into()))
     }
 
     /// The text itself: for a request body, a header or a token file, and nothing else.
-    #[must_use]
-    pub fn expose(&self) -> &str {
+    pub(crate) fn expose(&self) -> &str {
         &self.0
     }
 
     /// The first 16 hexadecimal digits of the SHA-256 of the text: names a secret in files and
     /// comparisons without revealing it (64 bits of a hash of a high-entropy value).
-    #[must_use]
-    pub fn fingerprint(&self) -> String {
+    pub(crate) fn fingerprint(&self) -> String {
         fingerprint(self.0.as_bytes())
     }
 }
 
 /// The first 16 hexadecimal digits of the SHA-256 of `bytes`.
-#[must_use]
-pub fn fingerprint(bytes: &[u8]) -> String {
+pub(crate) fn fingerprint(bytes: &[u8]) -> String {
     // Not through the formatter, which costs as much as the hash: ten thousand files are told apart so.
     let digit = |nibble: u8| char::from(if nibble < 10 { b'0' + nibble } else { b'a' + nibble - 10 });
     let hash = digest(&SHA256, bytes);

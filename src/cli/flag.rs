@@ -2,7 +2,7 @@
 
 /// One option, with everything that is said about it anywhere.
 #[derive(Debug)]
-pub struct Flag {
+pub(crate) struct Flag {
     /// The name without its dashes, unique over all commands.
     pub long: &'static str,
     /// The one-letter form, where there is one.
@@ -32,7 +32,7 @@ pub struct Flag {
 
 /// The headings under which the help sorts the options, in this order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Group {
+pub(crate) enum Group {
     /// When tokens are refreshed.
     Refreshing,
     /// Where files and the gateway are.
@@ -49,11 +49,11 @@ pub enum Group {
 
 impl Group {
     /// All headings, in the order of the help.
-    pub const ALL: [Self; 6] =
+    pub(crate) const ALL: [Self; 6] =
         [Self::Refreshing, Self::Places, Self::Clients, Self::Log, Self::Asking, Self::Help];
 
     /// The heading's words.
-    pub const fn title(self) -> &'static str {
+    pub(crate) const fn title(self) -> &'static str {
         match self {
             Self::Refreshing => "When and how to refresh",
             Self::Places => "Where things are",
@@ -67,7 +67,7 @@ impl Group {
 
 /// Something the program can be asked to do.
 #[derive(Debug)]
-pub struct Command {
+pub(super) struct Command {
     /// What `main` does for it.
     pub verb: Verb,
     /// The word on the command line; empty for what happens without a command.
@@ -80,7 +80,7 @@ pub struct Command {
 
 /// What there is to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Verb {
+pub(crate) enum Verb {
     /// Keep tokens fresh: for good, or for one cycle with `--once`.
     Daemon,
     /// Print the headers of requests to one server.

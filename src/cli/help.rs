@@ -12,14 +12,12 @@ const WIDTH: usize = 80;
 const COLUMN: usize = 27;
 
 /// What `--version` says.
-#[must_use]
-pub fn version() -> String {
+pub(crate) fn version() -> String {
     format!("token-refresher {}\n", env!("CARGO_PKG_VERSION"))
 }
 
 /// What `-h` says: how to call it, and a line per option.
-#[must_use]
-pub fn brief() -> String {
+pub(crate) fn brief() -> String {
     let option = |flag: &Flag| {
         let default = flag.default.map(|default| format!(" [{default}]")).unwrap_or_default();
         let repeatable = if flag.repeatable { " (repeatable)" } else { "" };
@@ -30,8 +28,7 @@ pub fn brief() -> String {
 }
 
 /// What `--help` says: everything.
-#[must_use]
-pub fn full() -> String {
+pub(crate) fn full() -> String {
     let option = |flag: &Flag| {
         let detail: String = flag.detail.split("\n\n").map(|paragraph| wrapped(paragraph, 10)).collect();
         let origins = origins(flag).map(|origins| wrapped(&origins, 10)).unwrap_or_default();
@@ -64,7 +61,7 @@ fn headed(title: &str, body: &str) -> String {
 }
 
 /// How `command` is called.
-pub fn usage(command: &Command) -> String {
+pub(super) fn usage(command: &Command) -> String {
     let takes_options = FLAGS.iter().any(|flag| flag.commands.contains(&command.name));
     let words = ["token-refresher", command.name, command.operand.unwrap_or_default()];
     let words = words.into_iter().chain(takes_options.then_some("[OPTIONS]"));
@@ -72,7 +69,7 @@ pub fn usage(command: &Command) -> String {
 }
 
 /// How `flag` is written: `--dir DIR`, `-h, --help`.
-pub fn spelled(flag: &Flag) -> String {
+pub(super) fn spelled(flag: &Flag) -> String {
     let short = flag.short.map(|short| format!("-{short}, ")).unwrap_or_default();
     let value = flag.value.map(|value| format!(" {value}")).unwrap_or_default();
     format!("{short}--{}{value}", flag.long)
@@ -118,7 +115,7 @@ fn wrapped(text: &str, indent: usize) -> String {
 
 /// The options as a Markdown table for the README, which a test keeps in step with this.
 #[cfg(test)]
-pub fn markdown() -> String {
+pub(super) fn markdown() -> String {
     let code = |words: &str| format!(" `{}`", words.replace('|', "\\|"));
     let row = |flag: &Flag| {
         let cells = [Some(spelled(flag).as_str()), flag.default, flag.variable]

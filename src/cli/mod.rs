@@ -13,8 +13,8 @@ mod shown;
 mod table;
 mod text;
 
-pub use flag::{Flag, Verb};
-pub use help::{brief, full, version};
-pub use parse::{Invocation, Options, Request, parse};
-pub use shown::shown;
-pub use table::flag;
+pub(crate) use flag::{Flag, Verb};
+pub(crate) use help::{brief, full, version};
+pub(crate) use parse::{Invocation, Options, Request, parse};
+pub(crate) use shown::shown;
+pub(crate) use table::flag;

@@ -12,7 +12,7 @@ use super::table::{COMMANDS, FLAGS, FORMER};
 
 /// What the command line asks for.
 #[derive(Debug)]
-pub enum Request {
+pub(crate) enum Request {
     /// `-h`: the summary.
     Brief,
     /// `--help`: everything.
@@ -27,7 +27,7 @@ pub enum Request {
 
 /// A command with its options.
 #[derive(Debug)]
-pub struct Invocation {
+pub(crate) struct Invocation {
     /// What to do.
     pub verb: Verb,
     /// The options that were given, all of which the command takes.
@@ -38,7 +38,7 @@ pub struct Invocation {
 
 /// The options that were given: of each its last value, or all where it is repeatable.
 #[derive(Clone, Debug, Default)]
-pub struct Options(Vec<(&'static Flag, OsString)>);
+pub(crate) struct Options(Vec<(&'static Flag, OsString)>);
 
 impl Options {
     fn add(&mut self, flag: &'static Flag, value: OsString) {
@@ -49,13 +49,12 @@ impl Options {
     }
 
     /// Whether the switch was given.
-    #[must_use]
-    pub fn has(&self, flag: &Flag) -> bool {
+    pub(crate) fn has(&self, flag: &Flag) -> bool {
         self.values(flag).next().is_some()
     }
 
     /// The values that count: at most one, unless the option is repeatable.
-    pub fn values(&self, flag: &Flag) -> impl Iterator<Item = &OsStr> {
+    pub(crate) fn values(&self, flag: &Flag) -> impl Iterator<Item = &OsStr> {
         let long = flag.long;
         self.0.iter().filter(move |(given, _)| given.long == long).map(|(_, value)| value.as_os_str())
     }
@@ -66,7 +65,7 @@ impl Options {
 /// # Errors
 ///
 /// One line that names the argument and says what to do instead.
-pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Request, String> {
+pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Request, String> {
     Grammar { flags: FLAGS, commands: COMMANDS }.parse(arguments)
 }
 

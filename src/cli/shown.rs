@@ -4,8 +4,7 @@ use std::ffi::OsStr;
 
 /// How an error repeats what was typed: in quotes, on one line, not too long, and without the
 /// password of a URL, since errors end up in logs.
-#[must_use]
-pub fn shown(typed: &OsStr) -> String {
+pub(crate) fn shown(typed: &OsStr) -> String {
     let text = typed.to_string_lossy();
     let mut text = match text.split_once("://") {
         Some((scheme, rest)) if rest.contains('@') => {

@@ -10,7 +10,7 @@ use super::flag::{Command, Flag, Group, Verb};
 const DAEMON: &str = "";
 
 /// Every command, in the order of the help.
-pub const COMMANDS: &[Command] = &[
+pub(super) const COMMANDS: &[Command] = &[
     Command { verb: Verb::Daemon, name: DAEMON, operand: None, help: "run the daemon" },
     Command {
         verb: Verb::Status,
@@ -70,7 +70,7 @@ const ROW: Flag = Flag {
 };
 
 /// Every option, in the order of the help.
-pub const FLAGS: &[Flag] = &[
+pub(super) const FLAGS: &[Flag] = &[
     Flag {
         long: "interval",
         value: Some("SECONDS"),
@@ -338,7 +338,7 @@ pub const FLAGS: &[Flag] = &[
 
 /// Options of the Python service that this program replaces, with what to use instead: who switches
 /// over with an old start script is told what to change.
-pub const FORMER: &[(&str, &str)] =
+pub(super) const FORMER: &[(&str, &str)] =
     &[("debug", "use --log-level DEBUG"), ("no-kill", "leave it out: a second daemon never ends the first")];
 
 /// The row of the option `long`. For `const` items, where a name that is not in the table does not
@@ -347,7 +347,7 @@ pub const FORMER: &[(&str, &str)] =
 /// # Panics
 ///
 /// When the table has no such row, which in a `const` item is an error of the compiler.
-pub const fn flag(long: &str) -> &'static Flag {
+pub(crate) const fn flag(long: &str) -> &'static Flag {
     let mut row = 0;
     while row < FLAGS.len() {
         if same(FLAGS[row].long, long) {

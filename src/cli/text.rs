@@ -2,15 +2,15 @@
 //! status. Kept as data, so that every rendering says the same.
 
 /// What the program is, in one line.
-pub const ABOUT: &str = "Keeps the OAuth tokens of coding assistants fresh.";
+pub(super) const ABOUT: &str = "Keeps the OAuth tokens of coding assistants fresh.";
 
 /// What it does, in three lines.
-pub const DESCRIPTION: &str = "Watches the token files in .oauth-tokens/, refreshes each before it expires, and \
+pub(super) const DESCRIPTION: &str = "Watches the token files in .oauth-tokens/, refreshes each before it expires, and \
      writes the MCP client configurations that use them (mcp.json, vscode_mcp.json). \
      Runs in the foreground until it is told to stop.";
 
 /// A titled list: a term and what there is to say about it.
-pub struct Section {
+pub(super) struct Section {
     /// The heading.
     pub title: &'static str,
     /// Terms with their explanations.
@@ -18,7 +18,7 @@ pub struct Section {
 }
 
 /// The sections behind the options, in the order of the help.
-pub const SECTIONS: &[Section] = &[
+pub(super) const SECTIONS: &[Section] = &[
     Section {
         title: "Examples",
         rows: &[
@@ -80,5 +80,5 @@ pub const SECTIONS: &[Section] = &[
 ];
 
 /// What settles a setting, said under the options.
-pub const PRECEDENCE: &str = "An option wins over its variable, a variable in the environment over the same one \
+pub(super) const PRECEDENCE: &str = "An option wins over its variable, a variable in the environment over the same one \
      in .env, and that over the default. An empty variable counts as unset.";

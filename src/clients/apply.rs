@@ -9,7 +9,7 @@ use crate::secret::Secret;
 /// An entry of ours in somebody's file, remembered from one cycle to the next: what makes it ours
 /// is that it still has the address that we wrote.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Owned {
+pub(crate) struct Owned {
     /// The entry's name.
     pub name: String,
     /// The address that we wrote into it.
@@ -18,7 +18,7 @@ pub struct Owned {
 
 /// What to do with the file.
 #[derive(PartialEq, Eq, Debug)]
-pub enum Edit {
+pub(crate) enum Edit {
     /// Nothing: it says all that it should (or there is none and nothing to say).
     Same,
     /// This should be its text.
@@ -30,7 +30,7 @@ pub enum Edit {
 
 /// The outcome of [`apply`].
 #[derive(Debug)]
-pub struct Applied {
+pub(crate) struct Applied {
     /// What to do with the file.
     pub edit: Edit,
     /// The entries that are ours once that is done: to be remembered in place of what was.
@@ -47,8 +47,7 @@ pub struct Applied {
 
 /// Decides what should become of a client's file: `existing` is its text (none: there is no such
 /// file), `remembered` what the last cycle left in it.
-#[must_use]
-pub fn apply(
+pub(crate) fn apply(
     client: &Client,
     existing: Option<&str>,
     services: &[Service],

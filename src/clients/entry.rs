@@ -9,7 +9,7 @@ use crate::secret::Secret;
 
 /// Where secrets stand (`--client-secrets`).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Secrets {
+pub(crate) enum Secrets {
     /// Outside of the file where the client can look elsewhere, else in it.
     Auto,
     /// In the file.
@@ -18,7 +18,7 @@ pub enum Secrets {
 
 /// Where this program and its files are, for entries that refer to them. All absolute.
 #[derive(Clone, Copy, Debug)]
-pub struct Place<'a> {
+pub(crate) struct Place<'a> {
     /// The program.
     pub exe: &'a str,
     /// The project root (`--dir`).
@@ -29,7 +29,7 @@ pub struct Place<'a> {
 
 /// The value of an entry's member.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub enum Member {
+pub(super) enum Member {
     /// Text; some of it is secret.
     Text(Secret),
     /// Names and values of headers.
@@ -40,7 +40,7 @@ pub enum Member {
 
 /// A service as one client's file has it.
 #[derive(Debug)]
-pub struct Entry {
+pub(super) struct Entry {
     /// Its name.
     pub name: String,
     /// The address in it.
@@ -59,7 +59,12 @@ pub struct Entry {
 ///
 /// # Errors
 /// Why the service cannot stand in the client's file, without a value that may be secret.
-pub fn entry(client: &Client, service: &Service, secrets: Secrets, place: Place) -> Result<Entry, String> {
+pub(super) fn entry(
+    client: &Client,
+    service: &Service,
+    secrets: Secrets,
+    place: Place,
+) -> Result<Entry, String> {
     let spoken = client.spoken(service.transport);
     let spoken = spoken.ok_or_else(|| format!("{} does not speak SSE", client.name))?;
     literal(client, "its name", &service.name)?;

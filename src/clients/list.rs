@@ -4,8 +4,7 @@ use super::table::{CLIENTS, Reference};
 
 /// The text of `token-refresher clients`: what each client reads, how a rotated token reaches it,
 /// and what has to be done by hand. At most 80 columns.
-#[must_use]
-pub fn list() -> String {
+pub(crate) fn list() -> String {
     let mut text = String::from(
         "Give --client NAME for a file of its own in the tokens directory, or\n\
          --client NAME=PATH to keep the entries in the file that the client reads.\n",

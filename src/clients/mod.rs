@@ -12,17 +12,17 @@ mod entry;
 mod json;
 mod list;
 mod quote;
-pub mod seed;
+pub(crate) mod seed;
 mod service;
 mod table;
 mod whole;
 
-pub use apply::{Applied, Edit, Owned, apply};
-pub use entry::{Place, Secrets};
-pub use list::list;
-pub use quote::headers_json;
-pub use service::{Egress, Ingress, Service, Services, services};
-pub use table::{Client, Format, client, names};
+pub(crate) use apply::{Applied, Edit, Owned, apply};
+pub(crate) use entry::{Place, Secrets};
+pub(crate) use list::list;
+pub(crate) use quote::headers_json;
+pub(crate) use service::{Egress, Ingress, Service, Services, services};
+pub(crate) use table::{Client, Format, client, names};
 
 #[cfg(test)]
 use service::{Header, Value};

@@ -62,8 +62,7 @@ pub(super) fn headers_text(headers: impl Iterator<Item = Header>) -> Zeroizing<S
 
 /// What `token-refresher headers SERVER` prints: every header of a request to the service, as one
 /// JSON object (claude-code's `headersHelper` and codex's `http_headers_helper` both read that).
-#[must_use]
-pub fn headers_json(service: &Service) -> Secret {
+pub(crate) fn headers_json(service: &Service) -> Secret {
     Secret::new(std::mem::take(&mut *headers_text(service.headers())))
 }
 

@@ -12,8 +12,7 @@ use super::service::Service;
 use crate::secret::Secret;
 
 /// The text of `mcp.json`: `uv` starts the project's own `mcp`. `project_root` is absolute.
-#[must_use]
-pub fn roocode(services: &[Service], project_root: &str) -> Secret {
+pub(crate) fn roocode(services: &[Service], project_root: &str) -> Secret {
     document(services, |text, service| {
         text.push_str("      \"command\": \"uv\",\n      \"args\": [\"--directory\", ");
         push_quoted(text, project_root);
@@ -32,8 +31,7 @@ pub fn roocode(services: &[Service], project_root: &str) -> Secret {
 }
 
 /// The text of `vscode_mcp.json`: `npx` starts a fetch server.
-#[must_use]
-pub fn vscode(services: &[Service]) -> Secret {
+pub(crate) fn vscode(services: &[Service]) -> Secret {
     document(services, |text, service| {
         text.push_str("      \"command\": \"npx\",\n");
         text.push_str("      \"args\": [\"-y\", \"@modelcontextprotocol/server-fetch\"],\n");

@@ -8,7 +8,7 @@ use crate::servers::Transport;
 
 /// The notation of a configuration file.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Format {
+pub(crate) enum Format {
     /// JSON, with comments and trailing commas where the file has them. Edited in place.
     Json {
         /// The top-level member that holds the servers.
@@ -24,8 +24,7 @@ pub enum Format {
 
 impl Format {
     /// The ending of a file's name.
-    #[must_use]
-    pub const fn extension(self) -> &'static str {
+    pub(crate) const fn extension(self) -> &'static str {
         match self {
             Self::Json { .. } => "json",
             Self::Toml => "toml",
@@ -36,7 +35,7 @@ impl Format {
 
 /// How an entry says that it speaks a transport.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Spoken {
+pub(crate) struct Spoken {
     /// The key of the address, one of [`ADDRESS_KEYS`].
     pub address: &'static str,
     /// The key and value that name the transport, where the client wants one.
@@ -45,11 +44,11 @@ pub struct Spoken {
 
 /// Every key under which some client keeps the address. An entry with two of them contradicts
 /// itself, so an entry of ours has one.
-pub const ADDRESS_KEYS: [&str; 3] = ["url", "httpUrl", "serverUrl"];
+pub(super) const ADDRESS_KEYS: [&str; 3] = ["url", "httpUrl", "serverUrl"];
 
 /// How a secret can stay out of the file.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Reference {
+pub(crate) enum Reference {
     /// It cannot: the client knows values and environment variables only, and a variable of a
     /// running client cannot be changed from outside.
     No,
@@ -61,7 +60,7 @@ pub enum Reference {
 
 /// A member that an entry gets when it is made and that is the user's from then on.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Fixed {
+pub(crate) enum Fixed {
     /// `true` or `false`.
     Flag(bool),
     /// A list of names.
@@ -70,7 +69,7 @@ pub enum Fixed {
 
 /// One MCP client.
 #[derive(PartialEq, Eq, Debug)]
-pub struct Client {
+pub(crate) struct Client {
     /// What `--client` calls it.
     pub name: &'static str,
     /// The file that it reads, for people.
@@ -97,14 +96,12 @@ pub struct Client {
 
 impl Client {
     /// The name of its file in the tokens directory, where none of the user's is kept.
-    #[must_use]
-    pub fn own_file(&self) -> String {
+    pub(crate) fn own_file(&self) -> String {
         format!("mcp-{}.{}", self.name, self.format.extension())
     }
 
     /// How an entry of this client says a transport; none where it does not speak it.
-    #[must_use]
-    pub const fn spoken(&self, transport: Transport) -> Option<Spoken> {
+    pub(crate) const fn spoken(&self, transport: Transport) -> Option<Spoken> {
         match transport {
             Transport::StreamableHttp => Some(self.streamable),
             Transport::Sse => self.sse,
@@ -113,13 +110,12 @@ impl Client {
 }
 
 /// The client that `--client` calls `name`.
-#[must_use]
-pub fn client(name: &str) -> Option<&'static Client> {
+pub(crate) fn client(name: &str) -> Option<&'static Client> {
     CLIENTS.iter().find(|client| client.name == name)
 }
 
 /// The names that `--client` knows, by name.
-pub fn names() -> impl Iterator<Item = &'static str> {
+pub(crate) fn names() -> impl Iterator<Item = &'static str> {
     CLIENTS.iter().map(|client| client.name)
 }
 
@@ -154,7 +150,7 @@ const COMMON: Client = Client {
 const RESTART: &str = "at its next start";
 
 /// Every known client, by name.
-pub static CLIENTS: [Client; 19] = [
+pub(super) static CLIENTS: [Client; 19] = [
     // From its source, 2026-04. Without a type it would start a program.
     Client {
         name: "amazon-q",

@@ -19,7 +19,7 @@ use crate::tokens::directory::SECOND_LOOK;
 const ATTEMPTS: usize = 5;
 
 /// What of the services could not be read in this cycle.
-pub enum Missing {
+pub(super) enum Missing {
     /// The gateway's token, in this file: no entry could be written as it should be.
     Gateway(&'static str),
     /// This file, and perhaps others: who has no service now may still have one.
@@ -27,7 +27,7 @@ pub enum Missing {
 }
 
 /// What the clients' files should hold, and what that takes.
-pub struct Wanted<'a> {
+pub(super) struct Wanted<'a> {
     pub settings: &'a Settings,
     /// Where this program is, or why that cannot be written into a file.
     pub exe: &'a Result<String, String>,
@@ -39,7 +39,7 @@ pub struct Wanted<'a> {
 
 /// Where this program is: as it was called where that is the whole path (a link there outlives an
 /// update), else where the system says it is.
-pub fn own_path() -> Result<String, String> {
+pub(super) fn own_path() -> Result<String, String> {
     let here = std::env::current_exe()
         .map_err(|error| format!("this program's own path cannot be found: {}", reason(&error)))?;
     let called = std::env::args_os().next().unwrap_or_default();
@@ -53,7 +53,7 @@ fn utf8(path: &Path) -> Result<String, String> {
 }
 
 /// Brings every client's file up to date, and says so.
-pub fn keep(wanted: &Wanted, story: &mut Story) {
+pub(super) fn keep(wanted: &Wanted, story: &mut Story) {
     let settings = wanted.settings;
     if settings.clients.is_empty() {
         return;

@@ -24,14 +24,13 @@ const SEEDS: [&str; 2] = ["mcp.json", "vscode_mcp.json"];
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// The names in the tokens directory that can be ours, whether or not they are kept today.
-#[must_use]
-pub fn generated() -> Vec<String> {
+pub(crate) fn generated() -> Vec<String> {
     let own = names().map(|name| format!("mcp-{name}.json"));
     SEEDS.iter().map(|&name| name.to_owned()).chain(own).collect()
 }
 
 /// Brings all configurations up to date, and says so. `exe` is where this program is.
-pub fn generate(
+pub(crate) fn generate(
     settings: &Settings,
     seen: &mut Survey,
     exe: &Result<String, String>,

@@ -18,7 +18,7 @@ use crate::tokens::name::{Role, role};
 ///
 /// # Errors
 /// What could not be read, in one line.
-pub fn inspect(settings: &Settings, now: Timestamp) -> Result<Report, String> {
+pub(crate) fn inspect(settings: &Settings, now: Timestamp) -> Result<Report, String> {
     let directory = &settings.tokens_dir;
     let holder = daemon_holder(directory)?;
     let store = Store::open(directory);
@@ -61,8 +61,7 @@ pub fn inspect(settings: &Settings, now: Timestamp) -> Result<Report, String> {
 
 /// The providers that the daemon knows by its own file; `None` where it has none, or one that cannot be
 /// used any more, which is the daemon's to complain of.
-#[must_use]
-pub fn recorded_providers(record: &DaemonRecord) -> Option<Providers> {
+pub(crate) fn recorded_providers(record: &DaemonRecord) -> Option<Providers> {
     let (text, _) = read_whole(Path::new(record.providers.as_deref()?)).ok()?;
     Providers::with_user_rows(&text).ok()
 }
@@ -71,7 +70,7 @@ pub fn recorded_providers(record: &DaemonRecord) -> Option<Providers> {
 ///
 /// # Errors
 /// That it may not be looked at, in one line.
-pub fn daemon_holder(tokens: &Path) -> Result<Holder, String> {
+pub(crate) fn daemon_holder(tokens: &Path) -> Result<Holder, String> {
     let path = tokens.join(OWN_DIRECTORY).join("daemon.lock");
     holder(&path).map_err(|error| format!("{} cannot be looked at: {}", path.display(), reason(&error)))
 }
@@ -87,8 +86,7 @@ fn trusted(seen: &Seen) -> Facts<'_> {
 
 impl Seen {
     /// What is known of it, for those who judge.
-    #[must_use]
-    pub fn facts(&self) -> Facts<'_> {
+    pub(crate) fn facts(&self) -> Facts<'_> {
         Facts {
             file: &self.name,
             in_configurations: self.role != Role::Other || self.name == KEYCLOAK_GATEWAY,

@@ -15,7 +15,7 @@ use crate::status::{AHEAD, What};
 /// Says of each token when it expires and what happens, and makes the jobs, in the order of their
 /// turns. Tokens in `busy` are left alone; `force` makes every one due that can be refreshed; those in `waiting_before` waited for their endpoint
 /// in the last cycle.
-pub fn plan(
+pub(super) fn plan(
     survey: &Survey,
     force: bool,
     busy: &BTreeSet<String>,
@@ -104,7 +104,7 @@ fn not_refreshed(seen: &Seen, now: Timestamp, story: &mut Story) {
 
 /// A token that only a person can renew: said when it is found, a day before it ends, and when it has
 /// ended.
-pub fn monitored(seen: &Seen, why: &str, now: Timestamp, story: &mut Story) {
+pub(super) fn monitored(seen: &Seen, why: &str, now: Timestamp, story: &mut Story) {
     let about = &seen.name;
     match seen.life.expires_at {
         Some(end) if end <= now => {

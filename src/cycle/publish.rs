@@ -13,7 +13,7 @@ use crate::status::metrics::{self, Moment};
 
 /// Writes the metrics of the cycle that has just ended, where somebody wants them. One of `--once` leaves
 /// those of a running daemon alone: its counters go on.
-pub fn publish(settings: &Settings, seen: &Survey, moment: &Moment, story: &mut Story) {
+pub(super) fn publish(settings: &Settings, seen: &Survey, moment: &Moment, story: &mut Story) {
     let Some(path) = &settings.metrics_file else { return };
     if settings.once && matches!(daemon_holder(&settings.tokens_dir), Ok(Holder::Somebody { .. })) {
         return;
@@ -39,7 +39,7 @@ fn is_ours(path: &Path) -> bool {
 }
 
 /// Says in the metrics file at `path` that the daemon has ended.
-pub fn farewell(path: &Path) {
+pub(crate) fn farewell(path: &Path) {
     let Some(text) = std::fs::read_to_string(path).ok().and_then(|text| metrics::ended(&text)) else {
         return;
     };

@@ -13,7 +13,7 @@ use crate::tokens::name::stem;
 
 /// What the jobs of a cycle came to.
 #[derive(Default)]
-pub struct Outcome {
+pub(super) struct Outcome {
     /// Files whose contents have changed.
     pub changed: BTreeSet<String>,
     /// Credentials that were due and are not fresh.
@@ -30,7 +30,7 @@ pub struct Outcome {
 
 impl Outcome {
     /// Takes in the reports of one job and says them.
-    pub fn take(&mut self, reports: Reports, tokens: &[Seen], now: Timestamp, story: &mut Story) {
+    pub(super) fn take(&mut self, reports: Reports, tokens: &[Seen], now: Timestamp, story: &mut Story) {
         for (name, report) in reports {
             let seen = tokens.iter().find(|seen| seen.name == name);
             self.take_one(&name, report, seen, now, story);
@@ -128,7 +128,7 @@ impl Outcome {
 /// Says a credential's trouble: a warning while another attempt is planned, an error when a person
 /// must act. What the message does not say is when the next attempt is, and whether a token that
 /// stands in the configurations has expired meanwhile.
-pub fn say_trouble(
+pub(super) fn say_trouble(
     name: &str,
     trouble: &Trouble,
     expires_at: Option<Timestamp>,

@@ -10,14 +10,14 @@ use crate::settings::Environment;
 use crate::tokens::name::{Role, stem};
 
 /// The gateway's own token.
-pub const GATEWAY: &str = "ingress.json";
+pub(crate) const GATEWAY: &str = "ingress.json";
 
 /// With `AUTH_PROVIDER=keycloak` this file's token is the gateway's, where it exists.
-pub const KEYCLOAK_GATEWAY: &str = "agent-ai-coding-assistant-m2m-token.json";
+pub(crate) const KEYCLOAK_GATEWAY: &str = "agent-ai-coding-assistant-m2m-token.json";
 
 /// A token file that holds an access token.
 #[derive(Clone, Copy)]
-pub struct Source<'a> {
+pub(crate) struct Source<'a> {
     /// Its name.
     pub file: &'a str,
     /// The service it is for, of a service's file.
@@ -32,7 +32,7 @@ pub struct Source<'a> {
 type Renamed<'a> = (&'a str, String);
 
 /// The services, and where their tokens come from.
-pub struct Gathered<'a> {
+pub(crate) struct Gathered<'a> {
     /// The services.
     pub services: Services,
     /// The file of each service that has a token of its own.
@@ -44,14 +44,12 @@ pub struct Gathered<'a> {
 }
 
 /// Whether the environment says that Keycloak stands before the gateway.
-#[must_use]
-pub fn is_keycloak(environment: &Environment) -> bool {
+pub(crate) fn is_keycloak(environment: &Environment) -> bool {
     environment.get("AUTH_PROVIDER").is_some_and(|provider| provider.eq_ignore_ascii_case("keycloak"))
 }
 
 /// Builds the services from the token files (sorted by name) and the registry's servers.
-#[must_use]
-pub fn gather<'a>(
+pub(crate) fn gather<'a>(
     sources: &[Source<'a>],
     servers: &[Server],
     registry_url: Option<&str>,

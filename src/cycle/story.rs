@@ -10,7 +10,7 @@ use log::Level;
 
 /// The subject of a line.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Subject {
+pub(crate) enum Subject {
     /// Tokens.
     Refresh,
     /// Configurations.
@@ -19,7 +19,7 @@ pub enum Subject {
 
 /// What a problem is about, beside a file or setting: each is said and ended by itself.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
-pub enum Topic {
+pub(crate) enum Topic {
     /// What a file holds, or that it cannot be read.
     Contents,
     /// That a token is not fresh.
@@ -52,7 +52,7 @@ impl Subject {
 
 /// What has been said, over all cycles of the process.
 #[derive(Default)]
-pub struct Story {
+pub(crate) struct Story {
     held_back: Vec<(Subject, String)>,
     eventful: bool,
     problems: BTreeMap<(String, Topic), Problem>,
@@ -66,7 +66,7 @@ struct Problem {
 impl Story {
     /// Begins a cycle; `eventful` says at once that all of it is worth telling, as does a log that is
     /// to show everything.
-    pub fn begin(&mut self, eventful: bool) {
+    pub(crate) fn begin(&mut self, eventful: bool) {
         self.held_back.clear();
         self.eventful = eventful || log::log_enabled!(Level::Debug);
         for problem in self.problems.values_mut() {
@@ -75,7 +75,7 @@ impl Story {
     }
 
     /// A line of the normal course of events.
-    pub fn say(&mut self, subject: Subject, line: impl Into<String>) {
+    pub(crate) fn say(&mut self, subject: Subject, line: impl Into<String>) {
         let line = line.into();
         if self.eventful {
             log::info!(target: subject.target(), "{line}");
@@ -85,7 +85,7 @@ impl Story {
     }
 
     /// From here on, and including what was held back, the cycle is worth telling.
-    pub fn something_happened(&mut self) {
+    pub(crate) fn something_happened(&mut self) {
         self.eventful = true;
         for (subject, line) in self.held_back.drain(..) {
             log::info!(target: subject.target(), "{line}");
@@ -93,15 +93,21 @@ impl Story {
     }
 
     /// Whether the cycle was worth telling so far.
-    #[must_use]
-    pub fn is_eventful(&self) -> bool {
+    pub(crate) fn is_eventful(&self) -> bool {
         self.eventful
     }
 
     /// Something is wrong with `about` (a file, a setting): said when it is new or another message
     /// than before. `detail` (when it is tried again) is said with it and does not make it new. Returns
     /// whether it was said now.
-    pub fn problem(&mut self, about: &str, topic: Topic, level: Level, message: &str, detail: &str) -> bool {
+    pub(crate) fn problem(
+        &mut self,
+        about: &str,
+        topic: Topic,
+        level: Level,
+        message: &str,
+        detail: &str,
+    ) -> bool {
         let subject = topic.subject();
         let known = self.problems.get(&(about.to_owned(), topic));
         let new = known.is_none_or(|known| known.message != message);
@@ -116,14 +122,14 @@ impl Story {
     }
 
     /// Whatever was said of `about` before still holds; nothing new is to be said of it.
-    pub fn still(&mut self, about: &str, topic: Topic) {
+    pub(crate) fn still(&mut self, about: &str, topic: Topic) {
         if let Some(problem) = self.problems.get_mut(&(about.to_owned(), topic)) {
             problem.mentioned = true;
         }
     }
 
     /// Ends a cycle: problems that were not mentioned in it are over.
-    pub fn end(&mut self) {
+    pub(crate) fn end(&mut self) {
         self.problems.retain(|(about, topic), problem| {
             if !problem.mentioned {
                 log::info!(target: topic.subject().target(), "{about}: no longer: {}", problem.message);

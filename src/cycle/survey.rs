@@ -13,13 +13,13 @@ use crate::files::{Stamp, leftover};
 use crate::oauth::{ClientFile, Hints, Providers, Resolution, resolve};
 use crate::refresh::{Memory, Standing, hints, written_by_us};
 use crate::secret::Secret;
-pub use crate::status::{Plan, plan};
+pub(crate) use crate::status::{Plan, plan};
 use crate::tokens::directory::{self, Listing, Problem, TokenFile};
 use crate::tokens::name::{Role, role, server, stem};
 use crate::tokens::{Kind, Life, due};
 
 /// One token file, judged.
-pub struct Seen {
+pub(crate) struct Seen {
     /// Its name in the directory.
     pub name: String,
     /// The file itself, links resolved.
@@ -53,7 +53,7 @@ pub struct Seen {
 }
 
 /// What a configuration needs of a token file.
-pub struct Entry {
+pub(crate) struct Entry {
     /// The access token.
     pub access_token: Secret,
     /// Its plain members (`provider`, `client_id`, `realm`, ...).
@@ -61,7 +61,7 @@ pub struct Entry {
 }
 
 /// The directory, judged.
-pub struct Survey {
+pub(crate) struct Survey {
     /// The token files, by name.
     pub tokens: Vec<Seen>,
     /// The client-credential files beside them.
@@ -75,7 +75,7 @@ pub struct Survey {
 }
 
 /// The circumstances that a judgement needs.
-pub struct Circumstances<'a> {
+pub(crate) struct Circumstances<'a> {
     /// The providers that are known, for the names of services.
     pub providers: &'a Providers,
     /// Looks up an environment variable.
@@ -96,7 +96,7 @@ pub struct Circumstances<'a> {
 ///
 /// # Errors
 /// When the directory cannot be read.
-pub fn survey(
+pub(crate) fn survey(
     directory: &Path,
     generated: &[String],
     circumstances: &Circumstances<'_>,
@@ -241,14 +241,13 @@ fn judge(file: &TokenFile, interrupted: bool, circumstances: &Circumstances<'_>)
 
 impl Seen {
     /// Whether it is due and must not be asked for now.
-    #[must_use]
-    pub fn is_stuck(&self) -> bool {
+    pub(crate) fn is_stuck(&self) -> bool {
         self.monitored.is_none() && matches!(self.plan, Plan::Waiting(_) | Plan::Blocked)
     }
 
     /// Reads the file again and plans anew, after it was refreshed. What cannot be read now keeps its plan:
     /// the next look finds the change.
-    pub fn look_again(&mut self, memory: &dyn Memory, buffer: Duration, now: Timestamp) {
+    pub(crate) fn look_again(&mut self, memory: &dyn Memory, buffer: Duration, now: Timestamp) {
         let Ok((document, stamp)) = directory::read_document(&self.real) else { return };
         self.stamp = stamp;
         self.life = due::life(&document, stamp.modified());
@@ -261,8 +260,7 @@ impl Seen {
 
     /// Whether another program refreshes this credential too: its refresh token has changed while
     /// nothing was wrong with it, and it was not us.
-    #[must_use]
-    pub fn has_foreign_writer(&self) -> bool {
+    pub(crate) fn has_foreign_writer(&self) -> bool {
         let (Some(known), Some(present)) = (&self.standing.refresh_hash, &self.refresh_hash) else {
             return false;
         };
@@ -275,8 +273,7 @@ impl Seen {
 
 impl Survey {
     /// Every file that was looked at, with the state in which it was read.
-    #[must_use]
-    pub fn files(&self, directory: &Path) -> BTreeMap<PathBuf, Option<Stamp>> {
+    pub(crate) fn files(&self, directory: &Path) -> BTreeMap<PathBuf, Option<Stamp>> {
         let read = self.tokens.iter().map(|token| (directory.join(&token.name), Some(token.stamp)));
         let broken = self.problems.iter().map(|(name, _)| directory.join(name)).map(|path| {
             let state = std::fs::metadata(&path).ok().map(|metadata| Stamp::of(&metadata));

@@ -10,7 +10,7 @@ use std::sync::PoisonError;
 use crate::refresh::{Context, Report, Reports, heal_from, refresh};
 
 /// One thing to do.
-pub enum Job {
+pub(super) enum Job {
     /// Refresh a chain: the names of its files, and the fingerprint of the refresh token that they
     /// held when they were listed.
     Refresh {
@@ -30,8 +30,7 @@ pub enum Job {
 
 impl Job {
     /// The names of the files that it is about.
-    #[must_use]
-    pub fn names(&self) -> &[String] {
+    pub(super) fn names(&self) -> &[String] {
         match self {
             Self::Refresh { names, .. } => names,
             Self::Heal { copy, .. } => std::slice::from_ref(copy),
@@ -48,7 +47,7 @@ impl Job {
 
 /// Does `jobs`, at most `threads` at a time, in their order; `done` is called in this thread with the
 /// reports of each as it ends.
-pub fn run(jobs: &[Job], threads: usize, context: &Context<'_>, mut done: impl FnMut(Reports)) {
+pub(super) fn run(jobs: &[Job], threads: usize, context: &Context<'_>, mut done: impl FnMut(Reports)) {
     if jobs.is_empty() {
         return;
     }

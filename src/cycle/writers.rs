@@ -9,7 +9,7 @@ use crate::refresh::Memory;
 
 /// Remembers what each file holds, and says once where another program changes it too; `said` are those
 /// of which it was said.
-pub fn notice(seen: &Survey, memory: &dyn Memory, said: &mut BTreeSet<String>, now: Timestamp) {
+pub(super) fn notice(seen: &Survey, memory: &dyn Memory, said: &mut BTreeSet<String>, now: Timestamp) {
     for token in &seen.tokens {
         if token.refresh_hash.is_none() || token.standing.trouble.is_some() || token.newest.is_some() {
             continue;

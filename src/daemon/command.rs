@@ -23,7 +23,7 @@ const POLL: Duration = Duration::from_millis(20);
 
 /// What to run.
 #[derive(Clone, Debug)]
-pub struct Task {
+pub(super) struct Task {
     /// The program and its arguments; not empty.
     pub words: Vec<String>,
     /// Its whole environment.
@@ -36,7 +36,7 @@ pub struct Task {
 
 /// Why a command did not do what it should.
 #[derive(Debug)]
-pub enum Failed {
+pub(super) enum Failed {
     /// It could not be started.
     NotStarted(io::Error),
     /// It ended with this status.
@@ -69,7 +69,7 @@ impl fmt::Display for Failed {
 ///
 /// # Errors
 /// See [`Failed`].
-pub fn run(task: &Task) -> Result<(), Failed> {
+pub(super) fn run(task: &Task) -> Result<(), Failed> {
     let output = || Ok(Stdio::from(io::stderr().as_fd().try_clone_to_owned()?));
     let mut command = Command::new(&task.words[0]);
     command

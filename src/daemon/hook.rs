@@ -30,7 +30,7 @@ const LONGEST: Duration = Duration::from_hours(1);
 const LONGEST_LIST: usize = 64 << 10;
 
 /// The command and what it is still to be told.
-pub struct Hook {
+pub(super) struct Hook {
     words: Vec<String>,
     directory: PathBuf,
     tokens_dir: PathBuf,
@@ -51,8 +51,7 @@ struct Running {
 impl Hook {
     /// The command of `settings`, with what an earlier process has left to be told. Without a command
     /// nothing is ever remembered or run.
-    #[must_use]
-    pub fn new(settings: &Settings, store: &Store) -> Self {
+    pub(super) fn new(settings: &Settings, store: &Store) -> Self {
         Self {
             words: settings.on_refresh.clone(),
             directory: settings.dir.clone(),
@@ -64,7 +63,7 @@ impl Hook {
     }
 
     /// These files hold other tokens than before.
-    pub fn changed(&mut self, names: impl IntoIterator<Item = String>, store: &Store) {
+    pub(super) fn changed(&mut self, names: impl IntoIterator<Item = String>, store: &Store) {
         let mut names = names.into_iter().peekable();
         if self.words.is_empty() || names.peek().is_none() {
             return;
@@ -76,12 +75,12 @@ impl Hook {
     }
 
     /// What failed is tried again now.
-    pub fn hurry(&mut self) {
+    pub(super) fn hurry(&mut self) {
         self.record.next_attempt = None;
     }
 
     /// Takes in what has ended, and starts what is to be started; `wake` is called when that has ended.
-    pub fn turn(&mut self, store: &Store, wake: impl FnOnce() + Send + 'static) {
+    pub(super) fn turn(&mut self, store: &Store, wake: impl FnOnce() + Send + 'static) {
         if let Some(running) = &self.running {
             match running.ended.try_recv() {
                 Err(TryRecvError::Empty) => return,
@@ -96,8 +95,7 @@ impl Hook {
     }
 
     /// How long until the next attempt; `None` where there is nothing to tell or it is running.
-    #[must_use]
-    pub fn next(&self) -> Option<Duration> {
+    pub(super) fn next(&self) -> Option<Duration> {
         let idle = self.words.is_empty() || self.waiting.is_empty() || self.running.is_some();
         (!idle).then(|| self.wait(Timestamp::now()))
     }
@@ -107,7 +105,7 @@ impl Hook {
     ///
     /// # Errors
     /// How the last run ended, if that was not well.
-    pub fn finish(&mut self, store: &Store) -> Result<(), String> {
+    pub(super) fn finish(&mut self, store: &Store) -> Result<(), String> {
         for _ in 0..2 {
             if self.running.is_none() {
                 self.turn(store, || {});

@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 
 /// The service manager, if one listens.
 #[derive(Default)]
-pub struct Manager {
+pub(super) struct Manager {
     socket: Option<UnixDatagram>,
     /// How often it wants a sign of life, where it watches.
     watchdog: Option<Duration>,
@@ -25,8 +25,7 @@ pub struct Manager {
 
 impl Manager {
     /// The one that started this process.
-    #[must_use]
-    pub fn of_process() -> Self {
+    pub(super) fn of_process() -> Self {
         let socket = env::var_os("NOTIFY_SOCKET").and_then(|name| connect(&name).ok());
         let watched = env::var("WATCHDOG_PID").map_or(true, |pid| pid == std::process::id().to_string());
         let number = |name| env::var(name).ok()?.parse().ok();
@@ -35,18 +34,17 @@ impl Manager {
     }
 
     /// How long the loop may sleep at a stretch: half of what the watchdog allows, as the manual says.
-    #[must_use]
-    pub fn patience(&self) -> Option<Duration> {
+    pub(super) fn patience(&self) -> Option<Duration> {
         self.watchdog.map(|watchdog| watchdog / 2)
     }
 
     /// The daemon holds its place and begins to work. Also the end of [`Self::reloading`].
-    pub fn ready(&self) {
+    pub(super) fn ready(&self) {
         self.tell("READY=1");
     }
 
     /// Settings are being read again.
-    pub fn reloading(&self) {
+    pub(super) fn reloading(&self) {
         let mut message = "RELOADING=1".to_owned();
         // What Type=notify-reload wants to know beside it, to tell one reload from another.
         if let Some(micros) = monotonic_micros(Instant::now()) {
@@ -56,19 +54,19 @@ impl Manager {
     }
 
     /// The daemon ends.
-    pub fn stopping(&self) {
+    pub(super) fn stopping(&self) {
         self.tell("STOPPING=1\nSTATUS=stopping after the refreshes in flight");
     }
 
     /// The loop turns.
-    pub fn alive(&self) {
+    pub(super) fn alive(&self) {
         if self.watchdog.is_some() {
             self.tell("WATCHDOG=1");
         }
     }
 
     /// What it is doing, in one line for `systemctl status`.
-    pub fn status(&mut self, status: String) {
+    pub(super) fn status(&mut self, status: String) {
         if self.status != status {
             self.tell(&format!("STATUS={status}"));
             self.status = status;

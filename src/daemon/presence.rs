@@ -17,7 +17,7 @@ const PROBE: Duration = Duration::from_millis(300);
 const LOCK: &str = "daemon.lock";
 
 /// The daemon's place.
-pub struct Presence {
+pub(super) struct Presence {
     lock: Lock,
     pid_file: Option<PathBuf>,
     since: Timestamp,
@@ -38,7 +38,7 @@ impl Presence {
     ///
     /// # Errors
     /// One line: which process has it, or what cannot be written.
-    pub fn claim(settings: &Settings) -> Result<Self, String> {
+    pub(super) fn claim(settings: &Settings) -> Result<Self, String> {
         let lock = claim_lock(&settings.tokens_dir)
             .map_err(|(Refused::Taken(message) | Refused::Impossible(message))| message)?;
         let pid_file = settings.pid_file.clone().filter(|path| write_pid(path));
@@ -46,8 +46,7 @@ impl Presence {
     }
 
     /// When the daemon started.
-    #[must_use]
-    pub fn since(&self) -> Timestamp {
+    pub(super) fn since(&self) -> Timestamp {
         self.since
     }
 
@@ -58,7 +57,7 @@ impl Presence {
     /// # Errors
     /// When another daemon has taken the place meanwhile. A lock that cannot be made for another
     /// reason is no end: the token locks still keep every refresh apart.
-    pub fn keep(&mut self, settings: &Settings) -> Result<(), String> {
+    pub(super) fn keep(&mut self, settings: &Settings) -> Result<(), String> {
         // A path that cannot be looked at now (a network file system that stutters) says nothing.
         if self.lock.still_holds().unwrap_or(true) {
             write_note(&self.lock);
@@ -83,12 +82,12 @@ impl Presence {
     }
 
     /// Shows that the daemon is alive, in the middle of a cycle.
-    pub fn touch(&self) {
+    pub(super) fn touch(&self) {
         write_note(&self.lock);
     }
 
     /// Removes the pid file, if it is still ours.
-    pub fn leave(self) {
+    pub(super) fn leave(self) {
         let Some(path) = self.pid_file else { return };
         let ours = read_whole(&path).is_ok_and(|(text, _)| text.trim() == std::process::id().to_string());
         if ours && let Err(error) = std::fs::remove_file(&path) {

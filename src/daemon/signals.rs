@@ -10,7 +10,7 @@ use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1};
 
 /// Why the loop wakes up. Of several signals the first in this list counts.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Wake {
+pub(super) enum Wake {
     /// SIGTERM or SIGINT: finish and end.
     Stop,
     /// SIGHUP: settings, `.env` and log file again, and a cycle.
@@ -31,7 +31,7 @@ struct Pending {
 }
 
 /// Signals that have arrived and were not acted on.
-pub struct Signals {
+pub(super) struct Signals {
     shared: Arc<(Mutex<Pending>, Condvar)>,
 }
 
@@ -41,7 +41,7 @@ impl Signals {
     ///
     /// # Errors
     /// When the handlers or the thread cannot be made.
-    pub fn listen(stop: Arc<Stop>) -> io::Result<Self> {
+    pub(super) fn listen(stop: Arc<Stop>) -> io::Result<Self> {
         let shared = Arc::new((Mutex::new(Pending::default()), Condvar::new()));
         let mut arriving = signal_hook::iterator::Signals::new([SIGTERM, SIGINT, SIGHUP, SIGUSR1])?;
         let passed_on = Arc::clone(&shared);
@@ -72,7 +72,7 @@ impl Signals {
     }
 
     /// What wakes the loop for a reason of our own.
-    pub fn nudge(&self) -> impl FnOnce() + Send + use<> {
+    pub(super) fn nudge(&self) -> impl FnOnce() + Send + use<> {
         let shared = Arc::clone(&self.shared);
         move || {
             let (pending, changed) = &*shared;
@@ -82,7 +82,7 @@ impl Signals {
     }
 
     /// Waits up to `longest` for a signal, and takes it. A stop is not taken: it stays.
-    pub fn wait(&self, longest: Duration) -> Wake {
+    pub(super) fn wait(&self, longest: Duration) -> Wake {
         let (pending, changed) = &*self.shared;
         let pending = pending.lock().unwrap_or_else(PoisonError::into_inner);
         let idle =

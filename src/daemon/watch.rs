@@ -9,7 +9,7 @@ use crate::settings::Settings;
 
 /// What has changed since the last look.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Changed {
+pub(super) enum Changed {
     /// Nothing.
     Nothing,
     /// Token files or server files.
@@ -20,7 +20,7 @@ pub enum Changed {
 
 /// The state of everything that is watched at one moment.
 #[derive(Default, Debug)]
-pub struct Watch {
+pub(super) struct Watch {
     directories: [Option<Stamp>; 2],
     env_file: Option<Stamp>,
     files: BTreeMap<PathBuf, Option<Stamp>>,
@@ -28,8 +28,7 @@ pub struct Watch {
 
 impl Watch {
     /// Looks at the directories and `.env`, before a cycle reads them.
-    #[must_use]
-    pub fn before(settings: &Settings) -> Self {
+    pub(super) fn before(settings: &Settings) -> Self {
         Self {
             directories: directories(settings),
             env_file: stamp(&settings.env_file),
@@ -39,8 +38,7 @@ impl Watch {
 
     /// After a cycle that listed `names` and left the token files in the states `files`: what the cycle
     /// itself wrote is no change, a name that appeared during it is one.
-    #[must_use]
-    pub fn after(
+    pub(super) fn after(
         mut self,
         settings: &Settings,
         names: &[String],
@@ -56,8 +54,7 @@ impl Watch {
 
     /// The names of the token files that are in another state now than when this was taken, or new. The
     /// first look of a process has nothing to compare with.
-    #[must_use]
-    pub fn changed_names(&self, now: &BTreeMap<PathBuf, Option<Stamp>>) -> Vec<String> {
+    pub(super) fn changed_names(&self, now: &BTreeMap<PathBuf, Option<Stamp>>) -> Vec<String> {
         if self.directories == [None, None] {
             return Vec::new();
         }
@@ -67,8 +64,7 @@ impl Watch {
     }
 
     /// What is different now.
-    #[must_use]
-    pub fn changed(&self, settings: &Settings) -> Changed {
+    pub(super) fn changed(&self, settings: &Settings) -> Changed {
         if stamp(&settings.env_file) != self.env_file {
             Changed::EnvFile
         } else if directories(settings) != self.directories

@@ -10,7 +10,7 @@ use crate::clock::Timestamp;
 
 /// What a lock file tells about its holder.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Holder {
+pub(crate) enum Holder {
     /// There is no such file: nobody has ever been here.
     Never,
     /// Nobody holds it now.
@@ -27,7 +27,7 @@ pub enum Holder {
 ///
 /// # Errors
 /// When the file may not be opened or locked.
-pub fn holder(path: &Path) -> io::Result<Holder> {
+pub(crate) fn holder(path: &Path) -> io::Result<Holder> {
     let file = match OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Holder::Never),
         opened => opened?,

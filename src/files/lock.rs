@@ -23,14 +23,14 @@ const POLL: Duration = Duration::from_millis(5);
 
 /// An exclusively locked file; unlocked when dropped or when the process ends in any way.
 #[derive(Debug)]
-pub struct Lock {
+pub(crate) struct Lock {
     file: File,
     path: PathBuf,
 }
 
 /// Why a lock was not taken.
 #[derive(Debug)]
-pub enum LockError {
+pub(crate) enum LockError {
     /// Another process (or thread) holds it.
     Busy,
     /// The file cannot be made, opened or locked.
@@ -49,7 +49,7 @@ impl Lock {
     ///
     /// # Errors
     /// [`LockError::Busy`] when `patience` has passed, otherwise what the system said.
-    pub fn exclusive(path: &Path, patience: Duration) -> Result<Self, LockError> {
+    pub(crate) fn exclusive(path: &Path, patience: Duration) -> Result<Self, LockError> {
         Self::take(path, Instant::now() + patience, &|| false, |_| Ok(()))
     }
 
@@ -58,7 +58,11 @@ impl Lock {
     ///
     /// # Errors
     /// As [`Lock::exclusive`].
-    pub fn lasting(path: &Path, deadline: Instant, give_up: &dyn Fn() -> bool) -> Result<Self, LockError> {
+    pub(crate) fn lasting(
+        path: &Path,
+        deadline: Instant,
+        give_up: &dyn Fn() -> bool,
+    ) -> Result<Self, LockError> {
         Self::take(path, deadline, give_up, sync_directory)
     }
 
@@ -89,7 +93,7 @@ impl Lock {
     ///
     /// # Errors
     /// What the system said of the path, other than that it is gone.
-    pub fn still_holds(&self) -> io::Result<bool> {
+    pub(crate) fn still_holds(&self) -> io::Result<bool> {
         is_still(&self.path, &self.file)
     }
 
@@ -97,7 +101,7 @@ impl Lock {
     ///
     /// # Errors
     /// When the file cannot be read.
-    pub fn note(&self) -> io::Result<String> {
+    pub(crate) fn note(&self) -> io::Result<String> {
         let mut bytes = [0_u8; LONGEST_NOTE];
         let length = self.file.read_at(&mut bytes, 0)?;
         Ok(std::str::from_utf8(&bytes[..length]).map_or_else(|_| String::new(), ToOwned::to_owned))
@@ -108,7 +112,7 @@ impl Lock {
     ///
     /// # Errors
     /// When it could not be written or synced; what stands there then is unknown.
-    pub fn write_note(&self, note: &str) -> io::Result<()> {
+    pub(crate) fn write_note(&self, note: &str) -> io::Result<()> {
         self.touch_note(note)?;
         self.file.sync_data()
     }
@@ -117,7 +121,7 @@ impl Lock {
     ///
     /// # Errors
     /// When it could not be written.
-    pub fn touch_note(&self, note: &str) -> io::Result<()> {
+    pub(crate) fn touch_note(&self, note: &str) -> io::Result<()> {
         self.file.write_all_at(note.as_bytes(), 0)?;
         // A file that keeps its length is synced without a commit of the journal.
         if self.file.metadata()?.len() == note.len() as u64 {
@@ -132,7 +136,7 @@ impl Lock {
     ///
     /// # Errors
     /// When it could not be overwritten.
-    pub fn clear_note(&self) -> io::Result<()> {
+    pub(crate) fn clear_note(&self) -> io::Result<()> {
         let length = usize::try_from(self.file.metadata()?.len()).unwrap_or(0).min(LONGEST_NOTE);
         self.file.write_all_at(&[b' '; LONGEST_NOTE][..length], 0)
     }

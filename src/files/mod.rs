@@ -12,13 +12,13 @@ mod replace;
 mod reserve;
 mod user_file;
 
-pub use holder::{Holder, holder};
-pub use lock::{Lock, LockError};
-pub use owner::{Foreign, directory_is_private, hand_to_owner_of};
-pub use read::{MAX_SIZE, ReadError, read_listed, read_private, read_whole};
-pub use replace::{Replaced, replace_public, replace_text};
-pub use reserve::{Reserve, is_mount_point, leftover, leftover_target};
-pub use user_file::{NotReplaced, UserFile};
+pub(crate) use holder::{Holder, holder};
+pub(crate) use lock::{Lock, LockError};
+pub(crate) use owner::{Foreign, directory_is_private, hand_to_owner_of};
+pub(crate) use read::{MAX_SIZE, ReadError, read_listed, read_private, read_whole};
+pub(crate) use replace::{Replaced, replace_public, replace_text};
+pub(crate) use reserve::{Reserve, is_mount_point, leftover, leftover_target};
+pub(crate) use user_file::{NotReplaced, UserFile};
 
 use std::fs::{DirBuilder, File, Metadata};
 use std::io;
@@ -28,12 +28,12 @@ use std::path::{Path, PathBuf};
 use crate::clock::Timestamp;
 
 /// The name of our own directory beside the token files.
-pub const OWN_DIRECTORY: &str = ".token-refresher";
+pub(crate) const OWN_DIRECTORY: &str = ".token-refresher";
 
 /// What tells one state of a file from another: a rename changes the inode, a write in place the
 /// size or the modification time.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Stamp {
+pub(crate) struct Stamp {
     device: u64,
     inode: u64,
     size: u64,
@@ -42,8 +42,7 @@ pub struct Stamp {
 
 impl Stamp {
     /// The state that `metadata` describes.
-    #[must_use]
-    pub fn of(metadata: &Metadata) -> Self {
+    pub(crate) fn of(metadata: &Metadata) -> Self {
         Self {
             device: metadata.dev(),
             inode: metadata.ino(),
@@ -53,8 +52,7 @@ impl Stamp {
     }
 
     /// When the file was last written.
-    #[must_use]
-    pub fn modified(&self) -> Timestamp {
+    pub(crate) fn modified(&self) -> Timestamp {
         Timestamp::from_millis(
             self.modified.0.saturating_mul(1000).saturating_add(self.modified.1 / 1_000_000),
         )
@@ -62,8 +60,7 @@ impl Stamp {
 }
 
 /// The directory of `path`, and `.` for a bare name.
-#[must_use]
-pub fn directory_of(path: &Path) -> &Path {
+pub(crate) fn directory_of(path: &Path) -> &Path {
     match path.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
         _ => Path::new("."),
@@ -76,7 +73,7 @@ pub fn directory_of(path: &Path) -> &Path {
 ///
 /// # Errors
 /// When it cannot be made, or something else than a directory has its name.
-pub fn own_directory(directory: &Path) -> io::Result<PathBuf> {
+pub(crate) fn own_directory(directory: &Path) -> io::Result<PathBuf> {
     let path = directory.join(OWN_DIRECTORY);
     if std::fs::symlink_metadata(&path).is_ok_and(|found| found.is_dir()) {
         return Ok(path);
@@ -91,7 +88,7 @@ pub fn own_directory(directory: &Path) -> io::Result<PathBuf> {
 ///
 /// # Errors
 /// When it cannot be made or is not a directory.
-pub fn make_private_directory(path: &Path) -> io::Result<()> {
+pub(crate) fn make_private_directory(path: &Path) -> io::Result<()> {
     match DirBuilder::new().mode(0o700).create(path) {
         Ok(()) => hand_to_owner_of(directory_of(path), &File::open(path)?),
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
@@ -106,13 +103,12 @@ pub fn make_private_directory(path: &Path) -> io::Result<()> {
 ///
 /// # Errors
 /// When the directory cannot be opened or synced.
-pub fn sync_directory(directory: &Path) -> io::Result<()> {
+pub(crate) fn sync_directory(directory: &Path) -> io::Result<()> {
     File::open(directory)?.sync_all()
 }
 
 /// An operating-system error in the program's words: lowercase, without the error number.
-#[must_use]
-pub fn reason(error: &io::Error) -> String {
+pub(crate) fn reason(error: &io::Error) -> String {
     let text = error.to_string();
     let text = text.split(" (os error").next().unwrap_or(&text);
     let mut letters = text.chars();

@@ -10,7 +10,7 @@ use std::path::Path;
 
 /// Why a token file must not be refreshed by this process.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Foreign {
+pub(crate) enum Foreign {
     /// The file belongs to another user than the one we run as.
     File {
         /// The owner's user id.
@@ -23,8 +23,7 @@ pub enum Foreign {
 /// Whether only the directory's owner (and root) may write in it. The group may too where it is the
 /// owner's private group (same number as the user, the scheme of Debian and Fedora, whose default
 /// mask makes directories 0775): it has no other member.
-#[must_use]
-pub fn directory_is_private(directory: &Metadata) -> bool {
+pub(crate) fn directory_is_private(directory: &Metadata) -> bool {
     let others = directory.mode() & 0o002 != 0;
     let group = directory.mode() & 0o020 != 0 && directory.gid() != directory.uid();
     !others && !group
@@ -37,7 +36,7 @@ impl Foreign {
     ///
     /// # Errors
     /// The reason not to touch it.
-    pub fn check(metadata: &Metadata, directory: &Metadata, ours: u32) -> Result<(), Self> {
+    pub(crate) fn check(metadata: &Metadata, directory: &Metadata, ours: u32) -> Result<(), Self> {
         if !directory_is_private(directory) {
             return Err(Self::Directory);
         }
@@ -55,7 +54,7 @@ impl Foreign {
 ///
 /// # Errors
 /// When root may not do that here (a system-call filter, a user namespace, a network file system).
-pub fn hand_to_owner_of(directory: &Path, file: &File) -> io::Result<()> {
+pub(crate) fn hand_to_owner_of(directory: &Path, file: &File) -> io::Result<()> {
     let made = file.metadata()?;
     if made.uid() != 0 {
         return Ok(());

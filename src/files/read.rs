@@ -13,7 +13,7 @@ use super::{Stamp, reason};
 
 /// The largest file that is read, in bytes. Real token files have a few kilobytes; a larger file
 /// under a token's name is a mistake that must not cost memory.
-pub const MAX_SIZE: u64 = 1 << 20;
+pub(crate) const MAX_SIZE: u64 = 1 << 20;
 
 /// The room for the largest file and the byte that shows that it is larger.
 const MAX_SIZE_IN_MEMORY: usize = (1 << 20) + 1;
@@ -24,7 +24,7 @@ const SHARED_LOCK_WAIT: Duration = Duration::from_millis(200);
 
 /// Why a file was not read.
 #[derive(Debug)]
-pub enum ReadError {
+pub(crate) enum ReadError {
     /// There is no such file (any more).
     Gone,
     /// A directory, fifo, socket or device has this name.
@@ -60,7 +60,7 @@ impl From<io::Error> for ReadError {
 ///
 /// # Errors
 /// See [`ReadError`]; a fifo or device is recognised before it is opened and never waited on.
-pub fn read_private(path: &Path) -> Result<(Zeroizing<String>, Stamp), ReadError> {
+pub(crate) fn read_private(path: &Path) -> Result<(Zeroizing<String>, Stamp), ReadError> {
     let (file, before) = open_regular(path)?;
     courteously(&file);
     read_open(&file, &before)
@@ -71,7 +71,7 @@ pub fn read_private(path: &Path) -> Result<(Zeroizing<String>, Stamp), ReadError
 ///
 /// # Errors
 /// See [`ReadError`].
-pub fn read_listed(path: &Path) -> Result<(Zeroizing<String>, Stamp), ReadError> {
+pub(crate) fn read_listed(path: &Path) -> Result<(Zeroizing<String>, Stamp), ReadError> {
     let (file, before) = open(path, libc::O_NOFOLLOW)?;
     courteously(&file);
     read_open(&file, &before)
@@ -90,7 +90,7 @@ fn courteously(file: &File) {
 ///
 /// # Errors
 /// See [`ReadError`].
-pub fn read_whole(path: &Path) -> Result<(Zeroizing<String>, Stamp), ReadError> {
+pub(crate) fn read_whole(path: &Path) -> Result<(Zeroizing<String>, Stamp), ReadError> {
     let (file, before) = open_regular(path)?;
     read_open(&file, &before)
 }

@@ -12,7 +12,7 @@ use super::{directory_of, hand_to_owner_of, read_whole};
 
 /// What [`replace_text`] did.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Replaced {
+pub(crate) enum Replaced {
     /// The file held the same bytes and was not touched (a program that watches it is not woken).
     Same,
     /// The file is new or has new contents.
@@ -25,7 +25,7 @@ pub enum Replaced {
 /// # Errors
 /// When the new file cannot be made, written or renamed; the old one is then untouched and no
 /// temporary file is left.
-pub fn replace_text(path: &Path, text: &str) -> io::Result<Replaced> {
+pub(crate) fn replace_text(path: &Path, text: &str) -> io::Result<Replaced> {
     if holds_privately(path, text) {
         return Ok(Replaced::Same);
     }
@@ -44,7 +44,10 @@ pub fn replace_text(path: &Path, text: &str) -> io::Result<Replaced> {
 ///
 /// # Errors
 /// As [`replace_text`].
-pub fn replace_public(path: &Path, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<()> {
+pub(crate) fn replace_public(
+    path: &Path,
+    write: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+) -> io::Result<()> {
     let temporary = temporary_beside(path);
     let written = (|| {
         let file = create(&temporary)?;

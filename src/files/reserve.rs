@@ -21,7 +21,7 @@ const READ_LIMIT: u64 = 2 * MAX_SIZE + 4096;
 /// is removed only while nothing was written into it: after that it may be all there is of a token, and
 /// whoever finds it finishes what was begun.
 #[derive(Debug)]
-pub struct Reserve {
+pub(crate) struct Reserve {
     file: File,
     path: PathBuf,
     target: PathBuf,
@@ -39,8 +39,7 @@ enum State {
 }
 
 /// Where the reserve of `target` stands.
-#[must_use]
-pub fn leftover(target: &Path) -> PathBuf {
+pub(crate) fn leftover(target: &Path) -> PathBuf {
     let mut name = std::ffi::OsString::from(".");
     name.push(target.file_name().unwrap_or_default());
     name.push(".refresh");
@@ -48,8 +47,7 @@ pub fn leftover(target: &Path) -> PathBuf {
 }
 
 /// The name whose reserve is called `name`: the reverse of [`leftover`].
-#[must_use]
-pub fn leftover_target(name: &str) -> Option<&str> {
+pub(crate) fn leftover_target(name: &str) -> Option<&str> {
     name.strip_prefix('.')?.strip_suffix(".refresh").filter(|target| !target.is_empty())
 }
 
@@ -58,7 +56,7 @@ impl Reserve {
     ///
     /// # Errors
     /// A full disk, a read-only directory, a name that is taken: nothing is left behind.
-    pub fn create(target: &Path, size: u64) -> io::Result<Self> {
+    pub(crate) fn create(target: &Path, size: u64) -> io::Result<Self> {
         let path = leftover(target);
         let file = OpenOptions::new()
             .read(true)
@@ -80,7 +78,7 @@ impl Reserve {
     ///
     /// # Errors
     /// When the file cannot be looked at.
-    pub fn owner(&self) -> io::Result<u32> {
+    pub(crate) fn owner(&self) -> io::Result<u32> {
         Ok(self.file.metadata()?.uid())
     }
 
@@ -89,7 +87,7 @@ impl Reserve {
     ///
     /// # Errors
     /// When writing failed; the file then holds a part of the text and no closing brace, or zeros.
-    pub fn store(&mut self, text: &str) -> io::Result<()> {
+    pub(crate) fn store(&mut self, text: &str) -> io::Result<()> {
         self.state = State::Holding;
         self.file.write_all_at(text.as_bytes(), 0)?;
         self.seal(text.len())
@@ -99,7 +97,7 @@ impl Reserve {
     ///
     /// # Errors
     /// When that failed; the text still stands in it.
-    pub fn seal(&mut self, length: usize) -> io::Result<()> {
+    pub(crate) fn seal(&mut self, length: usize) -> io::Result<()> {
         self.file.set_len(length as u64)?;
         self.file.sync_all()
     }
@@ -109,7 +107,7 @@ impl Reserve {
     /// # Errors
     /// When renaming failed: the reserve still stands and this can be tried again. Once renamed, a
     /// failing sync of the directory is an error too, and trying again syncs again.
-    pub fn take_place(&mut self) -> io::Result<Stamp> {
+    pub(crate) fn take_place(&mut self) -> io::Result<Stamp> {
         if !self.is_placed() {
             std::fs::rename(&self.path, &self.target)?;
             self.state = State::Placed;
@@ -119,8 +117,7 @@ impl Reserve {
     }
 
     /// Whether it has taken its target's place (its directory may still want a sync).
-    #[must_use]
-    pub fn is_placed(&self) -> bool {
+    pub(crate) fn is_placed(&self) -> bool {
         self.state == State::Placed
     }
 
@@ -129,7 +126,7 @@ impl Reserve {
     ///
     /// # Errors
     /// When it cannot be opened or read.
-    pub fn found(target: &Path) -> io::Result<Option<(Self, Zeroizing<String>)>> {
+    pub(crate) fn found(target: &Path) -> io::Result<Option<(Self, Zeroizing<String>)>> {
         let path = leftover(target);
         let opened = OpenOptions::new()
             .read(true)
@@ -152,7 +149,7 @@ impl Reserve {
     ///
     /// # Errors
     /// When it is there and cannot be removed.
-    pub fn remove_leftover(target: &Path) -> io::Result<bool> {
+    pub(crate) fn remove_leftover(target: &Path) -> io::Result<bool> {
         match std::fs::remove_file(leftover(target)) {
             Ok(()) => Ok(true),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
@@ -174,8 +171,7 @@ impl Drop for Reserve {
 /// Whether `path` is itself a mount point (a single file bound into a container): a rename over it
 /// fails with EBUSY, so it must be found out before a token is spent. `false` where
 /// `/proc/self/mountinfo` cannot be read.
-#[must_use]
-pub fn is_mount_point(path: &Path) -> bool {
+pub(crate) fn is_mount_point(path: &Path) -> bool {
     use std::os::unix::ffi::OsStrExt as _;
     let Ok(table) = std::fs::read("/proc/self/mountinfo") else { return false };
     // proc(5): the fifth field is the mount point; blank, tab, newline and backslash are octal.

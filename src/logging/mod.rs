@@ -27,7 +27,7 @@ const SUBJECTS: [&str; 2] = ["REFRESH", "CONFIG"];
 
 /// Where the log goes.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum LogTarget {
+pub(crate) enum LogTarget {
     /// To this file, and to standard error too when that is a terminal.
     File(PathBuf),
     /// To standard error only.
@@ -36,7 +36,7 @@ pub enum LogTarget {
 
 /// Starts the log. A file that cannot be opened is one warning on standard error, where the lines
 /// then go: a program that keeps sign-ins alive does not stay down for its log.
-pub fn start(target: &LogTarget, level: LevelFilter) {
+pub(crate) fn start(target: &LogTarget, level: LevelFilter) {
     // Fails when a logger is set already, which is then this one: starting twice is reopening.
     let _ = log::set_logger(&SWITCH);
     reopen(target, level);
@@ -44,14 +44,13 @@ pub fn start(target: &LogTarget, level: LevelFilter) {
 
 /// Opens the log anew, after it was moved away or when its settings changed. When that fails, what
 /// was open stays in use, with a warning.
-pub fn reopen(target: &LogTarget, level: LevelFilter) {
+pub(crate) fn reopen(target: &LogTarget, level: LevelFilter) {
     log::set_max_level(level);
     SWITCH.turn_to(target);
 }
 
 /// Whether what is logged is seen on standard error too, so that it need not be said there again.
-#[must_use]
-pub fn reaches_standard_error() -> bool {
+pub(crate) fn reaches_standard_error() -> bool {
     SWITCH.read().as_ref().is_some_and(|active| active.output.reaches_standard_error())
 }
 
@@ -193,8 +192,7 @@ fn format(offset: UtcOffset) -> Config {
 
 /// `message` with everything escaped that could begin a new line, move a terminal's cursor or turn
 /// the direction of reading. Backslashes stay: they can forge nothing, and paths stay readable.
-#[must_use]
-pub fn escaped(message: &str) -> Cow<'_, str> {
+pub(crate) fn escaped(message: &str) -> Cow<'_, str> {
     let acts = |letter: char| {
         letter.is_control()
             || matches!(letter, '\u{2028}' | '\u{2029}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')

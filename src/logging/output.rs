@@ -15,7 +15,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// A log that is open. Clones write to the same one.
 #[derive(Clone)]
-pub struct Output(Arc<Mutex<Lines>>);
+pub(super) struct Output(Arc<Mutex<Lines>>);
 
 struct Lines {
     file: Option<File>,
@@ -34,7 +34,7 @@ struct Lines {
 
 impl Output {
     /// Standard error alone.
-    pub fn standard_error() -> Self {
+    pub(super) fn standard_error() -> Self {
         Self::new(None, true, is_journal())
     }
 
@@ -44,7 +44,7 @@ impl Output {
     /// # Errors
     ///
     /// When the file cannot be opened, or is a link that is not to be followed.
-    pub fn file(path: &Path) -> io::Result<(Self, Option<String>)> {
+    pub(super) fn file(path: &Path) -> io::Result<(Self, Option<String>)> {
         let (file, complaint) = open(path)?;
         Ok((Self::new(Some(file), io::stderr().is_terminal(), false), complaint))
     }
@@ -55,12 +55,12 @@ impl Output {
     }
 
     /// What is to be said in the log after lines were lost and it can be written again. Once.
-    pub fn gap(&self) -> Option<String> {
+    pub(super) fn gap(&self) -> Option<String> {
         self.lines().gap.take()
     }
 
     /// Whether the lines go to standard error.
-    pub fn reaches_standard_error(&self) -> bool {
+    pub(super) fn reaches_standard_error(&self) -> bool {
         self.lines().standard_error
     }
 

@@ -11,16 +11,16 @@ use super::retry_after::LONGEST as LONGEST_RETRY_AFTER;
 use crate::clock::Timestamp;
 
 /// The delay after the first failure, before it is shortened at random.
-pub const SHORTEST: Duration = Duration::from_secs(30);
+pub(crate) const SHORTEST: Duration = Duration::from_secs(30);
 /// No delay is longer, so everything recovers within an hour of an outage's end.
-pub const LONGEST: Duration = Duration::from_hours(1);
+pub(crate) const LONGEST: Duration = Duration::from_hours(1);
 /// How long before its expiry a token is worth an attempt out of turn: one request and its timeouts
 /// fit in.
 const BEFORE_EXPIRY: Duration = Duration::from_mins(1);
 
 /// What the next attempt depends on.
 #[derive(Clone, Copy, Debug)]
-pub struct Circumstances {
+pub(crate) struct Circumstances {
     /// The time of the failure.
     pub now: Timestamp,
     /// How often in a row it failed, this time included.
@@ -35,7 +35,7 @@ pub struct Circumstances {
 
 /// What is known about a refresh token that may be spent.
 #[derive(Clone, Copy, Debug)]
-pub struct Doubt {
+pub(crate) struct Doubt {
     /// When it was sent for the first time.
     pub first_sent: Timestamp,
     /// How often it was sent.
@@ -48,8 +48,7 @@ pub struct Doubt {
 
 /// A number from 0 to 1 for [`Circumstances::random`]. Without a source of randomness it is the
 /// middle: nothing secret depends on it.
-#[must_use]
-pub fn random() -> f64 {
+pub(crate) fn random() -> f64 {
     use ring::rand::{SecureRandom as _, SystemRandom};
     let mut bytes = [0; 4];
     match SystemRandom::new().fill(&mut bytes) {
@@ -60,8 +59,7 @@ pub fn random() -> f64 {
 
 /// The delay after that many failures in a row: 30 s doubling to an hour, half of it random. So it
 /// lies between half of the step and the whole step.
-#[must_use]
-pub fn delay(failures: u32, random: f64) -> Duration {
+pub(crate) fn delay(failures: u32, random: f64) -> Duration {
     let doublings = failures.saturating_sub(1).min(16);
     let half = SHORTEST.saturating_mul(1 << doublings).min(LONGEST) / 2;
     let share = if random.is_nan() { 0.0 } else { random.clamp(0.0, 1.0) };
@@ -69,8 +67,11 @@ pub fn delay(failures: u32, random: f64) -> Duration {
 }
 
 /// When to ask again after a failure; `None` means not until something was changed.
-#[must_use]
-pub fn next_attempt(class: Class, circumstances: &Circumstances, doubt: Option<&Doubt>) -> Option<Timestamp> {
+pub(crate) fn next_attempt(
+    class: Class,
+    circumstances: &Circumstances,
+    doubt: Option<&Doubt>,
+) -> Option<Timestamp> {
     match (class, doubt) {
         (Class::SignInAgain | Class::Configuration, _) => None,
         (Class::InDoubt, Some(doubt)) => Some(after_doubt(circumstances, doubt)),
@@ -80,8 +81,7 @@ pub fn next_attempt(class: Class, circumstances: &Circumstances, doubt: Option<&
 
 /// After a passing failure: the delay, but once a minute before expiry at the latest; never before
 /// the endpoint wants to be asked, be that after the expiry.
-#[must_use]
-pub fn after_passing(circumstances: &Circumstances) -> Timestamp {
+pub(crate) fn after_passing(circumstances: &Circumstances) -> Timestamp {
     let Circumstances { now, failures, random, expires_at, .. } = *circumstances;
     let planned = now + delay(failures, random);
     let extra = expires_at.map(last_chance).filter(|extra| *extra > now);
@@ -89,16 +89,14 @@ pub fn after_passing(circumstances: &Circumstances) -> Timestamp {
 }
 
 /// When the attempt out of turn of a token that ends at `expires_at` is due.
-#[must_use]
-pub fn last_chance(expires_at: Timestamp) -> Timestamp {
+pub(crate) fn last_chance(expires_at: Timestamp) -> Timestamp {
     expires_at - BEFORE_EXPIRY
 }
 
 /// After a request whose outcome is unknown: soon, where the provider is known to take the same
 /// refresh token again; else as late as the access token in use allows, since a replay at a strict
 /// provider kills that one too; from its expiry on as after a passing failure.
-#[must_use]
-pub fn after_doubt(circumstances: &Circumstances, doubt: &Doubt) -> Timestamp {
+pub(crate) fn after_doubt(circumstances: &Circumstances, doubt: &Doubt) -> Timestamp {
     let now = circumstances.now;
     let soon = now + Duration::from_secs(1 << doubt.sent.saturating_sub(1).min(12)).min(LONGEST);
     if doubt.grace.is_some_and(|grace| soon < doubt.first_sent + grace) {

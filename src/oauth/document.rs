@@ -35,7 +35,7 @@ pub(super) enum Item {
 impl<'a> Document<'a> {
     /// Reads a body. `None` where it is neither a whole JSON object nor, as far as the content type
     /// allows that and the end of the body was marked, form-encoded.
-    pub fn read(body: &'a [u8], content_type: &str, end_is_marked: bool) -> Option<Self> {
+    pub(super) fn read(body: &'a [u8], content_type: &str, end_is_marked: bool) -> Option<Self> {
         let text = std::str::from_utf8(body).ok()?;
         let text = text.strip_prefix('\u{feff}').unwrap_or(text).trim();
         if text.starts_with('{') {
@@ -49,7 +49,7 @@ impl<'a> Document<'a> {
     }
 
     /// The member at a dotted path.
-    pub fn find(&self, path: &str) -> Option<Item> {
+    pub(super) fn find(&self, path: &str) -> Option<Item> {
         match self {
             Self::Json(members) => at_path(members, path).map(item),
             Self::Form(pairs) => pairs.get(path).cloned().map(Item::Text),
@@ -57,7 +57,7 @@ impl<'a> Document<'a> {
     }
 
     /// The text at the first of the paths that holds some.
-    pub fn text<'p>(&self, paths: impl IntoIterator<Item = &'p str>) -> Option<String> {
+    pub(super) fn text<'p>(&self, paths: impl IntoIterator<Item = &'p str>) -> Option<String> {
         paths.into_iter().find_map(|path| match self.find(path) {
             Some(Item::Text(text)) if !text.trim().is_empty() => Some(text),
             _ => None,
@@ -65,7 +65,7 @@ impl<'a> Document<'a> {
     }
 
     /// The JSON text of a member of the outermost object.
-    pub fn raw(&self, name: &str) -> Option<String> {
+    pub(super) fn raw(&self, name: &str) -> Option<String> {
         match self {
             Self::Json(members) => members.get(name).map(|raw| raw.get().to_owned()),
             Self::Form(pairs) => pairs.get(name).and_then(|text| serde_json::to_string(text).ok()),

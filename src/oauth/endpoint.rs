@@ -22,7 +22,7 @@ impl Endpoint {
     ///
     /// # Errors
     /// Why it is none, in the words of a message that names it already.
-    pub fn parse(url: &str) -> Result<Self, String> {
+    pub(super) fn parse(url: &str) -> Result<Self, String> {
         let url = url.trim();
         if url.contains('#') {
             return Err("a token endpoint has no fragment (RFC 6749 3.2)".to_owned());
@@ -47,7 +47,7 @@ impl Endpoint {
     }
 
     /// Scheme, host and port.
-    pub fn origin(&self) -> &str {
+    pub(super) fn origin(&self) -> &str {
         let authority = self.shown.find("://").map_or(0, |at| at + 3);
         let path = self.shown[authority..].find('/').map_or(self.shown.len(), |at| authority + at);
         &self.shown[..path]
@@ -55,12 +55,12 @@ impl Endpoint {
 
     /// Whether the host is this machine, by its name or as a literal address. A name that merely
     /// resolves to it does not count: resolvers can be lied to.
-    pub fn is_loopback(&self) -> bool {
+    pub(super) fn is_loopback(&self) -> bool {
         self.host == "localhost" || self.host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
     }
 
     /// Whether the host is `domain` or lies in it.
-    pub fn lies_in(&self, domain: &str) -> bool {
+    pub(super) fn lies_in(&self, domain: &str) -> bool {
         self.host.strip_suffix(domain).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
     }
 }

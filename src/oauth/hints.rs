@@ -9,7 +9,7 @@ use crate::secret::Secret;
 
 /// What a token file says about how and where to refresh it.
 #[derive(Default)]
-pub struct Hints {
+pub(crate) struct Hints {
     /// The file's name, for the rules about `ingress.json` and `*-m2m-token.json`, and for messages.
     pub file: String,
     /// The MCP server's name, of a service's file.
@@ -85,7 +85,7 @@ impl Hints {
 }
 
 /// A file with client credentials and no token; it serves the token files with its `client_id`.
-pub struct ClientFile {
+pub(crate) struct ClientFile {
     /// The file's name, for messages.
     pub name: String,
     /// `client_id`

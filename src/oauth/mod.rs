@@ -7,7 +7,7 @@
 
 mod answer;
 mod assertion;
-pub mod backoff;
+pub(crate) mod backoff;
 mod classify;
 mod client;
 mod discovery;
@@ -27,10 +27,10 @@ mod table;
 mod transport;
 mod wording;
 
-pub use client::TokenClient;
-pub use hints::{ClientFile, Hints};
-pub use outcome::{Class, Failure, GrantType, Granted};
-pub use providers::Providers;
-pub use request::Request;
-pub use resolve::{Resolution, resolve};
-pub use transport::HttpSettings;
+pub(crate) use client::TokenClient;
+pub(crate) use hints::{ClientFile, Hints};
+pub(crate) use outcome::{Class, Failure, GrantType, Granted};
+pub(crate) use providers::Providers;
+pub(crate) use request::Request;
+pub(crate) use resolve::{Resolution, resolve};
+pub(crate) use transport::HttpSettings;

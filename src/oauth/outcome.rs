@@ -14,7 +14,7 @@ use crate::secret::Secret;
 /// What a failure means for the credential.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Class {
+pub(crate) enum Class {
     /// The refresh token is dead: a person must sign in; nothing is asked until the file holds another one.
     SignInAgain,
     /// The request can never succeed as it stands: somebody must change a setting; nothing is asked
@@ -29,7 +29,7 @@ pub enum Class {
 
 /// A refresh that did not succeed.
 #[derive(Clone, Debug)]
-pub struct Failure {
+pub(crate) struct Failure {
     /// What it means.
     pub class: Class,
     /// One line for a person: what failed at which endpoint, why, and what to do. Holds no secret
@@ -46,22 +46,20 @@ pub struct Failure {
 
 impl Failure {
     /// A failure found before anything was sent, for which somebody must change a setting.
-    #[must_use]
-    pub fn configuration(message: impl Into<String>) -> Self {
+    pub(crate) fn configuration(message: impl Into<String>) -> Self {
         let message = message.into();
         Self { class: Class::Configuration, message, retry_after: None, endpoint_wide: false, code: None }
     }
 
     /// The endpoint could not be used, and the request never left.
-    #[must_use]
-    pub fn unreachable(message: impl Into<String>) -> Self {
+    pub(crate) fn unreachable(message: impl Into<String>) -> Self {
         let message = message.into();
         Self { class: Class::Passing, message, retry_after: None, endpoint_wide: true, code: None }
     }
 }
 
 /// New tokens. Has no `Debug`: an answer is all secrets.
-pub struct Granted {
+pub(crate) struct Granted {
     /// When the request was about to be sent: lifetimes count from here, since the provider's clock
     /// started at some moment after it.
     pub asked_at: Timestamp,
@@ -88,7 +86,7 @@ pub struct Granted {
 
 /// Which grant a request uses.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
-pub enum GrantType {
+pub(crate) enum GrantType {
     /// A person's refresh token is exchanged (RFC 6749 6).
     RefreshToken,
     /// An application asks for a token of its own (RFC 6749 4.4); nothing is spent.
@@ -97,8 +95,7 @@ pub enum GrantType {
 
 impl GrantType {
     /// The registered name, as a token file and a request spell it.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
+    pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::RefreshToken => "refresh_token",
             Self::ClientCredentials => "client_credentials",

@@ -16,14 +16,13 @@ use super::row::Row;
 pub(super) const BUILT_IN: &str = include_str!("providers.json");
 
 /// Every known provider.
-pub struct Providers {
+pub(crate) struct Providers {
     rows: Vec<Arc<Row>>,
 }
 
 impl Providers {
     /// The built-in table.
-    #[must_use]
-    pub fn builtin() -> Self {
+    pub(crate) fn builtin() -> Self {
         // Cannot fail: a test loads the same text.
         Self::load(&[BUILT_IN]).unwrap_or(Self { rows: Vec::new() })
     }
@@ -32,7 +31,7 @@ impl Providers {
     ///
     /// # Errors
     /// What is wrong, naming row and key.
-    pub fn with_user_rows(text: &str) -> Result<Self, String> {
+    pub(crate) fn with_user_rows(text: &str) -> Result<Self, String> {
         Self::load(&[BUILT_IN, text])
     }
 
@@ -81,8 +80,7 @@ impl Providers {
 
     /// The longest provider name or alias with which `stem` begins: all of it, or up to a dash. For
     /// a file name like `{provider}-{server}`.
-    #[must_use]
-    pub fn longest_name_prefix(&self, stem: &str) -> Option<&str> {
+    pub(crate) fn longest_name_prefix(&self, stem: &str) -> Option<&str> {
         let begins =
             |name: &str| stem.strip_prefix(name).is_some_and(|rest| rest.is_empty() || rest.starts_with('-'));
         self.rows

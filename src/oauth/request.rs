@@ -27,7 +27,7 @@ pub(super) struct SigningKey {
 }
 
 /// Everything that [`resolve()`](super::resolve()) found out about how to refresh one credential.
-pub struct Request {
+pub(crate) struct Request {
     pub(super) file: String,
     pub(super) target: Target,
     pub(super) grant: GrantType,
@@ -44,8 +44,7 @@ pub struct Request {
 
 impl Request {
     /// The provider's name in the table, or its host where it is not in the table.
-    #[must_use]
-    pub fn provider(&self) -> &str {
+    pub(crate) fn provider(&self) -> &str {
         if self.row.name.is_empty() { &self.address().host } else { &self.row.name }
     }
 
@@ -55,8 +54,7 @@ impl Request {
     }
 
     /// The token endpoint, or the issuer whose metadata names it, for messages: without its query.
-    #[must_use]
-    pub fn endpoint(&self) -> &str {
+    pub(crate) fn endpoint(&self) -> &str {
         &self.address().shown
     }
 
@@ -68,39 +66,33 @@ impl Request {
 
     /// The same text for all requests that fail together when their endpoint is down: scheme, host
     /// and port, since the realms and tenants of one server differ in the path only.
-    #[must_use]
-    pub fn endpoint_key(&self) -> String {
+    pub(crate) fn endpoint_key(&self) -> String {
         self.address().origin().to_owned()
     }
 
     /// Which grant it uses.
-    #[must_use]
-    pub const fn grant(&self) -> GrantType {
+    pub(crate) const fn grant(&self) -> GrantType {
         self.grant
     }
 
     /// Whether an answer may replace the refresh token, so that a lost answer may have lost it.
-    #[must_use]
-    pub fn may_rotate(&self) -> bool {
+    pub(crate) fn may_rotate(&self) -> bool {
         self.grant == GrantType::RefreshToken && self.row.rotation != Rotation::Never
     }
 
     /// How long after a lost answer the same refresh token may certainly be sent again.
-    #[must_use]
-    pub fn grace(&self) -> Option<Duration> {
+    pub(crate) fn grace(&self) -> Option<Duration> {
         self.row.grace
     }
 
     /// The provider's usual access token lifetime, for answers that do not say.
-    #[must_use]
-    pub fn default_lifetime(&self) -> Option<Duration> {
+    pub(crate) fn default_lifetime(&self) -> Option<Duration> {
         self.row.lifetime
     }
 
     /// 16 hexadecimal digits over all that the request consists of, except the refresh token:
     /// another value means that somebody changed something. Secrets enter as hashes.
-    #[must_use]
-    pub fn fingerprint(&self) -> String {
+    pub(crate) fn fingerprint(&self) -> String {
         let mut text = String::new();
         // Lengths keep neighbours apart: ("ab", "c") is not ("a", "bc").
         let mut add = |part: &str| {
@@ -138,8 +130,7 @@ impl Request {
     }
 
     /// How a person gets a new refresh token, as the end of a sentence.
-    #[must_use]
-    pub fn remedy(&self) -> String {
+    pub(crate) fn remedy(&self) -> String {
         let page = self.sign_in.as_ref().map(|page| format!(" (at {page})")).unwrap_or_default();
         format!("sign in to {} again{page} and store the new tokens in {}", self.title(), self.file)
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::clock::Timestamp;
 
 /// Longest wait that an endpoint can ask for; more would leave a healthy credential to die.
-pub const LONGEST: Duration = Duration::from_hours(1);
+pub(super) const LONGEST: Duration = Duration::from_hours(1);
 
 /// How long the endpoint asks to be left alone. A date counts from the answer's own `Date`, so that
 /// a clock that differs from theirs does not matter, and from `now` without one. `None` where the

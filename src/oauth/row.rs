@@ -90,7 +90,7 @@ pub(super) enum Method {
 
 impl Method {
     /// The RFC 7591 name.
-    pub const fn name(self) -> &'static str {
+    pub(super) const fn name(self) -> &'static str {
         match self {
             Self::ClientSecretBasic => "client_secret_basic",
             Self::ClientSecretPost => "client_secret_post",
@@ -100,7 +100,7 @@ impl Method {
     }
 
     /// The method of that name, if it is one of ours.
-    pub fn from_name(name: &str) -> Option<Self> {
+    pub(super) fn from_name(name: &str) -> Option<Self> {
         [Self::ClientSecretBasic, Self::ClientSecretPost, Self::None, Self::PrivateKeyJwt]
             .into_iter()
             .find(|method| method.name() == name)
@@ -154,7 +154,7 @@ pub(super) struct ByGrant<T: Default> {
 
 impl<T: Default> ByGrant<T> {
     /// The value for that grant.
-    pub const fn of(&self, grant: GrantType) -> &T {
+    pub(super) const fn of(&self, grant: GrantType) -> &T {
         match grant {
             GrantType::RefreshToken => &self.refresh_token,
             GrantType::ClientCredentials => &self.client_credentials,
@@ -180,7 +180,7 @@ impl Default for Endpoints {
 
 impl Endpoints {
     /// The template for that grant.
-    pub fn of(&self, grant: GrantType) -> Option<&str> {
+    pub(super) fn of(&self, grant: GrantType) -> Option<&str> {
         match self {
             Self::One(template) => Some(template),
             Self::Each(each) => each.of(grant).as_deref(),

@@ -14,7 +14,7 @@ const HEAD: &str = "| Provider | Token endpoint | Client authentication | The fi
                     | --- | --- | --- | --- | --- |\n";
 
 /// One row for each provider, in the order of their names.
-pub fn markdown() -> String {
+pub(super) fn markdown() -> String {
     let texts: Map<String, Value> = serde_json::from_str(BUILT_IN).unwrap();
     let providers = Providers::builtin();
     let line = |(name, text): (&String, &Value)| {

@@ -29,7 +29,7 @@ const OLDEST_CONNECTION: Duration = Duration::from_secs(5);
 
 /// How HTTP is spoken.
 #[derive(Clone, Debug)]
-pub struct HttpSettings {
+pub(crate) struct HttpSettings {
     /// `HTTPS_PROXY`: the proxy for https endpoints. Plain http (loopback and `--allow-http`) never
     /// goes through one.
     pub proxy: Option<String>,
@@ -72,12 +72,12 @@ pub(super) struct Reply {
 
 impl Reply {
     /// A header's text, or nothing.
-    pub fn header(&self, name: &str) -> Option<&str> {
+    pub(super) fn header(&self, name: &str) -> Option<&str> {
         self.headers.get(name)?.to_str().ok()
     }
 
     /// Whether the end of the body was marked, so that a whole body is known to be whole.
-    pub fn end_is_marked(&self) -> bool {
+    pub(super) fn end_is_marked(&self) -> bool {
         let chunked = self
             .header("transfer-encoding")
             .is_some_and(|coding| coding.to_ascii_lowercase().contains("chunked"));
@@ -108,7 +108,7 @@ pub(super) struct Transport {
 impl Transport {
     /// # Errors
     /// Which setting is wrong.
-    pub fn new(settings: &HttpSettings) -> Result<Self, String> {
+    pub(super) fn new(settings: &HttpSettings) -> Result<Self, String> {
         let roots = match &settings.root_certificates {
             None => RootCerts::WebPki,
             Some(pem) => roots(pem)?,
@@ -152,12 +152,12 @@ impl Transport {
     }
 
     /// Whether the endpoint may be used: https, or plain http where that was allowed.
-    pub fn permits(&self, endpoint: &Endpoint) -> bool {
+    pub(super) fn permits(&self, endpoint: &Endpoint) -> bool {
         endpoint.secure || endpoint.is_loopback() || self.allow_http.contains(&endpoint.host)
     }
 
     /// Closes the connections that lie idle.
-    pub fn close_idle(&self) {
+    pub(super) fn close_idle(&self) {
         *self.agents.lock().unwrap_or_else(PoisonError::into_inner) = [None, None];
     }
 
@@ -174,7 +174,7 @@ impl Transport {
 
     /// A POST with that body; the request has every header but `content-length`. `before` is called when
     /// the connection stands and the body is about to leave; its error keeps the body back.
-    pub fn post(
+    pub(super) fn post(
         &self,
         endpoint: &Endpoint,
         request: http::request::Builder,
@@ -195,7 +195,7 @@ impl Transport {
     }
 
     /// A GET, for metadata.
-    pub fn get(&self, endpoint: &Endpoint) -> Result<Reply, NoReply> {
+    pub(super) fn get(&self, endpoint: &Endpoint) -> Result<Reply, NoReply> {
         run(|| self.agent(endpoint).get(&endpoint.url).call())
             .map(read)
             .map_err(|error| no_reply(&error, true))

@@ -14,12 +14,11 @@ use crate::tokens::{Document, Life, due};
 const CHAIN_ATTEMPTS: usize = 3;
 
 /// What became of each file, by name.
-pub type Reports = Vec<(String, Report)>;
+pub(crate) type Reports = Vec<(String, Report)>;
 
 /// Refreshes the chain of files called `names`, all of which held the refresh token with the
 /// fingerprint `expected` when they were listed (`None`: none, a single file), where it is still due.
-#[must_use]
-pub fn refresh(names: &[String], expected: Option<&str>, context: &Context<'_>) -> Reports {
+pub(crate) fn refresh(names: &[String], expected: Option<&str>, context: &Context<'_>) -> Reports {
     let mut names = names.to_vec();
     let mut expected = expected.map(ToOwned::to_owned);
     let mut reports = Reports::new();

@@ -15,8 +15,7 @@ use crate::tokens::change::RefreshEnd;
 
 /// Brings the file `copy` up to date from the file that holds `newest`, the youngest successor of its
 /// refresh token, if there is one; otherwise somebody must sign in. Then refreshes it where it is due.
-#[must_use]
-pub fn heal_from(copy: &str, newest: &str, context: &Context<'_>) -> Reports {
+pub(crate) fn heal_from(copy: &str, newest: &str, context: &Context<'_>) -> Reports {
     let holder = (context.chain_of)(newest).into_iter().find(|name| name != copy);
     let names: Vec<String> = [Some(copy.to_owned()), holder.clone()].into_iter().flatten().collect();
     let found = match context.patiently(|patience| lock_and_read(context.directory, &names, patience)) {

@@ -14,7 +14,7 @@ use crate::clock::Timestamp;
 
 /// One endpoint's run of failures.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
-pub struct Outage {
+pub(crate) struct Outage {
     /// Failures in a row.
     pub failures: u32,
     /// When one credential may ask again, in milliseconds since 1970.
@@ -29,12 +29,11 @@ pub struct Outage {
 
 /// All endpoints in trouble, by their key (scheme, host and port).
 #[derive(Default, Debug)]
-pub struct Endpoints(Mutex<BTreeMap<String, Outage>>);
+pub(crate) struct Endpoints(Mutex<BTreeMap<String, Outage>>);
 
 impl Endpoints {
     /// With what an earlier process knew.
-    #[must_use]
-    pub fn new(known: BTreeMap<String, Outage>) -> Self {
+    pub(crate) fn new(known: BTreeMap<String, Outage>) -> Self {
         Self(Mutex::new(known))
     }
 
@@ -44,7 +43,7 @@ impl Endpoints {
     ///
     /// # Errors
     /// The time before which it is not asked.
-    pub fn enter(
+    pub(crate) fn enter(
         &self,
         key: &str,
         now: Timestamp,
@@ -64,7 +63,7 @@ impl Endpoints {
     }
 
     /// Ends the wait of a credential that waits for an endpoint which is well again.
-    pub fn end_wait(&self, standing: &mut Standing) {
+    pub(crate) fn end_wait(&self, standing: &mut Standing) {
         let Some(trouble) = standing.trouble.as_mut().filter(|trouble| trouble.kind == Kind::Passing) else {
             return;
         };
@@ -74,13 +73,12 @@ impl Endpoints {
     }
 
     /// Forgets all waits (a person said that the network is back).
-    pub fn forget(&self) {
+    pub(crate) fn forget(&self) {
         self.table().clear();
     }
 
     /// What to remember over a restart.
-    #[must_use]
-    pub fn snapshot(&self) -> BTreeMap<String, Outage> {
+    pub(crate) fn snapshot(&self) -> BTreeMap<String, Outage> {
         self.table().clone()
     }
 
@@ -92,20 +90,20 @@ impl Endpoints {
 
 /// Leave to ask an endpoint once. Dropped without a word, nothing was learnt of the endpoint.
 #[derive(Debug)]
-pub struct Pass<'a> {
+pub(crate) struct Pass<'a> {
     endpoints: &'a Endpoints,
     key: String,
 }
 
 impl Pass<'_> {
     /// The endpoint gave an answer of its own: whatever it said, it is there.
-    pub fn answered(self) {
+    pub(crate) fn answered(self) {
         self.endpoints.table().remove(&self.key);
     }
 
     /// The endpoint failed again; `again` gives the times from which it may be asked in and out of
     /// turn, for a count of failures in a row.
-    pub fn failed(self, again: impl FnOnce(u32) -> Again) {
+    pub(crate) fn failed(self, again: impl FnOnce(u32) -> Again) {
         let mut table = self.endpoints.table();
         let failures = table.get(&self.key).map_or(0, |outage| outage.failures).saturating_add(1);
         let again = again(failures);
@@ -116,7 +114,7 @@ impl Pass<'_> {
 
 /// From when an endpoint may be asked again.
 #[derive(Clone, Copy, Debug)]
-pub struct Again {
+pub(crate) struct Again {
     /// By whichever of its credentials comes first.
     pub in_turn: Timestamp,
     /// By one whose token is about to expire.

@@ -6,8 +6,7 @@ use crate::tokens::name::{Role, role, server};
 
 /// What the document called `file` says about how and where to refresh it. `built_in` is the built-in
 /// provider that a file name begins with.
-#[must_use]
-pub fn of(file: &str, document: &Document, built_in: Option<&str>) -> Hints {
+pub(crate) fn of(file: &str, document: &Document, built_in: Option<&str>) -> Hints {
     let first = |names: &[&str]| names.iter().find_map(|name| document.text(name));
     let provider = document.text("provider");
     let server =
@@ -41,8 +40,7 @@ pub fn of(file: &str, document: &Document, built_in: Option<&str>) -> Hints {
 }
 
 /// The client credentials that the document called `file` holds, where it is such a file.
-#[must_use]
-pub fn client_file(file: &str, document: &Document) -> Option<ClientFile> {
+pub(crate) fn client_file(file: &str, document: &Document) -> Option<ClientFile> {
     Some(ClientFile {
         name: file.to_owned(),
         client_id: document.text("client_id")?,

@@ -10,7 +10,7 @@ use crate::files::{OWN_DIRECTORY, Reserve, Stamp, directory_of, reason};
 /// Settles what a crash left beside the file `name` that is not refreshed any more: it is gone, or
 /// somebody else owns it now. What cannot be settled, or is no leftover but the reserve of a process
 /// that is at it, waits for the next look.
-pub fn settle_leftover(name: &str, context: &Context<'_>) {
+pub(crate) fn settle_leftover(name: &str, context: &Context<'_>) {
     let path = context.directory.join(name);
     let settled = if std::fs::symlink_metadata(&path).is_ok() {
         let patience = Patience { longest: Duration::ZERO, give_up: &|| true };
@@ -36,8 +36,7 @@ fn remove_orphan(path: &Path) -> Result<(), Obstacle> {
 /// Whether the last to write the file at `real`, which was found in the state `stamp`, was this program:
 /// each refresh of ours writes the lock file last, and a mark stands in it before. `false` where we
 /// never locked the file.
-#[must_use]
-pub fn written_by_us(real: &Path, stamp: &Stamp) -> bool {
+pub(crate) fn written_by_us(real: &Path, stamp: &Stamp) -> bool {
     let mut name = real.file_name().unwrap_or_default().to_owned();
     name.push(".lock");
     let lock = directory_of(real).join(OWN_DIRECTORY).join(name);

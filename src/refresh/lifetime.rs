@@ -9,11 +9,11 @@ use crate::clock::Timestamp;
 use crate::tokens::change::Lasting;
 
 /// Assumed when nobody says anything: what most providers use.
-pub const ASSUMED: Duration = Duration::from_hours(1);
+pub(super) const ASSUMED: Duration = Duration::from_hours(1);
 
 /// What there is to go by, best first.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Sources {
+pub(super) struct Sources {
     /// The answer's `expires_in`, where it is more than 0.
     pub expires_in: Option<Duration>,
     /// The answer's absolute end, or the `exp` claim of the new access token.
@@ -28,7 +28,7 @@ pub struct Sources {
 
 /// How the lifetime was found.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Basis {
+pub(super) enum Basis {
     /// Somebody said it.
     Known,
     /// Nobody said anything; an hour is assumed, which deserves a warning.
@@ -38,8 +38,7 @@ pub enum Basis {
 }
 
 /// The lifetime of a token asked for at `asked_at` that arrived at `now`.
-#[must_use]
-pub fn lasting(sources: &Sources, asked_at: Timestamp, now: Timestamp) -> (Lasting, Basis) {
+pub(super) fn lasting(sources: &Sources, asked_at: Timestamp, now: Timestamp) -> (Lasting, Basis) {
     let claimed = sources.claimed_end.map(|end| end.since(asked_at));
     match sources.expires_in.or(claimed) {
         Some(length) if asked_at + length <= now => (Lasting::For(length), Basis::ArrivedExpired),

@@ -9,7 +9,7 @@ use crate::tokens::Document;
 
 /// Who was on the way, and since when.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Mark {
+pub(crate) struct Mark {
     /// When the refresh token was first sent without a known outcome.
     pub since: Timestamp,
     /// When it was last sent: tells an attempt that nobody lived to record from those on record.
@@ -25,8 +25,7 @@ const NONE: &str = "----------------";
 
 impl Mark {
     /// The mark for sending the refresh token of `document` at `last`, and first at `since`.
-    #[must_use]
-    pub fn of(document: &Document, since: Timestamp, last: Timestamp) -> Self {
+    pub(crate) fn of(document: &Document, since: Timestamp, last: Timestamp) -> Self {
         let print = |token: Option<crate::secret::Secret>| {
             token.map_or_else(|| NONE.to_owned(), |token| token.fingerprint())
         };
@@ -34,8 +33,7 @@ impl Mark {
     }
 
     /// Reads a note; anything that is not a whole mark counts as none (a torn write, an older format).
-    #[must_use]
-    pub fn parse(note: &str) -> Option<Self> {
+    pub(crate) fn parse(note: &str) -> Option<Self> {
         let mut words = note.strip_suffix('\n')?.split(' ');
         let mut next = || words.next();
         let (version, since, last, refresh, access) = (next()?, next()?, next()?, next()?, next()?);
@@ -52,8 +50,7 @@ impl Mark {
     }
 
     /// The note's text: always of one length, so that it replaces an older one in a single write.
-    #[must_use]
-    pub fn note(&self) -> String {
+    pub(crate) fn note(&self) -> String {
         format!(
             "sent {:020} {:020} {} {}\n",
             self.since.as_millis(),
@@ -64,8 +61,7 @@ impl Mark {
     }
 
     /// Whether the mark was made for exactly these tokens.
-    #[must_use]
-    pub fn names(&self, document: &Document) -> bool {
+    pub(crate) fn names(&self, document: &Document) -> bool {
         let now = Self::of(document, self.since, self.last);
         self.refresh == now.refresh && self.access == now.access
     }

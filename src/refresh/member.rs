@@ -13,7 +13,7 @@ use crate::tokens::Document;
 use crate::tokens::directory::{Problem, read_document};
 
 /// A file that is locked and has been read under the lock.
-pub struct Member {
+pub(crate) struct Member {
     /// The names that lead to it in the tokens directory (links included).
     pub names: Vec<String>,
     /// One of its paths in the tokens directory, for looking where the name leads now.
@@ -34,7 +34,7 @@ pub struct Member {
 
 /// What stood at the names of a chain when they were locked.
 #[derive(Default)]
-pub struct Found {
+pub(super) struct Found {
     /// The files, in the order of their paths.
     pub members: Vec<Member>,
     /// Names that are not there any more.
@@ -44,7 +44,7 @@ pub struct Found {
 }
 
 /// How long a busy lock is waited for.
-pub struct Patience<'a> {
+pub(super) struct Patience<'a> {
     /// Altogether, over all files of a chain.
     pub longest: Duration,
     /// Ends the waiting before: the process has been told to stop.
@@ -53,7 +53,7 @@ pub struct Patience<'a> {
 
 /// Why a chain is not refreshed now, before anything was sent.
 #[derive(Debug)]
-pub enum Obstacle {
+pub(super) enum Obstacle {
     /// Another process is refreshing it.
     Busy,
     /// The lock, the disk, the directory: why, and what to do.
@@ -77,7 +77,11 @@ struct Locked {
 ///
 /// # Errors
 /// The first obstacle; every lock is let go.
-pub fn lock_and_read(directory: &Path, names: &[String], patience: &Patience<'_>) -> Result<Found, Obstacle> {
+pub(super) fn lock_and_read(
+    directory: &Path,
+    names: &[String],
+    patience: &Patience<'_>,
+) -> Result<Found, Obstacle> {
     let deadline = Instant::now() + patience.longest;
     let mut found = Found::default();
     let mut files: BTreeMap<PathBuf, (Vec<String>, PathBuf)> = BTreeMap::new();
@@ -120,7 +124,7 @@ fn unfinished(error: &io::Error) -> String {
 ///
 /// # Errors
 /// That it is busy, or why it cannot be had.
-pub fn lock(real: &Path, deadline: Instant, give_up: &dyn Fn() -> bool) -> Result<Lock, Obstacle> {
+pub(super) fn lock(real: &Path, deadline: Instant, give_up: &dyn Fn() -> bool) -> Result<Lock, Obstacle> {
     let refused = |error: &io::Error| {
         Obstacle::Local(format!(
             "cannot be locked in {}: {}; nothing was sent",

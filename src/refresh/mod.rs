@@ -10,8 +10,8 @@
 
 mod chain;
 mod copies;
-pub mod endpoints;
-pub mod hints;
+pub(crate) mod endpoints;
+pub(crate) mod hints;
 mod leftovers;
 mod lifetime;
 mod mark;
@@ -19,11 +19,11 @@ mod member;
 mod precautions;
 mod request;
 mod settle;
-pub mod standing;
+pub(crate) mod standing;
 mod stop;
 mod storing;
 mod understand;
-pub mod verdict;
+pub(crate) mod verdict;
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -33,17 +33,17 @@ use crate::clock::Timestamp;
 use crate::oauth::{ClientFile, Providers, Resolution, TokenClient};
 use crate::tokens::Document;
 
-pub use chain::{Reports, refresh};
-pub use copies::heal_from;
-pub use endpoints::Endpoints;
-pub use leftovers::{settle_leftover, written_by_us};
-pub use standing::{Gate, Kind, Standing, Trouble};
-pub use stop::Stop;
-pub use storing::Storing;
-pub use verdict::BUSY_AGAIN;
+pub(crate) use chain::{Reports, refresh};
+pub(crate) use copies::heal_from;
+pub(crate) use endpoints::Endpoints;
+pub(crate) use leftovers::{settle_leftover, written_by_us};
+pub(crate) use standing::{Gate, Kind, Standing, Trouble};
+pub(crate) use stop::Stop;
+pub(crate) use storing::Storing;
+pub(crate) use verdict::BUSY_AGAIN;
 
 /// What the steps need beside the files: the same for every credential of a cycle.
-pub struct Context<'a> {
+pub(crate) struct Context<'a> {
     /// The tokens directory.
     pub directory: &'a Path,
     /// The token endpoints' client.
@@ -74,7 +74,7 @@ pub struct Context<'a> {
 }
 
 /// What is remembered of the credentials, shared with other processes.
-pub trait Memory: Sync {
+pub(crate) trait Memory: Sync {
     /// What is known of a file now, other processes' latest attempts included.
     fn standing(&self, file: &str) -> Standing;
     /// Remembers it. A failure to do so is reported elsewhere: it must not stop a refresh.
@@ -85,7 +85,7 @@ pub trait Memory: Sync {
 }
 
 /// What became of one file in one attempt. No variant holds a secret that can be printed.
-pub enum Report {
+pub(crate) enum Report {
     /// It holds new tokens. With what deserves a warning.
     Refreshed(Vec<String>),
     /// Another process has refreshed it, or somebody signed in; what it holds is used.
@@ -125,8 +125,7 @@ impl Context<'_> {
     }
 
     /// How `document` can be refreshed. Says at DEBUG which rule found what.
-    #[must_use]
-    pub fn resolve(&self, file: &str, document: &Document) -> Resolution {
+    pub(crate) fn resolve(&self, file: &str, document: &Document) -> Resolution {
         let hints =
             hints::of(file, document, self.providers.longest_name_prefix(crate::tokens::name::stem(file)));
         let (resolution, trail) =

@@ -12,7 +12,7 @@ use crate::oauth::Class;
 ///
 /// # Errors
 /// The index of the first that cannot be, and why.
-pub fn reserve_all(members: &[Member]) -> Result<Vec<Reserve>, (usize, String)> {
+pub(super) fn reserve_all(members: &[Member]) -> Result<Vec<Reserve>, (usize, String)> {
     members.iter().enumerate().map(|(index, member)| reserve(member).map_err(|why| (index, why))).collect()
 }
 
@@ -51,7 +51,7 @@ fn reserve(member: &Member) -> Result<Reserve, String> {
 ///
 /// # Errors
 /// The index of the first file whose lock file cannot be written, and why; the marks are as before.
-pub fn mark_all(members: &[Member], now: Timestamp) -> Result<(), (usize, String)> {
+pub(super) fn mark_all(members: &[Member], now: Timestamp) -> Result<(), (usize, String)> {
     for (index, member) in members.iter().enumerate() {
         let since = member.doubt.as_ref().map_or(now, |mark| mark.since);
         if let Err(error) = member.lock.write_note(&Mark::of(&member.document, since, now).note()) {
@@ -66,7 +66,7 @@ pub fn mark_all(members: &[Member], now: Timestamp) -> Result<(), (usize, String
 
 /// What the mark says after a failure: nothing after a refusal, what it said before after a passing
 /// one, that the token is on its way while in doubt.
-pub fn unmark(members: &[Member], class: Class) {
+pub(super) fn unmark(members: &[Member], class: Class) {
     for member in members {
         let restored = match (class, &member.doubt) {
             (Class::InDoubt, _) => continue,

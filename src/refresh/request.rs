@@ -20,7 +20,7 @@ use crate::tokens::chain;
 use crate::tokens::directory::read_document;
 
 /// How one request ended.
-pub enum Turn {
+pub(super) enum Turn {
     /// The answer stands in the files.
     Done(Box<Storing>),
     /// Nothing more can be done for this chain now.
@@ -28,7 +28,7 @@ pub enum Turn {
 }
 
 /// Asks once for the member at `due` of a locked chain, and stores what comes.
-pub fn one_request(members: Vec<Member>, due: usize, context: &Context<'_>) -> Turn {
+pub(super) fn one_request(members: Vec<Member>, due: usize, context: &Context<'_>) -> Turn {
     let request = match may_ask(&members, due, context) {
         Ok(request) => request,
         Err(stop) => return everybody(&members, &stop, context),

@@ -25,7 +25,7 @@ struct Interrupted {
 ///
 /// # Errors
 /// What the system said. Whatever fails here, a whole answer stays where it is.
-pub fn settle(members: &mut [Member]) -> io::Result<()> {
+pub(super) fn settle(members: &mut [Member]) -> io::Result<()> {
     let mut interrupted = BTreeMap::new();
     for (index, member) in members.iter().enumerate() {
         let whole = match member.doubt {

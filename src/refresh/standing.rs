@@ -18,7 +18,7 @@ const REMEMBERED: usize = 8;
 /// What is known of one token file beside its contents. No secrets.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 #[serde(default)]
-pub struct Standing {
+pub(crate) struct Standing {
     /// When this was written: of two records the newer one counts.
     pub updated: i64,
     /// Fingerprint of the refresh token that the file held when we last read or wrote it.
@@ -35,7 +35,7 @@ pub struct Standing {
 
 /// A refresh token that must never be sent again, and the one that took its place.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
-pub struct Spent {
+pub(crate) struct Spent {
     /// Fingerprint of the replaced token.
     pub token: String,
     /// Fingerprint of its successor.
@@ -44,7 +44,7 @@ pub struct Spent {
 
 /// Why a credential is not fresh.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
-pub struct Trouble {
+pub(crate) struct Trouble {
     /// Which kind.
     pub kind: Kind,
     /// The line that the log said, without the file's name.
@@ -70,7 +70,7 @@ pub struct Trouble {
 /// The kinds of trouble (the classes of a failure, and the local one).
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Kind {
+pub(crate) enum Kind {
     /// A person must sign in again; over when the file holds another refresh token.
     SignInAgain,
     /// The request is wrong; over when it would be another one.
@@ -85,7 +85,7 @@ pub enum Kind {
 
 /// Whether a due credential may be asked for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Gate {
+pub(crate) enum Gate {
     /// Yes, now.
     Ask,
     /// Not before this time.
@@ -98,15 +98,13 @@ impl Standing {
     /// Whose turn it is among credentials that are due: least first. The earliest expiry, but who was
     /// asked for in vain comes after those who were not: one bad credential must not take every turn
     /// at an endpoint that is well for all others.
-    #[must_use]
-    pub fn turn(&self, expires_at: Option<Timestamp>) -> (i64, Option<Timestamp>) {
+    pub(crate) fn turn(&self, expires_at: Option<Timestamp>) -> (i64, Option<Timestamp>) {
         (self.trouble.as_ref().map_or(0, |trouble| trouble.last_attempt), expires_at)
     }
 
     /// From when on a token that ends at `expires_at` may be asked for although its endpoint is in
     /// trouble: once, shortly before that. `None`: that was done, or it is too late.
-    #[must_use]
-    pub fn out_of_turn(&self, expires_at: Option<Timestamp>, now: Timestamp) -> Option<Timestamp> {
+    pub(crate) fn out_of_turn(&self, expires_at: Option<Timestamp>, now: Timestamp) -> Option<Timestamp> {
         let end = expires_at.filter(|end| *end > now)?;
         let chance = backoff::last_chance(end);
         let asked = self.trouble.as_ref().map(|trouble| Timestamp::from_millis(trouble.last_attempt));
@@ -114,15 +112,13 @@ impl Standing {
     }
 
     /// When a refresh of the file last succeeded, whichever sign-in it held then.
-    #[must_use]
-    pub fn last_success(&self) -> Option<Timestamp> {
+    pub(crate) fn last_success(&self) -> Option<Timestamp> {
         self.last_success.map(Timestamp::from_millis)
     }
 
     /// What earlier refreshes left to know of a file that holds this refresh token now. A new sign-in
     /// has no past.
-    #[must_use]
-    pub fn past(&self, refresh_hash: Option<&str>) -> Past {
+    pub(crate) fn past(&self, refresh_hash: Option<&str>) -> Past {
         if self.refresh_hash.as_deref() != refresh_hash {
             return Past::default();
         }
@@ -130,13 +126,13 @@ impl Standing {
     }
 
     /// The fingerprints of the refresh tokens that answers of ours replaced.
-    pub fn replaced(&self) -> impl Iterator<Item = String> + '_ {
+    pub(crate) fn replaced(&self) -> impl Iterator<Item = String> + '_ {
         self.spent.iter().map(|spent| spent.token.clone())
     }
 
     /// Takes over what an older record of the same file knows: which tokens were replaced, and the
     /// last success. Two processes may each have added to a record that neither had written yet.
-    pub fn inherit(&mut self, older: &Self) {
+    pub(crate) fn inherit(&mut self, older: &Self) {
         let mut spent = older.spent.clone();
         spent.retain(|one| {
             self.spent.iter().all(|known| known.token != one.token)
@@ -152,7 +148,7 @@ impl Standing {
     }
 
     /// Remembers that `token` was replaced by `successor`.
-    pub fn remember(&mut self, token: String, successor: String) {
+    pub(crate) fn remember(&mut self, token: String, successor: String) {
         if token != successor {
             self.spent.retain(|spent| spent.token != token && spent.token != successor);
             self.spent.push(Spent { token, successor });
@@ -164,8 +160,7 @@ impl Standing {
 
 impl Trouble {
     /// Whether a credential in this trouble, now with these fingerprints, may be asked for at `now`.
-    #[must_use]
-    pub fn gate(&self, refresh_hash: Option<&str>, request: Option<&str>, now: Timestamp) -> Gate {
+    pub(crate) fn gate(&self, refresh_hash: Option<&str>, request: Option<&str>, now: Timestamp) -> Gate {
         let same_token = self.refresh_hash.as_deref() == refresh_hash;
         let same_request = request.is_none() || self.request.as_deref() == request;
         match self.kind {
@@ -184,8 +179,7 @@ impl Trouble {
 
     /// When the next attempt may be made. A stored time that lies further ahead than its own delay was
     /// written under a wrong clock: then the delay counts from now.
-    #[must_use]
-    pub fn next_attempt(&self, now: Timestamp) -> Option<Timestamp> {
+    pub(crate) fn next_attempt(&self, now: Timestamp) -> Option<Timestamp> {
         let next = Timestamp::from_millis(self.next_attempt?);
         let delay = next.since(Timestamp::from_millis(self.last_attempt));
         Some(if next.since(now) > delay + Duration::from_mins(1) { now + delay } else { next })

@@ -8,32 +8,30 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 /// Shared by the thread that receives signals and those that refresh.
 #[derive(Default, Debug)]
-pub struct Stop {
+pub(crate) struct Stop {
     asked: AtomicBool,
     in_flight: AtomicUsize,
 }
 
 /// A refresh that a stop waits for, while this lives.
 #[derive(Debug)]
-pub struct InFlight<'a>(&'a Stop);
+pub(crate) struct InFlight<'a>(&'a Stop);
 
 impl Stop {
     /// Asks for a stop; how many refreshes it has to wait for.
-    pub fn ask(&self) -> usize {
+    pub(crate) fn ask(&self) -> usize {
         self.asked.store(true, Ordering::SeqCst);
         self.in_flight.load(Ordering::SeqCst)
     }
 
     /// Whether a stop was asked for.
-    #[must_use]
-    pub fn is_asked(&self) -> bool {
+    pub(crate) fn is_asked(&self) -> bool {
         self.asked.load(Ordering::SeqCst)
     }
 
     /// Begins a refresh, unless a stop was asked for. Counted first and then asked, so that a stop
     /// never misses one.
-    #[must_use]
-    pub fn begin(&self) -> Option<InFlight<'_>> {
+    pub(crate) fn begin(&self) -> Option<InFlight<'_>> {
         self.in_flight.fetch_add(1, Ordering::SeqCst);
         let flight = InFlight(self);
         (!self.is_asked()).then_some(flight)

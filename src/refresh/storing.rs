@@ -21,7 +21,7 @@ use crate::tokens::change::{Access, Change, RefreshEnd, apply};
 use crate::tokens::directory::{Problem, read_document};
 
 /// What an endpoint granted, in the terms of the files.
-pub struct Answer {
+pub(crate) struct Answer {
     /// The new access token; none where a file only takes over a refresh token.
     pub access: Option<Access>,
     /// The new refresh token, where there is one.
@@ -32,7 +32,7 @@ pub struct Answer {
 
 /// What is to be remembered of an answer beside its tokens.
 #[derive(Default)]
-pub struct Memo {
+pub(crate) struct Memo {
     /// Whether the answer moved the end of the refresh token.
     pub moved_refresh_end: bool,
     /// What deserves a warning.
@@ -43,7 +43,7 @@ pub struct Memo {
 
 /// What became of one file.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Stored {
+pub(super) enum Stored {
     /// It holds the new tokens.
     Replaced,
     /// It holds the new refresh token and keeps its own access token (another scope or audience).
@@ -55,7 +55,7 @@ pub enum Stored {
 }
 
 /// An answer on its way into the files of one chain.
-pub struct Storing {
+pub(crate) struct Storing {
     items: Vec<Item>,
     answer: Answer,
     memo: Memo,
@@ -81,8 +81,7 @@ struct Item {
 impl Storing {
     /// Prepares storing `answer` into `members`; the flag beside each says whether it takes the new
     /// access token too.
-    #[must_use]
-    pub fn new(
+    pub(crate) fn new(
         members: Vec<(Member, Reserve, bool)>,
         answer: Answer,
         memo: Memo,
@@ -111,7 +110,7 @@ impl Storing {
     ///
     /// # Errors
     /// One line naming the file and the reason. Nothing is lost: call again.
-    pub fn attempt(&mut self) -> Result<(), String> {
+    pub(crate) fn attempt(&mut self) -> Result<(), String> {
         // In a chain every reserve is on disk before any file is replaced: from there on a crash in
         // the middle can be finished from what is left.
         for index in 0..self.items.len() {
@@ -124,20 +123,18 @@ impl Storing {
     }
 
     /// The path of a file that still waits for its answer.
-    #[must_use]
-    pub fn waiting_file(&self) -> Option<&Path> {
+    pub(crate) fn waiting_file(&self) -> Option<&Path> {
         self.items.iter().find(|item| item.done.is_none()).map(|item| item.real.as_path())
     }
 
     /// The names of all files of the chain.
-    pub fn names(&self) -> impl Iterator<Item = &String> {
+    pub(crate) fn names(&self) -> impl Iterator<Item = &String> {
         self.items.iter().flat_map(|item| &item.names)
     }
 
     /// Remembers what was done and says it, and gives the replaced files back, still locked, for a
     /// further request. To be called once [`Storing::attempt`] has succeeded.
-    #[must_use]
-    pub fn conclude(self, memory: &dyn Memory) -> (Reports, Vec<Member>) {
+    pub(crate) fn conclude(self, memory: &dyn Memory) -> (Reports, Vec<Member>) {
         let now = Timestamp::now();
         let mut reports = Reports::new();
         let mut members = Vec::new();

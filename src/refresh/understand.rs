@@ -12,8 +12,7 @@ use crate::secret::Secret;
 use crate::tokens::change::{Access, RefreshEnd};
 
 /// What a granted answer means for the files, and what is to be remembered of it.
-#[must_use]
-pub fn understand(member: &Member, request: &Request, granted: Granted) -> (Answer, Memo) {
+pub(super) fn understand(member: &Member, request: &Request, granted: Granted) -> (Answer, Memo) {
     let now = Timestamp::now();
     let life = life(member);
     let asked_at = granted.asked_at;

@@ -10,11 +10,11 @@ use crate::oauth::{Class, Failure, Request, backoff};
 use crate::tokens::Life;
 
 /// When a file that another process is refreshing is looked at again.
-pub const BUSY_AGAIN: Duration = Duration::from_secs(5);
+pub(crate) const BUSY_AGAIN: Duration = Duration::from_secs(5);
 
 /// The circumstances of a failed attempt.
 #[derive(Clone)]
-pub struct Attempt<'a> {
+pub(crate) struct Attempt<'a> {
     /// What was remembered before it.
     pub before: Option<&'a Trouble>,
     /// Fingerprint of the refresh token that it was about.
@@ -34,8 +34,7 @@ pub struct Attempt<'a> {
 }
 
 /// What to remember of `failure`.
-#[must_use]
-pub fn trouble(failure: &Failure, attempt: &Attempt<'_>) -> Trouble {
+pub(crate) fn trouble(failure: &Failure, attempt: &Attempt<'_>) -> Trouble {
     let kind = match failure.class {
         Class::SignInAgain => Kind::SignInAgain,
         Class::Configuration => Kind::Configuration,
@@ -57,8 +56,7 @@ pub fn trouble(failure: &Failure, attempt: &Attempt<'_>) -> Trouble {
 
 /// From when the endpoint of an attempt that failed at `now` may be asked again, after so many
 /// failures in a row; `expires_at` is the end of the token that was asked for.
-#[must_use]
-pub fn endpoint_again(
+pub(crate) fn endpoint_again(
     failure: &Failure,
     expires_at: Option<Timestamp>,
     now: Timestamp,
@@ -78,8 +76,7 @@ pub fn endpoint_again(
 
 /// What stands against asking now, if anything does, and for how long: what is on record, and a mark
 /// of a request that nobody lived to record.
-#[must_use]
-pub fn against(attempt: &Attempt<'_>) -> Option<Trouble> {
+pub(crate) fn against(attempt: &Attempt<'_>) -> Option<Trouble> {
     let known = attempt.before.filter(|known| known.refresh_hash == attempt.refresh_hash);
     let request = attempt.request.fingerprint();
     let closed = |trouble: &Trouble| {
@@ -118,8 +115,7 @@ fn left_in_doubt(mark: &Mark, before: Option<&Trouble>, attempt: &Attempt<'_>) -
 }
 
 /// A reason on this machine; tried again after `delay`.
-#[must_use]
-pub fn local(
+pub(crate) fn local(
     message: String,
     before: Option<&Trouble>,
     refresh_hash: Option<String>,

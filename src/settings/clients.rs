@@ -8,7 +8,7 @@ use super::values;
 
 /// A client whose configuration is to be kept.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct KeptClient {
+pub(crate) struct KeptClient {
     /// Which client.
     pub client: &'static Client,
     /// The file that it reads, absolute and in UTF-8. None: a file of its own in the tokens directory.
@@ -17,15 +17,14 @@ pub struct KeptClient {
 
 impl KeptClient {
     /// The file that is kept.
-    #[must_use]
-    pub fn file(&self, tokens_dir: &Path) -> PathBuf {
+    pub(crate) fn file(&self, tokens_dir: &Path) -> PathBuf {
         self.path.clone().unwrap_or_else(|| tokens_dir.join(self.client.own_file()))
     }
 }
 
 /// A client's name and perhaps the path of its file, which starts at `root` or, after `~/`, at `home`:
 /// not every shell replaces a `~` behind an equals sign, and no variable has a shell to do it.
-pub fn client(text: &str, root: &Path, home: Option<&str>) -> Result<KeptClient, String> {
+pub(super) fn client(text: &str, root: &Path, home: Option<&str>) -> Result<KeptClient, String> {
     let (name, path) = match text.split_once('=') {
         Some((name, path)) => (name, Some(path)),
         None => (text, None),
@@ -47,7 +46,7 @@ pub fn client(text: &str, root: &Path, home: Option<&str>) -> Result<KeptClient,
 }
 
 /// Where secrets stand.
-pub fn secrets(text: &str) -> Result<Secrets, &'static str> {
+pub(super) fn secrets(text: &str) -> Result<Secrets, &'static str> {
     match text.trim() {
         "auto" => Ok(Secrets::Auto),
         "inline" => Ok(Secrets::Inline),
@@ -57,7 +56,7 @@ pub fn secrets(text: &str) -> Result<Secrets, &'static str> {
 }
 
 /// Each file once. Two clients of one file would undo each other's entries at every check.
-pub fn once_each(all: Vec<KeptClient>) -> Result<Vec<KeptClient>, String> {
+pub(super) fn once_each(all: Vec<KeptClient>) -> Result<Vec<KeptClient>, String> {
     let mut kept: Vec<KeptClient> = Vec::new();
     for one in all {
         match kept.iter().find(|other| one.path.is_some() && other.path == one.path || **other == one) {

@@ -30,7 +30,7 @@ const NAMED: usize = 5;
 
 /// A line `NAME=VALUE`.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Assignment {
+pub(crate) struct Assignment {
     /// Its line in the file, counted from 1.
     pub line: usize,
     /// What is assigned to.
@@ -41,7 +41,7 @@ pub struct Assignment {
 
 /// What a file says, and what is wrong with it.
 #[derive(Debug, Default)]
-pub struct Dotenv {
+pub(super) struct Dotenv {
     /// The lines that are understood.
     pub assignments: Vec<Assignment>,
     /// One sentence per complaint, naming the file.
@@ -50,8 +50,7 @@ pub struct Dotenv {
 
 /// Reads the file at `path`. One that is missing says nothing; one that cannot be read is a warning,
 /// because the tokens of everybody who does not need it must stay fresh.
-#[must_use]
-pub fn read(path: &Path) -> Dotenv {
+pub(super) fn read(path: &Path) -> Dotenv {
     match content(path) {
         Ok(bytes) => parse(path, &bytes),
         Err(None) => Dotenv::default(),

@@ -13,7 +13,7 @@ use super::dotenv::Assignment;
 /// would inherit secrets from it. A variable that is set to nothing counts as not set, because that
 /// is what `NAME=${NAME:-}` in a compose file leaves behind.
 #[derive(Clone, Default)]
-pub struct Environment {
+pub(crate) struct Environment {
     process: BTreeMap<OsString, OsString>,
     file: BTreeMap<String, Assigned>,
     /// Where the second layer was read, for messages.
@@ -27,7 +27,7 @@ struct Assigned {
 }
 
 /// The value of a variable and where it stands.
-pub struct Found<'a> {
+pub(crate) struct Found<'a> {
     /// The value, never empty.
     pub value: &'a OsStr,
     /// `/srv/project/.env line 3: ` or nothing: goes before the variable's name in a message.
@@ -36,21 +36,18 @@ pub struct Found<'a> {
 
 impl Environment {
     /// The variables the process was started with, and nothing else.
-    #[must_use]
-    pub fn of_process() -> Self {
+    pub(crate) fn of_process() -> Self {
         Self::new(std::env::vars_os())
     }
 
     /// These variables as the real environment.
-    #[must_use]
-    pub fn new(process: impl IntoIterator<Item = (OsString, OsString)>) -> Self {
+    pub(crate) fn new(process: impl IntoIterator<Item = (OsString, OsString)>) -> Self {
         Self { process: process.into_iter().collect(), ..Self::default() }
     }
 
     /// The same real environment over what was read from the `.env` file at `path`, in place of
     /// what was read before. The last of several assignments counts.
-    #[must_use]
-    pub fn over(&self, path: PathBuf, assignments: Vec<Assignment>) -> Self {
+    pub(crate) fn over(&self, path: PathBuf, assignments: Vec<Assignment>) -> Self {
         let file = assignments
             .into_iter()
             .map(|Assignment { line, name, value }| (name, Assigned { line, value }))
@@ -60,14 +57,12 @@ impl Environment {
 
     /// The value of `name`, as text. One that is not UTF-8 counts as unset: no client id or secret
     /// is anything else.
-    #[must_use]
-    pub fn get(&self, name: &str) -> Option<String> {
+    pub(crate) fn get(&self, name: &str) -> Option<String> {
         self.find(name).and_then(|found| found.value.to_str()).map(str::to_owned)
     }
 
     /// The value of `name` with its place, the real environment first.
-    #[must_use]
-    pub fn find(&self, name: &str) -> Option<Found<'_>> {
+    pub(crate) fn find(&self, name: &str) -> Option<Found<'_>> {
         let process = self.process.get(OsStr::new(name)).filter(|value| !value.is_empty());
         if let Some(value) = process {
             return Some(Found { value, place: String::new() });
@@ -78,8 +73,7 @@ impl Environment {
     }
 
     /// The line of `.env` that sets `name`, whatever the real environment says.
-    #[must_use]
-    pub fn line_in_file(&self, name: &str) -> Option<usize> {
+    pub(crate) fn line_in_file(&self, name: &str) -> Option<usize> {
         self.file.get(name).map(|assigned| assigned.line)
     }
 }

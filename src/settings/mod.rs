@@ -21,8 +21,8 @@ use crate::cli::{Flag, Options, flag};
 use crate::clients::Secrets;
 use crate::logging::LogTarget;
 
-pub use clients::KeptClient;
-pub use environment::Environment;
+pub(crate) use clients::KeptClient;
+pub(crate) use environment::Environment;
 use sources::{Sources, text};
 
 const INTERVAL: &Flag = flag("interval");
@@ -47,7 +47,7 @@ const METRICS_FILE: &Flag = flag("metrics-file");
 
 /// Everything the program was told, checked.
 #[derive(Clone, Debug)]
-pub struct Settings {
+pub(crate) struct Settings {
     /// The longest time between two checks.
     pub interval: Duration,
     /// How long before its expiry a token is refreshed.
@@ -94,7 +94,7 @@ pub struct Settings {
 
 /// Settings, and what is to be said about them once there is a log.
 #[derive(Debug)]
-pub struct Loaded {
+pub(crate) struct Loaded {
     /// The settings.
     pub settings: Settings,
     /// Whole sentences, each naming its file.
@@ -103,7 +103,7 @@ pub struct Loaded {
 
 /// A setting that cannot be used: one line that names it, its value and a remedy.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Invalid(String);
+pub(crate) struct Invalid(String);
 
 impl std::fmt::Display for Invalid {
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -113,7 +113,7 @@ impl std::fmt::Display for Invalid {
 
 /// All that a command needs to know which only looks at what the daemon left.
 #[derive(Clone, Debug)]
-pub struct Places {
+pub(crate) struct Places {
     /// The project root, absolute and without links.
     pub dir: PathBuf,
     /// Where the token files are. Absolute.
@@ -127,7 +127,7 @@ impl Places {
     /// # Errors
     ///
     /// The option or variable that cannot be used.
-    pub fn find(options: &Options, process: &Environment) -> Result<Self, Invalid> {
+    pub(crate) fn find(options: &Options, process: &Environment) -> Result<Self, Invalid> {
         let sources = Sources { options, environment: process };
         let dir = sources.value(DIR, directory)?;
         let tokens_dir = sources.value(TOKENS_DIR, |value| Ok(values::path(value, &dir)?))?;
@@ -150,7 +150,7 @@ impl Settings {
     /// # Errors
     ///
     /// The first setting that cannot be used. Nothing was written or made by then.
-    pub fn read(options: &Options, process: &Environment) -> Result<Loaded, Invalid> {
+    pub(crate) fn read(options: &Options, process: &Environment) -> Result<Loaded, Invalid> {
         let sources = Sources { options, environment: process };
         let dir = sources.value(DIR, directory)?;
         let env_file = sources.value(ENV_FILE, |value| Ok(values::path(value, &dir)?))?;
@@ -164,7 +164,7 @@ impl Settings {
     /// # Errors
     ///
     /// The first setting that cannot be used; the present ones stay.
-    pub fn reload(&self, options: &Options) -> Result<Loaded, Invalid> {
+    pub(crate) fn reload(&self, options: &Options) -> Result<Loaded, Invalid> {
         let (dir, env_file) = (self.dir.clone(), self.env_file.clone());
         let place = Place { dir, env_file, on_refresh: self.on_refresh.clone() };
         let mut loaded = Self::read_at(options, &self.environment, &place)?;

@@ -8,12 +8,12 @@ use super::values::Fault;
 use super::{Environment, Invalid};
 
 /// Makes a rule for text one for what the system hands over.
-pub fn text<T>(meaning: impl Fn(&str) -> Result<T, Fault>) -> impl Fn(&OsStr) -> Result<T, String> {
+pub(super) fn text<T>(meaning: impl Fn(&str) -> Result<T, Fault>) -> impl Fn(&OsStr) -> Result<T, String> {
     move |value| Ok(value.to_str().ok_or("is not UTF-8").and_then(&meaning)?)
 }
 
 /// Where values come from, and the order of it.
-pub struct Sources<'a> {
+pub(super) struct Sources<'a> {
     /// What the command line says.
     pub options: &'a Options,
     /// What the variables say.
@@ -31,7 +31,7 @@ struct Given<'a> {
 
 impl<'a> Sources<'a> {
     /// The value of a setting that has a default.
-    pub fn value<T>(
+    pub(super) fn value<T>(
         &self,
         flag: &'static Flag,
         meaning: impl Fn(&OsStr) -> Result<T, String>,
@@ -41,7 +41,7 @@ impl<'a> Sources<'a> {
     }
 
     /// The value of a setting that may be missing.
-    pub fn optional<T>(
+    pub(super) fn optional<T>(
         &self,
         flag: &'static Flag,
         meaning: impl Fn(&OsStr) -> Result<T, String>,
@@ -51,7 +51,7 @@ impl<'a> Sources<'a> {
     }
 
     /// The values of a setting that may be repeated, or listed with commas in its variable.
-    pub fn list<T>(
+    pub(super) fn list<T>(
         &self,
         flag: &'static Flag,
         meaning: impl Fn(&OsStr) -> Result<T, String>,

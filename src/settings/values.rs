@@ -19,10 +19,10 @@ const TEN_YEARS: u64 = 10 * 365 * 24 * 60 * 60;
 const MOST_JOBS: usize = 64;
 
 /// What is wrong with a value.
-pub type Fault = &'static str;
+pub(super) type Fault = &'static str;
 
 /// A time in whole seconds, from one second to ten years.
-pub fn seconds(text: &str) -> Result<Duration, Fault> {
+pub(super) fn seconds(text: &str) -> Result<Duration, Fault> {
     let number = text.trim();
     let digits = number.strip_prefix('-').unwrap_or(number);
     if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
@@ -38,7 +38,7 @@ pub fn seconds(text: &str) -> Result<Duration, Fault> {
 }
 
 /// How many refreshes may be in flight: 1 to 64.
-pub fn jobs(text: &str) -> Result<usize, Fault> {
+pub(super) fn jobs(text: &str) -> Result<usize, Fault> {
     let number = text.trim();
     let digits = number.bytes().all(|byte| byte.is_ascii_digit());
     let parsed = number.parse().ok().filter(|jobs| digits && (1..=MOST_JOBS).contains(jobs));
@@ -46,7 +46,7 @@ pub fn jobs(text: &str) -> Result<usize, Fault> {
 }
 
 /// The four levels of the Python service, in any case; `WARN` is how the log itself spells one.
-pub fn level(text: &str) -> Result<LevelFilter, Fault> {
+pub(super) fn level(text: &str) -> Result<LevelFilter, Fault> {
     match text.trim().to_ascii_uppercase().as_str() {
         "DEBUG" => Ok(LevelFilter::Debug),
         "INFO" => Ok(LevelFilter::Info),
@@ -57,7 +57,7 @@ pub fn level(text: &str) -> Result<LevelFilter, Fault> {
 }
 
 /// A path, from `root` where it is relative.
-pub fn path(value: &OsStr, root: &Path) -> Result<PathBuf, Fault> {
+pub(super) fn path(value: &OsStr, root: &Path) -> Result<PathBuf, Fault> {
     let value = Path::new(value);
     if value.as_os_str().is_empty() {
         return Err("is not a path");
@@ -71,18 +71,18 @@ pub fn path(value: &OsStr, root: &Path) -> Result<PathBuf, Fault> {
 }
 
 /// A file for the log, or `-`.
-pub fn log_target(value: &OsStr, root: &Path) -> Result<LogTarget, Fault> {
+pub(super) fn log_target(value: &OsStr, root: &Path) -> Result<LogTarget, Fault> {
     if value == "-" { Ok(LogTarget::StandardError) } else { path(value, root).map(LogTarget::File) }
 }
 
 /// A file for the process id, or `-` for none.
-pub fn pid_file(value: &OsStr, root: &Path) -> Result<Option<PathBuf>, Fault> {
+pub(super) fn pid_file(value: &OsStr, root: &Path) -> Result<Option<PathBuf>, Fault> {
     if value == "-" { Ok(None) } else { path(value, root).map(Some) }
 }
 
 /// A command in words, split as a shell would split it; but no shell will see it, so what only a shell
 /// understands is refused rather than passed on as it stands.
-pub fn command(text: &str) -> Result<Vec<String>, Fault> {
+pub(super) fn command(text: &str) -> Result<Vec<String>, Fault> {
     let mut words = Vec::new();
     let mut word: Option<String> = None;
     let mut letters = text.chars();
@@ -127,7 +127,7 @@ fn quoted(letters: &mut std::str::Chars<'_>, quote: char, word: &mut String) -> 
 }
 
 /// The host of an endpoint, in lower case, an IPv6 address in its brackets: as it stands in a URL.
-pub fn host(text: &str) -> Result<String, Fault> {
+pub(super) fn host(text: &str) -> Result<String, Fault> {
     let host = text.trim();
     let address = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(host);
     if let Ok(address) = address.parse::<Ipv6Addr>() {
@@ -147,7 +147,7 @@ pub fn host(text: &str) -> Result<String, Fault> {
 
 /// The gateway's URL, without the slashes at its end: paths are appended to it. It goes into files
 /// in which some clients expand `${...}`, and which people read.
-pub fn gateway_url(text: &str) -> Result<String, Fault> {
+pub(super) fn gateway_url(text: &str) -> Result<String, Fault> {
     let url = text.trim();
     let (scheme, rest) = url.split_once("://").ok_or("is not an http or https URL")?;
     if !scheme.eq_ignore_ascii_case("http") && !scheme.eq_ignore_ascii_case("https") {

@@ -13,7 +13,7 @@ use crate::files::Holder;
 use crate::logging::escaped;
 
 /// The exit status for what could not be found out.
-pub const UNKNOWN: u8 = 3;
+pub(crate) const UNKNOWN: u8 = 3;
 
 /// Nobody runs when there was no cycle for three intervals, and for this long at least.
 const SHORTEST_PATIENCE: Duration = Duration::from_mins(3);
@@ -22,8 +22,7 @@ const SHORTEST_PATIENCE: Duration = Duration::from_mins(3);
 const NAMED: usize = 3;
 
 /// The line and the exit status of `check`.
-#[must_use]
-pub fn check(report: &Report) -> (String, u8) {
+pub(crate) fn check(report: &Report) -> (String, u8) {
     let mut complaints: Vec<(Severity, String)> = nobody_runs(report).into_iter().collect();
     complaints.extend(failing_hook(report));
     complaints.extend(report.tokens.iter().filter_map(|token| token.complaint(report.now)));
@@ -43,14 +42,12 @@ pub fn check(report: &Report) -> (String, u8) {
 }
 
 /// The line of a check that could not be made.
-#[must_use]
-pub fn unknown(why: &str) -> String {
+pub(crate) fn unknown(why: &str) -> String {
     format!("UNKNOWN: {}\n", escaped(why).replace('|', "/"))
 }
 
 /// The line and the exit status of `check --alive`, which asks only whether restarting would help.
-#[must_use]
-pub fn alive(holder: Holder, now: Timestamp) -> (String, u8) {
+pub(crate) fn alive(holder: Holder, now: Timestamp) -> (String, u8) {
     let line = match holder {
         Holder::Somebody { touched } if holder.is_alive(now) => {
             return (format!("OK: the daemon is well, seen {} ago\n", Words(now.since(touched))), 0);

@@ -10,7 +10,7 @@ use crate::refresh::Standing;
 use crate::refresh::endpoints::Outage;
 
 /// The version of the format; a file of another version counts as absent.
-pub const VERSION: u32 = 1;
+pub(super) const VERSION: u32 = 1;
 
 /// How long what is known of a file outlives the file, in milliseconds: a restored backup must still
 /// be recognised as an old copy.
@@ -18,7 +18,7 @@ const REMEMBER_GONE: i64 = 30 * 24 * 3600 * 1000;
 
 /// The whole document.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
-pub struct StatusFile {
+pub(super) struct StatusFile {
     /// [`VERSION`].
     pub version: u32,
     /// The daemon that wrote last, and its settings.
@@ -43,7 +43,7 @@ pub struct StatusFile {
 
 /// Who runs, with which settings (times in milliseconds since 1970, lengths in seconds).
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
-pub struct DaemonRecord {
+pub(crate) struct DaemonRecord {
     /// Its process id.
     pub pid: u32,
     /// When it started.
@@ -66,7 +66,7 @@ pub struct DaemonRecord {
 
 /// What was left in a client's file and for it, so that it can be changed and taken away again.
 #[derive(Clone, PartialEq, Eq, Default, Debug, Serialize, Deserialize)]
-pub struct ClientRecord {
+pub(crate) struct ClientRecord {
     /// When this last changed, in milliseconds since 1970.
     pub updated: i64,
     /// The entries that are ours: name and address.
@@ -78,7 +78,7 @@ pub struct ClientRecord {
 
 /// One cycle.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
-pub struct CycleRecord {
+pub(crate) struct CycleRecord {
     /// When it ended, in milliseconds since 1970.
     pub ended: i64,
     /// How many token files it saw.
@@ -90,7 +90,7 @@ pub struct CycleRecord {
 /// What is known of the command that runs after tokens changed (times in milliseconds since 1970).
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 #[serde(default)]
-pub struct HookRecord {
+pub(crate) struct HookRecord {
     /// When this was written: of two records the newer one counts.
     pub updated: i64,
     /// The files whose change it has not been told of yet.
@@ -121,14 +121,13 @@ impl Default for StatusFile {
 
 impl StatusFile {
     /// Reads a document; anything that is not one of this version counts as empty.
-    #[must_use]
-    pub fn parse(text: &str) -> Self {
+    pub(super) fn parse(text: &str) -> Self {
         serde_json::from_str(text).ok().filter(|file: &Self| file.version == VERSION).unwrap_or_default()
     }
 
     /// Takes over what `other` knows better: per file and client the newer record (with what the older
     /// one of a file knows of replaced tokens), and the later cycle.
-    pub fn merge(&mut self, other: Self) {
+    pub(super) fn merge(&mut self, other: Self) {
         for (name, mut standing) in other.files {
             match self.files.get_mut(&name) {
                 Some(ours) if ours.updated >= standing.updated => ours.inherit(&standing),
@@ -158,7 +157,7 @@ impl StatusFile {
     }
 
     /// Forgets files that are gone for a month, so that the document does not grow for ever.
-    pub fn forget_gone(&mut self, present: &[String], now: Timestamp) {
+    pub(super) fn forget_gone(&mut self, present: &[String], now: Timestamp) {
         self.files.retain(|name, standing| {
             present.binary_search(name).is_ok() || now.as_millis() - standing.updated < REMEMBER_GONE
         });

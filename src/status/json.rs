@@ -75,8 +75,7 @@ struct Entry<'a> {
 }
 
 /// The document, with a line break at its end.
-#[must_use]
-pub fn json(report: &Report) -> String {
+pub(crate) fn json(report: &Report) -> String {
     let running = report.is_running();
     let record = report.daemon.record.as_ref().filter(|_| running);
     let document = Document {

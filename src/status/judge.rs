@@ -10,7 +10,7 @@ use crate::tokens::name::stem;
 
 /// Everything that is known of one token file. Borrowed: a cycle has ten thousand of them.
 #[derive(Clone, Copy)]
-pub struct Facts<'a> {
+pub(crate) struct Facts<'a> {
     /// The file's name.
     pub file: &'a str,
     /// Whether it is of the kind that stands in the configurations.
@@ -31,7 +31,7 @@ pub struct Facts<'a> {
 
 /// Where a credential stands.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum State {
+pub(crate) enum State {
     /// Its next refresh is planned.
     Fresh,
     /// It does not expire.
@@ -56,7 +56,7 @@ pub enum State {
 
 impl State {
     /// All of them, as the metrics count them.
-    pub const ALL: [Self; 10] = [
+    pub(crate) const ALL: [Self; 10] = [
         Self::Fresh,
         Self::Lasting,
         Self::Due,
@@ -70,8 +70,7 @@ impl State {
     ];
 
     /// Its name in JSON and metrics.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
+    pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::Fresh => "fresh",
             Self::Lasting => "lasting",
@@ -87,8 +86,7 @@ impl State {
     }
 
     /// Its name for people.
-    #[must_use]
-    pub const fn words(self) -> &'static str {
+    pub(crate) const fn words(self) -> &'static str {
         match self {
             Self::Fresh => "fresh",
             Self::Lasting => "does not expire",
@@ -106,26 +104,22 @@ impl State {
 
 impl<'a> Facts<'a> {
     /// What went wrong at the last attempt with the refresh token that the file holds now.
-    #[must_use]
-    pub fn trouble(&self) -> Option<&'a Trouble> {
+    pub(crate) fn trouble(&self) -> Option<&'a Trouble> {
         self.standing.trouble.as_ref().filter(|trouble| trouble.refresh_hash.as_deref() == self.refresh_hash)
     }
 
     /// Whether its access token has ended.
-    #[must_use]
-    pub fn is_expired(&self, now: Timestamp) -> bool {
+    pub(crate) fn is_expired(&self, now: Timestamp) -> bool {
         self.has_access && self.life.expires_at.is_some_and(|end| end <= now)
     }
 
     /// How the log calls it.
-    #[must_use]
-    pub fn name(&self) -> &'a str {
+    pub(crate) fn name(&self) -> &'a str {
         stem(self.file)
     }
 
     /// Its state.
-    #[must_use]
-    pub fn state(&self) -> State {
+    pub(crate) fn state(&self) -> State {
         if self.monitored.is_some() {
             return State::Monitored;
         }
@@ -143,8 +137,7 @@ impl<'a> Facts<'a> {
     }
 
     /// When it is refreshed or asked for next; `None`: not before a person does something, or never.
-    #[must_use]
-    pub fn next_attempt(&self, now: Timestamp) -> Option<Timestamp> {
+    pub(crate) fn next_attempt(&self, now: Timestamp) -> Option<Timestamp> {
         if matches!(self.state(), State::Monitored | State::SignInAgain | State::Misconfigured) {
             return None;
         }
@@ -156,8 +149,7 @@ impl<'a> Facts<'a> {
     }
 
     /// Why it is in this state, in one line for a person.
-    #[must_use]
-    pub fn why(&self, buffer: Duration, now: Timestamp) -> String {
+    pub(crate) fn why(&self, buffer: Duration, now: Timestamp) -> String {
         if let Some(why) = self.monitored {
             return format!("not refreshed: {why}");
         }

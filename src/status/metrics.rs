@@ -13,7 +13,7 @@ use crate::refresh::Kind;
 
 /// What has happened since the process began.
 #[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
-pub struct Counters {
+pub(crate) struct Counters {
     /// Cycles that ended.
     pub cycles: u64,
     /// Token files that got new tokens.
@@ -42,7 +42,7 @@ impl Add for Counters {
 
 impl Counters {
     /// Counts one failed attempt.
-    pub fn failure(&mut self, kind: Kind) {
+    pub(crate) fn failure(&mut self, kind: Kind) {
         let counted = self.failed.iter_mut().zip(KINDS).find(|(_, (known, _))| *known == kind);
         if let Some((count, _)) = counted {
             *count += 1;
@@ -52,7 +52,7 @@ impl Counters {
 
 /// The process and the cycle that has just ended.
 #[derive(Clone, Copy, Debug)]
-pub struct Moment {
+pub(crate) struct Moment {
     /// Whether a daemon writes this; `--once` is gone when it is read.
     pub up: bool,
     /// When the process began.
@@ -78,8 +78,7 @@ const UP: &str = "token_refresher_up 1\n";
 const DOWN: &str = "token_refresher_up 0\n";
 
 /// The text with the daemon's end in it; `None` where it does not say that it runs.
-#[must_use]
-pub fn ended(text: &str) -> Option<String> {
+pub(crate) fn ended(text: &str) -> Option<String> {
     text.contains(UP).then(|| text.replacen(UP, DOWN, 1))
 }
 
@@ -129,7 +128,7 @@ const PER_TOKEN: &[PerToken] = &[
 ///
 /// # Errors
 /// What `out` says.
-pub fn write<'a, I>(out: &mut dyn Write, moment: &Moment, tokens: impl Fn() -> I) -> io::Result<()>
+pub(crate) fn write<'a, I>(out: &mut dyn Write, moment: &Moment, tokens: impl Fn() -> I) -> io::Result<()>
 where
     I: Iterator<Item = Facts<'a>>,
 {

@@ -5,22 +5,22 @@
 //! person will have to act, `report` sorts all of it by urgency; `table`, `json`, `check` and
 //! `metrics` are the forms in which it leaves the program.
 
-pub mod check;
+pub(crate) mod check;
 mod file;
 mod json;
-pub mod judge;
-pub mod metrics;
+pub(crate) mod judge;
+pub(crate) mod metrics;
 mod need;
 mod plan;
 mod report;
 mod store;
 mod table;
 
-pub use file::{ClientRecord, CycleRecord, DaemonRecord, HookRecord};
-pub use json::json;
-pub use judge::Facts;
-pub use need::{AHEAD, What};
-pub use plan::{Plan, plan};
-pub use report::{Daemon, Report, Token};
-pub use store::Store;
-pub use table::table;
+pub(crate) use file::{ClientRecord, CycleRecord, DaemonRecord, HookRecord};
+pub(crate) use json::json;
+pub(crate) use judge::Facts;
+pub(crate) use need::{AHEAD, What};
+pub(crate) use plan::{Plan, plan};
+pub(crate) use report::{Daemon, Report, Token};
+pub(crate) use store::Store;
+pub(crate) use table::table;

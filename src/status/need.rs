@@ -7,7 +7,7 @@ use super::plan::Plan;
 use crate::clock::{Timestamp, Words};
 
 /// How long before a person is needed the warning begins: long enough for office hours to come by.
-pub const AHEAD: Duration = Duration::from_hours(24);
+pub(crate) const AHEAD: Duration = Duration::from_hours(24);
 
 /// From how many failures in a row on a passing trouble is taken for a lasting one: the four delays
 /// between five are 4 to 8 minutes (30 s doubling, half of each at random), longer than a restart.
@@ -15,7 +15,7 @@ const LASTING_RUN: u32 = 5;
 
 /// That a person will be needed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Need {
+pub(crate) struct Need {
     /// By when.
     pub by: Timestamp,
     /// For what.
@@ -24,7 +24,7 @@ pub struct Need {
 
 /// What a person will be needed for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum What {
+pub(crate) enum What {
     /// The refresh token ends, and refreshing does not prolong it: somebody must sign in.
     RefreshTokenEnds,
     /// The token ends and cannot be refreshed: somebody must put a new one there.
@@ -35,8 +35,7 @@ pub enum What {
 
 impl Need {
     /// Its line in the log, without the time.
-    #[must_use]
-    pub const fn message(self) -> &'static str {
+    pub(crate) const fn message(self) -> &'static str {
         match self.what {
             What::RefreshTokenEnds => {
                 "its refresh token ends within a day and refreshing does not prolong it; sign in again before"
@@ -47,8 +46,7 @@ impl Need {
     }
 
     /// What is needed and how soon, for a list.
-    #[must_use]
-    pub fn words(self, now: Timestamp) -> String {
+    pub(crate) fn words(self, now: Timestamp) -> String {
         let left = match self.by.since(now) {
             Duration::ZERO => "now".to_owned(),
             left => format!("within {}", Words(left)),
@@ -64,8 +62,7 @@ impl Need {
 impl Facts<'_> {
     /// By when a person will be needed, if that is within a day. What needs one already, or has ended,
     /// is no early warning any more.
-    #[must_use]
-    pub fn need(&self, now: Timestamp) -> Option<Need> {
+    pub(crate) fn need(&self, now: Timestamp) -> Option<Need> {
         let soon = |end: &Timestamp| end.since(now) <= AHEAD;
         let need = |what| move |by| Need { by, what };
         let token_end = self.life.expires_at.filter(|end| *end > now && soon(end));

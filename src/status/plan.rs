@@ -8,7 +8,7 @@ use crate::tokens::{Life, due};
 
 /// When a token is to be refreshed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Plan {
+pub(crate) enum Plan {
     /// Now.
     Due,
     /// At this time.
@@ -25,8 +25,7 @@ pub enum Plan {
 
 /// When a token is to be refreshed, from its life and from what stands against it. The fingerprint of
 /// its request is not known here: whether a changed setting ends a trouble is found out by asking.
-#[must_use]
-pub fn plan(
+pub(crate) fn plan(
     life: &Life,
     has_access: bool,
     refresh_hash: Option<&str>,

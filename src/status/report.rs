@@ -12,10 +12,10 @@ use crate::refresh::endpoints::Outage;
 
 /// How long ago the loop must have touched its lock at the latest: it does so every minute, and a
 /// cycle does after each refresh, which takes at most two.
-pub const ALIVE: Duration = Duration::from_mins(3);
+pub(super) const ALIVE: Duration = Duration::from_mins(3);
 
 /// The whole picture.
-pub struct Report {
+pub(crate) struct Report {
     /// When it was taken.
     pub now: Timestamp,
     /// The tokens directory.
@@ -38,7 +38,7 @@ pub struct Report {
 
 /// Who keeps the tokens directory.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Daemon {
+pub(crate) struct Daemon {
     /// What its lock says.
     pub holder: Holder,
     /// What the last one left in the status file; of a running one, once its first cycle is over.
@@ -47,7 +47,7 @@ pub struct Daemon {
 
 /// One file of the tokens directory.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Token {
+pub(crate) struct Token {
     /// The file's name.
     pub file: String,
     /// What the log calls it.
@@ -80,7 +80,7 @@ pub struct Token {
 
 /// How bad it is, worst last. The numbers are the exit status of `check`.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
-pub enum Severity {
+pub(crate) enum Severity {
     /// Nothing is wrong.
     Ok = 0,
     /// Somebody should know.
@@ -91,8 +91,7 @@ pub enum Severity {
 
 impl Token {
     /// What is shown of a token file with these facts.
-    #[must_use]
-    pub fn of(facts: &Facts<'_>, buffer: Duration, now: Timestamp) -> Self {
+    pub(crate) fn of(facts: &Facts<'_>, buffer: Duration, now: Timestamp) -> Self {
         let trouble = facts.trouble().filter(|_| facts.state() != State::Fresh);
         Self {
             file: facts.file.to_owned(),
@@ -113,8 +112,7 @@ impl Token {
     }
 
     /// What is shown of a file that cannot be read or used.
-    #[must_use]
-    pub fn unusable(file: &str, in_configurations: bool, why: String) -> Self {
+    pub(crate) fn unusable(file: &str, in_configurations: bool, why: String) -> Self {
         Self {
             file: file.to_owned(),
             name: crate::tokens::name::stem(file).to_owned(),
@@ -134,8 +132,7 @@ impl Token {
     }
 
     /// How bad it is, and what to call it in a list.
-    #[must_use]
-    pub fn complaint(&self, now: Timestamp) -> Option<(Severity, String)> {
+    pub(crate) fn complaint(&self, now: Timestamp) -> Option<(Severity, String)> {
         let name = &self.name;
         let of_a_service = if self.in_configurations { Severity::Critical } else { Severity::Warning };
         let failures = self.failures;
@@ -166,8 +163,7 @@ impl Token {
 
 impl Report {
     /// Sorts the tokens: what is worst first, then what ends first.
-    #[must_use]
-    pub fn sorted(mut self) -> Self {
+    pub(crate) fn sorted(mut self) -> Self {
         let now = self.now;
         let urgency = |token: &Token| {
             let severity = token.complaint(now).map_or(Severity::Ok, |(severity, _)| severity);
@@ -182,21 +178,18 @@ impl Report {
     }
 
     /// Whether a daemon holds the place.
-    #[must_use]
-    pub fn is_running(&self) -> bool {
+    pub(crate) fn is_running(&self) -> bool {
         matches!(self.daemon.holder, Holder::Somebody { .. })
     }
 
     /// Whether its loop turns.
-    #[must_use]
-    pub fn is_alive(&self) -> bool {
+    pub(crate) fn is_alive(&self) -> bool {
         self.daemon.holder.is_alive(self.now)
     }
 
     /// How long ago the last sign of anybody keeping the tokens is: the end of a cycle, or the start
     /// of a daemon. `None`: never. What lies in the future was written under a wrong clock: now.
-    #[must_use]
-    pub fn quiet_for(&self) -> Option<Duration> {
+    pub(crate) fn quiet_for(&self) -> Option<Duration> {
         let started = self.daemon.record.as_ref().map(|record| record.started);
         let ended = self.cycle.as_ref().map(|cycle| cycle.ended);
         started.max(ended).map(|last| self.now.since(Timestamp::from_millis(last)))
@@ -205,22 +198,21 @@ impl Report {
 
 impl Holder {
     /// Whether somebody holds the lock and has touched it lately.
-    #[must_use]
-    pub fn is_alive(self, now: Timestamp) -> bool {
+    pub(crate) fn is_alive(self, now: Timestamp) -> bool {
         matches!(self, Self::Somebody { touched } if now.since(touched) <= ALIVE)
     }
 }
 
 #[cfg(test)]
-pub mod tests {
+pub(super) mod tests {
     use super::*;
     use crate::status::need::What;
 
-    pub const NOW: Timestamp = Timestamp::from_seconds(1_000_000);
+    pub(crate) const NOW: Timestamp = Timestamp::from_seconds(1_000_000);
     const HOUR: Duration = Duration::from_hours(1);
 
     /// A service's token that ends in two hours and is well.
-    pub fn fresh(name: &str) -> Token {
+    pub(crate) fn fresh(name: &str) -> Token {
         Token {
             file: format!("{name}-egress.json"),
             name: name.to_owned(),
@@ -240,7 +232,7 @@ pub mod tests {
     }
 
     /// A running daemon with these tokens.
-    pub fn report(tokens: Vec<Token>) -> Report {
+    pub(crate) fn report(tokens: Vec<Token>) -> Report {
         let record = DaemonRecord {
             pid: 4711,
             started: (NOW - 3 * HOUR).as_millis(),

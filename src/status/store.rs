@@ -21,7 +21,7 @@ use crate::refresh::{Kind, Memory, Standing};
 const PATIENCE: Duration = Duration::from_secs(2);
 
 /// The status file of one tokens directory.
-pub struct Store {
+pub(crate) struct Store {
     tokens: PathBuf,
     known: Mutex<Known>,
 }
@@ -61,45 +61,40 @@ impl Known {
 
 impl Store {
     /// The store of the tokens directory `tokens`, with what earlier processes left there.
-    #[must_use]
-    pub fn open(tokens: &Path) -> Self {
+    pub(crate) fn open(tokens: &Path) -> Self {
         let store = Self { tokens: tokens.to_owned(), known: Mutex::new(Known::default()) };
         store.catch_up(&mut store.known());
         store
     }
 
     /// The endpoints that were in trouble when the file was last written.
-    #[must_use]
-    pub fn endpoints(&self) -> BTreeMap<String, Outage> {
+    pub(crate) fn endpoints(&self) -> BTreeMap<String, Outage> {
         self.known().file.endpoints.clone()
     }
 
     /// Takes in what other processes wrote, for the questions of one cycle.
-    pub fn refresh(&self) {
+    pub(crate) fn refresh(&self) {
         self.catch_up(&mut self.known());
     }
 
     /// As [`Memory::standing`], without a look at what other processes wrote since [`Store::refresh`]:
     /// ten thousand files ask in a row.
-    #[must_use]
-    pub fn standing_of_known(&self, file: &str) -> Standing {
+    pub(crate) fn standing_of_known(&self, file: &str) -> Standing {
         self.known().file.files.get(file).cloned().unwrap_or_default()
     }
 
     /// As [`Memory::newest`], without a look at what other processes wrote since [`Store::refresh`].
-    #[must_use]
-    pub fn newest_of_known(&self, token: &str) -> Option<String> {
+    pub(crate) fn newest_of_known(&self, token: &str) -> Option<String> {
         self.known().newest(token)
     }
 
     /// The last cycle, of whichever process.
-    #[must_use]
-    pub fn cycle(&self) -> Option<CycleRecord> {
+    pub(crate) fn cycle(&self) -> Option<CycleRecord> {
         self.known().file.cycle.clone()
     }
 
     /// Ends every credential's wait after a passing failure: a person says that the network is back.
-    pub fn end_waits(&self) {
+    pub(crate) fn end_waits(&self) {
         for standing in self.known().file.files.values_mut() {
             if let Some(trouble) = standing.trouble.as_mut().filter(|trouble| trouble.kind == Kind::Passing) {
                 trouble.next_attempt = None;
@@ -109,38 +104,35 @@ impl Store {
     }
 
     /// Says which daemon runs, from the next write on.
-    pub fn set_daemon(&self, daemon: DaemonRecord) {
+    pub(crate) fn set_daemon(&self, daemon: DaemonRecord) {
         self.known().file.daemon = Some(daemon);
     }
 
     /// The daemon (or `--once`, where none ran) that left its settings last.
-    #[must_use]
-    pub fn daemon(&self) -> Option<DaemonRecord> {
+    pub(crate) fn daemon(&self) -> Option<DaemonRecord> {
         self.known().file.daemon.clone()
     }
 
     /// What was left in the clients' files, other processes' latest doings included.
-    #[must_use]
-    pub fn clients(&self) -> BTreeMap<String, ClientRecord> {
+    pub(crate) fn clients(&self) -> BTreeMap<String, ClientRecord> {
         let mut known = self.known();
         self.catch_up(&mut known);
         known.file.clients.clone()
     }
 
     /// Remembers what was left in a client's file, from the next write on.
-    pub fn record_client(&self, name: String, record: ClientRecord) {
+    pub(crate) fn record_client(&self, name: String, record: ClientRecord) {
         self.known().file.clients.insert(name, record);
     }
 
     /// What is known of `--on-refresh`.
-    #[must_use]
-    pub fn hook(&self) -> HookRecord {
+    pub(crate) fn hook(&self) -> HookRecord {
         self.known().file.hook.clone()
     }
 
     /// Remembers how `--on-refresh` stands, at once: a change that no command has been told of must
     /// outlive a crash.
-    pub fn set_hook(&self, hook: HookRecord) {
+    pub(crate) fn set_hook(&self, hook: HookRecord) {
         let mut known = self.known();
         known.file.hook = hook;
         self.write(&mut known);
@@ -148,7 +140,7 @@ impl Store {
 
     /// Ends a cycle: remembers it, forgets files that are long gone, and writes the file where
     /// something in it has changed.
-    pub fn end_cycle(
+    pub(crate) fn end_cycle(
         &self,
         cycle: CycleRecord,
         endpoints: BTreeMap<String, Outage>,
@@ -163,8 +155,7 @@ impl Store {
     }
 
     /// Why the file could not be written the last time, if so.
-    #[must_use]
-    pub fn failure(&self) -> Option<String> {
+    pub(crate) fn failure(&self) -> Option<String> {
         self.known().failure.clone()
     }
 

@@ -16,8 +16,7 @@ const WIDTH: usize = 80;
 const COLUMNS: [usize; 3] = [30, 14, 14];
 
 /// The table. `colour` only where a person looks at a terminal.
-#[must_use]
-pub fn table(report: &Report, colour: bool) -> String {
+pub(crate) fn table(report: &Report, colour: bool) -> String {
     let mut text = heading(report);
     if report.tokens.is_empty() {
         text.push_str("\nNo token files.\n");

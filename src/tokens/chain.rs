@@ -8,8 +8,7 @@ use super::document::Document;
 
 /// Whether two documents describe access tokens that are not interchangeable: different scope,
 /// audience or resource. A missing member contradicts nothing.
-#[must_use]
-pub fn contradict(one: &Document, other: &Document) -> bool {
+pub(crate) fn contradict(one: &Document, other: &Document) -> bool {
     let words = |document: &Document| {
         document.scope().map(|scope| {
             let mut words: Vec<String> = scope.split_whitespace().map(ToOwned::to_owned).collect();
@@ -24,8 +23,7 @@ pub fn contradict(one: &Document, other: &Document) -> bool {
 
 /// The first member in which two documents of one chain name different places or clients to refresh
 /// at: one of them must be wrong, so nothing may be sent.
-#[must_use]
-pub fn disagreement(one: &Document, other: &Document) -> Option<&'static str> {
+pub(crate) fn disagreement(one: &Document, other: &Document) -> Option<&'static str> {
     let same: [(&str, &[&str]); 3] = [
         ("token_endpoint", &["token_endpoint", "token_url", "token_uri"]),
         ("issuer", &["issuer"]),

@@ -13,7 +13,7 @@ use crate::secret::Secret;
 
 /// How long a new access token lasts.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Lasting {
+pub(crate) enum Lasting {
     /// For this long from the time it was asked for.
     For(Duration),
     /// Nobody says that it ends.
@@ -22,7 +22,7 @@ pub enum Lasting {
 
 /// When the refresh token ends.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum RefreshEnd {
+pub(crate) enum RefreshEnd {
     /// The answer says nothing of it.
     Unsaid,
     /// The answer says that it does not end (Keycloak's offline tokens: `refresh_expires_in` is 0).
@@ -32,7 +32,7 @@ pub enum RefreshEnd {
 }
 
 /// A new access token and what came with it.
-pub struct Access {
+pub(crate) struct Access {
     /// The token.
     pub token: Secret,
     /// When it was asked for: its life counts from there.
@@ -48,7 +48,7 @@ pub struct Access {
 }
 
 /// What one answer of a token endpoint changes in one file.
-pub struct Change<'a> {
+pub(crate) struct Change<'a> {
     /// The new access token; `None` for a chain member that keeps its own.
     pub access: Option<&'a Access>,
     /// The new refresh token; `None`: the old one stays (RFC 6749 section 6).
@@ -58,8 +58,7 @@ pub struct Change<'a> {
 }
 
 /// `document` with `change` made.
-#[must_use]
-pub fn apply(document: Document, change: &Change<'_>) -> Document {
+pub(crate) fn apply(document: Document, change: &Change<'_>) -> Document {
     let mut document = document;
     if let Some(access) = change.access {
         document = with_access(document, access);

@@ -14,10 +14,10 @@ use crate::files::{self, ReadError, Stamp, leftover_target, read_private};
 
 /// How long a text that does not parse is given before it is read once more: another tool may be
 /// writing it in place.
-pub const SECOND_LOOK: Duration = Duration::from_millis(50);
+pub(crate) const SECOND_LOOK: Duration = Duration::from_millis(50);
 
 /// A file of the tokens directory that was read.
-pub struct TokenFile {
+pub(crate) struct TokenFile {
     /// Its name in the directory.
     pub name: String,
     /// The file itself, every link resolved.
@@ -30,7 +30,7 @@ pub struct TokenFile {
 
 /// Why a name in the directory is not used.
 #[derive(Debug)]
-pub enum Problem {
+pub(crate) enum Problem {
     /// It could not be read.
     Unreadable(ReadError),
     /// It was read, and is of no use.
@@ -41,8 +41,7 @@ pub enum Problem {
 
 impl Problem {
     /// Whether it may only be that another tool is writing the file at this moment.
-    #[must_use]
-    pub fn may_pass(&self) -> bool {
+    pub(crate) fn may_pass(&self) -> bool {
         matches!(self, Self::Unusable(Unusable::NotAnObject(_)) | Self::Unreadable(ReadError::NotText))
     }
 }
@@ -59,7 +58,7 @@ impl fmt::Display for Problem {
 
 /// What stands in the tokens directory.
 #[derive(Default, Debug)]
-pub struct Listing {
+pub(crate) struct Listing {
     /// The names that may be token files, sorted.
     pub names: Vec<String>,
     /// Those among them that are not plainly regular files: links, and what must be looked at first.
@@ -72,7 +71,7 @@ pub struct Listing {
 ///
 /// # Errors
 /// When the directory cannot be read.
-pub fn list(directory: &Path, generated: &[String]) -> io::Result<Listing> {
+pub(crate) fn list(directory: &Path, generated: &[String]) -> io::Result<Listing> {
     let mut listing = Listing::default();
     for entry in std::fs::read_dir(directory)? {
         // A name that is not UTF-8 cannot end up in a configuration and is nobody's token file.
@@ -95,7 +94,7 @@ pub fn list(directory: &Path, generated: &[String]) -> io::Result<Listing> {
 ///
 /// # Errors
 /// As [`read`].
-pub fn read_listed(directory: &Path, name: &str) -> Result<Option<TokenFile>, Problem> {
+pub(crate) fn read_listed(directory: &Path, name: &str) -> Result<Option<TokenFile>, Problem> {
     let real = directory.join(name);
     match files::read_listed(&real).map_err(Problem::Unreadable).and_then(parsed) {
         Ok((document, stamp)) => Ok(Some(TokenFile { name: name.to_owned(), real, stamp, document })),
@@ -109,7 +108,7 @@ pub fn read_listed(directory: &Path, name: &str) -> Result<Option<TokenFile>, Pr
 /// # Errors
 /// What is wrong with it, for one line in the log. Where [`Problem::may_pass`] says so, it is worth
 /// another look after [`SECOND_LOOK`].
-pub fn read(directory: &Path, name: &str) -> Result<Option<TokenFile>, Problem> {
+pub(crate) fn read(directory: &Path, name: &str) -> Result<Option<TokenFile>, Problem> {
     let path = directory.join(name);
     let real = match std::fs::symlink_metadata(&path) {
         Ok(found) if !found.is_symlink() => path,
@@ -128,7 +127,7 @@ pub fn read(directory: &Path, name: &str) -> Result<Option<TokenFile>, Problem> 
 ///
 /// # Errors
 /// What is wrong with it.
-pub fn read_document(real: &Path) -> Result<(Document, Stamp), Problem> {
+pub(crate) fn read_document(real: &Path) -> Result<(Document, Stamp), Problem> {
     match read_once(real) {
         Err(problem) if problem.may_pass() => {
             std::thread::sleep(SECOND_LOOK);

@@ -19,7 +19,7 @@ const SECRET_MEMBERS: [&str; 7] =
 
 /// A token file's text with its members found. It has no `Debug`: its text is a secret.
 #[derive(Clone)]
-pub struct Document {
+pub(crate) struct Document {
     text: Zeroizing<String>,
     byte_order_mark: bool,
     top: Vec<Member>,
@@ -32,7 +32,7 @@ pub struct Document {
 
 /// Why a file that may be a token file is not used.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub enum Unusable {
+pub(crate) enum Unusable {
     /// Its text is not a JSON object.
     NotAnObject(NotAnObject),
     /// A member that must be text is something else.
@@ -66,7 +66,7 @@ impl fmt::Display for Unusable {
 
 /// What kind of file a document is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Kind {
+pub(crate) enum Kind {
     /// It holds an access token or a refresh token.
     Token,
     /// It holds a client id and a client secret: credentials for token files with the same client id.
@@ -80,7 +80,7 @@ impl Document {
     ///
     /// # Errors
     /// See [`Unusable`]; only members that would be used in a request are looked at.
-    pub fn parse(text: &str) -> Result<Self, Unusable> {
+    pub(crate) fn parse(text: &str) -> Result<Self, Unusable> {
         let plain = text.strip_prefix('\u{feff}').unwrap_or(text);
         let top = json::members(plain).map_err(Unusable::NotAnObject)?;
         let mut document = Self {
@@ -149,8 +149,7 @@ impl Document {
     }
 
     /// The whole text, as it stands in the file.
-    #[must_use]
-    pub fn file_text(&self) -> Zeroizing<String> {
+    pub(crate) fn file_text(&self) -> Zeroizing<String> {
         let mut text = Zeroizing::new(String::with_capacity(self.text.len() + 3));
         if self.byte_order_mark {
             text.push('\u{feff}');
@@ -161,16 +160,14 @@ impl Document {
 
     /// The JSON text of a member: the last one of that name, `null` counting as absent; where the
     /// token fields are nested, there first.
-    #[must_use]
-    pub fn raw(&self, name: &str) -> Option<&str> {
+    pub(crate) fn raw(&self, name: &str) -> Option<&str> {
         let inner = self.inner.iter().flat_map(|(_, members)| members);
         let found = inner.rfind_named(name).or_else(|| self.top.iter().rfind_named(name))?;
         Some(&self.text[found.place.clone()]).filter(|value| *value != "null")
     }
 
     /// A member's text; `None` when it is missing, empty or no text, and for members that are secret.
-    #[must_use]
-    pub fn text(&self, name: &str) -> Option<String> {
+    pub(crate) fn text(&self, name: &str) -> Option<String> {
         if SECRET_MEMBERS.contains(&name) {
             return None;
         }
@@ -179,8 +176,7 @@ impl Document {
     }
 
     /// A text member of the object under `metadata`, where generators keep how they got the token.
-    #[must_use]
-    pub fn metadata(&self, name: &str) -> Option<String> {
+    pub(crate) fn metadata(&self, name: &str) -> Option<String> {
         let metadata = self.raw("metadata")?;
         let members = json::members(metadata).ok()?;
         let found = members.iter().rfind_named(name)?;
@@ -188,7 +184,7 @@ impl Document {
     }
 
     /// Every member that is plain text and no secret, by name: what endpoint templates may use.
-    pub fn plain_texts(&self) -> impl Iterator<Item = (String, String)> + '_ {
+    pub(crate) fn plain_texts(&self) -> impl Iterator<Item = (String, String)> + '_ {
         let inner = self.inner.iter().flat_map(|(_, members)| members);
         self.top
             .iter()
@@ -197,21 +193,18 @@ impl Document {
     }
 
     /// A secret member; `None` when it is missing or empty.
-    #[must_use]
-    pub fn secret(&self, name: &str) -> Option<Secret> {
+    pub(crate) fn secret(&self, name: &str) -> Option<Secret> {
         let text = json::as_text(self.raw(name)?)?;
         (!text.is_empty()).then(|| Secret::new(text))
     }
 
     /// The access token: `access_token`, or `token` alone, where it can stand in a header.
-    #[must_use]
-    pub fn access_token(&self) -> Option<Secret> {
+    pub(crate) fn access_token(&self) -> Option<Secret> {
         self.secret(self.access_member?)
     }
 
     /// Whether it holds an access token that can stand in a header.
-    #[must_use]
-    pub fn has_access_token(&self) -> bool {
+    pub(crate) fn has_access_token(&self) -> bool {
         self.access_member.is_some()
     }
 
@@ -222,26 +215,22 @@ impl Document {
     }
 
     /// The refresh token.
-    #[must_use]
-    pub fn refresh_token(&self) -> Option<Secret> {
+    pub(crate) fn refresh_token(&self) -> Option<Secret> {
         self.secret("refresh_token")
     }
 
     /// `"refresh": false`: somebody else owns this credential and we only watch it.
-    #[must_use]
-    pub fn is_monitored_only(&self) -> bool {
+    pub(crate) fn is_monitored_only(&self) -> bool {
         matches!(self.raw("refresh"), Some("false" | "\"false\""))
     }
 
     /// A member that is a time.
-    #[must_use]
-    pub fn time(&self, name: &str) -> Option<WrittenTime> {
+    pub(crate) fn time(&self, name: &str) -> Option<WrittenTime> {
         WrittenTime::read(self.raw(name)?)
     }
 
     /// A member that is a length of time in seconds, as a number or as text; positive.
-    #[must_use]
-    pub fn seconds(&self, name: &str) -> Option<Duration> {
+    pub(crate) fn seconds(&self, name: &str) -> Option<Duration> {
         let raw = self.raw(name)?;
         let seconds: f64 = json::as_text(raw).map_or_else(|| raw.parse(), |text| text.trim().parse()).ok()?;
         // A thousand years: more is a mistake, and would overflow later sums.
@@ -249,28 +238,24 @@ impl Document {
     }
 
     /// Whether the member is there at all, `null` included.
-    #[must_use]
-    pub fn has(&self, name: &str) -> bool {
+    pub(crate) fn has(&self, name: &str) -> bool {
         let inner = self.inner.iter().flat_map(|(_, members)| members);
         self.top.iter().chain(inner).any(|member| member.name == name)
     }
 
     /// The `scopes` list, where it is a list of texts.
-    #[must_use]
-    pub fn scope_list(&self) -> Option<Vec<String>> {
+    pub(crate) fn scope_list(&self) -> Option<Vec<String>> {
         serde_json::from_str(self.raw("scopes")?).ok()
     }
 
     /// The scope as one text: `scope`, else the `scopes` list joined by blanks.
-    #[must_use]
-    pub fn scope(&self) -> Option<String> {
+    pub(crate) fn scope(&self) -> Option<String> {
         self.text("scope")
             .or_else(|| self.scope_list().filter(|list| !list.is_empty()).map(|list| list.join(" ")))
     }
 
     /// What kind of file this is.
-    #[must_use]
-    pub fn kind(&self) -> Kind {
+    pub(crate) fn kind(&self) -> Kind {
         if self.holds("refresh_token") || self.has_access_token() {
             Kind::Token
         } else if self.text("client_id").is_some() && self.holds("client_secret") {
@@ -281,8 +266,7 @@ impl Document {
     }
 
     /// What is strange about the document without making it useless, a sentence each, quoting nothing.
-    #[must_use]
-    pub fn oddities(&self) -> Vec<String> {
+    pub(crate) fn oddities(&self) -> Vec<String> {
         let mut said = Vec::new();
         if self.byte_order_mark {
             said.push("it begins with a byte order mark, which other tools refuse; it is kept".to_owned());
@@ -305,8 +289,7 @@ impl Document {
     }
 
     /// This document with another refresh token and nothing else changed.
-    #[must_use]
-    pub fn with_refresh_token(self, token: &Secret) -> Self {
+    pub(crate) fn with_refresh_token(self, token: &Secret) -> Self {
         // Printing a &str as JSON cannot fail.
         let text = Zeroizing::new(serde_json::to_string(token.expose()).unwrap_or_default());
         self.with("refresh_token", &text)
@@ -314,8 +297,7 @@ impl Document {
 
     /// This document with `name` set to `value` (JSON text), where the token fields stand unless the
     /// member exists above them only.
-    #[must_use]
-    pub fn with(self, name: &str, value: &str) -> Self {
+    pub(crate) fn with(self, name: &str, value: &str) -> Self {
         let changed = match &self.inner {
             Some((place, members))
                 if members.iter().rfind_named(name).is_some()

@@ -19,7 +19,7 @@ const ROUNDING: Duration = Duration::from_secs(5);
 
 /// What is known of a token's life.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub struct Life {
+pub(crate) struct Life {
     /// When the access token ends; `None`: it does not, as far as anybody says.
     pub expires_at: Option<Timestamp>,
     /// The whole life of the access token, where it is known.
@@ -32,7 +32,7 @@ pub struct Life {
 
 /// What earlier refreshes left to know.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub struct Past {
+pub(crate) struct Past {
     /// When the last refresh succeeded.
     pub last_success: Option<Timestamp>,
     /// Whether that refresh moved the end of the refresh token, so that refreshing keeps it alive.
@@ -41,8 +41,7 @@ pub struct Past {
 
 /// Reads the life of a token: `expires_at`, else the `exp` of a JWT, else the time of receipt (the
 /// file's modification time where none is written) plus `expires_in`.
-#[must_use]
-pub fn life(document: &Document, modified: Timestamp) -> Life {
+pub(crate) fn life(document: &Document, modified: Timestamp) -> Life {
     let issued_at = ["issued_at", "generated_at", "obtained_at", "saved_at"]
         .iter()
         .find_map(|name| document.time(name))
@@ -70,8 +69,7 @@ pub fn life(document: &Document, modified: Timestamp) -> Life {
 /// `buffer` before its end, but not before half of a known life has passed: a one-hour token under
 /// a one-hour buffer would be refreshed at every check otherwise. And not within a quarter of its
 /// life of the last success.
-#[must_use]
-pub fn due_at(life: &Life, past: &Past, buffer: Duration, now: Timestamp) -> Option<Timestamp> {
+pub(crate) fn due_at(life: &Life, past: &Past, buffer: Duration, now: Timestamp) -> Option<Timestamp> {
     let access_end = life.expires_at?;
     let (end, length) = match life.refresh_expires_at {
         // Where the refresh token dies first and refreshing prolongs it, its life sets the pace.

@@ -17,8 +17,7 @@ struct Claims {
 
 /// The `exp` claim (RFC 7519 4.1.4, may be fractional) of `token`; `None` when it is no JWT or has
 /// none that is a time after 1970.
-#[must_use]
-pub fn expiry(token: &Secret) -> Option<Timestamp> {
+pub(crate) fn expiry(token: &Secret) -> Option<Timestamp> {
     let mut parts = token.expose().split('.');
     let (_header, payload, _signature) = (parts.next()?, parts.next()?, parts.next()?);
     let payload = URL_SAFE_NO_PAD.decode(payload.trim_end_matches('=')).ok()?;

@@ -3,15 +3,15 @@
 //! Knows files and JSON, and nothing of OAuth requests: what an endpoint said arrives as a
 //! [`change::Change`].
 
-pub mod chain;
-pub mod change;
-pub mod directory;
-pub mod document;
-pub mod due;
+pub(crate) mod chain;
+pub(crate) mod change;
+pub(crate) mod directory;
+pub(crate) mod document;
+pub(crate) mod due;
 mod jwt;
-pub mod name;
+pub(crate) mod name;
 mod written_time;
 
-pub use document::{Document, Kind};
-pub use due::{Life, Past};
-pub use jwt::expiry as jwt_expiry;
+pub(crate) use document::{Document, Kind};
+pub(crate) use due::{Life, Past};
+pub(crate) use jwt::expiry as jwt_expiry;

@@ -4,7 +4,7 @@ use std::path::Path;
 
 /// What a file's name says it is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Role {
+pub(crate) enum Role {
     /// `*-egress.json`: a service that stands in the configurations.
     Service,
     /// `ingress.json`: the gateway's own token.
@@ -14,8 +14,7 @@ pub enum Role {
 }
 
 /// What the name of a token file says it is.
-#[must_use]
-pub fn role(file_name: &str) -> Role {
+pub(crate) fn role(file_name: &str) -> Role {
     match file_name {
         "ingress.json" => Role::Gateway,
         name if name.ends_with("-egress.json") => Role::Service,
@@ -25,8 +24,7 @@ pub fn role(file_name: &str) -> Role {
 
 /// Whether a name in the tokens directory may be a token file: `*.json`, not hidden, not one of the
 /// files that we generate there, not one of the copies for people (`*readable*`).
-#[must_use]
-pub fn may_be_token_file(file_name: &str, generated: &[String]) -> bool {
+pub(crate) fn may_be_token_file(file_name: &str, generated: &[String]) -> bool {
     // Tools write the ending in lower case; another spelling is somebody's own file.
     Path::new(file_name).extension().is_some_and(|ending| ending == "json")
         && !file_name.starts_with('.')
@@ -35,16 +33,14 @@ pub fn may_be_token_file(file_name: &str, generated: &[String]) -> bool {
 }
 
 /// The file's name without `.json` and `-egress`: how the log calls a credential.
-#[must_use]
-pub fn stem(file_name: &str) -> &str {
+pub(crate) fn stem(file_name: &str) -> &str {
     let stem = file_name.strip_suffix(".json").unwrap_or(file_name);
     stem.strip_suffix("-egress").unwrap_or(stem)
 }
 
 /// The MCP server that `{provider}-{server}-egress.json` belongs to: the stem without the provider
 /// (the file's own, else the built-in name that it begins with) and its dash, where something remains.
-#[must_use]
-pub fn server<'a>(file_name: &'a str, provider: Option<&str>, built_in: Option<&str>) -> &'a str {
+pub(crate) fn server<'a>(file_name: &'a str, provider: Option<&str>, built_in: Option<&str>) -> &'a str {
     let stem = stem(file_name);
     [provider, built_in]
         .into_iter()

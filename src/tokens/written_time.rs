@@ -15,7 +15,7 @@ const LAST_SECOND: f64 = 253_402_300_799.0;
 
 /// A time and the form in which it was written.
 #[derive(Clone, Copy, PartialEq, Debug)]
-pub struct WrittenTime {
+pub(crate) struct WrittenTime {
     /// The time.
     pub at: Timestamp,
     /// How to write another one in its place.
@@ -24,7 +24,7 @@ pub struct WrittenTime {
 
 /// How a time is spelled.
 #[derive(Clone, Copy, PartialEq, Debug)]
-pub enum Form {
+pub(crate) enum Form {
     /// Seconds since 1970 with this many decimals, in quotes or not.
     Seconds {
         /// Digits after the point.
@@ -50,7 +50,7 @@ pub enum Form {
 
 /// The zone of a calendar time.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Zone {
+pub(crate) enum Zone {
     /// None written; UTC is meant.
     Unwritten,
     /// `Z`
@@ -62,18 +62,17 @@ pub enum Zone {
 }
 
 /// Whole seconds as a number: how a time is written where there was none.
-pub const PLAIN_SECONDS: Form = Form::Seconds { decimals: 0, quoted: false };
+pub(super) const PLAIN_SECONDS: Form = Form::Seconds { decimals: 0, quoted: false };
 
 /// Seconds with milliseconds as a number: for times that are compared to the millisecond.
-pub const EXACT_SECONDS: Form = Form::Seconds { decimals: 3, quoted: false };
+pub(super) const EXACT_SECONDS: Form = Form::Seconds { decimals: 3, quoted: false };
 
 /// `2026-01-01 00:00:00 UTC`: what the Python service writes for people.
-pub const FOR_PEOPLE: Form = Form::Calendar { separator: ' ', decimals: 0, zone: Zone::Utc };
+pub(super) const FOR_PEOPLE: Form = Form::Calendar { separator: ' ', decimals: 0, zone: Zone::Utc };
 
 impl WrittenTime {
     /// Reads a JSON value's text; `None` when it is no time after 1970 and before the year 10000.
-    #[must_use]
-    pub fn read(value: &str) -> Option<Self> {
+    pub(crate) fn read(value: &str) -> Option<Self> {
         match crate::json::as_text(value) {
             Some(text) => number(text.trim(), true).or_else(|| calendar(text.trim())),
             None => number(value, false),
@@ -158,8 +157,7 @@ fn read_zone(text: &str) -> Option<Zone> {
 impl Form {
     /// The JSON text of `at` in this form. Fractions are rounded down: a token must not seem to live
     /// longer than it does.
-    #[must_use]
-    pub fn write(self, at: Timestamp) -> String {
+    pub(crate) fn write(self, at: Timestamp) -> String {
         let (seconds, millis) = (at.as_seconds(), at.as_millis().rem_euclid(1000));
         let quote = |text: String, quoted: bool| if quoted { format!("\"{text}\"") } else { text };
         match self {

@@ -104,7 +104,7 @@ fn inside_a_grace_the_same_token_is_sent_again_soon() {
 }
 
 /// Takes half a minute: run by [`silence`](crate::silence).
-pub fn after_a_passing_failure_the_daemon_comes_back_by_itself() {
+pub(crate) fn after_a_passing_failure_the_daemon_comes_back_by_itself() {
     let busy = Answer::json(503, &json!({"error": "temporarily_unavailable"}));
     let world = due("github", [Step::answer(busy)]);
     let daemon = Program::new(&world.project).args("--interval 86400").start();

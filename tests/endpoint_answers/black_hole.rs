@@ -52,7 +52,7 @@ fn wait_of_the_healthy(host: SocketAddr, timeout: Duration) {
 }
 
 /// It accepts and never answers.
-pub fn an_endpoint_that_never_answers() {
+pub(crate) fn an_endpoint_that_never_answers() {
     let silent = Endpoint::start();
     silent.always(Who::Anyone, Step::unspent(Delivery::Nothing(End::Silence)));
     wait_of_the_healthy(silent.address(), Duration::from_secs(30));
@@ -60,7 +60,7 @@ pub fn an_endpoint_that_never_answers() {
 }
 
 /// It does not even accept.
-pub fn a_host_that_drops_connections() {
+pub(crate) fn a_host_that_drops_connections() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let host = listener.local_addr().unwrap();
     // Nobody accepts: when the queue is full, the kernel drops what comes, as a firewall would.

@@ -14,7 +14,7 @@ use crate::support::{Answer, Endpoint, Fault, Finished, Program, Project, Stamp,
 
 /// What stands at the other end.
 #[derive(Clone, Debug)]
-pub enum Serve {
+pub(crate) enum Serve {
     /// An endpoint that always does this.
     Always(Step),
     /// An endpoint whose connection goes wrong before anything is read.
@@ -27,7 +27,7 @@ pub enum Serve {
 
 /// One row: what the endpoint does, and what must come of it.
 #[derive(Clone, Debug)]
-pub struct Case {
+pub(crate) struct Case {
     what: String,
     provider: String,
     machine: bool,
@@ -43,7 +43,7 @@ pub struct Case {
 
 impl Case {
     /// At an endpoint to which `provider`'s rules apply.
-    pub fn new(what: impl Into<String>, provider: &str, serve: Serve, outcome: Outcome) -> Self {
+    pub(crate) fn new(what: impl Into<String>, provider: &str, serve: Serve, outcome: Outcome) -> Self {
         let sent = usize::from(matches!(serve, Serve::Always(_)));
         Self {
             what: what.into(),
@@ -61,49 +61,49 @@ impl Case {
     }
 
     /// An endpoint that always does `step`.
-    pub fn step(what: impl Into<String>, provider: &str, step: Step, outcome: Outcome) -> Self {
+    pub(crate) fn step(what: impl Into<String>, provider: &str, step: Step, outcome: Outcome) -> Self {
         Self::new(what, provider, Serve::Always(step), outcome)
     }
 
     /// An endpoint that always answers with this status and this JSON text.
-    pub fn json(provider: &str, status: u16, body: &str, outcome: Outcome) -> Self {
+    pub(crate) fn json(provider: &str, status: u16, body: &str, outcome: Outcome) -> Self {
         let answer = Answer::new(status, body).header("Content-Type", "application/json");
         let what = format!("{provider}: {status} {}", body.chars().take(120).collect::<String>());
         Self::step(what, provider, Step::answer(answer), outcome)
     }
 
     /// The application's own token, by client credentials.
-    pub fn machine(mut self) -> Self {
+    pub(crate) fn machine(mut self) -> Self {
         self.machine = true;
         self
     }
 
     /// One more member in the token file.
-    pub fn member(mut self, name: &'static str, value: impl Into<Value>) -> Self {
+    pub(crate) fn member(mut self, name: &'static str, value: impl Into<Value>) -> Self {
         self.members.push((name, value.into()));
         self
     }
 
     /// A `providers.json` in the project.
-    pub fn providers_json(mut self, text: &'static str) -> Self {
+    pub(crate) fn providers_json(mut self, text: &'static str) -> Self {
         self.providers_json = Some(text);
         self
     }
 
     /// The message must contain this.
-    pub fn says(mut self, text: impl Into<String>) -> Self {
+    pub(crate) fn says(mut self, text: impl Into<String>) -> Self {
         self.says.push(text.into());
         self
     }
 
     /// The message need not contain the endpoint's address.
-    pub fn nameless(mut self) -> Self {
+    pub(crate) fn nameless(mut self) -> Self {
         self.nameless = true;
         self
     }
 
     /// Nothing that the program writes for people may contain this.
-    pub fn hides(mut self, text: impl Into<String>) -> Self {
+    pub(crate) fn hides(mut self, text: impl Into<String>) -> Self {
         self.hides.push(text.into());
         self
     }
@@ -254,12 +254,12 @@ fn expect<T: PartialEq + std::fmt::Debug>(what: &str, is: &T, should_be: &T) -> 
 }
 
 /// Plays all of them, a few at a time, and says all that went wrong.
-pub fn play(cases: Vec<Case>) {
+pub(crate) fn play(cases: Vec<Case>) {
     play_with(cases, 8, crate::support::DEADLINE);
 }
 
 /// Plays all of them, so many at a time; the program may take as long as `limit` over each.
-pub fn play_with(cases: Vec<Case>, threads: usize, limit: Duration) {
+pub(crate) fn play_with(cases: Vec<Case>, threads: usize, limit: Duration) {
     let queue = Mutex::new(VecDeque::from(cases));
     let wrong = Mutex::new(Vec::new());
     thread::scope(|scope| {

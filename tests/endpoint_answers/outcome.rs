@@ -5,21 +5,21 @@ use std::ops::RangeInclusive;
 use serde_json::{Value, json};
 
 /// The access token that the file holds before.
-pub const OLD_ACCESS: &str = "at-old.Zm9v_x7Q";
+pub(crate) const OLD_ACCESS: &str = "at-old.Zm9v_x7Q";
 /// The refresh token that the file holds before. `+`, `/` and `=` come out wrong without encoding.
-pub const OLD_REFRESH: &str = "rt-old/0001+k9=";
+pub(crate) const OLD_REFRESH: &str = "rt-old/0001+k9=";
 /// The access token of the answers.
-pub const NEW_ACCESS: &str = "at-new.YmFy_y8R";
+pub(crate) const NEW_ACCESS: &str = "at-new.YmFy_y8R";
 /// The refresh token of the answers.
-pub const NEW_REFRESH: &str = "rt-new/0002+m3=";
+pub(crate) const NEW_REFRESH: &str = "rt-new/0002+m3=";
 /// The client's secret.
-pub const CLIENT_SECRET: &str = "c11ent s3cret: 100%&+/=";
+pub(crate) const CLIENT_SECRET: &str = "c11ent s3cret: 100%&+/=";
 /// How long the old access token still lasts.
-pub const LEFT: i64 = 1800;
+pub(crate) const LEFT: i64 = 1800;
 
 /// What a behaviour means, as the program's documentation says it.
 #[derive(Clone, Debug)]
-pub enum Outcome {
+pub(crate) enum Outcome {
     /// New tokens are in the file.
     Refreshed(New),
     /// A person must sign in; nothing is asked again.
@@ -34,7 +34,7 @@ pub enum Outcome {
 
 /// What a successful answer puts into the file.
 #[derive(Clone, Debug)]
-pub struct New {
+pub(crate) struct New {
     /// The refresh token: the answer's, or the one from before.
     pub rotated: bool,
     /// The new lifetime in seconds.
@@ -46,28 +46,28 @@ pub struct New {
 }
 
 /// New tokens, both replaced, that last so long.
-pub fn rotated(lasts: i64) -> Outcome {
+pub(crate) fn rotated(lasts: i64) -> Outcome {
     Outcome::Refreshed(New { rotated: true, lasts, refresh_lasts: None, members: Vec::new() })
 }
 
 /// A new access token that lasts so long; the refresh token stays.
-pub fn kept(lasts: i64) -> Outcome {
+pub(crate) fn kept(lasts: i64) -> Outcome {
     Outcome::Refreshed(New { rotated: false, lasts, refresh_lasts: None, members: Vec::new() })
 }
 
 /// Asked again as after the first failure: 30 seconds, half of it random.
-pub fn passing() -> Outcome {
+pub(crate) fn passing() -> Outcome {
     Outcome::Passing(15..=30)
 }
 
 /// In doubt at a provider that takes no refresh token twice: once more a minute before the expiry.
-pub fn in_doubt() -> Outcome {
+pub(crate) fn in_doubt() -> Outcome {
     Outcome::InDoubt(LEFT - 60..=LEFT - 60)
 }
 
 impl Outcome {
     /// The same, and this stands in the file.
-    pub fn with(mut self, name: &'static str, value: impl Into<Value>) -> Self {
+    pub(crate) fn with(mut self, name: &'static str, value: impl Into<Value>) -> Self {
         if let Self::Refreshed(new) = &mut self {
             new.members.push((name, value.into()));
         }
@@ -75,7 +75,7 @@ impl Outcome {
     }
 
     /// The same, and the refresh token lasts so many seconds.
-    pub fn refresh_lasts(mut self, seconds: i64) -> Self {
+    pub(crate) fn refresh_lasts(mut self, seconds: i64) -> Self {
         if let Self::Refreshed(new) = &mut self {
             new.refresh_lasts = Some(seconds);
         }
@@ -83,7 +83,7 @@ impl Outcome {
     }
 
     /// How the status file calls it.
-    pub fn kind(&self) -> &'static str {
+    pub(crate) fn kind(&self) -> &'static str {
         match self {
             Self::Refreshed(_) => "none",
             Self::SignIn => "sign_in_again",
@@ -94,7 +94,7 @@ impl Outcome {
     }
 
     /// How the log calls a failure: an error when a person must act.
-    pub fn level(&self) -> &'static str {
+    pub(crate) fn level(&self) -> &'static str {
         match self {
             Self::SignIn | Self::Configuration => "[ERROR]",
             _ => "[WARN]",
@@ -102,7 +102,7 @@ impl Outcome {
     }
 
     /// After how many seconds the next request comes; `None`: not until something changes.
-    pub fn again(&self) -> Option<&RangeInclusive<i64>> {
+    pub(crate) fn again(&self) -> Option<&RangeInclusive<i64>> {
         match self {
             Self::Passing(again) | Self::InDoubt(again) => Some(again),
             _ => None,
@@ -112,7 +112,7 @@ impl Outcome {
 
 impl New {
     /// What of the file is not as it should be.
-    pub fn wrong_in(
+    pub(crate) fn wrong_in(
         &self,
         file: &Value,
         grant_is_refresh: bool,

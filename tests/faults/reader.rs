@@ -12,7 +12,7 @@ use serde_json::Value;
 
 /// What the reader saw.
 #[derive(Default, Debug)]
-pub struct Saw {
+pub(crate) struct Saw {
     /// Files that were read.
     pub reads: usize,
     /// What must never be seen, in words.
@@ -21,14 +21,14 @@ pub struct Saw {
 
 /// Reads every `*.json` of a directory again and again, until told to stop; fails on a text that is not
 /// whole JSON, and on any file there, hidden ones and those in `.token-refresher` too, that others may open.
-pub struct Reader {
+pub(crate) struct Reader {
     stop: Arc<AtomicBool>,
     thread: JoinHandle<Saw>,
 }
 
 impl Reader {
     /// Starts; `look` is called with the name and the contents of each file.
-    pub fn start(directory: PathBuf, mut look: impl FnMut(&str, &Value) + Send + 'static) -> Self {
+    pub(crate) fn start(directory: PathBuf, mut look: impl FnMut(&str, &Value) + Send + 'static) -> Self {
         let stop = Arc::new(AtomicBool::new(false));
         let thread = thread::spawn({
             let stop = Arc::clone(&stop);
@@ -46,7 +46,7 @@ impl Reader {
     }
 
     /// Stops; fails where something was wrong.
-    pub fn finish(self) -> Saw {
+    pub(crate) fn finish(self) -> Saw {
         self.stop.store(true, Ordering::Relaxed);
         let saw = self.thread.join().unwrap();
         assert!(saw.wrong.is_empty(), "{:?}", saw.wrong);

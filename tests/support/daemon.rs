@@ -13,14 +13,14 @@ use super::project::Project;
 use super::{DEADLINE, holds_in_time, holds_within};
 
 /// The program's default log file, below the root.
-pub const LOG: &str = "token_refresher.log";
+pub(crate) const LOG: &str = "token_refresher.log";
 /// The program's default pid file, below the root.
-pub const PID_FILE: &str = "token_refresher.pid";
+pub(crate) const PID_FILE: &str = "token_refresher.pid";
 /// `nobody`, for what root is allowed and others are not.
 const NOBODY: u32 = 65_534;
 
 /// The program that cargo built for the integration test at hand; `PROGRAM` names another build of it.
-pub fn built_program() -> PathBuf {
+pub(crate) fn built_program() -> PathBuf {
     if let Some(path) = std::env::var_os("PROGRAM") {
         return PathBuf::from(path);
     }
@@ -31,7 +31,7 @@ pub fn built_program() -> PathBuf {
 
 /// How to run the program: what, where and with which words.
 #[derive(Clone, Debug)]
-pub struct Program {
+pub(crate) struct Program {
     path: PathBuf,
     before: Vec<String>,
     root: PathBuf,
@@ -43,12 +43,12 @@ pub struct Program {
 
 impl Program {
     /// The program under test, in the project's root, without arguments.
-    pub fn new(project: &Project) -> Self {
+    pub(crate) fn new(project: &Project) -> Self {
         Self::at(&built_program(), project)
     }
 
     /// Another build of the program.
-    pub fn at(path: &Path, project: &Project) -> Self {
+    pub(crate) fn at(path: &Path, project: &Project) -> Self {
         Self {
             path: path.to_owned(),
             before: Vec::new(),
@@ -61,32 +61,32 @@ impl Program {
     }
 
     /// One more argument.
-    pub fn arg(mut self, argument: impl Into<String>) -> Self {
+    pub(crate) fn arg(mut self, argument: impl Into<String>) -> Self {
         self.arguments.push(argument.into());
         self
     }
 
     /// More arguments, separated by blanks.
-    pub fn args(mut self, arguments: &str) -> Self {
+    pub(crate) fn args(mut self, arguments: &str) -> Self {
         self.arguments.extend(arguments.split_whitespace().map(str::to_owned));
         self
     }
 
     /// One more environment variable; beside these there are only PATH and TZ.
-    pub fn env(mut self, name: &str, value: &str) -> Self {
+    pub(crate) fn env(mut self, name: &str, value: &str) -> Self {
         self.environment.push((name.to_owned(), value.to_owned()));
         self
     }
 
     /// Runs it below another command, such as `chroot ROOT`.
-    pub fn below(mut self, command: &[&str]) -> Self {
+    pub(crate) fn below(mut self, command: &[&str]) -> Self {
         self.before = command.iter().map(|&word| word.to_owned()).collect();
         self
     }
 
     /// Where root runs the tests: the program runs as nobody, to whom the whole project is given. What
     /// depends on permissions can only be tested so.
-    pub fn unprivileged(mut self) -> Self {
+    pub(crate) fn unprivileged(mut self) -> Self {
         let uid = |path: &Path| std::os::unix::fs::MetadataExt::uid(&fs::metadata(path).unwrap());
         if uid(Path::new("/proc/self")) == 0 {
             // The build directory may be closed to nobody.
@@ -102,17 +102,17 @@ impl Program {
     }
 
     /// Runs it to its end.
-    pub fn once(self) -> Finished {
+    pub(crate) fn once(self) -> Finished {
         self.arg("--once").run()
     }
 
     /// Runs it to its end without `--once`: `--help`, a wrong flag, a second daemon.
-    pub fn run(self) -> Finished {
+    pub(crate) fn run(self) -> Finished {
         self.start().wait()
     }
 
     /// Starts it.
-    pub fn start(self) -> Daemon {
+    pub(crate) fn start(self) -> Daemon {
         static COUNT: AtomicUsize = AtomicUsize::new(0);
         let count = COUNT.fetch_add(1, Ordering::Relaxed);
         let output = |kind: &str| self.outside.join(format!("{kind}.{count}"));
@@ -152,7 +152,7 @@ fn give_away(path: &Path) {
 
 /// The signals that the program knows, and the one that nobody survives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Signal {
+pub(crate) enum Signal {
     Hup,
     Int,
     Kill,
@@ -173,7 +173,7 @@ impl Signal {
 }
 
 /// The running program; killed with its whole process group on drop.
-pub struct Daemon {
+pub(crate) struct Daemon {
     child: Child,
     ended: Option<ExitStatus>,
     log: PathBuf,
@@ -183,7 +183,7 @@ pub struct Daemon {
 
 /// The program after its end.
 #[derive(Debug)]
-pub struct Finished {
+pub(crate) struct Finished {
     pub status: ExitStatus,
     pub stdout: String,
     pub stderr: String,
@@ -193,23 +193,23 @@ pub struct Finished {
 
 impl Daemon {
     /// Its process id, which is also its group's.
-    pub fn pid(&self) -> u32 {
+    pub(crate) fn pid(&self) -> u32 {
         self.child.id()
     }
 
     /// The default log file so far; empty where there is none.
-    pub fn log(&self) -> String {
+    pub(crate) fn log(&self) -> String {
         read_lossy(&self.log)
     }
 
     /// Sends a signal to the program alone.
-    pub fn signal(&self, signal: Signal) {
+    pub(crate) fn signal(&self, signal: Signal) {
         assert!(self.ended.is_none(), "it has ended already");
         kill(signal, &self.pid().to_string());
     }
 
     /// SIGKILL at this moment, without a shell in between, and its end. It has no children.
-    pub fn kill_now(mut self) -> Instant {
+    pub(crate) fn kill_now(mut self) -> Instant {
         let at = Instant::now();
         self.child.kill().unwrap();
         self.ended = Some(self.child.wait().unwrap());
@@ -217,12 +217,12 @@ impl Daemon {
     }
 
     /// Waits for a text in the log; gives back the log.
-    pub fn wait_for_log(&mut self, text: &str) -> String {
+    pub(crate) fn wait_for_log(&mut self, text: &str) -> String {
         self.wait_for_log_times(text, 1)
     }
 
     /// Waits until the log holds a text so many times; gives back the log.
-    pub fn wait_for_log_times(&mut self, text: &str, times: usize) -> String {
+    pub(crate) fn wait_for_log_times(&mut self, text: &str, times: usize) -> String {
         let log = self.log.clone();
         self.wait_until(&format!("{times} times {text:?} in the log"), || {
             read_lossy(&log).matches(text).count() >= times
@@ -231,7 +231,7 @@ impl Daemon {
     }
 
     /// Waits until a condition holds; fails at once when the program ends before.
-    pub fn wait_until(&mut self, what: &str, mut condition: impl FnMut() -> bool) {
+    pub(crate) fn wait_until(&mut self, what: &str, mut condition: impl FnMut() -> bool) {
         let mut holds = false;
         let in_time = holds_in_time(|| {
             // In this order: what a program did just before it ended counts.
@@ -244,7 +244,7 @@ impl Daemon {
     }
 
     /// Whether it has ended by itself.
-    pub fn has_ended(&mut self) -> bool {
+    pub(crate) fn has_ended(&mut self) -> bool {
         if self.ended.is_none() {
             self.ended = self.child.try_wait().unwrap();
         }
@@ -252,12 +252,12 @@ impl Daemon {
     }
 
     /// Waits for its end.
-    pub fn wait(self) -> Finished {
+    pub(crate) fn wait(self) -> Finished {
         self.wait_within(DEADLINE)
     }
 
     /// Waits so long for its end.
-    pub fn wait_within(mut self, limit: Duration) -> Finished {
+    pub(crate) fn wait_within(mut self, limit: Duration) -> Finished {
         let in_time = holds_within(limit, || self.has_ended());
         assert!(in_time, "it has not ended within {limit:?}\n{}", self.report());
         Finished {
@@ -269,7 +269,7 @@ impl Daemon {
     }
 
     /// SIGTERM, then its end.
-    pub fn stop(self) -> Finished {
+    pub(crate) fn stop(self) -> Finished {
         self.signal(Signal::Term);
         self.wait()
     }
@@ -291,30 +291,30 @@ impl Drop for Daemon {
 
 impl Finished {
     /// The exit status as a number; `None` after a signal.
-    pub fn code(&self) -> Option<i32> {
+    pub(crate) fn code(&self) -> Option<i32> {
         self.status.code()
     }
 
     /// The signal that ended it, if one did.
-    pub fn killed_by(&self) -> Option<i32> {
+    pub(crate) fn killed_by(&self) -> Option<i32> {
         self.status.signal()
     }
 
     /// Fails, showing everything, unless the exit status is this.
     #[track_caller]
-    pub fn expect_code(self, code: i32) -> Self {
+    pub(crate) fn expect_code(self, code: i32) -> Self {
         assert_eq!(self.code(), Some(code), "{self:#?}");
         self
     }
 
     /// The log's messages: each line after its time and level, `SUBJECT: message`.
-    pub fn messages(&self) -> Vec<&str> {
+    pub(crate) fn messages(&self) -> Vec<&str> {
         self.log.lines().filter_map(|line| line.split_once("] ")).map(|(_, message)| message).collect()
     }
 
     /// Fails where one of these stands in the log or the output.
     #[track_caller]
-    pub fn expect_none_of(&self, secrets: &[String]) {
+    pub(crate) fn expect_none_of(&self, secrets: &[String]) {
         for secret in secrets {
             for text in [&self.log, &self.stdout, &self.stderr] {
                 assert!(!text.contains(secret.as_str()), "{secret:?} is shown in {text}");
@@ -324,7 +324,7 @@ impl Finished {
 }
 
 /// Sends a signal to a process that this one did not start.
-pub fn signal_process(signal: Signal, pid: u32) {
+pub(crate) fn signal_process(signal: Signal, pid: u32) {
     kill(signal, &pid.to_string());
 }
 

@@ -3,10 +3,10 @@
 use super::{Client, Daemon, Endpoint, Hold, Outcome, Program, Project, TokenFile};
 
 /// The token's file.
-pub const FILE: &str = "github-repos-egress.json";
+pub(crate) const FILE: &str = "github-repos-egress.json";
 
 /// A project with one token that expires in ten minutes: due under the usual buffer.
-pub fn due() -> (Endpoint, Project, Client) {
+pub(crate) fn due() -> (Endpoint, Project, Client) {
     let endpoint = Endpoint::start();
     let client = Client::new("app");
     endpoint.register(client.clone());
@@ -16,12 +16,12 @@ pub fn due() -> (Endpoint, Project, Client) {
 }
 
 /// A member of a token file that is text.
-pub fn text(project: &Project, name: &str, member: &str) -> String {
+pub(crate) fn text(project: &Project, name: &str, member: &str) -> String {
     project.read_token(name)[member].as_str().unwrap_or_default().to_owned()
 }
 
 /// Whether the file holds the refresh token that the endpoint gave out last, and all is well with it.
-pub fn holds_the_last_answer(endpoint: &Endpoint, project: &Project, name: &str) -> bool {
+pub(crate) fn holds_the_last_answer(endpoint: &Endpoint, project: &Project, name: &str) -> bool {
     let last = endpoint.requests().into_iter().rev().find_map(|request| match request.outcome {
         Outcome::Granted { refresh_token, .. } => refresh_token,
         _ => None,
@@ -31,7 +31,7 @@ pub fn holds_the_last_answer(endpoint: &Endpoint, project: &Project, name: &str)
 }
 
 /// The program in the middle of a request that the endpoint has judged and not answered.
-pub fn asking(endpoint: &Endpoint, program: Program) -> (Hold<'_>, Daemon) {
+pub(crate) fn asking(endpoint: &Endpoint, program: Program) -> (Hold<'_>, Daemon) {
     let before = endpoint.requests().len();
     let hold = endpoint.hold();
     let daemon = program.start();

@@ -21,38 +21,38 @@
 #![allow(dead_code, unused_imports, reason = "each test file uses its own part of the support")]
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a broken expectation is how a test fails")]
 
-pub mod daemon;
-pub mod due;
-pub mod endpoint;
-pub mod project;
-pub mod token_file;
+pub(crate) mod daemon;
+pub(crate) mod due;
+pub(crate) mod endpoint;
+pub(crate) mod project;
+pub(crate) mod token_file;
 
 use std::thread;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-pub use daemon::{Daemon, Finished, Program, Signal};
-pub use endpoint::{
+pub(crate) use daemon::{Daemon, Finished, Program, Signal};
+pub(crate) use endpoint::{
     Answer, Client, ClientAuth, Delivery, End, Endpoint, Fault, Framing, Hold, Outcome, Recorded, Step,
     Tokens, Who,
 };
-pub use project::{Project, Stamp};
-pub use token_file::TokenFile;
+pub(crate) use project::{Project, Stamp};
+pub(crate) use token_file::TokenFile;
 
 /// The longest that any wait takes before the test fails: far above what a loaded two-core
 /// machine needs, far below a test runner's own limit.
-pub const DEADLINE: Duration = Duration::from_secs(20);
+pub(crate) const DEADLINE: Duration = Duration::from_secs(20);
 
 /// How often files and processes are looked at.
-pub const POLL: Duration = Duration::from_millis(5);
+pub(crate) const POLL: Duration = Duration::from_millis(5);
 
 /// Polls `condition` until it holds; `false` when [`DEADLINE`] passed first.
-pub fn holds_in_time(condition: impl FnMut() -> bool) -> bool {
+pub(crate) fn holds_in_time(condition: impl FnMut() -> bool) -> bool {
     holds_within(DEADLINE, condition)
 }
 
 /// Polls `condition` until it holds; `false` when `limit` passed first. For what takes long by design,
 /// such as the program's own timeouts.
-pub fn holds_within(limit: Duration, mut condition: impl FnMut() -> bool) -> bool {
+pub(crate) fn holds_within(limit: Duration, mut condition: impl FnMut() -> bool) -> bool {
     let end = Instant::now() + limit;
     loop {
         if condition() {
@@ -66,7 +66,7 @@ pub fn holds_within(limit: Duration, mut condition: impl FnMut() -> bool) -> boo
 }
 
 /// Seconds since 1970, now.
-pub fn now() -> i64 {
+pub(crate) fn now() -> i64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).expect("the clock stands after 1970");
     i64::try_from(since.as_secs()).expect("the clock stands before the year 292 billion")
 }

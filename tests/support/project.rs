@@ -14,20 +14,20 @@ use serde_json::{Value, json};
 use super::token_file::TokenFile;
 
 /// Where token files stand.
-pub const TOKENS: &str = ".oauth-tokens";
+pub(crate) const TOKENS: &str = ".oauth-tokens";
 /// Where MCP servers are described.
-pub const SERVERS: &str = "registry/servers";
+pub(crate) const SERVERS: &str = "registry/servers";
 
 /// A temporary project. `root()` is the project; what the tests themselves need (outputs, copies of
 /// the program) stands beside it in `outside()`, where the program never looks.
-pub struct Project {
+pub(crate) struct Project {
     outside: PathBuf,
     root: PathBuf,
 }
 
 impl Project {
     /// One with an empty tokens directory (0700) and an empty servers directory.
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let project = Self::bare();
         DirBuilder::new().mode(0o700).create(project.path(TOKENS)).unwrap();
         fs::create_dir_all(project.path(SERVERS)).unwrap();
@@ -35,7 +35,7 @@ impl Project {
     }
 
     /// One with nothing in it.
-    pub fn bare() -> Self {
+    pub(crate) fn bare() -> Self {
         static COUNT: AtomicUsize = AtomicUsize::new(0);
         let time = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().subsec_nanos();
         let count = COUNT.fetch_add(1, Ordering::Relaxed);
@@ -50,39 +50,39 @@ impl Project {
     }
 
     /// The project's root: the program's `--dir`.
-    pub fn root(&self) -> &Path {
+    pub(crate) fn root(&self) -> &Path {
         &self.root
     }
 
     /// A directory beside the project for what is not its business.
-    pub fn outside(&self) -> &Path {
+    pub(crate) fn outside(&self) -> &Path {
         &self.outside
     }
 
     /// A path below the root.
-    pub fn path(&self, relative: &str) -> PathBuf {
+    pub(crate) fn path(&self, relative: &str) -> PathBuf {
         self.root.join(relative)
     }
 
     /// A path in the tokens directory.
-    pub fn token(&self, name: &str) -> PathBuf {
+    pub(crate) fn token(&self, name: &str) -> PathBuf {
         self.path(TOKENS).join(name)
     }
 
     /// Writes a token file, 0600.
-    pub fn write_token(&self, file: &TokenFile) -> PathBuf {
+    pub(crate) fn write_token(&self, file: &TokenFile) -> PathBuf {
         self.write_tokens_file(file.name(), file.text())
     }
 
     /// Writes anything into the tokens directory, 0600.
-    pub fn write_tokens_file(&self, name: &str, bytes: impl AsRef<[u8]>) -> PathBuf {
+    pub(crate) fn write_tokens_file(&self, name: &str, bytes: impl AsRef<[u8]>) -> PathBuf {
         let path = self.token(name);
         write(&path, bytes.as_ref(), 0o600);
         path
     }
 
     /// Writes anything below the root, 0644, making its directory.
-    pub fn write(&self, relative: &str, bytes: impl AsRef<[u8]>) -> PathBuf {
+    pub(crate) fn write(&self, relative: &str, bytes: impl AsRef<[u8]>) -> PathBuf {
         let path = self.path(relative);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         write(&path, bytes.as_ref(), 0o644);
@@ -90,18 +90,23 @@ impl Project {
     }
 
     /// A client-credential file beside the tokens.
-    pub fn write_client_credentials(&self, name: &str, client_id: &str, client_secret: &str) -> PathBuf {
+    pub(crate) fn write_client_credentials(
+        &self,
+        name: &str,
+        client_id: &str,
+        client_secret: &str,
+    ) -> PathBuf {
         let document = json!({"client_id": client_id, "client_secret": client_secret});
         self.write_tokens_file(name, format!("{document:#}\n"))
     }
 
     /// Describes an MCP server in `registry/servers/NAME.json`.
-    pub fn server(&self, name: &str, document: &Value) -> PathBuf {
+    pub(crate) fn server(&self, name: &str, document: &Value) -> PathBuf {
         self.write(&format!("{SERVERS}/{name}.json"), format!("{document:#}\n"))
     }
 
     /// Describes a server that wants no authentication, at the path `/NAME/`.
-    pub fn no_auth_server(&self, name: &str) -> PathBuf {
+    pub(crate) fn no_auth_server(&self, name: &str) -> PathBuf {
         self.server(
             name,
             &json!({
@@ -114,44 +119,44 @@ impl Project {
     }
 
     /// A token file as it is now.
-    pub fn read_token(&self, name: &str) -> Value {
+    pub(crate) fn read_token(&self, name: &str) -> Value {
         read_json(&self.token(name))
     }
 
     /// One of the generated configurations (`mcp.json`, `vscode_mcp.json`) as it is now.
-    pub fn config(&self, name: &str) -> Value {
+    pub(crate) fn config(&self, name: &str) -> Value {
         read_json(&self.token(name))
     }
 
     /// A file's text.
-    pub fn text(&self, relative: &str) -> String {
+    pub(crate) fn text(&self, relative: &str) -> String {
         let path = self.path(relative);
         fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
     }
 
     /// A file's permission bits.
-    pub fn mode(&self, relative: &str) -> u32 {
+    pub(crate) fn mode(&self, relative: &str) -> u32 {
         fs::metadata(self.path(relative)).unwrap().mode() & 0o7777
     }
 
     /// Changes a file's permission bits.
-    pub fn set_mode(&self, relative: &str, mode: u32) {
+    pub(crate) fn set_mode(&self, relative: &str, mode: u32) {
         fs::set_permissions(self.path(relative), Permissions::from_mode(mode)).unwrap();
     }
 
     /// What tells whether a file has been written or replaced since.
-    pub fn stamp(&self, relative: &str) -> Stamp {
+    pub(crate) fn stamp(&self, relative: &str) -> Stamp {
         Stamp::of(&self.path(relative))
     }
 
     /// The stamps of everything in the tokens directory but our own small files.
-    pub fn stamps(&self) -> Vec<(String, Stamp)> {
+    pub(crate) fn stamps(&self) -> Vec<(String, Stamp)> {
         let names = self.names().into_iter().filter(|name| name != ".token-refresher");
         names.map(|name| (name.clone(), Stamp::of(&self.token(&name)))).collect()
     }
 
     /// The names in the tokens directory, sorted.
-    pub fn names(&self) -> Vec<String> {
+    pub(crate) fn names(&self) -> Vec<String> {
         let entries = fs::read_dir(self.path(TOKENS)).unwrap();
         let mut names =
             entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect::<Vec<_>>();
@@ -160,7 +165,7 @@ impl Project {
     }
 
     /// What a finished program must not leave in the tokens directory: reserves and temporary files.
-    pub fn leftovers(&self) -> Vec<String> {
+    pub(crate) fn leftovers(&self) -> Vec<String> {
         let mut names = self.names();
         names.retain(|name| {
             name != ".token-refresher"
@@ -181,7 +186,7 @@ impl Drop for Project {
 
 /// Inode, length and modification time: differs after any write and any rename over the file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Stamp {
+pub(crate) struct Stamp {
     inode: u64,
     length: u64,
     modified: (i64, i64),
@@ -189,7 +194,7 @@ pub struct Stamp {
 
 impl Stamp {
     /// The stamp of a file, links followed.
-    pub fn of(path: &Path) -> Self {
+    pub(crate) fn of(path: &Path) -> Self {
         let metadata = fs::metadata(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
         Self {
             inode: metadata.ino(),

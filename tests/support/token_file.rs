@@ -8,59 +8,59 @@ use super::now;
 
 /// A token file in the making. Members keep the order in which they were first set.
 #[derive(Clone, Debug)]
-pub struct TokenFile {
+pub(crate) struct TokenFile {
     name: String,
     members: Vec<(String, Value)>,
 }
 
 impl TokenFile {
     /// A file of this name without any member.
-    pub fn named(name: &str) -> Self {
+    pub(crate) fn named(name: &str) -> Self {
         Self { name: name.to_owned(), members: Vec::new() }
     }
 
     /// `{provider}-{server}-egress.json` with its `provider`.
-    pub fn egress(provider: &str, server: &str) -> Self {
+    pub(crate) fn egress(provider: &str, server: &str) -> Self {
         Self::named(&format!("{provider}-{server}-egress.json")).field("provider", provider)
     }
 
     /// An egress file as a sign-in at `client` leaves it: tokens, endpoint, id and secret. Its expiry
     /// is still to be said (without it the token does not expire).
-    pub fn signed_in(provider: &str, server: &str, endpoint: &Endpoint, client: &Client) -> Self {
+    pub(crate) fn signed_in(provider: &str, server: &str, endpoint: &Endpoint, client: &Client) -> Self {
         Self::egress(provider, server).tokens(&endpoint.sign_in(client.id())).at(endpoint, client)
     }
 
     /// `ingress.json`, refreshed by client credentials at `client`. It holds no token yet unless given.
-    pub fn ingress(endpoint: &Endpoint, client: &Client) -> Self {
+    pub(crate) fn ingress(endpoint: &Endpoint, client: &Client) -> Self {
         Self::named("ingress.json").field("grant_type", "client_credentials").at(endpoint, client)
     }
 
     /// The access and the refresh token.
-    pub fn tokens(self, tokens: &Tokens) -> Self {
+    pub(crate) fn tokens(self, tokens: &Tokens) -> Self {
         self.field("access_token", tokens.access_token.as_str())
             .field("refresh_token", tokens.refresh_token.as_str())
     }
 
     /// Where and as whom to refresh.
-    pub fn at(self, endpoint: &Endpoint, client: &Client) -> Self {
+    pub(crate) fn at(self, endpoint: &Endpoint, client: &Client) -> Self {
         self.field("token_endpoint", endpoint.url())
             .field("client_id", client.id())
             .field("client_secret", client.secret())
     }
 
     /// `expires_at`, so many seconds from now, as a whole number.
-    pub fn expires_in(self, seconds: i64) -> Self {
+    pub(crate) fn expires_in(self, seconds: i64) -> Self {
         self.field("expires_at", now() + seconds)
     }
 
     /// A token issued just now with this lifetime: `expires_at` is `issued_at` + `expires_in`, so its
     /// life is known and half of it is the widest buffer.
-    pub fn fresh_for(self, seconds: i64) -> Self {
+    pub(crate) fn fresh_for(self, seconds: i64) -> Self {
         self.field("issued_at", now()).field("expires_in", seconds).expires_in(seconds)
     }
 
     /// Sets a member.
-    pub fn field(mut self, name: &str, value: impl Into<Value>) -> Self {
+    pub(crate) fn field(mut self, name: &str, value: impl Into<Value>) -> Self {
         let value = value.into();
         match self.members.iter_mut().find(|(key, _)| key == name) {
             Some(member) => member.1 = value,
@@ -70,18 +70,18 @@ impl TokenFile {
     }
 
     /// Takes a member away.
-    pub fn without(mut self, name: &str) -> Self {
+    pub(crate) fn without(mut self, name: &str) -> Self {
         self.members.retain(|(key, _)| key != name);
         self
     }
 
     /// The file's name.
-    pub fn name(&self) -> &str {
+    pub(crate) fn name(&self) -> &str {
         &self.name
     }
 
     /// The file's text, indented by two.
-    pub fn text(&self) -> String {
+    pub(crate) fn text(&self) -> String {
         let members =
             self.members.iter().map(|(key, value)| format!("  {}: {value}", json!(key))).collect::<Vec<_>>();
         format!("{{\n{}\n}}\n", members.join(",\n"))

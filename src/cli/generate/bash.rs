@@ -7,7 +7,7 @@ use super::{Value, by_pattern, names, options};
 
 /// The script, for `share/bash-completion/completions/token-refresher`. bash shows no explanations, so
 /// they stand in it as comments.
-pub fn completion() -> String {
+pub(super) fn completion() -> String {
     let values: String = FLAGS.iter().filter_map(value).collect();
     let rows: String = by_pattern()
         .map(|(pattern, command)| {

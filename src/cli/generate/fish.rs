@@ -5,7 +5,7 @@ use super::super::table::FLAGS;
 use super::{Value, named, names, quoted};
 
 /// The script, for `share/fish/vendor_completions.d/token-refresher.fish`.
-pub fn completion() -> String {
+pub(super) fn completion() -> String {
     let commands: String = named()
         .map(|command| {
             let condition = format!("not __fish_seen_subcommand_from {}", names(" "));

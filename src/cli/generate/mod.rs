@@ -30,7 +30,7 @@ const FORMS: [(&str, Form); 4] = [
 ///
 /// # Errors
 /// One line with the names that there are.
-pub fn generate(name: &str) -> Result<String, String> {
+pub(super) fn generate(name: &str) -> Result<String, String> {
     let known = FORMS.iter().find(|(form, _)| *form == name);
     known.map(|(_, text)| text()).ok_or_else(|| {
         let names: Vec<&str> = FORMS.iter().map(|(form, _)| *form).collect();

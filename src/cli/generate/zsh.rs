@@ -4,7 +4,7 @@ use super::super::flag::Flag;
 use super::{Value, by_pattern, named, names, options, quoted};
 
 /// The function, for `share/zsh/site-functions/_token-refresher`.
-pub fn completion() -> String {
+pub(super) fn completion() -> String {
     let cases: String = by_pattern()
         .map(|(pattern, command)| {
             let specs: String =

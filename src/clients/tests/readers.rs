@@ -10,7 +10,7 @@ use crate::servers::Transport;
 
 /// A server as a client understood it.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Read {
+pub(super) struct Read {
     pub url: String,
     /// None: the client finds out for itself.
     pub transport: Option<Transport>,
@@ -21,7 +21,7 @@ pub struct Read {
 }
 
 /// Reads a client's file. `files` is what stands in the files that it may refer to, by path.
-pub fn read(
+pub(super) fn read(
     client: &str,
     text: &str,
     files: &BTreeMap<String, String>,
@@ -207,7 +207,7 @@ fn read_continue(text: &str) -> Result<BTreeMap<String, Read>, String> {
 }
 
 /// JSONC as JSON: comments become blanks, and a comma before a closing bracket goes.
-pub fn without_comments(text: &str) -> String {
+pub(super) fn without_comments(text: &str) -> String {
     let mut plain = String::new();
     let mut rest = text;
     while let Some(letter) = rest.chars().next() {

@@ -24,7 +24,7 @@ use super::row::{Basic, Row};
 use super::wording;
 
 /// What can be done for a credential.
-pub enum Resolution {
+pub(crate) enum Resolution {
     /// It can be refreshed, with this request.
     Refresh(Box<Request>),
     /// Nobody could refresh it: it is watched until it ends. Says why.
@@ -35,8 +35,7 @@ pub enum Resolution {
 
 /// Finds out how to refresh a credential. `variable` looks a name up in the environment and `.env`;
 /// an empty value counts as absent. The second value says which rule decided what, in order.
-#[must_use]
-pub fn resolve(
+pub(crate) fn resolve(
     hints: &Hints,
     variable: &dyn Fn(&str) -> Option<String>,
     clients: &[ClientFile],

@@ -14,7 +14,7 @@ use super::http::{Answer, Request, form_decode, parse_form};
 
 /// How a client must prove who it is (RFC 7591 `token_endpoint_auth_method`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ClientAuth {
+pub(crate) enum ClientAuth {
     /// `client_secret_basic`.
     Basic,
     /// `client_secret_post`.
@@ -25,7 +25,7 @@ pub enum ClientAuth {
 
 /// A registered client.
 #[derive(Clone, Debug)]
-pub struct Client {
+pub(crate) struct Client {
     id: String,
     secret: String,
     auth: ClientAuth,
@@ -38,7 +38,7 @@ pub struct Client {
 impl Client {
     /// A confidential client that sends its secret in the body, with one-hour tokens that rotate. Its
     /// secret holds characters that must be percent-encoded.
-    pub fn new(id: &str) -> Self {
+    pub(crate) fn new(id: &str) -> Self {
         Self {
             id: id.to_owned(),
             secret: format!("secret of {id}: 100%&+/="),
@@ -51,49 +51,49 @@ impl Client {
     }
 
     /// Another way of authenticating.
-    pub fn auth(mut self, auth: ClientAuth) -> Self {
+    pub(crate) fn auth(mut self, auth: ClientAuth) -> Self {
         self.auth = auth;
         self
     }
 
     /// Answers carry no refresh token, and the old one stays good.
-    pub fn not_rotating(mut self) -> Self {
+    pub(crate) fn not_rotating(mut self) -> Self {
         self.rotating = false;
         self
     }
 
     /// For so long after its first use a spent refresh token gets the family's current one again.
-    pub fn grace(mut self, grace: Duration) -> Self {
+    pub(crate) fn grace(mut self, grace: Duration) -> Self {
         self.grace = grace;
         self
     }
 
     /// How long access tokens live.
-    pub fn lifetime(mut self, lifetime: Duration) -> Self {
+    pub(crate) fn lifetime(mut self, lifetime: Duration) -> Self {
         self.lifetime = lifetime;
         self
     }
 
     /// One more member in every token answer.
-    pub fn answers_with(mut self, name: &str, value: Value) -> Self {
+    pub(crate) fn answers_with(mut self, name: &str, value: Value) -> Self {
         self.extra.insert(name.to_owned(), value);
         self
     }
 
     /// The client's id.
-    pub fn id(&self) -> &str {
+    pub(crate) fn id(&self) -> &str {
         &self.id
     }
 
     /// The client's secret.
-    pub fn secret(&self) -> &str {
+    pub(crate) fn secret(&self) -> &str {
         &self.secret
     }
 }
 
 /// What a person's sign-in left behind.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Tokens {
+pub(crate) struct Tokens {
     pub client_id: String,
     pub access_token: String,
     pub refresh_token: String,
@@ -101,7 +101,7 @@ pub struct Tokens {
 
 /// What became of a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Outcome {
+pub(crate) enum Outcome {
     /// Tokens were issued.
     Granted { access_token: String, refresh_token: Option<String> },
     /// A spent refresh token came again: its family is revoked.
@@ -132,7 +132,7 @@ struct Family {
 
 /// All that the endpoint knows.
 #[derive(Default)]
-pub struct Authority {
+pub(super) struct Authority {
     clients: HashMap<String, Client>,
     families: Vec<Family>,
     refresh_tokens: HashMap<String, RefreshToken>,
@@ -146,13 +146,13 @@ const INVALID_REQUEST: Refusal = (400, "invalid_request");
 const INVALID_GRANT: Refusal = (400, "invalid_grant");
 
 impl Authority {
-    pub fn register(&mut self, client: Client) {
+    pub(super) fn register(&mut self, client: Client) {
         self.clients.insert(client.id.clone(), client);
     }
 
     /// A new family, as after a sign-in in the browser; its access token lives for `left`, or for the
     /// client's lifetime.
-    pub fn sign_in(&mut self, client_id: &str, left: Option<Duration>, now: Instant) -> Tokens {
+    pub(super) fn sign_in(&mut self, client_id: &str, left: Option<Duration>, now: Instant) -> Tokens {
         let client = self.clients.get(client_id).expect("the client is registered");
         let until = now + left.unwrap_or(client.lifetime);
         let family = self.families.len();
@@ -167,48 +167,48 @@ impl Authority {
     }
 
     /// An access token as the `client_credentials` grant gives it.
-    pub fn machine_token(&mut self, client_id: &str, now: Instant) -> String {
+    pub(super) fn machine_token(&mut self, client_id: &str, now: Instant) -> String {
         let client = self.clients.get(client_id).expect("the client is registered");
         let until = now + client.lifetime;
         self.issue_access_token(client_id, None, until)
     }
 
     /// Whether a resource server would take this access token now.
-    pub fn is_live(&self, access_token: &str, now: Instant) -> bool {
+    pub(super) fn is_live(&self, access_token: &str, now: Instant) -> bool {
         self.access_tokens.get(access_token).is_some_and(|token| {
             now < token.until && token.family.is_none_or(|family| !self.families[family].revoked)
         })
     }
 
     /// Every access token that a resource server would take now.
-    pub fn live_tokens(&self, now: Instant) -> Vec<String> {
+    pub(super) fn live_tokens(&self, now: Instant) -> Vec<String> {
         self.access_tokens.keys().filter(|token| self.is_live(token, now)).cloned().collect()
     }
 
     /// How often a spent refresh token came again outside its grace.
-    pub fn reuses(&self) -> usize {
+    pub(super) fn reuses(&self) -> usize {
         self.reuses
     }
 
     /// Whether the sign-in that this refresh token (spent or not) came from has been revoked.
-    pub fn is_revoked(&self, refresh_token: &str) -> bool {
+    pub(super) fn is_revoked(&self, refresh_token: &str) -> bool {
         self.refresh_tokens.get(refresh_token).is_some_and(|token| self.families[token.family].revoked)
     }
 
     /// Ends a sign-in as its user or an administrator would.
-    pub fn revoke(&mut self, refresh_token: &str) {
+    pub(super) fn revoke(&mut self, refresh_token: &str) {
         let family = self.refresh_tokens[refresh_token].family;
         self.families[family].revoked = true;
     }
 
     /// Everything that must never be seen in a log, an error or an argument list.
-    pub fn secrets(&self) -> Vec<String> {
+    pub(super) fn secrets(&self) -> Vec<String> {
         let tokens = self.refresh_tokens.keys().chain(self.access_tokens.keys()).cloned();
         tokens.chain(self.clients.values().map(|client| client.secret.clone())).collect()
     }
 
     /// Judges a request to `/protected`.
-    pub fn resource(&self, request: &Request, now: Instant) -> (Answer, Outcome) {
+    pub(super) fn resource(&self, request: &Request, now: Instant) -> (Answer, Outcome) {
         let token = request.header("authorization").and_then(|value| value.strip_prefix("Bearer "));
         let live = token.is_some_and(|token| self.is_live(token, now));
         let answer = if live {
@@ -220,7 +220,7 @@ impl Authority {
     }
 
     /// Judges a request to the token endpoint.
-    pub fn token(&mut self, request: &Request, now: Instant) -> (Answer, Outcome) {
+    pub(super) fn token(&mut self, request: &Request, now: Instant) -> (Answer, Outcome) {
         match self.grant(request, now) {
             Ok((answer, outcome)) => (answer, outcome),
             Err((status, error)) => {
@@ -348,7 +348,7 @@ fn granted(client: &Client, access_token: String, refresh_token: Option<String>)
 }
 
 /// Id and secret of a Basic header, each percent-decoded (RFC 6749 section 2.3.1).
-pub fn basic_credentials(header: &str) -> Option<(String, String)> {
+pub(super) fn basic_credentials(header: &str) -> Option<(String, String)> {
     let decoded = STANDARD.decode(header.strip_prefix("Basic ")?).ok()?;
     let text = String::from_utf8(decoded).ok()?;
     let (id, secret) = text.split_once(':')?;

@@ -17,7 +17,7 @@ const BODY_LIMIT: usize = 4 * 1024 * 1024;
 
 /// One request as it arrived.
 #[derive(Clone, Debug)]
-pub struct Request {
+pub(crate) struct Request {
     pub method: String,
     /// The request target: the path, with its query if it has one.
     pub target: String,
@@ -28,19 +28,19 @@ pub struct Request {
 
 impl Request {
     /// The value of the first header of that name (given in lower case).
-    pub fn header(&self, name: &str) -> Option<&str> {
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
         self.headers.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
     }
 
     /// Whether the client wants this to be the connection's last request.
-    pub fn closes(&self) -> bool {
+    pub(crate) fn closes(&self) -> bool {
         self.header("connection").is_some_and(|value| value.eq_ignore_ascii_case("close"))
     }
 }
 
 /// Reads one request but leaves its last byte in the socket (see [`take_last_byte`]). `None` when the
 /// client closed the connection instead of asking.
-pub fn read_request(stream: &mut TcpStream) -> io::Result<Option<Request>> {
+pub(super) fn read_request(stream: &mut TcpStream) -> io::Result<Option<Request>> {
     let mut head = Vec::new();
     let mut window = [0; 16 * 1024];
     loop {
@@ -75,7 +75,7 @@ pub fn read_request(stream: &mut TcpStream) -> io::Result<Option<Request>> {
 }
 
 /// Takes the byte that [`read_request`] left: from here a close is a FIN.
-pub fn take_last_byte(stream: &mut TcpStream) -> io::Result<()> {
+pub(super) fn take_last_byte(stream: &mut TcpStream) -> io::Result<()> {
     stream.read_exact(&mut [0])
 }
 
@@ -107,7 +107,7 @@ fn body_length(request: &Request) -> io::Result<usize> {
 
 /// What an endpoint says: the framing headers are added when it is sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Answer {
+pub(crate) struct Answer {
     pub status: u16,
     pub headers: Vec<(String, String)>,
     pub body: Vec<u8>,
@@ -115,12 +115,12 @@ pub struct Answer {
 
 impl Answer {
     /// An answer without headers of its own.
-    pub fn new(status: u16, body: impl Into<Vec<u8>>) -> Self {
+    pub(crate) fn new(status: u16, body: impl Into<Vec<u8>>) -> Self {
         Self { status, headers: Vec::new(), body: body.into() }
     }
 
     /// A JSON answer as RFC 6749 section 5.1 wants it: not to be stored by anyone on the way.
-    pub fn json(status: u16, body: &serde_json::Value) -> Self {
+    pub(crate) fn json(status: u16, body: &serde_json::Value) -> Self {
         Self::new(status, body.to_string())
             .header("Content-Type", "application/json")
             .header("Cache-Control", "no-store")
@@ -128,7 +128,7 @@ impl Answer {
     }
 
     /// The same answer with one more header.
-    pub fn header(mut self, name: &str, value: &str) -> Self {
+    pub(crate) fn header(mut self, name: &str, value: &str) -> Self {
         self.headers.push((name.to_owned(), value.to_owned()));
         self
     }
@@ -136,7 +136,7 @@ impl Answer {
 
 /// How the end of a body is told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Framing {
+pub(crate) enum Framing {
     /// `Content-Length`.
     Length,
     /// `Transfer-Encoding: chunked`, in two chunks.
@@ -147,7 +147,7 @@ pub enum Framing {
 
 /// What happens to the connection where an answer breaks off.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum End {
+pub(crate) enum End {
     /// FIN.
     Close,
     /// RST.
@@ -158,7 +158,7 @@ pub enum End {
 
 /// How an answer is brought to the client.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Delivery {
+pub(crate) enum Delivery {
     /// As it should be.
     Whole(Framing),
     /// A whole head and the first `keep` bytes of the body.
@@ -181,7 +181,7 @@ pub enum Delivery {
 
 impl Delivery {
     /// Whether the connection can carry another request afterwards.
-    pub fn keeps_open(&self) -> bool {
+    pub(crate) fn keeps_open(&self) -> bool {
         matches!(
             self,
             Self::Whole(Framing::Length | Framing::Chunked) | Self::SlowBody(_) | Self::SlowHead(_)
@@ -189,7 +189,7 @@ impl Delivery {
     }
 
     /// How it ends when it does not stay open.
-    pub fn end(&self) -> End {
+    pub(crate) fn end(&self) -> End {
         match self {
             Self::CutBody { end, .. } | Self::CutHead { end, .. } | Self::Nothing(end) => *end,
             _ => End::Close,
@@ -199,7 +199,7 @@ impl Delivery {
 
 /// Writes `answer` to `stream` in the manner of `delivery`. `pause` waits that long and says `false`
 /// when the endpoint is being stopped.
-pub fn deliver(
+pub(super) fn deliver(
     stream: &mut TcpStream,
     answer: &Answer,
     delivery: &Delivery,
@@ -322,7 +322,7 @@ fn forever(stream: &mut TcpStream, bytes: &[u8]) -> io::Result<()> {
 }
 
 /// Decodes `application/x-www-form-urlencoded` text; `None` where it is not well-formed.
-pub fn parse_form(body: &[u8]) -> Option<Vec<(String, String)>> {
+pub(crate) fn parse_form(body: &[u8]) -> Option<Vec<(String, String)>> {
     let text = std::str::from_utf8(body).ok()?;
     text.split('&')
         .filter(|pair| !pair.is_empty())
@@ -334,7 +334,7 @@ pub fn parse_form(body: &[u8]) -> Option<Vec<(String, String)>> {
 }
 
 /// Decodes `+` and `%XX`; `None` for a broken escape, a raw control or non-ASCII character.
-pub fn form_decode(text: &str) -> Option<String> {
+pub(crate) fn form_decode(text: &str) -> Option<String> {
     let mut out = Vec::with_capacity(text.len());
     let mut bytes = text.bytes();
     while let Some(byte) = bytes.next() {

@@ -18,9 +18,9 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-pub use authority::{Client, ClientAuth, Outcome, Tokens};
-pub use http::{Answer, Delivery, End, Framing, Request, form_decode, parse_form};
-pub use script::{Content, Fault, Step, Who};
+pub(crate) use authority::{Client, ClientAuth, Outcome, Tokens};
+pub(crate) use http::{Answer, Delivery, End, Framing, Request, form_decode, parse_form};
+pub(crate) use script::{Content, Fault, Step, Who};
 
 use super::DEADLINE;
 use authority::Authority;
@@ -28,7 +28,7 @@ use script::{Scripts, ends_in_reset};
 
 /// One request and what became of it.
 #[derive(Clone, Debug)]
-pub struct Recorded {
+pub(crate) struct Recorded {
     pub request: Request,
     /// The decoded form; empty where the body is none.
     pub form: Vec<(String, String)>,
@@ -42,7 +42,7 @@ pub struct Recorded {
 
 impl Recorded {
     /// The value of a form field.
-    pub fn field(&self, name: &str) -> Option<&str> {
+    pub(crate) fn field(&self, name: &str) -> Option<&str> {
         self.form.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
     }
 }
@@ -81,14 +81,14 @@ impl Shared {
 }
 
 /// The running endpoint.
-pub struct Endpoint {
+pub(crate) struct Endpoint {
     address: SocketAddr,
     shared: Arc<Shared>,
     acceptor: Option<JoinHandle<()>>,
 }
 
 /// While this lives, answers wait.
-pub struct Hold<'a>(&'a Endpoint);
+pub(crate) struct Hold<'a>(&'a Endpoint);
 
 impl Drop for Hold<'_> {
     fn drop(&mut self) {
@@ -99,7 +99,7 @@ impl Drop for Hold<'_> {
 
 impl Endpoint {
     /// Starts one without clients.
-    pub fn start() -> Self {
+    pub(crate) fn start() -> Self {
         let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a loopback port");
         let address = listener.local_addr().expect("the port's number");
         let shared = Arc::new(Shared::default());
@@ -111,108 +111,108 @@ impl Endpoint {
     }
 
     /// The token endpoint's URL.
-    pub fn url(&self) -> String {
+    pub(crate) fn url(&self) -> String {
         format!("http://{}/token", self.address)
     }
 
     /// The address it listens on.
-    pub fn address(&self) -> SocketAddr {
+    pub(crate) fn address(&self) -> SocketAddr {
         self.address
     }
 
     /// Makes a client known; a second of the same id takes the place of the first.
-    pub fn register(&self, client: Client) {
+    pub(crate) fn register(&self, client: Client) {
         self.shared.lock().authority.register(client);
     }
 
     /// The tokens of a new sign-in; the access token lives as long as the client's tokens do.
-    pub fn sign_in(&self, client_id: &str) -> Tokens {
+    pub(crate) fn sign_in(&self, client_id: &str) -> Tokens {
         self.shared.lock().authority.sign_in(client_id, None, Instant::now())
     }
 
     /// The tokens of a sign-in so long ago that the access token lives only for `left` from now.
-    pub fn signed_in_earlier(&self, client_id: &str, left: Duration) -> Tokens {
+    pub(crate) fn signed_in_earlier(&self, client_id: &str, left: Duration) -> Tokens {
         self.shared.lock().authority.sign_in(client_id, Some(left), Instant::now())
     }
 
     /// An access token that the client got for its own credentials, without a request.
-    pub fn machine_token(&self, client_id: &str) -> String {
+    pub(crate) fn machine_token(&self, client_id: &str) -> String {
         self.shared.lock().authority.machine_token(client_id, Instant::now())
     }
 
     /// Whether `/protected` would take this access token now.
-    pub fn is_live(&self, access_token: &str) -> bool {
+    pub(crate) fn is_live(&self, access_token: &str) -> bool {
         self.shared.lock().authority.is_live(access_token, Instant::now())
     }
 
     /// Every access token that `/protected` would take now.
-    pub fn live_tokens(&self) -> Vec<String> {
+    pub(crate) fn live_tokens(&self) -> Vec<String> {
         self.shared.lock().authority.live_tokens(Instant::now())
     }
 
     /// How often a spent refresh token came again. Each time a person would have to sign in.
-    pub fn reuses(&self) -> usize {
+    pub(crate) fn reuses(&self) -> usize {
         self.shared.lock().authority.reuses()
     }
 
     /// Whether the sign-in that this refresh token (spent or not) belongs to has been revoked.
-    pub fn is_revoked(&self, refresh_token: &str) -> bool {
+    pub(crate) fn is_revoked(&self, refresh_token: &str) -> bool {
         self.shared.lock().authority.is_revoked(refresh_token)
     }
 
     /// Ends a sign-in from the provider's side.
-    pub fn revoke(&self, refresh_token: &str) {
+    pub(crate) fn revoke(&self, refresh_token: &str) {
         self.shared.lock().authority.revoke(refresh_token);
     }
 
     /// Everything that must never be seen in a log, an error or an argument list.
-    pub fn secrets(&self) -> Vec<String> {
+    pub(crate) fn secrets(&self) -> Vec<String> {
         self.shared.lock().authority.secrets()
     }
 
     /// Answers wait until the guard is dropped.
-    pub fn hold(&self) -> Hold<'_> {
+    pub(crate) fn hold(&self) -> Hold<'_> {
         self.shared.lock().holds += 1;
         Hold(self)
     }
 
     /// Every answer comes so much later.
-    pub fn set_latency(&self, latency: Duration) {
+    pub(crate) fn set_latency(&self, latency: Duration) {
         self.shared.lock().latency = latency;
     }
 
     /// `false`: every connection is closed after one answer. Otherwise as HTTP/1.1 does.
-    pub fn set_keep_alive(&self, keep_alive: bool) {
+    pub(crate) fn set_keep_alive(&self, keep_alive: bool) {
         self.shared.lock().close_after_each = !keep_alive;
     }
 
     /// The next requests of `who` are answered by these steps, one each.
-    pub fn script(&self, who: Who, steps: impl IntoIterator<Item = Step>) {
+    pub(crate) fn script(&self, who: Who, steps: impl IntoIterator<Item = Step>) {
         self.shared.lock().scripts.queue(who, steps);
     }
 
     /// Requests of `who` are answered by this step, once the queued ones are used up.
-    pub fn always(&self, who: Who, step: Step) {
+    pub(crate) fn always(&self, who: Who, step: Step) {
         self.shared.lock().scripts.always(who, step);
     }
 
     /// From now on the endpoint is honest again.
-    pub fn forget_scripts(&self) {
+    pub(crate) fn forget_scripts(&self) {
         self.shared.lock().scripts.clear();
     }
 
     /// The next new connection goes wrong before anything is read from it. It is not recorded.
-    pub fn on_next_connection(&self, fault: Fault) {
+    pub(crate) fn on_next_connection(&self, fault: Fault) {
         self.shared.lock().faults.push_back(fault);
     }
 
     /// All requests so far, in the order in which they arrived.
-    pub fn requests(&self) -> Vec<Recorded> {
+    pub(crate) fn requests(&self) -> Vec<Recorded> {
         self.shared.lock().requests.clone()
     }
 
     /// The requests to the token endpoint that name this client.
-    pub fn requests_of(&self, client_id: &str) -> Vec<Recorded> {
+    pub(crate) fn requests_of(&self, client_id: &str) -> Vec<Recorded> {
         let mut requests = self.requests();
         requests
             .retain(|recorded| client_of(&recorded.request, &recorded.form).as_deref() == Some(client_id));
@@ -220,12 +220,12 @@ impl Endpoint {
     }
 
     /// Waits until so many requests have arrived, answered or not.
-    pub fn wait_for_requests(&self, count: usize) -> Vec<Recorded> {
+    pub(crate) fn wait_for_requests(&self, count: usize) -> Vec<Recorded> {
         self.wait_for(&format!("{count} requests"), |requests| requests.len() >= count)
     }
 
     /// Waits until so many answers have been given to the kernel.
-    pub fn wait_for_answers(&self, count: usize) -> Vec<Recorded> {
+    pub(crate) fn wait_for_answers(&self, count: usize) -> Vec<Recorded> {
         let answered = |all: &[Recorded]| all.iter().filter(|one| one.answered.is_some()).count();
         self.wait_for(&format!("{count} answers"), |requests| answered(requests) >= count)
     }

@@ -7,7 +7,7 @@ use super::http::{Answer, Delivery, End, Framing};
 
 /// Where a scripted answer's content comes from.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Content {
+pub(crate) enum Content {
     /// The strict endpoint judges the request: a refresh token is spent, whatever the delivery does.
     Honest,
     /// This, and nothing is issued or spent.
@@ -16,7 +16,7 @@ pub enum Content {
 
 /// One scripted answer: what is said, and how it is brought.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Step {
+pub(crate) struct Step {
     pub content: Content,
     pub delivery: Delivery,
     /// Waited before the first byte of the answer, beside the endpoint's own latency.
@@ -25,43 +25,43 @@ pub struct Step {
 
 impl Step {
     /// The endpoint's own answer, delivered as it should be.
-    pub fn honest() -> Self {
+    pub(crate) fn honest() -> Self {
         Self { content: Content::Honest, delivery: Delivery::Whole(Framing::Length), delay: Duration::ZERO }
     }
 
     /// The request is judged (and the token spent), then the answer is delivered like this.
-    pub fn spent(delivery: Delivery) -> Self {
+    pub(crate) fn spent(delivery: Delivery) -> Self {
         Self { delivery, ..Self::honest() }
     }
 
     /// Nothing is issued or spent; an empty 200 is delivered like this.
-    pub fn unspent(delivery: Delivery) -> Self {
+    pub(crate) fn unspent(delivery: Delivery) -> Self {
         Self { delivery, ..Self::answer(Answer::new(200, "")) }
     }
 
     /// A fixed answer; nothing is issued or spent.
-    pub fn answer(answer: Answer) -> Self {
+    pub(crate) fn answer(answer: Answer) -> Self {
         Self { content: Content::Fixed(answer), ..Self::honest() }
     }
 
     /// An OAuth error (RFC 6749 section 5.2).
-    pub fn error(status: u16, code: &str) -> Self {
+    pub(crate) fn error(status: u16, code: &str) -> Self {
         Self::answer(Answer::json(status, &serde_json::json!({"error": code})))
     }
 
     /// A redirect to `location`.
-    pub fn redirect(status: u16, location: &str) -> Self {
+    pub(crate) fn redirect(status: u16, location: &str) -> Self {
         Self::answer(Answer::new(status, "").header("Location", location))
     }
 
     /// The same, later.
-    pub fn after(mut self, delay: Duration) -> Self {
+    pub(crate) fn after(mut self, delay: Duration) -> Self {
         self.delay = delay;
         self
     }
 
     /// The same, delivered otherwise.
-    pub fn delivered(mut self, delivery: Delivery) -> Self {
+    pub(crate) fn delivered(mut self, delivery: Delivery) -> Self {
         self.delivery = delivery;
         self
     }
@@ -69,7 +69,7 @@ impl Step {
 
 /// What happens to a connection before anything of it is read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Fault {
+pub(crate) enum Fault {
     /// FIN at once; what the client sends is read and forgotten.
     Close,
     /// RST as soon as the client has sent something.
@@ -80,7 +80,7 @@ pub enum Fault {
 
 /// Whose requests a script is for.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub enum Who {
+pub(crate) enum Who {
     /// Any request to the token endpoint that no client's own script takes.
     Anyone,
     /// Requests that name this client id, in the form or in the Basic header.
@@ -89,33 +89,33 @@ pub enum Who {
 
 impl Who {
     /// Short for a client's requests.
-    pub fn client(id: &str) -> Self {
+    pub(crate) fn client(id: &str) -> Self {
         Self::Client(id.to_owned())
     }
 }
 
 /// The steps still to be played.
 #[derive(Default)]
-pub struct Scripts {
+pub(super) struct Scripts {
     queued: HashMap<Who, VecDeque<Step>>,
     always: HashMap<Who, Step>,
 }
 
 impl Scripts {
-    pub fn queue(&mut self, who: Who, steps: impl IntoIterator<Item = Step>) {
+    pub(super) fn queue(&mut self, who: Who, steps: impl IntoIterator<Item = Step>) {
         self.queued.entry(who).or_default().extend(steps);
     }
 
-    pub fn always(&mut self, who: Who, step: Step) {
+    pub(super) fn always(&mut self, who: Who, step: Step) {
         self.always.insert(who, step);
     }
 
-    pub fn clear(&mut self) {
+    pub(super) fn clear(&mut self) {
         *self = Self::default();
     }
 
     /// The next step for a request of this client: its own queue, its own rule, then everybody's.
-    pub fn next(&mut self, client_id: Option<&str>) -> Option<Step> {
+    pub(super) fn next(&mut self, client_id: Option<&str>) -> Option<Step> {
         let own = client_id.map(Who::client);
         own.into_iter().chain([Who::Anyone]).find_map(|who| {
             let queued = self.queued.get_mut(&who).and_then(VecDeque::pop_front);
@@ -125,6 +125,6 @@ impl Scripts {
 }
 
 /// Whether a delivery needs the socket closed with a byte unread.
-pub fn ends_in_reset(delivery: &Delivery) -> bool {
+pub(super) fn ends_in_reset(delivery: &Delivery) -> bool {
     !delivery.keeps_open() && delivery.end() == End::Reset
 }

@@ -41,7 +41,7 @@ const LAST_TRIES: Duration = Duration::from_mins(1);
 ///
 /// # Errors
 /// Why it could not start, or what was not done when it ended.
-pub fn run(settings: Settings, options: &Options) -> Result<(), Failed> {
+pub(crate) fn run(settings: Settings, options: &Options) -> Result<(), Failed> {
     let stop = Arc::new(Stop::default());
     let keeper = Keeper::new(&settings, Arc::clone(&stop)).map_err(Failed::Setting)?;
     make_tokens_directory(&settings)
@@ -56,7 +56,7 @@ pub fn run(settings: Settings, options: &Options) -> Result<(), Failed> {
 }
 
 /// Why the daemon ended otherwise than by being told to. Each is one line.
-pub enum Failed {
+pub(crate) enum Failed {
     /// A setting turned out to be wrong before anything happened.
     Setting(String),
     /// Something was not done.

@@ -22,7 +22,7 @@ pub(super) struct Draft<'a> {
 
 impl<'a> Draft<'a> {
     /// Nothing changed yet. The style is taken from the first lines of the file.
-    pub fn new(text: &'a str, root: &Object) -> Self {
+    pub(super) fn new(text: &'a str, root: &Object) -> Self {
         let newline = match text.find('\n') {
             Some(at) if text[..at].ends_with('\r') => "\r\n",
             _ => "\n",
@@ -33,12 +33,12 @@ impl<'a> Draft<'a> {
     }
 
     /// The text before all changes.
-    pub const fn text(&self) -> &'a str {
+    pub(super) const fn text(&self) -> &'a str {
         self.text
     }
 
     /// Replaces a value that is a member of `object`.
-    pub fn replace(&mut self, old: &Value, new: &Node, object: &Object) {
+    pub(super) fn replace(&mut self, old: &Value, new: &Node, object: &Object) {
         let indent = line_indent(self.text, old.range().start);
         let indent = self.is_broken(object).then_some(indent);
         let new = render(new, indent, self.style);
@@ -46,7 +46,7 @@ impl<'a> Draft<'a> {
     }
 
     /// Takes members out of `object`, by index, and puts others in at its end.
-    pub fn change_members(&mut self, object: &Object, removed: &[usize], added: &[(&str, Node)]) {
+    pub(super) fn change_members(&mut self, object: &Object, removed: &[usize], added: &[(&str, Node)]) {
         if removed.is_empty() && added.is_empty() {
             return;
         }
@@ -170,7 +170,7 @@ impl<'a> Draft<'a> {
     }
 
     /// The changed text; none when nothing is changed.
-    pub fn finish(mut self) -> Option<Secret> {
+    pub(super) fn finish(mut self) -> Option<Secret> {
         if self.changes.is_empty() {
             return None;
         }

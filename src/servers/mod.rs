@@ -16,7 +16,7 @@ use crate::json;
 
 /// How a client talks to a server (MCP specification, "Transports").
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Transport {
+pub(crate) enum Transport {
     /// Streamable HTTP, the transport of today. Its address ends in `/mcp`.
     StreamableHttp,
     /// HTTP with server-sent events, the transport before it. Its address ends in `/sse`.
@@ -25,8 +25,7 @@ pub enum Transport {
 
 impl Transport {
     /// The last part of the address under which the gateway offers this transport.
-    #[must_use]
-    pub const fn suffix(self) -> &'static str {
+    pub(crate) const fn suffix(self) -> &'static str {
         match self {
             Self::StreamableHttp => "/mcp",
             Self::Sse => "/sse",
@@ -36,7 +35,7 @@ impl Transport {
 
 /// One server of the registry.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Server {
+pub(crate) struct Server {
     /// The file that describes it, for messages.
     pub file: String,
     /// Its path under the gateway's address, with a leading slash and without a trailing one.
@@ -51,8 +50,7 @@ pub struct Server {
 
 impl Server {
     /// The path with the transport's last part, which is appended unless it is there already.
-    #[must_use]
-    pub fn endpoint(&self) -> String {
+    pub(crate) fn endpoint(&self) -> String {
         let suffix = self.transport.suffix();
         if self.path.ends_with(suffix) { self.path.clone() } else { format!("{}{suffix}", self.path) }
     }
@@ -73,7 +71,7 @@ struct Fields {
 ///
 /// # Errors
 /// One line saying what is wrong with the file, without its name.
-pub fn read_server(file_name: &str, text: &str) -> Result<Option<Server>, String> {
+pub(crate) fn read_server(file_name: &str, text: &str) -> Result<Option<Server>, String> {
     if file_name == "server_state.json" {
         return Ok(None);
     }
@@ -141,7 +139,7 @@ fn transport(supported: Option<&Value>, path: &str) -> Result<Transport, String>
 
 /// What a look into the registry's directory found.
 #[derive(Default, Debug)]
-pub struct Scan {
+pub(crate) struct Scan {
     /// The servers, by name and then by file.
     pub servers: Vec<Server>,
     /// What could not be used: the file (or directory) and one line of why.
@@ -150,8 +148,7 @@ pub struct Scan {
 
 /// Reads every `*.json` in `dir`, hidden files aside. A directory that does not exist holds no
 /// servers, and is one problem in the result: a project may have token services only.
-#[must_use]
-pub fn scan(dir: &Path) -> Scan {
+pub(crate) fn scan(dir: &Path) -> Scan {
     let mut scan = Scan::default();
     let entries = match fs::read_dir(dir) {
         Ok(entries) => entries,

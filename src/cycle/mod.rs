@@ -2,16 +2,16 @@
 //! configurations, say when the next one is.
 
 mod client_files;
-pub mod configurations;
+pub(crate) mod configurations;
 mod inspect;
 #[cfg(test)]
 mod outage;
 mod planning;
 mod publish;
 mod results;
-pub mod services;
+pub(crate) mod services;
 mod story;
-pub mod survey;
+pub(crate) mod survey;
 mod work;
 mod writers;
 
@@ -33,9 +33,9 @@ use crate::status::{CycleRecord, Store};
 use crate::tokens::directory;
 use crate::tokens::name::Role;
 
-pub use configurations::generated;
-pub use inspect::{daemon_holder, inspect, recorded_providers};
-pub use publish::farewell;
+pub(crate) use configurations::generated;
+pub(crate) use inspect::{daemon_holder, inspect, recorded_providers};
+pub(crate) use publish::farewell;
 use publish::publish;
 use results::Outcome;
 use story::{Story, Subject, Topic};
@@ -44,7 +44,7 @@ use work::Job;
 
 /// Why a cycle runs.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Occasion {
+pub(crate) enum Occasion {
     /// The first one of the process.
     First,
     /// A person or script asked for it by a signal.
@@ -54,7 +54,7 @@ pub enum Occasion {
 }
 
 /// How a cycle ended.
-pub struct Ended {
+pub(crate) struct Ended {
     /// When the next one is needed at the latest; `None`: when the interval is over.
     pub next: Option<Timestamp>,
     /// Credentials that were due and are not fresh now.
@@ -68,7 +68,7 @@ pub struct Ended {
 }
 
 /// What a cycle found.
-pub struct Found {
+pub(crate) struct Found {
     /// The names in the tokens directory.
     pub names: Vec<String>,
     /// The token files and the state in which the cycle read or left each.
@@ -76,7 +76,7 @@ pub struct Found {
 }
 
 /// What lives from cycle to cycle.
-pub struct Keeper {
+pub(crate) struct Keeper {
     client: TokenClient,
     providers: Providers,
     endpoints: Endpoints,
@@ -110,7 +110,7 @@ impl Keeper {
     ///
     /// # Errors
     /// Which setting cannot be used: a proxy, a file of certificates, a provider's row.
-    pub fn new(settings: &Settings, stop: Arc<Stop>) -> Result<Self, String> {
+    pub(crate) fn new(settings: &Settings, stop: Arc<Stop>) -> Result<Self, String> {
         let store = Store::open(&settings.tokens_dir);
         Ok(Self {
             client: TokenClient::new(&http_settings(settings)?)?,
@@ -132,7 +132,7 @@ impl Keeper {
     ///
     /// # Errors
     /// As [`Self::new`]; the old ones stay.
-    pub fn reconfigure(&mut self, settings: &Settings) -> Result<(), String> {
+    pub(crate) fn reconfigure(&mut self, settings: &Settings) -> Result<(), String> {
         let client = TokenClient::new(&http_settings(settings)?)?;
         self.providers = providers(settings)?;
         self.client = client;
@@ -140,27 +140,25 @@ impl Keeper {
     }
 
     /// The status file.
-    #[must_use]
-    pub fn store(&self) -> &Store {
+    pub(crate) fn store(&self) -> &Store {
         &self.store
     }
 
     /// A person says that the network is back: waits for endpoints end.
-    pub fn forget_outages(&self) {
+    pub(crate) fn forget_outages(&self) {
         self.endpoints.forget();
         self.store.end_waits();
     }
 
     /// The last cycle in one line, with the time at which the next credential is due.
-    #[must_use]
-    pub fn summary(&self, next: Option<Timestamp>) -> String {
+    pub(crate) fn summary(&self, next: Option<Timestamp>) -> String {
         let (tokens, failing) = self.store.cycle().map_or((0, 0), |cycle| (cycle.tokens, cycle.failing));
         let next = next.map_or_else(|| "none due".to_owned(), |next| format!("next due {next}"));
         format!("{tokens} token{}, {failing} not refreshed, {next}", if tokens == 1 { "" } else { "s" })
     }
 
     /// Remembers an answer that could be stored at last.
-    pub fn stored(&mut self, storing: Storing) {
+    pub(crate) fn stored(&mut self, storing: Storing) {
         let (reports, _) = storing.conclude(&self.store);
         self.story.begin(true);
         let mut outcome = Outcome::default();
@@ -173,13 +171,13 @@ impl Keeper {
     }
 
     /// A person's word (`--force`) holds for one cycle.
-    pub fn no_longer_forced(&mut self) {
+    pub(crate) fn no_longer_forced(&mut self) {
         self.first_read = None;
     }
 
     /// Runs one cycle. `busy` are files whose answers are held by the caller; they are left alone. `beat`
     /// is called whenever a credential is done.
-    pub fn cycle(
+    pub(crate) fn cycle(
         &mut self,
         settings: &Settings,
         occasion: Occasion,
@@ -374,8 +372,7 @@ fn chain_of(settings: &Settings, hash: &str) -> Vec<String> {
 }
 
 /// The names of possible token files in the tokens directory now; none when it cannot be read.
-#[must_use]
-pub fn listed_names(settings: &Settings) -> Vec<String> {
+pub(crate) fn listed_names(settings: &Settings) -> Vec<String> {
     directory::list(&settings.tokens_dir, &generated()).unwrap_or_default().names
 }
 

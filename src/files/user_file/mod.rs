@@ -30,7 +30,7 @@ const OTHERS: u32 = 0o077;
 
 /// A file as it was read, with a lock that keeps other processes of this program away from it.
 #[derive(Debug)]
-pub struct UserFile {
+pub(crate) struct UserFile {
     path: PathBuf,
     real: PathBuf,
     before: Option<Before>,
@@ -55,7 +55,7 @@ impl std::fmt::Debug for Before {
 
 /// Why a file was not replaced.
 #[derive(PartialEq, Eq, Debug)]
-pub enum NotReplaced {
+pub(crate) enum NotReplaced {
     /// It is not any more what was read: begin again.
     Changed,
     /// It cannot be: why.
@@ -68,7 +68,7 @@ impl UserFile {
     ///
     /// # Errors
     /// Why it cannot be edited, without its name.
-    pub fn read(path: &Path) -> Result<Self, String> {
+    pub(crate) fn read(path: &Path) -> Result<Self, String> {
         let real = resolve(path)?;
         let directory = File::open(directory_of(&real)).map_err(|error| cannot_be_read(&error))?;
         lock(&directory)?;
@@ -80,14 +80,12 @@ impl UserFile {
     }
 
     /// What stands in it; `None`: it is not there.
-    #[must_use]
-    pub fn text(&self) -> Option<&str> {
+    pub(crate) fn text(&self) -> Option<&str> {
         self.before.as_ref().map(|before| before.text.as_str())
     }
 
     /// Whether others than its owner may read or write it.
-    #[must_use]
-    pub fn is_open_to_others(&self) -> bool {
+    pub(crate) fn is_open_to_others(&self) -> bool {
         self.before.as_ref().is_some_and(|before| before.mode & OTHERS != 0)
     }
 
@@ -95,7 +93,7 @@ impl UserFile {
     ///
     /// # Errors
     /// Why that is not possible.
-    pub fn close_to_others(&self) -> Result<(), String> {
+    pub(crate) fn close_to_others(&self) -> Result<(), String> {
         let Some(before) = &self.before else { return Ok(()) };
         let narrowed = Permissions::from_mode(before.mode & !OTHERS);
         std::fs::set_permissions(&self.real, narrowed)
@@ -106,7 +104,7 @@ impl UserFile {
     ///
     /// # Errors
     /// See [`NotReplaced`]; what stands there is untouched and no temporary file is left.
-    pub fn replace(&self, text: &str, private: bool) -> Result<(), NotReplaced> {
+    pub(crate) fn replace(&self, text: &str, private: bool) -> Result<(), NotReplaced> {
         if self.before.as_ref().is_some_and(|before| before.mode & 0o200 == 0) {
             return Err(NotReplaced::Failed("it is read-only; make it writable with chmod u+w".to_owned()));
         }

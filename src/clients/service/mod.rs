@@ -8,7 +8,7 @@ use crate::servers::{Server, Transport};
 const NO_GATEWAY: &str = "http://localhost";
 
 /// The token of a service that needs a sign-in: what `*-egress.json` says of it.
-pub struct Egress {
+pub(crate) struct Egress {
     /// The server's name, unique among them.
     pub name: String,
     /// The file's `provider`.
@@ -20,7 +20,7 @@ pub struct Egress {
 }
 
 /// The gateway's own token: what `ingress.json` (or the file that takes its place) says.
-pub struct Ingress {
+pub(crate) struct Ingress {
     /// The file's `provider`, with or without `_m2m`.
     pub provider: Option<String>,
     /// The bare access token.
@@ -39,7 +39,7 @@ pub struct Ingress {
 
 /// The value of a header.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub enum Value {
+pub(crate) enum Value {
     /// `Bearer ` and this access token.
     Bearer(Secret),
     /// Not a secret: a client id, a region, an address.
@@ -48,8 +48,7 @@ pub enum Value {
 
 impl Value {
     /// The value as it is sent.
-    #[must_use]
-    pub fn to_text(&self) -> Secret {
+    pub(crate) fn to_text(&self) -> Secret {
         match self {
             Self::Bearer(token) => Secret::new(format!("Bearer {}", token.expose())),
             Self::Plain(text) => Secret::new(text.as_str()),
@@ -59,7 +58,7 @@ impl Value {
 
 /// A header that a request to the service needs.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Header {
+pub(crate) struct Header {
     /// The header's name, one of [`HEADER_NAMES`].
     pub name: &'static str,
     /// Its value.
@@ -67,7 +66,7 @@ pub struct Header {
 }
 
 /// Every header name that [`services`] can give a service. In an entry of ours these are ours.
-pub const HEADER_NAMES: [&str; 8] = [
+pub(super) const HEADER_NAMES: [&str; 8] = [
     "Authorization",
     "X-Atlassian-Cloud-Id",
     "X-Authorization",
@@ -80,7 +79,7 @@ pub const HEADER_NAMES: [&str; 8] = [
 
 /// One MCP server as every configuration knows it.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Service {
+pub(crate) struct Service {
     /// The name of its entry.
     pub name: String,
     /// The address of its endpoint.
@@ -95,7 +94,7 @@ pub struct Service {
 
 impl Service {
     /// All headers, `Authorization` first.
-    pub fn headers(&self) -> impl Iterator<Item = Header> + '_ {
+    pub(crate) fn headers(&self) -> impl Iterator<Item = Header> + '_ {
         let own = self.authorization.iter();
         let own = own.map(|token| Header { name: "Authorization", value: Value::Bearer(token.clone()) });
         own.chain(self.extra.iter().cloned())
@@ -104,7 +103,7 @@ impl Service {
 
 /// What the configurations hold.
 #[derive(Debug)]
-pub struct Services {
+pub(crate) struct Services {
     /// By name, each name once.
     pub list: Vec<Service>,
     /// What was left out and what was assumed, one line each.
@@ -113,8 +112,7 @@ pub struct Services {
 
 /// Builds the services from the egress tokens and the servers that take requests without one.
 /// Where both have a name, the token wins and the server gives the address.
-#[must_use]
-pub fn services(
+pub(crate) fn services(
     egress: &[Egress],
     ingress: Option<&Ingress>,
     servers: &[Server],

@@ -28,14 +28,14 @@ use crate::secret::Secret;
 const METADATA_LIFETIME: Duration = Duration::from_hours(24);
 
 /// Asks token endpoints. Shared by the worker threads of a cycle.
-pub struct TokenClient {
+pub(crate) struct TokenClient {
     transport: Transport,
     /// By issuer, with the time of reading.
     metadata: Mutex<BTreeMap<String, (Timestamp, Metadata)>>,
 }
 
 /// A request that only lacks the refresh token.
-pub struct Prepared<'a> {
+pub(crate) struct Prepared<'a> {
     request: &'a Request,
     endpoint: Endpoint,
     method: Method,
@@ -48,12 +48,12 @@ pub struct Prepared<'a> {
 impl TokenClient {
     /// # Errors
     /// Which setting is wrong, in one line.
-    pub fn new(settings: &HttpSettings) -> Result<Self, String> {
+    pub(crate) fn new(settings: &HttpSettings) -> Result<Self, String> {
         Ok(Self { transport: Transport::new(settings)?, metadata: Mutex::new(BTreeMap::new()) })
     }
 
     /// Closes idle connections: they are reused within a cycle, not between cycles.
-    pub fn end_cycle(&self) {
+    pub(crate) fn end_cycle(&self) {
         self.transport.close_idle();
     }
 
@@ -63,7 +63,7 @@ impl TokenClient {
     /// # Errors
     /// [`Class::Configuration`] for plain http, an unusable key or unusable metadata; otherwise
     /// [`Class::Passing`].
-    pub fn prepare<'a>(&self, request: &'a Request, now: Timestamp) -> Result<Prepared<'a>, Failure> {
+    pub(crate) fn prepare<'a>(&self, request: &'a Request, now: Timestamp) -> Result<Prepared<'a>, Failure> {
         let (endpoint, method) = match &request.target {
             Target::Endpoint(endpoint) => (endpoint.clone(), request.method),
             Target::Issuer(issuer) => {
@@ -157,7 +157,7 @@ impl TokenClient {
     ///
     /// # Errors
     /// What it means that there are no new tokens; [`Class::InDoubt`] only where the request left.
-    pub fn ask(
+    pub(crate) fn ask(
         &self,
         prepared: &Prepared<'_>,
         refresh_token: Option<&Secret>,
@@ -215,8 +215,7 @@ fn authorization(request: &Request) -> Secret {
 
 impl Prepared<'_> {
     /// The token endpoint, for messages.
-    #[must_use]
-    pub fn endpoint(&self) -> &str {
+    pub(crate) fn endpoint(&self) -> &str {
         &self.endpoint.shown
     }
 
