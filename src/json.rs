@@ -19,7 +19,7 @@ pub(crate) const DEEPEST: usize = 128;
 
 /// One member of an object: its decoded name and where its value stands in the text.
 #[derive(Clone, Debug)]
-pub(crate) struct Member {
+pub(crate) struct JsonMember {
     /// The name, escapes decoded.
     pub name: String,
     /// The value's bytes in the text that was parsed.
@@ -58,7 +58,7 @@ impl fmt::Display for NotAnObject {
 ///
 /// # Errors
 /// See [`NotAnObject`].
-pub(crate) fn members(text: &str) -> Result<Vec<Member>, NotAnObject> {
+pub(crate) fn members(text: &str) -> Result<Vec<JsonMember>, NotAnObject> {
     match text.trim_start_matches([' ', '\t', '\r', '\n']).as_bytes().first() {
         None => return Err(NotAnObject::Empty),
         Some(b'{') => {}
@@ -81,7 +81,7 @@ pub(crate) fn members(text: &str) -> Result<Vec<Member>, NotAnObject> {
         let from = value.as_ptr().addr() - start;
         from..from + value.len()
     };
-    Ok(parsed.0.into_iter().map(|(name, value)| Member { name, place: place(value.get()) }).collect())
+    Ok(parsed.0.into_iter().map(|(name, value)| JsonMember { name, place: place(value.get()) }).collect())
 }
 
 /// How many objects and arrays stand in each other at the deepest place of a JSON text, or an upper
@@ -177,7 +177,7 @@ pub(crate) fn with_member(text: &str, name: &str, value: &str) -> Result<Zeroizi
     Ok(result)
 }
 
-fn appended(text: &str, members: &[Member], name: &str, value: &str) -> Zeroizing<String> {
+fn appended(text: &str, members: &[JsonMember], name: &str, value: &str) -> Zeroizing<String> {
     // Printing a &str as JSON cannot fail; the fallback is the name as it is.
     let name = serde_json::to_string(name).unwrap_or_else(|_| format!("\"{name}\""));
     let (at, gap, colon) = match members.last() {
@@ -311,7 +311,7 @@ mod tests {
             let before = members(&text).unwrap();
             let once = with_member(&text, "access_token", "\"new\"").unwrap();
             let after = members(&once).unwrap();
-            let others = |text: &str, members: &[Member]| -> Vec<(String, String)> {
+            let others = |text: &str, members: &[JsonMember]| -> Vec<(String, String)> {
                 let kept = members.iter().filter(|member| member.name != "access_token");
                 kept.map(|member| (member.name.clone(), text[member.place.clone()].to_owned())).collect()
             };

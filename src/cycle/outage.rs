@@ -12,7 +12,7 @@ use proptest::prelude::*;
 use super::survey::{Plan, plan};
 use crate::clock::Timestamp;
 use crate::oauth::backoff::LONGEST;
-use crate::oauth::{Class, Failure, Hints, Providers, Request, Resolution, resolve};
+use crate::oauth::{Class, CredentialConfig, Failure, Providers, Resolution, TokenRequest, resolve};
 use crate::refresh::verdict::{self, Attempt};
 use crate::refresh::{Endpoints, Standing};
 use crate::tokens::Life;
@@ -36,7 +36,7 @@ struct Credential {
 struct World {
     now: Timestamp,
     endpoints: Endpoints,
-    request: Box<Request>,
+    request: Box<TokenRequest>,
     credentials: Vec<Credential>,
     /// Times of all requests.
     requests: Vec<Timestamp>,
@@ -151,15 +151,10 @@ impl World {
     }
 }
 
-fn request() -> Box<Request> {
-    let hints = Hints {
-        file: "a-egress.json".to_owned(),
-        token_endpoint: Some(ENDPOINT.to_owned()),
-        client_id: Some("c".to_owned()),
-        has_refresh_token: true,
-        ..Hints::default()
-    };
-    let (resolution, _) = resolve(&hints, &|_| None, &[], &Providers::builtin());
+fn request() -> Box<TokenRequest> {
+    let members = [("token_endpoint", ENDPOINT), ("client_id", "c"), ("refresh_token", "r")];
+    let config = CredentialConfig::of_members("a-egress.json", &members);
+    let (resolution, _) = resolve(&config, &|_| None, &[], &Providers::builtin());
     let Resolution::Refresh(request) = resolution else { panic!("it can be refreshed") };
     request
 }

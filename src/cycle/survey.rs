@@ -10,13 +10,13 @@ use std::time::Duration;
 
 use crate::clock::Timestamp;
 use crate::files::{Stamp, leftover};
-use crate::oauth::{ClientFile, Hints, Providers, Resolution, resolve};
+use crate::oauth::{ClientFile, CredentialConfig, Providers, Resolution, resolve};
 use crate::refresh::{Memory, Standing, hints, written_by_us};
 use crate::secret::Secret;
 pub(crate) use crate::status::{Plan, plan};
 use crate::tokens::directory::{self, Listing, Problem, TokenFile};
 use crate::tokens::name::{Role, role, server, stem};
-use crate::tokens::{Kind, Life, due};
+use crate::tokens::{FileKind, Life, due};
 
 /// One token file, judged.
 pub(crate) struct Seen {
@@ -156,7 +156,7 @@ fn take(
     found: Result<Option<TokenFile>, Problem>,
     listing: &Listing,
     survey: &mut Survey,
-    unclear: &mut BTreeMap<String, Hints>,
+    unclear: &mut BTreeMap<String, CredentialConfig>,
     circumstances: &Circumstances<'_>,
 ) {
     let file = match found {
@@ -165,7 +165,7 @@ fn take(
         Err(problem) => return survey.problems.push((name.to_owned(), problem)),
     };
     match file.document.kind() {
-        Kind::Token => {
+        FileKind::Token => {
             // What a crash left beside a link's target is not in the listing.
             let interrupted = listing.leftovers.contains(name)
                 || listing.special.contains(name) && leftover(&file.real).symlink_metadata().is_ok();
@@ -176,8 +176,8 @@ fn take(
             }
             survey.tokens.push(seen);
         }
-        Kind::ClientCredentials => survey.clients.extend(hints::client_file(name, &file.document)),
-        Kind::Other => log::debug!(target: "REFRESH", "{name}: holds no token; passed over"),
+        FileKind::ClientCredentials => survey.clients.extend(hints::client_file(name, &file.document)),
+        FileKind::Other => log::debug!(target: "REFRESH", "{name}: holds no token; passed over"),
     }
 }
 

@@ -14,7 +14,7 @@ use crate::secret::Secret;
 /// more (Okta takes an hour, Entra ten minutes).
 const LIFETIME_SECONDS: i64 = 300;
 
-enum Key {
+enum SigningKeyPair {
     Rsa(RsaKeyPair),
     Ecdsa(EcdsaKeyPair),
 }
@@ -34,8 +34,8 @@ pub(super) fn assertion(
     random.fill(&mut id).map_err(|_| "the system has no random numbers".to_owned())?;
     let pair = parse(key.pem.expose(), &random)?;
     let algorithm = match pair {
-        Key::Rsa(_) => "RS256",
-        Key::Ecdsa(_) => "ES256",
+        SigningKeyPair::Rsa(_) => "RS256",
+        SigningKeyPair::Ecdsa(_) => "ES256",
     };
     let mut header = serde_json::json!({"alg": algorithm, "typ": "JWT"});
     if let Some(id) = &key.id {
@@ -53,29 +53,33 @@ pub(super) fn assertion(
     let signed = format!("{}.{}", encode(header), encode(claims));
     let failed = |_| "the private key cannot sign".to_owned();
     let signature = match pair {
-        Key::Rsa(pair) => {
+        SigningKeyPair::Rsa(pair) => {
             let mut signature = vec![0; pair.public().modulus_len()];
             pair.sign(&RSA_PKCS1_SHA256, &random, signed.as_bytes(), &mut signature).map_err(failed)?;
             signature
         }
-        Key::Ecdsa(pair) => pair.sign(&random, signed.as_bytes()).map_err(failed)?.as_ref().to_vec(),
+        SigningKeyPair::Ecdsa(pair) => {
+            pair.sign(&random, signed.as_bytes()).map_err(failed)?.as_ref().to_vec()
+        }
     };
     Ok(Secret::new(format!("{signed}.{}", URL_SAFE_NO_PAD.encode(signature))))
 }
 
 /// PKCS#8 says which kind of key it holds, PKCS#1 is RSA: what reads, is it.
-fn parse(pem: &str, random: &SystemRandom) -> Result<Key, String> {
+fn parse(pem: &str, random: &SystemRandom) -> Result<SigningKeyPair, String> {
     let key = PrivateKey::from_pem(pem.as_bytes())
         .map_err(|_| "the private key is not an unencrypted PEM file".to_owned())?;
     let der = key.der();
     if let Ok(pair) = EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, der, random) {
-        return Ok(Key::Ecdsa(pair));
+        return Ok(SigningKeyPair::Ecdsa(pair));
     }
-    RsaKeyPair::from_pkcs8(der).or_else(|_| RsaKeyPair::from_der(der)).map(Key::Rsa).map_err(|_| {
-        "the private key is neither RSA of 2048 bits or more nor P-256, or not in PKCS#8 \
+    RsaKeyPair::from_pkcs8(der).or_else(|_| RsaKeyPair::from_der(der)).map(SigningKeyPair::Rsa).map_err(
+        |_| {
+            "the private key is neither RSA of 2048 bits or more nor P-256, or not in PKCS#8 \
          (openssl pkcs8 -topk8 -nocrypt converts)"
-            .to_owned()
-    })
+                .to_owned()
+        },
+    )
 }
 
 #[cfg(test)]
@@ -103,7 +107,7 @@ mod tests {
 
     #[test]
     fn an_rsa_key_signs_the_claims() {
-        let Ok(Key::Rsa(pair)) = parse(PKCS8, &SystemRandom::new()) else { panic!() };
+        let Ok(SigningKeyPair::Rsa(pair)) = parse(PKCS8, &SystemRandom::new()) else { panic!() };
         let mut ids = Vec::new();
         for pem in [PKCS8, PKCS1] {
             let assertion = signed(pem).unwrap();
@@ -129,7 +133,7 @@ mod tests {
         let assertion = signed(&pem).unwrap();
         let (header, _, text, signature) = parts(&assertion);
         assert_eq!(header["alg"], "ES256");
-        let Ok(Key::Ecdsa(pair)) = parse(&pem, &random) else { panic!() };
+        let Ok(SigningKeyPair::Ecdsa(pair)) = parse(&pem, &random) else { panic!() };
         let public = UnparsedPublicKey::new(&ECDSA_P256_SHA256_FIXED, pair.public_key());
         public.verify(text.as_bytes(), &signature).unwrap();
     }

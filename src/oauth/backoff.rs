@@ -20,7 +20,7 @@ const BEFORE_EXPIRY: Duration = Duration::from_mins(1);
 
 /// What the next attempt depends on.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Circumstances {
+pub(crate) struct FailureContext {
     /// The time of the failure.
     pub now: Timestamp,
     /// How often in a row it failed, this time included.
@@ -46,7 +46,7 @@ pub(crate) struct Doubt {
     pub lifetime: Option<Duration>,
 }
 
-/// A number from 0 to 1 for [`Circumstances::random`]. Without a source of randomness it is the
+/// A number from 0 to 1 for [`FailureContext::random`]. Without a source of randomness it is the
 /// middle: nothing secret depends on it.
 pub(crate) fn random() -> f64 {
     use ring::rand::{SecureRandom as _, SystemRandom};
@@ -69,23 +69,23 @@ pub(crate) fn delay(failures: u32, random: f64) -> Duration {
 /// When to ask again after a failure; `None` means not until something was changed.
 pub(crate) fn next_attempt(
     class: Class,
-    circumstances: &Circumstances,
+    context: &FailureContext,
     doubt: Option<&Doubt>,
 ) -> Option<Timestamp> {
     match (class, doubt) {
         (Class::SignInAgain | Class::Configuration, _) => None,
-        (Class::InDoubt, Some(doubt)) => Some(after_doubt(circumstances, doubt)),
-        (Class::InDoubt | Class::Passing, _) => Some(after_passing(circumstances)),
+        (Class::InDoubt, Some(doubt)) => Some(after_doubt(context, doubt)),
+        (Class::InDoubt | Class::Passing, _) => Some(after_passing(context)),
     }
 }
 
 /// After a passing failure: the delay, but once a minute before expiry at the latest; never before
 /// the endpoint wants to be asked, be that after the expiry.
-pub(crate) fn after_passing(circumstances: &Circumstances) -> Timestamp {
-    let Circumstances { now, failures, random, expires_at, .. } = *circumstances;
+pub(crate) fn after_passing(context: &FailureContext) -> Timestamp {
+    let FailureContext { now, failures, random, expires_at, .. } = *context;
     let planned = now + delay(failures, random);
     let extra = expires_at.map(last_chance).filter(|extra| *extra > now);
-    not_before_allowed(circumstances, extra.map_or(planned, |extra| planned.min(extra)))
+    not_before_allowed(context, extra.map_or(planned, |extra| planned.min(extra)))
 }
 
 /// When the attempt out of turn of a token that ends at `expires_at` is due.
@@ -96,23 +96,23 @@ pub(crate) fn last_chance(expires_at: Timestamp) -> Timestamp {
 /// After a request whose outcome is unknown: soon, where the provider is known to take the same
 /// refresh token again; else as late as the access token in use allows, since a replay at a strict
 /// provider kills that one too; from its expiry on as after a passing failure.
-pub(crate) fn after_doubt(circumstances: &Circumstances, doubt: &Doubt) -> Timestamp {
-    let now = circumstances.now;
+pub(crate) fn after_doubt(context: &FailureContext, doubt: &Doubt) -> Timestamp {
+    let now = context.now;
     let soon = now + Duration::from_secs(1 << doubt.sent.saturating_sub(1).min(12)).min(LONGEST);
     if doubt.grace.is_some_and(|grace| soon < doubt.first_sent + grace) {
-        return not_before_allowed(circumstances, soon);
+        return not_before_allowed(context, soon);
     }
-    let Some(end) = circumstances.expires_at.filter(|end| *end > now) else {
-        return after_passing(circumstances);
+    let Some(end) = context.expires_at.filter(|end| *end > now) else {
+        return after_passing(context);
     };
     // Three quarters of a life under four minutes: a quarter is less than a minute then.
     let before = doubt.lifetime.map_or(BEFORE_EXPIRY, |life| BEFORE_EXPIRY.min(life / 4));
     let last_moment = end - before;
-    not_before_allowed(circumstances, if last_moment > now { last_moment } else { end })
+    not_before_allowed(context, if last_moment > now { last_moment } else { end })
 }
 
-fn not_before_allowed(circumstances: &Circumstances, planned: Timestamp) -> Timestamp {
-    let asked = circumstances.retry_after.map(|wait| circumstances.now + wait.min(LONGEST_RETRY_AFTER));
+fn not_before_allowed(context: &FailureContext, planned: Timestamp) -> Timestamp {
+    let asked = context.retry_after.map(|wait| context.now + wait.min(LONGEST_RETRY_AFTER));
     asked.map_or(planned, |allowed| planned.max(allowed))
 }
 
@@ -127,9 +127,9 @@ mod tests {
         Duration::from_secs(seconds)
     }
 
-    fn circumstances(failures: u32, expires_in: Option<u64>, retry_after: Option<u64>) -> Circumstances {
+    fn context(failures: u32, expires_in: Option<u64>, retry_after: Option<u64>) -> FailureContext {
         let expires_at = expires_in.map(|left| NOW + seconds(left));
-        Circumstances { now: NOW, failures, random: 1.0, expires_at, retry_after: retry_after.map(seconds) }
+        FailureContext { now: NOW, failures, random: 1.0, expires_at, retry_after: retry_after.map(seconds) }
     }
 
     #[test]
@@ -160,7 +160,7 @@ mod tests {
             (8, Some(1000), Some(2000), 2000),
             (1, None, Some(86_400), 3600),
         ] {
-            let next = after_passing(&circumstances(failures, expires_in, retry_after));
+            let next = after_passing(&context(failures, expires_in, retry_after));
             assert_eq!(next, NOW + seconds(wait), "{failures} {expires_in:?} {retry_after:?}");
         }
     }
@@ -192,14 +192,14 @@ mod tests {
                 grace: grace.map(seconds),
                 lifetime: lifetime.map(seconds),
             };
-            let next = next_attempt(Class::InDoubt, &circumstances(1, expires_in, None), Some(&doubt));
+            let next = next_attempt(Class::InDoubt, &context(1, expires_in, None), Some(&doubt));
             assert_eq!(next, Some(NOW + seconds(wait)), "{doubt:?} {expires_in:?}");
         }
     }
 
     #[test]
     fn only_what_may_pass_is_asked_again() {
-        let when = circumstances(1, None, None);
+        let when = context(1, None, None);
         assert_eq!(next_attempt(Class::SignInAgain, &when, None), None);
         assert_eq!(next_attempt(Class::Configuration, &when, None), None);
         assert_eq!(next_attempt(Class::Passing, &when, None), Some(NOW + seconds(30)));
@@ -214,7 +214,7 @@ mod tests {
             while now < end {
                 failures += 1;
                 let expires_at = Some(NOW + Duration::from_mins(45));
-                let when = Circumstances { now, failures, random, expires_at, retry_after: None };
+                let when = FailureContext { now, failures, random, expires_at, retry_after: None };
                 now = after_passing(&when);
             }
             // 7 doublings, then at least half an hour each, and the one out of turn.
@@ -230,7 +230,7 @@ mod tests {
             retry_after in proptest::option::of(0_u64..100_000), sent in any::<u32>(), ago in 0_u64..100_000,
             grace in proptest::option::of(0_u64..10_000_000), lifetime in proptest::option::of(1_u64..10_000_000),
         ) {
-            let when = Circumstances { random, ..circumstances(failures, expires_in, retry_after) };
+            let when = FailureContext { random, ..context(failures, expires_in, retry_after) };
             let doubt =
                 Doubt { first_sent: NOW - seconds(ago), sent, grace: grace.map(seconds), lifetime: lifetime.map(seconds) };
             for next in [after_passing(&when), after_doubt(&when, &doubt)] {

@@ -4,7 +4,7 @@
 //! situation, the status where it speaks of the server's health, the error code, the mere shape.
 
 use super::outcome::{Class, GrantType};
-use super::row::ErrorRules;
+use super::provider::ErrorRules;
 
 /// What is known of an answer that is no success.
 pub(super) struct Situation<'a> {
@@ -47,7 +47,7 @@ const fn settled(class: Class, grant: GrantType, may_rotate: bool) -> Class {
 }
 
 fn by_rule(situation: &Situation<'_>, rules: &ErrorRules) -> Option<Class> {
-    let holds = |rule: &&super::row::ErrorRule| {
+    let holds = |rule: &&super::provider::ErrorRule| {
         let status = rule.status.is_empty() || rule.status.contains(&situation.status);
         let code = rule.code.is_none() || rule.code.as_deref() == situation.code;
         let field = rule.field.as_deref().unwrap_or("error_description");
@@ -98,8 +98,8 @@ const fn by_shape(situation: &Situation<'_>) -> Class {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::oauth::provider::Rotation;
     use crate::oauth::providers::Providers;
-    use crate::oauth::row::Rotation;
     use Class::{Configuration, InDoubt, Passing, SignInAgain};
 
     fn of(

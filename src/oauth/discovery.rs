@@ -1,14 +1,14 @@
 //! An issuer's metadata (RFC 8414, OIDC Discovery): where its token endpoint is.
 
-use super::document::{Document, Item};
-use super::endpoint::Endpoint;
-use super::row::Method;
+use super::endpoint::EndpointUrl;
+use super::provider::ClientAuthMethod;
+use super::response_body::{ResponseBody, ResponseValue};
 
 /// What is used of the metadata.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Metadata {
     /// The token endpoint.
-    pub token_endpoint: Endpoint,
+    pub token_endpoint: EndpointUrl,
     /// `token_endpoint_auth_methods_supported`; RFC 8414 2 says what a missing one means.
     pub methods: Vec<String>,
 }
@@ -35,7 +35,7 @@ pub(super) fn addresses(issuer: &str) -> Vec<String> {
 /// # Errors
 /// Why it cannot be used: it belongs to another issuer (RFC 8414 3.3: then it must not be), or it
 /// names no token endpoint.
-pub(super) fn read(issuer: &str, document: &Document<'_>) -> Result<Metadata, String> {
+pub(super) fn read(issuer: &str, document: &ResponseBody<'_>) -> Result<Metadata, String> {
     let text = |name: &str| document.text([name]);
     // RFC 8414 compares byte for byte; people add or leave out the slash at the end.
     let same = |theirs: &str| theirs.trim_end_matches('/') == issuer.trim().trim_end_matches('/');
@@ -46,13 +46,13 @@ pub(super) fn read(issuer: &str, document: &Document<'_>) -> Result<Metadata, St
     }
     let url = text("token_endpoint").ok_or("its metadata names no token_endpoint")?;
     let token_endpoint =
-        Endpoint::parse(&url).map_err(|error| format!("token_endpoint in its metadata: {error}"))?;
+        EndpointUrl::parse(&url).map_err(|error| format!("token_endpoint in its metadata: {error}"))?;
     let name = "token_endpoint_auth_methods_supported";
     let methods = match document.find(name) {
-        Some(Item::Other) => {
+        Some(ResponseValue::Other) => {
             serde_json::from_str(&document.raw(name).unwrap_or_default()).unwrap_or_default()
         }
-        _ => vec![Method::ClientSecretBasic.name().to_owned()],
+        _ => vec![ClientAuthMethod::ClientSecretBasic.name().to_owned()],
     };
     Ok(Metadata { token_endpoint, methods })
 }
@@ -61,13 +61,17 @@ pub(super) fn read(issuer: &str, document: &Document<'_>) -> Result<Metadata, St
 ///
 /// # Errors
 /// What the issuer supports instead.
-pub(super) fn method(metadata: &Metadata, has_secret: bool, has_key: bool) -> Result<Method, String> {
-    let supported = |method: &Method| metadata.methods.iter().any(|name| name == method.name());
-    let ours: &[Method] = match (has_secret, has_key) {
-        (true, _) => &[Method::ClientSecretBasic, Method::ClientSecretPost],
-        (false, true) => &[Method::PrivateKeyJwt],
+pub(super) fn method(
+    metadata: &Metadata,
+    has_secret: bool,
+    has_key: bool,
+) -> Result<ClientAuthMethod, String> {
+    let supported = |method: &ClientAuthMethod| metadata.methods.iter().any(|name| name == method.name());
+    let ours: &[ClientAuthMethod] = match (has_secret, has_key) {
+        (true, _) => &[ClientAuthMethod::ClientSecretBasic, ClientAuthMethod::ClientSecretPost],
+        (false, true) => &[ClientAuthMethod::PrivateKeyJwt],
         // Many servers take public clients without listing it.
-        (false, false) => return Ok(Method::None),
+        (false, false) => return Ok(ClientAuthMethod::None),
     };
     let offered = || metadata.methods.join(", ");
     ours.iter().copied().find(supported).ok_or_else(|| format!("it supports only {}", offered()))
@@ -97,7 +101,7 @@ mod tests {
     }
 
     fn of(body: &str) -> Result<Metadata, String> {
-        read("https://idp.example/", &Document::read(body.as_bytes(), "application/json", true).unwrap())
+        read("https://idp.example/", &ResponseBody::read(body.as_bytes(), "application/json", true).unwrap())
     }
 
     #[test]
@@ -122,10 +126,15 @@ mod tests {
     #[test]
     fn a_method_that_both_know() {
         for (methods, secret, key, expected) in [
-            (r#"["client_secret_post","client_secret_basic"]"#, true, false, Ok(Method::ClientSecretBasic)),
-            (r#"["client_secret_post"]"#, true, true, Ok(Method::ClientSecretPost)),
-            (r#"["private_key_jwt"]"#, false, true, Ok(Method::PrivateKeyJwt)),
-            (r#"["client_secret_basic"]"#, false, false, Ok(Method::None)),
+            (
+                r#"["client_secret_post","client_secret_basic"]"#,
+                true,
+                false,
+                Ok(ClientAuthMethod::ClientSecretBasic),
+            ),
+            (r#"["client_secret_post"]"#, true, true, Ok(ClientAuthMethod::ClientSecretPost)),
+            (r#"["private_key_jwt"]"#, false, true, Ok(ClientAuthMethod::PrivateKeyJwt)),
+            (r#"["client_secret_basic"]"#, false, false, Ok(ClientAuthMethod::None)),
             (
                 r#"["tls_client_auth", "private_key_jwt"]"#,
                 true,

@@ -6,7 +6,7 @@ use ureq::http::Uri;
 
 /// A checked `http` or `https` URL.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Endpoint {
+pub(super) struct EndpointUrl {
     /// The URL itself.
     pub url: String,
     /// The URL without its query, which may hold what nobody should read in a log.
@@ -17,7 +17,7 @@ pub(super) struct Endpoint {
     pub secure: bool,
 }
 
-impl Endpoint {
+impl EndpointUrl {
     /// Checks a URL.
     ///
     /// # Errors
@@ -71,7 +71,7 @@ mod tests {
 
     #[test]
     fn what_an_endpoint_is() {
-        let endpoint = Endpoint::parse(" https://IDP.example:8443/a/token?p=policy ").unwrap();
+        let endpoint = EndpointUrl::parse(" https://IDP.example:8443/a/token?p=policy ").unwrap();
         assert_eq!(endpoint.url, "https://IDP.example:8443/a/token?p=policy");
         assert_eq!(endpoint.shown, "https://idp.example:8443/a/token");
         assert_eq!(endpoint.host, "idp.example");
@@ -87,7 +87,7 @@ mod tests {
             ("https://idp.example/#x", "fragment"),
             ("https://idp example/", "not a URL"),
         ] {
-            let error = Endpoint::parse(url).unwrap_err();
+            let error = EndpointUrl::parse(url).unwrap_err();
             assert!(error.contains(complaint), "{url}: {error}");
         }
     }
@@ -104,13 +104,13 @@ mod tests {
             ("http://127.0.0.1.evil.example/", false),
             ("http://10.0.0.1/", false),
         ] {
-            assert_eq!(Endpoint::parse(url).unwrap().is_loopback(), loopback, "{url}");
+            assert_eq!(EndpointUrl::parse(url).unwrap().is_loopback(), loopback, "{url}");
         }
     }
 
     #[test]
     fn a_domain_covers_its_subdomains_only() {
-        let endpoint = Endpoint::parse("https://a.auth0.com/").unwrap();
+        let endpoint = EndpointUrl::parse("https://a.auth0.com/").unwrap();
         assert!(endpoint.lies_in("auth0.com") && endpoint.lies_in("a.auth0.com"));
         assert!(!endpoint.lies_in("uth0.com") && !endpoint.lies_in("b.a.auth0.com"));
     }

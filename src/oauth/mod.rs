@@ -1,36 +1,37 @@
 //! The token endpoint: which one, as which client, one request, and what its answer means.
 //!
-//! [`resolve()`] turns what a token file says into a [`Request`], [`TokenClient`] sends it exactly
+//! [`resolve()`] turns what a token file says into a [`TokenRequest`], [`TokenClient`] sends it exactly
 //! once, and a [`Failure`] says in four classes what to do next; [`backoff`] says when. Providers
 //! differ in data only (`providers.json`). Nothing here opens a file or keeps state between cycles,
 //! except an issuer's metadata.
 
-mod answer;
 mod assertion;
 pub(crate) mod backoff;
 mod classify;
 mod client;
+mod config;
 mod discovery;
-mod document;
 mod encode;
 mod endpoint;
-mod hints;
 mod outcome;
+mod provider;
 mod providers;
 mod proxy;
+#[cfg(test)]
+mod readme;
 mod request;
 mod resolve;
+mod response_body;
 mod retry_after;
-mod row;
-#[cfg(test)]
-mod table;
+mod template;
+mod token_response;
 mod transport;
 mod wording;
 
 pub(crate) use client::TokenClient;
-pub(crate) use hints::{ClientFile, Hints};
-pub(crate) use outcome::{Class, Failure, GrantType, Granted};
+pub(crate) use config::{ClientFile, CredentialConfig};
+pub(crate) use outcome::{Class, Failure, GrantType, TokenResponse};
 pub(crate) use providers::Providers;
-pub(crate) use request::Request;
+pub(crate) use request::TokenRequest;
 pub(crate) use resolve::{Resolution, resolve};
 pub(crate) use transport::HttpSettings;

@@ -59,7 +59,7 @@ impl Failure {
 }
 
 /// New tokens. Has no `Debug`: an answer is all secrets.
-pub(crate) struct Granted {
+pub(crate) struct TokenResponse {
     /// When the request was about to be sent: lifetimes count from here, since the provider's clock
     /// started at some moment after it.
     pub asked_at: Timestamp,

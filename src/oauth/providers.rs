@@ -9,15 +9,15 @@ use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, Visitor};
 use serde_json::{Map, Value};
 use ureq::http::{HeaderName, HeaderValue};
 
-use super::endpoint::Endpoint;
-use super::hints::Hints;
-use super::row::Row;
+use super::config::CredentialConfig;
+use super::endpoint::EndpointUrl;
+use super::provider::Provider;
 
 pub(super) const BUILT_IN: &str = include_str!("providers.json");
 
 /// Every known provider.
 pub(crate) struct Providers {
-    rows: Vec<Arc<Row>>,
+    rows: Vec<Arc<Provider>>,
 }
 
 impl Providers {
@@ -53,7 +53,7 @@ impl Providers {
     }
 
     /// The row with that name or alias, in any case.
-    pub(super) fn named(&self, name: &str) -> Option<&Arc<Row>> {
+    pub(super) fn named(&self, name: &str) -> Option<&Arc<Provider>> {
         let is = |known: &str| known.eq_ignore_ascii_case(name);
         self.rows
             .iter()
@@ -62,19 +62,19 @@ impl Providers {
     }
 
     /// The row that is recognised by members which the file has.
-    pub(super) fn recognised(&self, hints: &Hints) -> Option<&Arc<Row>> {
-        let has = |row: &Row| row.recognised_by.iter().all(|name| hints.member(name).is_some());
+    pub(super) fn recognised(&self, config: &CredentialConfig) -> Option<&Arc<Provider>> {
+        let has = |row: &Provider| row.recognised_by.iter().all(|name| config.member(name).is_some());
         self.rows.iter().find(|row| !row.recognised_by.is_empty() && has(row))
     }
 
     /// The row whose endpoints lie where this one does.
-    pub(super) fn at(&self, endpoint: &Endpoint) -> Option<&Arc<Row>> {
+    pub(super) fn at(&self, endpoint: &EndpointUrl) -> Option<&Arc<Provider>> {
         self.rows.iter().find(|row| row.variant_of.is_none() && lies_in(row, endpoint))
     }
 
     /// The row that stands in for `row` at that endpoint, if there is one.
-    pub(super) fn variant(&self, row: &Row, endpoint: &Endpoint) -> Option<&Arc<Row>> {
-        let of = |other: &Row| other.variant_of.as_deref() == Some(&row.name);
+    pub(super) fn variant(&self, row: &Provider, endpoint: &EndpointUrl) -> Option<&Arc<Provider>> {
+        let of = |other: &Provider| other.variant_of.as_deref() == Some(&row.name);
         self.rows.iter().find(|other| of(other) && lies_in(other, endpoint))
     }
 
@@ -92,7 +92,7 @@ impl Providers {
     }
 }
 
-fn lies_in(row: &Row, endpoint: &Endpoint) -> bool {
+fn lies_in(row: &Provider, endpoint: &EndpointUrl) -> bool {
     row.hosts.iter().any(|host| endpoint.lies_in(host))
 }
 
@@ -123,8 +123,8 @@ fn merged(
     Ok(object)
 }
 
-fn row(name: String, object: &Map<String, Value>) -> Result<Arc<Row>, String> {
-    let mut row = Row::deserialize(object).map_err(|error| match wrong_key(object) {
+fn row(name: String, object: &Map<String, Value>) -> Result<Arc<Provider>, String> {
+    let mut row = Provider::deserialize(object).map_err(|error| match wrong_key(object) {
         Some((key, error)) => format!("row {name}, key {key}: {error}"),
         None => format!("row {name}: {error}"),
     })?;
@@ -144,7 +144,7 @@ fn row(name: String, object: &Map<String, Value>) -> Result<Arc<Row>, String> {
 fn wrong_key(object: &Map<String, Value>) -> Option<(&str, serde_json::Error)> {
     object.iter().find_map(|(key, value)| {
         let alone = Map::from_iter([(key.clone(), value.clone())]);
-        Row::deserialize(&alone).err().map(|error| (key.as_str(), error))
+        Provider::deserialize(&alone).err().map(|error| (key.as_str(), error))
     })
 }
 
@@ -178,7 +178,7 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for Pairs<T> {
 mod tests {
     use super::*;
     use crate::oauth::GrantType;
-    use crate::oauth::row::Rotation;
+    use crate::oauth::provider::Rotation;
 
     #[test]
     fn the_built_in_table_loads() {
@@ -196,7 +196,7 @@ mod tests {
                 assert_eq!(providers.named(name).unwrap().name, row.name);
             }
             for host in row.hosts.iter().filter(|_| row.variant_of.is_none()) {
-                let endpoint = Endpoint::parse(&format!("https://{host}/token")).unwrap();
+                let endpoint = EndpointUrl::parse(&format!("https://{host}/token")).unwrap();
                 assert_eq!(providers.at(&endpoint).unwrap().name, row.name, "{host}");
             }
         }

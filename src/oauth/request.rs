@@ -5,17 +5,17 @@ use std::time::Duration;
 
 use ring::digest;
 
-use super::endpoint::Endpoint;
+use super::endpoint::EndpointUrl;
 use super::outcome::GrantType;
-use super::row::{Basic, Method, Rotation, Row};
+use super::provider::{BasicEncoding, ClientAuthMethod, Provider, Rotation};
 use crate::secret::{Secret, fingerprint};
 
 /// Where the token endpoint's address comes from.
-pub(super) enum Target {
+pub(super) enum TokenEndpoint {
     /// It is known.
-    Endpoint(Endpoint),
+    Known(EndpointUrl),
     /// It stands in this issuer's metadata (RFC 8414).
-    Issuer(Endpoint),
+    FromIssuer(EndpointUrl),
 }
 
 /// The key for `private_key_jwt`.
@@ -27,22 +27,22 @@ pub(super) struct SigningKey {
 }
 
 /// Everything that [`resolve()`](super::resolve()) found out about how to refresh one credential.
-pub(crate) struct Request {
+pub(crate) struct TokenRequest {
     pub(super) file: String,
-    pub(super) target: Target,
+    pub(super) target: TokenEndpoint,
     pub(super) grant: GrantType,
     /// `None`: what the issuer's metadata says.
-    pub(super) method: Option<Method>,
+    pub(super) method: Option<ClientAuthMethod>,
     pub(super) client_id: Option<String>,
     pub(super) client_secret: Option<Secret>,
     pub(super) key: Option<SigningKey>,
     /// All parameters but the client's and the refresh token, `grant_type` first.
     pub(super) parameters: Vec<(String, String)>,
-    pub(super) sign_in: Option<String>,
-    pub(super) row: Arc<Row>,
+    pub(super) authorization_endpoint: Option<String>,
+    pub(super) row: Arc<Provider>,
 }
 
-impl Request {
+impl TokenRequest {
     /// The provider's name in the table, or its host where it is not in the table.
     pub(crate) fn provider(&self) -> &str {
         if self.row.name.is_empty() { &self.address().host } else { &self.row.name }
@@ -58,9 +58,9 @@ impl Request {
         &self.address().shown
     }
 
-    fn address(&self) -> &Endpoint {
+    fn address(&self) -> &EndpointUrl {
         match &self.target {
-            Target::Endpoint(endpoint) | Target::Issuer(endpoint) => endpoint,
+            TokenEndpoint::Known(endpoint) | TokenEndpoint::FromIssuer(endpoint) => endpoint,
         }
     }
 
@@ -101,20 +101,20 @@ impl Request {
             text.push_str(part);
         };
         let (kind, address) = match &self.target {
-            Target::Endpoint(endpoint) => ("endpoint", endpoint),
-            Target::Issuer(issuer) => ("issuer", issuer),
+            TokenEndpoint::Known(endpoint) => ("endpoint", endpoint),
+            TokenEndpoint::FromIssuer(issuer) => ("issuer", issuer),
         };
         add(kind);
         add(&address.url);
-        add(self.method.map_or("discovered", Method::name));
-        add(match self.row.basic {
-            Basic::Encoded => "encoded",
-            Basic::Raw => "raw",
-            Basic::SecretAsUser => "secret as user",
+        add(self.method.map_or("discovered", ClientAuthMethod::name));
+        add(match self.row.basic_encoding {
+            BasicEncoding::Form => "encoded",
+            BasicEncoding::Raw => "raw",
+            BasicEncoding::SecretAsUser => "secret as user",
         });
         add(match self.row.body {
-            super::row::Body::Form => "form",
-            super::row::Body::Json => "json",
+            super::provider::BodyFormat::Form => "form",
+            super::provider::BodyFormat::Json => "json",
         });
         add(self.client_id.as_deref().unwrap_or_default());
         let key = self.key.as_ref();
@@ -131,7 +131,8 @@ impl Request {
 
     /// How a person gets a new refresh token, as the end of a sentence.
     pub(crate) fn remedy(&self) -> String {
-        let page = self.sign_in.as_ref().map(|page| format!(" (at {page})")).unwrap_or_default();
+        let page =
+            self.authorization_endpoint.as_ref().map(|page| format!(" (at {page})")).unwrap_or_default();
         format!("sign in to {} again{page} and store the new tokens in {}", self.title(), self.file)
     }
 }

@@ -16,7 +16,7 @@ use ureq::tls::{PemItem, RootCerts, TlsConfig, parse_pem};
 use ureq::{Agent, Proxy, SendBody, Timeout};
 use zeroize::Zeroizing;
 
-use super::endpoint::Endpoint;
+use super::endpoint::EndpointUrl;
 use super::proxy;
 
 /// Largest body that is read: golang's limit too; the largest answers known are a few kilobytes.
@@ -152,7 +152,7 @@ impl Transport {
     }
 
     /// Whether the endpoint may be used: https, or plain http where that was allowed.
-    pub(super) fn permits(&self, endpoint: &Endpoint) -> bool {
+    pub(super) fn permits(&self, endpoint: &EndpointUrl) -> bool {
         endpoint.secure || endpoint.is_loopback() || self.allow_http.contains(&endpoint.host)
     }
 
@@ -161,7 +161,7 @@ impl Transport {
         *self.agents.lock().unwrap_or_else(PoisonError::into_inner) = [None, None];
     }
 
-    fn agent(&self, endpoint: &Endpoint) -> Agent {
+    fn agent(&self, endpoint: &EndpointUrl) -> Agent {
         let direct =
             !endpoint.secure || endpoint.is_loopback() || proxy::bypasses(&self.no_proxy, &endpoint.host);
         let (index, config) = match &self.proxied {
@@ -176,7 +176,7 @@ impl Transport {
     /// the connection stands and the body is about to leave; its error keeps the body back.
     pub(super) fn post(
         &self,
-        endpoint: &Endpoint,
+        endpoint: &EndpointUrl,
         request: http::request::Builder,
         body: &str,
         before: &dyn Fn() -> io::Result<()>,
@@ -195,7 +195,7 @@ impl Transport {
     }
 
     /// A GET, for metadata.
-    pub(super) fn get(&self, endpoint: &Endpoint) -> Result<Reply, NoReply> {
+    pub(super) fn get(&self, endpoint: &EndpointUrl) -> Result<Reply, NoReply> {
         run(|| self.agent(endpoint).get(&endpoint.url).call())
             .map(read)
             .map_err(|error| no_reply(&error, true))

@@ -15,7 +15,7 @@ use super::verdict::{self, Attempt};
 use super::{Context, Report};
 use crate::clock::{Timestamp, Words};
 use crate::files::Reserve;
-use crate::oauth::{Class, Failure, GrantType, Granted, Request, Resolution, backoff};
+use crate::oauth::{Class, Failure, GrantType, Resolution, TokenRequest, TokenResponse, backoff};
 use crate::tokens::chain;
 use crate::tokens::directory::read_document;
 
@@ -124,7 +124,7 @@ enum Marked {
 fn attempt<'a>(
     member: &'a Member,
     before: Option<&'a Trouble>,
-    request: &'a Request,
+    request: &'a TokenRequest,
     asked_at: Timestamp,
     now: Timestamp,
 ) -> Attempt<'a> {
@@ -144,7 +144,7 @@ fn attempt<'a>(
 fn failed(
     members: &[Member],
     due: usize,
-    request: &Request,
+    request: &TokenRequest,
     asked_at: Timestamp,
     failure: &Failure,
     context: &Context<'_>,
@@ -238,7 +238,7 @@ fn report_to(name: &str, stop: &Stop, context: &Context<'_>) -> (String, Report)
 }
 
 /// Everything that can stand against asking before the disk is touched.
-fn may_ask(members: &[Member], due: usize, context: &Context<'_>) -> Result<Box<Request>, Stop> {
+fn may_ask(members: &[Member], due: usize, context: &Context<'_>) -> Result<Box<TokenRequest>, Stop> {
     let now = Timestamp::now();
     if members.iter().any(|member| member.document.is_monitored_only()) {
         return Err(Stop::Monitored(
@@ -306,8 +306,8 @@ fn store(
     members: Vec<Member>,
     reserves: Vec<Reserve>,
     due: usize,
-    request: &Request,
-    granted: Granted,
+    request: &TokenRequest,
+    granted: TokenResponse,
     replaced: Vec<String>,
 ) -> Turn {
     let (answer, memo) = understand(&members[due], request, granted);

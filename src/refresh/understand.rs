@@ -7,12 +7,12 @@ use super::lifetime::{self, Basis, Sources};
 use super::member::Member;
 use super::storing::{Answer, Memo};
 use crate::clock::Timestamp;
-use crate::oauth::{Granted, Request, backoff};
+use crate::oauth::{TokenRequest, TokenResponse, backoff};
 use crate::secret::Secret;
 use crate::tokens::change::{Access, RefreshEnd};
 
 /// What a granted answer means for the files, and what is to be remembered of it.
-pub(super) fn understand(member: &Member, request: &Request, granted: Granted) -> (Answer, Memo) {
+pub(super) fn understand(member: &Member, request: &TokenRequest, granted: TokenResponse) -> (Answer, Memo) {
     let now = Timestamp::now();
     let life = life(member);
     let asked_at = granted.asked_at;

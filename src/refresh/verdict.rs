@@ -6,7 +6,7 @@ use super::endpoints::Again;
 use super::mark::Mark;
 use super::standing::{Gate, Kind, Trouble};
 use crate::clock::Timestamp;
-use crate::oauth::{Class, Failure, Request, backoff};
+use crate::oauth::{Class, Failure, TokenRequest, backoff};
 use crate::tokens::Life;
 
 /// When a file that another process is refreshing is looked at again.
@@ -20,7 +20,7 @@ pub(crate) struct Attempt<'a> {
     /// Fingerprint of the refresh token that it was about.
     pub refresh_hash: Option<String>,
     /// What was asked for.
-    pub request: &'a Request,
+    pub request: &'a TokenRequest,
     /// The life of the token in the file.
     pub life: Life,
     /// The mark of the first request with an unknown outcome.
@@ -62,7 +62,7 @@ pub(crate) fn endpoint_again(
     now: Timestamp,
     failures: u32,
 ) -> Again {
-    let circumstances = backoff::Circumstances {
+    let circumstances = backoff::FailureContext {
         now,
         failures,
         random: backoff::random(),
@@ -108,7 +108,7 @@ fn left_in_doubt(mark: &Mark, before: Option<&Trouble>, attempt: &Attempt<'_>) -
     trouble.since = first.as_millis();
     trouble.last_attempt = last.as_millis();
     let circumstances =
-        backoff::Circumstances { now: last, ..circumstances(attempt, trouble.failures, None) };
+        backoff::FailureContext { now: last, ..circumstances(attempt, trouble.failures, None) };
     let next = backoff::after_doubt(&circumstances, &doubt(attempt, first, trouble.failures));
     trouble.next_attempt = Some(next.as_millis());
     trouble
@@ -156,8 +156,8 @@ fn circumstances(
     attempt: &Attempt<'_>,
     failures: u32,
     retry_after: Option<Duration>,
-) -> backoff::Circumstances {
-    backoff::Circumstances {
+) -> backoff::FailureContext {
+    backoff::FailureContext {
         now: attempt.now,
         failures,
         random: attempt.random,

@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use super::document::Document;
-use super::written_time::{EXACT_SECONDS, FOR_PEOPLE, Form, PLAIN_SECONDS};
+use super::written_time::{EXACT_SECONDS, FOR_PEOPLE, PLAIN_SECONDS, TimeFormat};
 use crate::clock::Timestamp;
 use crate::json::as_text;
 use crate::secret::Secret;
@@ -112,7 +112,7 @@ fn with_access(document: Document, access: &Access) -> Document {
     document
 }
 
-fn with_time(document: Document, name: &str, at: Timestamp, otherwise: Form) -> Document {
+fn with_time(document: Document, name: &str, at: Timestamp, otherwise: TimeFormat) -> Document {
     let form = document.time(name).map_or(otherwise, |written| written.form);
     document.with(name, &form.write(at))
 }

@@ -10,7 +10,7 @@ use std::time::Duration;
 use zeroize::Zeroizing;
 
 use super::written_time::WrittenTime;
-use crate::json::{self, Member, NotAnObject};
+use crate::json::{self, JsonMember, NotAnObject};
 use crate::secret::Secret;
 
 /// The members that hold a secret; they are never handed out as plain text.
@@ -22,10 +22,10 @@ const SECRET_MEMBERS: [&str; 7] =
 pub(crate) struct Document {
     text: Zeroizing<String>,
     byte_order_mark: bool,
-    top: Vec<Member>,
+    top: Vec<JsonMember>,
     /// The object under `tokens`, where the token fields stand there: its place and members, the
     /// members' places counted from the start of the whole text.
-    inner: Option<(Range<usize>, Vec<Member>)>,
+    inner: Option<(Range<usize>, Vec<JsonMember>)>,
     /// The member that holds the access token, found once: ten thousand files are asked for it often.
     access_member: Option<&'static str>,
 }
@@ -66,7 +66,7 @@ impl fmt::Display for Unusable {
 
 /// What kind of file a document is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Kind {
+pub(crate) enum FileKind {
     /// It holds an access token or a refresh token.
     Token,
     /// It holds a client id and a client secret: credentials for token files with the same client id.
@@ -105,7 +105,7 @@ impl Document {
         Ok(document)
     }
 
-    fn nested(&self) -> Option<(Range<usize>, Vec<Member>)> {
+    fn nested(&self) -> Option<(Range<usize>, Vec<JsonMember>)> {
         let place = self.top.iter().rfind(|member| member.name == "tokens")?.place.clone();
         let mut members = json::members(&self.text[place.clone()]).ok()?;
         for member in &mut members {
@@ -255,13 +255,13 @@ impl Document {
     }
 
     /// What kind of file this is.
-    pub(crate) fn kind(&self) -> Kind {
+    pub(crate) fn kind(&self) -> FileKind {
         if self.holds("refresh_token") || self.has_access_token() {
-            Kind::Token
+            FileKind::Token
         } else if self.text("client_id").is_some() && self.holds("client_secret") {
-            Kind::ClientCredentials
+            FileKind::ClientCredentials
         } else {
-            Kind::Other
+            FileKind::Other
         }
     }
 
@@ -272,7 +272,7 @@ impl Document {
             said.push("it begins with a byte order mark, which other tools refuse; it is kept".to_owned());
         }
         for name in ["access_token", "refresh_token", "expires_at", "expires_in", "client_id", "provider"] {
-            let count = |members: &[Member]| members.iter().filter(|member| member.name == name).count();
+            let count = |members: &[JsonMember]| members.iter().filter(|member| member.name == name).count();
             if count(&self.top) > 1 || self.inner.as_ref().is_some_and(|(_, members)| count(members) > 1) {
                 said.push(format!("it has {name} more than once; the last one counts"));
             }
@@ -324,11 +324,11 @@ impl Document {
 
 trait FindNamed<'a> {
     /// The last member called `name`: as in most parsers, the last of two counts.
-    fn rfind_named(self, name: &str) -> Option<&'a Member>;
+    fn rfind_named(self, name: &str) -> Option<&'a JsonMember>;
 }
 
-impl<'a, I: Iterator<Item = &'a Member>> FindNamed<'a> for I {
-    fn rfind_named(self, name: &str) -> Option<&'a Member> {
+impl<'a, I: Iterator<Item = &'a JsonMember>> FindNamed<'a> for I {
+    fn rfind_named(self, name: &str) -> Option<&'a JsonMember> {
         self.filter(|member| member.name == name).last()
     }
 }
@@ -344,13 +344,13 @@ mod tests {
     #[test]
     fn kinds_are_told_apart() {
         for (text, kind) in [
-            (r#"{"access_token":"a"}"#, Kind::Token),
-            (r#"{"refresh_token":"r"}"#, Kind::Token),
-            (r#"{"token":"a"}"#, Kind::Token),
-            (r#"{"tokens":{"access_token":"a","refresh_token":null}}"#, Kind::Token),
-            (r#"{"access_token":"","client_id":"c","client_secret":"s"}"#, Kind::ClientCredentials),
-            (r#"{"client_id":"c"}"#, Kind::Other),
-            (r#"{"access_token":null}"#, Kind::Other),
+            (r#"{"access_token":"a"}"#, FileKind::Token),
+            (r#"{"refresh_token":"r"}"#, FileKind::Token),
+            (r#"{"token":"a"}"#, FileKind::Token),
+            (r#"{"tokens":{"access_token":"a","refresh_token":null}}"#, FileKind::Token),
+            (r#"{"access_token":"","client_id":"c","client_secret":"s"}"#, FileKind::ClientCredentials),
+            (r#"{"client_id":"c"}"#, FileKind::Other),
+            (r#"{"access_token":null}"#, FileKind::Other),
         ] {
             assert_eq!(Document::parse(text).ok().unwrap().kind(), kind, "{text}");
         }

@@ -19,12 +19,12 @@ pub(crate) struct WrittenTime {
     /// The time.
     pub at: Timestamp,
     /// How to write another one in its place.
-    pub form: Form,
+    pub form: TimeFormat,
 }
 
 /// How a time is spelled.
 #[derive(Clone, Copy, PartialEq, Debug)]
-pub(crate) enum Form {
+pub(crate) enum TimeFormat {
     /// Seconds since 1970 with this many decimals, in quotes or not.
     Seconds {
         /// Digits after the point.
@@ -62,13 +62,14 @@ pub(crate) enum Zone {
 }
 
 /// Whole seconds as a number: how a time is written where there was none.
-pub(super) const PLAIN_SECONDS: Form = Form::Seconds { decimals: 0, quoted: false };
+pub(super) const PLAIN_SECONDS: TimeFormat = TimeFormat::Seconds { decimals: 0, quoted: false };
 
 /// Seconds with milliseconds as a number: for times that are compared to the millisecond.
-pub(super) const EXACT_SECONDS: Form = Form::Seconds { decimals: 3, quoted: false };
+pub(super) const EXACT_SECONDS: TimeFormat = TimeFormat::Seconds { decimals: 3, quoted: false };
 
 /// `2026-01-01 00:00:00 UTC`: what the Python service writes for people.
-pub(super) const FOR_PEOPLE: Form = Form::Calendar { separator: ' ', decimals: 0, zone: Zone::Utc };
+pub(super) const FOR_PEOPLE: TimeFormat =
+    TimeFormat::Calendar { separator: ' ', decimals: 0, zone: Zone::Utc };
 
 impl WrittenTime {
     /// Reads a JSON value's text; `None` when it is no time after 1970 and before the year 10000.
@@ -94,7 +95,11 @@ fn number(text: &str, quoted: bool) -> Option<WrittenTime> {
         Some((_, fraction)) if fraction.bytes().all(|byte| byte.is_ascii_digit()) => fraction.len().min(9),
         _ => 0,
     };
-    let form = if milliseconds { Form::Milliseconds { quoted } } else { Form::Seconds { decimals, quoted } };
+    let form = if milliseconds {
+        TimeFormat::Milliseconds { quoted }
+    } else {
+        TimeFormat::Seconds { decimals, quoted }
+    };
     #[expect(clippy::cast_possible_truncation, reason = "checked to lie before the year 10000")]
     let millis = (seconds * 1000.0).floor() as i64;
     Some(WrittenTime { at: Timestamp::from_millis(millis), form })
@@ -125,8 +130,10 @@ fn calendar(text: &str) -> Option<WrittenTime> {
     let offset = if let Zone::Offset(minutes) = zone { i64::from(minutes) * 60 } else { 0 };
     let millis = format!("{fraction:0<3}")[..3].parse::<i64>().ok()?;
     let at = Timestamp::from_millis((seconds - offset) * 1000 + millis);
-    (at.as_millis() > 0)
-        .then_some(WrittenTime { at, form: Form::Calendar { separator, decimals: fraction.len(), zone } })
+    (at.as_millis() > 0).then_some(WrittenTime {
+        at,
+        form: TimeFormat::Calendar { separator, decimals: fraction.len(), zone },
+    })
 }
 
 fn digits(text: &str, length: usize) -> Option<u32> {
@@ -154,7 +161,7 @@ fn read_zone(text: &str) -> Option<Zone> {
     }
 }
 
-impl Form {
+impl TimeFormat {
     /// The JSON text of `at` in this form. Fractions are rounded down: a token must not seem to live
     /// longer than it does.
     pub(crate) fn write(self, at: Timestamp) -> String {

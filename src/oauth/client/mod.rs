@@ -8,17 +8,17 @@ use std::time::Duration;
 use ureq::http;
 use zeroize::Zeroizing;
 
-use super::answer::{Answer, answer};
 use super::assertion::assertion;
 use super::classify::{self, Situation};
 use super::discovery::{self, Metadata};
-use super::document::Document;
 use super::encode;
-use super::endpoint::Endpoint;
-use super::outcome::{Class, Failure, Granted};
-use super::request::{Request, Target};
+use super::endpoint::EndpointUrl;
+use super::outcome::{Class, Failure, TokenResponse};
+use super::provider::{BasicEncoding, BodyFormat, ClientAuthMethod};
+use super::request::{TokenEndpoint, TokenRequest};
+use super::response_body::ResponseBody;
 use super::retry_after::retry_after;
-use super::row::{Basic, Body, Method};
+use super::token_response::{TokenAnswer, answer};
 use super::transport::{HttpSettings, NoReply, Reply, Transport};
 use super::wording;
 use crate::clock::Timestamp;
@@ -36,9 +36,9 @@ pub(crate) struct TokenClient {
 
 /// A request that only lacks the refresh token.
 pub(crate) struct Prepared<'a> {
-    request: &'a Request,
-    endpoint: Endpoint,
-    method: Method,
+    request: &'a TokenRequest,
+    endpoint: EndpointUrl,
+    method: ClientAuthMethod,
     /// The Authorization header, for `client_secret_basic`.
     authorization: Option<Secret>,
     /// The client assertion, for `private_key_jwt`.
@@ -63,10 +63,14 @@ impl TokenClient {
     /// # Errors
     /// [`Class::Configuration`] for plain http, an unusable key or unusable metadata; otherwise
     /// [`Class::Passing`].
-    pub(crate) fn prepare<'a>(&self, request: &'a Request, now: Timestamp) -> Result<Prepared<'a>, Failure> {
+    pub(crate) fn prepare<'a>(
+        &self,
+        request: &'a TokenRequest,
+        now: Timestamp,
+    ) -> Result<Prepared<'a>, Failure> {
         let (endpoint, method) = match &request.target {
-            Target::Endpoint(endpoint) => (endpoint.clone(), request.method),
-            Target::Issuer(issuer) => {
+            TokenEndpoint::Known(endpoint) => (endpoint.clone(), request.method),
+            TokenEndpoint::FromIssuer(issuer) => {
                 let metadata = self.metadata(request, issuer, now)?;
                 let method = match request.method {
                     Some(method) => method,
@@ -76,9 +80,9 @@ impl TokenClient {
             }
         };
         self.permit(&endpoint)?;
-        let method = method.unwrap_or(Method::None);
+        let method = method.unwrap_or(ClientAuthMethod::None);
         let assertion = match (&request.key, method) {
-            (Some(key), Method::PrivateKeyJwt) => {
+            (Some(key), ClientAuthMethod::PrivateKeyJwt) => {
                 let client_id = request.client_id.as_deref().unwrap_or_default();
                 let signed = assertion(key, client_id, &endpoint.url, now)
                     .map_err(|error| Failure::configuration(format!("{error} (for {})", request.file)))?;
@@ -86,21 +90,26 @@ impl TokenClient {
             }
             _ => None,
         };
-        let authorization = (method == Method::ClientSecretBasic).then(|| authorization(request));
+        let authorization = (method == ClientAuthMethod::ClientSecretBasic).then(|| authorization(request));
         Ok(Prepared { request, endpoint, method, authorization, assertion })
     }
 
-    fn permit(&self, endpoint: &Endpoint) -> Result<(), Failure> {
+    fn permit(&self, endpoint: &EndpointUrl) -> Result<(), Failure> {
         if self.transport.permits(endpoint) {
             return Ok(());
         }
-        let Endpoint { shown, host, .. } = endpoint;
+        let EndpointUrl { shown, host, .. } = endpoint;
         Err(Failure::configuration(format!(
             "{shown} is plain http: use https, or accept it with --allow-http {host}"
         )))
     }
 
-    fn metadata(&self, request: &Request, issuer: &Endpoint, now: Timestamp) -> Result<Metadata, Failure> {
+    fn metadata(
+        &self,
+        request: &TokenRequest,
+        issuer: &EndpointUrl,
+        now: Timestamp,
+    ) -> Result<Metadata, Failure> {
         self.permit(issuer)?;
         let known = self.metadata.lock().unwrap_or_else(PoisonError::into_inner).get(&issuer.url).cloned();
         if let Some((_, metadata)) = known.filter(|(read, _)| now.since(*read) < METADATA_LIFETIME) {
@@ -109,7 +118,7 @@ impl TokenClient {
         let mut statuses = Vec::new();
         let mut unusable = None;
         for address in discovery::addresses(&issuer.url) {
-            let address = Endpoint::parse(&address).map_err(Failure::configuration)?;
+            let address = EndpointUrl::parse(&address).map_err(Failure::configuration)?;
             let reply = self.transport.get(&address).map_err(|error| {
                 let why = wording::shown(&error.why, &secrets(request, None));
                 Failure::unreachable(format!(
@@ -118,7 +127,7 @@ impl TokenClient {
                 ))
             })?;
             let document = (reply.status == 200 && reply.cut.is_none())
-                .then(|| Document::read(&reply.body, "application/json", reply.end_is_marked()))
+                .then(|| ResponseBody::read(&reply.body, "application/json", reply.end_is_marked()))
                 .flatten();
             let Some(document) = document else {
                 statuses.push(reply.status);
@@ -134,7 +143,7 @@ impl TokenClient {
                 }
             }
         }
-        let Endpoint { shown, .. } = issuer;
+        let EndpointUrl { shown, .. } = issuer;
         if let Some(error) = unusable {
             return Err(Failure::configuration(format!(
                 "issuer {shown}: {error}: check issuer in {}",
@@ -162,7 +171,7 @@ impl TokenClient {
         prepared: &Prepared<'_>,
         refresh_token: Option<&Secret>,
         before: &dyn Fn() -> io::Result<()>,
-    ) -> Result<Granted, Failure> {
+    ) -> Result<TokenResponse, Failure> {
         let request = prepared.request;
         let mut secrets = secrets(request, refresh_token);
         secrets.extend(prepared.authorization.iter().chain(&prepared.assertion));
@@ -181,7 +190,11 @@ const fn is_trouble(status: u16) -> bool {
 }
 
 /// The authentication that the issuer and the client both know.
-fn discovered_method(request: &Request, metadata: &Metadata, issuer: &Endpoint) -> Result<Method, Failure> {
+fn discovered_method(
+    request: &TokenRequest,
+    metadata: &Metadata,
+    issuer: &EndpointUrl,
+) -> Result<ClientAuthMethod, Failure> {
     discovery::method(metadata, request.client_secret.is_some(), request.key.is_some()).map_err(|error| {
         // The error lists what the metadata lists, whatever that is.
         let error = wording::shown(&error, &secrets(request, None));
@@ -191,7 +204,7 @@ fn discovered_method(request: &Request, metadata: &Metadata, issuer: &Endpoint) 
 }
 
 /// What must not be in a message about this request.
-fn secrets<'a>(request: &'a Request, refresh_token: Option<&'a Secret>) -> Vec<&'a Secret> {
+fn secrets<'a>(request: &'a TokenRequest, refresh_token: Option<&'a Secret>) -> Vec<&'a Secret> {
     refresh_token
         .into_iter()
         .chain(&request.client_secret)
@@ -200,16 +213,16 @@ fn secrets<'a>(request: &'a Request, refresh_token: Option<&'a Secret>) -> Vec<&
 }
 
 /// The value of the Authorization header (RFC 6749 2.3.1).
-fn authorization(request: &Request) -> Secret {
+fn authorization(request: &TokenRequest) -> Secret {
     let id = request.client_id.as_deref().unwrap_or_default();
     let secret = request.client_secret.as_ref().map_or("", Secret::expose);
-    match request.row.basic {
-        Basic::Encoded => {
+    match request.row.basic_encoding {
+        BasicEncoding::Form => {
             let password = Zeroizing::new(encode::percent_encode(secret));
             encode::basic(&encode::percent_encode(id), &password)
         }
-        Basic::Raw => encode::basic(id, secret),
-        Basic::SecretAsUser => encode::basic(secret, ""),
+        BasicEncoding::Raw => encode::basic(id, secret),
+        BasicEncoding::SecretAsUser => encode::basic(secret, ""),
     }
 }
 
@@ -230,15 +243,15 @@ impl Prepared<'_> {
         parameters.extend(refresh_token.map(|token| ("refresh_token", token.expose())));
         let mut headers = http::Request::builder();
         match method {
-            Method::ClientSecretBasic => {
+            ClientAuthMethod::ClientSecretBasic => {
                 let value = self.authorization.as_ref().map_or("", Secret::expose);
                 headers = headers.header("authorization", value);
             }
-            Method::ClientSecretPost => {
+            ClientAuthMethod::ClientSecretPost => {
                 parameters.extend([("client_id", client_id), ("client_secret", secret)]);
             }
-            Method::None => parameters.push(("client_id", client_id)),
-            Method::PrivateKeyJwt => parameters.extend([
+            ClientAuthMethod::None => parameters.push(("client_id", client_id)),
+            ClientAuthMethod::PrivateKeyJwt => parameters.extend([
                 ("client_id", client_id),
                 ("client_assertion_type", "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"),
                 ("client_assertion", self.assertion.as_ref().map_or("", Secret::expose)),
@@ -248,11 +261,13 @@ impl Prepared<'_> {
             headers = headers.header(name, value);
         }
         match row.body {
-            Body::Form => (
+            BodyFormat::Form => (
                 headers.header("content-type", "application/x-www-form-urlencoded"),
                 encode::form(&parameters),
             ),
-            Body::Json => (headers.header("content-type", "application/json"), encode::json(&parameters)),
+            BodyFormat::Json => {
+                (headers.header("content-type", "application/json"), encode::json(&parameters))
+            }
         }
     }
 
@@ -279,21 +294,23 @@ impl Prepared<'_> {
         reply: &Reply,
         asked_at: Timestamp,
         secrets: &[&Secret],
-    ) -> Result<Granted, Failure> {
+    ) -> Result<TokenResponse, Failure> {
         let row = &self.request.row;
         let content_type = reply.header("content-type").unwrap_or_default();
         let document = match reply.cut {
-            None => Document::read(&reply.body, content_type, reply.end_is_marked()),
+            None => ResponseBody::read(&reply.body, content_type, reply.end_is_marked()),
             Some(_) => None,
         };
         let succeeded = (200..=299).contains(&reply.status);
-        let read = document.as_ref().map_or(Answer::Neither("not an OAuth answer"), |document| {
+        let read = document.as_ref().map_or(TokenAnswer::Unrecognized("not an OAuth answer"), |document| {
             answer(document, succeeded, self.request.grant, &row.answer, &row.errors, asked_at)
         });
         let (code, description) = match read {
-            Answer::Tokens(granted) => return Ok(*granted),
-            Answer::Error { code, description } => (Some(code), description),
-            Answer::Neither(what) => (None, Some(reply.cut.as_ref().map_or(what, |cut| &cut.why).to_owned())),
+            TokenAnswer::Tokens(granted) => return Ok(*granted),
+            TokenAnswer::Error { code, description } => (Some(code), description),
+            TokenAnswer::Unrecognized(what) => {
+                (None, Some(reply.cut.as_ref().map_or(what, |cut| &cut.why).to_owned()))
+            }
         };
         let text = |path: &str| document.as_ref()?.text([path]);
         let situation = Situation {

@@ -1,15 +1,15 @@
 //! As which client to ask, and how that client authenticates.
 
-use super::{Resolution, Resolver, environment, misconfigured};
-use crate::oauth::hints::{ClientFile, text};
+use super::context::{Resolution, Resolver, misconfigured};
+use super::environment;
 use crate::oauth::outcome::GrantType;
-use crate::oauth::request::Target;
-use crate::oauth::row::{Method, Row};
+use crate::oauth::provider::{ClientAuthMethod, Provider};
+use crate::oauth::request::TokenEndpoint;
 use crate::secret::Secret;
 
 /// Who asks.
 #[derive(Default)]
-pub(super) struct Client {
+pub(super) struct ResolvedClient {
     pub id: Option<String>,
     pub secret: Option<Secret>,
     /// The scope that was configured for it.
@@ -18,23 +18,23 @@ pub(super) struct Client {
 
 impl Resolver<'_> {
     /// The client: the file, a client-credential file, the environment, first match wins.
-    pub(super) fn client(&mut self, row: &Row, grant: GrantType) -> Result<Client, Resolution> {
-        let hints = self.hints;
-        let id = text(hints.client_id.as_ref()).map(str::to_owned);
-        let own = hints.client_secret.clone().filter(|secret| !secret.expose().is_empty());
-        let client = if own.is_some() || hints.private_key.is_some() {
+    pub(super) fn client(&mut self, row: &Provider, grant: GrantType) -> Result<ResolvedClient, Resolution> {
+        let config = self.config;
+        let id = config.member("client_id").map(str::to_owned);
+        let own = config.client_secret.clone().filter(|secret| !secret.expose().is_empty());
+        let client = if own.is_some() || config.private_key.is_some() {
             self.say("client: the file");
-            Client { id, secret: own, scope: None }
+            ResolvedClient { id, secret: own, scope: None }
         } else if let Some(file) = self.client_file() {
-            let client = Client { id, secret: Some(file.client_secret.clone()), scope: None };
+            let client = ResolvedClient { id, secret: Some(file.client_secret.clone()), scope: None };
             self.say(format!("client: {}", file.name));
             client
-        } else if let Some(found) = environment::client(hints, row, grant, self.providers, self.variable) {
+        } else if let Some(found) = environment::client(config, row, grant, self.providers, self.variable) {
             self.say(format!("client: {}", found.variable));
-            Client { id: Some(found.id), secret: found.secret, scope: found.scope }
+            ResolvedClient { id: Some(found.id), secret: found.secret, scope: found.scope }
         } else {
             self.say("client: the file, without a secret");
-            Client { id, ..Client::default() }
+            ResolvedClient { id, ..ResolvedClient::default() }
         };
         let odd = |text: &str| !text.bytes().all(|byte| (0x20..=0x7e).contains(&byte));
         if client.id.as_deref().is_some_and(odd) {
@@ -46,15 +46,8 @@ impl Resolver<'_> {
         Ok(client)
     }
 
-    pub(super) fn client_file(&self) -> Option<&ClientFile> {
-        let id = text(self.hints.client_id.as_ref())?;
-        self.clients
-            .iter()
-            .find(|file| file.client_id.trim() == id && !file.client_secret.expose().is_empty())
-    }
-
     /// What a person can do about a missing `client_id` or `client_secret`.
-    pub(super) fn no_client(&self, row: &Row, grant: GrantType, what: &str) -> String {
+    pub(super) fn no_client(&self, row: &Provider, grant: GrantType, what: &str) -> String {
         let of = |id: &str, secret: &str| (if what == "client_id" { id } else { secret }).replace('#', "N");
         let own: Vec<String> = match grant {
             GrantType::ClientCredentials => {
@@ -75,27 +68,27 @@ impl Resolver<'_> {
     /// How the client authenticates: never found out by trying, since a try costs a rotating token.
     pub(super) fn method(
         &mut self,
-        row: &Row,
+        row: &Provider,
         grant: GrantType,
-        client: &Client,
-        target: &Target,
-    ) -> Result<Option<Method>, Resolution> {
+        client: &ResolvedClient,
+        target: &TokenEndpoint,
+    ) -> Result<Option<ClientAuthMethod>, Resolution> {
         let file = &self.file;
-        let (secret, key) = (client.secret.is_some(), self.hints.private_key.is_some());
-        if let Some(name) = text(self.hints.token_endpoint_auth_method.as_ref()) {
-            let method = Method::from_name(name).ok_or_else(|| {
+        let (secret, key) = (client.secret.is_some(), self.config.private_key.is_some());
+        if let Some(name) = self.config.member("token_endpoint_auth_method") {
+            let method = ClientAuthMethod::from_name(name).ok_or_else(|| {
                 misconfigured(format!(
                     "token_endpoint_auth_method {name:?} in {file} is not supported: use client_secret_basic, \
                      client_secret_post, private_key_jwt or none"
                 ))
             })?;
             match method {
-                Method::PrivateKeyJwt if !key => {
+                ClientAuthMethod::PrivateKeyJwt if !key => {
                     return Err(misconfigured(format!(
                         "private_key_jwt needs a private key: name one in {file}"
                     )));
                 }
-                Method::ClientSecretBasic | Method::ClientSecretPost if !secret => {
+                ClientAuthMethod::ClientSecretBasic | ClientAuthMethod::ClientSecretPost if !secret => {
                     return Err(misconfigured(self.no_client(row, grant, "client_secret")));
                 }
                 _ => {}
@@ -103,26 +96,26 @@ impl Resolver<'_> {
             self.say(format!("authentication {name}: the file"));
             return Ok(Some(method));
         }
-        let usable = |method: &&Method| match method {
-            Method::ClientSecretBasic | Method::ClientSecretPost => secret,
-            Method::PrivateKeyJwt => key && !secret,
-            Method::None => !secret && !key,
+        let usable = |method: &&ClientAuthMethod| match method {
+            ClientAuthMethod::ClientSecretBasic | ClientAuthMethod::ClientSecretPost => secret,
+            ClientAuthMethod::PrivateKeyJwt => key && !secret,
+            ClientAuthMethod::None => !secret && !key,
         };
         let accepted = &row.client_authentication;
         // A client that has a credential must use it (RFC 6749 6), unless the provider takes none.
         let method = match accepted.iter().find(usable) {
             Some(method) => *method,
-            None if accepted.contains(&Method::None) => Method::None,
+            None if accepted.contains(&ClientAuthMethod::None) => ClientAuthMethod::None,
             None if !accepted.is_empty() => {
                 return Err(misconfigured(self.no_client(row, grant, "client_secret")));
             }
-            None if matches!(target, Target::Issuer(_)) => {
+            None if matches!(target, TokenEndpoint::FromIssuer(_)) => {
                 self.say("authentication: from the issuer's metadata");
                 return Ok(None);
             }
-            None if secret => Method::ClientSecretPost,
-            None if key => Method::PrivateKeyJwt,
-            None => Method::None,
+            None if secret => ClientAuthMethod::ClientSecretPost,
+            None if key => ClientAuthMethod::PrivateKeyJwt,
+            None => ClientAuthMethod::None,
         };
         let whence = if accepted.is_empty() { "nothing else is known" } else { "the provider's row" };
         self.say(format!("authentication {}: {whence}", method.name()));

@@ -4,17 +4,17 @@
 //! tokens, and the sets that a provider's row names (`KEYCLOAK_M2M_*`, `AGENTCORE_*_N`), which are an
 //! application's own and never serve a person's token, unless its file names that very client.
 
-use crate::oauth::hints::{Hints, filled, text};
+use crate::oauth::config::{CredentialConfig, filled};
 use crate::oauth::outcome::GrantType;
+use crate::oauth::provider::{ClientSet, Provider};
 use crate::oauth::providers::Providers;
-use crate::oauth::row::{ClientSet, Row};
 use crate::secret::Secret;
 
 /// The sets are numbered from 1 to this.
 const LAST: u8 = 100;
 
 /// A client found in the environment.
-pub(super) struct Client {
+pub(super) struct EnvironmentClient {
     pub id: String,
     pub secret: Option<Secret>,
     pub scope: Option<String>,
@@ -25,12 +25,12 @@ pub(super) struct Client {
 
 /// The client that the environment has for this file, if it is clear which.
 pub(super) fn client(
-    hints: &Hints,
-    row: &Row,
+    config: &CredentialConfig,
+    row: &Provider,
     grant: GrantType,
     providers: &Providers,
     variable: &dyn Fn(&str) -> Option<String>,
-) -> Option<Client> {
+) -> Option<EnvironmentClient> {
     let value = |name: &str| variable(name).as_deref().and_then(filled).map(str::to_owned);
     let mut found = Vec::new();
     for set in std::iter::once(&egress()).chain(&row.environment) {
@@ -39,7 +39,7 @@ pub(super) fn client(
             let named = |name: &String| name.replace('#', &number.to_string());
             let optional = |name: &Option<String>| name.as_ref().and_then(|name| value(&named(name)));
             let Some(client_id) = value(&named(&set.client_id)) else { continue };
-            let serves = match (text(hints.client_id.as_ref()), &set.provider) {
+            let serves = match (config.member("client_id"), &set.provider) {
                 (Some(wanted), _) => wanted == client_id,
                 (None, Some(_)) => {
                     optional(&set.provider).and_then(|name| providers.named(&name)).is_some_and(|other| {
@@ -49,7 +49,7 @@ pub(super) fn client(
                 (None, None) => grant == GrantType::ClientCredentials,
             };
             if serves {
-                found.push(Client {
+                found.push(EnvironmentClient {
                     id: client_id,
                     secret: value(&named(&set.client_secret)).map(Secret::new),
                     scope: optional(&set.scope),
@@ -59,20 +59,25 @@ pub(super) fn client(
             }
         }
     }
-    choose(found, hints, row, grant)
+    choose(found, config, row, grant)
 }
 
 /// One of several: the one for this server, else one for any server. One that names another server
 /// is taken only if there is no second client, and for an application's own token only if the file
 /// belongs to no server of its own: a gateway must not get another gateway's token.
-fn choose(mut found: Vec<Client>, hints: &Hints, row: &Row, grant: GrantType) -> Option<Client> {
-    let server = text(hints.server.as_ref());
+fn choose(
+    mut found: Vec<EnvironmentClient>,
+    config: &CredentialConfig,
+    row: &Provider,
+    grant: GrantType,
+) -> Option<EnvironmentClient> {
+    let server = config.server.as_deref();
     let for_server = found.iter().position(|client| server.is_some() && client.server.as_deref() == server);
     let for_any = || found.iter().position(|client| client.server.is_none());
     let only = || {
         let first = found.first()?;
         let no_server = server.is_none_or(|server| server == row.name);
-        let may = grant == GrantType::RefreshToken || hints.client_id.is_some() || no_server;
+        let may = grant == GrantType::RefreshToken || config.member("client_id").is_some() || no_server;
         (may && found.iter().all(|client| client.id == first.id)).then_some(0)
     };
     let chosen = for_server.or_else(for_any).or_else(only)?;
@@ -95,17 +100,23 @@ mod tests {
     use super::*;
     use std::collections::BTreeMap;
 
-    fn chosen(provider: &str, hints: &Hints, grant: GrantType, variables: &[(&str, &str)]) -> Option<String> {
+    fn chosen(
+        provider: &str,
+        config: &CredentialConfig,
+        grant: GrantType,
+        variables: &[(&str, &str)],
+    ) -> Option<String> {
         let variables: BTreeMap<_, _> = variables.iter().copied().collect();
         let providers = Providers::builtin();
         let row = providers.named(provider).unwrap();
         let read = |name: &str| variables.get(name).map(ToString::to_string);
-        client(hints, row, grant, &providers, &read).map(|client| client.variable)
+        client(config, row, grant, &providers, &read).map(|client| client.variable)
     }
 
-    fn hints(server: Option<&str>, client_id: Option<&str>) -> Hints {
-        let own = |text: Option<&str>| text.map(str::to_owned);
-        Hints { server: own(server), client_id: own(client_id), ..Hints::default() }
+    fn config(server: Option<&str>, client_id: Option<&str>) -> CredentialConfig {
+        let members = [("server", server), ("client_id", client_id)];
+        let members: Vec<_> = members.into_iter().filter_map(|(name, value)| Some((name, value?))).collect();
+        CredentialConfig::of_members("", &members)
     }
 
     const TWO: &[(&str, &str)] = &[
@@ -132,7 +143,7 @@ mod tests {
             ("atlassian", Some("jira"), Some("unknown-id"), TWO, None),
             ("github", None, None, TWO, None),
         ] {
-            let chosen = chosen(provider, &hints(server, client_id), grant, variables);
+            let chosen = chosen(provider, &config(server, client_id), grant, variables);
             assert_eq!(chosen.as_deref(), variable, "{provider} {server:?} {client_id:?}");
         }
     }
@@ -155,14 +166,14 @@ mod tests {
             (None, &gateways[..2], Some("AGENTCORE_CLIENT_ID_1")),
             (Some(name), &gateways[..], None),
         ] {
-            let chosen = chosen(name, &hints(server, None), machine, variables);
+            let chosen = chosen(name, &config(server, None), machine, variables);
             assert_eq!(chosen.as_deref(), variable, "{server:?}");
         }
         let keycloak = [("KEYCLOAK_M2M_CLIENT_ID", "m2m"), ("KEYCLOAK_M2M_CLIENT_SECRET", " ")];
         let person = GrantType::RefreshToken;
-        assert!(chosen("keycloak", &hints(None, None), machine, &keycloak).is_some());
-        assert_eq!(chosen("keycloak", &hints(None, None), person, &keycloak), None);
-        assert_eq!(chosen("keycloak", &hints(None, Some("agent")), machine, &keycloak), None);
-        assert!(chosen("keycloak", &hints(None, Some("m2m")), person, &keycloak).is_some());
+        assert!(chosen("keycloak", &config(None, None), machine, &keycloak).is_some());
+        assert_eq!(chosen("keycloak", &config(None, None), person, &keycloak), None);
+        assert_eq!(chosen("keycloak", &config(None, Some("agent")), machine, &keycloak), None);
+        assert!(chosen("keycloak", &config(None, Some("m2m")), person, &keycloak).is_some());
     }
 }

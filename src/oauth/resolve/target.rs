@@ -2,16 +2,16 @@
 
 use std::sync::Arc;
 
-use super::{Resolution, Resolver, misconfigured, template};
-use crate::oauth::endpoint::Endpoint;
-use crate::oauth::hints::text;
+use super::context::{Resolution, Resolver, misconfigured};
+use crate::oauth::endpoint::EndpointUrl;
 use crate::oauth::outcome::GrantType;
-use crate::oauth::request::Target;
-use crate::oauth::row::Row;
+use crate::oauth::provider::Provider;
+use crate::oauth::request::TokenEndpoint;
+use crate::oauth::template;
 
 /// A row whose template has a variable without a value.
-struct Missing {
-    row: Arc<Row>,
+struct MissingVariable {
+    row: Arc<Provider>,
     variable: String,
 }
 
@@ -19,17 +19,17 @@ impl Resolver<'_> {
     /// Where to ask, and the row that says how.
     pub(super) fn target(
         &mut self,
-        named: Option<Arc<Row>>,
+        named: Option<Arc<Provider>>,
         grant: GrantType,
-    ) -> Result<(Target, Arc<Row>), Resolution> {
-        let hints = self.hints;
-        if let Some(url) = text(hints.token_endpoint.as_ref()) {
+    ) -> Result<(TokenEndpoint, Arc<Provider>), Resolution> {
+        let config = self.config;
+        if let Some(url) = config.member("token_endpoint") {
             let endpoint = self.checked(url, "token_endpoint")?;
             self.say(format!("endpoint {}: the file's token_endpoint", endpoint.shown));
             let row = self.row_at(named, &endpoint);
             return Ok(self.with_variant(endpoint, row));
         }
-        let recognised = self.providers.recognised(hints).cloned();
+        let recognised = self.providers.recognised(config).cloned();
         let candidates = [(recognised, "the file's members"), (named.clone(), "the table")];
         let mut missing = None;
         for (row, whence) in candidates {
@@ -41,17 +41,17 @@ impl Resolver<'_> {
                     self.say(format!("endpoint {}: {whence}, row {}", endpoint.shown, row.name));
                     return Ok(self.with_variant(endpoint, row));
                 }
-                Some(Err(variable)) => missing = missing.or(Some(Missing { row, variable })),
+                Some(Err(variable)) => missing = missing.or(Some(MissingVariable { row, variable })),
             }
         }
-        if let Some(url) = text(hints.issuer.as_ref()) {
+        if let Some(url) = config.member("issuer") {
             let issuer = self.checked(url, "issuer")?;
             self.say(format!("endpoint: from the metadata of issuer {}", issuer.shown));
             let row = self.row_at(named, &issuer);
-            return Ok((Target::Issuer(issuer), row));
+            return Ok((TokenEndpoint::FromIssuer(issuer), row));
         }
         if missing.is_none()
-            && hints.provider.is_none()
+            && config.member("provider").is_none()
             && let Some(found) = self.by_file_name(grant)
         {
             return Ok(found);
@@ -59,49 +59,49 @@ impl Resolver<'_> {
         Err(misconfigured(self.no_endpoint(named.as_deref(), missing.as_ref())))
     }
 
-    fn checked(&self, url: &str, what: &str) -> Result<Endpoint, Resolution> {
-        Endpoint::parse(url).map_err(|error| misconfigured(format!("{what} in {}: {error}", self.file)))
+    fn checked(&self, url: &str, what: &str) -> Result<EndpointUrl, Resolution> {
+        EndpointUrl::parse(url).map_err(|error| misconfigured(format!("{what} in {}: {error}", self.file)))
     }
 
     /// The row of the file's provider, or of whoever answers there, or one that knows nothing.
-    fn row_at(&self, named: Option<Arc<Row>>, endpoint: &Endpoint) -> Arc<Row> {
+    fn row_at(&self, named: Option<Arc<Provider>>, endpoint: &EndpointUrl) -> Arc<Provider> {
         let unknown = || {
             let name = self.provider_name().unwrap_or(&endpoint.host).to_owned();
-            Arc::new(Row { title: name.clone(), name, ..Row::default() })
+            Arc::new(Provider { title: name.clone(), name, ..Provider::default() })
         };
         named.or_else(|| self.providers.at(endpoint).cloned()).unwrap_or_else(unknown)
     }
 
-    fn in_table(&self, row: &Row, grant: GrantType) -> Option<Result<String, String>> {
+    fn in_table(&self, row: &Provider, grant: GrantType) -> Option<Result<String, String>> {
         let template = row.token_endpoint.of(grant)?;
-        Some(template::fill(template, &self.values(row, text(self.hints.client_id.as_ref()))))
+        Some(template::fill(template, &self.values(row, self.config.member("client_id"))))
     }
 
     /// `{provider}-{server}-egress.json` without a `provider` inside, as the service's documentation
     /// shows it.
-    fn by_file_name(&mut self, grant: GrantType) -> Option<(Target, Arc<Row>)> {
-        let stem = self.hints.file.strip_suffix("-egress.json")?;
+    fn by_file_name(&mut self, grant: GrantType) -> Option<(TokenEndpoint, Arc<Provider>)> {
+        let stem = self.config.file.strip_suffix("-egress.json")?;
         let row = self.providers.named(self.providers.longest_name_prefix(stem)?)?.clone();
-        let endpoint = Endpoint::parse(&self.in_table(&row, grant)?.ok()?).ok()?;
+        let endpoint = EndpointUrl::parse(&self.in_table(&row, grant)?.ok()?).ok()?;
         self.say(format!("endpoint {}: the table, row {} after the file's name", endpoint.shown, row.name));
         Some(self.with_variant(endpoint, row))
     }
 
-    fn with_variant(&mut self, endpoint: Endpoint, row: Arc<Row>) -> (Target, Arc<Row>) {
+    fn with_variant(&mut self, endpoint: EndpointUrl, row: Arc<Provider>) -> (TokenEndpoint, Arc<Provider>) {
         let Some(variant) = self.providers.variant(&row, &endpoint).cloned() else {
-            return (Target::Endpoint(endpoint), row);
+            return (TokenEndpoint::Known(endpoint), row);
         };
         self.say(format!("row {} instead: the endpoint lies in its domain", variant.name));
         // The file's own endpoint stays; one from the table is the variant's to make.
-        let own = text(self.hints.token_endpoint.as_ref()).is_some();
+        let own = self.config.member("token_endpoint").is_some();
         let made = self.in_table(&variant, GrantType::ClientCredentials).filter(|_| !own);
-        let endpoint = made.and_then(|url| Endpoint::parse(&url.ok()?).ok()).unwrap_or(endpoint);
-        (Target::Endpoint(endpoint), variant)
+        let endpoint = made.and_then(|url| EndpointUrl::parse(&url.ok()?).ok()).unwrap_or(endpoint);
+        (TokenEndpoint::Known(endpoint), variant)
     }
 
-    fn no_endpoint(&self, named: Option<&Row>, missing: Option<&Missing>) -> String {
+    fn no_endpoint(&self, named: Option<&Provider>, missing: Option<&MissingVariable>) -> String {
         let file = &self.file;
-        if let Some(Missing { row, variable }) = missing {
+        if let Some(MissingVariable { row, variable }) = missing {
             let sources = row.variables.get(variable).map_or(&[][..], Vec::as_slice);
             let how = template::where_to_set(variable, sources, file);
             return format!("the address of {} is not complete: {how}", row.title);

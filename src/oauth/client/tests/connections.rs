@@ -86,7 +86,7 @@ fn connections_are_reused_within_a_cycle_only() {
 fn worker_threads_share_a_client() {
     fn shared<T: Send + Sync>() {}
     shared::<TokenClient>();
-    shared::<Request>();
+    shared::<TokenRequest>();
     shared::<Failure>();
 }
 
@@ -134,14 +134,10 @@ fn settings_are_checked_without_repeating_a_password() {
 fn an_issuers_metadata_is_read_once() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let issuer = format!("http://{}/realm", listener.local_addr().unwrap());
-    let request = resolved(&Hints {
-        file: "f.json".to_owned(),
-        issuer: Some(issuer.clone()),
-        client_id: Some("c".to_owned()),
-        client_secret: Some(Secret::new("s")),
-        has_refresh_token: true,
-        ..Hints::default()
-    });
+    let request = resolved(&CredentialConfig::of_members(
+        "f.json",
+        &[("issuer", &issuer), ("client_id", "c"), ("client_secret", "s"), ("refresh_token", "r")],
+    ));
     let metadata = format!(
         r#"{{"issuer":"{issuer}","token_endpoint":"https://idp.example/t",
             "token_endpoint_auth_methods_supported":["client_secret_post"]}}"#
@@ -174,7 +170,7 @@ fn an_issuers_metadata_is_read_once() {
         let prepared = client.prepare(&request, now).ok().unwrap();
         assert_eq!(
             (prepared.endpoint(), prepared.method),
-            ("https://idp.example/t", Method::ClientSecretPost)
+            ("https://idp.example/t", ClientAuthMethod::ClientSecretPost)
         );
     }
     let failure = other.prepare(&request, now).err().unwrap();

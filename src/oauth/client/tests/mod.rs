@@ -9,7 +9,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use super::*;
-use crate::oauth::{ClientFile, Hints, Providers, Resolution, resolve};
+use crate::oauth::{ClientFile, CredentialConfig, Providers, Resolution, resolve};
 
 /// What the endpoint does with one connection.
 enum Step {
@@ -97,21 +97,22 @@ fn client() -> TokenClient {
 }
 
 /// A request of a person's token to that endpoint.
-fn person(provider: &str, endpoint: &str) -> Request {
-    resolved(&Hints {
-        file: "f.json".to_owned(),
-        provider: Some(provider.to_owned()),
-        token_endpoint: Some(endpoint.to_owned()),
-        client_id: Some("the client".to_owned()),
-        client_secret: Some(Secret::new("the+secret")),
-        has_refresh_token: true,
-        ..Hints::default()
-    })
+fn person(provider: &str, endpoint: &str) -> TokenRequest {
+    resolved(&CredentialConfig::of_members(
+        "f.json",
+        &[
+            ("provider", provider),
+            ("token_endpoint", endpoint),
+            ("client_id", "the client"),
+            ("client_secret", "the+secret"),
+            ("refresh_token", "r"),
+        ],
+    ))
 }
 
-fn resolved(hints: &Hints) -> Request {
+fn resolved(config: &CredentialConfig) -> TokenRequest {
     let clients: [ClientFile; 0] = [];
-    match resolve(hints, &|_| None, &clients, &Providers::builtin()).0 {
+    match resolve(config, &|_| None, &clients, &Providers::builtin()).0 {
         Resolution::Refresh(request) => *request,
         Resolution::Monitored(why) | Resolution::Misconfigured(why) => panic!("{why}"),
     }
@@ -119,7 +120,7 @@ fn resolved(hints: &Hints) -> Request {
 
 const OLD: &str = "old-refresh-token";
 
-fn ask(client: &TokenClient, request: &Request) -> Result<Granted, Failure> {
+fn ask(client: &TokenClient, request: &TokenRequest) -> Result<TokenResponse, Failure> {
     let prepared = client.prepare(request, Timestamp::now())?;
     client.ask(&prepared, Some(&Secret::new(OLD)), &|| Ok(()))
 }

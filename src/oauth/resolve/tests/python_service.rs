@@ -62,7 +62,7 @@ fn files_of_the_python_service() {
             format!("{entra} entra-1+secret {machine}&scope=api://entra-1/.default")),
         // An agent's token with a client-credential file beside it, and one without.
         ("agent-sre-agent-m2m-token.json", with(&[("client_id", "agent-sre-agent-m2m"), ("scope", "openid email"),
-            ("auth_method", "client_credentials")]),
+            ("metadata.auth_method", "client_credentials")]),
             format!("{keycloak} agent-sre-agent-m2m+secret {machine}&scope=openid email")),
         ("agent-other-m2m-token.json", with(&[("client_id", "agent-other-m2m")]),
             "misconfigured: no client_secret is known for agent-other-m2m-token.json: add it to the file, \
@@ -92,7 +92,7 @@ fn files_of_the_python_service() {
             "misconfigured: no client_id is known for bedrock-agentcore-two-egress.json: add it to the file, \
              or set AGENTCORE_CLIENT_ID_N".to_owned()),
     ] {
-        assert_eq!(summary(&hints(file, &members), &world), expected, "{file}");
+        assert_eq!(summary(&config(file, &members), &world), expected, "{file}");
     }
 }
 
@@ -100,7 +100,7 @@ fn files_of_the_python_service() {
 fn the_trail_says_which_rule_decided() {
     let world = World { environment: ENVIRONMENT, ..EMPTY };
     let members = [("provider", "atlassian"), ("server", "atlassian"), ("refresh_token", "")];
-    let (_, trail) = found(&hints("atlassian-egress.json", &members), &world);
+    let (_, trail) = found(&config("atlassian-egress.json", &members), &world);
     assert_eq!(
         trail,
         [

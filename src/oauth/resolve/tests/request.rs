@@ -6,7 +6,7 @@ use super::*;
 fn what_a_request_knows() {
     let members =
         [("provider", "atlassian"), ("refresh_token", ""), ("client_id", "c"), ("client_secret", "s")];
-    let atlassian = request(&hints("atlassian-egress.json", &members), &EMPTY);
+    let atlassian = request(&config("atlassian-egress.json", &members), &EMPTY);
     assert_eq!(atlassian.provider(), "atlassian");
     assert!(atlassian.may_rotate());
     assert_eq!(atlassian.grace().unwrap().as_secs(), 600);
@@ -22,12 +22,12 @@ fn what_a_request_knows() {
         ("client_id", "c"),
         ("provider", "acme"),
     ];
-    let acme = request(&hints("f.json", &members), &EMPTY);
+    let acme = request(&config("f.json", &members), &EMPTY);
     assert_eq!((acme.provider(), acme.grace(), acme.may_rotate()), ("acme", None, true));
     assert_eq!(acme.endpoint_key(), "https://idp.example");
     let realm = [("token_endpoint", "http://127.0.0.1:8080/realms/a/token?x"), members[1], members[2]];
-    assert_eq!(request(&hints("f.json", &realm), &EMPTY).endpoint_key(), "http://127.0.0.1:8080");
-    assert_eq!(request(&hints("f.json", &members[..3]), &EMPTY).provider(), "idp.example");
+    assert_eq!(request(&config("f.json", &realm), &EMPTY).endpoint_key(), "http://127.0.0.1:8080");
+    assert_eq!(request(&config("f.json", &members[..3]), &EMPTY).provider(), "idp.example");
 }
 
 #[test]
@@ -39,7 +39,7 @@ fn a_fingerprint_changes_with_everything_that_is_sent() {
         ("client_secret", "s"),
         ("audience", "a"),
     ];
-    let fingerprint = |members: &[(&str, &str)]| request(&hints("f.json", members), &EMPTY).fingerprint();
+    let fingerprint = |members: &[(&str, &str)]| request(&config("f.json", members), &EMPTY).fingerprint();
     let with = |more: &[(&'static str, &'static str)]| fingerprint(&[&members[..], more].concat());
     let first = fingerprint(&members);
     assert_eq!(first.len(), 16);
@@ -52,16 +52,16 @@ fn a_fingerprint_changes_with_everything_that_is_sent() {
         with(&[("client_id", "d")]),
         with(&[("client_secret", "t")]),
         with(&[("private_key", "k")]),
-        with(&[("method", "none")]),
-        with(&[("method", "client_secret_basic")]),
+        with(&[("token_endpoint_auth_method", "none")]),
+        with(&[("token_endpoint_auth_method", "client_secret_basic")]),
         with(&[("audience", "b")]),
         with(&[("resource", "b")]),
         // Neighbours must not run into each other.
         with(&[("audience", "a8:resource1:b")]),
         with(&[("audience", "a:resource:b")]),
         with(&[("audience", "aresourceb")]),
-        with(&[("method", "client_secret_post"), ("provider", "notion")]),
-        with(&[("method", "client_secret_post"), ("provider", "sentry-integration")]),
+        with(&[("token_endpoint_auth_method", "client_secret_post"), ("provider", "notion")]),
+        with(&[("token_endpoint_auth_method", "client_secret_post"), ("provider", "sentry-integration")]),
     ];
     let all = seen.len();
     seen.sort();

@@ -93,8 +93,8 @@ fn where_to_ask() {
         (vec![("issuer", "ftp://x/")], "misconfigured: issuer in f.json: it does not begin with https://"),
         (vec![("provider", "intercom")], "monitored: Intercom has no refresh: its tokens stay until revoked"),
     ] {
-        let hints = hints("f.json", &[&members[..], &client].concat());
-        let summary = summary(&hints, &EMPTY);
+        let config = config("f.json", &[&members[..], &client].concat());
+        let summary = summary(&config, &EMPTY);
         assert!(
             summary == expected || summary == format!("{expected} c+secret grant_type=refresh_token"),
             "{summary}"
@@ -106,7 +106,7 @@ fn where_to_ask() {
 fn how_the_client_authenticates() {
     let endpoint = ("token_endpoint", "https://idp.example/t");
     let (secret, key) = (("client_secret", "s"), ("private_key", "pem"));
-    let said = |name| vec![endpoint, ("method", name)];
+    let said = |name| vec![endpoint, ("token_endpoint_auth_method", name)];
     for (members, expected) in [
         (vec![endpoint, secret], "client_secret_post"),
         (vec![endpoint], "none"),
@@ -126,14 +126,14 @@ fn how_the_client_authenticates() {
         (vec![endpoint, ("client_secret", "a\n")], "not printable ASCII"),
     ] {
         let members = [&members[..], &[("client_id", "c"), ("refresh_token", "")]].concat();
-        let summary = summary(&hints("f.json", &members), &EMPTY);
+        let summary = summary(&config("f.json", &members), &EMPTY);
         assert!(summary.contains(expected), "{members:?}: {summary}");
     }
-    let no_id = summary(&hints("f.json", &[endpoint, secret, ("refresh_token", "")]), &EMPTY);
+    let no_id = summary(&config("f.json", &[endpoint, secret, ("refresh_token", "")]), &EMPTY);
     assert!(no_id.contains("no client_id is known for f.json"), "{no_id}");
     // Stripe's user name is the secret: nobody needs the id.
     let stripe =
-        summary(&hints("f.json", &[("provider", "stripe-apps"), secret, ("refresh_token", "")]), &EMPTY);
+        summary(&config("f.json", &[("provider", "stripe-apps"), secret, ("refresh_token", "")]), &EMPTY);
     assert!(stripe.contains("client_secret_basic -+secret"), "{stripe}");
 }
 
@@ -194,13 +194,15 @@ fn what_is_asked_for() {
         ),
     ] {
         let members = [&members[..], &[("client_id", "c"), ("client_secret", "s")]].concat();
-        let summary = summary(&hints("f.json", &members), &EMPTY);
+        let summary = summary(&config("f.json", &members), &EMPTY);
         assert!(summary.contains(expected), "{members:?}: {summary}");
     }
     let rows = r#"{"acme": {"token_endpoint": "https://acme.example/t",
         "parameters": {"refresh_token": {"scope": {"from": ["scope"]}}}}}"#;
-    let own =
-        hints("f.json", &[("provider", "acme"), ("refresh_token", ""), ("scope", "a b"), ("client_id", "c")]);
+    let own = config(
+        "f.json",
+        &[("provider", "acme"), ("refresh_token", ""), ("scope", "a b"), ("client_id", "c")],
+    );
     let summary = summary(&own, &World { rows, ..EMPTY });
     assert!(summary.ends_with("grant_type=refresh_token&scope=a b"), "{summary}");
 }
@@ -217,11 +219,11 @@ fn a_client_credential_file_fills_what_the_token_file_lacks() {
     let world = World { clients: vec![file], ..EMPTY };
     let token = [("provider", "keycloak"), ("client_id", "agent-x")];
     assert_eq!(
-        summary(&hints("agent-x-m2m-token.json", &token), &world),
+        summary(&config("agent-x-m2m-token.json", &token), &world),
         "https://gateway.example/keycloak/realms/mcp-gateway/protocol/openid-connect/token client_secret_basic \
          agent-x+secret grant_type=client_credentials"
     );
     let own = [("provider", "keycloak"), ("client_id", "agent-x"), ("keycloak_url", "https://own.example")];
-    let summary = summary(&hints("agent-x-m2m-token.json", &own), &world);
+    let summary = summary(&config("agent-x-m2m-token.json", &own), &world);
     assert!(summary.starts_with("https://own.example/realms/mcp-gateway/"), "{summary}");
 }

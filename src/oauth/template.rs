@@ -8,40 +8,40 @@
 use serde::Deserialize;
 use serde::de::{self, Deserializer};
 
+use crate::oauth::config::filled;
 use crate::oauth::encode::percent_encode;
-use crate::oauth::hints::filled;
 
 /// Where a value may come from.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(in crate::oauth) struct Source {
-    kind: Kind,
+pub(in crate::oauth) struct ValueSource {
+    kind: SourceKind,
     /// The value counts only if it contains this.
     must_contain: Option<String>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum Kind {
+enum SourceKind {
     Member(String),
     Variable(String),
     Text(String),
 }
 
-impl<'de> Deserialize<'de> for Source {
+impl<'de> Deserialize<'de> for ValueSource {
     fn deserialize<D: Deserializer<'de>>(input: D) -> Result<Self, D::Error> {
         let text = String::deserialize(input)?;
         if let Some(text) = text.strip_prefix('=') {
-            return Ok(Self { kind: Kind::Text(text.to_owned()), must_contain: None });
+            return Ok(Self { kind: SourceKind::Text(text.to_owned()), must_contain: None });
         }
         let (name, must_contain) = match text.split_once('?') {
             Some((name, part)) => (name, Some(part.to_owned())),
             None => (text.as_str(), None),
         };
         let kind = match name.strip_prefix('$') {
-            Some(name) => Kind::Variable(name.to_owned()),
-            None => Kind::Member(name.to_owned()),
+            Some(name) => SourceKind::Variable(name.to_owned()),
+            None => SourceKind::Member(name.to_owned()),
         };
         match &kind {
-            Kind::Member(name) | Kind::Variable(name) if name.is_empty() => {
+            SourceKind::Member(name) | SourceKind::Variable(name) if name.is_empty() => {
                 Err(de::Error::custom("a source needs a name: member, $VARIABLE or =text"))
             }
             _ => Ok(Self { kind, must_contain }),
@@ -50,24 +50,24 @@ impl<'de> Deserialize<'de> for Source {
 }
 
 /// What the values of variables are looked up in.
-pub(super) trait Values {
+pub(super) trait TemplateValues {
     /// A member of the token file, or of the client-credential file that serves it.
     fn member(&self, name: &str) -> Option<String>;
     /// A variable of the environment.
     fn variable(&self, name: &str) -> Option<String>;
     /// The sources of a template variable; none means the member of that name.
-    fn sources(&self, name: &str) -> Option<&[Source]>;
+    fn sources(&self, name: &str) -> Option<&[ValueSource]>;
 }
 
 /// What a person can do about a value that is missing, as the end of a sentence.
-pub(super) fn where_to_set(name: &str, sources: &[Source], file: &str) -> String {
+pub(super) fn where_to_set(name: &str, sources: &[ValueSource], file: &str) -> String {
     let mut members: Vec<&str> = Vec::new();
     let mut variables: Vec<&str> = Vec::new();
     for source in sources {
         match &source.kind {
-            Kind::Member(name) => members.push(name),
-            Kind::Variable(name) => variables.push(name),
-            Kind::Text(_) => {}
+            SourceKind::Member(name) => members.push(name),
+            SourceKind::Variable(name) => variables.push(name),
+            SourceKind::Text(_) => {}
         }
     }
     if members.is_empty() {
@@ -82,16 +82,16 @@ pub(super) fn where_to_set(name: &str, sources: &[Source], file: &str) -> String
 const DEEPEST: u8 = 8;
 
 /// The first source that has a value.
-pub(super) fn first(sources: &[Source], values: &dyn Values) -> Option<String> {
+pub(super) fn first(sources: &[ValueSource], values: &dyn TemplateValues) -> Option<String> {
     first_at(sources, values, 0)
 }
 
-fn first_at(sources: &[Source], values: &dyn Values, depth: u8) -> Option<String> {
+fn first_at(sources: &[ValueSource], values: &dyn TemplateValues, depth: u8) -> Option<String> {
     sources.iter().find_map(|source| {
         let value = match &source.kind {
-            Kind::Member(name) => values.member(name),
-            Kind::Variable(name) => values.variable(name),
-            Kind::Text(text) => fill_at(text, values, depth + 1).ok(),
+            SourceKind::Member(name) => values.member(name),
+            SourceKind::Variable(name) => values.variable(name),
+            SourceKind::Text(text) => fill_at(text, values, depth + 1).ok(),
         }?;
         let value = filled(&value)?;
         let wanted = source.must_contain.as_deref().is_none_or(|part| value.contains(part));
@@ -105,11 +105,11 @@ fn first_at(sources: &[Source], values: &dyn Values, depth: u8) -> Option<String
 ///
 /// # Errors
 /// The name of the variable that has no value.
-pub(super) fn fill(template: &str, values: &dyn Values) -> Result<String, String> {
+pub(super) fn fill(template: &str, values: &dyn TemplateValues) -> Result<String, String> {
     fill_at(template, values, 0)
 }
 
-fn fill_at(template: &str, values: &dyn Values, depth: u8) -> Result<String, String> {
+fn fill_at(template: &str, values: &dyn TemplateValues, depth: u8) -> Result<String, String> {
     let mut url = String::with_capacity(template.len());
     let mut rest = template;
     while let Some((before, after)) = rest.split_once('{') {
@@ -130,7 +130,7 @@ fn fill_at(template: &str, values: &dyn Values, depth: u8) -> Result<String, Str
     Ok(url)
 }
 
-fn lookup(name: &str, values: &dyn Values, depth: u8) -> Option<String> {
+fn lookup(name: &str, values: &dyn TemplateValues, depth: u8) -> Option<String> {
     if depth > DEEPEST {
         return None;
     }
@@ -165,22 +165,22 @@ mod tests {
     struct Table {
         members: BTreeMap<&'static str, &'static str>,
         variables: BTreeMap<&'static str, &'static str>,
-        sources: BTreeMap<String, Vec<Source>>,
+        sources: BTreeMap<String, Vec<ValueSource>>,
     }
 
-    impl Values for Table {
+    impl TemplateValues for Table {
         fn member(&self, name: &str) -> Option<String> {
             self.members.get(name).map(ToString::to_string)
         }
         fn variable(&self, name: &str) -> Option<String> {
             self.variables.get(name).map(ToString::to_string)
         }
-        fn sources(&self, name: &str) -> Option<&[Source]> {
+        fn sources(&self, name: &str) -> Option<&[ValueSource]> {
             self.sources.get(name).map(Vec::as_slice)
         }
     }
 
-    fn sources(json: &str) -> BTreeMap<String, Vec<Source>> {
+    fn sources(json: &str) -> BTreeMap<String, Vec<ValueSource>> {
         serde_json::from_str(json).unwrap()
     }
 
@@ -226,7 +226,7 @@ mod tests {
     #[test]
     fn a_source_without_a_name_is_refused() {
         for text in [r#""""#, r#""$""#, r#""?x""#] {
-            assert!(serde_json::from_str::<Source>(text).is_err(), "{text}");
+            assert!(serde_json::from_str::<ValueSource>(text).is_err(), "{text}");
         }
     }
 }

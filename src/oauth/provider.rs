@@ -10,12 +10,12 @@ use std::time::Duration;
 use serde::{Deserialize, Deserializer};
 
 use super::outcome::{Class, GrantType};
-use super::resolve::template::Source;
+use super::template::ValueSource;
 
 /// A provider's row. The names of the fields are the keys of the JSON object.
 #[derive(Clone, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-pub(super) struct Row {
+pub(super) struct Provider {
     /// The key under which the row stands in the table.
     #[serde(skip)]
     pub name: String,
@@ -34,15 +34,15 @@ pub(super) struct Row {
     /// Members that, all present, say that a file is this provider's.
     pub recognised_by: Vec<String>,
     /// Where to ask, with `{variables}`.
-    pub token_endpoint: Endpoints,
+    pub token_endpoint: EndpointTemplates,
     /// Where each variable's value comes from, first match wins.
-    pub variables: BTreeMap<String, Vec<Source>>,
+    pub variables: BTreeMap<String, Vec<ValueSource>>,
     /// Accepted client authentication, in order of preference.
-    pub client_authentication: Vec<Method>,
+    pub client_authentication: Vec<ClientAuthMethod>,
     /// What `client_secret_basic` puts into the header.
-    pub basic: Basic,
+    pub basic_encoding: BasicEncoding,
     /// How the parameters are sent.
-    pub body: Body,
+    pub body: BodyFormat,
     /// Headers beside those that are always sent.
     pub headers: BTreeMap<String, String>,
     /// Parameters beside those that are always sent.
@@ -62,9 +62,9 @@ pub(super) struct Row {
     /// Which error means what.
     pub errors: ErrorRules,
     /// Where a person signs in, with `{variables}`.
-    pub sign_in: Option<String>,
+    pub authorization_endpoint: Option<String>,
     /// Whether its tokens are always an application's own.
-    pub machine: bool,
+    pub client_credentials_only: bool,
     /// `false`: its tokens neither expire nor can be refreshed.
     pub refreshable: Option<bool>,
     /// Variables of the environment with client credentials for an application's own tokens.
@@ -77,7 +77,7 @@ pub(super) struct Row {
 /// How a client proves who it is; the names are those of RFC 7591.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub(super) enum Method {
+pub(super) enum ClientAuthMethod {
     /// In the Authorization header (RFC 6749 2.3.1).
     ClientSecretBasic,
     /// In the body.
@@ -88,7 +88,7 @@ pub(super) enum Method {
     PrivateKeyJwt,
 }
 
-impl Method {
+impl ClientAuthMethod {
     /// The RFC 7591 name.
     pub(super) const fn name(self) -> &'static str {
         match self {
@@ -110,10 +110,10 @@ impl Method {
 /// What stands in a Basic header before base64.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub(super) enum Basic {
+pub(super) enum BasicEncoding {
     /// Id and secret, percent-encoded (RFC 6749 2.3.1).
     #[default]
-    Encoded,
+    Form,
     /// Id and secret as they are, for servers that do not decode.
     Raw,
     /// The secret as user name and an empty password; the id is not sent.
@@ -123,7 +123,7 @@ pub(super) enum Basic {
 /// How the parameters travel.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub(super) enum Body {
+pub(super) enum BodyFormat {
     /// `application/x-www-form-urlencoded`, as RFC 6749 says.
     #[default]
     Form,
@@ -165,20 +165,20 @@ impl<T: Default> ByGrant<T> {
 /// One endpoint for all grants, or one for each.
 #[derive(Clone, Deserialize)]
 #[serde(untagged, expecting = "expected a URL template, or an object with one for each grant")]
-pub(super) enum Endpoints {
+pub(super) enum EndpointTemplates {
     /// For both grants.
     One(String),
     /// Different ones; a missing one means that the grant has none.
     Each(ByGrant<Option<String>>),
 }
 
-impl Default for Endpoints {
+impl Default for EndpointTemplates {
     fn default() -> Self {
         Self::Each(ByGrant::default())
     }
 }
 
-impl Endpoints {
+impl EndpointTemplates {
     /// The template for that grant.
     pub(super) fn of(&self, grant: GrantType) -> Option<&str> {
         match self {
@@ -193,7 +193,7 @@ impl Endpoints {
 #[serde(deny_unknown_fields)]
 pub(super) struct Parameter {
     /// Where its value comes from, first match wins.
-    pub from: Vec<Source>,
+    pub from: Vec<ValueSource>,
     /// Whether the request is pointless without it.
     #[serde(default)]
     pub required: bool,

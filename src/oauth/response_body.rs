@@ -12,7 +12,7 @@ use serde_json::value::RawValue;
 use super::encode::form_decode;
 
 /// The body of an answer, read.
-pub(super) enum Document<'a> {
+pub(super) enum ResponseBody<'a> {
     /// A JSON object.
     Json(BTreeMap<Cow<'a, str>, &'a RawValue>),
     /// Form-encoded pairs.
@@ -21,7 +21,7 @@ pub(super) enum Document<'a> {
 
 /// One member.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Item {
+pub(super) enum ResponseValue {
     Text(String),
     /// A number, spelt as it was.
     Number(String),
@@ -32,7 +32,7 @@ pub(super) enum Item {
     Other,
 }
 
-impl<'a> Document<'a> {
+impl<'a> ResponseBody<'a> {
     /// Reads a body. `None` where it is neither a whole JSON object nor, as far as the content type
     /// allows that and the end of the body was marked, form-encoded.
     pub(super) fn read(body: &'a [u8], content_type: &str, end_is_marked: bool) -> Option<Self> {
@@ -49,17 +49,17 @@ impl<'a> Document<'a> {
     }
 
     /// The member at a dotted path.
-    pub(super) fn find(&self, path: &str) -> Option<Item> {
+    pub(super) fn find(&self, path: &str) -> Option<ResponseValue> {
         match self {
             Self::Json(members) => at_path(members, path).map(item),
-            Self::Form(pairs) => pairs.get(path).cloned().map(Item::Text),
+            Self::Form(pairs) => pairs.get(path).cloned().map(ResponseValue::Text),
         }
     }
 
     /// The text at the first of the paths that holds some.
     pub(super) fn text<'p>(&self, paths: impl IntoIterator<Item = &'p str>) -> Option<String> {
         paths.into_iter().find_map(|path| match self.find(path) {
-            Some(Item::Text(text)) if !text.trim().is_empty() => Some(text),
+            Some(ResponseValue::Text(text)) if !text.trim().is_empty() => Some(text),
             _ => None,
         })
     }
@@ -93,15 +93,15 @@ fn at_path<'a>(members: &BTreeMap<Cow<'a, str>, &'a RawValue>, path: &str) -> Op
     }
 }
 
-fn item(raw: &RawValue) -> Item {
+fn item(raw: &RawValue) -> ResponseValue {
     let text = raw.get();
     match text.as_bytes().first() {
-        Some(b'"') => serde_json::from_str(text).map_or(Item::Other, Item::Text),
-        Some(b't') => Item::True,
-        Some(b'f') => Item::False,
-        Some(b'n') => Item::Null,
-        Some(b'-' | b'0'..=b'9') => Item::Number(text.to_owned()),
-        _ => Item::Other,
+        Some(b'"') => serde_json::from_str(text).map_or(ResponseValue::Other, ResponseValue::Text),
+        Some(b't') => ResponseValue::True,
+        Some(b'f') => ResponseValue::False,
+        Some(b'n') => ResponseValue::Null,
+        Some(b'-' | b'0'..=b'9') => ResponseValue::Number(text.to_owned()),
+        _ => ResponseValue::Other,
     }
 }
 
@@ -128,29 +128,29 @@ mod tests {
             ("<html a=b>", "text/html", true, false),
             ("a=b", "application/json", true, false),
         ] {
-            let read = Document::read(body.as_bytes(), content_type, marked);
+            let read = ResponseBody::read(body.as_bytes(), content_type, marked);
             assert_eq!(read.is_some(), is_document, "{body} {content_type} {marked}");
         }
-        assert!(Document::read(b"{\"a\": \"\xff\"}", "application/json", true).is_none());
+        assert!(ResponseBody::read(b"{\"a\": \"\xff\"}", "application/json", true).is_none());
     }
 
     #[test]
     fn members_of_every_kind() {
         let body = r#"{"t": "a\nb", "n": 1e400, "y": true, "f": false, "z": null, "o": {"i": {"d": "deep"}},
             "broken": "\ud800", "twice": "first", "twice": "last", "esc\u0061pe": "found"}"#;
-        let document = Document::read(body.as_bytes(), "", true).unwrap();
-        let text = |text: &str| Some(Item::Text(text.to_owned()));
+        let document = ResponseBody::read(body.as_bytes(), "", true).unwrap();
+        let text = |text: &str| Some(ResponseValue::Text(text.to_owned()));
         for (path, item) in [
             ("t", text("a\nb")),
-            ("n", Some(Item::Number("1e400".to_owned()))),
-            ("y", Some(Item::True)),
-            ("f", Some(Item::False)),
-            ("z", Some(Item::Null)),
-            ("o", Some(Item::Other)),
+            ("n", Some(ResponseValue::Number("1e400".to_owned()))),
+            ("y", Some(ResponseValue::True)),
+            ("f", Some(ResponseValue::False)),
+            ("z", Some(ResponseValue::Null)),
+            ("o", Some(ResponseValue::Other)),
             ("o.i.d", text("deep")),
             ("o.i.x", None),
             ("t.x", None),
-            ("broken", Some(Item::Other)),
+            ("broken", Some(ResponseValue::Other)),
             ("twice", text("last")),
             ("escape", text("found")),
             ("", None),
@@ -158,7 +158,7 @@ mod tests {
             assert_eq!(document.find(path), item, "{path}");
         }
         assert_eq!(document.raw("n").as_deref(), Some("1e400"));
-        let form = Document::read(b"a=1+2&b=%22&c&a=%33", FORM, true).unwrap();
+        let form = ResponseBody::read(b"a=1+2&b=%22&c&a=%33", FORM, true).unwrap();
         assert_eq!((form.find("a"), form.find("c")), (text("3"), None));
         assert_eq!(form.raw("b").as_deref(), Some(r#""\"""#));
     }
@@ -166,7 +166,7 @@ mod tests {
     proptest! {
         #[test]
         fn no_body_panics(body in any::<Vec<u8>>(), content_type in any::<String>(), marked in any::<bool>()) {
-            if let Some(document) = Document::read(&body, &content_type, marked) {
+            if let Some(document) = ResponseBody::read(&body, &content_type, marked) {
                 document.find("a.b");
             }
         }
@@ -175,8 +175,11 @@ mod tests {
     #[test]
     fn depth_is_no_danger() {
         let deep = "[".repeat(200_000);
-        assert!(Document::read(format!("{{\"a\":{deep}}}").as_bytes(), "", true).is_none());
+        assert!(ResponseBody::read(format!("{{\"a\":{deep}}}").as_bytes(), "", true).is_none());
         let body = format!("{{\"a\":{deep}{}}}", "]".repeat(200_000));
-        assert_eq!(Document::read(body.as_bytes(), "", true).unwrap().find("a"), Some(Item::Other));
+        assert_eq!(
+            ResponseBody::read(body.as_bytes(), "", true).unwrap().find("a"),
+            Some(ResponseValue::Other)
+        );
     }
 }

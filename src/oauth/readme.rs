@@ -4,11 +4,10 @@
 
 use serde_json::{Map, Value};
 
+use super::provider::{BasicEncoding, BodyFormat, ClientAuthMethod, Provider, Rotation};
 use super::providers::{BUILT_IN, Providers};
-use super::row::{Basic, Body, Method, Rotation, Row};
-use super::{Hints, Resolution, resolve};
+use super::{CredentialConfig, Resolution, resolve};
 use crate::clock::Words;
-use crate::secret::Secret;
 
 const HEAD: &str = "| Provider | Token endpoint | Client authentication | The file must hold | A refresh token |\n\
                     | --- | --- | --- | --- | --- |\n";
@@ -19,7 +18,7 @@ pub(super) fn markdown() -> String {
     let providers = Providers::builtin();
     let line = |(name, text): (&String, &Value)| {
         let row = providers.named(name).unwrap();
-        let text = Text { own: text, like: text["like"].as_str().map(|like| &texts[like]) };
+        let text = RowText { own: text, like: text["like"].as_str().map(|like| &texts[like]) };
         let cells = [provider(row), text.endpoints(), authentication(row), text.needs(row), replacement(row)];
         format!("| {} |\n", cells.join(" | "))
     };
@@ -30,29 +29,31 @@ fn code(text: &str) -> String {
     format!("`{text}`")
 }
 
-fn provider(row: &Row) -> String {
+fn provider(row: &Provider) -> String {
     let aliases = row.aliases.iter().map(|alias| code(alias)).collect::<Vec<_>>().join(", ");
     if aliases.is_empty() { code(&row.name) } else { format!("{} ({aliases})", code(&row.name)) }
 }
 
-fn authentication(row: &Row) -> String {
-    let methods = row.client_authentication.iter().map(|method| match (method, row.basic) {
-        (Method::ClientSecretBasic, Basic::SecretAsUser) => "basic, the secret as user name",
-        (Method::ClientSecretBasic, _) => "basic",
-        (Method::ClientSecretPost, _) => "post",
-        (Method::None, _) => "none",
-        (Method::PrivateKeyJwt, _) => "key",
+fn authentication(row: &Provider) -> String {
+    let methods = row.client_authentication.iter().map(|method| match (method, row.basic_encoding) {
+        (ClientAuthMethod::ClientSecretBasic, BasicEncoding::SecretAsUser) => {
+            "basic, the secret as user name"
+        }
+        (ClientAuthMethod::ClientSecretBasic, _) => "basic",
+        (ClientAuthMethod::ClientSecretPost, _) => "post",
+        (ClientAuthMethod::None, _) => "none",
+        (ClientAuthMethod::PrivateKeyJwt, _) => "key",
     });
-    let body = if row.body == Body::Json { "; as JSON" } else { "" };
+    let body = if row.body == BodyFormat::Json { "; as JSON" } else { "" };
     format!("{}{body}", methods.collect::<Vec<_>>().join(", "))
 }
 
 /// What a refresh does to the refresh token.
-fn replacement(row: &Row) -> String {
+fn replacement(row: &Provider) -> String {
     if row.refreshable == Some(false) {
         return "is never issued: tokens are watched only".to_owned();
     }
-    if row.machine {
+    if row.client_credentials_only {
         return "is never issued: client credentials".to_owned();
     }
     let (when, then) = match row.rotation {
@@ -68,12 +69,12 @@ fn replacement(row: &Row) -> String {
 }
 
 /// A row as it is written, and the one that it starts from.
-struct Text<'a> {
+struct RowText<'a> {
     own: &'a Value,
     like: Option<&'a Value>,
 }
 
-impl Text<'_> {
+impl RowText<'_> {
     fn key(&self, name: &str) -> &Value {
         let like = self.like.unwrap_or(self.own);
         self.own.get(name).or_else(|| like.get(name)).unwrap_or(&Value::Null)
@@ -99,12 +100,12 @@ impl Text<'_> {
         if templates.is_empty() { "of its `issuer`".to_owned() } else { shown.collect() }
     }
 
-    fn needs(&self, row: &Row) -> String {
+    fn needs(&self, row: &Provider) -> String {
         let mut needs = Vec::new();
-        if row.basic != Basic::SecretAsUser {
+        if row.basic_encoding != BasicEncoding::SecretAsUser {
             needs.push(code("client_id"));
         }
-        let public = row.client_authentication.contains(&Method::None);
+        let public = row.client_authentication.contains(&ClientAuthMethod::None);
         needs.push(format!("{}{}", code("client_secret"), if public { " if it has one" } else { "" }));
         if self.templates().is_empty() {
             needs.push(code("issuer"));
@@ -190,16 +191,12 @@ fn the_readmes_example_of_a_row_finds_its_endpoint() {
     for (region, endpoint) in
         [(None, "https://eu.acme.example/token"), (Some("us"), "https://us.acme.example/token")]
     {
-        let hints = Hints {
-            file: "acme-egress.json".to_owned(),
-            provider: Some("acme".to_owned()),
-            client_id: Some("c".to_owned()),
-            client_secret: Some(Secret::new("s")),
-            has_refresh_token: true,
-            ..Hints::default()
-        };
+        let config = CredentialConfig::of_members(
+            "acme-egress.json",
+            &[("provider", "acme"), ("client_id", "c"), ("client_secret", "s"), ("refresh_token", "r")],
+        );
         let variable = |name: &str| region.filter(|_| name == "ACME_REGION").map(str::to_owned);
-        let (resolution, _) = resolve(&hints, &variable, &[], &providers);
+        let (resolution, _) = resolve(&config, &variable, &[], &providers);
         let Resolution::Refresh(request) = resolution else { panic!("it can be refreshed") };
         assert_eq!(request.endpoint(), endpoint);
     }

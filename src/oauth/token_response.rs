@@ -8,74 +8,74 @@ use std::time::Duration;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
-use super::document::{Document, Item};
-use super::outcome::{GrantType, Granted};
-use super::row::{AnswerPaths, ErrorRules};
+use super::outcome::{GrantType, TokenResponse};
+use super::provider::{AnswerPaths, ErrorRules};
+use super::response_body::{ResponseBody, ResponseValue};
 use crate::clock::Timestamp;
 use crate::secret::Secret;
 
 /// What an answer is.
-pub(super) enum Answer {
+pub(super) enum TokenAnswer {
     /// A complete success.
-    Tokens(Box<Granted>),
+    Tokens(Box<TokenResponse>),
     /// An error that the provider names; the code is as it was sent.
     Error { code: String, description: Option<String> },
     /// Neither tokens nor an error. Says what it is instead.
-    Neither(&'static str),
+    Unrecognized(&'static str),
 }
 
 /// Reads a document. `succeeded` is whether the status was 2xx.
 pub(super) fn answer(
-    document: &Document<'_>,
+    document: &ResponseBody<'_>,
     succeeded: bool,
     grant: GrantType,
     paths: &AnswerPaths,
     errors: &ErrorRules,
     asked_at: Timestamp,
-) -> Answer {
+) -> TokenAnswer {
     let described = || document.text(["error_description", "message", "error_message", "reason"]);
     if let Some(code) = document.text(["error"]) {
-        return Answer::Error { code, description: described() };
+        return TokenAnswer::Error { code, description: described() };
     }
-    let refused = document.find(&paths.success) == Some(Item::False);
+    let refused = document.find(&paths.success) == Some(ResponseValue::False);
     let incomplete = match granted(document, grant, paths, asked_at) {
-        Ok(granted) if succeeded && !refused => return Answer::Tokens(Box::new(granted)),
+        Ok(granted) if succeeded && !refused => return TokenAnswer::Tokens(Box::new(granted)),
         Ok(_) => "a refusal without an error code",
         Err(what) => what,
     };
     // Members that mean something else in a success (`status`, `name`) are an error's code otherwise.
     match document.text(errors.code.iter().map(String::as_str)) {
-        Some(code) => Answer::Error { code, description: described() },
-        None => Answer::Neither(incomplete),
+        Some(code) => TokenAnswer::Error { code, description: described() },
+        None => TokenAnswer::Unrecognized(incomplete),
     }
 }
 
 fn granted(
-    document: &Document<'_>,
+    document: &ResponseBody<'_>,
     grant: GrantType,
     paths: &AnswerPaths,
     asked_at: Timestamp,
-) -> Result<Granted, &'static str> {
+) -> Result<TokenResponse, &'static str> {
     let found = |paths: &[String]| {
-        paths.iter().filter_map(|path| document.find(path)).find(|item| *item != Item::Null)
+        paths.iter().filter_map(|path| document.find(path)).find(|item| *item != ResponseValue::Null)
     };
     let access_token = match found(&paths.access_token) {
         None => return Err("no access token"),
-        Some(Item::Text(token)) if is_token(&token) => Secret::new(token),
-        Some(Item::Text(token)) if token.trim().is_empty() => return Err("an empty access token"),
+        Some(ResponseValue::Text(token)) if is_token(&token) => Secret::new(token),
+        Some(ResponseValue::Text(token)) if token.trim().is_empty() => return Err("an empty access token"),
         Some(_) => return Err("an access token that is not printable text"),
     };
     let refresh_token = match found(&paths.refresh_token) {
         // An application asks anew each time; RFC 6749 4.4.3 says there should be none.
         _ if grant == GrantType::ClientCredentials => None,
         // Empty, null and false all mean "as before" (RFC 6749 6).
-        None | Some(Item::False) => None,
-        Some(Item::Text(token)) if token.trim().is_empty() => None,
-        Some(Item::Text(token)) if is_token(&token) => Some(Secret::new(token)),
+        None | Some(ResponseValue::False) => None,
+        Some(ResponseValue::Text(token)) if token.trim().is_empty() => None,
+        Some(ResponseValue::Text(token)) if is_token(&token) => Some(Secret::new(token)),
         Some(_) => return Err("a refresh token that is not printable text"),
     };
     let lifetime = |paths: &[String]| paths.iter().find_map(|path| seconds(&document.find(path)?));
-    Ok(Granted {
+    Ok(TokenResponse {
         asked_at,
         access_token,
         refresh_token,
@@ -106,9 +106,9 @@ const LONGEST: f64 = 100.0 * 365.25 * 86_400.0;
 
 /// A positive number of seconds, as number or as text. `None` for anything else: the comparison
 /// is false for what is not a number.
-fn seconds(item: &Item) -> Option<Duration> {
+fn seconds(item: &ResponseValue) -> Option<Duration> {
     let value: f64 = match item {
-        Item::Number(text) | Item::Text(text) => text.trim().parse().ok()?,
+        ResponseValue::Number(text) | ResponseValue::Text(text) => text.trim().parse().ok()?,
         _ => return None,
     };
     let duration = (value > 0.0).then(|| Duration::from_secs_f64(value.min(LONGEST)))?;
@@ -117,20 +117,20 @@ fn seconds(item: &Item) -> Option<Duration> {
 }
 
 /// Keycloak says of an offline token, which does not end, that it ends in 0 seconds.
-fn is_zero(item: &Item) -> bool {
-    matches!(item, Item::Number(text) | Item::Text(text) if text.trim() == "0")
+fn is_zero(item: &ResponseValue) -> bool {
+    matches!(item, ResponseValue::Number(text) | ResponseValue::Text(text) if text.trim() == "0")
 }
 
 /// A point in time: RFC 3339 text (Sentry), or seconds since 1970; over 10^11 they are milliseconds.
-fn moment(item: &Item) -> Option<Timestamp> {
-    if let Item::Text(text) = item
+fn moment(item: &ResponseValue) -> Option<Timestamp> {
+    if let ResponseValue::Text(text) = item
         && let Ok(time) = OffsetDateTime::parse(text.trim(), &Rfc3339)
     {
         let millis = time.unix_timestamp_nanos() / 1_000_000;
         return i64::try_from(millis).ok().map(Timestamp::from_millis);
     }
     let value: f64 = match item {
-        Item::Number(text) | Item::Text(text) => text.trim().parse().ok()?,
+        ResponseValue::Number(text) | ResponseValue::Text(text) => text.trim().parse().ok()?,
         _ => return None,
     };
     let value = if value > 1e11 { value / 1000.0 } else { value };
@@ -139,7 +139,7 @@ fn moment(item: &Item) -> Option<Timestamp> {
 }
 
 /// `scope` as text, or a list of texts joined by blanks.
-fn scope(document: &Document<'_>) -> Option<String> {
+fn scope(document: &ResponseBody<'_>) -> Option<String> {
     document.text(["scope"]).or_else(|| {
         let list: Vec<String> = serde_json::from_str(&document.raw("scope")?).ok()?;
         (!list.is_empty()).then(|| list.join(" "))
@@ -151,11 +151,11 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn read(body: &str, succeeded: bool, grant: GrantType) -> Answer {
-        let document = Document::read(body.as_bytes(), "", true);
+    fn read(body: &str, succeeded: bool, grant: GrantType) -> TokenAnswer {
+        let document = ResponseBody::read(body.as_bytes(), "", true);
         let paths = AnswerPaths { keep: vec!["instance_url".to_owned()], ..AnswerPaths::default() };
         let errors = ErrorRules { code: vec!["status".to_owned()], ..ErrorRules::default() };
-        document.map_or(Answer::Neither("no document"), |document| {
+        document.map_or(TokenAnswer::Unrecognized("no document"), |document| {
             answer(&document, succeeded, grant, &paths, &errors, Timestamp::from_seconds(1_000))
         })
     }
@@ -163,17 +163,17 @@ mod tests {
     /// The answer in a few words.
     fn summary(body: &str) -> String {
         match read(body, true, GrantType::RefreshToken) {
-            Answer::Tokens(granted) => format!(
+            TokenAnswer::Tokens(granted) => format!(
                 "{} {} {:?} {:?}",
                 granted.access_token.expose(),
                 granted.refresh_token.as_ref().map_or("-", Secret::expose),
                 granted.expires_in.map(|lifetime| lifetime.as_secs()),
                 granted.expires_at.map(Timestamp::as_seconds),
             ),
-            Answer::Error { code, description } => {
+            TokenAnswer::Error { code, description } => {
                 format!("error {code} {}", description.unwrap_or_default())
             }
-            Answer::Neither(what) => what.to_owned(),
+            TokenAnswer::Unrecognized(what) => what.to_owned(),
         }
     }
 
@@ -223,13 +223,13 @@ mod tests {
     #[test]
     fn a_token_in_a_refusal_is_none() {
         let body = r#"{"access_token":"a"}"#;
-        assert!(matches!(read(body, false, GrantType::RefreshToken), Answer::Neither(_)));
+        assert!(matches!(read(body, false, GrantType::RefreshToken), TokenAnswer::Unrecognized(_)));
     }
 
     #[test]
     fn an_application_keeps_no_refresh_token() {
         let body = r#"{"access_token":"a","refresh_token":7}"#;
-        let Answer::Tokens(granted) = read(body, true, GrantType::ClientCredentials) else { panic!() };
+        let TokenAnswer::Tokens(granted) = read(body, true, GrantType::ClientCredentials) else { panic!() };
         assert!(granted.refresh_token.is_none());
     }
 
@@ -237,7 +237,7 @@ mod tests {
     fn everything_else_that_is_kept() {
         let body = r#"{"access_token":"a","token_type":"BEARER","scope":["x","y"],"id_token":"i",
             "refresh_expires_in":1800,"instance_url":"https:\/\/x"}"#;
-        let Answer::Tokens(granted) = read(body, true, GrantType::RefreshToken) else { panic!() };
+        let TokenAnswer::Tokens(granted) = read(body, true, GrantType::RefreshToken) else { panic!() };
         assert_eq!(granted.token_type.as_deref(), Some("BEARER"));
         assert_eq!(granted.scope.as_deref(), Some("x y"));
         assert_eq!(granted.id_token.unwrap().expose(), "i");
@@ -245,7 +245,7 @@ mod tests {
         for (said, is) in [("0", Some(0)), ("\"0\"", Some(0)), ("-1", None), ("null", None), ("60", Some(60))]
         {
             let body = format!(r#"{{"access_token":"a","refresh_expires_in":{said}}}"#);
-            let Answer::Tokens(granted) = read(&body, true, GrantType::RefreshToken) else { panic!() };
+            let TokenAnswer::Tokens(granted) = read(&body, true, GrantType::RefreshToken) else { panic!() };
             assert_eq!(granted.refresh_expires_in.map(|length| length.as_secs()), is, "{said}");
         }
         assert_eq!(granted.kept[0].0, "instance_url");
@@ -260,7 +260,7 @@ mod tests {
             let body = serde_json::json!({
                 "access_token": token, "refresh_token": refresh, "expires_in": expires, "expires_at": expires,
             });
-            if let Answer::Tokens(granted) = read(&body.to_string(), true, GrantType::RefreshToken) {
+            if let TokenAnswer::Tokens(granted) = read(&body.to_string(), true, GrantType::RefreshToken) {
                 prop_assert!(is_token(granted.access_token.expose()));
                 prop_assert!(granted.refresh_token.is_none_or(|token| is_token(token.expose())));
                 prop_assert!(granted.expires_in.is_none_or(|lifetime| !lifetime.is_zero()));

@@ -1,0 +1,73 @@
+//! What a token file says about how to refresh its token.
+//!
+//! Plain values, taken from the token file and from the client-credential files beside it: this wing
+//! opens no file.
+
+use std::collections::BTreeMap;
+
+use crate::secret::Secret;
+
+/// What a token file says about where and as which client to refresh its token.
+#[derive(Default)]
+pub(crate) struct CredentialConfig {
+    /// The file's name: some names imply a grant, and messages name the file.
+    pub file: String,
+    /// The MCP server whose token the file holds, if it is a service's file.
+    pub server: Option<String>,
+    pub client_secret: Option<Secret>,
+    /// A PEM file's text: the key for `private_key_jwt`.
+    pub private_key: Option<Secret>,
+    /// Whether the file holds a refresh token that is not empty.
+    pub has_refresh_token: bool,
+    /// The file's plain text members, and `metadata.auth_method`.
+    pub members: BTreeMap<String, String>,
+}
+
+/// Members that other tools write under other names.
+const ALIASES: [(&str, &[&str]); 3] = [
+    ("token_endpoint", &["token_endpoint", "token_url", "token_uri"]),
+    ("tenant", &["tenant", "tenant_id"]),
+    ("realm", &["realm", "keycloak_realm"]),
+];
+
+impl CredentialConfig {
+    /// The value of a member or of its first alias; a blank one counts as absent.
+    pub(super) fn member(&self, name: &str) -> Option<&str> {
+        let aliases =
+            ALIASES.into_iter().find(|(known, _)| *known == name).map_or(&[][..], |(_, names)| names);
+        std::iter::once(&name).chain(aliases).find_map(|name| filled(self.members.get(*name)?))
+    }
+
+    /// The configuration of a test's file; `server`, secrets and `refresh_token` stand among the members.
+    #[cfg(test)]
+    pub(crate) fn of_members(file: &str, members: &[(&str, &str)]) -> Self {
+        let mut config = Self { file: file.to_owned(), ..Self::default() };
+        for (name, value) in members {
+            let value = (*value).to_owned();
+            match *name {
+                "server" => config.server = Some(value),
+                "client_secret" => config.client_secret = Some(Secret::new(value)),
+                "private_key" => config.private_key = Some(Secret::new(value)),
+                "refresh_token" => config.has_refresh_token = true,
+                _ => drop(config.members.insert((*name).to_owned(), value)),
+            }
+        }
+        config
+    }
+}
+
+/// A file with client credentials and no token: it serves the token files with its `client_id`.
+pub(crate) struct ClientFile {
+    /// The file's name, for messages.
+    pub name: String,
+    pub client_id: String,
+    pub client_secret: Secret,
+    /// Its other plain text members.
+    pub members: BTreeMap<String, String>,
+}
+
+/// The text without surrounding blanks, unless nothing is left.
+pub(super) fn filled(text: &str) -> Option<&str> {
+    let text = text.trim();
+    (!text.is_empty()).then_some(text)
+}

@@ -1,0 +1,86 @@
+//! What every step of the resolution reads, and the trail that each of them writes.
+
+use crate::oauth::config::{ClientFile, CredentialConfig, filled};
+use crate::oauth::provider::Provider;
+use crate::oauth::providers::Providers;
+use crate::oauth::request::TokenRequest;
+use crate::oauth::template::{TemplateValues, ValueSource};
+
+/// What can be done for a credential.
+pub(crate) enum Resolution {
+    /// It can be refreshed, with this request.
+    Refresh(Box<TokenRequest>),
+    /// Nobody could refresh it: it is watched until it ends. Says why.
+    Monitored(String),
+    /// It could be refreshed if a setting were there or right. Says which.
+    Misconfigured(String),
+}
+
+pub(super) struct Resolver<'a> {
+    pub config: &'a CredentialConfig,
+    /// The file's name, fit for a message.
+    pub file: String,
+    pub variable: &'a dyn Fn(&str) -> Option<String>,
+    pub clients: &'a [ClientFile],
+    pub providers: &'a Providers,
+    pub trail: Vec<String>,
+}
+
+pub(super) fn misconfigured(message: impl Into<String>) -> Resolution {
+    Resolution::Misconfigured(message.into())
+}
+
+impl Resolver<'_> {
+    pub(super) fn say(&mut self, line: impl Into<String>) {
+        self.trail.push(line.into());
+    }
+
+    pub(super) fn variable(&self, name: &str) -> Option<String> {
+        (self.variable)(name).as_deref().and_then(filled).map(str::to_owned)
+    }
+
+    /// The provider's name in the file without the suffix for an application's own tokens.
+    pub(super) fn provider_name(&self) -> Option<&str> {
+        self.config.member("provider").map(|name| name.strip_suffix("_m2m").unwrap_or(name))
+    }
+
+    pub(super) fn client_file(&self) -> Option<&ClientFile> {
+        let id = self.config.member("client_id")?;
+        self.clients
+            .iter()
+            .find(|file| file.client_id.trim() == id && !file.client_secret.expose().is_empty())
+    }
+
+    pub(super) fn values<'v>(&'v self, row: &'v Provider, client_id: Option<&'v str>) -> ProviderValues<'v> {
+        ProviderValues { resolver: self, row, client_id, scope: None, client_file: self.client_file() }
+    }
+}
+
+/// Where a row's variables are looked up.
+pub(super) struct ProviderValues<'a> {
+    pub resolver: &'a Resolver<'a>,
+    pub row: &'a Provider,
+    pub client_id: Option<&'a str>,
+    /// The scope that came with the client.
+    pub scope: Option<&'a str>,
+    pub client_file: Option<&'a ClientFile>,
+}
+
+impl TemplateValues for ProviderValues<'_> {
+    fn member(&self, name: &str) -> Option<String> {
+        let beside = || match name {
+            "client_id" => self.client_id,
+            "scope" => self.scope,
+            _ => self.client_file?.members.get(name).map(String::as_str),
+        };
+        self.resolver.config.member(name).or_else(beside).map(str::to_owned)
+    }
+
+    fn variable(&self, name: &str) -> Option<String> {
+        self.resolver.variable(name)
+    }
+
+    fn sources(&self, name: &str) -> Option<&[ValueSource]> {
+        self.row.variables.get(name).map(Vec::as_slice)
+    }
+}
