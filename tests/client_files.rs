@@ -170,7 +170,7 @@ fn a_daemon_says_it_once_and_goes_on_when_it_is_mended() {
     daemon.signal(support::Signal::Usr1);
     daemon.wait_for_log_times("Generated cursor config with 1 server", 2);
     daemon.wait_for_log_times("cycle completed", 3);
-    let finished = daemon.stop();
+    let finished = daemon.stop().expect_code(0);
     for problem in ["mcp.json: 1:1: ", "none/mcp.json: its directory is not there; make "] {
         assert_eq!(
             finished.log.matches(&format!("ERROR] CONFIG: {}/{problem}", project.root().display())).count(),

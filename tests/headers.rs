@@ -103,7 +103,7 @@ fn the_daemons_settings_come_from_the_status_file() {
     // A run beside the daemon does not change what it said.
     Program::new(&project).args("--servers-dir registry/servers").once().expect_code(0);
     assert_eq!(headers(&project, "currenttime"), json!({"X-Authorization": "Bearer at-agent"}));
-    daemon.stop();
+    daemon.stop().expect_code(0);
     // Where none runs, it does.
     Program::new(&project).args("--servers-dir registry/servers").once().expect_code(0);
     ask(&project, "currenttime").expect_code(1);

@@ -15,7 +15,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 use serde_json::{Value, json};
-use support::{Finished, Program, Project, TokenFile};
+use support::due::text;
+use support::{Finished, Program, Project, TokenFile, internals};
 use ureq::tls::{PemItem, RootCerts, TlsConfig, parse_pem};
 
 /// How often each sign-in is refreshed in a row.
@@ -181,17 +182,10 @@ fn make_certificates(directory: &Path) {
     );
 }
 
-fn text(project: &Project, name: &str, member: &str) -> String {
-    project.read_token(name)[member].as_str().unwrap_or_default().to_owned()
-}
-
-/// Class and message of what stands against a file.
+/// Class and message of the failure on record for a file.
 fn trouble(project: &Project, name: &str) -> (String, String) {
-    let status: Value =
-        serde_json::from_str(&project.text(".oauth-tokens/.token-refresher/status.json")).unwrap();
-    let trouble = &status["files"][name]["trouble"];
-    let text = |member: &str| trouble[member].as_str().unwrap_or_default().to_owned();
-    (text("kind"), text("message"))
+    let internals::Trouble { kind, message, .. } = internals::trouble(project, name);
+    (kind, message)
 }
 
 /// Every client authentication, ten refreshes in a row each: the provider sees no token twice.

@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::os::unix::fs::MetadataExt as _;
 
-use support::{Client, Daemon, Endpoint, Program, Project, Signal, Step, TokenFile, Who};
+use support::{Daemon, Due, Program, Signal, Step, TokenFile, Who, due};
 
 const CYCLE_ENDS: &str = "Token refresh cycle completed";
 
@@ -66,40 +66,33 @@ fn check_labels(labels: &str) {
     }
 }
 
-struct Watched {
-    endpoint: Endpoint,
-    project: Project,
-    client: Client,
-}
+struct Watched(Due);
 
 impl Watched {
     fn new() -> Self {
-        let endpoint = Endpoint::start();
-        let client = Client::new("app");
-        endpoint.register(client.clone());
-        Self { endpoint, project: Project::new(), client }
+        Self(due::none())
     }
 
     fn program(&self) -> Program {
-        Program::new(&self.project).arg("--metrics-file").arg("metrics/token-refresher.prom")
+        Program::new(&self.0.project).arg("--metrics-file").arg("metrics/token-refresher.prom")
     }
 
     fn start(&self) -> Daemon {
-        fs::create_dir(self.project.path("metrics")).unwrap();
+        fs::create_dir(self.0.project.path("metrics")).unwrap();
         let mut daemon = self.program().start();
         daemon.wait_for_log(CYCLE_ENDS);
         daemon
     }
 
     fn metrics(&self) -> BTreeMap<String, f64> {
-        parse(&self.project.text("metrics/token-refresher.prom"))
+        parse(&self.0.project.text("metrics/token-refresher.prom"))
     }
 }
 
 #[test]
 fn every_cycle_is_told() {
     let watched = Watched::new();
-    let Watched { endpoint, project, client } = &watched;
+    let Due { endpoint, project, client } = &watched.0;
     let before = support::now();
     project.write_token(&TokenFile::signed_in("github", "repos", endpoint, client).expires_in(60));
     let odd = "a \"quoted\\name-egress.json";
@@ -142,7 +135,7 @@ fn every_cycle_is_told() {
 #[test]
 fn failures_are_counted_by_class_and_not_twice() {
     let watched = Watched::new();
-    let Watched { endpoint, project, client } = &watched;
+    let Due { endpoint, project, client } = &watched.0;
     project.write_token(&TokenFile::signed_in("github", "repos", endpoint, client).expires_in(600));
     let dead = TokenFile::signed_in("google", "drive", endpoint, client).expires_in(600);
     endpoint.script(Who::Anyone, [Step::error(400, "invalid_grant"), Step::error(400, "invalid_client")]);
@@ -166,7 +159,7 @@ fn failures_are_counted_by_class_and_not_twice() {
 #[test]
 fn a_metrics_file_that_cannot_be_written_is_said_once_and_stops_nothing() {
     let watched = Watched::new();
-    let Watched { endpoint, project, client } = &watched;
+    let Due { endpoint, project, client } = &watched.0;
     project.write_token(&TokenFile::signed_in("github", "repos", endpoint, client).expires_in(60));
     let mut daemon = watched.program().start();
     daemon.wait_for_log(CYCLE_ENDS);

@@ -10,17 +10,15 @@ use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, chown, symlink};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use fs2::FileExt as _;
-use support::due::{FILE, asking, due, holds_the_last_answer};
-use support::{Client, Daemon, Endpoint, Program, Project, Signal, TokenFile};
-
-const RESERVE: &str = ".github-repos-egress.json.refresh";
+use support::due::{FILE, asking, due, holds_the_last_answer, many};
+use support::internals::{OWN, is_reserve, lock, reserve};
+use support::{Daemon, Due, Endpoint, Program, Project, Signal, TokenFile};
 
 #[test]
 fn an_answer_is_stored_though_its_reserve_was_cleaned_away() {
-    let (endpoint, project, _) = due();
+    let Due { endpoint, project, .. } = due();
     let (hold, daemon) = asking(&endpoint, Program::new(&project).arg("--once"));
-    fs::remove_file(project.token(RESERVE)).unwrap();
+    fs::remove_file(project.token(&reserve(FILE))).unwrap();
     drop(hold);
     daemon.wait().expect_code(0);
     assert!(holds_the_last_answer(&endpoint, &project, FILE));
@@ -30,11 +28,15 @@ fn an_answer_is_stored_though_its_reserve_was_cleaned_away() {
 /// The daemon with an answer that it cannot bring into place: a directory stands there.
 fn holding(endpoint: &Endpoint, project: &Project) -> Daemon {
     let (hold, mut daemon) = asking(endpoint, Program::new(project));
-    fs::rename(project.token(FILE), project.path("aside")).unwrap();
-    fs::create_dir(project.token(FILE)).unwrap();
+    take_its_place(project);
     drop(hold);
     daemon.wait_for_log("cannot be stored");
     daemon
+}
+
+fn take_its_place(project: &Project) {
+    fs::rename(project.token(FILE), project.path("aside")).unwrap();
+    fs::create_dir(project.token(FILE)).unwrap();
 }
 
 fn put_back(project: &Project) {
@@ -44,7 +46,7 @@ fn put_back(project: &Project) {
 
 #[test]
 fn a_stop_waits_until_a_held_answer_can_be_stored() {
-    let (endpoint, project, _) = due();
+    let Due { endpoint, project, .. } = due();
     let mut daemon = holding(&endpoint, &project);
     daemon.signal(Signal::Term);
     daemon.wait_for_log("stopping");
@@ -58,7 +60,7 @@ fn a_stop_waits_until_a_held_answer_can_be_stored() {
 
 #[test]
 fn an_answer_that_was_held_to_the_end_is_stored_by_the_next_start() {
-    let (endpoint, project, _) = due();
+    let Due { endpoint, project, .. } = due();
     let mut daemon = holding(&endpoint, &project);
     daemon.signal(Signal::Term);
     daemon.wait_for_log("stopping");
@@ -74,10 +76,9 @@ fn an_answer_that_was_held_to_the_end_is_stored_by_the_next_start() {
 #[test]
 #[ignore = "waits a minute; make faults runs it"]
 fn an_answer_that_cannot_be_stored_within_a_minute_stays_for_the_next_start() {
-    let (endpoint, project, _) = due();
+    let Due { endpoint, project, .. } = due();
     let (hold, mut running) = asking(&endpoint, Program::new(&project).arg("--once"));
-    fs::rename(project.token(FILE), project.path("aside")).unwrap();
-    fs::create_dir(project.token(FILE)).unwrap();
+    take_its_place(&project);
     drop(hold);
     let began = Instant::now();
     let end = began + Duration::from_secs(90);
@@ -95,7 +96,7 @@ fn an_answer_that_cannot_be_stored_within_a_minute_stays_for_the_next_start() {
 
 #[test]
 fn a_copy_is_known_after_the_process_that_replaced_it_was_killed() {
-    let (endpoint, project, _) = due();
+    let Due { endpoint, project, .. } = due();
     let backup = fs::read(project.token(FILE)).unwrap();
     let mut daemon = holding(&endpoint, &project);
     daemon.signal(Signal::Kill);
@@ -109,7 +110,7 @@ fn a_copy_is_known_after_the_process_that_replaced_it_was_killed() {
 
 #[test]
 fn a_link_that_is_turned_meanwhile_is_followed_where_it_leads_to_the_same_sign_in() {
-    let (endpoint, project, _) = due();
+    let Due { endpoint, project, .. } = due();
     let (one, two) = (project.path("one.json"), project.path("two.json"));
     fs::rename(project.token(FILE), &one).unwrap();
     symlink(&one, project.token(FILE)).unwrap();
@@ -122,13 +123,13 @@ fn a_link_that_is_turned_meanwhile_is_followed_where_it_leads_to_the_same_sign_i
     assert!(holds_the_last_answer(&endpoint, &project, FILE));
     assert!(fs::symlink_metadata(project.token(FILE)).unwrap().is_symlink());
     let left = fs::read_dir(project.root()).unwrap().map(|entry| entry.unwrap().file_name());
-    assert!(left.into_iter().all(|name| !name.to_string_lossy().ends_with(".refresh")));
+    assert!(left.into_iter().all(|name| !is_reserve(&name.to_string_lossy())));
 }
 
 #[test]
 fn a_sign_in_meanwhile_stays_and_is_said() {
     for by_rename in [false, true] {
-        let (endpoint, project, client) = due();
+        let Due { endpoint, project, client } = due();
         let (hold, daemon) = asking(&endpoint, Program::new(&project).arg("--once"));
         let new = TokenFile::signed_in("github", "repos", &endpoint, &client).expires_in(7200);
         if by_rename {
@@ -147,14 +148,7 @@ fn a_sign_in_meanwhile_stays_and_is_said() {
 
 #[test]
 fn a_stop_says_for_how_many_it_waits_and_begins_nothing_new() {
-    let endpoint = Endpoint::start();
-    let project = Project::new();
-    for number in 0..4 {
-        let client = Client::new(&format!("app-{number}"));
-        endpoint.register(client.clone());
-        let server = format!("server-{number}");
-        project.write_token(&TokenFile::signed_in("github", &server, &endpoint, &client).expires_in(60));
-    }
+    let Due { endpoint, project, .. } = many(4);
     let hold = endpoint.hold();
     let mut daemon = Program::new(&project).args("--jobs 2").start();
     endpoint.wait_for_requests(2);
@@ -169,11 +163,8 @@ fn a_stop_says_for_how_many_it_waits_and_begins_nothing_new() {
 
 #[test]
 fn a_stop_does_not_wait_for_a_lock_that_another_process_holds() {
-    let (endpoint, project, _) = due();
-    let directory = project.token(".token-refresher");
-    fs::create_dir(&directory).unwrap();
-    let lock = fs::File::create(directory.join(format!("{FILE}.lock"))).unwrap();
-    lock.lock_exclusive().unwrap();
+    let Due { endpoint, project, .. } = due();
+    let _lock = lock(&project, FILE);
     let mut running = Program::new(&project).arg("--once").start();
     running.wait_for_log("refreshing...");
     running.signal(Signal::Term);
@@ -185,7 +176,7 @@ fn a_stop_does_not_wait_for_a_lock_that_another_process_holds() {
 
 #[test]
 fn one_file_of_a_chain_that_cannot_be_replaced_holds_all_of_it_back() {
-    let (endpoint, project, _) = due();
+    let Due { endpoint, project, .. } = due();
     let open = project.path("open");
     fs::create_dir(&open).unwrap();
     fs::set_permissions(&open, fs::Permissions::from_mode(0o777)).unwrap();
@@ -205,12 +196,9 @@ fn one_file_of_a_chain_that_cannot_be_replaced_holds_all_of_it_back() {
 #[test]
 fn a_chain_is_refreshed_without_the_file_that_is_gone_or_broken() {
     for broken in [false, true] {
-        let (endpoint, project, _) = due();
+        let Due { endpoint, project, .. } = due();
         fs::copy(project.token(FILE), project.token("oauth-github-b.json")).unwrap();
-        let directory = project.token(".token-refresher");
-        fs::create_dir(&directory).unwrap();
-        let lock = fs::File::create(directory.join(format!("{FILE}.lock"))).unwrap();
-        lock.lock_exclusive().unwrap();
+        let lock = lock(&project, FILE);
         let mut running = Program::new(&project).arg("--once").start();
         // The directory has been looked through, and the chain waits for its lock.
         running.wait_for_log("refreshing...");
@@ -228,27 +216,27 @@ fn a_chain_is_refreshed_without_the_file_that_is_gone_or_broken() {
 
 #[test]
 fn what_a_crash_left_is_gone_after_the_next_cycle_whatever_became_of_the_file() {
-    let (endpoint, project, client) = due();
+    let Due { endpoint, project, client } = due();
     project.write_token(&TokenFile::signed_in("github", "repos", &endpoint, &client).expires_in(7200));
     project
         .write_token(&TokenFile::signed_in("github", "theirs", &endpoint, &client).field("refresh", false));
     for name in [FILE, "github-theirs-egress.json", "github-gone-egress.json"] {
-        project.write_tokens_file(&format!(".{name}.refresh"), [0; 100]);
+        project.write_tokens_file(&reserve(name), [0; 100]);
     }
     let elsewhere = project.path("elsewhere");
     fs::create_dir(&elsewhere).unwrap();
     fs::copy(project.token(FILE), elsewhere.join("x.json")).unwrap();
     symlink(elsewhere.join("x.json"), project.token("oauth-linked.json")).unwrap();
-    fs::write(elsewhere.join(".x.json.refresh"), [0; 100]).unwrap();
+    fs::write(elsewhere.join(reserve("x.json")), [0; 100]).unwrap();
     Program::new(&project).once().expect_code(0);
     assert_eq!(project.leftovers(), Vec::<String>::new());
-    assert!(!elsewhere.join(".x.json.refresh").exists());
+    assert!(!elsewhere.join(reserve("x.json")).exists());
     assert_eq!(endpoint.requests().len(), 0);
 }
 
 #[test]
 fn what_root_writes_belongs_to_the_owner_of_the_directory() {
-    let (endpoint, project, _) = due();
+    let Due { endpoint, project, .. } = due();
     let tokens = project.path(".oauth-tokens");
     if fs::metadata("/proc/self").unwrap().uid() != 0 {
         return;
@@ -262,7 +250,7 @@ fn what_root_writes_belongs_to_the_owner_of_the_directory() {
     chown(project.token(FILE), Some(nobody), Some(nobody)).unwrap();
     Program::new(&project).once().expect_code(0);
     assert!(holds_the_last_answer(&endpoint, &project, FILE));
-    for directory in [tokens.clone(), tokens.join(".token-refresher")] {
+    for directory in [tokens.clone(), tokens.join(OWN)] {
         for entry in fs::read_dir(directory).unwrap() {
             let entry = entry.unwrap();
             assert_eq!(entry.metadata().unwrap().uid(), nobody, "{:?}", entry.path());

@@ -7,44 +7,37 @@ mod support;
 
 use std::fs;
 use std::net::TcpListener;
+use std::time::Duration;
 
-use serde_json::{Value, json};
 use support::due::{FILE, asking, due, holds_the_last_answer, text};
-use support::{Daemon, Endpoint, Program, Project, Signal, Step, TokenFile, Who};
-
-const STATUS: &str = ".oauth-tokens/.token-refresher/status.json";
+use support::{Daemon, Due, Endpoint, Program, Project, Signal, Step, TokenFile, Who, internals};
 
 /// Kills the program in the middle of a request: its refresh token is spent and the answer lost.
 fn lose_an_answer(endpoint: &Endpoint, project: &Project) {
     let (hold, daemon) = asking(endpoint, Program::new(project).arg("--once"));
     daemon.signal(Signal::Kill);
-    daemon.wait();
+    assert_eq!(daemon.wait().killed_by(), Some(9));
     drop(hold);
 }
 
 #[test]
 fn a_token_in_doubt_is_not_sent_again_whatever_is_on_record() {
-    let (endpoint, project, _) = due();
+    let Due { endpoint, project, .. } = due();
     // A passing failure whose delay is over, on record before the doubt.
     endpoint.script(Who::Anyone, [Step::error(503, "temporarily_unavailable")]);
     Program::new(&project).once().expect_code(1);
-    let mut status: Value = serde_json::from_str(&project.text(STATUS)).unwrap();
-    status["endpoints"] = json!({});
-    let long_ago = (support::now() - 100) * 1000;
-    let trouble = &mut status["files"][FILE]["trouble"];
-    (trouble["next_attempt"], trouble["last_attempt"]) = (long_ago.into(), (long_ago - 30_000).into());
-    project.write(STATUS, status.to_string());
+    internals::let_the_delay_end(&project, FILE);
     lose_an_answer(&endpoint, &project);
     assert_eq!(endpoint.requests().len(), 2);
     let at_once = || {
         let several = (0..8).map(|_| Program::new(&project).arg("--once").start()).collect::<Vec<_>>();
-        several.into_iter().map(Daemon::wait).collect::<Vec<_>>()
+        for finished in several.into_iter().map(Daemon::wait) {
+            let finished = finished.expect_code(1);
+            assert!(finished.log.contains("may be spent"), "{}", finished.log);
+        }
     };
-    for finished in at_once() {
-        let finished = finished.expect_code(1);
-        assert!(finished.log.contains("may be spent"), "{}", finished.log);
-    }
-    fs::remove_file(project.path(STATUS)).unwrap();
+    at_once();
+    internals::forget_status(&project);
     at_once();
     assert_eq!((endpoint.requests().len(), endpoint.reuses()), (2, 0));
     assert_eq!(project.leftovers(), Vec::<String>::new());
@@ -52,7 +45,7 @@ fn a_token_in_doubt_is_not_sent_again_whatever_is_on_record() {
 
 #[test]
 fn a_doubt_is_resolved_at_the_time_that_its_mark_says() {
-    let (endpoint, project, client) = due();
+    let Due { endpoint, project, client } = due();
     project.write_token(&TokenFile::signed_in("github", "repos", &endpoint, &client).expires_in(30));
     lose_an_answer(&endpoint, &project);
     // Less than a minute before its expiry the next try is at the expiry.
@@ -61,30 +54,18 @@ fn a_doubt_is_resolved_at_the_time_that_its_mark_says() {
     let mut document = project.read_token(FILE);
     document["expires_at"] = (support::now() - 1).into();
     project.write_tokens_file(FILE, document.to_string());
-    fs::remove_file(project.path(STATUS)).unwrap();
+    internals::forget_status(&project);
     // The mark is a few seconds old, and the delay after it at most 30 s: the doubt has an end.
-    lengthen_the_past(&project);
+    internals::age_mark(&project, FILE, Duration::from_mins(2));
     Program::new(&project).once().expect_code(1);
     assert_eq!(endpoint.requests().len(), 2);
-    let status: Value = serde_json::from_str(&project.text(STATUS)).unwrap();
-    assert_eq!(status["files"][FILE]["trouble"]["kind"], "sign_in_again");
+    assert_eq!(internals::trouble(&project, FILE).kind, "sign_in_again");
     assert!(project.text("token_refresher.log").contains("interrupted"), "the doubt is named");
-}
-
-/// Makes the mark as old as if the request had been sent two minutes ago.
-fn lengthen_the_past(project: &Project) {
-    let lock = format!(".oauth-tokens/.token-refresher/{FILE}.lock");
-    let note = project.text(&lock);
-    let mut words: Vec<String> = note.trim_end().split(' ').map(str::to_owned).collect();
-    for word in &mut words[1..=2] {
-        *word = format!("{:020}", word.parse::<i64>().unwrap() - 120_000);
-    }
-    fs::write(project.path(&lock), words.join(" ") + "\n").unwrap();
 }
 
 #[test]
 fn who_is_killed_while_connecting_is_not_in_doubt() {
-    let (_, project, _) = due();
+    let Due { project, .. } = due();
     // Takes the connection and never says a word of TLS.
     let silent = TcpListener::bind("127.0.0.1:0").unwrap();
     let mut document = project.read_token(FILE);
@@ -94,18 +75,18 @@ fn who_is_killed_while_connecting_is_not_in_doubt() {
     let (connection, _) = silent.accept().unwrap();
     connection.peek(&mut [0]).unwrap();
     running.signal(Signal::Kill);
-    running.wait();
-    assert_eq!(project.text(&format!(".oauth-tokens/.token-refresher/{FILE}.lock")), "");
+    assert_eq!(running.wait().killed_by(), Some(9));
+    assert!(!internals::is_marked(&project, FILE));
 }
 
 #[test]
 fn a_restored_backup_is_never_sent_not_even_by_force() {
-    let (endpoint, project, _) = due();
+    let Due { endpoint, project, .. } = due();
     let backup = fs::read(project.token(FILE)).unwrap();
     Program::new(&project).once().expect_code(0);
     project.write_tokens_file(FILE, &backup);
     for arguments in ["", "--force", ""] {
-        let finished = Program::new(&project).args(arguments).once();
+        let finished = Program::new(&project).args(arguments).once().expect_code(1);
         assert!(finished.log.contains("sign in again"), "{}", finished.log);
     }
     assert_eq!((endpoint.requests().len(), endpoint.reuses()), (1, 0));
@@ -114,7 +95,7 @@ fn a_restored_backup_is_never_sent_not_even_by_force() {
 #[test]
 fn a_copy_that_turns_up_gets_the_present_token_whether_it_is_due_or_not() {
     for seconds in [600, 7200] {
-        let (endpoint, project, _) = due();
+        let Due { endpoint, project, .. } = due();
         let mut copy = project.read_token(FILE);
         Program::new(&project).once().expect_code(0);
         copy["expires_at"] = (support::now() + seconds).into();
@@ -131,7 +112,7 @@ fn a_copy_that_turns_up_gets_the_present_token_whether_it_is_due_or_not() {
 
 #[test]
 fn a_sign_in_right_after_a_refresh_is_refreshed_where_it_is_due() {
-    let (endpoint, project, client) = due();
+    let Due { endpoint, project, client } = due();
     for count in 1..=3 {
         Program::new(&project).once().expect_code(0);
         assert_eq!(endpoint.requests().len(), count);
@@ -141,7 +122,7 @@ fn a_sign_in_right_after_a_refresh_is_refreshed_where_it_is_due() {
 
 #[test]
 fn a_refresh_that_a_local_problem_held_back_is_tried_again_as_soon_as_it_is_solved() {
-    let (endpoint, project, _) = due();
+    let Due { endpoint, project, .. } = due();
     project.set_mode(".oauth-tokens", 0o777);
     Program::new(&project).once().expect_code(1);
     project.set_mode(".oauth-tokens", 0o700);
@@ -151,7 +132,7 @@ fn a_refresh_that_a_local_problem_held_back_is_tried_again_as_soon_as_it_is_solv
 
 #[test]
 fn another_program_that_refreshes_the_same_credential_is_said_once() {
-    let (endpoint, project, client) = due();
+    let Due { endpoint, project, client } = due();
     let write =
         || project.write_token(&TokenFile::signed_in("github", "repos", &endpoint, &client).expires_in(7200));
     write();
@@ -169,7 +150,7 @@ fn another_program_that_refreshes_the_same_credential_is_said_once() {
 
 #[test]
 fn what_we_refresh_ourselves_is_no_other_program() {
-    let (endpoint, project, _) = due();
+    let Due { endpoint, project, .. } = due();
     let mut daemon = Program::new(&project).start();
     endpoint.wait_for_answers(1);
     for count in 2..=4 {

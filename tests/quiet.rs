@@ -7,7 +7,7 @@ mod support;
 
 use std::fs;
 
-use support::{Client, Daemon, Endpoint, Program, Project, Signal, Step, TokenFile, Who};
+use support::{Daemon, Due, Program, Project, Signal, Step, TokenFile, Who, due};
 
 const CYCLE_ENDS: &str = "Token refresh cycle completed";
 
@@ -55,10 +55,7 @@ fn a_problem_is_said_when_it_comes_when_it_changes_and_when_it_ends() {
 
 #[test]
 fn an_outage_is_one_warning_and_one_end() {
-    let endpoint = Endpoint::start();
-    let client = Client::new("app");
-    endpoint.register(client.clone());
-    let project = Project::new();
+    let Due { endpoint, project, client } = due::none();
     endpoint.always(Who::Anyone, Step::error(503, "temporarily_unavailable"));
     project.write_token(&TokenFile::signed_in("github", "repos", &endpoint, &client).expires_in(1800));
     let mut daemon = Program::new(&project).env("REGISTRY_URL", "http://gateway").start();

@@ -8,30 +8,15 @@ mod support;
 use std::time::Duration;
 
 use serde_json::json;
+use support::due::{FILE, text};
 use support::{
-    Answer, Client, ClientAuth, Delivery, End, Endpoint, Framing, Outcome, Program, Project, Step, TokenFile,
-    Who,
+    Answer, Client, ClientAuth, Delivery, Due, End, Endpoint, Framing, Outcome, Program, Project, Step,
+    TokenFile, Who, due,
 };
-
-/// The file of [`due`].
-const FILE: &str = "github-repos-egress.json";
-
-/// A project with one token that expires in a minute: due under any buffer.
-fn due(client: Client) -> (Endpoint, Project, Client) {
-    let endpoint = Endpoint::start();
-    endpoint.register(client.clone());
-    let project = Project::new();
-    project.write_token(&TokenFile::signed_in("github", "repos", &endpoint, &client).expires_in(60));
-    (endpoint, project, client)
-}
-
-fn text(project: &Project, name: &str, member: &str) -> String {
-    project.read_token(name)[member].as_str().unwrap_or_default().to_owned()
-}
 
 #[test]
 fn a_rotated_refresh_token_is_stored_and_used_the_next_time() {
-    let (endpoint, project, _) = due(Client::new("app"));
+    let Due { endpoint, project, .. } = due();
     let first = text(&project, FILE, "refresh_token");
     Program::new(&project).once().expect_code(0);
     let second = text(&project, FILE, "refresh_token");
@@ -52,7 +37,7 @@ fn a_rotated_refresh_token_is_stored_and_used_the_next_time() {
 
 #[test]
 fn an_answer_without_a_refresh_token_keeps_the_old_one() {
-    let (endpoint, project, _) = due(Client::new("app").not_rotating());
+    let Due { endpoint, project, .. } = due::due_of(Client::new("app").not_rotating());
     let token = text(&project, FILE, "refresh_token");
     let old = text(&project, FILE, "access_token");
     Program::new(&project).once().expect_code(0);
@@ -114,18 +99,18 @@ fn what_is_not_due_or_not_ours_to_refresh_is_not_sent() {
     project.write_token(&signed_in("somebody-elses").expires_in(60).field("refresh", false));
     project.write_token(&signed_in("a-persons").expires_in(60).without("refresh_token"));
     let before = project.stamps();
-    Program::new(&project).once();
+    Program::new(&project).once().expect_code(0);
     assert_eq!(endpoint.requests().len(), 0);
     let unchanged = project.stamps().into_iter().filter(|stamp| before.contains(stamp)).count();
     assert_eq!(unchanged, before.len());
 
-    Program::new(&project).arg("--force").once();
+    Program::new(&project).arg("--force").once().expect_code(0);
     assert_eq!(endpoint.requests().len(), 2, "--force refreshes the first two and only them");
 }
 
 #[test]
 fn a_refresh_token_without_an_access_token_is_due_now() {
-    let (endpoint, project, client) = due(Client::new("app"));
+    let Due { endpoint, project, client } = due();
     let file = TokenFile::signed_in("github", "repos", &endpoint, &client).without("access_token");
     project.write_token(&file);
     Program::new(&project).once().expect_code(0);
@@ -134,7 +119,7 @@ fn a_refresh_token_without_an_access_token_is_due_now() {
 
 #[test]
 fn tokens_nested_under_tokens_are_refreshed_where_they_stand() {
-    let (endpoint, project, client) = due(Client::new("app"));
+    let Due { endpoint, project, client } = due();
     let tokens = endpoint.sign_in("app");
     let nested = json!({
         "access_token": tokens.access_token, "refresh_token": tokens.refresh_token, "expires_at": support::now() + 60,
@@ -148,7 +133,7 @@ fn tokens_nested_under_tokens_are_refreshed_where_they_stand() {
 
 #[test]
 fn a_file_behind_a_link_is_replaced_where_it_stands_and_the_link_stays() {
-    let (endpoint, project, _) = due(Client::new("app"));
+    let Due { endpoint, project, .. } = due();
     let target = project.path("elsewhere.json");
     std::fs::rename(project.token(FILE), &target).unwrap();
     std::os::unix::fs::symlink(&target, project.token(FILE)).unwrap();
@@ -178,7 +163,7 @@ fn a_failure_is_said_and_leaves_the_file_as_it_was_and_the_next_run_tries_again(
         Step::unspent(Delivery::Nothing(End::Reset)),
         Step::redirect(307, "/elsewhere/token"),
     ] {
-        let (endpoint, project, _) = due(Client::new("app"));
+        let Due { endpoint, project, .. } = due();
         let before = project.stamp(&format!(".oauth-tokens/{FILE}"));
         endpoint.script(Who::Anyone, [step.clone()]);
         let failed = Program::new(&project).once().expect_code(1);
@@ -199,13 +184,13 @@ fn a_failure_is_said_and_leaves_the_file_as_it_was_and_the_next_run_tries_again(
 
 #[test]
 fn no_secret_is_shown_at_any_level_even_where_the_endpoint_echoes_one() {
-    let (endpoint, project, client) = due(Client::new("app"));
+    let Due { endpoint, project, client } = due();
     let refresh_token = text(&project, FILE, "refresh_token");
     let echo = format!("bad token {refresh_token} of client with {}\r\n\u{1b}[31mred", client.secret());
     let answer = Answer::json(400, &json!({"error": "invalid_grant", "error_description": echo}));
     endpoint.script(Who::Anyone, [Step::answer(answer)]);
-    for arguments in ["--log-level DEBUG", "--log-level DEBUG --force"] {
-        let finished = Program::new(&project).args(arguments).once();
+    for (arguments, code) in [("--log-level DEBUG", 1), ("--log-level DEBUG --force", 0)] {
+        let finished = Program::new(&project).args(arguments).once().expect_code(code);
         finished.expect_none_of(&endpoint.secrets());
         assert!(!finished.log.contains('\u{1b}'), "{}", finished.log);
     }
@@ -229,14 +214,7 @@ fn the_token_that_expires_first_is_asked_for_first() {
 
 #[test]
 fn due_tokens_do_not_wait_for_each_other() {
-    let endpoint = Endpoint::start();
-    let project = Project::new();
-    for number in 0..4 {
-        let client = Client::new(&format!("app-{number}"));
-        endpoint.register(client.clone());
-        let server = format!("server-{number}");
-        project.write_token(&TokenFile::signed_in("github", &server, &endpoint, &client).expires_in(60));
-    }
+    let Due { endpoint, project, .. } = due::many(4);
     let hold = endpoint.hold();
     let running = Program::new(&project).args("--once --jobs 4").start();
     // All four are there while none has been answered.
@@ -247,7 +225,7 @@ fn due_tokens_do_not_wait_for_each_other() {
 
 #[test]
 fn many_at_once_spend_a_refresh_token_once() {
-    let (endpoint, project, _) = due(Client::new("app"));
+    let Due { endpoint, project, .. } = due();
     endpoint.set_latency(Duration::from_millis(200));
     let programs = (0..8).map(|_| Program::new(&project).arg("--once").start()).collect::<Vec<_>>();
     for program in programs {

@@ -56,7 +56,7 @@ fn the_check_tells_a_running_daemon_from_none() {
     daemon.wait_for_log("Token refresh cycle completed successfully");
     assert!(check(&project).expect_code(0).stdout.starts_with("OK: "));
     daemon.signal(Signal::Kill);
-    daemon.wait();
+    assert_eq!(daemon.wait().killed_by(), Some(9));
     let killed = check(&project).expect_code(2);
     assert!(killed.stdout.starts_with("CRITICAL: ") && project.path("token_refresher.pid").exists());
 

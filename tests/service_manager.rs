@@ -14,7 +14,7 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use support::daemon::built_program;
-use support::{Client, DEADLINE, Daemon, Endpoint, Program, Project, Signal, TokenFile};
+use support::{DEADLINE, Daemon, Due, Program, Project, Signal, TokenFile, due};
 
 const CYCLE_ENDS: &str = "Token refresh cycle completed";
 
@@ -64,16 +64,9 @@ impl Manager {
     }
 }
 
-fn registered() -> (Endpoint, Project, Client) {
-    let endpoint = Endpoint::start();
-    let client = Client::new("app");
-    endpoint.register(client.clone());
-    (endpoint, Project::new(), client)
-}
-
 #[test]
 fn a_life_as_the_service_manager_hears_it() {
-    let (endpoint, project, client) = registered();
+    let Due { endpoint, project, client } = due::none();
     project.write_token(&TokenFile::signed_in("github", "repos", &endpoint, &client).expires_in(60));
     let manager = Manager::at_a_path(&project);
     let hold = endpoint.hold();
@@ -99,7 +92,7 @@ fn a_life_as_the_service_manager_hears_it() {
 
 #[test]
 fn an_abstract_socket_will_do_and_the_watchdog_is_fed_in_time() {
-    let (_endpoint, project, _) = registered();
+    let project = Project::new();
     let manager = Manager::abstract_one();
     let daemon = manager.start(Program::new(&project).env("WATCHDOG_USEC", "400000"));
     assert_eq!(manager.hears(), "READY=1");
@@ -116,7 +109,7 @@ fn an_abstract_socket_will_do_and_the_watchdog_is_fed_in_time() {
 
 #[test]
 fn a_long_cycle_shows_that_it_goes_on() {
-    let (endpoint, project, client) = registered();
+    let Due { endpoint, project, client } = due::none();
     endpoint.set_latency(Duration::from_millis(700));
     for index in 0..4 {
         let file = TokenFile::signed_in("github", &format!("repos-{index}"), &endpoint, &client);
@@ -134,7 +127,7 @@ fn a_long_cycle_shows_that_it_goes_on() {
 
 #[test]
 fn a_watchdog_of_another_process_is_not_ours() {
-    let (_endpoint, project, _) = registered();
+    let project = Project::new();
     let manager = Manager::at_a_path(&project);
     let program = Program::new(&project).env("WATCHDOG_USEC", "400000").env("WATCHDOG_PID", "1");
     let daemon = manager.start(program);
@@ -147,7 +140,7 @@ fn a_watchdog_of_another_process_is_not_ours() {
 
 #[test]
 fn a_manager_that_has_gone_is_no_reason_to_stop() {
-    let (_endpoint, project, _) = registered();
+    let project = Project::new();
     for name in ["/nowhere/at/all", "@nobody", "vsock:2:1"] {
         let daemon = Program::new(&project).env("NOTIFY_SOCKET", name).args("--once").start();
         daemon.wait().expect_code(0);
@@ -182,7 +175,7 @@ fn to_the_journal(project: &Project, named: bool) -> String {
 
 #[test]
 fn the_journal_gets_levels_and_nothing_else_does() {
-    let (_endpoint, project, _) = registered();
+    let project = Project::new();
     project.write_tokens_file("broken.json", "{");
     let text = to_the_journal(&project, true);
     for line in text.lines() {
@@ -232,7 +225,7 @@ fn reachable(pid: u32) -> BTreeSet<String> {
 
 #[test]
 fn nobody_can_connect_to_the_daemon() {
-    let (endpoint, project, client) = registered();
+    let Due { endpoint, project, client } = due::none();
     project.write_token(&TokenFile::signed_in("github", "repos", &endpoint, &client).expires_in(60));
     let manager = Manager::at_a_path(&project);
     let hold = endpoint.hold();

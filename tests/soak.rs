@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use support::daemon::built_program;
-use support::{Client, Daemon, Endpoint, Program, Project, TokenFile};
+use support::{Client, Daemon, Endpoint, Program, Project, TokenFile, internals};
 
 /// The status file remembers eight replaced refresh tokens of each file; until then it grows.
 const REMEMBERED: usize = 8;
@@ -47,7 +47,7 @@ impl Figures {
             anonymous: number("RssAnon:"),
             descriptors: fs::read_dir(format!("/proc/{}/fd", daemon.pid())).unwrap().count(),
             threads: number("Threads:"),
-            status: size(project.token(".token-refresher/status.json")),
+            status: internals::status_size(project),
             log: size(project.path("token_refresher.log")),
         }
     }

@@ -6,19 +6,13 @@
 mod support;
 
 use std::fs;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use serde_json::Value;
-use support::{Client, Daemon, Endpoint, Finished, Program, Project, Signal, Step, TokenFile, Who};
+use support::due::report;
+use support::{Daemon, Due, Finished, Program, Project, Signal, Step, TokenFile, Who, due, internals};
 
 const CYCLE_ENDS: &str = "Token refresh cycle completed";
-
-fn registered() -> (Endpoint, Project, Client) {
-    let endpoint = Endpoint::start();
-    let client = Client::new("app");
-    endpoint.register(client.clone());
-    (endpoint, Project::new(), client)
-}
 
 fn idle(project: &Project) -> Daemon {
     let mut daemon = Program::new(project).start();
@@ -28,11 +22,6 @@ fn idle(project: &Project) -> Daemon {
 
 fn status(project: &Project) -> Finished {
     Program::new(project).arg("status").run().expect_code(0)
-}
-
-fn json(project: &Project) -> Value {
-    let finished = Program::new(project).args("status --json").run().expect_code(0);
-    serde_json::from_str(&finished.stdout).unwrap_or_else(|error| panic!("{error}: {finished:#?}"))
 }
 
 /// The line of `check`, which must be one, after its exit status was as expected.
@@ -46,15 +35,9 @@ fn token<'a>(report: &'a Value, name: &str) -> &'a Value {
     report["tokens"].as_array().unwrap().iter().find(|token| token["name"] == name).expect(name)
 }
 
-/// Makes a file look as if it had been written so long ago.
-fn age(project: &Project, relative: &str, by: Duration) {
-    let file = fs::File::options().write(true).open(project.path(relative)).unwrap();
-    file.set_modified(SystemTime::now() - by).unwrap();
-}
-
 #[test]
 fn a_project_where_nobody_has_run_is_told_as_it_is_and_left_as_it_is() {
-    let (endpoint, project, client) = registered();
+    let Due { endpoint, project, client } = due::none();
     project.write_token(&TokenFile::signed_in("github", "repos", &endpoint, &client).expires_in(600));
     let before = project.stamps();
     let table = status(&project).stdout;
@@ -76,7 +59,7 @@ fn a_project_where_nobody_has_run_is_told_as_it_is_and_left_as_it_is() {
 
 #[test]
 fn a_daemon_with_fresh_tokens_is_well() {
-    let (endpoint, project, client) = registered();
+    let Due { endpoint, project, client } = due::none();
     project.write_token(&TokenFile::signed_in("github", "repos", &endpoint, &client).expires_in(9000));
     let mut daemon = Program::new(&project).args("--buffer 1800 --interval 700").start();
     daemon.wait_for_log(CYCLE_ENDS);
@@ -87,7 +70,7 @@ fn a_daemon_with_fresh_tokens_is_well() {
     );
     assert!(check(&project, "--alive", 0).starts_with("OK: the daemon is well"));
 
-    let report = json(&project);
+    let report = report(&project);
     assert_eq!(report["version"], 1);
     let expected = [
         ("running", Value::from(true)),
@@ -110,7 +93,7 @@ fn a_daemon_with_fresh_tokens_is_well() {
 
 #[test]
 fn a_dead_sign_in_is_critical_for_a_service_and_no_reason_to_restart() {
-    let (endpoint, project, client) = registered();
+    let Due { endpoint, project, client } = due::none();
     project.write_token(&TokenFile::signed_in("github", "repos", &endpoint, &client).expires_in(600));
     let other = endpoint.sign_in(client.id());
     let file = TokenFile::named("my-own-tool.json").tokens(&other).at(&endpoint, &client).expires_in(600);
@@ -123,12 +106,12 @@ fn a_dead_sign_in_is_critical_for_a_service_and_no_reason_to_restart() {
 
     let repos = project.read_token("github-repos-egress.json")["refresh_token"].as_str().unwrap().to_owned();
     endpoint.revoke(&repos);
-    Program::new(&project).args("--force").once();
+    Program::new(&project).args("--force").once().expect_code(1);
     let line = check(&project, "", 2);
     assert!(line.starts_with("CRITICAL: github-repos needs a new sign-in, my-own-tool needs"), "{line}");
     check(&project, "--alive", 0);
 
-    let report = json(&project);
+    let report = report(&project);
     assert_eq!(report["tokens"][0]["name"], "github-repos", "the most urgent first");
     let repos = token(&report, "github-repos");
     assert_eq!((&repos["state"], &repos["severity"]), (&"sign_in_again".into(), &"critical".into()));
@@ -145,13 +128,13 @@ fn a_dead_sign_in_is_critical_for_a_service_and_no_reason_to_restart() {
 
 #[test]
 fn an_outage_is_a_warning_with_the_next_attempt() {
-    let (endpoint, project, client) = registered();
+    let Due { endpoint, project, client } = due::none();
     endpoint.always(Who::Anyone, Step::error(503, "temporarily_unavailable"));
     project.write_token(&TokenFile::signed_in("github", "repos", &endpoint, &client).expires_in(1800));
     let daemon = idle(&project);
     let line = check(&project, "", 1);
     assert!(line.starts_with("WARNING: github-repos is retried (1 failed) | "), "{line}");
-    let report = json(&project);
+    let report = report(&project);
     let repos = token(&report, "github-repos");
     assert_eq!((&repos["state"], &repos["failures"]), (&"retrying".into(), &1.into()));
     let wait = repos["next_attempt_at"].as_i64().unwrap() - report["now"].as_i64().unwrap();
@@ -162,7 +145,7 @@ fn an_outage_is_a_warning_with_the_next_attempt() {
 
 #[test]
 fn what_ends_within_a_day_is_said_before() {
-    let (_endpoint, project, _) = registered();
+    let project = Project::new();
     let vended =
         |hours: i64| TokenFile::named("vended.json").field("access_token", "vended").expires_in(hours * 3600);
     project.write_token(&vended(30));
@@ -174,14 +157,14 @@ fn what_ends_within_a_day_is_said_before() {
     assert!(daemon.log().contains("[WARN] REFRESH: vended.json: expires within a day"), "{}", daemon.log());
     let line = check(&project, "", 1);
     assert!(line.starts_with("WARNING: vended needs a new token within 19 hours | "), "{line}");
-    let need = token(&json(&project), "vended")["person_needed_by"].clone();
-    assert_eq!(need, token(&json(&project), "vended")["expires_at"]);
+    let need = token(&report(&project), "vended")["person_needed_by"].clone();
+    assert_eq!(need, token(&report(&project), "vended")["expires_at"]);
     daemon.stop().expect_code(0);
 }
 
 #[test]
 fn a_refresh_token_that_ends_is_said_a_day_before() {
-    let (endpoint, project, client) = registered();
+    let Due { endpoint, project, client } = due::none();
     // A session of fixed length: its end does not move when the token is refreshed.
     let session = TokenFile::signed_in("github", "repos", &endpoint, &client).expires_in(60);
     project.write_token(&session.field("refresh_expires_at", support::now() + 20 * 3600));
@@ -200,35 +183,30 @@ fn a_refresh_token_that_ends_is_said_a_day_before() {
 
 #[test]
 fn a_daemon_that_died_is_missed() {
-    let (endpoint, project, client) = registered();
+    let Due { endpoint, project, client } = due::none();
     project.write_token(&TokenFile::signed_in("github", "repos", &endpoint, &client).expires_in(9000));
     let daemon = idle(&project);
     daemon.signal(Signal::Kill);
-    daemon.wait();
+    assert_eq!(daemon.wait().killed_by(), Some(9));
     // Its last cycle is only seconds ago: the service manager is starting another one.
     check(&project, "", 0);
     assert_eq!(check(&project, "--alive", 1), "WARNING: no daemon runs\n");
     assert!(status(&project).stdout.starts_with("No daemon runs; last cycle "));
-    let path = project.token(".token-refresher/status.json");
-    let mut notes: Value = serde_json::from_str(&fs::read_to_string(&path).unwrap()).unwrap();
-    let long_ago = (support::now() - 901) * 1000;
-    notes["cycle"]["ended"] = long_ago.into();
-    notes["daemon"]["started"] = long_ago.into();
-    fs::write(&path, notes.to_string()).unwrap();
+    internals::age_the_last_cycle(&project, Duration::from_secs(901));
     let line = check(&project, "", 2);
     assert!(line.starts_with("CRITICAL: no daemon runs and there was no cycle for 15 minutes | "), "{line}");
     // A cycle from a timer counts, and leaves its interval.
     Program::new(&project).args("--interval 7000").once().expect_code(0);
     check(&project, "", 0);
-    assert_eq!(json(&project)["daemon"]["interval"], 7000);
+    assert_eq!(report(&project)["daemon"]["interval"], 7000);
 }
 
 #[test]
 fn a_daemon_that_hangs_is_not_alive() {
-    let (_endpoint, project, _) = registered();
+    let project = Project::new();
     let mut daemon = idle(&project);
     check(&project, "--alive", 0);
-    age(&project, ".oauth-tokens/.token-refresher/daemon.lock", Duration::from_secs(200));
+    internals::age_sign_of_life(&project, Duration::from_secs(200));
     assert_eq!(check(&project, "--alive", 1), "WARNING: the daemon hangs, last seen 3 minutes ago\n");
     assert!(status(&project).stdout.starts_with("The daemon hangs (process "));
     // It turns again, and shows it.
@@ -242,7 +220,7 @@ fn a_daemon_that_hangs_is_not_alive() {
 
 #[test]
 fn what_cannot_be_found_out_is_unknown() {
-    let (_endpoint, project, _) = registered();
+    let project = Project::new();
     for arguments in
         ["--wrong", "--alive --interval 3", "--dir /nowhere/at/all", "--tokens-dir nowhere", "twice"]
     {
@@ -259,11 +237,11 @@ fn what_cannot_be_found_out_is_unknown() {
 
 #[test]
 fn a_file_that_cannot_be_used_is_listed_with_the_reason() {
-    let (_endpoint, project, _) = registered();
+    let project = Project::new();
     project.write_tokens_file("broken-egress.json", "{\"access_token\": ");
     let daemon = idle(&project);
     assert!(check(&project, "", 1).starts_with("WARNING: broken cannot be used | "));
-    let report = json(&project);
+    let report = report(&project);
     assert_eq!(token(&report, "broken")["state"], "unusable");
     assert!(!token(&report, "broken")["why"].as_str().unwrap().is_empty());
     daemon.stop().expect_code(0);

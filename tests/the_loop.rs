@@ -10,20 +10,20 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
-use support::{Client, DEADLINE, Daemon, Endpoint, Program, Project, Signal, TokenFile};
+use support::{Client, DEADLINE, Daemon, Due, Endpoint, Program, Project, Signal, TokenFile, due};
 
 const FILE: &str = "github-repos-egress.json";
 const PID_FILE: &str = "token_refresher.pid";
 const CYCLE_BEGINS: &str = "REFRESH: Token refresh check starting...";
+/// A stop while one refresh is under way.
+const WAITS: &str = "told to stop; waiting for 1 refresh in flight";
 const CYCLE_ENDS: &str = "REFRESH: Token refresh cycle completed successfully";
 
-fn registered() -> (Endpoint, Project, Client) {
-    let endpoint = Endpoint::start();
-    let client = Client::new("app");
-    endpoint.register(client.clone());
-    let project = Project::new();
-    project.no_auth_server("currenttime");
-    (endpoint, project, client)
+/// A project without tokens, and one server that needs none.
+fn registered() -> Due {
+    let registered = due::none();
+    registered.project.no_auth_server("currenttime");
+    registered
 }
 
 fn program(project: &Project) -> Program {
@@ -63,20 +63,21 @@ fn a_token_that_is_due_before_the_interval_is_over_is_refreshed_in_time() {
 
 #[test]
 fn a_failing_token_does_not_spin() {
-    let (endpoint, project, client) = registered();
+    let Due { endpoint, project, client } = registered();
     endpoint.always(support::Who::Anyone, support::Step::error(503, "temporarily_unavailable"));
     project.write_token(&TokenFile::signed_in("github", "repos", &endpoint, &client).expires_in(600));
-    let daemon = program(&project).start();
-    endpoint.wait_for_answers(1);
-    // The shortest delay of a passing failure is 15 s.
-    thread::sleep(Duration::from_secs(2));
+    let began = Instant::now();
+    let mut daemon = program(&project).args("--interval 1").start();
+    // The shortest delay of a passing failure is 15 s, so three cycles more send nothing, one a second.
+    daemon.wait_for_log_times("REFRESH: Checked 1 token, 1 not fresh", 4);
+    assert!(began.elapsed() >= Duration::from_secs(3), "four cycles in {:?}", began.elapsed());
     assert_eq!(endpoint.requests().len(), 1);
     daemon.stop().expect_code(0);
 }
 
 #[test]
 fn usr1_runs_a_cycle_now() {
-    let (_endpoint, project, _) = registered();
+    let Due { project, .. } = registered();
     let mut daemon = idle(&project);
     project.no_auth_server("mcpgw");
     daemon.signal(Signal::Usr1);
@@ -87,7 +88,7 @@ fn usr1_runs_a_cycle_now() {
 
 #[test]
 fn hup_reads_the_settings_again_and_opens_the_log_anew() {
-    let (_endpoint, project, _) = registered();
+    let Due { project, .. } = registered();
     project.write(".env", "REGISTRY_URL=http://one\n");
     let mut daemon = Program::new(&project).start();
     daemon.wait_for_log(CYCLE_ENDS);
@@ -112,7 +113,7 @@ fn hup_reads_the_settings_again_and_opens_the_log_anew() {
 
 #[test]
 fn a_sign_in_is_noticed_at_the_next_check() {
-    let (endpoint, project, client) = registered();
+    let Due { endpoint, project, client } = registered();
     let mut daemon = program(&project).args("--interval 1").start();
     daemon.wait_for_log(CYCLE_ENDS);
     project.write_token(&TokenFile::signed_in("github", "repos", &endpoint, &client).expires_in(60));
@@ -126,7 +127,7 @@ fn a_sign_in_is_noticed_at_the_next_check() {
 #[test]
 #[ignore = "takes a minute; run it with --ignored"]
 fn a_sign_in_is_noticed_within_a_minute_whatever_the_interval() {
-    let (endpoint, project, client) = registered();
+    let Due { endpoint, project, client } = registered();
     let daemon = idle(&project);
     project.write_token(&TokenFile::signed_in("github", "repos", &endpoint, &client).expires_in(60));
     let end = Instant::now() + Duration::from_secs(65) + DEADLINE;
@@ -153,7 +154,7 @@ fn a_tokens_directory_that_is_not_there_is_made_and_waited_on() {
 
 #[test]
 fn a_cycle_in_which_nothing_happens_is_one_line() {
-    let (endpoint, project, client) = registered();
+    let Due { endpoint, project, client } = registered();
     project.write_token(&TokenFile::signed_in("github", "repos", &endpoint, &client).expires_in(7200));
     let mut daemon = program(&project).args("--interval 1").start();
     daemon.wait_for_log(CYCLE_ENDS);
@@ -166,7 +167,7 @@ fn a_cycle_in_which_nothing_happens_is_one_line() {
 
 #[test]
 fn a_directory_that_cannot_be_written_is_said_once_and_tried_until_it_can() {
-    let (endpoint, project, client) = registered();
+    let Due { endpoint, project, client } = registered();
     // Our own small files are there already, as after any earlier run.
     let mut daemon = program(&project).unprivileged().start();
     daemon.wait_for_log(CYCLE_ENDS);
@@ -192,14 +193,13 @@ fn a_directory_that_cannot_be_written_is_said_once_and_tried_until_it_can() {
 #[test]
 fn a_stop_waits_for_the_refresh_in_flight() {
     for signal in [Signal::Term, Signal::Int] {
-        let (endpoint, project, client) = registered();
+        let Due { endpoint, project, client } = registered();
         project.write_token(&TokenFile::signed_in("github", "repos", &endpoint, &client).expires_in(60));
         let hold = endpoint.hold();
         let mut daemon = program(&project).start();
         endpoint.wait_for_requests(1);
         daemon.signal(signal);
-        // It must still be there after any time; this is as long as a test can wait.
-        thread::sleep(Duration::from_millis(300));
+        daemon.wait_for_log(WAITS);
         assert!(!daemon.has_ended(), "{}", daemon.log());
         drop(hold);
         daemon.wait().expect_code(0);
@@ -212,22 +212,23 @@ fn a_stop_waits_for_the_refresh_in_flight() {
 
 #[test]
 fn a_second_signal_during_a_stop_ends_at_once() {
-    let (endpoint, project, client) = registered();
+    let Due { endpoint, project, client } = registered();
     project.write_token(&TokenFile::signed_in("github", "repos", &endpoint, &client).expires_in(60));
     let _hold = endpoint.hold();
     let mut daemon = program(&project).start();
     endpoint.wait_for_requests(1);
     daemon.signal(Signal::Term);
     // Two signals of one kind that arrive together are one.
-    thread::sleep(Duration::from_millis(300));
+    daemon.wait_for_log(WAITS);
     assert!(!daemon.has_ended(), "{}", daemon.log());
     daemon.signal(Signal::Term);
-    daemon.wait();
+    let finished = daemon.wait().expect_code(128 + 15);
+    assert!(finished.log.contains("told to stop twice"), "{}", finished.log);
 }
 
 #[test]
 fn the_pid_file_names_the_daemon_and_goes_with_it() {
-    let (_endpoint, project, _) = registered();
+    let Due { project, .. } = registered();
     let daemon = idle(&project);
     assert_eq!(project.text(PID_FILE).trim(), daemon.pid().to_string());
     daemon.stop().expect_code(0);
@@ -241,7 +242,7 @@ fn the_pid_file_names_the_daemon_and_goes_with_it() {
 
 #[test]
 fn a_second_daemon_says_which_one_runs_and_leaves_it_alone() {
-    let (_endpoint, project, _) = registered();
+    let Due { project, .. } = registered();
     let mut daemon = idle(&project);
     let second = program(&project).run().expect_code(1);
     let said = second.stderr.clone() + &second.log;
@@ -254,7 +255,7 @@ fn a_second_daemon_says_which_one_runs_and_leaves_it_alone() {
 
 #[test]
 fn a_daemon_that_was_killed_does_not_keep_the_next_from_starting() {
-    let (_endpoint, project, _) = registered();
+    let Due { project, .. } = registered();
     let daemon = idle(&project);
     daemon.signal(Signal::Kill);
     assert_eq!(daemon.wait().killed_by(), Some(9));
@@ -266,7 +267,7 @@ fn a_daemon_that_was_killed_does_not_keep_the_next_from_starting() {
 
 #[test]
 fn the_log_goes_to_standard_error_where_it_is_asked_to() {
-    let (_endpoint, project, _) = registered();
+    let Due { project, .. } = registered();
     let finished = program(&project).args("--log-file -").once().expect_code(0);
     assert!(finished.stderr.contains(CYCLE_BEGINS) && finished.stderr.contains(CYCLE_ENDS), "{finished:#?}");
     assert_eq!((finished.stdout.as_str(), finished.log.as_str()), ("", ""));
@@ -275,7 +276,7 @@ fn the_log_goes_to_standard_error_where_it_is_asked_to() {
 
 #[test]
 fn the_log_is_for_its_owner_alone() {
-    let (_endpoint, project, _) = registered();
+    let Due { project, .. } = registered();
     program(&project).once().expect_code(0);
     assert_eq!(project.mode("token_refresher.log"), 0o600);
 }

@@ -93,6 +93,21 @@ fn only_the_due_token_is_asked_for_and_stored() {
     assert_eq!(example.project.leftovers(), Vec::<String>::new());
 }
 
+/// The five servers of the example, each entry in a client's own shape; the new token and the one that was fresh.
+fn five_servers(
+    oauth: impl Fn(&str, &str) -> Value,
+    open: impl Fn(&str) -> Value,
+    [new, fresh]: [&str; 2],
+) -> Value {
+    json!({"mcpServers": {
+        "atlassian": oauth("https://gateway.example.com/mcp/atlassian/mcp", new),
+        "currenttime": open("https://gateway.example.com/currenttime/mcp"),
+        "mcpgw": open("https://gateway.example.com/mcpgw/mcp"),
+        "realserverfaketools": open("https://gateway.example.com/realserverfaketools/mcp"),
+        "sre-gateway": oauth("https://gateway.example.com/mcp/sre-gateway/mcp", fresh),
+    }})
+}
+
 #[test]
 fn both_configurations_have_the_seeds_shapes_and_five_servers() {
     let example = Example::new();
@@ -105,14 +120,7 @@ fn both_configurations_have_the_seeds_shapes_and_five_servers() {
     let roo = |env: Value| json!({"command": "uv", "args": ["--directory", root, "run", "mcp"], "env": env});
     let oauth = |url: &str, token: &str| roo(json!({"MCP_SERVER_URL": url, "MCP_SERVER_AUTH_TOKEN": token}));
     let open = |url: &str| roo(json!({ "MCP_SERVER_URL": url }));
-    let expected = json!({"mcpServers": {
-        "atlassian": oauth("https://gateway.example.com/mcp/atlassian/mcp", &new),
-        "currenttime": open("https://gateway.example.com/currenttime/mcp"),
-        "mcpgw": open("https://gateway.example.com/mcpgw/mcp"),
-        "realserverfaketools": open("https://gateway.example.com/realserverfaketools/mcp"),
-        "sre-gateway": oauth("https://gateway.example.com/mcp/sre-gateway/mcp", &old),
-    }});
-    assert_eq!(example.project.config("mcp.json"), expected);
+    assert_eq!(example.project.config("mcp.json"), five_servers(oauth, open, [&new, &old]));
 
     let code = |url: &str, headers: String| {
         json!({"command": "npx", "args": ["-y", "@modelcontextprotocol/server-fetch"],
@@ -120,14 +128,7 @@ fn both_configurations_have_the_seeds_shapes_and_five_servers() {
     };
     let oauth = |url: &str, token: &str| code(url, format!("{{\"Authorization\": \"{token}\"}}"));
     let open = |url: &str| code(url, "{}".to_owned());
-    let expected = json!({"mcpServers": {
-        "atlassian": oauth("https://gateway.example.com/mcp/atlassian/mcp", &new),
-        "currenttime": open("https://gateway.example.com/currenttime/mcp"),
-        "mcpgw": open("https://gateway.example.com/mcpgw/mcp"),
-        "realserverfaketools": open("https://gateway.example.com/realserverfaketools/mcp"),
-        "sre-gateway": oauth("https://gateway.example.com/mcp/sre-gateway/mcp", &old),
-    }});
-    assert_eq!(example.project.config("vscode_mcp.json"), expected);
+    assert_eq!(example.project.config("vscode_mcp.json"), five_servers(oauth, open, [&new, &old]));
 }
 
 #[test]

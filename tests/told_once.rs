@@ -7,25 +7,12 @@ mod support;
 
 use std::fs;
 
-use serde_json::Value;
-use support::{Client, Endpoint, Program, Project, Signal, Step, TokenFile, Who};
-
-/// A project with `count` tokens of one client, all due.
-fn due_tokens(endpoint: &Endpoint, count: usize) -> Project {
-    let client = Client::new("desk");
-    endpoint.register(client.clone());
-    let project = Project::new();
-    for index in 0..count {
-        let file = TokenFile::signed_in("github", &format!("s{index}"), endpoint, &client).expires_in(600);
-        project.write_token(&file);
-    }
-    project
-}
+use support::due::many;
+use support::{Due, Program, Project, Signal, Step, TokenFile, Who, due, internals};
 
 #[test]
 fn an_outage_is_not_told_in_every_cycle() {
-    let endpoint = Endpoint::start();
-    let project = due_tokens(&endpoint, 3);
+    let Due { endpoint, project, .. } = many(3);
     endpoint.always(Who::Anyone, Step::error(503, "temporarily_unavailable"));
     let mut daemon = Program::new(&project).args("--interval 1 --jobs 1").start();
     let log = daemon.wait_for_log_times("Checked 3 tokens, 3 not fresh", 3);
@@ -36,8 +23,7 @@ fn an_outage_is_not_told_in_every_cycle() {
 
 #[test]
 fn a_persons_word_that_the_network_is_back_ends_every_wait() {
-    let endpoint = Endpoint::start();
-    let project = due_tokens(&endpoint, 1);
+    let Due { endpoint, project, .. } = many(1);
     endpoint.script(Who::Anyone, [Step::error(503, "temporarily_unavailable")]);
     let mut daemon = Program::new(&project).start();
     daemon.wait_for_log("1 not refreshed");
@@ -52,19 +38,14 @@ fn a_wrong_setting_is_known_since_it_was_found() {
     project.write_token(&TokenFile::named("x-egress.json").field("refresh_token", "rt").expires_in(60));
     let since = || {
         Program::new(&project).once().expect_code(1);
-        let text = project.text(".oauth-tokens/.token-refresher/status.json");
-        let status: Value = serde_json::from_str(&text).unwrap();
-        status["files"]["x-egress.json"]["trouble"]["since"].as_i64().unwrap()
+        internals::trouble(&project, "x-egress.json").since
     };
     assert_eq!(since(), since());
 }
 
 #[test]
 fn a_slip_in_the_pid_file_costs_no_token() {
-    let endpoint = Endpoint::start();
-    let client = Client::new("desk");
-    endpoint.register(client.clone());
-    let project = Project::new();
+    let Due { endpoint, project, client } = due::none();
     let file = TokenFile::signed_in("github", "repos", &endpoint, &client).expires_in(90_000);
     let path = project.write_token(&file);
     let before = fs::read(&path).unwrap();
@@ -81,15 +62,15 @@ fn a_slip_in_the_metrics_file_costs_no_token() {
     let path =
         project.write_token(&TokenFile::named("x-egress.json").field("access_token", "at").fresh_for(90_000));
     let before = fs::read(&path).unwrap();
-    let finished = Program::new(&project).args("--metrics-file .oauth-tokens/x-egress.json").once();
+    let finished =
+        Program::new(&project).args("--metrics-file .oauth-tokens/x-egress.json").once().expect_code(0);
     assert!(finished.log.contains("is left alone: it holds something else than metrics"), "{finished:#?}");
     assert_eq!(fs::read(&path).unwrap(), before);
 }
 
 #[test]
 fn a_forced_cycle_asks_once_for_each_token() {
-    let endpoint = Endpoint::start();
-    let project = due_tokens(&endpoint, 2);
+    let Due { endpoint, project, .. } = many(2);
     endpoint.always(Who::Anyone, Step::error(500, "server_error"));
     Program::new(&project).args("--force --jobs 2").once().expect_code(1);
     assert_eq!(endpoint.requests().len(), 2);

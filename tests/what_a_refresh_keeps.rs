@@ -6,22 +6,15 @@
 mod support;
 
 use serde_json::Value;
-use support::{Client, Endpoint, Program, Project, TokenFile};
+use support::{Client, Due, Endpoint, Program, Project, TokenFile, due};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
 const FILE: &str = "github-repos-egress.json";
 
-fn registered() -> (Endpoint, Project, Client) {
-    let endpoint = Endpoint::start();
-    let client = Client::new("app");
-    endpoint.register(client.clone());
-    (endpoint, Project::new(), client)
-}
-
 #[test]
 fn everything_but_the_refreshed_values_stays_byte_for_byte() {
-    let (endpoint, project, client) = registered();
+    let Due { endpoint, project, client } = due::none();
     let tokens = endpoint.sign_in("app");
     // An order, spellings and spacing that no serializer of ours would choose.
     let text = |access: &str, refresh: &str, expires_at: i64, issued_at: i64, expires_in: i64| {
@@ -83,7 +76,7 @@ fn an_expiry_is_written_back_in_the_form_it_had() {
         (format!("{long_ago}.521374").into(), &|value| iso(value, "Z")),
     ];
     for (old, read) in forms {
-        let (endpoint, project, client) = registered();
+        let Due { endpoint, project, client } = due::none();
         let file = TokenFile::signed_in("github", "repos", &endpoint, &client);
         project.write_token(&file.field("expires_at", old.clone()));
         Program::new(&project).once().expect_code(0);
@@ -95,7 +88,7 @@ fn an_expiry_is_written_back_in_the_form_it_had() {
 
 #[test]
 fn a_fraction_of_a_second_stays_a_fraction() {
-    let (endpoint, project, client) = registered();
+    let Due { endpoint, project, client } = due::none();
     let file = TokenFile::signed_in("github", "repos", &endpoint, &client);
     project.write_token(&file.field("expires_at", 1_577_836_800.25));
     Program::new(&project).once().expect_code(0);
@@ -105,7 +98,7 @@ fn a_fraction_of_a_second_stays_a_fraction() {
 
 #[test]
 fn a_file_that_others_could_read_is_for_its_owner_alone_afterwards() {
-    let (endpoint, project, client) = registered();
+    let Due { endpoint, project, client } = due::none();
     project.write_token(&TokenFile::signed_in("github", "repos", &endpoint, &client).expires_in(60));
     let path = format!(".oauth-tokens/{FILE}");
     project.set_mode(&path, 0o644);

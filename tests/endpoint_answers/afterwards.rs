@@ -30,7 +30,8 @@ impl World {
     /// Runs the program once; how many requests came of it.
     fn asked(&self, arguments: &str) -> usize {
         let before = self.endpoint.requests().len();
-        Program::new(&self.project).args(arguments).once();
+        let finished = Program::new(&self.project).args(arguments).once();
+        assert!(matches!(finished.code(), Some(0 | 1)), "{finished:#?}");
         self.endpoint.requests().len() - before
     }
 
@@ -95,7 +96,7 @@ fn inside_a_grace_the_same_token_is_sent_again_soon() {
     let world = due("atlassian", [lost(), lost()]);
     let daemon = Program::new(&world.project).start();
     let requests = world.endpoint.wait_for_answers(3);
-    daemon.stop();
+    daemon.stop().expect_code(0);
     let sent = |one: &Recorded| one.field("refresh_token").unwrap().to_owned();
     assert!(requests.iter().all(|one| sent(one) == sent(&requests[0])));
     let (first, second) = (gaps(&requests)[0], gaps(&requests)[1]);

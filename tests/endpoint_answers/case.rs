@@ -10,7 +10,9 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::outcome::{CLIENT_SECRET, LEFT, NEW_ACCESS, NEW_REFRESH, OLD_ACCESS, OLD_REFRESH, Outcome};
-use crate::support::{Answer, Endpoint, Fault, Finished, Program, Project, Stamp, Step, TokenFile, Who, now};
+use crate::support::{
+    Answer, Endpoint, Fault, Finished, Program, Project, Stamp, Step, TokenFile, Who, internals, now,
+};
 
 /// What stands at the other end.
 #[derive(Clone, Debug)]
@@ -246,7 +248,7 @@ impl Case {
 }
 
 fn status(project: &Project) -> String {
-    project.text(".oauth-tokens/.token-refresher/status.json")
+    internals::status_text(project)
 }
 
 fn expect<T: PartialEq + std::fmt::Debug>(what: &str, is: &T, should_be: &T) -> Result<(), String> {

@@ -5,7 +5,7 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use super::support::Program;
+use super::support::{Program, internals};
 use super::{Bench, FILE, is_root};
 
 /// A file system that is mounted for one test.
@@ -77,15 +77,12 @@ fn a_full_disk() {
     let bench = Bench::new();
     let tokens = bench.project.path(".oauth-tokens");
     let _mount = Mount::tmpfs(&tokens, "128k");
-    bench.project.write_token(
-        &super::TokenFile::signed_in("github", "repos", &bench.endpoint, &bench.client).expires_in(600),
-    );
+    bench.sign_in_place();
     // Where the locks are there already, and where not even those can be made.
     let filler = fill(&tokens);
     let first = expect_refusal(&bench, Program::new(&bench.project), "no space left");
     fs::remove_file(&filler).unwrap();
-    fs::create_dir_all(tokens.join(".token-refresher")).unwrap();
-    fs::write(tokens.join(format!(".token-refresher/{FILE}.lock")), "").unwrap();
+    drop(internals::lock(&bench.project, FILE));
     let filler = fill(&tokens);
     let second = expect_refusal(&bench, Program::new(&bench.project), "no space left");
     fs::remove_file(&filler).unwrap();
@@ -95,7 +92,9 @@ fn a_full_disk() {
     bench.endpoint.wait_for_requests(1);
     let filler = fill(&tokens);
     drop(hold);
-    running.wait();
+    let finished = running.wait();
+    // The notes of the cycle found no room.
+    assert!(finished.log.contains("no space left"), "{finished:#?}");
     assert_eq!(bench.refresh_token(FILE), bench.last_answer().unwrap().0);
     fs::remove_file(&filler).unwrap();
     println!(
@@ -112,9 +111,7 @@ fn a_read_only_mount() {
     let bench = Bench::new();
     let tokens = bench.project.path(".oauth-tokens");
     let _mount = Mount::tmpfs(&tokens, "1m");
-    bench.project.write_token(
-        &super::TokenFile::signed_in("github", "repos", &bench.endpoint, &bench.client).expires_in(600),
-    );
+    bench.sign_in_place();
     run(Command::new("mount").args(["-o", "remount,ro"]).arg(&tokens));
     let said = expect_refusal(&bench, Program::new(&bench.project), "read-only file system");
     run(Command::new("mount").args(["-o", "remount,rw"]).arg(&tokens));
@@ -172,9 +169,7 @@ fn another_file_system_than_that_of_temporary_files() {
     let bench = Bench::new();
     let tokens = bench.project.path(".oauth-tokens");
     let _mount = Mount::tmpfs(&tokens, "1m");
-    bench.project.write_token(
-        &super::TokenFile::signed_in("github", "repos", &bench.endpoint, &bench.client).expires_in(600),
-    );
+    bench.sign_in_place();
     expect_refresh(&bench);
     assert!(bench.project.token("mcp.json").exists());
     println!("tokens directory on another file system than /tmp: refreshed, configurations written");

@@ -1,11 +1,10 @@
 //! kill -9 at any moment.
 
-use std::fs;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use super::reader::Reader;
-use super::support::{Daemon, Program};
+use super::support::{Daemon, Program, internals};
 use super::{Bench, FILE, Random, median, micros, trials};
 
 /// What became of the refresh tokens of many trials.
@@ -50,8 +49,7 @@ fn trial(bench: &Bench, program: Program, count: &mut Count, end: impl FnOnce(Da
     let killed = end(program.start());
     // Whole at every moment, also before anybody tidies up.
     bench.refresh_token(FILE);
-    let written = fs::read(bench.project.token(&format!(".{FILE}.refresh")))
-        .is_ok_and(|bytes| bytes.first() == Some(&b'{'));
+    let written = internals::reserve_holds_an_answer(&bench.project, FILE);
     // In doubt (1) or fresh (0): the next cycle knows which.
     Program::new(&bench.project).once();
     bench.expect_tidy("a kill and the next cycle");
@@ -78,8 +76,7 @@ fn trial(bench: &Bench, program: Program, count: &mut Count, end: impl FnOnce(Da
             }
         }
         None => {
-            let lock = bench.project.text(&format!(".oauth-tokens/.token-refresher/{FILE}.lock"));
-            assert!(lock.starts_with("sent "), "nobody asked, not even after the kill");
+            assert!(internals::is_marked(&bench.project, FILE), "nobody asked, not even after the kill");
             count.doubted += 1;
         }
     }

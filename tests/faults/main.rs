@@ -90,6 +90,12 @@ impl Bench {
         self.put(&file);
     }
 
+    /// The same, written in place, for a tokens directory on a file system of its own.
+    fn sign_in_place(&self) {
+        let file = TokenFile::signed_in("github", "repos", &self.endpoint, &self.client).expires_in(600);
+        self.project.write_token(&file);
+    }
+
     fn put(&self, file: &TokenFile) {
         let new = self.project.outside().join("new");
         std::fs::write(&new, file.text()).unwrap();

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::PathBuf;
 
-use super::support::{Finished, Program};
+use super::support::{Finished, Program, internals};
 use super::{Bench, FILE};
 
 /// The calls that change something, or that a change ends with.
@@ -21,18 +21,15 @@ const ERRORS: [&str; 3] = ["ENOSPC", "EIO", "EINTR"];
 /// The files whose calls are made to fail: all that a refresh touches.
 fn paths(bench: &Bench) -> Vec<PathBuf> {
     let tokens = bench.project.path(".oauth-tokens");
-    let own = tokens.join(".token-refresher");
-    let mut paths = vec![tokens.clone(), own.clone()];
+    let mut paths = vec![tokens.clone(), bench.project.token(internals::OWN)];
     for name in [FILE, COPY] {
-        paths.extend([tokens.join(name), tokens.join(format!(".{name}.refresh"))]);
-        paths.push(own.join(format!("{name}.lock")));
+        paths.extend([tokens.join(name), tokens.join(internals::reserve(name))]);
+        paths.push(internals::lock_file(&bench.project, name));
     }
     for name in ["mcp.json", "vscode_mcp.json"] {
         paths.extend([tokens.join(name), tokens.join(format!(".{name}.new"))]);
     }
-    for name in ["configurations.lock", "status.lock", "status.json", ".status.json.new"] {
-        paths.push(own.join(name));
-    }
+    paths.extend(internals::OWN_FILES.map(|name| internals::own(&bench.project, name)));
     paths
 }
 

@@ -24,6 +24,7 @@
 pub(crate) mod daemon;
 pub(crate) mod due;
 pub(crate) mod endpoint;
+pub(crate) mod internals;
 pub(crate) mod project;
 pub(crate) mod token_file;
 
@@ -31,6 +32,7 @@ use std::thread;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 pub(crate) use daemon::{Daemon, Finished, Program, Signal};
+pub(crate) use due::{Due, due};
 pub(crate) use endpoint::{
     Answer, Client, ClientAuth, Delivery, End, Endpoint, Fault, Framing, Hold, Outcome, Recorded, Step,
     Tokens, Who,

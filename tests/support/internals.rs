@@ -1,0 +1,154 @@
+//! What the tests know of the program's private files: where the notes, locks, marks and reserves are, and how they
+//! look inside. No promise to users covers these formats. A change of one needs a change here and in no test.
+
+use std::fs::{self, File};
+use std::path::PathBuf;
+use std::time::{Duration, SystemTime};
+
+use fs2::FileExt as _;
+use serde_json::{Value, json};
+
+use super::Project;
+use super::project::TOKENS;
+
+/// The program's own directory in the tokens directory.
+pub(crate) const OWN: &str = ".token-refresher";
+
+/// Everything that the program keeps in its own directory, apart from one lock for each token file.
+pub(crate) const OWN_FILES: [&str; 4] =
+    ["configurations.lock", "status.lock", "status.json", ".status.json.new"];
+
+/// A path in the program's own directory.
+pub(crate) fn own(project: &Project, name: &str) -> PathBuf {
+    project.token(OWN).join(name)
+}
+
+/// The lock of a token file, which also holds the mark of a request.
+pub(crate) fn lock_file(project: &Project, name: &str) -> PathBuf {
+    own(project, &format!("{name}.lock"))
+}
+
+/// Takes the lock of a token file as another process would, until the lock is dropped.
+pub(crate) fn lock(project: &Project, name: &str) -> File {
+    fs::create_dir_all(project.token(OWN)).unwrap();
+    let lock = File::create(lock_file(project, name)).unwrap();
+    lock.lock_exclusive().unwrap();
+    lock
+}
+
+/// The name of the file that makes room for the answer before a request is sent.
+pub(crate) fn reserve(name: &str) -> String {
+    format!(".{name}.refresh")
+}
+
+/// Whether a reserve beside this token file holds an answer already.
+pub(crate) fn reserve_holds_an_answer(project: &Project, name: &str) -> bool {
+    fs::read(project.token(&reserve(name))).is_ok_and(|bytes| bytes.first() == Some(&b'{'))
+}
+
+/// Whether a name is that of a reserve.
+pub(crate) fn is_reserve(name: &str) -> bool {
+    name.starts_with('.') && name.ends_with(".refresh")
+}
+
+/// Whether a mark says that the refresh token of this file may have been sent.
+pub(crate) fn is_marked(project: &Project, name: &str) -> bool {
+    let note = fs::read_to_string(lock_file(project, name)).unwrap();
+    assert!(note.is_empty() || note.starts_with("sent "), "an unknown mark: {note:?}");
+    !note.is_empty()
+}
+
+/// Makes the mark of this file older, as if the request had been sent before.
+pub(crate) fn age_mark(project: &Project, name: &str, by: Duration) {
+    assert!(is_marked(project, name), "no mark is there");
+    let path = lock_file(project, name);
+    let note = fs::read_to_string(&path).unwrap();
+    let mut words: Vec<String> = note.trim_end().split(' ').map(str::to_owned).collect();
+    for word in &mut words[1..=2] {
+        *word = format!("{:020}", word.parse::<i64>().unwrap() - millis(by));
+    }
+    fs::write(path, words.join(" ") + "\n").unwrap();
+}
+
+/// The status file's text.
+pub(crate) fn status_text(project: &Project) -> String {
+    project.text(&format!("{TOKENS}/{OWN}/status.json"))
+}
+
+/// The size of the status file, 0 where it is not there.
+pub(crate) fn status_size(project: &Project) -> u64 {
+    fs::metadata(own(project, "status.json")).map_or(0, |metadata| metadata.len())
+}
+
+/// Takes the status file away, as after a crash at the first start.
+pub(crate) fn forget_status(project: &Project) {
+    fs::remove_file(own(project, "status.json")).unwrap();
+}
+
+fn status(project: &Project) -> Value {
+    serde_json::from_str(&status_text(project)).unwrap()
+}
+
+fn change_status(project: &Project, change: impl FnOnce(&mut Value)) {
+    let mut document = status(project);
+    change(&mut document);
+    fs::write(own(project, "status.json"), document.to_string()).unwrap();
+}
+
+/// The failure that is on record for a token file.
+#[derive(Debug)]
+pub(crate) struct Trouble {
+    pub kind: String,
+    pub message: String,
+    /// In milliseconds since 1970.
+    pub since: i64,
+}
+
+/// The failure on record for a token file; fails where there is none.
+#[track_caller]
+pub(crate) fn trouble(project: &Project, name: &str) -> Trouble {
+    let document = status(project);
+    let trouble = &document["files"][name]["trouble"];
+    let text = |member: &str| trouble[member].as_str().map(str::to_owned);
+    let found = || {
+        Some(Trouble { kind: text("kind")?, message: text("message")?, since: trouble["since"].as_i64()? })
+    };
+    found().unwrap_or_else(|| panic!("no failure of {name} is on record: {document:#}"))
+}
+
+/// Makes the recorded failure of a token file, and of its endpoint, old enough for the next attempt.
+pub(crate) fn let_the_delay_end(project: &Project, name: &str) {
+    let long_ago = millis_ago(Duration::from_secs(100));
+    change_status(project, |document| {
+        document["endpoints"] = json!({});
+        let trouble = &mut document["files"][name]["trouble"];
+        assert!(trouble["next_attempt"].is_i64() && trouble["last_attempt"].is_i64(), "{trouble}");
+        trouble["next_attempt"] = long_ago.into();
+        trouble["last_attempt"] = (long_ago - 30_000).into();
+    });
+}
+
+/// Makes the last cycle, and the start of the daemon, as old as this.
+pub(crate) fn age_the_last_cycle(project: &Project, by: Duration) {
+    change_status(project, |document| {
+        for member in [&["cycle", "ended"], &["daemon", "started"]] {
+            let time = &mut document[member[0]][member[1]];
+            assert!(time.is_i64(), "{member:?}: {time}");
+            *time = millis_ago(by).into();
+        }
+    });
+}
+
+/// Makes the daemon's last sign of life as old as this.
+pub(crate) fn age_sign_of_life(project: &Project, by: Duration) {
+    let file = File::options().write(true).open(own(project, "daemon.lock")).unwrap();
+    file.set_modified(SystemTime::now() - by).unwrap();
+}
+
+fn millis(time: Duration) -> i64 {
+    i64::try_from(time.as_millis()).unwrap()
+}
+
+fn millis_ago(time: Duration) -> i64 {
+    super::now() * 1000 - millis(time)
+}
