@@ -13,7 +13,7 @@ use crate::clock::{Timestamp, Words};
 use crate::cycle::services::{KEYCLOAK_GATEWAY, Source, gather};
 use crate::cycle::survey::Entry;
 use crate::cycle::{daemon_holder, generated, recorded_providers};
-use crate::files::{Holder, OWN_DIRECTORY, directory_of, holder, reason};
+use crate::files::{Holder, holder, lock_of, reason};
 use crate::oauth::Providers;
 use crate::refresh::Memory as _;
 use crate::secret::Secret;
@@ -79,10 +79,8 @@ pub(crate) fn headers(server: &str, places: &Places) -> Result<Secret, String> {
 
 /// Whether there may be another token in a moment: its refresh is under way, or should be.
 fn is_changing(file: &TokenFile, now: Timestamp) -> bool {
-    let mut lock = file.real.file_name().unwrap_or_default().to_owned();
-    lock.push(".lock");
     expired_since(file, now).is_some_and(|ended| now.since(ended) < JUST_NOW)
-        || is_held(&holder(&directory_of(&file.real).join(OWN_DIRECTORY).join(lock)))
+        || is_held(&holder(&lock_of(&file.real)))
 }
 
 /// Whether a lock that was looked at is held; one that cannot be looked at counts as free.

@@ -169,14 +169,12 @@ fn bring_up_to_date(
         apply(kept.client, file.text(), wanted.services, remembered, how, place)
     };
     for _ in 0..ATTEMPTS {
-        let (mut file, mut applied) = UserFile::read(path).map(|file| {
-            let applied = decide(&file);
-            (file, applied)
-        })?;
+        let mut file = UserFile::read(path).map_err(|why| why.to_string())?;
+        let mut applied = decide(&file);
         if may_be_half_written(kept, &file, &applied) {
             drop(file);
             std::thread::sleep(SECOND_LOOK);
-            file = UserFile::read(path)?;
+            file = UserFile::read(path).map_err(|why| why.to_string())?;
             applied = decide(&file);
         }
         for (name, token) in &applied.side_files {
@@ -202,7 +200,7 @@ fn bring_up_to_date(
             }
             Ok(()) => return Ok(applied),
             Err(NotReplaced::Changed) => {}
-            Err(NotReplaced::Failed(why)) => return Err(why),
+            Err(NotReplaced::Failed(why)) => return Err(why.to_string()),
         }
     }
     Err(format!("somebody else writes it all the time; tried {ATTEMPTS} times, and will again"))

@@ -1,19 +1,22 @@
-//! Looking at a lock without taking it: is somebody there, and has he moved lately?
+//! Tests whether a lock is held, and when its holder last touched it.
 
 use std::fs::OpenOptions;
 use std::io;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 
-use super::Stamp;
+use fs2::FileExt;
+
+use super::lock::is_busy;
+use super::stamp::Stamp;
 use crate::clock::Timestamp;
 
 /// What a lock file tells about its holder.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Holder {
-    /// There is no such file: nobody has ever been here.
+    /// There is no such file: no process has ever locked it.
     Never,
-    /// Nobody holds it now.
+    /// No process holds it now.
     Nobody,
     /// A process holds it.
     Somebody {
@@ -22,23 +25,20 @@ pub(crate) enum Holder {
     },
 }
 
-/// Looks at the lock file at `path`: a shared lock, tried once and let go at once, so that a start at
+/// Looks at the lock file at `path`: a shared lock, tried once and released at once, so that a start at
 /// this moment is not refused.
-///
-/// # Errors
-/// When the file may not be opened or locked.
 pub(crate) fn holder(path: &Path) -> io::Result<Holder> {
     let file = match OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Holder::Never),
         opened => opened?,
     };
-    match file.try_lock_shared() {
-        // Let go by closing.
+    match FileExt::try_lock_shared(&file) {
+        // Closing the file unlocks it.
         Ok(()) => Ok(Holder::Nobody),
-        Err(std::fs::TryLockError::WouldBlock) => {
+        Err(error) if is_busy(&error) => {
             Ok(Holder::Somebody { touched: Stamp::of(&file.metadata()?).modified() })
         }
-        Err(std::fs::TryLockError::Error(error)) => Err(error),
+        Err(error) => Err(error),
     }
 }
 

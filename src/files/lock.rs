@@ -2,8 +2,8 @@
 //!
 //! The lock is `flock` on a file of its own, never on the token file: that is replaced by rename,
 //! and a lock on a replaced inode protects nothing (tried: 8 processes x 500 turns lost 1806 of 4000
-//! updates without the inode check below). The file is never renamed or removed by us; somebody
-//! else may do so, which is why the path is compared with the inode after locking.
+//! updates without the inode check below). The program never renames or removes it, but a person may,
+//! which is why the path is compared with the inode after locking.
 
 use std::fs::{File, OpenOptions};
 use std::io;
@@ -13,7 +13,8 @@ use std::time::{Duration, Instant};
 
 use fs2::FileExt as _;
 
-use super::{directory_of, hand_to_owner_of, sync_directory};
+use super::directory::{directory_of, sync_directory};
+use super::owner::hand_to_owner_of;
 
 /// The room for a note, in bytes.
 const LONGEST_NOTE: usize = 256;
@@ -76,7 +77,7 @@ impl Lock {
             let file = open(path, &new)?;
             match file.try_lock_exclusive() {
                 Ok(()) if is_still(path, &file)? => return Ok(Self { file, path: path.to_owned() }),
-                // Somebody removed or replaced the file between our open and our lock: once more.
+                // The file was removed or replaced between the open and the lock: once more.
                 Ok(()) => {}
                 Err(error) if is_busy(&error) => {}
                 Err(error) => return Err(error.into()),
@@ -97,7 +98,7 @@ impl Lock {
         is_still(&self.path, &self.file)
     }
 
-    /// The note that stands in the file; empty when there is none or it is not text.
+    /// The note in the file; empty when there is none or it is not text.
     ///
     /// # Errors
     /// When the file cannot be read.
@@ -111,7 +112,7 @@ impl Lock {
     /// note of the same length replaces the old one whole.
     ///
     /// # Errors
-    /// When it could not be written or synced; what stands there then is unknown.
+    /// When it could not be written or synced; the note in the file then is unknown.
     pub(crate) fn write_note(&self, note: &str) -> io::Result<()> {
         self.touch_note(note)?;
         self.file.sync_data()
@@ -170,7 +171,8 @@ fn is_still(path: &Path, file: &File) -> io::Result<bool> {
     }
 }
 
-fn is_busy(error: &io::Error) -> bool {
+/// Whether another process holds the lock that was tried.
+pub(super) fn is_busy(error: &io::Error) -> bool {
     error.kind() == io::ErrorKind::WouldBlock
         || error.raw_os_error() == fs2::lock_contended_error().raw_os_error()
 }

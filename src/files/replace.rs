@@ -8,7 +8,9 @@ use std::io::{self, BufWriter, Write};
 use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::Path;
 
-use super::{directory_of, hand_to_owner_of, read_whole};
+use super::directory::directory_of;
+use super::owner::hand_to_owner_of;
+use super::read::read_whole;
 
 /// What [`replace_text`] did.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -82,7 +84,7 @@ fn write_new(temporary: &Path, text: &str) -> io::Result<()> {
 }
 
 fn create(temporary: &Path) -> io::Result<File> {
-    // Left over from a crash: nobody else writes here, the caller holds the lock.
+    // Left over from a crash: the caller holds the lock, so no other process is writing it.
     match std::fs::remove_file(temporary) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
         _ => {}

@@ -12,24 +12,27 @@ use std::path::{Path, PathBuf};
 
 use zeroize::Zeroizing;
 
-use super::{MAX_SIZE, Stamp, directory_of, hand_to_owner_of, sync_directory};
+use super::directory::{directory_of, sync_directory};
+use super::owner::hand_to_owner_of;
+use super::read::MAX_SIZE;
+use super::stamp::Stamp;
 
 /// The most that is read of a leftover: the room that the largest token file gets.
 const READ_LIMIT: u64 = 2 * MAX_SIZE + 4096;
 
 /// A new file `.NAME.refresh` beside NAME, filled with zeros, waiting to take NAME's place. Dropped, it
-/// is removed only while nothing was written into it: after that it may be all there is of a token, and
-/// whoever finds it finishes what was begun.
+/// is removed only while nothing was written into it: after that it may be the only copy of a token, and
+/// the next refresh of the file brings it into place.
 #[derive(Debug)]
 pub(crate) struct Reserve {
     file: File,
     path: PathBuf,
     target: PathBuf,
-    state: State,
+    state: Stage,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum State {
+enum Stage {
     /// Zeros.
     Empty,
     /// A text, or a part of one.
@@ -38,7 +41,7 @@ enum State {
     Placed,
 }
 
-/// Where the reserve of `target` stands.
+/// The path of the reserve of `target`.
 pub(crate) fn leftover(target: &Path) -> PathBuf {
     let mut name = std::ffi::OsString::from(".");
     name.push(target.file_name().unwrap_or_default());
@@ -66,7 +69,7 @@ impl Reserve {
             .custom_flags(libc::O_NOFOLLOW)
             .open(&path)?;
         // From here on the drop removes it again.
-        let reserve = Self { file, path, target: target.to_owned(), state: State::Empty };
+        let reserve = Self { file, path, target: target.to_owned(), state: Stage::Empty };
         hand_to_owner_of(directory_of(target), &reserve.file)?;
         let room = usize::try_from(size.saturating_mul(2).saturating_add(4096).min(READ_LIMIT))
             .unwrap_or(usize::MAX);
@@ -74,7 +77,7 @@ impl Reserve {
         Ok(reserve)
     }
 
-    /// The user id that files of ours get in this directory.
+    /// The user id that this process's files get in this directory.
     ///
     /// # Errors
     /// When the file cannot be looked at.
@@ -88,7 +91,7 @@ impl Reserve {
     /// # Errors
     /// When writing failed; the file then holds a part of the text and no closing brace, or zeros.
     pub(crate) fn store(&mut self, text: &str) -> io::Result<()> {
-        self.state = State::Holding;
+        self.state = Stage::Holding;
         self.file.write_all_at(text.as_bytes(), 0)?;
         self.seal(text.len())
     }
@@ -96,7 +99,7 @@ impl Reserve {
     /// Cuts the file to its first `length` bytes and syncs it: for a text that was found in it.
     ///
     /// # Errors
-    /// When that failed; the text still stands in it.
+    /// When that failed; the text is still in it.
     pub(crate) fn seal(&mut self, length: usize) -> io::Result<()> {
         self.file.set_len(length as u64)?;
         self.file.sync_all()
@@ -105,12 +108,12 @@ impl Reserve {
     /// Renames the reserve over its target and syncs the directory.
     ///
     /// # Errors
-    /// When renaming failed: the reserve still stands and this can be tried again. Once renamed, a
+    /// When renaming failed: the reserve is still there and this can be tried again. Once renamed, a
     /// failing sync of the directory is an error too, and trying again syncs again.
     pub(crate) fn take_place(&mut self) -> io::Result<Stamp> {
         if !self.is_placed() {
             std::fs::rename(&self.path, &self.target)?;
-            self.state = State::Placed;
+            self.state = Stage::Placed;
         }
         sync_directory(directory_of(&self.target))?;
         Ok(Stamp::of(&self.file.metadata()?))
@@ -118,7 +121,7 @@ impl Reserve {
 
     /// Whether it has taken its target's place (its directory may still want a sync).
     pub(crate) fn is_placed(&self) -> bool {
-        self.state == State::Placed
+        self.state == Stage::Placed
     }
 
     /// Opens the reserve that a crash left beside `target`, with its text (zero bytes at its end
@@ -138,10 +141,13 @@ impl Reserve {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(error),
         };
-        let mut bytes = Zeroizing::new(Vec::new());
+        // With room for all of it: a buffer that grows leaves copies of the token behind.
+        let room = usize::try_from(file.metadata()?.len().min(READ_LIMIT)).unwrap_or(0);
+        let mut bytes = Zeroizing::new(Vec::with_capacity(room + 1));
         (&file).take(READ_LIMIT).read_to_end(&mut bytes)?;
-        let text = Zeroizing::new(String::from_utf8_lossy(&bytes).trim_end_matches('\0').to_owned());
-        let reserve = Self { file, path, target: target.to_owned(), state: State::Holding };
+        let text = str::from_utf8(&bytes).unwrap_or_default().trim_end_matches('\0');
+        let text = Zeroizing::new(text.to_owned());
+        let reserve = Self { file, path, target: target.to_owned(), state: Stage::Holding };
         Ok(Some((reserve, text)))
     }
 
@@ -160,7 +166,7 @@ impl Reserve {
 
 impl Drop for Reserve {
     fn drop(&mut self) {
-        if self.state == State::Empty {
+        if self.state == Stage::Empty {
             // A leftover is settled by the next refresh of this file under its lock, so a failure
             // here costs nothing but a few kilobytes until then.
             let _ = std::fs::remove_file(&self.path);

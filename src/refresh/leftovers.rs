@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::Context;
 use super::member::{Obstacle, Patience, lock, lock_and_read};
-use crate::files::{OWN_DIRECTORY, Reserve, Stamp, directory_of, reason};
+use crate::files::{Reserve, Stamp, lock_of, reason};
 
 /// Settles what a crash left beside the file `name` that is not refreshed any more: it is gone, or
 /// somebody else owns it now. What cannot be settled, or is no leftover but the reserve of a process
@@ -37,9 +37,6 @@ fn remove_orphan(path: &Path) -> Result<(), Obstacle> {
 /// each refresh of ours writes the lock file last, and a mark stands in it before. `false` where we
 /// never locked the file.
 pub(crate) fn written_by_us(real: &Path, stamp: &Stamp) -> bool {
-    let mut name = real.file_name().unwrap_or_default().to_owned();
-    name.push(".lock");
-    let lock = directory_of(real).join(OWN_DIRECTORY).join(name);
-    std::fs::symlink_metadata(lock)
+    std::fs::symlink_metadata(lock_of(real))
         .is_ok_and(|lock| lock.len() > 0 || Stamp::of(&lock).modified() >= stamp.modified())
 }

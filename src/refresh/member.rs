@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use super::mark::Mark;
 use super::settle::settle;
-use crate::files::{Lock, LockError, ReadError, Stamp, directory_of, own_directory, reason};
+use crate::files::{Lock, LockError, ReadError, Stamp, directory_of, lock_of, own_directory, reason};
 use crate::tokens::Document;
 use crate::tokens::directory::{Problem, read_document};
 
@@ -132,10 +132,8 @@ pub(super) fn lock(real: &Path, deadline: Instant, give_up: &dyn Fn() -> bool) -
             reason(error)
         ))
     };
-    let own = own_directory(directory_of(real)).map_err(|error| refused(&error))?;
-    let mut name = real.file_name().unwrap_or_default().to_owned();
-    name.push(".lock");
-    Lock::lasting(&own.join(name), deadline, give_up).map_err(|error| match error {
+    own_directory(directory_of(real)).map_err(|error| refused(&error))?;
+    Lock::lasting(&lock_of(real), deadline, give_up).map_err(|error| match error {
         LockError::Busy => Obstacle::Busy,
         LockError::Io(error) => refused(&error),
     })

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use crate::clients::{self, Client, Secrets};
 
-use super::values;
+use super::values::{self, Fault};
 
 /// A client whose configuration is to be kept.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -24,7 +24,7 @@ impl KeptClient {
 
 /// A client's name and perhaps the path of its file, which starts at `root` or, after `~/`, at `home`:
 /// not every shell replaces a `~` behind an equals sign, and no variable has a shell to do it.
-pub(super) fn client(text: &str, root: &Path, home: Option<&str>) -> Result<KeptClient, String> {
+pub(super) fn client(text: &str, root: &Path, home: Option<&str>) -> Result<KeptClient, Fault> {
     let (name, path) = match text.split_once('=') {
         Some((name, path)) => (name, Some(path)),
         None => (text, None),
@@ -46,26 +46,28 @@ pub(super) fn client(text: &str, root: &Path, home: Option<&str>) -> Result<Kept
 }
 
 /// Where secrets stand.
-pub(super) fn secrets(text: &str) -> Result<Secrets, &'static str> {
+pub(super) fn secrets(text: &str) -> Result<Secrets, Fault> {
     match text.trim() {
         "auto" => Ok(Secrets::Auto),
         "inline" => Ok(Secrets::Inline),
-        "bridge" => Err("is not built into this version, which knows auto and inline"),
-        _ => Err("is not one of auto, inline"),
+        "bridge" => Err("is not built into this version, which knows auto and inline".into()),
+        _ => Err("is not one of auto, inline".into()),
     }
 }
 
 /// Each file once. Two clients of one file would undo each other's entries at every check.
-pub(super) fn once_each(all: Vec<KeptClient>) -> Result<Vec<KeptClient>, String> {
+pub(super) fn once_each(all: Vec<KeptClient>) -> Result<Vec<KeptClient>, Fault> {
     let mut kept: Vec<KeptClient> = Vec::new();
     for one in all {
         match kept.iter().find(|other| one.path.is_some() && other.path == one.path || **other == one) {
             Some(other) if *other == one => {}
             Some(other) => {
+                let (first, second) = (other.client.name, one.client.name);
                 return Err(format!(
-                    "{} and {} name one file, in which they would undo each other's entries; keep one of them there",
-                    other.client.name, one.client.name
-                ));
+                    "{first} and {second} name one file, in which they would undo each other's entries; \
+                     keep one of them there"
+                )
+                .into());
             }
             None => kept.push(one),
         }
@@ -77,7 +79,7 @@ pub(super) fn once_each(all: Vec<KeptClient>) -> Result<Vec<KeptClient>, String>
 mod tests {
     use super::*;
 
-    fn read(text: &str) -> Result<(&'static str, Option<PathBuf>), String> {
+    fn read(text: &str) -> Result<(&'static str, Option<PathBuf>), Fault> {
         client(text, Path::new("/p"), Some("/home/me")).map(|kept| (kept.client.name, kept.path))
     }
 

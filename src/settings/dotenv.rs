@@ -13,17 +13,12 @@
 //! A line that is none of this is passed over with a warning that names its number and never its
 //! content, which may be a secret.
 
-use std::fs::OpenOptions;
-use std::io::{ErrorKind, Read};
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
 use zeroize::Zeroizing;
 
+use crate::files::{ReadError, read_bytes};
 use crate::secret::Secret;
-
-/// Larger than any `.env` that was written by a person.
-const LIMIT: u64 = 1 << 20;
 
 /// So many broken lines are named one by one; a file that is no `.env` at all has thousands.
 const NAMED: usize = 5;
@@ -48,38 +43,16 @@ pub(super) struct Dotenv {
     pub warnings: Vec<String>,
 }
 
-/// Reads the file at `path`. One that is missing says nothing; one that cannot be read is a warning,
-/// because the tokens of everybody who does not need it must stay fresh.
+/// Reads the file at `path`. One that is missing says nothing. One that cannot be read is a warning: the
+/// tokens that need nothing of it must stay fresh.
 pub(super) fn read(path: &Path) -> Dotenv {
-    match content(path) {
+    match read_bytes(path) {
         Ok(bytes) => parse(path, &bytes),
-        Err(None) => Dotenv::default(),
-        Err(Some(why)) => {
+        Err(ReadError::Gone) => Dotenv::default(),
+        Err(why) => {
             Dotenv { assignments: Vec::new(), warnings: vec![format!("{}: not read: {why}", path.display())] }
         }
     }
-}
-
-/// The bytes of the file; `Err(None)` where there is none.
-fn content(path: &Path) -> Result<Zeroizing<Vec<u8>>, Option<String>> {
-    let refused = |error: std::io::Error| match error.kind() {
-        ErrorKind::NotFound => None,
-        _ => Some(error.to_string()),
-    };
-    let regular = |metadata: std::fs::Metadata| {
-        if metadata.is_file() { Ok(()) } else { Err(Some("it is not a regular file".to_owned())) }
-    };
-    // Looked at before opening, since opening a device can do things; and after, since it may have
-    // been exchanged. A fifo that comes in between is not waited for.
-    regular(path.metadata().map_err(refused)?)?;
-    let file = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open(path).map_err(refused)?;
-    regular(file.metadata().map_err(refused)?)?;
-    let mut bytes = Zeroizing::new(Vec::new());
-    file.take(LIMIT + 1).read_to_end(&mut bytes).map_err(refused)?;
-    if bytes.len() as u64 > LIMIT {
-        return Err(Some("it is larger than 1 MiB".to_owned()));
-    }
-    Ok(bytes)
 }
 
 fn parse(path: &Path, bytes: &[u8]) -> Dotenv {
@@ -190,7 +163,6 @@ fn unescaped(letter: char, quote: char) -> Option<char> {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used, reason = "a test ends where what it expects is not there")]
 mod tests {
     use std::os::unix::net::UnixListener;
     use std::process::Command;
@@ -319,7 +291,7 @@ mod tests {
             (socket, "it is not a regular file"),
             ("/dev/zero".into(), "it is not a regular file"),
             (large, "it is larger than 1 MiB"),
-            (link, "Too many levels"),
+            (link, "too many levels"),
         ] {
             let found = read(&path);
             let expected = format!("{}: not read: {why}", path.display());

@@ -26,8 +26,8 @@ struct Assigned {
     value: Secret,
 }
 
-/// The value of a variable and where it stands.
-pub(crate) struct Found<'a> {
+/// The value of a variable and where it was set.
+pub(crate) struct Variable<'a> {
     /// The value, never empty.
     pub value: &'a OsStr,
     /// `/srv/project/.env line 3: ` or nothing: goes before the variable's name in a message.
@@ -62,14 +62,14 @@ impl Environment {
     }
 
     /// The value of `name` with its place, the real environment first.
-    pub(crate) fn find(&self, name: &str) -> Option<Found<'_>> {
+    pub(crate) fn find(&self, name: &str) -> Option<Variable<'_>> {
         let process = self.process.get(OsStr::new(name)).filter(|value| !value.is_empty());
         if let Some(value) = process {
-            return Some(Found { value, place: String::new() });
+            return Some(Variable { value, place: String::new() });
         }
         let assigned = self.file.get(name).filter(|assigned| !assigned.value.expose().is_empty())?;
         let place = format!("{} line {}: ", self.path.display(), assigned.line);
-        Some(Found { value: OsStr::new(assigned.value.expose()), place })
+        Some(Variable { value: OsStr::new(assigned.value.expose()), place })
     }
 
     /// The line of `.env` that sets `name`, whatever the real environment says.
@@ -78,7 +78,7 @@ impl Environment {
     }
 }
 
-/// How many variables there are; their values are nobody's business.
+/// How many variables there are, and not their values, which may be secrets.
 impl fmt::Debug for Environment {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(out, "Environment({} of the process, {} of .env)", self.process.len(), self.file.len())

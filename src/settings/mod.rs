@@ -8,6 +8,7 @@
 mod clients;
 mod dotenv;
 mod environment;
+mod invalid;
 mod sources;
 mod values;
 
@@ -19,11 +20,14 @@ use log::LevelFilter;
 
 use crate::cli::{Flag, Options, flag};
 use crate::clients::Secrets;
+use crate::files::reason;
 use crate::logging::LogTarget;
 
 pub(crate) use clients::KeptClient;
 pub(crate) use environment::Environment;
+pub(crate) use invalid::Invalid;
 use sources::{Sources, text};
+use values::Fault;
 
 const INTERVAL: &Flag = flag("interval");
 const BUFFER: &Flag = flag("buffer");
@@ -72,7 +76,7 @@ pub(crate) struct Settings {
     pub client_secrets: Secrets,
     /// The user's own providers. Absolute. The default need not exist.
     pub providers: PathBuf,
-    /// Whether somebody named that file, so that it must exist.
+    /// Whether an option or a variable names that file, so that it must exist.
     pub providers_named: bool,
     /// The file that the second layer of [`Self::environment`] was read from. Absolute.
     pub env_file: PathBuf,
@@ -101,16 +105,6 @@ pub(crate) struct Loaded {
     pub warnings: Vec<String>,
 }
 
-/// A setting that cannot be used: one line that names it, its value and a remedy.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Invalid(String);
-
-impl std::fmt::Display for Invalid {
-    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        out.write_str(&self.0)
-    }
-}
-
 /// All that a command needs to know which only looks at what the daemon left.
 #[derive(Clone, Debug)]
 pub(crate) struct Places {
@@ -130,17 +124,17 @@ impl Places {
     pub(crate) fn find(options: &Options, process: &Environment) -> Result<Self, Invalid> {
         let sources = Sources { options, environment: process };
         let dir = sources.value(DIR, directory)?;
-        let tokens_dir = sources.value(TOKENS_DIR, |value| Ok(values::path(value, &dir)?))?;
+        let tokens_dir = sources.value(TOKENS_DIR, |value| values::path(value, &dir))?;
         Ok(Self { dir, tokens_dir })
     }
 }
 
 /// What cannot be set in `.env`, since it must be known before, or decides what is run.
 #[derive(Clone, Debug)]
-struct Place {
+struct Fixed {
     dir: PathBuf,
     env_file: PathBuf,
-    /// Whoever may write `.env` must not be able to have root run something.
+    /// A writer of `.env` must not be able to have a command run.
     on_refresh: Vec<String>,
 }
 
@@ -153,9 +147,9 @@ impl Settings {
     pub(crate) fn read(options: &Options, process: &Environment) -> Result<Loaded, Invalid> {
         let sources = Sources { options, environment: process };
         let dir = sources.value(DIR, directory)?;
-        let env_file = sources.value(ENV_FILE, |value| Ok(values::path(value, &dir)?))?;
+        let env_file = sources.value(ENV_FILE, |value| values::path(value, &dir))?;
         let on_refresh = sources.optional(ON_REFRESH, text(values::command))?.unwrap_or_default();
-        Self::read_at(options, process, &Place { dir, env_file, on_refresh })
+        Self::read_at(options, process, &Fixed { dir, env_file, on_refresh })
     }
 
     /// Reads the settings again, with the same options and a fresh `.env`, for a program that runs.
@@ -166,8 +160,8 @@ impl Settings {
     /// The first setting that cannot be used; the present ones stay.
     pub(crate) fn reload(&self, options: &Options) -> Result<Loaded, Invalid> {
         let (dir, env_file) = (self.dir.clone(), self.env_file.clone());
-        let place = Place { dir, env_file, on_refresh: self.on_refresh.clone() };
-        let mut loaded = Self::read_at(options, &self.environment, &place)?;
+        let fixed = Fixed { dir, env_file, on_refresh: self.on_refresh.clone() };
+        let mut loaded = Self::read_at(options, &self.environment, &fixed)?;
         for flag in needs_restart(self, &loaded.settings) {
             loaded.warnings.push(format!("--{}: the change takes effect after a restart", flag.long));
         }
@@ -176,33 +170,33 @@ impl Settings {
         Ok(loaded)
     }
 
-    fn read_at(options: &Options, process: &Environment, place: &Place) -> Result<Loaded, Invalid> {
-        let found = dotenv::read(&place.env_file);
-        let environment = process.over(place.env_file.clone(), found.assignments);
+    fn read_at(options: &Options, process: &Environment, fixed: &Fixed) -> Result<Loaded, Invalid> {
+        let found = dotenv::read(&fixed.env_file);
+        let environment = process.over(fixed.env_file.clone(), found.assignments);
         let mut warnings = found.warnings;
         for name in [DIR, ENV_FILE, ON_REFRESH].into_iter().filter_map(|flag| flag.variable) {
             if let Some(line) = environment.line_in_file(name) {
-                let file = place.env_file.display();
+                let file = fixed.env_file.display();
                 warnings.push(format!("{file} line {line}: {name} has no effect in this file"));
             }
         }
-        Ok(Loaded { settings: Self::load(options, environment, place)?, warnings })
+        Ok(Loaded { settings: Self::load(options, environment, fixed)?, warnings })
     }
 
     /// Turns words into settings; looks at nothing but its arguments.
-    fn load(options: &Options, environment: Environment, place: &Place) -> Result<Self, Invalid> {
+    fn load(options: &Options, environment: Environment, fixed: &Fixed) -> Result<Self, Invalid> {
         let sources = Sources { options, environment: &environment };
-        let path = |value: &OsStr| Ok(values::path(value, &place.dir)?);
+        let path = |value: &OsStr| values::path(value, &fixed.dir);
         let home = environment.get("HOME");
         let client = |value: &OsStr| {
             let text = value.to_str().ok_or("is not UTF-8")?;
-            clients::client(text, &place.dir, home.as_deref())
+            clients::client(text, &fixed.dir, home.as_deref())
         };
         let once = options.has(ONCE);
         let force = options.has(FORCE);
         if force && !once {
             let why = "works only with --once, a daemon would refresh everything all the time";
-            return Err(Invalid(format!("--{}: {why}; try --once --force", FORCE.long)));
+            return Err(Invalid::whole(format!("--{}", FORCE.long), format!("{why}; try --once --force")));
         }
         Ok(Self {
             interval: sources.value(INTERVAL, text(values::seconds))?,
@@ -210,20 +204,20 @@ impl Settings {
             log_level: sources.value(LOG_LEVEL, text(values::level))?,
             once,
             force,
-            dir: place.dir.clone(),
+            dir: fixed.dir.clone(),
             tokens_dir: sources.value(TOKENS_DIR, path)?,
             servers_dir: sources.value(SERVERS_DIR, path)?,
             registry_url: sources.optional(REGISTRY_URL, text(values::gateway_url))?,
             clients: clients::once_each(sources.list(CLIENT, client)?)
-                .map_err(|fault| Invalid(format!("--{}: {fault}", CLIENT.long)))?,
+                .map_err(|fault| Invalid::whole(format!("--{}", CLIENT.long), fault.to_string()))?,
             client_secrets: sources.value(CLIENT_SECRETS, text(clients::secrets))?,
             providers: sources.value(PROVIDERS, path)?,
             providers_named: options.has(PROVIDERS)
                 || PROVIDERS.variable.is_some_and(|name| environment.get(name).is_some()),
-            env_file: place.env_file.clone(),
-            log_file: sources.value(LOG_FILE, |value| Ok(values::log_target(value, &place.dir)?))?,
-            pid_file: sources.value(PID_FILE, |value| Ok(values::pid_file(value, &place.dir)?))?,
-            on_refresh: place.on_refresh.clone(),
+            env_file: fixed.env_file.clone(),
+            log_file: sources.value(LOG_FILE, |value| values::log_target(value, &fixed.dir))?,
+            pid_file: sources.value(PID_FILE, |value| values::pid_file(value, &fixed.dir))?,
+            on_refresh: fixed.on_refresh.clone(),
             metrics_file: sources.optional(METRICS_FILE, path)?,
             jobs: sources.value(JOBS, text(values::jobs))?,
             allow_http: sources.list(ALLOW_HTTP, text(values::host))?,
@@ -242,14 +236,14 @@ fn needs_restart(old: &Settings, new: &Settings) -> Vec<&'static Flag> {
 
 /// A directory that exists, absolute and without links: generated configurations name it, and it
 /// must not change when a link does.
-fn directory(value: &OsStr) -> Result<PathBuf, String> {
+fn directory(value: &OsStr) -> Result<PathBuf, Fault> {
     let path = values::path(value, Path::new(""))?;
     let found = path.canonicalize().and_then(|path| Ok((path.metadata()?.is_dir(), path)));
     match found {
         Ok((true, path)) => Ok(path),
-        Ok((false, _)) => Err("is not a directory".to_owned()),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Err("does not exist".to_owned()),
-        Err(error) => Err(format!("cannot be used: {error}")),
+        Ok((false, _)) => Err("is not a directory".into()),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Err("does not exist".into()),
+        Err(error) => Err(format!("cannot be used: {}", reason(&error)).into()),
     }
 }
 

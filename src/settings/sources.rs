@@ -4,12 +4,13 @@ use std::ffi::OsStr;
 
 use crate::cli::{Flag, Options, shown};
 
+use super::environment::Environment;
+use super::invalid::Invalid;
 use super::values::Fault;
-use super::{Environment, Invalid};
 
 /// Makes a rule for text one for what the system hands over.
-pub(super) fn text<T>(meaning: impl Fn(&str) -> Result<T, Fault>) -> impl Fn(&OsStr) -> Result<T, String> {
-    move |value| Ok(value.to_str().ok_or("is not UTF-8").and_then(&meaning)?)
+pub(super) fn text<T>(meaning: impl Fn(&str) -> Result<T, Fault>) -> impl Fn(&OsStr) -> Result<T, Fault> {
+    move |value| value.to_str().ok_or(Fault::from("is not UTF-8")).and_then(&meaning)
 }
 
 /// Where values come from, and the order of it.
@@ -34,17 +35,19 @@ impl<'a> Sources<'a> {
     pub(super) fn value<T>(
         &self,
         flag: &'static Flag,
-        meaning: impl Fn(&OsStr) -> Result<T, String>,
+        meaning: impl Fn(&OsStr) -> Result<T, Fault>,
     ) -> Result<T, Invalid> {
         let value = self.optional(flag, meaning)?;
-        value.ok_or_else(|| Invalid(format!("--{}: must be given; see token-refresher --help", flag.long)))
+        let missing =
+            || Invalid::whole(format!("--{}", flag.long), "must be given; see token-refresher --help");
+        value.ok_or_else(missing)
     }
 
     /// The value of a setting that may be missing.
     pub(super) fn optional<T>(
         &self,
         flag: &'static Flag,
-        meaning: impl Fn(&OsStr) -> Result<T, String>,
+        meaning: impl Fn(&OsStr) -> Result<T, Fault>,
     ) -> Result<Option<T>, Invalid> {
         let given = self.option(flag).next().or_else(|| self.variable(flag)).or_else(|| default(flag));
         given.map(|given| meaning(given.value).map_err(|fault| given.fault(&fault))).transpose()
@@ -54,7 +57,7 @@ impl<'a> Sources<'a> {
     pub(super) fn list<T>(
         &self,
         flag: &'static Flag,
-        meaning: impl Fn(&OsStr) -> Result<T, String>,
+        meaning: impl Fn(&OsStr) -> Result<T, Fault>,
     ) -> Result<Vec<T>, Invalid> {
         let mut given: Vec<Given> = self.option(flag).collect();
         if given.is_empty() {
@@ -88,7 +91,7 @@ fn default(flag: &'static Flag) -> Option<Given<'static>> {
 impl Given<'_> {
     fn fault(&self, fault: &str) -> Invalid {
         let remedy = self.example.as_ref().map(|example| format!("; try {example}")).unwrap_or_default();
-        Invalid(format!("{}: {} {fault}{remedy}", self.name, shown(self.value)))
+        Invalid { place: self.name.clone(), value: Some(shown(self.value)), why: format!("{fault}{remedy}") }
     }
 
     /// The parts between commas. Empty ones say nothing: a list may end with a comma.

@@ -3,6 +3,7 @@
 //! Each error is the end of a sentence that begins with the place and the value: `--interval: "abc"`
 //! `is not a whole number of seconds`.
 
+use std::borrow::Cow;
 use std::ffi::OsStr;
 use std::net::Ipv6Addr;
 use std::path::{Path, PathBuf};
@@ -18,22 +19,22 @@ const TEN_YEARS: u64 = 10 * 365 * 24 * 60 * 60;
 /// A thread each. Providers throttle long before this.
 const MOST_JOBS: usize = 64;
 
-/// What is wrong with a value.
-pub(super) type Fault = &'static str;
+/// What is wrong with a value: the end of the sentence that begins with it.
+pub(super) type Fault = Cow<'static, str>;
 
 /// A time in whole seconds, from one second to ten years.
 pub(super) fn seconds(text: &str) -> Result<Duration, Fault> {
     let number = text.trim();
     let digits = number.strip_prefix('-').unwrap_or(number);
     if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
-        return Err("is not a whole number of seconds");
+        return Err("is not a whole number of seconds".into());
     }
     match number.parse::<u64>() {
         Ok(seconds @ 1..=TEN_YEARS) => Ok(Duration::from_secs(seconds)),
-        Ok(0) => Err("is less than a second"),
-        Err(_) if number.starts_with('-') => Err("is less than a second"),
+        Ok(0) => Err("is less than a second".into()),
+        Err(_) if number.starts_with('-') => Err("is less than a second".into()),
         // Or so many digits that they are no u64.
-        Ok(_) | Err(_) => Err("is more than ten years"),
+        Ok(_) | Err(_) => Err("is more than ten years".into()),
     }
 }
 
@@ -42,7 +43,7 @@ pub(super) fn jobs(text: &str) -> Result<usize, Fault> {
     let number = text.trim();
     let digits = number.bytes().all(|byte| byte.is_ascii_digit());
     let parsed = number.parse().ok().filter(|jobs| digits && (1..=MOST_JOBS).contains(jobs));
-    parsed.ok_or("is not a whole number from 1 to 64")
+    parsed.ok_or(Fault::from("is not a whole number from 1 to 64"))
 }
 
 /// The four levels of the Python service, in any case; `WARN` is how the log itself spells one.
@@ -52,7 +53,7 @@ pub(super) fn level(text: &str) -> Result<LevelFilter, Fault> {
         "INFO" => Ok(LevelFilter::Info),
         "WARNING" | "WARN" => Ok(LevelFilter::Warn),
         "ERROR" => Ok(LevelFilter::Error),
-        _ => Err("is not one of DEBUG, INFO, WARNING, ERROR"),
+        _ => Err("is not one of DEBUG, INFO, WARNING, ERROR".into()),
     }
 }
 
@@ -60,12 +61,12 @@ pub(super) fn level(text: &str) -> Result<LevelFilter, Fault> {
 pub(super) fn path(value: &OsStr, root: &Path) -> Result<PathBuf, Fault> {
     let value = Path::new(value);
     if value.as_os_str().is_empty() {
-        return Err("is not a path");
+        return Err("is not a path".into());
     }
     if value.starts_with("~") {
         // Only an unquoted ~ at the beginning of a word is the shell's; here it would become a
         // directory of that name.
-        return Err("begins with a ~ that only a shell replaces; write the path in full");
+        return Err("begins with a ~ that only a shell replaces; write the path in full".into());
     }
     Ok(root.join(value))
 }
@@ -81,7 +82,7 @@ pub(super) fn pid_file(value: &OsStr, root: &Path) -> Result<Option<PathBuf>, Fa
 }
 
 /// A command in words, split as a shell would split it; but no shell will see it, so what only a shell
-/// understands is refused rather than passed on as it stands.
+/// understands is refused rather than passed on.
 pub(super) fn command(text: &str) -> Result<Vec<String>, Fault> {
     let mut words = Vec::new();
     let mut word: Option<String> = None;
@@ -91,42 +92,45 @@ pub(super) fn command(text: &str) -> Result<Vec<String>, Fault> {
             ' ' | '\t' | '\n' | '\r' => words.extend(word.take()),
             '\'' => quoted(&mut letters, '\'', word.get_or_insert_default())?,
             '"' => quoted(&mut letters, '"', word.get_or_insert_default())?,
-            '\\' => word.get_or_insert_default().push(letters.next().ok_or("ends with a backslash")?),
-            '|' | '&' | ';' | '<' | '>' | '(' | ')' | '$' | '`' | '*' | '?' => {
-                return Err("holds what only a shell understands; quote it, or write sh -c '...'");
+            '\\' => {
+                word.get_or_insert_default()
+                    .push(letters.next().ok_or(Fault::from("ends with a backslash"))?);
             }
-            '\0' => return Err("holds a NUL"),
+            '|' | '&' | ';' | '<' | '>' | '(' | ')' | '$' | '`' | '*' | '?' => {
+                return Err("holds what only a shell understands; quote it, or write sh -c '...'".into());
+            }
+            '\0' => return Err("holds a NUL".into()),
             _ => word.get_or_insert_default().push(letter),
         }
     }
     words.extend(word);
-    if words.first().is_none_or(String::is_empty) { Err("is not a command") } else { Ok(words) }
+    if words.first().is_none_or(String::is_empty) { Err("is not a command".into()) } else { Ok(words) }
 }
 
-/// Takes what stands between quotes. Within double ones a backslash keeps `"` and itself from their
+/// Takes the text between quotes. Within double ones a backslash keeps `"` and itself from their
 /// meaning.
 fn quoted(letters: &mut std::str::Chars<'_>, quote: char, word: &mut String) -> Result<(), Fault> {
     while let Some(letter) = letters.next() {
         match letter {
             _ if letter == quote => return Ok(()),
             '\\' if quote == '"' => {
-                let next = letters.next().ok_or("has an open quote")?;
+                let next = letters.next().ok_or(Fault::from("has an open quote"))?;
                 if next != '"' && next != '\\' {
                     word.push('\\');
                 }
                 word.push(next);
             }
             '$' | '`' if quote == '"' => {
-                return Err("holds what only a shell understands; quote it, or write sh -c '...'");
+                return Err("holds what only a shell understands; quote it, or write sh -c '...'".into());
             }
-            '\0' => return Err("holds a NUL"),
+            '\0' => return Err("holds a NUL".into()),
             _ => word.push(letter),
         }
     }
-    Err("has an open quote")
+    Err("has an open quote".into())
 }
 
-/// The host of an endpoint, in lower case, an IPv6 address in its brackets: as it stands in a URL.
+/// The host of an endpoint, in lower case, an IPv6 address in its brackets, as in a URL.
 pub(super) fn host(text: &str) -> Result<String, Fault> {
     let host = text.trim();
     let address = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(host);
@@ -134,13 +138,13 @@ pub(super) fn host(text: &str) -> Result<String, Fault> {
         return Ok(format!("[{address}]"));
     }
     if host.contains('/') {
-        return Err("is not a host; write its name without http:// and path");
+        return Err("is not a host; write its name without http:// and path".into());
     }
     if host.contains(':') {
-        return Err("is not a host; write its name without the port");
+        return Err("is not a host; write its name without the port".into());
     }
     if !is_name(host) {
-        return Err("is not a host");
+        return Err("is not a host".into());
     }
     Ok(host.to_ascii_lowercase())
 }
@@ -149,19 +153,19 @@ pub(super) fn host(text: &str) -> Result<String, Fault> {
 /// in which some clients expand `${...}`, and which people read.
 pub(super) fn gateway_url(text: &str) -> Result<String, Fault> {
     let url = text.trim();
-    let (scheme, rest) = url.split_once("://").ok_or("is not an http or https URL")?;
+    let (scheme, rest) = url.split_once("://").ok_or(Fault::from("is not an http or https URL"))?;
     if !scheme.eq_ignore_ascii_case("http") && !scheme.eq_ignore_ascii_case("https") {
-        return Err("is not an http or https URL");
+        return Err("is not an http or https URL".into());
     }
     if rest.contains(|letter: char| !letter.is_ascii_graphic() || "$\"'\\<>^`{|}".contains(letter)) {
-        return Err("contains a character that does not belong into a URL");
+        return Err("contains a character that does not belong into a URL".into());
     }
     if rest.contains(['?', '#']) {
-        return Err("has a query or fragment, which a base URL cannot have");
+        return Err("has a query or fragment, which a base URL cannot have".into());
     }
     let authority = rest.split('/').next().unwrap_or_default();
     if authority.contains('@') {
-        return Err("contains a user name or password, which would end up in every configuration");
+        return Err("contains a user name or password, which would end up in every configuration".into());
     }
     let (host, port) = match authority.rsplit_once(':') {
         Some((host, port)) if !port.ends_with(']') => (host, Some(port)),
@@ -170,10 +174,10 @@ pub(super) fn gateway_url(text: &str) -> Result<String, Fault> {
     let bracketed = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
     let valid = bracketed.map_or_else(|| is_name(host), |address| address.parse::<Ipv6Addr>().is_ok());
     if !valid {
-        return Err("has no valid host");
+        return Err("has no valid host".into());
     }
     if port.is_some_and(|port| port.starts_with('+') || port.parse::<u16>().is_err()) {
-        return Err("has no valid port");
+        return Err("has no valid port".into());
     }
     Ok(url.trim_end_matches('/').to_owned())
 }
@@ -215,7 +219,8 @@ mod tests {
             ("NaN", Err(number)),
             ("٣", Err(number)),
         ] {
-            assert_eq!(seconds(text), expected.map(Duration::from_secs), "{text:?}");
+            let expected = expected.map(Duration::from_secs).map_err(Fault::from);
+            assert_eq!(seconds(text), expected, "{text:?}");
         }
     }
 

@@ -215,7 +215,7 @@ impl Store {
 fn read_whole_status(path: &Path) -> io::Result<(String, Stamp)> {
     match read_whole(path) {
         Ok((text, stamp)) => Ok((text.to_string(), stamp)),
-        Err(crate::files::ReadError::TooLarge) => {
+        Err(crate::files::ReadError::TooLarge(_)) => {
             let metadata = std::fs::metadata(path)?;
             Ok((std::fs::read_to_string(path)?, Stamp::of(&metadata)))
         }

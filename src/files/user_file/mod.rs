@@ -1,12 +1,13 @@
-//! Editing a file of the user's: nobody could make it again, and its owner may be writing it too.
+//! Editing a file of the user's: it cannot be made again, and its owner may be writing it too.
 //!
-//! Read it, decide on a new text, [`UserFile::replace`] it; where somebody else has written it in
-//! between, nothing is replaced and the caller begins again with what stands there now. The new text is
+//! Read it, decide on a new text, [`UserFile::replace`] it; where another program has written it in
+//! between, nothing is replaced and the caller begins again with the present text. The new text is
 //! synced before it takes the old one's place. Links are followed; mode, owner and group stay. Access
 //! control lists and other extended attributes do not.
 
+use std::fmt;
 use std::fs::{File, OpenOptions, Permissions};
-use std::io::{self, Read as _, Write as _};
+use std::io::{self, Write as _};
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _, fchown};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -16,7 +17,12 @@ use rustix::fs::{CWD, RenameFlags, renameat_with};
 use rustix::io::Errno;
 use zeroize::Zeroizing;
 
-use super::{Stamp, directory_of, hand_to_owner_of, reason, sync_directory};
+use super::directory::{directory_of, sync_directory};
+use super::open::{ReadError, open_regular};
+use super::owner::hand_to_owner_of;
+use super::read::{bytes_of, text};
+use super::reason::reason;
+use super::stamp::Stamp;
 
 /// How long another process that edits a file in the same directory is waited for.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -47,39 +53,68 @@ struct Before {
 }
 
 /// Without the text, which may hold tokens.
-impl std::fmt::Debug for Before {
-    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl fmt::Debug for Before {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(out, "Before({:?}, {:o})", self.stamp, self.mode)
     }
 }
 
+/// Why a file cannot be edited. Shown without its name.
+#[derive(Debug)]
+pub(crate) enum NotEditable {
+    /// It is there and cannot be read.
+    Unreadable(ReadError),
+    /// Its name is a link to a file that does not exist.
+    DanglingLink,
+    /// Its directory, this one, does not exist.
+    NoDirectory(PathBuf),
+    /// Another process is editing a file in its directory.
+    Locked,
+    /// Its owner took the permission to write from himself.
+    ReadOnly,
+    /// Its mode cannot be changed.
+    Mode(io::Error),
+    /// The new text cannot be written or put in its place.
+    Unwritable(io::Error),
+}
+
+impl fmt::Display for NotEditable {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unreadable(error) => write!(out, "cannot be read: {error}"),
+            Self::DanglingLink => out.write_str("it is a link that leads nowhere"),
+            Self::NoDirectory(directory) => {
+                write!(out, "its directory is not there; make {}, or correct the path", directory.display())
+            }
+            Self::Locked => out.write_str("cannot be locked: another process is editing in its directory"),
+            Self::ReadOnly => out.write_str("it is read-only; make it writable with chmod u+w"),
+            Self::Mode(error) => write!(out, "its mode cannot be changed: {}", reason(error)),
+            Self::Unwritable(error) => write!(out, "cannot be written: {}", reason(error)),
+        }
+    }
+}
+
 /// Why a file was not replaced.
-#[derive(PartialEq, Eq, Debug)]
+#[derive(Debug)]
 pub(crate) enum NotReplaced {
-    /// It is not any more what was read: begin again.
+    /// It holds something else than what was read: begin again.
     Changed,
     /// It cannot be: why.
-    Failed(String),
+    Failed(NotEditable),
 }
 
 impl UserFile {
     /// Locks the directory of `path`, links followed, and reads the file. One that is not there yet is
     /// fine; a directory that is not there is not made, since a path with a slip in it would go unnoticed.
-    ///
-    /// # Errors
-    /// Why it cannot be edited, without its name.
-    pub(crate) fn read(path: &Path) -> Result<Self, String> {
+    pub(crate) fn read(path: &Path) -> Result<Self, NotEditable> {
         let real = resolve(path)?;
-        let directory = File::open(directory_of(&real)).map_err(|error| cannot_be_read(&error))?;
+        let directory = File::open(directory_of(&real)).map_err(unreadable)?;
         lock(&directory)?;
-        let before = match read(&real) {
-            Ok(before) => before,
-            Err(error) => return Err(cannot_be_read(&error)),
-        };
+        let before = read(&real).map_err(NotEditable::Unreadable)?;
         Ok(Self { path: path.to_owned(), real, before, _directory: directory })
     }
 
-    /// What stands in it; `None`: it is not there.
+    /// Its text; `None`: there is no such file.
     pub(crate) fn text(&self) -> Option<&str> {
         self.before.as_ref().map(|before| before.text.as_str())
     }
@@ -90,23 +125,19 @@ impl UserFile {
     }
 
     /// Takes everybody's permissions away but the owner's.
-    ///
-    /// # Errors
-    /// Why that is not possible.
-    pub(crate) fn close_to_others(&self) -> Result<(), String> {
+    pub(crate) fn close_to_others(&self) -> Result<(), NotEditable> {
         let Some(before) = &self.before else { return Ok(()) };
         let narrowed = Permissions::from_mode(before.mode & !OTHERS);
-        std::fs::set_permissions(&self.real, narrowed)
-            .map_err(|error| format!("its mode cannot be changed: {}", reason(&error)))
+        std::fs::set_permissions(&self.real, narrowed).map_err(NotEditable::Mode)
     }
 
     /// Puts `text` in its place, for its owner alone where it is `private` or new.
     ///
     /// # Errors
-    /// See [`NotReplaced`]; what stands there is untouched and no temporary file is left.
+    /// See [`NotReplaced`]; the present file is untouched and no temporary file is left.
     pub(crate) fn replace(&self, text: &str, private: bool) -> Result<(), NotReplaced> {
         if self.before.as_ref().is_some_and(|before| before.mode & 0o200 == 0) {
-            return Err(NotReplaced::Failed("it is read-only; make it writable with chmod u+w".to_owned()));
+            return Err(NotReplaced::Failed(NotEditable::ReadOnly));
         }
         let temporary = self.temporary();
         let written = self
@@ -133,7 +164,7 @@ impl UserFile {
 
     /// Writes the new file beside the old one and syncs it.
     fn write(&self, temporary: &Path, text: &str, private: bool) -> io::Result<()> {
-        // Left over from a crash: nobody else writes here, the directory is locked.
+        // Left over from a crash: the directory is locked, so no other process is writing it.
         match std::fs::remove_file(temporary) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
             _ => {}
@@ -169,7 +200,7 @@ impl UserFile {
         loop {
             match rename_with(temporary, &self.real, RenameFlags::EXCHANGE) {
                 Ok(()) => {}
-                // Gone: whoever removed it wants it gone.
+                // Its owner has removed it: it stays removed.
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {
                     return Err(discard(temporary, NotReplaced::Changed));
                 }
@@ -195,7 +226,7 @@ impl UserFile {
     /// text is compared too: two writes within one tick of the clock leave the same time. Where the file
     /// system cannot exchange files, this look has to do.
     fn is_unchanged(&self) -> bool {
-        if resolve(&self.path).as_ref() != Ok(&self.real) {
+        if resolve(&self.path).ok().as_ref() != Some(&self.real) {
             return false;
         }
         match (read(&self.real), &self.before) {
@@ -212,7 +243,7 @@ impl UserFile {
 
 impl From<io::Error> for NotReplaced {
     fn from(error: io::Error) -> Self {
-        Self::Failed(format!("cannot be written: {}", reason(&error)))
+        Self::Failed(NotEditable::Unwritable(error))
     }
 }
 
@@ -231,32 +262,32 @@ fn rename_with(from: &Path, to: &Path, flags: RenameFlags) -> io::Result<()> {
     }
 }
 
-fn cannot_be_read(error: &io::Error) -> String {
-    format!("cannot be read: {}", reason(error))
+fn unreadable(error: io::Error) -> NotEditable {
+    NotEditable::Unreadable(ReadError::Io(error))
 }
 
-/// The file that `path` leads to, which need not be there while its directory is.
-fn resolve(path: &Path) -> Result<PathBuf, String> {
+/// The file that `path` leads to, which need not exist while its directory does.
+fn resolve(path: &Path) -> Result<PathBuf, NotEditable> {
     let missing = match std::fs::canonicalize(path) {
         Ok(real) => return Ok(real),
         Err(error) if error.kind() == io::ErrorKind::NotFound => error,
-        Err(error) => return Err(cannot_be_read(&error)),
+        Err(error) => return Err(unreadable(error)),
     };
     if std::fs::symlink_metadata(path).is_ok() {
-        return Err("it is a link that leads nowhere".to_owned());
+        return Err(NotEditable::DanglingLink);
     }
-    let Some(name) = path.file_name() else { return Err(cannot_be_read(&missing)) };
+    let Some(name) = path.file_name() else { return Err(unreadable(missing)) };
     let directory = directory_of(path);
     match std::fs::canonicalize(directory) {
         Ok(real) => Ok(real.join(name)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            Err(format!("its directory is not there; make {}, or correct the path", directory.display()))
+            Err(NotEditable::NoDirectory(directory.to_owned()))
         }
-        Err(error) => Err(cannot_be_read(&error)),
+        Err(error) => Err(unreadable(error)),
     }
 }
 
-fn lock(directory: &File) -> Result<(), String> {
+fn lock(directory: &File) -> Result<(), NotEditable> {
     let deadline = Instant::now() + PATIENCE;
     loop {
         match FileExt::try_lock_exclusive(directory) {
@@ -265,33 +296,20 @@ fn lock(directory: &File) -> Result<(), String> {
             Ok(()) | Err(_) => return Ok(()),
         }
         if Instant::now() >= deadline {
-            return Err("cannot be locked: another process is editing in its directory".to_owned());
+            return Err(NotEditable::Locked);
         }
         std::thread::sleep(Duration::from_millis(5));
     }
 }
 
-fn read(real: &Path) -> io::Result<Option<Before>> {
-    // Looked at before it is opened, since opening some devices has effects.
-    match std::fs::metadata(real) {
-        Ok(found) if !found.is_file() => return Err(io::Error::other("it is not a regular file")),
-        Ok(found) if found.len() > LARGEST => return Err(io::Error::other("it is larger than 64 MiB")),
-        Ok(_) => {}
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+fn read(real: &Path) -> Result<Option<Before>, ReadError> {
+    let (file, found) = match open_regular(real, LARGEST) {
+        Ok(opened) => opened,
+        Err(ReadError::Gone) => return Ok(None),
         Err(error) => return Err(error),
-    }
-    let file = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY).open(real)?;
-    let found = file.metadata()?;
-    // With room for all of it, so that no growing leaves copies of tokens behind.
-    let capacity = usize::try_from(found.len()).unwrap_or(0) + 1;
-    let mut bytes = Zeroizing::new(Vec::with_capacity(capacity));
-    (&file).take(LARGEST).read_to_end(&mut bytes)?;
-    let text = String::from_utf8(std::mem::take(&mut *bytes)).map_err(|error| {
-        drop(Zeroizing::new(error.into_bytes()));
-        io::Error::other("it is not UTF-8 text")
-    })?;
+    };
     Ok(Some(Before {
-        text: Zeroizing::new(text),
+        text: text(bytes_of(&file, &found, LARGEST)?)?,
         // Stamped before the read: a write during it shows as a different stamp later.
         stamp: Stamp::of(&found),
         mode: found.mode() & 0o7777,
