@@ -10,7 +10,7 @@ use std::path::Path;
 
 use super::member::Member;
 use crate::files::Reserve;
-use crate::tokens::Document;
+use crate::tokens::{Document, Unusable};
 
 /// An answer that a process stored and did not live to bring into place.
 struct Interrupted {
@@ -79,7 +79,9 @@ fn settle_chain(
                     let size = document.file_text().len() as u64;
                     (Reserve::create(&members[index].real, size)?, document)
                 };
-                let (mut reserve, document) = (reserve, document.with_refresh_token(&newest));
+                let unusable = |why: Unusable| io::Error::other(why.to_string());
+                let document = document.with_refresh_token(&newest).map_err(unusable)?;
+                let mut reserve = reserve;
                 reserve.store(&document.file_text())?;
                 (index, reserve, document)
             }

@@ -74,7 +74,8 @@ struct Item {
     stamp: Stamp,
     sent: Option<String>,
     takes_access: bool,
-    written: bool,
+    /// What stands in the reserve.
+    written: Option<Document>,
     done: Option<Stored>,
 }
 
@@ -99,7 +100,7 @@ impl Storing {
                 base: member.document,
                 stamp: member.stamp,
                 takes_access,
-                written: false,
+                written: None,
                 done: None,
             })
             .collect();
@@ -139,7 +140,7 @@ impl Storing {
         let mut reports = Reports::new();
         let mut members = Vec::new();
         for item in self.items {
-            let document = changed(item.base, item.takes_access, &self.answer);
+            let document = item.written.unwrap_or(item.base);
             let hash = document.refresh_token().map(|token| token.fingerprint());
             for name in &item.names {
                 if let Some(Stored::Replaced | Stored::RefreshTokenOnly) = item.done {
@@ -175,12 +176,12 @@ impl Storing {
 
     fn write(&mut self, index: usize) -> io::Result<()> {
         let item = &mut self.items[index];
-        if item.written || item.done.is_some() {
+        if item.written.is_some() || item.done.is_some() {
             return Ok(());
         }
-        let text = changed(item.base.clone(), item.takes_access, &self.answer).file_text();
-        item.reserve.store(&text)?;
-        item.written = true;
+        let document = changed(item.base.clone(), item.takes_access, &self.answer)?;
+        item.reserve.store(&document.file_text())?;
+        item.written = Some(document);
         Ok(())
     }
 
@@ -194,7 +195,7 @@ impl Storing {
                         // Somebody cleaned up hidden files; the answer is still here.
                         Err(error) if error.kind() == io::ErrorKind::NotFound => {
                             item.reserve = Reserve::create(&item.real, 0)?;
-                            item.written = false;
+                            item.written = None;
                             self.write(index)?;
                             continue;
                         }
@@ -205,7 +206,7 @@ impl Storing {
                 }
                 Look::Rewritten(document, stamp) => {
                     let item = &mut self.items[index];
-                    (item.base, item.stamp, item.written) = (*document, stamp, false);
+                    (item.base, item.stamp, item.written) = (*document, stamp, None);
                     self.write(index)?;
                     continue;
                 }
@@ -286,7 +287,7 @@ impl Storing {
         let reserve = Reserve::create(&moved.real, item.base.file_text().len() as u64)?;
         let before = std::mem::replace(&mut item.reserve, reserve);
         let old = std::mem::replace(&mut item.real, moved.real);
-        (item.base, item.stamp, item.written) = (moved.document, moved.stamp, false);
+        (item.base, item.stamp, item.written) = (moved.document, moved.stamp, None);
         self.write(index)?;
         // Stored at its new place: what stands at the old one is of no use any more.
         drop(before);
@@ -354,11 +355,12 @@ fn early(memo: &Memo, refresh_hash: Option<String>, now: Timestamp, until: Times
     }
 }
 
-fn changed(document: Document, takes_access: bool, answer: &Answer) -> Document {
+fn changed(document: Document, takes_access: bool, answer: &Answer) -> io::Result<Document> {
     let change = Change {
         access: answer.access.as_ref().filter(|_| takes_access),
         refresh_token: answer.refresh_token.as_ref(),
         refresh_end: answer.refresh_end,
     };
     apply(document, &change)
+        .map_err(|why| io::Error::other(format!("with it the file would be of no use: {why}")))
 }

@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use super::document::Document;
+use super::document::{Document, Unusable};
 use super::written_time::{EXACT_SECONDS, FOR_PEOPLE, PLAIN_SECONDS, TimeFormat};
 use crate::clock::Timestamp;
 use crate::json::as_text;
@@ -57,68 +57,73 @@ pub(crate) struct Change<'a> {
     pub refresh_end: RefreshEnd,
 }
 
-/// `document` with `change` made.
-pub(crate) fn apply(document: Document, change: &Change<'_>) -> Document {
+/// `document` with `change` made. Fails where it would be no usable token file any more.
+pub(crate) fn apply(document: Document, change: &Change<'_>) -> Result<Document, Unusable> {
     let mut document = document;
     if let Some(access) = change.access {
-        document = with_access(document, access);
+        document = with_access(document, access)?;
     }
     if let Some(token) = change.refresh_token
         && document.refresh_token().as_ref() != Some(token)
     {
-        document = document.with_refresh_token(token);
+        document = document.with_refresh_token(token)?;
     }
     match change.refresh_end {
         RefreshEnd::At(end) => with_time(document, "refresh_expires_at", end, PLAIN_SECONDS),
         RefreshEnd::Never if document.raw("refresh_expires_at").is_some() => {
             document.with("refresh_expires_at", "null")
         }
-        RefreshEnd::Never | RefreshEnd::Unsaid => document,
+        RefreshEnd::Never | RefreshEnd::Unsaid => Ok(document),
     }
 }
 
-fn with_access(document: Document, access: &Access) -> Document {
-    let mut document = document.with("access_token", &text(access.token.expose()));
+fn with_access(document: Document, access: &Access) -> Result<Document, Unusable> {
+    let mut document = document.with("access_token", &text(access.token.expose()))?;
     for (name, value) in &access.kept {
-        document = document.with(name, value.expose());
+        document = document.with(name, value.expose())?;
     }
     if let Some(kind) = &access.token_type
         && document.text("token_type").is_some_and(|present| !present.eq_ignore_ascii_case(kind))
     {
-        document = document.with("token_type", &text(kind));
+        document = document.with("token_type", &text(kind))?;
     }
     if let Some(scope) = &access.scope {
-        document = with_scope(document, scope);
+        document = with_scope(document, scope)?;
     }
-    document = with_time(document, "issued_at", access.asked_at, EXACT_SECONDS);
+    document = with_time(document, "issued_at", access.asked_at, EXACT_SECONDS)?;
     // Other names for the same moment, kept in step where a tool has put them there.
     for (name, form) in
         [("generated_at", EXACT_SECONDS), ("obtained_at", EXACT_SECONDS), ("saved_at", FOR_PEOPLE)]
     {
         if document.raw(name).is_some() {
-            document = with_time(document, name, access.asked_at, form);
+            document = with_time(document, name, access.asked_at, form)?;
         }
     }
-    let Lasting::For(length) = access.lasting else { return document };
+    let Lasting::For(length) = access.lasting else { return Ok(document) };
     let seconds = length.as_secs().max(1);
     let quoted = document.raw("expires_in").is_some_and(|raw| as_text(raw).is_some());
     document =
-        document.with("expires_in", &if quoted { format!("\"{seconds}\"") } else { seconds.to_string() });
+        document.with("expires_in", &if quoted { format!("\"{seconds}\"") } else { seconds.to_string() })?;
     let end = access.asked_at + length;
-    document = with_time(document, "expires_at", end, PLAIN_SECONDS);
+    document = with_time(document, "expires_at", end, PLAIN_SECONDS)?;
     if document.has("expires_at_human") {
-        document = with_time(document, "expires_at_human", end, FOR_PEOPLE);
+        document = with_time(document, "expires_at_human", end, FOR_PEOPLE)?;
     }
-    document
+    Ok(document)
 }
 
-fn with_time(document: Document, name: &str, at: Timestamp, otherwise: TimeFormat) -> Document {
+fn with_time(
+    document: Document,
+    name: &str,
+    at: Timestamp,
+    otherwise: TimeFormat,
+) -> Result<Document, Unusable> {
     let form = document.time(name).map_or(otherwise, |written| written.form);
     document.with(name, &form.write(at))
 }
 
 /// The granted scope in the member that the file uses: `scope` (a text) or `scopes` (a list).
-fn with_scope(document: Document, scope: &str) -> Document {
+fn with_scope(document: Document, scope: &str) -> Result<Document, Unusable> {
     if document.text("scope").is_some_and(|present| present != scope) {
         return document.with("scope", &text(scope));
     }
@@ -129,9 +134,9 @@ fn with_scope(document: Document, scope: &str) -> Document {
             let list = format!("[{}]", spelled.join(", "));
             granted.sort_unstable();
             present.sort_unstable();
-            if granted == present { document } else { document.with("scopes", &list) }
+            if granted == present { Ok(document) } else { document.with("scopes", &list) }
         }
-        None => document,
+        None => Ok(document),
     }
 }
 
@@ -160,7 +165,7 @@ mod tests {
         let refresh = refresh.map(Secret::new);
         let change =
             Change { access: Some(access), refresh_token: refresh.as_ref(), refresh_end: RefreshEnd::Unsaid };
-        apply(Document::parse(before).ok().unwrap(), &change).file_text().to_string()
+        apply(Document::parse(before).ok().unwrap(), &change).ok().unwrap().file_text().to_string()
     }
 
     #[test]

@@ -289,15 +289,15 @@ impl Document {
     }
 
     /// This document with another refresh token and nothing else changed.
-    pub(crate) fn with_refresh_token(self, token: &Secret) -> Self {
+    pub(crate) fn with_refresh_token(self, token: &Secret) -> Result<Self, Unusable> {
         // Printing a &str as JSON cannot fail.
         let text = Zeroizing::new(serde_json::to_string(token.expose()).unwrap_or_default());
         self.with("refresh_token", &text)
     }
 
     /// This document with `name` set to `value` (JSON text), where the token fields stand unless the
-    /// member exists above them only.
-    pub(crate) fn with(self, name: &str, value: &str) -> Self {
+    /// member exists above them only. Fails where the changed text is no usable token file any more.
+    pub(crate) fn with(self, name: &str, value: &str) -> Result<Self, Unusable> {
         let changed = match &self.inner {
             Some((place, members))
                 if members.iter().rfind_named(name).is_some()
@@ -313,12 +313,8 @@ impl Document {
             }
             _ => json::with_member(&self.text, name, value),
         };
-        let parsed = changed.ok().and_then(|text| {
-            let document = Self::parse(&text).ok()?;
-            Some(Self { byte_order_mark: self.byte_order_mark, ..document })
-        });
-        // Replacing a value in a valid object by a valid value gives a valid object.
-        parsed.unwrap_or(self)
+        let document = Self::parse(&changed.map_err(Unusable::NotAnObject)?)?;
+        Ok(Self { byte_order_mark: self.byte_order_mark, ..document })
     }
 }
 
@@ -374,13 +370,21 @@ mod tests {
     #[test]
     fn nested_fields_are_written_where_they_stand() {
         let text = r#"{"tokens": {"access_token": "a"}, "client_id": "c"}"#;
-        let document =
-            Document::parse(text).ok().unwrap().with("access_token", "\"b\"").with("expires_in", "5");
-        let document = document.with("client_id", "\"d\"");
+        let with = |document: Document, name, value| document.with(name, value).ok().unwrap();
+        let document = with(Document::parse(text).ok().unwrap(), "access_token", "\"b\"");
+        let document = with(with(document, "expires_in", "5"), "client_id", "\"d\"");
         assert_eq!(
             document.file_text().as_str(),
             r#"{"tokens": {"access_token": "b","expires_in": 5}, "client_id": "d"}"#
         );
+    }
+
+    #[test]
+    fn an_edit_that_makes_the_file_useless_is_an_error_and_not_the_old_file() {
+        let document = || Document::parse(r#"{"access_token":"a","refresh_token":"r"}"#).ok().unwrap();
+        for (name, value) in [("client_id", "{}"), ("note", "{"), ("refresh_token", r#""a\nb""#)] {
+            assert!(document().with(name, value).is_err(), "{name}");
+        }
     }
 
     #[test]
@@ -394,7 +398,7 @@ mod tests {
     fn a_byte_order_mark_is_kept() {
         let document = Document::parse("\u{feff}{\"access_token\":\"a\"}").ok().unwrap();
         assert_eq!(
-            document.with("access_token", "\"b\"").file_text().as_str(),
+            document.with("access_token", "\"b\"").ok().unwrap().file_text().as_str(),
             "\u{feff}{\"access_token\":\"b\"}"
         );
     }

@@ -12,6 +12,6 @@ mod jwt;
 pub(crate) mod name;
 mod written_time;
 
-pub(crate) use document::{Document, FileKind};
+pub(crate) use document::{Document, FileKind, Unusable};
 pub(crate) use due::{Life, Past};
 pub(crate) use jwt::expiry as jwt_expiry;
