@@ -112,7 +112,7 @@ fn find(server: &str, places: &Places, record: Option<&DaemonRecord>) -> Result<
     let (files, unread) = token_files(&places.tokens_dir, record)?;
     let servers_dir = record
         .map_or_else(|| places.dir.join("registry/servers"), |record| PathBuf::from(&record.servers_dir));
-    let registry = servers::scan(&servers_dir);
+    let registry = servers::read_registry(&servers_dir);
     let sources: Vec<Source> = files
         .iter()
         .map(|file| Source {

@@ -210,6 +210,32 @@ fn style(lead: &str) -> (&str, &str) {
     (&lead[after_separator..quote], &lead[colon..])
 }
 
+/// Hands over `text` in double quotes, block by block, with the escapes that JSON, YAML and TOML share. Written
+/// here because `serde_json` leaves copies of a secret behind.
+pub(crate) fn quote(text: &str, mut push: impl FnMut(&str)) {
+    const DIGITS: &str = "0123456789abcdef";
+    push("\"");
+    let mut plain = 0;
+    // Delete too: TOML wants it escaped.
+    let special = |byte: u8| byte < b' ' || matches!(byte, b'"' | b'\\' | 0x7f);
+    for (at, byte) in text.bytes().enumerate().filter(|(_, byte)| special(*byte)) {
+        push(&text[plain..at]);
+        plain = at + 1;
+        match byte {
+            b'"' => push("\\\""),
+            b'\\' => push("\\\\"),
+            control => {
+                push("\\u00");
+                for nibble in [control >> 4, control & 15].map(usize::from) {
+                    push(&DIGITS[nibble..=nibble]);
+                }
+            }
+        }
+    }
+    push(&text[plain..]);
+    push("\"");
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -242,6 +268,20 @@ mod tests {
             with_member("{\"a\":1,\"b\":2,\"a\":3}", "a", "9").unwrap().as_str(),
             "{\"a\":9,\"b\":2,\"a\":9}"
         );
+    }
+
+    #[test]
+    fn a_quoted_text_is_handed_over_in_blocks() {
+        for (text, blocks) in [
+            ("", &["\"", "", "\""][..]),
+            ("plain ü", &["\"", "plain ü", "\""]),
+            ("a\"b\\", &["\"", "a", "\\\"", "b", "\\\\", "", "\""]),
+            ("\n\u{7f}x", &["\"", "", "\\u00", "0", "a", "", "\\u00", "7", "f", "x", "\""]),
+        ] {
+            let mut handed_over = Vec::new();
+            quote(text, |block| handed_over.push(block.to_owned()));
+            assert_eq!(handed_over, blocks, "{text:?}");
+        }
     }
 
     #[test]

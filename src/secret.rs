@@ -39,6 +39,40 @@ pub(crate) fn fingerprint(bytes: &[u8]) -> String {
     hash.as_ref().iter().take(8).flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
 }
 
+/// A text with secrets in it that is still being written. What [`String`] would leave behind when it moves to a
+/// larger buffer is wiped here.
+#[derive(Default)]
+pub(crate) struct SecretText(Zeroizing<String>);
+
+impl SecretText {
+    /// Appends `more`.
+    pub(crate) fn push(&mut self, more: &str) {
+        let needed = self.0.len() + more.len();
+        if needed > self.0.capacity() {
+            let mut larger = Zeroizing::new(String::with_capacity(needed.max(2 * self.0.capacity())));
+            larger.push_str(&self.0);
+            // The smaller buffer is wiped as it is dropped.
+            self.0 = larger;
+        }
+        self.0.push_str(more);
+    }
+
+    /// Appends every part.
+    pub(crate) fn extend<'a>(&mut self, parts: impl IntoIterator<Item = &'a str>) {
+        parts.into_iter().for_each(|part| self.push(part));
+    }
+
+    /// The text so far.
+    pub(crate) fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The finished text, in the buffer that it was written to.
+    pub(crate) fn finish(self) -> Secret {
+        Secret(self.0)
+    }
+}
+
 impl fmt::Debug for Secret {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         out.write_str("[redacted]")
@@ -52,6 +86,16 @@ mod tests {
     #[test]
     fn debug_does_not_reveal_the_text() {
         assert_eq!(format!("{:?}", Secret::new("abc")), "[redacted]");
+    }
+
+    #[test]
+    fn a_text_that_outgrows_its_buffer_is_whole() {
+        let mut text = SecretText::default();
+        for round in 0..100 {
+            text.extend(["ab", "", "c"]);
+            assert_eq!(text.as_str(), "abc".repeat(round + 1));
+        }
+        assert_eq!(text.finish().expose(), "abc".repeat(100));
     }
 
     #[test]

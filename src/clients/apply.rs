@@ -1,29 +1,21 @@
 //! What should become of one client's file.
 
-use super::entry::{Entry, Place, Secrets, entry};
-use super::service::{Header, Service, Value};
-use super::table::{Client, Format};
-use super::{json, whole};
-use crate::secret::Secret;
+use std::collections::HashSet;
 
-/// An entry of ours in somebody's file, remembered from one cycle to the next: what makes it ours
-/// is that it still has the address that we wrote.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub(crate) struct Owned {
-    /// The entry's name.
-    pub name: String,
-    /// The address that we wrote into it.
-    pub url: String,
-}
+use super::entry::{ClientEntry, NoEntry, Owned, ReaderPaths, Secrets, client_entry};
+use super::known::{Format, McpClient};
+use super::service::{Header, HeaderValue, Service};
+use super::{json, whole};
+use crate::secret::{Secret, SecretText};
 
 /// What to do with the file.
 #[derive(PartialEq, Eq, Debug)]
 pub(crate) enum Edit {
-    /// Nothing: it says all that it should (or there is none and nothing to say).
+    /// Nothing: the file has every entry (or there is no file and no entry).
     Same,
-    /// This should be its text.
+    /// Write this text.
     Write(Secret),
-    /// Nothing, because it cannot be edited: one line of why, beginning with `LINE:COLUMN` where
+    /// Nothing, because the file cannot be edited: one line of why, beginning with `LINE:COLUMN` where
     /// a place in the file is at fault.
     Refuse(String),
 }
@@ -31,31 +23,40 @@ pub(crate) enum Edit {
 /// The outcome of [`apply`].
 #[derive(Debug)]
 pub(crate) struct Applied {
-    /// What to do with the file.
     pub edit: Edit,
-    /// The entries that are ours once that is done: to be remembered in place of what was.
+    /// The entries that are ours after the edit: to be remembered in place of the earlier ones.
     pub ours: Vec<Owned>,
     /// Services that are not kept in the file, one line each.
     pub warnings: Vec<String>,
     /// Files in the tokens directory that entries refer to, name and text: to be written first.
     pub side_files: Vec<(String, Secret)>,
-    /// Tokens stand in the text itself, so nobody but the owner may read the file.
+    /// The text itself contains tokens, so only the owner may read the file.
     pub holds_secret: bool,
     /// With a refusal: the entries to paste by hand, tokens masked.
     pub paste: Option<String>,
 }
 
+/// The entries of one client's file.
+#[derive(Default)]
+struct Entries {
+    list: Vec<ClientEntry>,
+    /// Names of the services that cannot have an entry now.
+    refused: HashSet<String>,
+    /// Why they cannot, one line each.
+    warnings: Vec<String>,
+}
+
 /// Decides what should become of a client's file: `existing` is its text (none: there is no such
-/// file), `remembered` what the last cycle left in it.
+/// file), `remembered` the entries that the last cycle left in it.
 pub(crate) fn apply(
-    client: &Client,
+    client: &McpClient,
     existing: Option<&str>,
     services: &[Service],
     remembered: &[Owned],
     secrets: Secrets,
-    place: Place,
+    paths: ReaderPaths,
 ) -> Applied {
-    let (entries, refused, warnings) = entries(client, services, secrets, place);
+    let Entries { list: entries, refused, warnings } = entries(client, services, secrets, paths);
     let mut applied = Applied {
         edit: Edit::Same,
         ours: Vec::new(),
@@ -66,88 +67,86 @@ pub(crate) fn apply(
     };
     match client.format {
         Format::Json { servers, new } => {
-            let wanted =
-                json::Wanted { client, servers, new, entries: &entries, refused: &refused, remembered };
+            let wanted = json::WantedEntries {
+                client,
+                servers,
+                new,
+                entries: &entries,
+                refused: &refused,
+                remembered,
+            };
             match json::edit(&wanted, existing) {
-                Ok(done) => {
-                    applied.edit = done.text.map_or(Edit::Same, Edit::Write);
-                    applied.ours = done.ours;
-                    applied.warnings.extend(done.warnings);
+                Ok(edited) => {
+                    applied.edit = edited.text.map_or(Edit::Same, Edit::Write);
+                    applied.ours = edited.ours;
+                    applied.warnings.extend(edited.warnings);
                 }
-                Err(why) => applied.edit = Edit::Refuse(why),
+                Err(why) => applied.edit = Edit::Refuse(why.to_string()),
             }
         }
         Format::Toml | Format::Yaml => {
-            applied.edit = whole::write(client.format, &entries, existing);
-            applied.ours = entries.iter().map(owned).collect();
+            applied.edit = match whole::write(client.format, &entries, existing) {
+                Ok(text) => text.map_or(Edit::Same, Edit::Write),
+                Err(why) => Edit::Refuse(why.to_string()),
+            };
+            applied.ours = entries.iter().map(ClientEntry::owned).collect();
         }
     }
     if matches!(applied.edit, Edit::Refuse(_)) {
         applied.ours = remembered.to_vec();
-        applied.paste = Some(paste(client, services, secrets, place)).filter(|text| !text.is_empty());
+        applied.paste = Some(paste(client, services, secrets, paths)).filter(|text| !text.is_empty());
     }
     // Also of a file that is refused today: its client still reads the files that it refers to.
-    for entry in entries.iter().filter(|entry| applied.ours.iter().any(|ours| ours.name == entry.name)) {
+    let ours: HashSet<&str> = applied.ours.iter().map(|owned| owned.name.as_str()).collect();
+    for entry in entries.into_iter().filter(|entry| ours.contains(entry.name.as_str())) {
         applied.holds_secret |= entry.holds_secret;
-        applied.side_files.extend(entry.side_files.iter().cloned());
+        applied.side_files.extend(entry.side_files);
     }
     applied
 }
 
-/// The entries to paste by hand into a file that is never edited in place, tokens masked.
-fn paste(client: &Client, services: &[Service], secrets: Secrets, place: Place) -> String {
-    let mut text = String::new();
+/// Returns the entries to paste by hand into a file that is never edited in place, tokens masked.
+fn paste(client: &McpClient, services: &[Service], secrets: Secrets, paths: ReaderPaths) -> String {
+    let mut text = SecretText::default();
     if client.format.extension() != "json" {
-        let masked: Vec<Service> = services.iter().map(mask).collect();
-        whole::push_entries(&mut text, client.format, &entries(client, &masked, secrets, place).0);
+        let masked: Vec<Service> = services.iter().map(with_placeholders).collect();
+        whole::push_entries(&mut text, client.format, &entries(client, &masked, secrets, paths).list);
     }
-    text
+    text.as_str().to_owned()
 }
 
-/// What the entry is remembered by.
-pub(super) fn owned(entry: &Entry) -> Owned {
-    Owned { name: entry.name.clone(), url: entry.url.clone() }
-}
-
-/// The entries of all services that can have one, the names of the others, and why.
-fn entries(
-    client: &Client,
-    services: &[Service],
-    secrets: Secrets,
-    place: Place,
-) -> (Vec<Entry>, Vec<String>, Vec<String>) {
-    let (mut entries, mut refused, mut warnings) = (Vec::<Entry>::new(), Vec::new(), Vec::new());
+/// Builds the entries of all services that can have one.
+fn entries(client: &McpClient, services: &[Service], secrets: Secrets, paths: ReaderPaths) -> Entries {
+    let mut entries = Entries::default();
+    let mut files = HashSet::new();
     for service in services {
-        let made = entry(client, service, secrets, place).and_then(|made| {
+        let made = client_entry(client, service, secrets, paths).and_then(|made| {
             // `a` with a gateway header and a service `a.X-Authorization` would share a file.
-            let mut taken = entries.iter().flat_map(|entry| &entry.side_files);
-            if taken.any(|(file, _)| made.side_files.iter().any(|(mine, _)| mine == file)) {
-                return Err("its token file would be another service's".to_owned());
-            }
-            Ok(made)
+            let taken = made.side_files.iter().any(|(file, _)| files.contains(file));
+            if taken { Err(NoEntry::SharedFile) } else { Ok(made) }
         });
         match made {
-            Ok(made) => entries.push(made),
+            Ok(made) => {
+                files.extend(made.side_files.iter().map(|(file, _)| file.clone()));
+                entries.list.push(made);
+            }
             Err(why) => {
-                warnings.push(format!(
-                    "{} is not written for {}: {why}",
-                    service.name.escape_debug(),
-                    client.name
-                ));
-                refused.push(service.name.clone());
+                let (name, why) = (service.name.escape_debug(), why.told_of(client));
+                entries.warnings.push(format!("{name} is not written for {}: {why}", client.name));
+                entries.refused.insert(service.name.clone());
             }
         }
     }
-    (entries, refused, warnings)
+    entries
 }
 
-/// The service with its tokens replaced by words, for a text that people see.
-fn mask(service: &Service) -> Service {
+/// Replaces the tokens of a service by words, for a text that people see.
+fn with_placeholders(service: &Service) -> Service {
     let mut masked = service.clone();
     masked.authorization = masked.authorization.map(|_| Secret::new("<access token>"));
     for Header { value, .. } in &mut masked.extra {
-        if matches!(value, Value::Bearer(_)) {
-            *value = Value::Bearer(Secret::new("<gateway token>"));
+        if matches!(value, HeaderValue::Bearer(_)) {
+            *value = HeaderValue::Bearer(Secret::new("<gateway token>"));
         }
     }
     masked

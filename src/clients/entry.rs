@@ -1,24 +1,26 @@
-//! One service as an entry of one client's file: which members it has and what they say.
+//! One service as an entry of one client's file: which members the entry has and what they say.
 //!
 //! Independent of the file's notation, so that every rule about what may stand in a file is here.
 
+use std::fmt;
+
+use super::known::{Fixed, McpClient, Reference};
 use super::quote::shell_command;
-use super::service::{Header, Service, Value};
-use super::table::{Client, Fixed, Reference};
+use super::service::{Header, HeaderValue, Service};
 use crate::secret::Secret;
 
-/// Where secrets stand (`--client-secrets`).
+/// Where secrets are written (`--client-secrets`).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Secrets {
-    /// Outside of the file where the client can look elsewhere, else in it.
+    /// Outside of the client's file where the client can look elsewhere, else in it.
     Auto,
-    /// In the file.
+    /// In the client's file.
     Inline,
 }
 
-/// Where this program and its files are, for entries that refer to them. All absolute.
+/// The program and the project as a client finds them, for entries that refer to them. All absolute.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Place<'a> {
+pub(crate) struct ReaderPaths<'a> {
     /// The program.
     pub exe: &'a str,
     /// The project root (`--dir`).
@@ -27,113 +29,159 @@ pub(crate) struct Place<'a> {
     pub tokens_dir: &'a str,
 }
 
+/// An entry that this program wrote into a file, remembered from one cycle to the next. It is still ours while it
+/// has the address that was written.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct Owned {
+    pub name: String,
+    /// The address that was written into the entry.
+    pub url: String,
+}
+
 /// The value of an entry's member.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub(super) enum Member {
+pub(super) enum EntryValue {
     /// Text; some of it is secret.
     Text(Secret),
     /// Names and values of headers.
     Headers(Vec<(&'static str, Secret)>),
-    /// What a new entry gets and the user may change.
+    /// A value that a new entry gets and the user may change.
     Fixed(Fixed),
 }
 
 /// A service as one client's file has it.
 #[derive(Debug)]
-pub(super) struct Entry {
-    /// Its name.
+pub(super) struct ClientEntry {
     pub name: String,
-    /// The address in it.
+    /// The address in the entry.
     pub url: String,
     /// The members that are kept as they are here.
-    pub members: Vec<(&'static str, Member)>,
+    pub members: Vec<(&'static str, EntryValue)>,
     /// The members that only a new entry gets.
-    pub extra: Vec<(&'static str, Member)>,
+    pub extra: Vec<(&'static str, EntryValue)>,
     /// Files in the tokens directory that the entry refers to: name and text.
     pub side_files: Vec<(String, Secret)>,
-    /// A token stands in the entry itself.
+    /// The entry itself contains a token.
     pub holds_secret: bool,
 }
 
-/// Writes a service as `client` wants it.
-///
-/// # Errors
-/// Why the service cannot stand in the client's file, without a value that may be secret.
-pub(super) fn entry(
-    client: &Client,
+impl ClientEntry {
+    /// What the entry is remembered by.
+    pub(super) fn owned(&self) -> Owned {
+        Owned { name: self.name.clone(), url: self.url.clone() }
+    }
+}
+
+/// Why a service has no entry in a client's file. None of the reasons quotes a value that may be secret.
+#[derive(PartialEq, Eq, Debug)]
+pub(super) enum NoEntry {
+    /// The client does not speak the service's transport.
+    Transport,
+    /// The address is `http` of another machine, which the client refuses.
+    PlainHttp,
+    /// This part of the entry holds characters that the client would replace by something else.
+    Expanded(String),
+    /// This part of the entry holds a control character.
+    ControlCharacter(String),
+    /// The client cannot read a token file of such a name.
+    FileName,
+    /// Another service of this client has a token file of that name.
+    SharedFile,
+}
+
+impl NoEntry {
+    /// The reason in words.
+    pub(super) fn told_of<'a>(&'a self, client: &'a McpClient) -> impl fmt::Display + 'a {
+        fmt::from_fn(move |out| match self {
+            Self::Transport => write!(out, "{} does not speak SSE", client.name),
+            Self::PlainHttp => {
+                write!(out, "{} accepts http addresses of this machine only; use https", client.name)
+            }
+            Self::Expanded(part) => {
+                write!(out, "{part} holds `$`, `{{` or `}}`, which {} would expand", client.name)
+            }
+            Self::ControlCharacter(part) => write!(out, "{part} holds a control character"),
+            Self::FileName => write!(out, "{} cannot read a file of such a name", client.name),
+            Self::SharedFile => out.write_str("its token file would be another service's"),
+        })
+    }
+}
+
+/// Writes a service as `client` reads it.
+pub(super) fn client_entry(
+    client: &McpClient,
     service: &Service,
     secrets: Secrets,
-    place: Place,
-) -> Result<Entry, String> {
-    let spoken = client.spoken(service.transport);
-    let spoken = spoken.ok_or_else(|| format!("{} does not speak SSE", client.name))?;
-    literal(client, "its name", &service.name)?;
-    literal(client, "its address", &service.url)?;
+    paths: ReaderPaths,
+) -> Result<ClientEntry, NoEntry> {
+    let transport = client.transport_entry(service.transport).ok_or(NoEntry::Transport)?;
+    refuse_expansion("its name", &service.name)?;
+    refuse_expansion("its address", &service.url)?;
     if client.https_only && !is_https_or_local(&service.url) {
-        return Err(format!("{} accepts http addresses of this machine only; use https", client.name));
+        return Err(NoEntry::PlainHttp);
     }
-    let mut entry = Entry {
+    let mut entry = ClientEntry {
         name: service.name.clone(),
         url: service.url.clone(),
         members: Vec::new(),
-        extra: client.extra.iter().map(|(key, value)| (*key, Member::Fixed(*value))).collect(),
+        extra: client.extra.iter().map(|(key, value)| (*key, EntryValue::Fixed(*value))).collect(),
         side_files: Vec::new(),
         holds_secret: false,
     };
-    if let Some((key, kind)) = spoken.kind {
-        entry.members.push((key, Member::Text(Secret::new(kind))));
+    if let Some((key, kind)) = transport.kind {
+        entry.members.push((key, EntryValue::Text(Secret::new(kind))));
     }
-    entry.members.push((spoken.address, Member::Text(Secret::new(service.url.as_str()))));
+    entry.members.push((transport.address, EntryValue::Text(Secret::new(service.url.as_str()))));
     let by_reference = if secrets == Secrets::Inline { Reference::No } else { client.reference };
     match by_reference {
         _ if service.headers().next().is_none() => {}
         Reference::Helper(key) => {
-            let command = helper_command(&service.name, place);
-            literal(client, "the path of this program or of its files", &command)?;
-            entry.members.push((key, Member::Text(Secret::new(command))));
+            let command = helper_command(&service.name, paths);
+            refuse_expansion("the path of this program or of its files", &command)?;
+            entry.members.push((key, EntryValue::Text(Secret::new(command))));
         }
-        Reference::Files => add_headers(&mut entry, client, service, Some(place))?,
+        Reference::Files => add_headers(&mut entry, client, service, Some(paths))?,
         Reference::No => add_headers(&mut entry, client, service, None)?,
     }
     Ok(entry)
 }
 
-/// Adds the headers, with their tokens in files where there is a place for them.
+/// Adds the headers; with `files` their tokens are written to files of the tokens directory.
 fn add_headers(
-    entry: &mut Entry,
-    client: &Client,
+    entry: &mut ClientEntry,
+    client: &McpClient,
     service: &Service,
-    place: Option<Place>,
-) -> Result<(), String> {
+    files: Option<ReaderPaths>,
+) -> Result<(), NoEntry> {
     let mut headers = Vec::new();
     for header in service.headers() {
-        literal(client, &format!("its {} header", header.name), header.value.to_text().expose())?;
-        let value = match (&header.value, place) {
-            (Value::Bearer(token), Some(place)) => {
+        refuse_expansion(&format!("its {} header", header.name), header.value.to_text().expose())?;
+        let value = match (&header.value, files) {
+            (HeaderValue::Bearer(token), Some(paths)) => {
                 let file = side_file(&service.name, &header);
-                let path = format!("{}/{file}", place.tokens_dir);
+                let path = format!("{}/{file}", paths.tokens_dir);
                 // The text is replaced before the JSON around it is read, so escapes do not work.
                 if file.contains('/')
                     || path.contains(['"', '\\', '{', '}', '$'])
                     || path.contains(char::is_control)
                 {
-                    return Err(format!("{} cannot read a file of such a name", client.name));
+                    return Err(NoEntry::FileName);
                 }
                 entry.side_files.push((file, token.clone()));
                 Secret::new(format!("Bearer {{file:{path}}}"))
             }
             (value, _) => {
-                entry.holds_secret |= matches!(value, Value::Bearer(_));
+                entry.holds_secret |= matches!(value, HeaderValue::Bearer(_));
                 value.to_text()
             }
         };
         headers.push((header.name, value));
     }
-    entry.members.push((client.headers, Member::Headers(headers)));
+    entry.members.push((client.headers, EntryValue::Headers(headers)));
     Ok(())
 }
 
-/// The file that holds a header's token: the service's own is `NAME.token`.
+/// The name of the file with a header's token: `NAME.token` for the service's own.
 fn side_file(service: &str, header: &Header) -> String {
     match header.name {
         "Authorization" => format!("{service}.token"),
@@ -141,16 +189,16 @@ fn side_file(service: &str, header: &Header) -> String {
     }
 }
 
-/// The command that prints a service's headers. Both clients that run one clear its environment, so
-/// all it needs is in its arguments.
-fn helper_command(service: &str, place: Place) -> String {
-    let mut words = vec![place.exe, "headers"];
+/// The command that prints a service's headers. Both clients that run one clear its environment, so its arguments
+/// say everything.
+fn helper_command(service: &str, paths: ReaderPaths) -> String {
+    let mut words = vec![paths.exe, "headers"];
     if !service.starts_with('-') {
         words.push(service);
     }
-    words.extend(["--dir", place.dir]);
-    if place.tokens_dir != format!("{}/.oauth-tokens", place.dir.trim_end_matches('/')) {
-        words.extend(["--tokens-dir", place.tokens_dir]);
+    words.extend(["--dir", paths.dir]);
+    if paths.tokens_dir != format!("{}/.oauth-tokens", paths.dir.trim_end_matches('/')) {
+        words.extend(["--tokens-dir", paths.tokens_dir]);
     }
     if service.starts_with('-') {
         words.extend(["--", service]);
@@ -158,14 +206,14 @@ fn helper_command(service: &str, place: Place) -> String {
     shell_command(&words)
 }
 
-/// Refuses what a client would expand or choke on. None of them has an escape for it that works,
-/// so it cannot be written in another way.
-fn literal(client: &Client, what: &str, text: &str) -> Result<(), String> {
+/// Refuses a text that a client would expand or choke on. No client has an escape that works, so the text cannot be
+/// written in another way. `part` names the text in the message.
+fn refuse_expansion(part: &str, text: &str) -> Result<(), NoEntry> {
     if text.contains(['$', '{', '}']) {
-        return Err(format!("{what} holds `$`, `{{` or `}}`, which {} would expand", client.name));
+        return Err(NoEntry::Expanded(part.to_owned()));
     }
     if text.contains(char::is_control) {
-        return Err(format!("{what} holds a control character"));
+        return Err(NoEntry::ControlCharacter(part.to_owned()));
     }
     Ok(())
 }
@@ -182,52 +230,52 @@ fn is_https_or_local(url: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::clients::table::{CLIENTS, client};
-    use crate::servers::Transport;
+    use crate::clients::known::{CLIENTS, client};
+    use crate::servers::McpTransport;
 
-    const PLACE: Place =
-        Place { exe: "/usr/bin/token-refresher", dir: "/srv/it", tokens_dir: "/srv/it/.oauth-tokens" };
+    const PATHS: ReaderPaths =
+        ReaderPaths { exe: "/usr/bin/token-refresher", dir: "/srv/it", tokens_dir: "/srv/it/.oauth-tokens" };
 
     fn service(name: &str) -> Service {
         Service {
             name: name.to_owned(),
             url: "https://gateway.example/a/mcp".to_owned(),
-            transport: Transport::StreamableHttp,
+            transport: McpTransport::StreamableHttp,
             authorization: Some(Secret::new("tok")),
             extra: vec![
-                Header { name: "X-Authorization", value: Value::Bearer(Secret::new("ing")) },
-                Header { name: "X-Region", value: Value::Plain("us-east-1".to_owned()) },
+                Header { name: "X-Authorization", value: HeaderValue::Bearer(Secret::new("ing")) },
+                Header { name: "X-Region", value: HeaderValue::Plain("us-east-1".to_owned()) },
             ],
         }
     }
 
-    fn member(entry: &Entry, name: &str) -> Option<Member> {
+    fn member(entry: &ClientEntry, name: &str) -> Option<EntryValue> {
         entry.members.iter().find(|(key, _)| *key == name).map(|(_, member)| member.clone())
     }
 
-    fn text(text: &str) -> Member {
-        Member::Text(Secret::new(text))
+    fn text(text: &str) -> EntryValue {
+        EntryValue::Text(Secret::new(text))
     }
 
     #[test]
     fn a_helper_is_told_everything_in_its_arguments() {
         let row = client("claude-code").unwrap();
-        for (name, place, command) in [
-            ("a", PLACE, "/usr/bin/token-refresher headers a --dir /srv/it"),
-            ("it's", PLACE, r"/usr/bin/token-refresher headers 'it'\''s' --dir /srv/it"),
-            ("-a", PLACE, "/usr/bin/token-refresher headers --dir /srv/it -- -a"),
+        for (name, paths, command) in [
+            ("a", PATHS, "/usr/bin/token-refresher headers a --dir /srv/it"),
+            ("it's", PATHS, r"/usr/bin/token-refresher headers 'it'\''s' --dir /srv/it"),
+            ("-a", PATHS, "/usr/bin/token-refresher headers --dir /srv/it -- -a"),
             (
                 "a",
-                Place { dir: "/my dir", ..PLACE },
+                ReaderPaths { dir: "/my dir", ..PATHS },
                 "/usr/bin/token-refresher headers a --dir '/my dir' --tokens-dir /srv/it/.oauth-tokens",
             ),
             (
                 "a",
-                Place { dir: "/", tokens_dir: "/.oauth-tokens", ..PLACE },
+                ReaderPaths { dir: "/", tokens_dir: "/.oauth-tokens", ..PATHS },
                 "/usr/bin/token-refresher headers a --dir /",
             ),
         ] {
-            let entry = entry(row, &service(name), Secrets::Auto, place).unwrap();
+            let entry = client_entry(row, &service(name), Secrets::Auto, paths).unwrap();
             assert_eq!(member(&entry, "headersHelper"), Some(text(command)));
             assert_eq!((member(&entry, "headers"), entry.holds_secret), (None, false));
         }
@@ -237,8 +285,8 @@ mod tests {
     fn a_service_without_headers_needs_no_helper() {
         let mut open = service("a");
         (open.authorization, open.extra) = (None, Vec::new());
-        for row in &CLIENTS {
-            let entry = entry(row, &open, Secrets::Auto, PLACE).unwrap();
+        for row in CLIENTS {
+            let entry = client_entry(row, &open, Secrets::Auto, PATHS).unwrap();
             let keys: Vec<_> = entry.members.iter().map(|(key, _)| *key).collect();
             assert!(
                 keys.iter().all(|key| matches!(*key, "type" | "url" | "httpUrl" | "serverUrl")),
@@ -251,7 +299,7 @@ mod tests {
     #[test]
     fn files_hold_bare_tokens_and_the_entry_none() {
         for name in ["opencode", "windsurf"] {
-            let entry = entry(client(name).unwrap(), &service("a"), Secrets::Auto, PLACE).unwrap();
+            let entry = client_entry(client(name).unwrap(), &service("a"), Secrets::Auto, PATHS).unwrap();
             let headers = [
                 ("Authorization", Secret::new("Bearer {file:/srv/it/.oauth-tokens/a.token}")),
                 (
@@ -260,7 +308,7 @@ mod tests {
                 ),
                 ("X-Region", Secret::new("us-east-1")),
             ];
-            assert_eq!(member(&entry, "headers"), Some(Member::Headers(headers.to_vec())));
+            assert_eq!(member(&entry, "headers"), Some(EntryValue::Headers(headers.to_vec())));
             let files = [("a.token", "tok"), ("a.X-Authorization.token", "ing")];
             assert_eq!(entry.side_files, files.map(|(file, token)| (file.to_owned(), Secret::new(token))));
             assert!(!entry.holds_secret);
@@ -269,15 +317,15 @@ mod tests {
 
     #[test]
     fn inline_means_in_the_file() {
-        for row in &CLIENTS {
-            let entry = entry(row, &service("a"), Secrets::Inline, PLACE).unwrap();
+        for row in CLIENTS {
+            let entry = client_entry(row, &service("a"), Secrets::Inline, PATHS).unwrap();
             let headers = [
                 ("Authorization", "Bearer tok"),
                 ("X-Authorization", "Bearer ing"),
                 ("X-Region", "us-east-1"),
             ];
             let headers = headers.map(|(name, value)| (name, Secret::new(value))).to_vec();
-            assert_eq!(member(&entry, row.headers), Some(Member::Headers(headers)), "{}", row.name);
+            assert_eq!(member(&entry, row.headers), Some(EntryValue::Headers(headers)), "{}", row.name);
             assert!(entry.holds_secret && entry.side_files.is_empty(), "{}", row.name);
         }
     }
@@ -289,7 +337,7 @@ mod tests {
             let with = |change: &dyn Fn(&mut Service)| {
                 let mut changed = service("a");
                 change(&mut changed);
-                entry(row, &changed, Secrets::Inline, PLACE).unwrap_err()
+                client_entry(row, &changed, Secrets::Inline, PATHS).unwrap_err().told_of(row).to_string()
             };
             for (refusal, what) in [
                 (
@@ -297,7 +345,7 @@ mod tests {
                     "its Authorization header holds",
                 ),
                 (
-                    with(&|service| service.extra[0].value = Value::Bearer(Secret::new(bad))),
+                    with(&|service| service.extra[0].value = HeaderValue::Bearer(Secret::new(bad))),
                     "its X-Authorization header",
                 ),
                 (with(&|service| service.url.push_str(bad)), "its address holds"),
@@ -309,21 +357,21 @@ mod tests {
         // What a helper prints is not expanded, so any token may come from it.
         let mut odd = service("a");
         odd.authorization = Some(Secret::new("a$b"));
-        assert!(entry(client("codex").unwrap(), &odd, Secrets::Auto, PLACE).is_ok());
-        let braces = Place { dir: "/srv/{it}", ..PLACE };
-        assert!(entry(client("codex").unwrap(), &service("a"), Secrets::Auto, braces).is_err());
+        assert!(client_entry(client("codex").unwrap(), &odd, Secrets::Auto, PATHS).is_ok());
+        let braces = ReaderPaths { dir: "/srv/{it}", ..PATHS };
+        assert!(client_entry(client("codex").unwrap(), &service("a"), Secrets::Auto, braces).is_err());
         for tokens_dir in ["/srv/{it}", "/srv/\"it\"", "/srv/a\\b"] {
-            let place = Place { tokens_dir, ..PLACE };
-            assert!(entry(client("opencode").unwrap(), &service("a"), Secrets::Auto, place).is_err());
+            let paths = ReaderPaths { tokens_dir, ..PATHS };
+            assert!(client_entry(client("opencode").unwrap(), &service("a"), Secrets::Auto, paths).is_err());
         }
     }
 
     #[test]
     fn a_transport_that_a_client_does_not_speak_is_refused() {
         let mut sse = service("a");
-        sse.transport = Transport::Sse;
-        for row in &CLIENTS {
-            let refused = entry(row, &sse, Secrets::Inline, PLACE).is_err();
+        sse.transport = McpTransport::Sse;
+        for row in CLIENTS {
+            let refused = client_entry(row, &sse, Secrets::Inline, PATHS).is_err();
             assert_eq!(refused, matches!(row.name, "codex" | "amazon-q"), "{}", row.name);
         }
     }
@@ -342,9 +390,12 @@ mod tests {
         ] {
             let mut service = service("a");
             url.clone_into(&mut service.url);
-            let kiro = entry(client("kiro").unwrap(), &service, Secrets::Inline, PLACE);
+            let kiro = client_entry(client("kiro").unwrap(), &service, Secrets::Inline, PATHS);
             assert_eq!(kiro.is_ok(), fine, "{url}");
-            assert!(entry(client("cursor").unwrap(), &service, Secrets::Inline, PLACE).is_ok(), "{url}");
+            assert!(
+                client_entry(client("cursor").unwrap(), &service, Secrets::Inline, PATHS).is_ok(),
+                "{url}"
+            );
         }
     }
 }

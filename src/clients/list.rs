@@ -1,6 +1,6 @@
 //! `token-refresher clients`: the known clients, for people.
 
-use super::table::{CLIENTS, Reference};
+use super::known::{CLIENTS, Reference};
 
 /// The text of `token-refresher clients`: what each client reads, how a rotated token reaches it,
 /// and what has to be done by hand. At most 80 columns.
@@ -9,7 +9,7 @@ pub(crate) fn list() -> String {
         "Give --client NAME for a file of its own in the tokens directory, or\n\
          --client NAME=PATH to keep the entries in the file that the client reads.\n",
     );
-    for client in &CLIENTS {
+    for client in CLIENTS {
         let secrets = match client.reference {
             Reference::No => "in the file",
             Reference::Helper(_) => "not in the file: the client asks token-refresher",
@@ -36,9 +36,9 @@ pub(crate) fn list() -> String {
 /// The clients as a Markdown table for the README, which a test keeps in step with this.
 #[cfg(test)]
 fn markdown() -> String {
-    use super::table::Client;
+    use super::known::McpClient;
 
-    let command = |client: &Client| {
+    let command = |client: &McpClient| {
         // A client that reads no file of its own has ours given to it.
         let file = client.file.split([',', ' ']).next();
         match file.filter(|file| file.contains('/') || file.starts_with('.')) {
@@ -46,9 +46,9 @@ fn markdown() -> String {
             None => format!("`--client {}`", client.name),
         }
     };
-    let row = |client: &Client| {
+    let row = |client: &McpClient| {
         let in_file = if client.reference == Reference::No { "yes" } else { "no" };
-        let Client { name, rotation, by_hand, .. } = client;
+        let McpClient { name, rotation, by_hand, .. } = client;
         let cells = [name, &*command(client), in_file, rotation, by_hand];
         let cells = cells.map(|cell| if cell.is_empty() { String::new() } else { format!(" {cell}") });
         format!("|{} |\n", cells.join(" |"))
@@ -74,7 +74,7 @@ mod tests {
         for line in text.lines() {
             assert!(line.chars().count() <= 80, "{line}");
         }
-        for client in &CLIENTS {
+        for client in CLIENTS {
             assert!(text.contains(&format!("\n{:<12}{}\n", client.name, client.file)), "{}", client.name);
             assert!(
                 text.contains(&format!("  new token {}\n", client.rotation)) && !client.rotation.is_empty()

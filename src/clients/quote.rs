@@ -1,69 +1,49 @@
 //! Texts inside other texts: quoted strings, a headers object, a shell command.
 
-use zeroize::Zeroizing;
-
+use super::known::Fixed;
 use super::service::{Header, Service};
-use super::table::Fixed;
-use crate::secret::Secret;
+use crate::json;
+use crate::secret::{Secret, SecretText};
 
-/// Appends `value` in double quotes, with the escapes that JSON, YAML and TOML share. Written here
-/// rather than by `serde_json` so that no copy of a token is left in memory that nobody wipes.
-pub(super) fn push_quoted(text: &mut String, value: &str) {
-    text.push('"');
-    for letter in value.chars() {
-        match letter {
-            '"' => text.push_str("\\\""),
-            '\\' => text.push_str("\\\\"),
-            '\n' => text.push_str("\\n"),
-            // Delete too: TOML wants it escaped.
-            control if control.is_ascii_control() => {
-                text.push_str("\\u00");
-                for nibble in [control as u32 >> 4, control as u32 & 15] {
-                    // cannot fail: a nibble is a hexadecimal digit
-                    text.push(char::from_digit(nibble, 16).unwrap_or('0'));
-                }
-            }
-            other => text.push(other),
-        }
-    }
-    text.push('"');
+/// Appends `value` in double quotes.
+pub(super) fn push_quoted(text: &mut SecretText, value: &str) {
+    json::quote(value, |block| text.push(block));
 }
 
-/// Appends a member's fixed value, which the three notations write alike.
-pub(super) fn push_fixed(text: &mut String, fixed: Fixed) {
+/// Appends a member's fixed value, which JSON, TOML and YAML write alike.
+pub(super) fn push_fixed(text: &mut SecretText, fixed: Fixed) {
     match fixed {
-        Fixed::Flag(value) => text.push_str(if value { "true" } else { "false" }),
+        Fixed::Flag(value) => text.push(if value { "true" } else { "false" }),
         Fixed::Names(names) => {
-            text.push('[');
+            text.push("[");
             for (index, name) in names.iter().enumerate() {
-                text.push_str(if index == 0 { "" } else { ", " });
+                text.push(if index == 0 { "" } else { ", " });
                 push_quoted(text, name);
             }
-            text.push(']');
+            text.push("]");
         }
     }
 }
 
-/// Headers as a JSON object on one line, with a space after each colon and comma as Python's
-/// `json.dumps` writes it; `{}` when there are none.
-pub(super) fn headers_text(headers: impl Iterator<Item = Header>) -> Zeroizing<String> {
-    let mut text = Zeroizing::new(String::from("{"));
+/// Returns headers as a JSON object on one line, with a space after each colon and comma as Python's `json.dumps`
+/// writes it; `{}` when there are none.
+pub(super) fn headers_object(headers: impl Iterator<Item = Header>) -> Secret {
+    let mut text = SecretText::default();
+    text.push("{");
     for (index, header) in headers.enumerate() {
-        if index > 0 {
-            text.push_str(", ");
-        }
+        text.push(if index == 0 { "" } else { ", " });
         push_quoted(&mut text, header.name);
-        text.push_str(": ");
+        text.push(": ");
         push_quoted(&mut text, header.value.to_text().expose());
     }
-    text.push('}');
-    text
+    text.push("}");
+    text.finish()
 }
 
-/// What `token-refresher headers SERVER` prints: every header of a request to the service, as one
-/// JSON object (claude-code's `headersHelper` and codex's `http_headers_helper` both read that).
+/// Returns every header of a request to the service as one JSON object, which `token-refresher headers SERVER`
+/// prints: claude-code's `headersHelper` and codex's `http_headers_helper` both read that.
 pub(crate) fn headers_json(service: &Service) -> Secret {
-    Secret::new(std::mem::take(&mut *headers_text(service.headers())))
+    headers_object(service.headers())
 }
 
 /// A command for a POSIX shell that hands over `words` as they are.
@@ -85,8 +65,8 @@ fn shell_word(word: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::clients::service::Value;
-    use crate::servers::Transport;
+    use crate::clients::service::HeaderValue;
+    use crate::servers::McpTransport;
 
     #[test]
     fn a_shell_gets_every_word_as_it_is() {
@@ -116,9 +96,9 @@ mod tests {
         let mut service = Service {
             name: "a".to_owned(),
             url: "https://gateway.example/a/mcp".to_owned(),
-            transport: Transport::StreamableHttp,
+            transport: McpTransport::StreamableHttp,
             authorization: Some(Secret::new("tok\"en")),
-            extra: vec![Header { name: "X-Client-Id", value: Value::Plain("id".to_owned()) }],
+            extra: vec![Header { name: "X-Client-Id", value: HeaderValue::Plain("id".to_owned()) }],
         };
         let json = r#"{"Authorization": "Bearer tok\"en", "X-Client-Id": "id"}"#;
         assert_eq!(headers_json(&service).expose(), json);

@@ -5,56 +5,55 @@
 //! Both are ours alone and are written whole, byte for byte as in that documentation, so that a
 //! file with nothing new in it is recognised by comparing texts.
 
-use zeroize::Zeroizing;
-
-use super::quote::{headers_text, push_quoted};
-use super::service::Service;
-use crate::secret::Secret;
+use super::quote::{headers_object, push_quoted};
+use super::service::{HeaderValue, Service};
+use crate::secret::{Secret, SecretText};
 
 /// The text of `mcp.json`: `uv` starts the project's own `mcp`. `project_root` is absolute.
 pub(crate) fn roocode(services: &[Service], project_root: &str) -> Secret {
-    document(services, |text, service| {
-        text.push_str("      \"command\": \"uv\",\n      \"args\": [\"--directory\", ");
+    servers_object(services, |text, service| {
+        text.push("      \"command\": \"uv\",\n      \"args\": [\"--directory\", ");
         push_quoted(text, project_root);
-        text.push_str(", \"run\", \"mcp\"],\n      \"env\": {\n        \"MCP_SERVER_URL\": ");
+        text.push(", \"run\", \"mcp\"],\n      \"env\": {\n        \"MCP_SERVER_URL\": ");
         push_quoted(text, &service.url);
         if let Some(token) = &service.authorization {
-            text.push_str(",\n        \"MCP_SERVER_AUTH_TOKEN\": ");
-            push_quoted(text, &Zeroizing::new(format!("Bearer {}", token.expose())));
+            text.push(",\n        \"MCP_SERVER_AUTH_TOKEN\": ");
+            push_quoted(text, HeaderValue::Bearer(token.clone()).to_text().expose());
         }
         if !service.extra.is_empty() {
-            text.push_str(",\n        \"MCP_SERVER_HEADERS\": ");
-            push_quoted(text, &headers_text(service.extra.iter().cloned()));
+            text.push(",\n        \"MCP_SERVER_HEADERS\": ");
+            push_quoted(text, headers_object(service.extra.iter().cloned()).expose());
         }
-        text.push_str("\n      }\n");
+        text.push("\n      }\n");
     })
 }
 
 /// The text of `vscode_mcp.json`: `npx` starts a fetch server.
 pub(crate) fn vscode(services: &[Service]) -> Secret {
-    document(services, |text, service| {
-        text.push_str("      \"command\": \"npx\",\n");
-        text.push_str("      \"args\": [\"-y\", \"@modelcontextprotocol/server-fetch\"],\n");
-        text.push_str("      \"env\": {\n        \"FETCH_BASE_URL\": ");
+    servers_object(services, |text, service| {
+        text.push("      \"command\": \"npx\",\n");
+        text.push("      \"args\": [\"-y\", \"@modelcontextprotocol/server-fetch\"],\n");
+        text.push("      \"env\": {\n        \"FETCH_BASE_URL\": ");
         push_quoted(text, &service.url);
-        text.push_str(",\n        \"FETCH_HEADERS\": ");
-        push_quoted(text, &headers_text(service.headers()));
-        text.push_str("\n      }\n");
+        text.push(",\n        \"FETCH_HEADERS\": ");
+        push_quoted(text, headers_object(service.headers()).expose());
+        text.push("\n      }\n");
     })
 }
 
-/// `{"mcpServers": {NAME: {…}, …}}` with `entry` writing what stands between the inner braces.
-fn document(services: &[Service], entry: impl Fn(&mut Zeroizing<String>, &Service)) -> Secret {
-    let mut text = Zeroizing::new(String::from("{\n  \"mcpServers\": {"));
+/// Writes `{"mcpServers": {NAME: {…}, …}}`; `push_entry` writes the text between the inner braces.
+fn servers_object(services: &[Service], push_entry: impl Fn(&mut SecretText, &Service)) -> Secret {
+    let mut text = SecretText::default();
+    text.push("{\n  \"mcpServers\": {");
     for (index, service) in services.iter().enumerate() {
-        text.push_str(if index == 0 { "\n    " } else { ",\n    " });
+        text.push(if index == 0 { "\n    " } else { ",\n    " });
         push_quoted(&mut text, &service.name);
-        text.push_str(": {\n");
-        entry(&mut text, service);
-        text.push_str("    }");
+        text.push(": {\n");
+        push_entry(&mut text, service);
+        text.push("    }");
     }
-    text.push_str(if services.is_empty() { "}\n}\n" } else { "\n  }\n}\n" });
-    Secret::new(std::mem::take(&mut *text))
+    text.push(if services.is_empty() { "}\n}\n" } else { "\n  }\n}\n" });
+    text.finish()
 }
 
 #[cfg(test)]

@@ -3,62 +3,78 @@
 //! Neither notation is edited in place. A file that we did not write is left alone, and the entries
 //! are handed back for its owner to paste; once they stand there, all is well.
 
-use zeroize::Zeroizing;
-
-use super::Edit;
-use super::entry::{Entry, Member};
+use super::entry::{ClientEntry, EntryValue};
+use super::known::Format;
 use super::quote::{push_fixed, push_quoted};
-use super::table::Format;
-use crate::secret::Secret;
+use crate::secret::{Secret, SecretText};
 
-/// How a file of our own begins.
-const OURS: &str = "# Written by token-refresher, which overwrites what is changed here.\n";
+/// The first line of a file that this program wrote.
+const OUR_FIRST_LINE: &str = "# Written by token-refresher, which overwrites what is changed here.\n";
 
-/// What Continue wants at the head of a file, beside the servers.
+/// The members that Continue requires beside the servers.
 const CONTINUE_HEAD: &str = "name: token-refresher\nversion: 0.0.1\nschema: v1\n";
 
-/// Decides what should become of the file.
-pub(super) fn write(format: Format, entries: &[Entry], existing: Option<&str>) -> Edit {
-    match existing.filter(|text| !text.trim().is_empty()) {
-        None if entries.is_empty() => Edit::Same,
-        None => Edit::Write(whole(format, entries)),
-        Some(there) if there.starts_with(OURS.trim_end()) => {
-            let text = whole(format, entries);
-            if text.expose() == there { Edit::Same } else { Edit::Write(text) }
-        }
-        Some(there) if has_all(format, entries, there) => Edit::Same,
-        Some(_) => Edit::Refuse(format!(
-            "1:1: this file is not one of ours and {} is not edited in place; paste the entries into it by hand",
-            if format == Format::Yaml { "YAML" } else { "TOML" }
-        )),
+/// The user wrote the file, and it lacks an entry: it is not edited.
+#[derive(Debug)]
+pub(super) struct UsersFile(Format);
+
+impl std::fmt::Display for UsersFile {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let notation = if self.0 == Format::Yaml { "YAML" } else { "TOML" };
+        write!(
+            out,
+            "1:1: this file is not one of ours and {notation} is not edited in place; paste the entries into it by \
+             hand"
+        )
     }
 }
 
-fn whole(format: Format, entries: &[Entry]) -> Secret {
-    let mut text = Zeroizing::new(String::from(OURS));
+/// Returns the new text of the file; `None` when the present text will do.
+pub(super) fn write(
+    format: Format,
+    entries: &[ClientEntry],
+    existing: Option<&str>,
+) -> Result<Option<Secret>, UsersFile> {
+    match existing.filter(|text| !text.trim().is_empty()) {
+        None if entries.is_empty() => Ok(None),
+        None => Ok(Some(whole(format, entries))),
+        Some(there) if there.starts_with(OUR_FIRST_LINE.trim_end()) => {
+            Ok(Some(whole(format, entries)).filter(|text| text.expose() != there))
+        }
+        Some(there) if has_all(format, entries, there) => Ok(None),
+        Some(_) => Err(UsersFile(format)),
+    }
+}
+
+fn whole(format: Format, entries: &[ClientEntry]) -> Secret {
+    let mut text = SecretText::default();
+    text.push(OUR_FIRST_LINE);
     if format == Format::Yaml {
-        text.push_str(CONTINUE_HEAD);
+        text.push(CONTINUE_HEAD);
     }
     push_entries(&mut text, format, entries);
-    Secret::new(std::mem::take(&mut *text))
+    text.finish()
 }
 
-/// Whether a file of somebody's holds every entry as we would write it.
-fn has_all(format: Format, entries: &[Entry], there: &str) -> bool {
-    let there = there.replace("\r\n", "\n");
-    let stands_there = |entry: &Entry| {
-        let mut text = Zeroizing::new(String::new());
+/// Whether a file of the user's holds every entry as this program writes it.
+fn has_all(format: Format, entries: &[ClientEntry], there: &str) -> bool {
+    let mut unix_lines = SecretText::default();
+    for (index, part) in there.split("\r\n").enumerate() {
+        unix_lines.extend([if index == 0 { "" } else { "\n" }, part]);
+    }
+    let is_there = |entry: &ClientEntry| {
+        let mut text = SecretText::default();
         push_toml(&mut text, entry);
-        there.contains(text.trim())
+        unix_lines.as_str().contains(text.as_str().trim())
     };
-    format == Format::Toml && entries.iter().all(stands_there)
+    format == Format::Toml && entries.iter().all(is_there)
 }
 
-/// The entries, without what stands above them in a file of our own.
-pub(super) fn push_entries(text: &mut String, format: Format, entries: &[Entry]) {
+/// Appends the entries, without the lines above them in a file of this program's own.
+pub(super) fn push_entries(text: &mut SecretText, format: Format, entries: &[ClientEntry]) {
     let push = if format == Format::Yaml { push_yaml } else { push_toml };
     if format == Format::Yaml {
-        text.push_str(if entries.is_empty() { "mcpServers: []\n" } else { "mcpServers:\n" });
+        text.push(if entries.is_empty() { "mcpServers: []\n" } else { "mcpServers:\n" });
     }
     for entry in entries {
         push(text, entry);
@@ -66,64 +82,64 @@ pub(super) fn push_entries(text: &mut String, format: Format, entries: &[Entry])
 }
 
 /// A table, `[mcp_servers.NAME]`, after a blank line.
-fn push_toml(text: &mut String, entry: &Entry) {
+fn push_toml(text: &mut SecretText, entry: &ClientEntry) {
     let bare = |byte: u8| byte.is_ascii_alphanumeric() || b"-_".contains(&byte);
-    text.push_str("\n[mcp_servers.");
+    text.push("\n[mcp_servers.");
     if entry.name.bytes().all(bare) {
-        text.push_str(&entry.name);
+        text.push(&entry.name);
     } else {
         push_quoted(text, &entry.name);
     }
-    text.push_str("]\n");
+    text.push("]\n");
     for (key, member) in entry.members.iter().chain(&entry.extra) {
         text.extend([*key, " = "]);
         match member {
-            Member::Text(value) => push_quoted(text, value.expose()),
-            Member::Headers(headers) => {
+            EntryValue::Text(value) => push_quoted(text, value.expose()),
+            EntryValue::Headers(headers) => {
                 for (index, (name, value)) in headers.iter().enumerate() {
-                    text.push_str(if index == 0 { "{ " } else { ", " });
+                    text.push(if index == 0 { "{ " } else { ", " });
                     push_quoted(text, name);
-                    text.push_str(" = ");
+                    text.push(" = ");
                     push_quoted(text, value.expose());
                 }
-                text.push_str(" }");
+                text.push(" }");
             }
-            Member::Fixed(fixed) => push_fixed(text, *fixed),
+            EntryValue::Fixed(fixed) => push_fixed(text, *fixed),
         }
-        text.push('\n');
+        text.push("\n");
     }
 }
 
 /// An item of the list. Every text is quoted: YAML takes too many bare words for something else.
-fn push_yaml(text: &mut String, entry: &Entry) {
-    text.push_str("  - name: ");
+fn push_yaml(text: &mut SecretText, entry: &ClientEntry) {
+    text.push("  - name: ");
     push_quoted(text, &entry.name);
-    text.push('\n');
+    text.push("\n");
     for (key, member) in entry.members.iter().chain(&entry.extra) {
         let mut indent = String::from("    ");
         for part in key.split_inclusive('.') {
-            text.extend([&indent, part.trim_end_matches('.'), ":"]);
-            text.push_str(if part.ends_with('.') { "\n" } else { "" });
+            text.extend([indent.as_str(), part.trim_end_matches('.'), ":"]);
+            text.push(if part.ends_with('.') { "\n" } else { "" });
             indent.push_str("  ");
         }
         match member {
-            Member::Text(value) => {
-                text.push(' ');
+            EntryValue::Text(value) => {
+                text.push(" ");
                 push_quoted(text, value.expose());
             }
-            Member::Headers(headers) => {
+            EntryValue::Headers(headers) => {
                 for (name, value) in headers {
-                    text.extend(["\n", &indent]);
+                    text.extend(["\n", indent.as_str()]);
                     push_quoted(text, name);
-                    text.push_str(": ");
+                    text.push(": ");
                     push_quoted(text, value.expose());
                 }
             }
-            Member::Fixed(fixed) => {
-                text.push(' ');
+            EntryValue::Fixed(fixed) => {
+                text.push(" ");
                 push_fixed(text, *fixed);
             }
         }
-        text.push('\n');
+        text.push("\n");
     }
 }

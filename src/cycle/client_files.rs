@@ -1,6 +1,6 @@
 //! The clients' own configurations (`--client`): our entries in each file, as the services are now.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::ffi::OsStr;
 use std::io;
 use std::path::Path;
@@ -8,37 +8,39 @@ use std::path::Path;
 use log::Level;
 
 use super::story::{Story, Subject, Topic};
-use crate::clients::{Applied, Edit, Format, Owned, Place, Service, apply};
+use crate::clients::{Applied, Edit, Format, Owned, ReaderPaths, Service, apply};
 use crate::clock::Timestamp;
 use crate::files::{NotReplaced, UserFile, reason, replace_text};
 use crate::settings::{KeptClient, Settings};
 use crate::status::{ClientRecord, Store};
 use crate::tokens::directory::SECOND_LOOK;
 
-/// How often a file is read anew because somebody else wrote it in between.
+/// How often a file is read again because another program wrote it in between.
 const ATTEMPTS: usize = 5;
 
-/// What of the services could not be read in this cycle.
-pub(super) enum Missing {
-    /// The gateway's token, in this file: no entry could be written as it should be.
+/// Inputs that were unreadable in this cycle.
+pub(super) enum Unreadable {
+    /// The gateway's token, in this file: every entry needs it.
     Gateway(&'static str),
-    /// This file, and perhaps others: who has no service now may still have one.
+    /// This token file, and perhaps others: entries whose service is gone now are kept.
     Services(String),
 }
 
-/// What the clients' files should hold, and what that takes.
-pub(super) struct Wanted<'a> {
+/// The clients' files, and what decides over their entries.
+pub(super) struct ClientFiles<'a> {
     pub settings: &'a Settings,
-    /// Where this program is, or why that cannot be written into a file.
+    /// The path of this program, or why the path cannot be written into a file.
     pub exe: &'a Result<String, String>,
+    /// The services as they are now.
     pub services: &'a [Service],
-    pub missing: Option<Missing>,
-    /// What earlier cycles left where.
+    /// Inputs that could not be read.
+    pub missing: Option<Unreadable>,
+    /// Remembers the entries that earlier cycles wrote.
     pub memory: &'a Store,
 }
 
-/// Where this program is: as it was called where that is the whole path (a link there outlives an
-/// update), else where the system says it is.
+/// Returns the path of this program: as it was called where that is an absolute path (a link there outlives an
+/// update), else as the system gives it.
 pub(super) fn own_path() -> Result<String, String> {
     let here = std::env::current_exe()
         .map_err(|error| format!("this program's own path cannot be found: {}", reason(&error)))?;
@@ -53,13 +55,13 @@ fn utf8(path: &Path) -> Result<String, String> {
 }
 
 /// Brings every client's file up to date, and says so.
-pub(super) fn keep(wanted: &Wanted, story: &mut Story) {
+pub(super) fn keep(wanted: &ClientFiles, story: &mut Story) {
     let settings = wanted.settings;
     if settings.clients.is_empty() {
         return;
     }
     let about = "the clients' configurations";
-    if let Some(Missing::Gateway(file)) = &wanted.missing {
+    if let Some(Unreadable::Gateway(file)) = &wanted.missing {
         let message = format!("stay as they are until {file} can be read");
         story.problem(about, Topic::Entries, Level::Warn, &message, "");
         return;
@@ -73,7 +75,7 @@ pub(super) fn keep(wanted: &Wanted, story: &mut Story) {
             return;
         }
     };
-    let place = Place { exe: &exe, dir: &dir, tokens_dir: &tokens_dir };
+    let place = ReaderPaths { exe: &exe, dir: &dir, tokens_dir: &tokens_dir };
     let before = wanted.memory.clients();
     let mut after = BTreeMap::new();
     for kept in &settings.clients {
@@ -93,23 +95,23 @@ pub(super) fn keep(wanted: &Wanted, story: &mut Story) {
     }
 }
 
-/// Brings one file up to date; what is ours in it then. `None`: as before.
+/// Brings one file up to date; returns its entries after that. `None`: they are as before.
 fn keep_one(
     kept: &KeptClient,
     file: &Path,
     old: &ClientRecord,
-    place: Place,
-    wanted: &Wanted,
+    place: ReaderPaths,
+    wanted: &ClientFiles,
     story: &mut Story,
 ) -> Option<ClientRecord> {
     let about = file.display().to_string();
     let mut remembered: Vec<Owned> =
         old.entries.iter().map(|(name, url)| Owned { name: name.clone(), url: url.clone() }).collect();
-    // Entries of services that could not be read are nobody's for this time: neither changed nor removed.
+    // Entries of services that could not be read are neither changed nor removed in this cycle.
     let mut spared = Vec::new();
-    if let Some(Missing::Services(unread)) = &wanted.missing {
-        let there = |owned: &Owned| wanted.services.iter().any(|service| service.name == owned.name);
-        (remembered, spared) = remembered.into_iter().partition(there);
+    if let Some(Unreadable::Services(unread)) = &wanted.missing {
+        let there: HashSet<&str> = wanted.services.iter().map(|service| service.name.as_str()).collect();
+        (remembered, spared) = remembered.into_iter().partition(|owned| there.contains(owned.name.as_str()));
         if !spared.is_empty() && !matches!(kept.client.format, Format::Json { .. }) {
             let message = format!("stays as it is until {unread} can be read");
             story.problem(&about, Topic::Entries, Level::Warn, &message, "");
@@ -154,13 +156,13 @@ fn say_refusal(about: &str, why: &str, paste: Option<&str>, story: &mut Story) {
     }
 }
 
-/// Edits the file, again from reading where somebody else has written it meanwhile.
+/// Edits the file; where another program has written it meanwhile, begins again with reading it.
 fn bring_up_to_date(
     kept: &KeptClient,
     path: &Path,
     remembered: &[Owned],
-    place: Place,
-    wanted: &Wanted,
+    place: ReaderPaths,
+    wanted: &ClientFiles,
     story: &mut Story,
 ) -> Result<Applied, String> {
     let settings = wanted.settings;
@@ -206,7 +208,7 @@ fn bring_up_to_date(
     Err(format!("somebody else writes it all the time; tried {ATTEMPTS} times, and will again"))
 }
 
-/// A JSON file that is empty or does not parse. (Of the others, one that is not ours never is.)
+/// Whether a JSON file is empty or does not parse. (A TOML or YAML file of the user's is never edited.)
 fn may_be_half_written(kept: &KeptClient, file: &UserFile, applied: &Applied) -> bool {
     matches!(kept.client.format, Format::Json { .. })
         && file.text().is_some_and(|text| text.trim().is_empty() || matches!(applied.edit, Edit::Refuse(_)))
@@ -238,7 +240,7 @@ fn remove_stale(
     }
 }
 
-/// Whether a name that was remembered can be one of ours: nothing else is ever removed.
+/// Whether a remembered name can be one of a token file for a client: no other file is ever removed.
 fn is_side_file(name: &str) -> bool {
     Path::new(name).file_name() == Some(OsStr::new(name))
         && Path::new(name).extension() == Some(OsStr::new("token"))

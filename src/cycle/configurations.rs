@@ -5,13 +5,13 @@ use std::time::Duration;
 
 use log::Level;
 
-use super::client_files::{self, Missing};
+use super::client_files::{self, Unreadable};
 use super::services::{GATEWAY, Gathered, KEYCLOAK_GATEWAY, Source, gather, is_keycloak};
 use super::story::{Story, Subject, Topic};
 use super::survey::{Entry, Seen, Survey};
 use crate::clients::{Service, names, seed};
 use crate::files::{Lock, LockError, Replaced, Stamp, own_directory, reason, replace_text};
-use crate::servers::{self, Scan};
+use crate::servers::{self, Registry};
 use crate::settings::Settings;
 use crate::status::Store;
 use crate::tokens::directory::read_document;
@@ -38,23 +38,23 @@ pub(crate) fn generate(
     story: &mut Story,
 ) {
     story.say(Subject::Config, "Scanning for no-auth services...");
-    let scan = servers::scan(&settings.servers_dir);
-    for (about, message) in &scan.problems {
+    let registry = servers::read_registry(&settings.servers_dir);
+    for (about, message) in &registry.problems {
         story.problem(about, Topic::Entries, Level::Warn, message, "");
     }
     let no_auth: Vec<&str> =
-        scan.servers.iter().filter(|server| server.no_auth).map(|server| &*server.name).collect();
+        registry.servers.iter().filter(|server| server.no_auth).map(|server| &*server.name).collect();
     story.say(Subject::Config, counted(no_auth.len(), "no-auth service", &no_auth));
     story.say(Subject::Config, "Generating MCP configurations...");
     let written = locked(&settings.tokens_dir).and_then(|lock| {
         for token in seen.tokens.iter_mut().filter(|token| token.entry.is_some()) {
             refresh_entry(token);
         }
-        let gathered = collect(settings, &seen.tokens, &scan, story);
+        let gathered = collect(settings, &seen.tokens, &registry, story);
         let services = &gathered.services.list;
         let written = write(settings, services, story);
-        let missing = missing(settings, seen, &scan, gathered.gateway);
-        client_files::keep(&client_files::Wanted { settings, exe, services, missing, memory }, story);
+        let missing = missing(settings, seen, &registry, gathered.gateway);
+        client_files::keep(&client_files::ClientFiles { settings, exe, services, missing, memory }, story);
         drop(lock);
         written
     });
@@ -80,7 +80,12 @@ fn locked(tokens: &Path) -> Result<Lock, String> {
     })
 }
 
-fn collect<'a>(settings: &Settings, tokens: &'a [Seen], scan: &Scan, story: &mut Story) -> Gathered<'a> {
+fn collect<'a>(
+    settings: &Settings,
+    tokens: &'a [Seen],
+    registry: &Registry,
+    story: &mut Story,
+) -> Gathered<'a> {
     let sources: Vec<Source> = tokens
         .iter()
         .filter_map(|seen| {
@@ -89,7 +94,7 @@ fn collect<'a>(settings: &Settings, tokens: &'a [Seen], scan: &Scan, story: &mut
         })
         .collect();
     let keycloak = is_keycloak(&settings.environment);
-    let gathered = gather(&sources, &scan.servers, settings.registry_url.as_deref(), keycloak);
+    let gathered = gather(&sources, &registry.servers, settings.registry_url.as_deref(), keycloak);
     for (file, why) in &gathered.renamed {
         story.problem(file, Topic::Entries, Level::Warn, why, "");
     }
@@ -102,18 +107,23 @@ fn collect<'a>(settings: &Settings, tokens: &'a [Seen], scan: &Scan, story: &mut
 }
 
 /// What could not be read in this cycle, so that entries for it must not be taken away.
-fn missing(settings: &Settings, seen: &Survey, scan: &Scan, gateway: Option<&str>) -> Option<Missing> {
+fn missing(
+    settings: &Settings,
+    seen: &Survey,
+    registry: &Registry,
+    gateway: Option<&str>,
+) -> Option<Unreadable> {
     let unread = |name: &str| seen.problems.iter().any(|(file, _)| file == name);
     if is_keycloak(&settings.environment) && unread(KEYCLOAK_GATEWAY) {
-        return Some(Missing::Gateway(KEYCLOAK_GATEWAY));
+        return Some(Unreadable::Gateway(KEYCLOAK_GATEWAY));
     }
     if unread(GATEWAY) && gateway != Some(KEYCLOAK_GATEWAY) {
-        return Some(Missing::Gateway(GATEWAY));
+        return Some(Unreadable::Gateway(GATEWAY));
     }
     let service = seen.problems.iter().map(|(file, _)| file).find(|file| role(file) == Role::Service);
     // A registry that is not there has no servers; one that cannot be read may have some.
-    let server = || scan.problems.first().map(|(file, _)| file).filter(|_| settings.servers_dir.is_dir());
-    service.or_else(server).map(|file| Missing::Services(file.clone()))
+    let server = || registry.problems.first().map(|(file, _)| file).filter(|_| settings.servers_dir.is_dir());
+    service.or_else(server).map(|file| Unreadable::Services(file.clone()))
 }
 
 /// Reads tokens again after the lock is held: another process may have refreshed one since this cycle

@@ -1,11 +1,10 @@
 //! Percent-encoding, form bodies, JSON bodies and Basic credentials.
 
-use std::fmt::Write as _;
-
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use zeroize::Zeroizing;
 
+use crate::json;
 use crate::secret::Secret;
 
 /// Everything but RFC 3986's unreserved characters becomes `%XX`. A blank is `%20` and not `+`: that
@@ -80,29 +79,12 @@ pub(super) fn json(parameters: &[(&str, &str)]) -> Zeroizing<String> {
         if body.len() > 1 {
             body.push(',');
         }
-        push_json(&mut body, name);
+        json::quote(name, |block| body.push_str(block));
         body.push(':');
-        push_json(&mut body, value);
+        json::quote(value, |block| body.push_str(block));
     }
     body.push('}');
     body
-}
-
-/// Written out by hand because `serde_json` would leave copies of a secret behind.
-fn push_json(body: &mut String, text: &str) {
-    body.push('"');
-    for character in text.chars() {
-        match character {
-            '"' => body.push_str("\\\""),
-            '\\' => body.push_str("\\\\"),
-            '\0'..='\u{1f}' => {
-                // Writing to a String cannot fail.
-                let _ = write!(body, "\\u{:04x}", u32::from(character));
-            }
-            _ => body.push(character),
-        }
-    }
-    body.push('"');
 }
 
 /// The value of an Authorization header. The parts are encoded already, or deliberately not.

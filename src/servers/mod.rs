@@ -16,14 +16,14 @@ use crate::json;
 
 /// How a client talks to a server (MCP specification, "Transports").
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Transport {
+pub(crate) enum McpTransport {
     /// Streamable HTTP, the transport of today. Its address ends in `/mcp`.
     StreamableHttp,
     /// HTTP with server-sent events, the transport before it. Its address ends in `/sse`.
     Sse,
 }
 
-impl Transport {
+impl McpTransport {
     /// The last part of the address under which the gateway offers this transport.
     pub(crate) const fn suffix(self) -> &'static str {
         match self {
@@ -45,7 +45,7 @@ pub(crate) struct Server {
     /// It takes requests without a token of its own.
     pub no_auth: bool,
     /// Streamable HTTP, unless the file names SSE and nothing else.
-    pub transport: Transport,
+    pub transport: McpTransport,
 }
 
 impl Server {
@@ -125,21 +125,21 @@ fn name_of(path: &str) -> &str {
     stem.rsplit('/').next().unwrap_or(stem)
 }
 
-fn transport(supported: Option<&Value>, path: &str) -> Result<Transport, String> {
+fn transport(supported: Option<&Value>, path: &str) -> Result<McpTransport, String> {
     let Some(value) = supported else {
         // Nothing said: an address that ends in /sse can only be meant as one.
-        return Ok(if path.ends_with("/sse") { Transport::Sse } else { Transport::StreamableHttp });
+        return Ok(if path.ends_with("/sse") { McpTransport::Sse } else { McpTransport::StreamableHttp });
     };
     let wrong = || "`supported_transports` must be a list of names".to_owned();
     let names = value.as_array().ok_or_else(wrong)?;
     let names: Vec<&str> = names.iter().map(Value::as_str).collect::<Option<_>>().ok_or_else(wrong)?;
     let only_sse = !names.is_empty() && names.iter().all(|name| *name == "sse");
-    Ok(if only_sse { Transport::Sse } else { Transport::StreamableHttp })
+    Ok(if only_sse { McpTransport::Sse } else { McpTransport::StreamableHttp })
 }
 
 /// What a look into the registry's directory found.
 #[derive(Default, Debug)]
-pub(crate) struct Scan {
+pub(crate) struct Registry {
     /// The servers, by name and then by file.
     pub servers: Vec<Server>,
     /// What could not be used: the file (or directory) and one line of why.
@@ -148,8 +148,8 @@ pub(crate) struct Scan {
 
 /// Reads every `*.json` in `dir`, hidden files aside. A directory that does not exist holds no
 /// servers, and is one problem in the result: a project may have token services only.
-pub(crate) fn scan(dir: &Path) -> Scan {
-    let mut scan = Scan::default();
+pub(crate) fn read_registry(dir: &Path) -> Registry {
+    let mut scan = Registry::default();
     let entries = match fs::read_dir(dir) {
         Ok(entries) => entries,
         Err(error) => {

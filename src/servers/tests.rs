@@ -11,7 +11,7 @@ fn read(text: &str) -> Server {
 
 #[test]
 fn the_registrys_own_files_are_understood() {
-    use Transport::{Sse, StreamableHttp};
+    use McpTransport::{Sse, StreamableHttp};
     for (file, text, name, endpoint, no_auth, transport) in [
         (
             "atlassian.json",
@@ -188,7 +188,7 @@ fn a_directory_is_read_past_everything_that_is_no_server_file() {
     std::os::unix::fs::symlink("/dev/zero", file("device.json")).unwrap();
     assert!(Command::new("mkfifo").arg(file("fifo.json")).status().unwrap().success());
 
-    let scan = scan(&dir);
+    let scan = read_registry(&dir);
     let names: Vec<_> =
         scan.servers.iter().map(|server| (server.name.as_str(), server.file.as_str())).collect();
     assert_eq!(names, [("alpha", "z.json"), ("zeta", "b.json"), ("zeta", "link.json")]);
@@ -200,7 +200,7 @@ fn a_directory_is_read_past_everything_that_is_no_server_file() {
 #[test]
 fn a_missing_directory_is_no_servers_and_one_problem() {
     let dir = Scratch::new();
-    let scan = scan(&dir.join("registry/servers"));
+    let scan = read_registry(&dir.join("registry/servers"));
     assert!(scan.servers.is_empty());
     assert_eq!(scan.problems.len(), 1);
     assert!(scan.problems[0].1.contains("is not there"), "{:?}", scan.problems);

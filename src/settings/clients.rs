@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::clients::{self, Client, Secrets};
+use crate::clients::{self, McpClient, Secrets};
 
 use super::values::{self, Fault};
 
@@ -10,7 +10,7 @@ use super::values::{self, Fault};
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct KeptClient {
     /// Which client.
-    pub client: &'static Client,
+    pub client: &'static McpClient,
     /// The file that it reads, absolute and in UTF-8. None: a file of its own in the tokens directory.
     pub path: Option<PathBuf>,
 }

@@ -12,33 +12,35 @@
 mod draft;
 mod render;
 
+use std::collections::{HashMap, HashSet};
+use std::fmt;
+
 use jsonc_parser::ast::{Object, ObjectProp, Value};
 use jsonc_parser::common::Ranged as _;
 use jsonc_parser::{CollectOptions, ParseOptions, parse_to_ast};
 
 use self::draft::{Draft, position};
 use self::render::Node;
-use super::apply::{Owned, owned};
-use super::entry::{Entry, Member};
+use super::entry::{ClientEntry, EntryValue, Owned};
+use super::known::{ADDRESS_KEYS, McpClient, Reference};
 use super::service::HEADER_NAMES;
-use super::table::{ADDRESS_KEYS, Client, Reference};
 use crate::secret::Secret;
 
-/// What a file should hold.
-pub(super) struct Wanted<'a> {
-    pub client: &'a Client,
-    /// The top-level member with the servers.
+/// The entries that a file should have.
+pub(super) struct WantedEntries<'a> {
+    pub client: &'a McpClient,
+    /// The name of the top-level member with the servers.
     pub servers: &'a str,
-    /// What a new file consists of.
+    /// The text of a new file without entries.
     pub new: &'a str,
-    pub entries: &'a [Entry],
+    pub entries: &'a [ClientEntry],
     /// Services that cannot have an entry now: an entry of ours for them stays as it is.
-    pub refused: &'a [String],
+    pub refused: &'a HashSet<String>,
     pub remembered: &'a [Owned],
 }
 
-/// What became of it.
-pub(super) struct Done {
+/// The outcome of [`edit`].
+pub(super) struct Edited {
     /// The new text; none when the present one will do.
     pub text: Option<Secret>,
     /// The entries that are ours then.
@@ -46,11 +48,29 @@ pub(super) struct Done {
     pub warnings: Vec<String>,
 }
 
+/// Why a file is left alone, and the place in it that is at fault.
+#[derive(Debug)]
+pub(super) struct FaultAt {
+    line: usize,
+    column: usize,
+    what: String,
+}
+
+impl FaultAt {
+    fn new(text: &str, offset: usize, what: impl Into<String>) -> Self {
+        let (line, column) = position(text, offset);
+        Self { line, column, what: what.into() }
+    }
+}
+
+impl fmt::Display for FaultAt {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "{}:{}: {}", self.line, self.column, self.what)
+    }
+}
+
 /// Edits the text of a file; `None` for a file that does not exist.
-///
-/// # Errors
-/// Why the file is left alone, in one line that begins with `LINE:COLUMN: `.
-pub(super) fn edit(wanted: &Wanted, existing: Option<&str>) -> Result<Done, String> {
+pub(super) fn edit(wanted: &WantedEntries, existing: Option<&str>) -> Result<Edited, FaultAt> {
     let text = existing.unwrap_or("");
     let (mark, body) = text.strip_prefix('\u{feff}').map_or(("", text), |body| ("\u{feff}", body));
     let extended;
@@ -63,15 +83,18 @@ pub(super) fn edit(wanted: &Wanted, existing: Option<&str>) -> Result<Done, Stri
         (extended.as_str(), parse(&extended)?)
     };
     let Some(Value::Object(root)) = &tree else {
-        return Err(at(body, tree.as_ref().map_or(0, |value| value.range().start), "an object belongs here"));
+        let start = tree.as_ref().map_or(0, |value| value.range().start);
+        return Err(FaultAt::new(body, start, "an object belongs here"));
     };
-    let mut editor = Editor { wanted, draft: Draft::new(body, root), ours: Vec::new(), warnings: Vec::new() };
+    let remembered = wanted.remembered.iter().map(|old| (old.name.as_str(), old.url.as_str())).collect();
+    let draft = Draft::new(body, root);
+    let mut editor = Editor { wanted, remembered, draft, ours: Vec::new(), warnings: Vec::new() };
     editor.file(root)?;
     let text = editor.draft.finish().map(|text| Secret::new([mark, text.expose()].concat()));
-    Ok(Done { text, ours: editor.ours, warnings: editor.warnings })
+    Ok(Edited { text, ours: editor.ours, warnings: editor.warnings })
 }
 
-fn parse(text: &str) -> Result<Option<Value<'_>>, String> {
+fn parse(text: &str) -> Result<Option<Value<'_>>, FaultAt> {
     // Comments and trailing commas make JSONC; everything else that this parser can accept is
     // JSON5, which no client reads.
     let options = ParseOptions {
@@ -89,45 +112,72 @@ fn parse(text: &str) -> Result<Option<Value<'_>>, String> {
     let tree = parse_to_ast(text, &CollectOptions::default(), &options).map_err(|error| {
         let kind = error.kind().to_string();
         // What follows a full stop quotes the file.
-        let kind = kind.split('.').next().unwrap_or_default();
-        format!("{}:{}: {}", error.line_display(), error.column_display(), kind.to_lowercase())
+        let what = kind.split('.').next().unwrap_or_default().to_lowercase();
+        FaultAt { line: error.line_display(), column: error.column_display(), what }
     })?;
     Ok(tree.value)
 }
 
-fn at(text: &str, offset: usize, what: &str) -> String {
-    let (line, column) = position(text, offset);
-    format!("{line}:{column}: {what}")
+/// The members of an object by name: where the first of that name is, and the second where there is one.
+struct MemberIndex<'o>(HashMap<&'o str, (usize, Option<usize>)>);
+
+impl<'o> MemberIndex<'o> {
+    fn of(object: &'o Object) -> Self {
+        let mut members: HashMap<_, (usize, Option<usize>)> = HashMap::with_capacity(object.properties.len());
+        for (index, prop) in object.properties.iter().enumerate() {
+            members
+                .entry(prop.name.as_str())
+                .and_modify(|(_, second)| *second = second.or(Some(index)))
+                .or_insert((index, None));
+        }
+        Self(members)
+    }
 }
 
 struct Editor<'a> {
-    wanted: &'a Wanted<'a>,
+    wanted: &'a WantedEntries<'a>,
+    /// The addresses of the remembered entries by name.
+    remembered: HashMap<&'a str, &'a str>,
     draft: Draft<'a>,
     ours: Vec<Owned>,
     warnings: Vec<String>,
 }
 
-impl Editor<'_> {
-    fn file(&mut self, root: &Object) -> Result<(), String> {
+impl<'a> Editor<'a> {
+    fn file(&mut self, root: &Object) -> Result<(), FaultAt> {
         let wanted = self.wanted;
-        let Some(servers) = self.only(root, wanted.servers)? else {
+        let Some(servers) = self.unique_member(root, wanted.servers)? else {
             if !wanted.entries.is_empty() {
                 let all = wanted.entries.iter().map(|entry| (entry.name.as_str(), node_of(entry))).collect();
                 self.draft.change_members(root, &[], &[(wanted.servers, Node::Object(all))]);
-                self.ours = wanted.entries.iter().map(owned).collect();
+                self.ours = wanted.entries.iter().map(ClientEntry::owned).collect();
             }
             return Ok(());
         };
         let Value::Object(servers) = &servers.value else {
             let what = format!("`{}` must be an object", wanted.servers);
-            return Err(at(self.draft.text(), servers.range.start, &what));
+            return Err(FaultAt::new(self.draft.text(), servers.range.start, what));
         };
+        let there = MemberIndex::of(servers);
+        let added = self.update_entries(servers, &there)?;
+        let removed = self.gone_entries(servers, &there)?;
+        self.draft.change_members(servers, &removed, &added);
+        Ok(())
+    }
+
+    /// Brings our entries in the file up to date; returns the ones that are not there yet.
+    fn update_entries(
+        &mut self,
+        servers: &Object,
+        there: &MemberIndex,
+    ) -> Result<Vec<(&'a str, Node<'a>)>, FaultAt> {
+        let wanted = self.wanted;
         let mut added = Vec::new();
         for entry in wanted.entries {
-            match self.only(servers, &entry.name)? {
+            match self.indexed_member(servers, there, &entry.name)? {
                 None => added.push((entry.name.as_str(), node_of(entry))),
-                Some(found) if self.is_ours(found, &entry.name, Some(&entry.url)) => {
-                    self.update(entry, found)?;
+                Some(index) if self.is_ours(&servers.properties[index], &entry.name, Some(&entry.url)) => {
+                    self.update(entry, &servers.properties[index])?;
                 }
                 Some(_) => {
                     let (client, name) = (wanted.client.name, entry.name.escape_debug());
@@ -137,60 +187,82 @@ impl Editor<'_> {
                     continue;
                 }
             }
-            self.ours.push(owned(entry));
+            self.ours.push(entry.owned());
         }
+        Ok(added)
+    }
+
+    /// Returns where the entries are that were ours and whose services are gone.
+    fn gone_entries(&mut self, servers: &Object, there: &MemberIndex) -> Result<Vec<usize>, FaultAt> {
+        let wanted = self.wanted;
+        let present: HashSet<&str> = wanted.entries.iter().map(|entry| entry.name.as_str()).collect();
         let mut removed = Vec::new();
-        for old in
-            wanted.remembered.iter().filter(|old| !wanted.entries.iter().any(|entry| entry.name == old.name))
-        {
-            let Some(found) = self.only(servers, &old.name)? else { continue };
-            if !self.is_ours(found, &old.name, None) {
+        for old in wanted.remembered.iter().filter(|old| !present.contains(old.name.as_str())) {
+            let Some(index) = self.indexed_member(servers, there, &old.name)? else { continue };
+            if !self.is_ours(&servers.properties[index], &old.name, None) {
                 continue;
             }
             if wanted.refused.contains(&old.name) {
                 self.ours.push(old.clone());
             } else {
-                removed.extend(servers.properties.iter().position(|prop| prop.range == found.range));
+                removed.push(index);
             }
         }
-        self.draft.change_members(servers, &removed, &added);
-        Ok(())
+        Ok(removed)
     }
 
-    /// The member of that name, which must not stand there twice: clients differ in which they take.
-    fn only<'t, 'o>(&self, object: &'o Object<'t>, name: &str) -> Result<Option<&'o ObjectProp<'t>>, String> {
+    /// Finds the member of that name. A name that an object has twice is an error: clients differ in which of the
+    /// two they take.
+    fn unique_member<'t, 'o>(
+        &self,
+        object: &'o Object<'t>,
+        name: &str,
+    ) -> Result<Option<&'o ObjectProp<'t>>, FaultAt> {
         let mut found = object.properties.iter().filter(|prop| prop.name.as_str() == name);
         let first = found.next();
-        match found.next() {
-            Some(second) => {
-                let what = format!("`{}` stands here a second time", name.escape_debug());
-                Err(at(self.draft.text(), second.range.start, &what))
-            }
-            None => Ok(first),
+        found.next().map_or(Ok(first), |second| Err(self.second_member(second)))
+    }
+
+    /// As [`Self::unique_member`], in an object of thousands.
+    fn indexed_member(
+        &self,
+        object: &Object,
+        members: &MemberIndex,
+        name: &str,
+    ) -> Result<Option<usize>, FaultAt> {
+        match members.0.get(name) {
+            Some((_, Some(second))) => Err(self.second_member(&object.properties[*second])),
+            found => Ok(found.map(|(first, _)| *first)),
         }
+    }
+
+    fn second_member(&self, prop: &ObjectProp) -> FaultAt {
+        let what = format!("`{}` stands here a second time", prop.name.as_str().escape_debug());
+        FaultAt::new(self.draft.text(), prop.range.start, what)
     }
 
     fn is_ours(&self, found: &ObjectProp, name: &str, url: Option<&str>) -> bool {
         let Value::Object(object) = &found.value else { return false };
         let mut addresses =
             object.properties.iter().filter(|prop| ADDRESS_KEYS.contains(&prop.name.as_str()));
-        let remembered =
-            self.wanted.remembered.iter().find(|old| old.name == name).map(|old| old.url.as_str());
+        let remembered = self.remembered.get(name).copied();
         addresses.any(|prop| match &prop.value {
             Value::StringLit(text) => Some(&*text.value) == url || Some(&*text.value) == remembered,
             _ => false,
         })
     }
 
-    fn update(&mut self, entry: &Entry, found: &ObjectProp) -> Result<(), String> {
+    fn update(&mut self, entry: &ClientEntry, found: &ObjectProp) -> Result<(), FaultAt> {
         let Value::Object(object) = &found.value else { return Ok(()) };
         let mut added = Vec::new();
         for (key, member) in &entry.members {
-            match self.only(object, key)? {
+            match self.unique_member(object, key)? {
                 None => added.push((*key, node(member))),
                 Some(prop) => match (member, &prop.value) {
-                    (Member::Text(text), Value::StringLit(there)) if there.value == text.expose() => {}
-                    (Member::Headers(wanted), Value::Object(there)) => self.update_headers(wanted, there)?,
+                    (EntryValue::Text(text), Value::StringLit(there)) if there.value == text.expose() => {}
+                    (EntryValue::Headers(wanted), Value::Object(there)) => {
+                        self.update_headers(wanted, there)?;
+                    }
                     _ => self.draft.replace(&prop.value, &node(member), object),
                 },
             }
@@ -220,17 +292,20 @@ impl Editor<'_> {
         ADDRESS_KEYS.contains(&key)
             || key == client.headers
             || matches!(client.reference, Reference::Helper(helper) if helper == key)
-            || kinds.into_iter().flatten().any(|spoken| spoken.kind.is_some_and(|(kind, _)| kind == key))
+            || kinds
+                .into_iter()
+                .flatten()
+                .any(|transport| transport.kind.is_some_and(|(kind, _)| kind == key))
     }
 
-    fn update_headers(&mut self, wanted: &[(&'static str, Secret)], object: &Object) -> Result<(), String> {
+    fn update_headers(&mut self, wanted: &[(&'static str, Secret)], object: &Object) -> Result<(), FaultAt> {
         let mut removed = Vec::new();
         for (index, prop) in object.properties.iter().enumerate().filter(|(_, prop)| is_our_header(prop)) {
             let name = prop.name.as_str();
             match wanted.iter().find(|(header, _)| *header == name) {
                 None => removed.push(index),
                 Some((_, value)) => {
-                    self.only(object, name)?;
+                    self.unique_member(object, name)?;
                     if !matches!(&prop.value, Value::StringLit(there) if there.value == value.expose()) {
                         self.draft.replace(&prop.value, &Node::Text(value.expose()), object);
                     }
@@ -250,17 +325,17 @@ fn is_our_header(prop: &ObjectProp) -> bool {
     HEADER_NAMES.iter().any(|name| name.eq_ignore_ascii_case(prop.name.as_str()))
 }
 
-fn node_of(entry: &Entry) -> Node<'_> {
+fn node_of(entry: &ClientEntry) -> Node<'_> {
     let all = entry.members.iter().chain(&entry.extra);
     Node::Object(all.map(|(key, member)| (*key, node(member))).collect())
 }
 
-fn node(member: &Member) -> Node<'_> {
+fn node(member: &EntryValue) -> Node<'_> {
     match member {
-        Member::Text(text) => Node::Text(text.expose()),
-        Member::Headers(headers) => {
+        EntryValue::Text(text) => Node::Text(text.expose()),
+        EntryValue::Headers(headers) => {
             Node::Object(headers.iter().map(|(name, value)| (*name, Node::Text(value.expose()))).collect())
         }
-        Member::Fixed(fixed) => Node::Fixed(*fixed),
+        EntryValue::Fixed(fixed) => Node::Fixed(*fixed),
     }
 }

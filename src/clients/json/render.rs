@@ -1,9 +1,8 @@
 //! New JSON text, in the style of the file that it goes into.
 
-use zeroize::Zeroizing;
-
+use crate::clients::known::Fixed;
 use crate::clients::quote::{push_fixed, push_quoted};
-use crate::clients::table::Fixed;
+use crate::secret::{Secret, SecretText};
 
 /// A value to write.
 pub(super) enum Node<'a> {
@@ -22,24 +21,24 @@ pub(super) struct Style<'a> {
 }
 
 /// The text of a value. `indent` is that of the line it stands on; none: all on one line.
-pub(super) fn render(node: &Node, indent: Option<&str>, style: Style) -> Zeroizing<String> {
-    let mut text = Zeroizing::new(String::new());
+pub(super) fn render(node: &Node, indent: Option<&str>, style: Style) -> Secret {
+    let mut text = SecretText::default();
     push(&mut text, node, indent, style);
-    text
+    text.finish()
 }
 
-fn push(text: &mut String, node: &Node, indent: Option<&str>, style: Style) {
+fn push(text: &mut SecretText, node: &Node, indent: Option<&str>, style: Style) {
     match node {
         Node::Text(value) => push_quoted(text, value),
         Node::Fixed(fixed) => push_fixed(text, *fixed),
         Node::Object(members) => {
             let inner = indent.map(|indent| format!("{indent}{}", style.step));
-            text.push('{');
+            text.push("{");
             for (index, (key, value)) in members.iter().enumerate() {
-                text.push_str(if index == 0 { "" } else { "," });
+                text.push(if index == 0 { "" } else { "," });
                 match &inner {
                     Some(inner) => text.extend([style.newline, inner]),
-                    None if index > 0 => text.push(' '),
+                    None if index > 0 => text.push(" "),
                     None => {}
                 }
                 push_member(text, key, value, inner.as_deref(), style);
@@ -47,14 +46,20 @@ fn push(text: &mut String, node: &Node, indent: Option<&str>, style: Style) {
             if let (Some(indent), false) = (indent, members.is_empty()) {
                 text.extend([style.newline, indent]);
             }
-            text.push('}');
+            text.push("}");
         }
     }
 }
 
 /// Appends `"key": value`.
-pub(super) fn push_member(text: &mut String, key: &str, value: &Node, indent: Option<&str>, style: Style) {
+pub(super) fn push_member(
+    text: &mut SecretText,
+    key: &str,
+    value: &Node,
+    indent: Option<&str>,
+    style: Style,
+) {
     push_quoted(text, key);
-    text.push_str(": ");
+    text.push(": ");
     push(text, value, indent, style);
 }

@@ -1,8 +1,15 @@
 //! What a configuration holds: one [`Service`] per MCP server, with its address and the headers
 //! that a request to it needs. The formats in this wing only differ in how they write that down.
 
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+
 use crate::secret::Secret;
-use crate::servers::{Server, Transport};
+use crate::servers::{McpTransport, Server};
+
+/// The characters of a name that are percent-encoded in a URL's path: all that RFC 3986 does not leave alone.
+const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 /// Where the gateway is when nobody said (the Python service's users run it on their machine).
 const NO_GATEWAY: &str = "http://localhost";
@@ -39,18 +46,19 @@ pub(crate) struct Ingress {
 
 /// The value of a header.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub(crate) enum Value {
+pub(crate) enum HeaderValue {
     /// `Bearer ` and this access token.
     Bearer(Secret),
     /// Not a secret: a client id, a region, an address.
     Plain(String),
 }
 
-impl Value {
+impl HeaderValue {
     /// The value as it is sent.
     pub(crate) fn to_text(&self) -> Secret {
         match self {
-            Self::Bearer(token) => Secret::new(format!("Bearer {}", token.expose())),
+            // Joined at its length: a text that grows leaves copies behind.
+            Self::Bearer(token) => Secret::new(["Bearer ", token.expose()].concat()),
             Self::Plain(text) => Secret::new(text.as_str()),
         }
     }
@@ -62,7 +70,7 @@ pub(crate) struct Header {
     /// The header's name, one of [`HEADER_NAMES`].
     pub name: &'static str,
     /// Its value.
-    pub value: Value,
+    pub value: HeaderValue,
 }
 
 /// Every header name that [`services`] can give a service. In an entry of ours these are ours.
@@ -85,7 +93,7 @@ pub(crate) struct Service {
     /// The address of its endpoint.
     pub url: String,
     /// How to talk to it.
-    pub transport: Transport,
+    pub transport: McpTransport,
     /// The service's own access token; none for a server that takes requests without.
     pub authorization: Option<Secret>,
     /// The headers beside `Authorization`: the gateway's, and the service's site.
@@ -96,7 +104,8 @@ impl Service {
     /// All headers, `Authorization` first.
     pub(crate) fn headers(&self) -> impl Iterator<Item = Header> + '_ {
         let own = self.authorization.iter();
-        let own = own.map(|token| Header { name: "Authorization", value: Value::Bearer(token.clone()) });
+        let own =
+            own.map(|token| Header { name: "Authorization", value: HeaderValue::Bearer(token.clone()) });
         own.chain(self.extra.iter().cloned())
     }
 }
@@ -118,27 +127,34 @@ pub(crate) fn services(
     servers: &[Server],
     gateway: Option<&str>,
 ) -> Services {
-    let mut all = Services { list: Vec::new(), warnings: Vec::new() };
+    let mut all = ServiceList::default();
     let gateway_headers =
         ingress.map_or_else(Vec::new, |ingress| gateway_headers(ingress, &mut all.warnings));
     let base = gateway.unwrap_or(NO_GATEWAY).trim_end_matches('/');
+    let mut by_name = HashMap::new();
+    for server in servers {
+        by_name.entry(server.name.as_str()).or_insert(server);
+    }
     for token in egress {
-        let server = servers.iter().find(|server| server.name == token.name);
-        let endpoint =
-            server.map_or_else(|| format!("/mcp/{}/mcp", path_part(&token.name)), Server::endpoint);
+        let server = by_name.get(token.name.as_str());
+        let endpoint = server.map_or_else(
+            || format!("/mcp/{}/mcp", utf8_percent_encode(&token.name, RESERVED)),
+            |server| server.endpoint(),
+        );
         let mut extra: Vec<Header> = site_header(token).into_iter().collect();
         extra.extend(gateway_headers.iter().cloned());
         all.add(Service {
             name: token.name.clone(),
             url: format!("{base}{endpoint}"),
-            transport: server.map_or(Transport::StreamableHttp, |server| server.transport),
+            transport: server.map_or(McpTransport::StreamableHttp, |server| server.transport),
             authorization: Some(token.access_token.clone()),
             extra,
         });
     }
-    let signed_in = |server: &&Server| egress.iter().any(|token| token.name == server.name);
-    for server in servers.iter().filter(|server| server.no_auth && !signed_in(server)) {
-        let name = free_name(server, &mut all);
+    let signed_in: HashSet<&str> = egress.iter().map(|token| token.name.as_str()).collect();
+    for server in servers.iter().filter(|server| server.no_auth && !signed_in.contains(server.name.as_str()))
+    {
+        let Some(name) = all.free_name(server) else { continue };
         all.add(Service {
             name,
             url: format!("{base}{}", server.endpoint()),
@@ -147,34 +163,36 @@ pub(crate) fn services(
             extra: gateway_headers.clone(),
         });
     }
-    if gateway.is_none() && !all.list.is_empty() {
+    if gateway.is_none() && !all.by_name.is_empty() {
         all.warnings.push(format!(
             "no gateway address is set, so configurations point to {NO_GATEWAY}; set REGISTRY_URL or --registry-url"
         ));
     }
-    all.list.sort_by(|a, b| a.name.cmp(&b.name));
-    all
+    Services { list: all.by_name.into_values().collect(), warnings: all.warnings }
 }
 
-impl Services {
+/// The services so far.
+#[derive(Default)]
+struct ServiceList {
+    by_name: BTreeMap<String, Service>,
+    warnings: Vec<String>,
+}
+
+impl ServiceList {
     fn add(&mut self, service: Service) {
         if let Some(problem) = self.problem(&service) {
             self.warnings
                 .push(format!("{} stands in no configuration: {problem}", service.name.escape_debug()));
         } else {
-            self.list.push(service);
+            self.by_name.insert(service.name.clone(), service);
         }
-    }
-
-    fn has(&self, name: &str) -> bool {
-        self.list.iter().any(|service| service.name == name)
     }
 
     fn problem(&self, service: &Service) -> Option<&'static str> {
         if service.name.is_empty() || service.name.chars().any(char::is_control) {
             return Some("its name is empty or holds control characters");
         }
-        if self.has(&service.name) {
+        if self.by_name.contains_key(&service.name) {
             return Some("another service has its name");
         }
         if !service.authorization.as_ref().is_none_or(|token| is_field_value(token.expose())) {
@@ -182,18 +200,23 @@ impl Services {
         }
         None
     }
-}
 
-/// The server's name, or its whole path in dashes where another server has the name already:
-/// nothing is dropped silently.
-fn free_name(server: &Server, all: &mut Services) -> String {
-    if !all.has(&server.name) {
-        return server.name.clone();
+    /// Returns the server's name, or its whole path in dashes where another service has the name already. Where both
+    /// are taken the server is left out; either is said.
+    fn free_name(&mut self, server: &Server) -> Option<String> {
+        let Server { name, file, path, .. } = server;
+        if !self.by_name.contains_key(name) {
+            return Some(name.clone());
+        }
+        let long = path.trim_matches('/').replace('/', "-");
+        let is_free = !self.by_name.contains_key(&long);
+        self.warnings.push(if is_free {
+            format!("{file}: another server is called {name}; this one is {long}")
+        } else {
+            format!("{file} stands in no configuration: another service has its name, {long}")
+        });
+        is_free.then_some(long)
     }
-    let long = server.path.trim_matches('/').replace('/', "-");
-    all.warnings
-        .push(format!("{}: another server is called {}; this one is {long}", server.file, server.name));
-    long
 }
 
 /// Which site of an Atlassian account a token is for. The server behind the gateway needs it,
@@ -201,7 +224,7 @@ fn free_name(server: &Server, all: &mut Services) -> String {
 fn site_header(token: &Egress) -> Option<Header> {
     let atlassian = token.provider.as_deref().is_none_or(|provider| provider == "atlassian");
     let id = token.cloud_id.as_deref().filter(|id| atlassian && is_field_value(id))?;
-    Some(Header { name: "X-Atlassian-Cloud-Id", value: Value::Plain(id.to_owned()) })
+    Some(Header { name: "X-Atlassian-Cloud-Id", value: HeaderValue::Plain(id.to_owned()) })
 }
 
 /// The gateway's headers, in the order in which the Python service wrote them.
@@ -227,11 +250,11 @@ fn gateway_headers(ingress: &Ingress, warnings: &mut Vec<String>) -> Vec<Header>
         ("X-Keycloak-URL", ingress.keycloak_url.as_deref().filter(|_| is("keycloak"))),
     ];
     let mut headers =
-        vec![Header { name: "X-Authorization", value: Value::Bearer(ingress.access_token.clone()) }];
+        vec![Header { name: "X-Authorization", value: HeaderValue::Bearer(ingress.access_token.clone()) }];
     for (name, value) in plain {
         match value {
             Some(text) if is_field_value(text) => {
-                headers.push(Header { name, value: Value::Plain(text.to_owned()) });
+                headers.push(Header { name, value: HeaderValue::Plain(text.to_owned()) });
             }
             Some(_) => warnings.push(format!("the value of {name} cannot stand in a header and is left out")),
             None => {}
@@ -244,20 +267,6 @@ fn gateway_headers(ingress: &Ingress, warnings: &mut Vec<String>) -> Vec<Header>
 /// section 5.5 also lets bytes over 0x7f through; clients differ in what they make of those.
 fn is_field_value(text: &str) -> bool {
     !text.is_empty() && text.trim() == text && text.bytes().all(|byte| matches!(byte, b' '..=b'~'))
-}
-
-/// A name as one part of a URL's path: what RFC 3986 does not leave alone is percent-encoded.
-fn path_part(name: &str) -> String {
-    use std::fmt::Write as _;
-    name.bytes().fold(String::with_capacity(name.len()), |mut part, byte| {
-        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
-            part.push(char::from(byte));
-        } else {
-            // Writing to a String cannot fail.
-            let _ = write!(part, "%{byte:02X}");
-        }
-        part
-    })
 }
 
 #[cfg(test)]

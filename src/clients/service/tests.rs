@@ -59,7 +59,7 @@ fn tokens_and_servers_without_sign_in_become_services_by_name() {
             ("sre-gateway", "https://gateway.example/mcp/sre-gateway/mcp", true),
         ]
     );
-    assert_eq!(all.list[2].transport, Transport::Sse);
+    assert_eq!(all.list[2].transport, McpTransport::Sse);
     assert!(all.warnings.is_empty(), "{:?}", all.warnings);
 }
 
@@ -93,6 +93,28 @@ fn two_servers_with_one_name_are_both_there() {
         "{:?}",
         all.warnings
     );
+}
+
+/// "another server is called currenttime; this one is currenttime" was said of the second.
+#[test]
+fn a_server_without_a_free_name_is_told_so() {
+    for (first, second, name) in [
+        ("/currenttime", "/currenttime", "currenttime"),
+        ("/currenttime", "/currenttime/", "currenttime"),
+        ("/east/time", "/east/time", "time"),
+    ] {
+        let of = |file, path| server(file, &format!(r#"{{"path": "{path}", "auth_type": "none"}}"#));
+        let all =
+            services(&[], None, &[of("a.json", first), of("b.json", second), of("c.json", second)], GATEWAY);
+        assert!(all.list.iter().any(|service| service.name == name));
+        let last = all.warnings.last().unwrap();
+        assert!(
+            last.starts_with("c.json stands in no configuration: another service has its name"),
+            "{last}"
+        );
+        let nonsense = format!("is called {name}; this one is {name}");
+        assert!(all.warnings.iter().all(|line| !line.contains(&nonsense)), "{:?}", all.warnings);
+    }
 }
 
 #[test]

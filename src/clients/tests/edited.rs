@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 
 use super::*;
-use crate::clients::table::CLIENTS;
+use crate::clients::known::CLIENTS;
 use readers::{read, without_comments};
 
 /// Every client whose file is edited, with a file of somebody's.
-fn files() -> impl Iterator<Item = (&'static Client, String)> {
+fn files() -> impl Iterator<Item = (&'static McpClient, String)> {
     let edited = CLIENTS.iter().filter(|client| matches!(client.format, Format::Json { .. }));
     edited.map(|client| (client, fixture(&format!("edited/{}.before.json", client.name))))
 }
@@ -41,7 +41,7 @@ fn rotations_and_services_that_come_and_go_leave_the_rest_alone() {
                 let files = done
                     .side_files
                     .iter()
-                    .map(|(name, token)| (format!("{}/{name}", PLACE.tokens_dir), token.expose().to_owned()));
+                    .map(|(name, token)| (format!("{}/{name}", PATHS.tokens_dir), token.expose().to_owned()));
                 let there = read(client.name, &text, &files.collect())
                     .unwrap_or_else(|why| panic!("{}: {why}", client.name));
                 for service in
@@ -66,7 +66,7 @@ fn rotations_and_services_that_come_and_go_leave_the_rest_alone() {
 }
 
 /// The document without the entries of these services.
-fn foreign(client: &Client, text: &str, services: &[Service]) -> serde_json::Value {
+fn foreign(client: &McpClient, text: &str, services: &[Service]) -> serde_json::Value {
     let mut json: serde_json::Value = serde_json::from_str(&without_comments(text)).unwrap();
     let Format::Json { servers, .. } = client.format else { unreachable!("only JSON is edited") };
     for service in services {
@@ -182,7 +182,7 @@ fn a_changed_transport_leaves_one_address() {
         let changed = text_of(&run(client, Some(&text), &[sse.clone()], &[], Secrets::Inline), Some(&text));
         let there = read(client.name, &changed, &BTreeMap::new()).unwrap();
         assert!(
-            there["docs"].transport.is_none_or(|transport| transport == Transport::Sse),
+            there["docs"].transport.is_none_or(|transport| transport == McpTransport::Sse),
             "{}",
             client.name
         );

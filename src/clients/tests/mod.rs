@@ -6,23 +6,28 @@ mod new;
 mod properties;
 mod readers;
 
-use super::{Applied, Client, Edit, Format, Header, Owned, Place, Secrets, Service, Value, apply};
+use super::{
+    Applied, Edit, Format, Header, HeaderValue, McpClient, Owned, ReaderPaths, Secrets, Service, apply,
+};
 use crate::secret::Secret;
-use crate::servers::Transport;
+use crate::servers::McpTransport;
 
-const PLACE: Place =
-    Place { exe: "/usr/bin/token-refresher", dir: "/srv/project", tokens_dir: "/srv/project/.oauth-tokens" };
+const PATHS: ReaderPaths = ReaderPaths {
+    exe: "/usr/bin/token-refresher",
+    dir: "/srv/project",
+    tokens_dir: "/srv/project/.oauth-tokens",
+};
 
 /// A service that needs a token, behind a gateway that needs one too.
 fn signed_in(name: &str, token: &str) -> Service {
     Service {
         name: name.to_owned(),
         url: format!("https://gateway.example/{name}/mcp"),
-        transport: Transport::StreamableHttp,
+        transport: McpTransport::StreamableHttp,
         authorization: Some(Secret::new(token)),
         extra: vec![
-            Header { name: "X-Authorization", value: Value::Bearer(Secret::new("gateway-token")) },
-            Header { name: "X-Client-Id", value: Value::Plain("client-1".to_owned()) },
+            Header { name: "X-Authorization", value: HeaderValue::Bearer(Secret::new("gateway-token")) },
+            Header { name: "X-Client-Id", value: HeaderValue::Plain("client-1".to_owned()) },
         ],
     }
 }
@@ -31,7 +36,7 @@ fn signed_in(name: &str, token: &str) -> Service {
 fn over_sse(name: &str, token: &str) -> Service {
     Service {
         url: format!("https://gateway.example/{name}/sse"),
-        transport: Transport::Sse,
+        transport: McpTransport::Sse,
         ..signed_in(name, token)
     }
 }
@@ -42,13 +47,13 @@ fn open(name: &str) -> Service {
 }
 
 fn run(
-    client: &Client,
+    client: &McpClient,
     existing: Option<&str>,
     services: &[Service],
     remembered: &[Owned],
     how: Secrets,
 ) -> Applied {
-    apply(client, existing, services, remembered, how, PLACE)
+    apply(client, existing, services, remembered, how, PATHS)
 }
 
 /// The text after an edit of `before`.

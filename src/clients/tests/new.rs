@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 
 use super::*;
-use crate::clients::table::{CLIENTS, Reference};
+use crate::clients::known::{CLIENTS, Reference};
 use readers::{Read, read};
 
 fn side_files(applied: &Applied) -> BTreeMap<String, String> {
     let path = |(name, token): &(String, Secret)| {
-        (format!("{}/{name}", PLACE.tokens_dir), token.expose().to_owned())
+        (format!("{}/{name}", PATHS.tokens_dir), token.expose().to_owned())
     };
     applied.side_files.iter().map(path).collect()
 }
@@ -19,8 +19,8 @@ fn side_files(applied: &Applied) -> BTreeMap<String, String> {
 fn a_new_file_says_what_a_file_that_connected_says() {
     let mut rig = signed_in("rig", "good");
     "http://127.0.0.1:18931/server/mcp".clone_into(&mut rig.url);
-    rig.extra = vec![Header { name: "X-Authorization", value: Value::Bearer(Secret::new("ingress")) }];
-    for client in &CLIENTS {
+    rig.extra = vec![Header { name: "X-Authorization", value: HeaderValue::Bearer(Secret::new("ingress")) }];
+    for client in CLIENTS {
         let made = run(client, None, std::slice::from_ref(&rig), &[], Secrets::Inline);
         let (text, sample) =
             (text_of(&made, None), fixture(&format!("sample/{}.{}", client.name, client.format.extension())));
@@ -36,7 +36,7 @@ fn a_new_file_says_what_a_file_that_connected_says() {
 #[test]
 fn both_transports_and_both_ways_to_hold_a_token() {
     let services = [signed_in("docs", "docs-token"), over_sse("mail.v2", "mail-token"), open("time")];
-    for client in &CLIENTS {
+    for client in CLIENTS {
         for (how, kind) in [(Secrets::Auto, "auto"), (Secrets::Inline, "inline")] {
             if kind == "inline" && client.reference == Reference::No {
                 continue;
@@ -55,7 +55,7 @@ fn both_transports_and_both_ways_to_hold_a_token() {
 
 /// What the client understood is what the services are.
 fn check(
-    client: &Client,
+    client: &McpClient,
     made: &Applied,
     there: &BTreeMap<String, Read>,
     services: &[Service],
@@ -96,7 +96,7 @@ fn check(
 
 #[test]
 fn a_file_without_services_is_not_made() {
-    for client in &CLIENTS {
+    for client in CLIENTS {
         for existing in [None, Some(""), Some("\n")] {
             assert_eq!(run(client, existing, &[], &[], Secrets::Auto).edit, Edit::Same, "{}", client.name);
         }
@@ -106,7 +106,7 @@ fn a_file_without_services_is_not_made() {
 #[test]
 fn a_service_that_a_client_would_expand_is_named_and_the_others_stay() {
     let bad = signed_in("bad", "a${HOME}");
-    for client in &CLIENTS {
+    for client in CLIENTS {
         let made = run(client, None, &[bad.clone(), open("time")], &[], Secrets::Inline);
         let there = read(client.name, &text_of(&made, None), &BTreeMap::new()).unwrap();
         assert_eq!(there.keys().collect::<Vec<_>>(), ["time"], "{}", client.name);

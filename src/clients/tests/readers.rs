@@ -6,14 +6,14 @@ use std::collections::BTreeMap;
 use saphyr::{LoadableYamlNode as _, Yaml};
 use serde_json::{Map, Value};
 
-use crate::servers::Transport;
+use crate::servers::McpTransport;
 
 /// A server as a client understood it.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) struct Read {
     pub url: String,
     /// None: the client finds out for itself.
-    pub transport: Option<Transport>,
+    pub transport: Option<McpTransport>,
     /// The headers it would send, `{file:…}` filled in where it does that.
     pub headers: BTreeMap<String, String>,
     /// The command that it would ask for more.
@@ -75,7 +75,7 @@ fn read_entry(
     entry: &Map<String, Value>,
     files: &BTreeMap<String, String>,
 ) -> Result<Read, String> {
-    use Transport::{Sse, StreamableHttp};
+    use McpTransport::{Sse, StreamableHttp};
     let kind = entry.get("type").map(|kind| kind.as_str().ok_or("type is no text")).transpose()?;
     let has = |key: &str| entry.contains_key(key);
     let (address, transport) = match (client, kind) {
@@ -166,7 +166,10 @@ fn read_codex(text: &str) -> Result<BTreeMap<String, Read>, String> {
         }
         let url = text(entry.get("url").ok_or("no url")?)?;
         let helper = entry.get("http_headers_helper").map(text).transpose()?;
-        all.insert(name.clone(), Read { url, transport: Some(Transport::StreamableHttp), headers, helper });
+        all.insert(
+            name.clone(),
+            Read { url, transport: Some(McpTransport::StreamableHttp), headers, helper },
+        );
     }
     Ok(all)
 }
@@ -186,8 +189,8 @@ fn read_continue(text: &str) -> Result<BTreeMap<String, Read>, String> {
         root.as_mapping_get("mcpServers").and_then(Yaml::as_sequence).ok_or("mcpServers is no list")?
     {
         let transport = match text(entry, "type")?.as_str() {
-            "streamable-http" => Transport::StreamableHttp,
-            "sse" => Transport::Sse,
+            "streamable-http" => McpTransport::StreamableHttp,
+            "sse" => McpTransport::Sse,
             other => return Err(format!("type {other}")),
         };
         let mut headers = BTreeMap::new();

@@ -5,19 +5,21 @@
 //! better, and with the places of all values known, the changes themselves are few: replace a
 //! value, remove members, add members at an object's end.
 
+use std::collections::HashSet;
+
 use jsonc_parser::ast::{Object, Value};
 use jsonc_parser::common::Ranged as _;
 use zeroize::Zeroizing;
 
 use super::render::{Node, Style, push_member, render};
-use crate::secret::Secret;
+use crate::secret::{Secret, SecretText};
 
 /// A text and the changes to be made to it.
 pub(super) struct Draft<'a> {
     text: &'a str,
     style: Style<'a>,
     /// What stands between two offsets gives way to another text.
-    changes: Vec<(usize, usize, Zeroizing<String>)>,
+    changes: Vec<(usize, usize, Secret)>,
 }
 
 impl<'a> Draft<'a> {
@@ -39,8 +41,7 @@ impl<'a> Draft<'a> {
 
     /// Replaces a value that is a member of `object`.
     pub(super) fn replace(&mut self, old: &Value, new: &Node, object: &Object) {
-        let indent = line_indent(self.text, old.range().start);
-        let indent = self.is_broken(object).then_some(indent);
+        let indent = self.is_broken(object).then(|| line_indent(self.text, old.range().start));
         let new = render(new, indent, self.style);
         self.changes.push((old.range().start, old.range().end, new));
     }
@@ -51,7 +52,8 @@ impl<'a> Draft<'a> {
             return;
         }
         let count = object.properties.len();
-        let last = (0..count).rfind(|index| !removed.contains(index));
+        let gone: HashSet<usize> = removed.iter().copied().collect();
+        let last = (0..count).rfind(|index| !gone.contains(index));
         let (start, end) = (object.range.start + 1, object.range.end - 1);
         let only_blanks =
             |gap: usize| self.gap(object, gap).trim_matches([' ', '\t', '\n', '\r', ',']).is_empty();
@@ -92,26 +94,26 @@ impl<'a> Draft<'a> {
         let broken = self.is_broken(object);
         let indent = object.properties.iter().find_map(|prop| own_line_indent(self.text, prop.range.start));
         let indent = indent.map_or_else(|| format!("{outer}{}", self.style.step), str::to_owned);
-        let mut text = Zeroizing::new(String::new());
+        let mut text = SecretText::default();
         for (index, (key, value)) in added.iter().enumerate() {
             if index > 0 {
-                text.push(',');
+                text.push(",");
             }
             if broken {
-                text.extend([self.style.newline, &indent]);
+                text.extend([self.style.newline, indent.as_str()]);
             } else if index > 0 || after_others || at > behind {
-                text.push(' ');
+                text.push(" ");
             }
             push_member(&mut text, key, value, broken.then_some(indent.as_str()), self.style);
         }
         if trailing {
-            text.push(',');
+            text.push(",");
         }
         if broken && !self.text[at..close].contains(['\n', '\r']) {
             text.extend([self.style.newline, outer]);
             self.delete(at, close);
         }
-        self.changes.push((at, at, text));
+        self.changes.push((at, at, text.finish()));
     }
 
     /// Removes a member, the comma behind it, and its line where nothing else stands on that.
@@ -162,11 +164,11 @@ impl<'a> Draft<'a> {
     }
 
     fn insert(&mut self, at: usize, text: &str) {
-        self.changes.push((at, at, Zeroizing::new(text.to_owned())));
+        self.changes.push((at, at, Secret::new(text)));
     }
 
     fn delete(&mut self, from: usize, to: usize) {
-        self.changes.push((from, to, Zeroizing::default()));
+        self.changes.push((from, to, Secret::new("")));
     }
 
     /// The changed text; none when nothing is changed.
@@ -177,14 +179,14 @@ impl<'a> Draft<'a> {
         // Stable, so that a comma that was put behind a member stays before what follows there.
         self.changes.sort_by_key(|(from, to, _)| (*from, *to));
         // Large enough from the start: a text that grows leaves copies of itself behind.
-        let added: usize = self.changes.iter().map(|(.., new)| new.len()).sum();
+        let added: usize = self.changes.iter().map(|(.., new)| new.expose().len()).sum();
         let mut text = Zeroizing::new(String::with_capacity(self.text.len() + added));
         let mut copied = 0;
         for (from, to, new) in &self.changes {
             if *from > copied {
                 text.push_str(&self.text[copied..*from]);
             }
-            text.push_str(new);
+            text.push_str(new.expose());
             // Blanks between two removed members are removed with both.
             copied = copied.max(*to);
         }

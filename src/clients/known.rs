@@ -4,7 +4,7 @@
 //! possible without a login, else from their source or their vendor's pages; the version that
 //! was looked at stands with each row.
 
-use crate::servers::Transport;
+use crate::servers::McpTransport;
 
 /// The notation of a configuration file.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -35,7 +35,7 @@ impl Format {
 
 /// How an entry says that it speaks a transport.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) struct Spoken {
+pub(crate) struct TransportEntry {
     /// The key of the address, one of [`ADDRESS_KEYS`].
     pub address: &'static str,
     /// The key and value that name the transport, where the client wants one.
@@ -69,7 +69,7 @@ pub(crate) enum Fixed {
 
 /// One MCP client.
 #[derive(PartialEq, Eq, Debug)]
-pub(crate) struct Client {
+pub(crate) struct McpClient {
     /// What `--client` calls it.
     pub name: &'static str,
     /// The file that it reads, for people.
@@ -77,9 +77,9 @@ pub(crate) struct Client {
     /// How that file is written.
     pub format: Format,
     /// How an entry says streamable HTTP.
-    pub streamable: Spoken,
+    pub streamable: TransportEntry,
     /// How an entry says SSE; none where the client does not speak it.
-    pub sse: Option<Spoken>,
+    pub sse: Option<TransportEntry>,
     /// The member that holds the headers; a dot stands for an object within an object.
     pub headers: &'static str,
     /// What a new entry gets beside that.
@@ -94,23 +94,23 @@ pub(crate) struct Client {
     pub by_hand: &'static str,
 }
 
-impl Client {
+impl McpClient {
     /// The name of its file in the tokens directory, where none of the user's is kept.
     pub(crate) fn own_file(&self) -> String {
         format!("mcp-{}.{}", self.name, self.format.extension())
     }
 
     /// How an entry of this client says a transport; none where it does not speak it.
-    pub(crate) const fn spoken(&self, transport: Transport) -> Option<Spoken> {
+    pub(crate) const fn transport_entry(&self, transport: McpTransport) -> Option<TransportEntry> {
         match transport {
-            Transport::StreamableHttp => Some(self.streamable),
-            Transport::Sse => self.sse,
+            McpTransport::StreamableHttp => Some(self.streamable),
+            McpTransport::Sse => self.sse,
         }
     }
 }
 
 /// The client that `--client` calls `name`.
-pub(crate) fn client(name: &str) -> Option<&'static Client> {
+pub(crate) fn client(name: &str) -> Option<&'static McpClient> {
     CLIENTS.iter().find(|client| client.name == name)
 }
 
@@ -119,12 +119,12 @@ pub(crate) fn names() -> impl Iterator<Item = &'static str> {
     CLIENTS.iter().map(|client| client.name)
 }
 
-const fn url() -> Spoken {
-    Spoken { address: "url", kind: None }
+const fn url() -> TransportEntry {
+    TransportEntry { address: "url", kind: None }
 }
 
-const fn typed(kind: &'static str) -> Spoken {
-    Spoken { address: "url", kind: Some(("type", kind)) }
+const fn typed(kind: &'static str) -> TransportEntry {
+    TransportEntry { address: "url", kind: Some(("type", kind)) }
 }
 
 const fn json(servers: &'static str) -> Format {
@@ -133,7 +133,7 @@ const fn json(servers: &'static str) -> Format {
 
 /// A row to start from: JSON under `mcpServers` with `url` and `headers`, the notation that most
 /// clients took over from each other.
-const COMMON: Client = Client {
+const COMMON: McpClient = McpClient {
     name: "",
     file: "",
     format: json("mcpServers"),
@@ -150,9 +150,9 @@ const COMMON: Client = Client {
 const RESTART: &str = "at its next start";
 
 /// Every known client, by name.
-pub(super) static CLIENTS: [Client; 19] = [
+pub(super) static CLIENTS: &[McpClient] = &[
     // From its source, 2026-04. Without a type it would start a program.
-    Client {
+    McpClient {
         name: "amazon-q",
         file: "~/.aws/amazonq/mcp.json, .amazonq/mcp.json",
         streamable: typed("http"),
@@ -162,7 +162,7 @@ pub(super) static CLIENTS: [Client; 19] = [
         ..COMMON
     },
     // `amp mcp list` read the file; connecting needs a login. The key is one name with a dot.
-    Client {
+    McpClient {
         name: "amp",
         file: "~/.config/amp/settings.json, .amp/settings.json",
         format: json("amp.mcpServers"),
@@ -171,7 +171,7 @@ pub(super) static CLIENTS: [Client; 19] = [
         ..COMMON
     },
     // 2.1.330, run. Entries without a type are skipped; `tools` makes it skip an entry too.
-    Client {
+    McpClient {
         name: "claude-code",
         file: ".mcp.json, ~/.claude.json",
         streamable: typed("http"),
@@ -182,7 +182,7 @@ pub(super) static CLIENTS: [Client; 19] = [
         ..COMMON
     },
     // CLI 3.0.65, run. One invalid entry disables every server; a missing type means SSE.
-    Client {
+    McpClient {
         name: "cline",
         file: "~/.cline/data/settings/cline_mcp_settings.json",
         streamable: typed("streamableHttp"),
@@ -192,7 +192,7 @@ pub(super) static CLIENTS: [Client; 19] = [
         ..COMMON
     },
     // 0.169.0, run. `headers` is ignored without a word; an SSE address answers 405.
-    Client {
+    McpClient {
         name: "codex",
         file: "~/.codex/config.toml",
         format: Format::Toml,
@@ -204,7 +204,7 @@ pub(super) static CLIENTS: [Client; 19] = [
         ..COMMON
     },
     // cn 1.5.47, run. The servers are a list, and each says its name.
-    Client {
+    McpClient {
         name: "continue",
         file: "~/.continue/mcpServers/token-refresher.yaml (any file there)",
         format: Format::Yaml,
@@ -215,7 +215,7 @@ pub(super) static CLIENTS: [Client; 19] = [
         ..COMMON
     },
     // CLI 1.0.102, run. `streamableHttp` fails; entries without tools offer none.
-    Client {
+    McpClient {
         name: "copilot",
         file: "~/.copilot/mcp-config.json",
         streamable: typed("http"),
@@ -226,24 +226,24 @@ pub(super) static CLIENTS: [Client; 19] = [
         ..COMMON
     },
     // From its pages.
-    Client {
+    McpClient {
         name: "cursor",
         file: "~/.cursor/mcp.json, .cursor/mcp.json",
         rotation: "when the server is switched off and on, or at a restart",
         ..COMMON
     },
     // 0.61.0, run. The key says the transport; a bare `url` meant SSE in older versions.
-    Client {
+    McpClient {
         name: "gemini",
         file: "~/.gemini/settings.json, .gemini/settings.json",
-        streamable: Spoken { address: "httpUrl", kind: None },
+        streamable: TransportEntry { address: "httpUrl", kind: None },
         sse: Some(typed("sse")),
         rotation: "/mcp reload",
         by_hand: "a project's own settings: trust the folder",
         ..COMMON
     },
     // 2.12.0, run. The type is required.
-    Client {
+    McpClient {
         name: "inspector",
         file: "any, given with --config",
         streamable: typed("streamable-http"),
@@ -252,7 +252,7 @@ pub(super) static CLIENTS: [Client; 19] = [
         ..COMMON
     },
     // From its pages; http is accepted for this machine only.
-    Client {
+    McpClient {
         name: "kiro",
         file: "~/.kiro/settings/mcp.json, .kiro/settings/mcp.json",
         extra: &[("disabled", Fixed::Flag(false))],
@@ -261,16 +261,16 @@ pub(super) static CLIENTS: [Client; 19] = [
         ..COMMON
     },
     // From its pages, which take over Cursor's notation.
-    Client {
+    McpClient {
         name: "lm-studio",
         file: "~/.lmstudio/mcp.json",
         rotation: "not known; open mcp.json in the app and save it",
         ..COMMON
     },
     // 0.12.3, run.
-    Client { name: "mcporter", file: "config/mcporter.json", rotation: "at its next call", ..COMMON },
+    McpClient { name: "mcporter", file: "config/mcporter.json", rotation: "at its next call", ..COMMON },
     // 1.18.33, run. It finds the transport out. Without `oauth: false` a 401 starts a sign-in.
-    Client {
+    McpClient {
         name: "opencode",
         file: "~/.config/opencode/opencode.json, opencode.json",
         // It adds the `$schema` itself where a file has none, which would be a second writer.
@@ -286,17 +286,17 @@ pub(super) static CLIENTS: [Client; 19] = [
         ..COMMON
     },
     // 0.24.4, run. The key alone says the transport: `url` is always SSE.
-    Client {
+    McpClient {
         name: "qwen",
         file: "~/.qwen/settings.json",
-        streamable: Spoken { address: "httpUrl", kind: None },
+        streamable: TransportEntry { address: "httpUrl", kind: None },
         sse: Some(url()),
         rotation: RESTART,
         by_hand: "use the user's file: a project's is approved anew for each token",
         ..COMMON
     },
     // From its source, 2026-04. The type is required.
-    Client {
+    McpClient {
         name: "roo",
         file: ".roo/mcp.json, mcp_settings.json of the extension",
         streamable: typed("streamable-http"),
@@ -306,7 +306,7 @@ pub(super) static CLIENTS: [Client; 19] = [
         ..COMMON
     },
     // From its source. It flags keys that it does not know.
-    Client {
+    McpClient {
         name: "vscode",
         file: ".vscode/mcp.json, mcp.json of the user profile",
         format: json("servers"),
@@ -317,17 +317,17 @@ pub(super) static CLIENTS: [Client; 19] = [
         ..COMMON
     },
     // From its pages.
-    Client {
+    McpClient {
         name: "windsurf",
         file: "~/.codeium/windsurf/mcp_config.json",
-        streamable: Spoken { address: "serverUrl", kind: None },
-        sse: Some(Spoken { address: "serverUrl", kind: None }),
+        streamable: TransportEntry { address: "serverUrl", kind: None },
+        sse: Some(TransportEntry { address: "serverUrl", kind: None }),
         reference: Reference::Files,
         rotation: "the refresh button of its MCP panel",
         ..COMMON
     },
     // From its pages.
-    Client {
+    McpClient {
         name: "zed",
         file: "~/.config/zed/settings.json",
         format: json("context_servers"),
@@ -349,9 +349,9 @@ mod tests {
 
     #[test]
     fn every_address_key_is_a_known_one() {
-        for client in &CLIENTS {
-            for spoken in [Some(client.streamable), client.sse].into_iter().flatten() {
-                assert!(ADDRESS_KEYS.contains(&spoken.address), "{}", client.name);
+        for client in CLIENTS {
+            for transport in [Some(client.streamable), client.sse].into_iter().flatten() {
+                assert!(ADDRESS_KEYS.contains(&transport.address), "{}", client.name);
             }
         }
     }
