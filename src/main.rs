@@ -31,7 +31,7 @@ use std::process::ExitCode;
 use cli::{Flag, Invocation, Options, Request, Verb, flag};
 use clock::Timestamp;
 use daemon::Failed;
-use settings::{Environment, Loaded, Places, Settings};
+use settings::{Environment, Invalid, Loaded, Places, Settings};
 
 const JSON: &Flag = flag("json");
 const ALIVE: &Flag = flag("alive");
@@ -48,33 +48,35 @@ fn main() -> ExitCode {
         Ok(Request::Full) => print(&cli::full()),
         Ok(Request::Version) => print(&cli::version()),
         Ok(Request::Generated(text)) => print(&text),
-        Ok(Request::Run(invocation)) => match invocation.verb {
-            Verb::Headers => show_headers(&invocation),
-            Verb::Clients => print(&clients::list()),
-            Verb::Daemon | Verb::Status | Verb::Check => with_settings(&invocation),
-        },
-        Err(message) if std::env::args_os().nth(1).is_some_and(|word| word == "check") => unknown(&message),
-        Err(message) => complain(WRONG, &message),
+        Ok(Request::Run(invocation)) => run(&invocation),
+        Err(wrong) if wrong.verb == Some(Verb::Check) => unknown(&wrong.message),
+        Err(wrong) => complain(WRONG, &wrong.message),
     }
 }
 
-/// Checks the settings before anything else happens, and does what was asked for.
-fn with_settings(invocation: &Invocation) -> ExitCode {
-    let Loaded { settings, warnings } = match Settings::read(&invocation.options, &Environment::of_process())
-    {
-        Ok(loaded) => loaded,
-        Err(invalid) if invocation.verb == Verb::Check => return unknown(&invalid.to_string()),
-        Err(invalid) => return complain(WRONG, &invalid.to_string()),
-    };
+/// Runs the command. Each reads only the settings that it needs.
+fn run(invocation: &Invocation) -> ExitCode {
+    let options = &invocation.options;
     match invocation.verb {
-        Verb::Status => show(&settings, &invocation.options),
-        Verb::Check => check(&settings, &invocation.options),
-        _ => keep(settings, &warnings, &invocation.options),
+        Verb::Daemon => keep(options),
+        Verb::Status => show(options),
+        Verb::Check => check(options),
+        Verb::Headers => show_headers(invocation),
+        Verb::Clients => print(&clients::list()),
     }
+}
+
+/// The settings of a command that follows the daemon's.
+fn settings(options: &Options) -> Result<Loaded, Invalid> {
+    Settings::read(options, &Environment::of_process())
 }
 
 /// Keeps tokens fresh: for good, or for one cycle.
-fn keep(settings: Settings, warnings: &[String], options: &Options) -> ExitCode {
+fn keep(options: &Options) -> ExitCode {
+    let Loaded { settings, warnings } = match settings(options) {
+        Ok(loaded) => loaded,
+        Err(invalid) => return complain(WRONG, &invalid.to_string()),
+    };
     logging::start(&settings.log_file, settings.log_level);
     for warning in warnings {
         log::warn!(target: "CONFIG", "{warning}");
@@ -92,7 +94,7 @@ fn keep(settings: Settings, warnings: &[String], options: &Options) -> ExitCode 
     }
 }
 
-/// Prints the headers of a request to one server. Without a log: it is called by clients, and often.
+/// Prints the headers of a request to one server. There is no log: clients call it, and often.
 fn show_headers(invocation: &Invocation) -> ExitCode {
     let places = match Places::find(&invocation.options, &Environment::of_process()) {
         Ok(places) => places,
@@ -107,8 +109,12 @@ fn show_headers(invocation: &Invocation) -> ExitCode {
 }
 
 /// Shows every token. Changes nothing and needs no daemon.
-fn show(settings: &Settings, options: &Options) -> ExitCode {
-    let report = match cycle::inspect(settings, Timestamp::now()) {
+fn show(options: &Options) -> ExitCode {
+    let settings = match settings(options) {
+        Ok(loaded) => loaded.settings,
+        Err(invalid) => return complain(WRONG, &invalid.to_string()),
+    };
+    let report = match cycle::inspect(&settings, Timestamp::now()) {
         Ok(report) => report,
         Err(message) => return complain(FAILED, &message),
     };
@@ -122,12 +128,16 @@ fn show(settings: &Settings, options: &Options) -> ExitCode {
 }
 
 /// Says in one line whether all is well, in the way of monitoring plugins.
-fn check(settings: &Settings, options: &Options) -> ExitCode {
+fn check(options: &Options) -> ExitCode {
+    let settings = match settings(options) {
+        Ok(loaded) => loaded.settings,
+        Err(invalid) => return unknown(&invalid.to_string()),
+    };
     let now = Timestamp::now();
     let found = if options.has(ALIVE) {
         cycle::daemon_holder(&settings.tokens_dir).map(|holder| status::check::alive(holder, now))
     } else {
-        cycle::inspect(settings, now).map(|report| status::check::check(&report))
+        cycle::inspect(&settings, now).map(|report| status::check::check(&report))
     };
     match found {
         Ok((line, status)) => {

@@ -230,6 +230,12 @@ fn what_cannot_be_found_out_is_unknown() {
     let finished =
         Program::new(&project).arg("check").env("TOKEN_REFRESH_INTERVAL", "soon").run().expect_code(3);
     assert!(finished.stdout.starts_with("UNKNOWN: TOKEN_REFRESH_INTERVAL: "), "{finished:#?}");
+    // Wherever the command is in the line.
+    for line in ["--dir . check --bogus", "--bogus check", "--alive --interval 3 check"] {
+        let finished = Program::new(&project).args(line).run().expect_code(3);
+        let one_line = finished.stdout.starts_with("UNKNOWN: --") && finished.stdout.lines().count() == 1;
+        assert!(one_line && finished.stderr.is_empty(), "{line}: {finished:#?}");
+    }
     // For a person it is an error like any other.
     Program::new(&project).args("status --tokens-dir nowhere").run().expect_code(1);
     Program::new(&project).args("status --alive").run().expect_code(2);

@@ -1,7 +1,8 @@
 //! Renders the table: the summary of `-h`, the whole of `--help`, and the rows of the README.
 
+use super::commands::COMMANDS;
 use super::flag::{Command, Flag, Group};
-use super::table::{COMMANDS, FLAGS};
+use super::flags::FLAGS;
 use super::text::{ABOUT, DESCRIPTION, PRECEDENCE, SECTIONS};
 
 /// The help fits a terminal of the traditional width, whatever the real one's is: wrapping to the

@@ -4,17 +4,20 @@
 //! What a value means, and whether it is one, is the matter of the settings, since the same value
 //! can come from a variable or from `.env`.
 
+mod commands;
 mod flag;
+mod flags;
 mod generate;
 mod help;
 mod nearest;
 mod parse;
 mod shown;
-mod table;
+#[cfg(test)]
+mod tests;
 mod text;
 
 pub(crate) use flag::{Flag, Verb};
+pub(crate) use flags::flag;
 pub(crate) use help::{brief, full, version};
 pub(crate) use parse::{Invocation, Options, Request, parse};
 pub(crate) use shown::shown;
-pub(crate) use table::flag;

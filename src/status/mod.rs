@@ -2,11 +2,12 @@
 //!
 //! `store` keeps `.token-refresher/status.json`, which is shared with other processes and holds no
 //! secret. `judge` and `plan` turn a file's facts into a state with its reason, `need` says when a
-//! person will have to act, `report` sorts all of it by urgency; `table`, `json`, `check` and
+//! person will have to act, `report` sorts all of it by urgency; `human`, `json`, `check` and
 //! `metrics` are the forms in which it leaves the program.
 
 pub(crate) mod check;
 mod file;
+mod human;
 mod json;
 pub(crate) mod judge;
 pub(crate) mod metrics;
@@ -14,13 +15,12 @@ mod need;
 mod plan;
 mod report;
 mod store;
-mod table;
 
 pub(crate) use file::{ClientRecord, CycleRecord, DaemonRecord, HookRecord};
+pub(crate) use human::table;
 pub(crate) use json::json;
 pub(crate) use judge::Facts;
 pub(crate) use need::{AHEAD, What};
 pub(crate) use plan::{Plan, plan};
 pub(crate) use report::{Daemon, Report, Token};
 pub(crate) use store::Store;
-pub(crate) use table::table;

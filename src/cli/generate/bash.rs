@@ -2,8 +2,8 @@
 //! words is a command.
 
 use super::super::flag::Flag;
-use super::super::table::FLAGS;
-use super::{Value, by_pattern, names, options};
+use super::super::flags::FLAGS;
+use super::offers::{Value, by_pattern, names, options};
 
 /// The script, for `share/bash-completion/completions/token-refresher`. bash shows no explanations, so
 /// they stand in it as comments.

@@ -1,8 +1,8 @@
 //! Completion for fish: a line for each option, with the condition under which it is offered.
 
 use super::super::flag::Flag;
-use super::super::table::FLAGS;
-use super::{Value, named, names, quoted};
+use super::super::flags::FLAGS;
+use super::offers::{Value, named, names, quoted};
 
 /// The script, for `share/fish/vendor_completions.d/token-refresher.fish`.
 pub(super) fn completion() -> String {

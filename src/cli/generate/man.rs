@@ -1,8 +1,9 @@
 //! The man page, in the man(7) macros that every system's `man` knows.
 
+use super::super::commands::COMMANDS;
 use super::super::flag::{Flag, Group};
+use super::super::flags::FLAGS;
 use super::super::help::{spelled, usage};
-use super::super::table::{COMMANDS, FLAGS};
 use super::super::text::{ABOUT, DESCRIPTION, PRECEDENCE, SECTIONS};
 
 /// When this version of the page was last written: changed with the version of the program.

@@ -1,7 +1,7 @@
 //! Completion for zsh, by its own `_arguments`.
 
 use super::super::flag::Flag;
-use super::{Value, by_pattern, named, names, options, quoted};
+use super::offers::{Value, by_pattern, named, names, options, quoted};
 
 /// The function, for `share/zsh/site-functions/_token-refresher`.
 pub(super) fn completion() -> String {

@@ -1,51 +1,9 @@
-//! The one table: every option and command, once.
-//!
-//! Parsing, `-h`, `--help`, the README's table and the names in the settings' errors are all
-//! read off [`FLAGS`] and [`COMMANDS`]. A new option is one row here and one line in the
-//! settings that reads it; a new command is one row here and one arm in `main`.
+//! The table of options. Parsing, `-h`, `--help`, completions, the man page, the README's table and the
+//! names in the settings' errors are read off [`FLAGS`]. A new option is one row here and one field of
+//! the settings.
 
-use super::flag::{Command, Flag, Group, Verb};
-
-/// The name of the command that needs no name: the daemon.
-const DAEMON: &str = "";
-
-/// Every command, in the order of the help.
-pub(super) const COMMANDS: &[Command] = &[
-    Command { verb: Verb::Daemon, name: DAEMON, operand: None, help: "run the daemon" },
-    Command {
-        verb: Verb::Status,
-        name: STATUS,
-        operand: None,
-        help: "every token: its state and why, expiry, next attempt, last error",
-    },
-    Command {
-        verb: Verb::Check,
-        name: CHECK,
-        operand: None,
-        help: "one line and an exit status for monitoring",
-    },
-    Command {
-        verb: Verb::Headers,
-        name: HEADERS,
-        operand: Some("SERVER"),
-        help: "the headers of a request to it, as JSON: for clients that run a command",
-    },
-    Command {
-        verb: Verb::Clients,
-        name: "clients",
-        operand: None,
-        help: "the clients that --client knows, and how a new token reaches each",
-    },
-];
-
-/// The command that shows every token.
-const STATUS: &str = "status";
-
-/// The command for monitoring.
-const CHECK: &str = "check";
-
-/// The command that a client runs for the headers of its requests.
-const HEADERS: &str = "headers";
+use super::commands::{CHECK, DAEMON, HEADERS, STATUS};
+use super::flag::{Flag, Group};
 
 /// The commands that read settings: the daemon alone.
 const SETTINGS: &[&str] = &[DAEMON];
@@ -372,57 +330,4 @@ const fn same(left: &str, right: &str) -> bool {
         at += 1;
     }
     true
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use std::collections::HashSet;
-
-    #[test]
-    fn names_are_unique() {
-        let mut seen = HashSet::new();
-        for flag in FLAGS {
-            assert!(seen.insert(flag.long.to_owned()), "--{} twice", flag.long);
-            if let Some(short) = flag.short {
-                assert!(seen.insert(short.to_string()), "-{short} twice");
-            }
-            if let Some(variable) = flag.variable {
-                assert!(seen.insert(variable.to_owned()), "{variable} twice");
-            }
-        }
-        for (former, _) in FORMER {
-            assert!(seen.insert((*former).to_owned()), "--{former} exists");
-        }
-    }
-
-    #[test]
-    fn variables_follow_the_rule() {
-        // Older than this program, or the gateway's own.
-        let inherited = ["TOKEN_REFRESH_INTERVAL", "TOKEN_EXPIRY_BUFFER", "LOG_LEVEL", "REGISTRY_URL"];
-        for flag in FLAGS {
-            let ours = format!("TOKEN_REFRESHER_{}", flag.long.replace('-', "_").to_uppercase());
-            match flag.variable {
-                Some(variable) => assert!(variable == ours || inherited.contains(&variable), "{variable}"),
-                // What is asked for once is no setting.
-                None if flag.long == "generate" => {}
-                None => assert!(flag.value.is_none(), "--{} takes a value and has no variable", flag.long),
-            }
-        }
-    }
-
-    #[test]
-    fn rows_name_commands_that_exist() {
-        for flag in FLAGS {
-            for name in flag.commands {
-                assert!(COMMANDS.iter().any(|command| command.name == *name), "--{}: {name}", flag.long);
-            }
-        }
-    }
-
-    #[test]
-    fn a_row_is_found_by_its_name() {
-        const BUFFER: &Flag = flag("buffer");
-        assert_eq!(BUFFER.variable, Some("TOKEN_EXPIRY_BUFFER"));
-    }
 }

@@ -1,0 +1,276 @@
+//! Reads the arguments by the table.
+
+use std::ffi::{OsStr, OsString};
+
+use lexopt::{Arg, Parser};
+
+use crate::cli::commands::COMMANDS;
+use crate::cli::flag::{Command, Flag, Verb};
+use crate::cli::flags::{FLAGS, FORMER};
+use crate::cli::generate::generate;
+use crate::cli::nearest::nearest;
+use crate::cli::shown::shown;
+
+/// What the command line asks for.
+#[derive(Debug)]
+pub(crate) enum Request {
+    /// `-h`: the summary.
+    Brief,
+    /// `--help`: everything.
+    Full,
+    /// `-V`, `--version`.
+    Version,
+    /// `--generate`: the text that was asked for.
+    Generated(String),
+    /// Do something.
+    Run(Invocation),
+}
+
+/// A command with its options.
+#[derive(Debug)]
+pub(crate) struct Invocation {
+    /// What to do.
+    pub verb: Verb,
+    /// The options that were given, all of which the command takes.
+    pub options: Options,
+    /// Its argument, of a command that takes one.
+    pub operand: Option<OsString>,
+}
+
+/// The options that were given: of each its last value, or all where it is repeatable.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Options(Vec<(&'static Flag, OsString)>);
+
+impl Options {
+    fn add(&mut self, flag: &'static Flag, value: OsString) {
+        if !flag.repeatable {
+            self.0.retain(|(given, _)| given.long != flag.long);
+        }
+        self.0.push((flag, value));
+    }
+
+    /// Whether the switch was given.
+    pub(crate) fn has(&self, flag: &Flag) -> bool {
+        self.values(flag).next().is_some()
+    }
+
+    /// The values that count: at most one, unless the option is repeatable.
+    pub(crate) fn values(&self, flag: &Flag) -> impl Iterator<Item = &OsStr> {
+        let long = flag.long;
+        self.0.iter().filter(move |(given, _)| given.long == long).map(|(_, value)| value.as_os_str())
+    }
+}
+
+/// A command line that cannot be followed.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Wrong {
+    /// The command in the line, wherever it is: an error is told in the command's own form.
+    pub verb: Option<Verb>,
+    /// One line: the argument, what is wrong with it, and what to do instead.
+    pub message: String,
+}
+
+/// Reads the arguments (without the program's name).
+pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Request, Wrong> {
+    Grammar { flags: FLAGS, commands: COMMANDS }.parse(arguments)
+}
+
+/// The tables to read by. The program has one of each; tests have commands that are not built yet.
+struct Grammar {
+    flags: &'static [Flag],
+    commands: &'static [Command],
+}
+
+/// What one argument came to.
+enum Next {
+    /// The argument was taken in.
+    Argument,
+    /// There are no more arguments.
+    End,
+    /// The argument alone says what to do.
+    Answer(Request),
+}
+
+impl Grammar {
+    fn parse(&self, arguments: impl IntoIterator<Item = OsString>) -> Result<Request, Wrong> {
+        let arguments: Vec<OsString> = arguments.into_iter().collect();
+        let mut parser = Parser::from_args(arguments);
+        let mut options = Options::default();
+        let mut words = Vec::new();
+        let mut wrong = None;
+        loop {
+            match self.next(&mut parser, &mut options, &mut words) {
+                Ok(Next::Argument) => {}
+                Ok(Next::Answer(request)) if wrong.is_none() => return Ok(request),
+                Ok(Next::Answer(_) | Next::End) => break,
+                // The command may come later in the line.
+                Err(message) => wrong = wrong.or(Some(message)),
+            }
+        }
+        let found = match wrong {
+            None => self.invocation(options, &words).map(Request::Run),
+            Some(message) => Err(message),
+        };
+        found.map_err(|message| Wrong { verb: self.verb(&words), message })
+    }
+
+    /// Reads one argument, with the value that belongs to it.
+    fn next(
+        &self,
+        parser: &mut Parser,
+        options: &mut Options,
+        words: &mut Vec<OsString>,
+    ) -> Result<Next, String> {
+        let Some(argument) = parser.next().map_err(|error| switch_with_value(&error))? else {
+            return Ok(Next::End);
+        };
+        let flag = match argument {
+            Arg::Value(word) => {
+                words.push(word);
+                return Ok(Next::Argument);
+            }
+            Arg::Long(long) => match self.flags.iter().find(|flag| flag.long == long) {
+                Some(flag) => flag,
+                None => return Err(self.unknown_long(long)),
+            },
+            // The one letter that does not mean quite the same as its long name.
+            Arg::Short('h') => return Ok(Next::Answer(Request::Brief)),
+            Arg::Short(short) => match self.flags.iter().find(|flag| flag.short == Some(short)) {
+                Some(flag) => flag,
+                None => return Err(self.unknown_short(short, parser.optional_value())),
+            },
+        };
+        match (flag.long, flag.value) {
+            ("help", _) => return Ok(Next::Answer(Request::Full)),
+            ("version", _) => return Ok(Next::Answer(Request::Version)),
+            ("generate", _) => {
+                let form = self.value(flag, parser)?;
+                return generate(&form.to_string_lossy()).map(|text| Next::Answer(Request::Generated(text)));
+            }
+            (_, None) => options.add(flag, OsString::new()),
+            (_, Some(_)) => options.add(flag, self.value(flag, parser)?),
+        }
+        Ok(Next::Argument)
+    }
+
+    /// The first word that names a command.
+    fn verb(&self, words: &[OsString]) -> Option<Verb> {
+        let named = |word: &OsString| self.commands.iter().find(|command| word == command.name);
+        words.iter().filter(|word| !word.is_empty()).find_map(named).map(|command| command.verb)
+    }
+
+    /// The value of `flag`. One of our own options where a value belongs is a forgotten value, not
+    /// a file of that name; `--log-file=--once` still names such a file.
+    fn value(&self, flag: &Flag, parser: &mut Parser) -> Result<OsString, String> {
+        if let Some(value) = parser.optional_value() {
+            return Ok(value);
+        }
+        match parser.value() {
+            Ok(value) if self.is_option(&value) => {
+                Err(format!("--{}: needs a value, but {} follows", flag.long, value.to_string_lossy()))
+            }
+            Ok(value) => Ok(value),
+            Err(_) => Err(format!("--{}: needs a value; try --{} {}", flag.long, flag.long, example(flag))),
+        }
+    }
+
+    fn is_option(&self, word: &OsStr) -> bool {
+        let Some(word) = word.to_str() else { return false };
+        self.flags.iter().any(|flag| {
+            word.strip_prefix("--").is_some_and(|rest| rest.split('=').next() == Some(flag.long))
+                || flag.short.is_some_and(|short| word.strip_prefix('-') == Some(short.to_string().as_str()))
+        })
+    }
+
+    fn unknown_long(&self, long: &str) -> String {
+        // Only what was typed by hand is repeated, and no control character of it.
+        let shown = long.escape_debug();
+        if let Some((_, instead)) = FORMER.iter().find(|(former, _)| *former == long) {
+            return format!("--{shown}: this option is gone; {instead}");
+        }
+        match nearest(long, self.flags.iter().map(|flag| flag.long)) {
+            Some(near) => format!("--{shown}: unknown option; did you mean --{near}?"),
+            None => format!("--{shown}: unknown option; see token-refresher --help"),
+        }
+    }
+
+    /// `rest` is what was joined to the letter: `-interval` is a slip for `--interval`.
+    fn unknown_short(&self, short: char, rest: Option<OsString>) -> String {
+        let rest = rest.unwrap_or_default();
+        let word = format!("{short}{}", rest.to_string_lossy());
+        let shown = word.escape_debug();
+        let near =
+            if rest.is_empty() { None } else { nearest(&word, self.flags.iter().map(|flag| flag.long)) };
+        match near {
+            Some(near) => format!("-{shown}: unknown option; did you mean --{near}?"),
+            None => format!("-{shown}: unknown option; see token-refresher --help"),
+        }
+    }
+
+    /// Takes the first word for the command, and checks that nothing stands there that it does not take.
+    fn invocation(&self, options: Options, words: &[OsString]) -> Result<Invocation, String> {
+        let command = self.command(words.first().map(OsString::as_os_str))?;
+        let name = command.name;
+        let operand = words.get(1);
+        if let (Some(what), None) = (command.operand, operand) {
+            return Err(format!("{name}: needs a {what}; see token-refresher --help"));
+        }
+        let (count, allowed) = if command.operand.is_some() { (2, "one") } else { (1, "no") };
+        if let Some(extra) = words.get(count) {
+            let extra = shown(extra);
+            return Err(format!("{extra}: {name} takes {allowed} argument; see token-refresher --help"));
+        }
+        for (flag, _) in &options.0 {
+            if !flag.commands.is_empty() && !flag.commands.contains(&command.name) {
+                return Err(format!("--{}: belongs to {}", flag.long, owners(flag)));
+            }
+        }
+        Ok(Invocation { verb: command.verb, options, operand: operand.cloned() })
+    }
+
+    fn command(&self, word: Option<&OsStr>) -> Result<&'static Command, String> {
+        // An empty word ("$UNSET" in a script) is no command, although the daemon's name is empty.
+        let wanted = match word {
+            None => Some(""),
+            Some(word) => word.to_str().filter(|word| !word.is_empty()),
+        };
+        if let Some(command) = self.commands.iter().find(|command| Some(command.name) == wanted) {
+            return Ok(command);
+        }
+        let names = self.commands.iter().map(|command| command.name).filter(|name| !name.is_empty());
+        let shown = shown(word.unwrap_or_default());
+        Err(match wanted.and_then(|typed| nearest(typed, names)) {
+            Some(near) => format!("{shown}: no such command; did you mean {near}?"),
+            None => format!("{shown}: no such command; the daemon needs none, see token-refresher --help"),
+        })
+    }
+}
+
+/// The commands that take `flag`, for an error.
+fn owners(flag: &Flag) -> String {
+    let names: Vec<String> = flag
+        .commands
+        .iter()
+        .map(|name| if name.is_empty() { "the daemon".to_owned() } else { format!("token-refresher {name}") })
+        .collect();
+    names.join(", ")
+}
+
+/// A value that shows the form.
+fn example(flag: &Flag) -> &'static str {
+    flag.example.or(flag.default).or(flag.value).unwrap_or_default()
+}
+
+/// Between two options the parser has one thing to complain of: a switch got a value.
+fn switch_with_value(error: &lexopt::Error) -> String {
+    match error {
+        lexopt::Error::UnexpectedValue { option, value } => {
+            format!("{option}: takes no value, but {} was given", shown(value))
+        }
+        // cannot happen: `Parser::next` documents no other error. It is a sentence all the same.
+        other => other.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests;

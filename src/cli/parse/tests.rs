@@ -1,0 +1,153 @@
+//! Arguments and what they come to.
+
+#![allow(clippy::expect_used, reason = "a test ends where what it expects is not there")]
+
+use super::*;
+use crate::cli::flag::Group;
+use crate::cli::flags::flag;
+use proptest::collection::vec;
+use proptest::prelude::*;
+use std::os::unix::ffi::OsStringExt;
+
+fn words(line: &str) -> Vec<OsString> {
+    line.split_whitespace().map(OsString::from).collect()
+}
+
+fn options(line: &str) -> Options {
+    match parse(words(line)) {
+        Ok(Request::Run(invocation)) => invocation.options,
+        other => panic!("{line}: {other:?}"),
+    }
+}
+
+fn error(line: &str) -> String {
+    parse(words(line)).expect_err(line).message
+}
+
+#[test]
+fn values_in_both_forms_and_the_last_one_wins() {
+    let given = options("--interval 10 --interval=20 --once --log-file - --dir=--odd");
+    assert_eq!(given.values(flag("interval")).collect::<Vec<_>>(), ["20"]);
+    assert_eq!(given.values(flag("log-file")).collect::<Vec<_>>(), ["-"]);
+    assert_eq!(given.values(flag("dir")).collect::<Vec<_>>(), ["--odd"]);
+    assert_eq!(given.values(flag("buffer")).count(), 0);
+    assert!(given.has(flag("once")) && !given.has(flag("force")));
+}
+
+#[test]
+fn a_repeatable_option_is_collected() {
+    let given = options("--allow-http a --allow-http=b");
+    assert_eq!(given.values(flag("allow-http")).collect::<Vec<_>>(), ["a", "b"]);
+}
+
+#[test]
+fn a_path_need_not_be_text() {
+    let path = OsString::from_vec(b"caf\xe9".to_vec());
+    let Ok(Request::Run(invocation)) = parse(["--dir".into(), path.clone()]) else { panic!() };
+    assert_eq!(invocation.options.values(flag("dir")).collect::<Vec<_>>(), [path]);
+}
+
+#[test]
+fn help_wins_over_everything_behind_it() {
+    assert!(matches!(parse(words("-h")), Ok(Request::Brief)));
+    assert!(matches!(parse(words("--interval abc --help --nonsense")), Ok(Request::Full)));
+    assert!(matches!(parse(words("-V")), Ok(Request::Version)));
+    assert!(matches!(parse(words("--version")), Ok(Request::Version)));
+}
+
+#[test]
+fn errors_name_the_argument_and_the_remedy() {
+    for (line, message) in [
+        ("--intervall 3", "--intervall: unknown option; did you mean --interval?"),
+        ("--verbose", "--verbose: unknown option; see token-refresher --help"),
+        ("--debug", "--debug: this option is gone; use --log-level DEBUG"),
+        ("-interval 3", "-interval: unknown option; did you mean --interval?"),
+        ("-x", "-x: unknown option; see token-refresher --help"),
+        ("--once=yes", "--once: takes no value, but \"yes\" was given"),
+        ("--interval", "--interval: needs a value; try --interval 300"),
+        ("--registry-url", "--registry-url: needs a value; try --registry-url https://gateway.example.com"),
+        ("--log-file --once", "--log-file: needs a value, but --once follows"),
+        ("300", "\"300\": no such command; the daemon needs none, see token-refresher --help"),
+        ("-- --once", "\"--once\": no such command; the daemon needs none, see token-refresher --help"),
+    ] {
+        assert_eq!(error(line), message);
+    }
+    assert!(parse([OsString::new()]).is_err_and(|wrong| wrong.message.starts_with("\"\": no such command")));
+}
+
+#[test]
+fn an_error_knows_the_command_wherever_it_is() {
+    for (line, verb) in [
+        ("check --bogus", Some(Verb::Check)),
+        ("--dir . check --bogus=1", Some(Verb::Check)),
+        ("--bogus check", Some(Verb::Check)),
+        ("-x --interval 3 check", Some(Verb::Check)),
+        ("--once=yes check --help", Some(Verb::Check)),
+        ("--tokens-dir check --bogus", None),
+        ("status check --bogus", Some(Verb::Status)),
+        ("chek", None),
+        ("check --interval", Some(Verb::Check)),
+        ("check --interval 3", Some(Verb::Check)),
+    ] {
+        assert_eq!(parse(words(line)).expect_err(line).verb, verb, "{line}");
+    }
+}
+
+#[test]
+fn an_error_stays_one_line() {
+    for argument in ["--a\nb", "-a\nb", "a\nb", "--once=a\nb"] {
+        let Wrong { message, .. } = parse([OsString::from(argument)]).expect_err(argument);
+        assert!(!message.contains('\n'), "{message}");
+    }
+}
+
+/// Commands as later rows will have them.
+const LATER: Grammar = Grammar {
+    flags: &[Flag {
+        long: "json",
+        short: None,
+        value: None,
+        variable: None,
+        default: None,
+        example: None,
+        choices: &[],
+        repeatable: false,
+        group: Group::Log,
+        commands: &["status"],
+        help: "",
+        detail: "",
+    }],
+    commands: &[
+        Command { verb: Verb::Daemon, name: "", operand: None, help: "" },
+        Command { verb: Verb::Daemon, name: "status", operand: None, help: "" },
+        Command { verb: Verb::Daemon, name: "show", operand: Some("NAME"), help: "" },
+    ],
+};
+
+#[test]
+fn a_command_takes_its_own_options_and_no_argument() {
+    assert!(LATER.parse(words("--json status")).is_ok());
+    for (line, operand) in [("show a", "a"), ("show -- --json", "--json")] {
+        let Ok(Request::Run(invocation)) = LATER.parse(words(line)) else { panic!("{line}") };
+        assert_eq!(invocation.operand.as_deref(), Some(OsStr::new(operand)), "{line}");
+    }
+    for (line, message) in [
+        ("--json", "--json: belongs to token-refresher status"),
+        ("status now", "\"now\": status takes no argument; see token-refresher --help"),
+        ("show", "show: needs a NAME; see token-refresher --help"),
+        ("show a b", "\"b\": show takes one argument; see token-refresher --help"),
+        ("stauts", "\"stauts\": no such command; did you mean status?"),
+        ("x", "\"x\": no such command; the daemon needs none, see token-refresher --help"),
+    ] {
+        assert_eq!(LATER.parse(words(line)).expect_err(line).message, message);
+    }
+}
+
+proptest! {
+    #[test]
+    fn no_arguments_can_stop_it(arguments in vec("-{0,2}[a-zV=-]{0,12}|--(once|dir|interval)=?|\\PC{0,9}|\n", 0..6)) {
+        if let Err(Wrong { message, .. }) = parse(arguments.into_iter().map(OsString::from)) {
+            prop_assert_eq!(message.lines().count(), 1, "{}", message);
+        }
+    }
+}

@@ -1,0 +1,53 @@
+//! The two tables hold together.
+
+use super::commands::COMMANDS;
+use super::flag::Flag;
+use super::flags::{FLAGS, FORMER, flag};
+use std::collections::HashSet;
+
+#[test]
+fn names_are_unique() {
+    let mut seen = HashSet::new();
+    for flag in FLAGS {
+        assert!(seen.insert(flag.long.to_owned()), "--{} twice", flag.long);
+        if let Some(short) = flag.short {
+            assert!(seen.insert(short.to_string()), "-{short} twice");
+        }
+        if let Some(variable) = flag.variable {
+            assert!(seen.insert(variable.to_owned()), "{variable} twice");
+        }
+    }
+    for (former, _) in FORMER {
+        assert!(seen.insert((*former).to_owned()), "--{former} exists");
+    }
+}
+
+#[test]
+fn variables_follow_the_rule() {
+    // Older than this program, or the gateway's own.
+    let inherited = ["TOKEN_REFRESH_INTERVAL", "TOKEN_EXPIRY_BUFFER", "LOG_LEVEL", "REGISTRY_URL"];
+    for flag in FLAGS {
+        let ours = format!("TOKEN_REFRESHER_{}", flag.long.replace('-', "_").to_uppercase());
+        match flag.variable {
+            Some(variable) => assert!(variable == ours || inherited.contains(&variable), "{variable}"),
+            // What is asked for once is no setting.
+            None if flag.long == "generate" => {}
+            None => assert!(flag.value.is_none(), "--{} takes a value and has no variable", flag.long),
+        }
+    }
+}
+
+#[test]
+fn rows_name_commands_that_exist() {
+    for flag in FLAGS {
+        for name in flag.commands {
+            assert!(COMMANDS.iter().any(|command| command.name == *name), "--{}: {name}", flag.long);
+        }
+    }
+}
+
+#[test]
+fn a_row_is_found_by_its_name() {
+    const BUFFER: &Flag = flag("buffer");
+    assert_eq!(BUFFER.variable, Some("TOKEN_EXPIRY_BUFFER"));
+}
