@@ -1,24 +1,27 @@
-//! Runs somebody's command with a time limit that holds for everything it starts.
+//! Runs a command of the user's with a time limit that holds for everything the command starts.
 //!
-//! It gets a process group of its own, an environment of its own and no input; its output goes to our
-//! standard error, unread, since it may hold what no log of ours must. When its time is over, or it
-//! has ended and left something running in its group, the whole group is killed. The first process is
-//! not waited for before: until then nobody else can get its number.
+//! The command gets a process group and an environment of its own, and no input. Its output goes unread
+//! to this program's standard error, since the output may hold what no log may show. When the time is
+//! over, or when the command has ended and left a process in its group, the whole group is killed. The
+//! command's own process is reaped last: until then no other process can get its number.
 
 use std::ffi::OsString;
 use std::fmt;
 use std::io;
 use std::os::fd::AsFd as _;
 use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
+
+use rustix::io::Errno;
+use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, waitid};
 
 use crate::clock::Words;
 use crate::files::reason;
 
-/// How often it is looked at whether a command has ended: nothing else tells without taking its number
-/// out of use (`waitid` with `WNOWAIT` would need `unsafe`).
+/// How often a run looks whether its command has ended. A `SIGCHLD` handler would be one for the whole
+/// process, and a blocking wait knows no time limit.
 const POLL: Duration = Duration::from_millis(20);
 
 /// What to run.
@@ -43,8 +46,6 @@ pub(super) enum Failed {
     Status(ExitStatus),
     /// It took longer than this and was killed with everything it had started.
     TooLong(Duration),
-    /// As before, but there is no `sh` and no `kill` to reach what it had started.
-    Escaped(Duration),
 }
 
 impl fmt::Display for Failed {
@@ -56,11 +57,6 @@ impl fmt::Display for Failed {
                 (None, signal) => write!(out, "was ended by signal {}", signal.unwrap_or_default()),
             },
             Self::TooLong(limit) => write!(out, "took longer than {} and was killed", Words(*limit)),
-            Self::Escaped(limit) => write!(
-                out,
-                "took longer than {} and was killed; what it started may still run, since there is no sh to kill it",
-                Words(*limit)
-            ),
         }
     }
 }
@@ -82,94 +78,40 @@ pub(super) fn run(task: &Task) -> Result<(), Failed> {
         .stderr(Stdio::inherit())
         .process_group(0);
     let mut child = command.spawn().map_err(Failed::NotStarted)?;
-    let deadline = Instant::now() + task.limit;
-    loop {
-        match Progress::of(&mut child) {
-            Progress::Running if Instant::now() < deadline => std::thread::sleep(POLL),
-            Progress::Running => {
-                let all = kill_group(child.id());
-                // Also where the group could not be reached; after it, this changes nothing.
-                let _ = child.kill();
-                let _ = child.wait();
-                return Err(if all { Failed::TooLong(task.limit) } else { Failed::Escaped(task.limit) });
-            }
-            Progress::Ended => {
-                if has_company(child.id()) {
-                    kill_group(child.id());
-                }
-                return child.wait().map_err(Failed::NotStarted).and_then(judge);
-            }
-            Progress::Gone(status) => return judge(status),
-        }
+    let ended = wait_until(&child, Instant::now() + task.limit);
+    kill_group(&child);
+    let status = child.wait().map_err(Failed::NotStarted)?;
+    if !ended {
+        return Err(Failed::TooLong(task.limit));
     }
-}
-
-fn judge(status: ExitStatus) -> Result<(), Failed> {
     if status.success() { Ok(()) } else { Err(Failed::Status(status)) }
 }
 
-/// How far a child is.
-enum Progress {
-    Running,
-    /// It has ended and still keeps its number.
-    Ended,
-    /// It has ended and been waited for, since there is no `/proc` to look at it in.
-    Gone(ExitStatus),
-}
-
-impl Progress {
-    fn of(child: &mut Child) -> Self {
-        match stat(Path::new("/proc").join(child.id().to_string()).join("stat").as_path()) {
-            Some(stat) if stat.state == "Z" => Self::Ended,
-            Some(_) => Self::Running,
-            None => match child.try_wait() {
-                Ok(Some(status)) => Self::Gone(status),
-                Ok(None) | Err(_) => Self::Running,
-            },
+/// Waits until `child` has ended, without reaping it; whether it has ended by the deadline.
+fn wait_until(child: &Child, deadline: Instant) -> bool {
+    let options = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT | WaitIdOptions::NOHANG;
+    loop {
+        match waitid(WaitId::Pid(Pid::from_child(child)), options) {
+            // Where the starter of this process has it ignore SIGCHLD, the system reaps at once.
+            Ok(Some(_)) | Err(Errno::CHILD) => return true,
+            Ok(None) | Err(_) if Instant::now() < deadline => std::thread::sleep(POLL),
+            Ok(None) | Err(_) => return false,
         }
     }
 }
 
-/// The parts of `/proc/PID/stat` that matter here (`proc(5)`).
-struct Stat {
-    state: String,
-    group: String,
-}
-
-fn stat(path: &Path) -> Option<Stat> {
-    let text = std::fs::read_to_string(path).ok()?;
-    // Behind the name in parentheses, which may hold anything.
-    let mut fields = text.rsplit_once(") ")?.1.split(' ');
-    let state = fields.next()?.to_owned();
-    Some(Stat { state, group: fields.nth(1)?.to_owned() })
-}
-
-/// Whether another process than its leader lives in a group.
-fn has_company(group: u32) -> bool {
-    let group = group.to_string();
-    let Ok(processes) = std::fs::read_dir("/proc") else { return false };
-    processes.flatten().any(|process| {
-        process.file_name() != group.as_str()
-            && stat(&process.path().join("stat")).is_some_and(|stat| stat.group == group && stat.state != "Z")
-    })
-}
-
-/// Kills all processes of a group; whether that could be done. Signals to a group need `unsafe` or
-/// another program, and the shell's own `kill` is nearly everywhere.
-fn kill_group(group: u32) -> bool {
-    let target = format!("-{group}");
-    let killers = [vec!["sh", "-c", "kill -s KILL -- \"$0\"", &target], vec!["kill", "-KILL", "--", &target]];
-    killers.iter().any(|words| {
-        let mut command = Command::new(words[0]);
-        // Nothing of ours is for it, least of all client secrets in the environment.
-        command.env_clear().envs(std::env::var_os("PATH").map(|path| ("PATH", path)));
-        command.args(&words[1..]).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-        command.status().is_ok_and(|status| status.success())
-    })
+/// Kills every process of the group that `child` leads. Where nothing but an ended child is left in it,
+/// the signal changes nothing.
+fn kill_group(child: &Child) {
+    // The group exists until the child is reaped, and its processes belong to this user. One that has
+    // become another user's can only be left alone.
+    let _ = kill_process_group(Pid::from_child(child), Signal::KILL);
 }
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use super::*;
     use crate::scratch::Scratch;
 
@@ -191,7 +133,8 @@ mod tests {
         let pid = std::fs::read_to_string(path).unwrap();
         let path = PathBuf::from(format!("/proc/{}/stat", pid.trim()));
         let deadline = Instant::now() + Duration::from_secs(10);
-        while stat(&path).is_some_and(|stat| stat.state != "Z") {
+        let runs = || std::fs::read_to_string(&path).is_ok_and(|stat| !stat.contains(") Z "));
+        while runs() {
             if Instant::now() > deadline {
                 return false;
             }
