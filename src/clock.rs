@@ -11,6 +11,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use time::OffsetDateTime;
 
+use crate::text::Count;
+
 /// A point in time, in milliseconds since 1970-01-01 00:00:00 UTC. May lie before it.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
 pub(crate) struct Timestamp(i64);
@@ -102,7 +104,7 @@ impl fmt::Display for Words {
             60.. => (seconds / 60, "minute"),
             _ => (seconds, "second"),
         };
-        write!(out, "{count} {unit}{}", if count == 1 { "" } else { "s" })
+        Count(count, unit).fmt(out)
     }
 }
 

@@ -22,15 +22,16 @@ mod secret;
 mod servers;
 mod settings;
 mod status;
+mod text;
 mod tokens;
 
 use std::ffi::OsStr;
 use std::io::{self, ErrorKind, IsTerminal as _, Write as _};
 use std::process::ExitCode;
 
-use cli::{Flag, Invocation, Options, Request, Verb, flag};
+use cli::{CommandLine, Flag, Invocation, Options, Verb, flag};
 use clock::Timestamp;
-use daemon::Failed;
+use daemon::DaemonError;
 use settings::{Environment, Invalid, Loaded, Places, Settings};
 
 const JSON: &Flag = flag("json");
@@ -44,11 +45,11 @@ const WRONG: u8 = 2;
 
 fn main() -> ExitCode {
     match cli::parse(std::env::args_os().skip(1)) {
-        Ok(Request::Brief) => print(&cli::brief()),
-        Ok(Request::Full) => print(&cli::full()),
-        Ok(Request::Version) => print(&cli::version()),
-        Ok(Request::Generated(text)) => print(&text),
-        Ok(Request::Run(invocation)) => run(&invocation),
+        Ok(CommandLine::Brief) => print(&cli::brief()),
+        Ok(CommandLine::Full) => print(&cli::full()),
+        Ok(CommandLine::Version) => print(&cli::version()),
+        Ok(CommandLine::Generated(text)) => print(&text),
+        Ok(CommandLine::Run(invocation)) => run(&invocation),
         Err(wrong) if wrong.verb == Some(Verb::Check) => unknown(&wrong.message),
         Err(wrong) => complain(WRONG, &wrong.message),
     }
@@ -83,8 +84,8 @@ fn keep(options: &Options) -> ExitCode {
     }
     match daemon::run(settings, options) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(Failed::Setting(message)) => complain(WRONG, &message),
-        Err(Failed::Running(message)) => {
+        Err(DaemonError::Setting(message)) => complain(WRONG, &message),
+        Err(DaemonError::Running(message)) => {
             log::error!(target: "REFRESH", "{message}");
             if logging::reaches_standard_error() {
                 return ExitCode::from(FAILED);

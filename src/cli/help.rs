@@ -3,7 +3,8 @@
 use super::commands::COMMANDS;
 use super::flag::{Command, Flag, Group};
 use super::flags::FLAGS;
-use super::text::{ABOUT, DESCRIPTION, PRECEDENCE, SECTIONS};
+use super::manual::{ABOUT, DESCRIPTION, PRECEDENCE, SECTIONS};
+use crate::text::lines;
 
 /// The help fits a terminal of the traditional width, whatever the real one's is: wrapping to the
 /// real width would need an ioctl, and lines longer than this read badly anyway.
@@ -96,22 +97,10 @@ fn two_columns(term: &str, explanation: &str) -> String {
     }
 }
 
-/// `text` in lines of at most [`WIDTH`] columns that begin with `indent` blanks. A word that is
-/// longer than a line stands alone on one that is too long.
+/// `text` in lines of at most [`WIDTH`] columns that begin with `indent` blanks.
 fn wrapped(text: &str, indent: usize) -> String {
-    let mut lines = vec![String::new()];
-    for word in text.split_whitespace() {
-        match lines.last_mut() {
-            Some(line) if line.is_empty() => line.push_str(word),
-            Some(line) if indent + line.len() + 1 + word.len() <= WIDTH => {
-                line.push(' ');
-                line.push_str(word);
-            }
-            _ => lines.push(word.to_owned()),
-        }
-    }
     let margin = " ".repeat(indent);
-    lines.iter().flat_map(|line| [&margin, line.as_str(), "\n"]).collect()
+    lines(text, WIDTH - indent).iter().flat_map(|line| [&margin, line.as_str(), "\n"]).collect()
 }
 
 /// The options as a Markdown table for the README, which a test keeps in step with this.
@@ -156,14 +145,6 @@ mod tests {
                 assert!(full.contains(said) && markdown.contains(said), "{said}");
             }
         }
-    }
-
-    #[test]
-    fn a_long_text_is_broken_between_words() {
-        let text = wrapped(&"word ".repeat(40), 10);
-        assert_eq!(text.lines().count(), 3);
-        assert_eq!(text.lines().next().map(str::len), Some(10 + 14 * 5 - 1));
-        assert_eq!(text.split_whitespace().count(), 40);
     }
 
     #[test]

@@ -9,15 +9,15 @@ mod flag;
 mod flags;
 mod generate;
 mod help;
+mod manual;
 mod nearest;
 mod parse;
 mod shown;
 #[cfg(test)]
 mod tests;
-mod text;
 
 pub(crate) use flag::{Flag, Verb};
 pub(crate) use flags::flag;
 pub(crate) use help::{brief, full, version};
-pub(crate) use parse::{Invocation, Options, Request, parse};
+pub(crate) use parse::{CommandLine, Invocation, Options, parse};
 pub(crate) use shown::shown;

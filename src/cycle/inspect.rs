@@ -10,7 +10,7 @@ use crate::clock::Timestamp;
 use crate::files::{Holder, OWN_DIRECTORY, holder, read_whole, reason};
 use crate::oauth::Providers;
 use crate::settings::Settings;
-use crate::status::{Daemon, DaemonRecord, Facts, Report, Store, Token};
+use crate::status::{DaemonRecord, DaemonSeen, Facts, Overview, Store, Token};
 use crate::tokens::name::{Role, role};
 
 /// The picture of the tokens directory at `now`. The buffer and the interval are those of who keeps it,
@@ -18,7 +18,7 @@ use crate::tokens::name::{Role, role};
 ///
 /// # Errors
 /// What could not be read, in one line.
-pub(crate) fn inspect(settings: &Settings, now: Timestamp) -> Result<Report, String> {
+pub(crate) fn inspect(settings: &Settings, now: Timestamp) -> Result<Overview, String> {
     let directory = &settings.tokens_dir;
     let holder = daemon_holder(directory)?;
     let store = Store::open(directory);
@@ -45,10 +45,10 @@ pub(crate) fn inspect(settings: &Settings, now: Timestamp) -> Result<Report, Str
             .iter()
             .map(|(name, why)| Token::unusable(name, role(name) != Role::Other, why.to_string())),
     );
-    let report = Report {
+    let report = Overview {
         now,
         tokens_dir: directory.display().to_string(),
-        daemon: Daemon { holder, record },
+        daemon: DaemonSeen { holder, record },
         interval,
         buffer,
         cycle: store.cycle(),

@@ -28,7 +28,7 @@ use crate::files::Stamp;
 use crate::oauth::{HttpSettings, Providers, TokenClient};
 use crate::refresh::{Context, Endpoints, Stop, Storing, settle_leftover};
 use crate::settings::Settings;
-use crate::status::metrics::{Counters, Moment};
+use crate::status::metrics::{Counters, MetricsSnapshot};
 use crate::status::{CycleRecord, Store};
 use crate::tokens::directory;
 use crate::tokens::name::Role;
@@ -264,7 +264,7 @@ impl Keeper {
         }
         self.count(Counters { cycles: 1, ..outcome.counters });
         let hook = self.store.hook();
-        let moment = Moment {
+        let moment = MetricsSnapshot {
             up: !settings.once,
             started: self.started,
             ended: now,

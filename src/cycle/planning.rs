@@ -10,7 +10,7 @@ use super::survey::{Plan, Seen, Survey};
 use super::work::Job;
 use crate::clock::{Timestamp, Words};
 use crate::refresh::Kind as TroubleKind;
-use crate::status::{AHEAD, What};
+use crate::status::{AHEAD, NeededFor};
 
 /// Says of each token when it expires and what happens, and makes the jobs, in the order of their
 /// turns. Tokens in `busy` are left alone; `force` makes every one due that can be refreshed; those in `waiting_before` waited for their endpoint
@@ -127,7 +127,7 @@ pub(super) fn monitored(seen: &Seen, why: &str, now: Timestamp, story: &mut Stor
 fn early_warning(seen: &Seen, now: Timestamp, story: &mut Story) {
     let facts = seen.facts();
     match facts.need(now) {
-        Some(need) if need.what != What::TokenEnds => {
+        Some(need) if need.what != NeededFor::TokenEnds => {
             let detail = format!(" ({})", need.words(now));
             story.problem(&seen.name, Topic::Ending, Level::Warn, need.message(), &detail);
         }

@@ -9,11 +9,11 @@ use super::story::{Story, Topic};
 use super::survey::{Seen, Survey};
 use crate::files::{Holder, reason, replace_public};
 use crate::settings::Settings;
-use crate::status::metrics::{self, Moment};
+use crate::status::metrics::{self, MetricsSnapshot};
 
 /// Writes the metrics of the cycle that has just ended, where somebody wants them. One of `--once` leaves
 /// those of a running daemon alone: its counters go on.
-pub(super) fn publish(settings: &Settings, seen: &Survey, moment: &Moment, story: &mut Story) {
+pub(super) fn publish(settings: &Settings, seen: &Survey, moment: &MetricsSnapshot, story: &mut Story) {
     let Some(path) = &settings.metrics_file else { return };
     if settings.once && matches!(daemon_holder(&settings.tokens_dir), Ok(Holder::Somebody { .. })) {
         return;

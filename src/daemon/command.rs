@@ -39,7 +39,7 @@ pub(super) struct Task {
 
 /// Why a command did not do what it should.
 #[derive(Debug)]
-pub(super) enum Failed {
+pub(super) enum CommandError {
     /// It could not be started.
     NotStarted(io::Error),
     /// It ended with this status.
@@ -48,7 +48,7 @@ pub(super) enum Failed {
     TooLong(Duration),
 }
 
-impl fmt::Display for Failed {
+impl fmt::Display for CommandError {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NotStarted(error) => write!(out, "cannot be started: {}", reason(error)),
@@ -64,8 +64,8 @@ impl fmt::Display for Failed {
 /// Runs `task` to its end.
 ///
 /// # Errors
-/// See [`Failed`].
-pub(super) fn run(task: &Task) -> Result<(), Failed> {
+/// See [`CommandError`].
+pub(super) fn run(task: &Task) -> Result<(), CommandError> {
     let output = || Ok(Stdio::from(io::stderr().as_fd().try_clone_to_owned()?));
     let mut command = Command::new(&task.words[0]);
     command
@@ -74,17 +74,17 @@ pub(super) fn run(task: &Task) -> Result<(), Failed> {
         .envs(task.environment.iter().map(|(name, value)| (name, value)))
         .current_dir(&task.directory)
         .stdin(Stdio::null())
-        .stdout(output().map_err(Failed::NotStarted)?)
+        .stdout(output().map_err(CommandError::NotStarted)?)
         .stderr(Stdio::inherit())
         .process_group(0);
-    let mut child = command.spawn().map_err(Failed::NotStarted)?;
+    let mut child = command.spawn().map_err(CommandError::NotStarted)?;
     let ended = wait_until(&child, Instant::now() + task.limit);
     kill_group(&child);
-    let status = child.wait().map_err(Failed::NotStarted)?;
+    let status = child.wait().map_err(CommandError::NotStarted)?;
     if !ended {
-        return Err(Failed::TooLong(task.limit));
+        return Err(CommandError::TooLong(task.limit));
     }
-    if status.success() { Ok(()) } else { Err(Failed::Status(status)) }
+    if status.success() { Ok(()) } else { Err(CommandError::Status(status)) }
 }
 
 /// Waits until `child` has ended, without reaping it; whether it has ended by the deadline.
@@ -123,7 +123,7 @@ mod tests {
         Task { words, environment, directory, limit: Duration::from_secs(20) }
     }
 
-    fn message(result: Result<(), Failed>) -> String {
+    fn message(result: Result<(), CommandError>) -> String {
         result.map_or_else(|failed| failed.to_string(), |()| "well".to_owned())
     }
 

@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, TryRecvError, channel};
 use std::time::{Duration, Instant};
 
-use super::command::{Failed, Task, run};
+use super::command::{CommandError, Task, run};
 use crate::clock::{Timestamp, Words};
 use crate::settings::Settings;
 use crate::status::{HookRecord, Store};
@@ -43,7 +43,7 @@ pub(super) struct Hook {
 /// A run in progress.
 struct Running {
     told: BTreeSet<String>,
-    ended: Receiver<Result<(), Failed>>,
+    ended: Receiver<Result<(), CommandError>>,
     /// By when it has certainly ended.
     deadline: Instant,
 }
@@ -114,7 +114,7 @@ impl Hook {
             let left = running.deadline.saturating_duration_since(Instant::now());
             let result = match running.ended.recv_timeout(left) {
                 Ok(result) => result,
-                Err(RecvTimeoutError::Timeout) => Err(Failed::TooLong(LIMIT)),
+                Err(RecvTimeoutError::Timeout) => Err(CommandError::TooLong(LIMIT)),
                 Err(RecvTimeoutError::Disconnected) => Err(vanished()),
             };
             self.take(result, store);
@@ -170,7 +170,7 @@ impl Hook {
         environment
     }
 
-    fn take(&mut self, result: Result<(), Failed>, store: &Store) {
+    fn take(&mut self, result: Result<(), CommandError>, store: &Store) {
         let Some(running) = self.running.take() else { return };
         let now = Timestamp::now();
         match result {
@@ -219,8 +219,8 @@ fn delay(failures: u32) -> Duration {
 }
 
 /// A run whose thread is gone without a word.
-fn vanished() -> Failed {
-    Failed::NotStarted(std::io::Error::other("no thread can be started"))
+fn vanished() -> CommandError {
+    CommandError::NotStarted(std::io::Error::other("no thread can be started"))
 }
 
 #[cfg(test)]

@@ -22,7 +22,7 @@ use crate::refresh::{Stop, Storing};
 use crate::settings::{Loaded, Settings};
 use crate::status::DaemonRecord;
 use hook::Hook;
-use notify::Manager;
+use notify::ServiceManager;
 use presence::Presence;
 use signals::{Signals, Wake};
 use watch::Watch;
@@ -41,9 +41,9 @@ const LAST_TRIES: Duration = Duration::from_mins(1);
 ///
 /// # Errors
 /// Why it could not start, or what was not done when it ended.
-pub(crate) fn run(settings: Settings, options: &Options) -> Result<(), Failed> {
+pub(crate) fn run(settings: Settings, options: &Options) -> Result<(), DaemonError> {
     let stop = Arc::new(Stop::default());
-    let keeper = Keeper::new(&settings, Arc::clone(&stop)).map_err(Failed::Setting)?;
+    let keeper = Keeper::new(&settings, Arc::clone(&stop)).map_err(DaemonError::Setting)?;
     make_tokens_directory(&settings)
         .and_then(|()| {
             if settings.once {
@@ -52,11 +52,11 @@ pub(crate) fn run(settings: Settings, options: &Options) -> Result<(), Failed> {
                 Daemon::start(settings, keeper, stop)?.run(options)
             }
         })
-        .map_err(Failed::Running)
+        .map_err(DaemonError::Running)
 }
 
 /// Why the daemon ended otherwise than by being told to. Each is one line.
-pub(crate) enum Failed {
+pub(crate) enum DaemonError {
     /// A setting turned out to be wrong before anything happened.
     Setting(String),
     /// Something was not done.
@@ -109,7 +109,7 @@ struct Daemon {
     settings: Settings,
     keeper: Keeper,
     presence: Presence,
-    manager: Manager,
+    manager: ServiceManager,
     signals: Signals,
     watch: Watch,
     held: Held,
@@ -123,7 +123,7 @@ impl Daemon {
             Signals::listen(stop).map_err(|error| format!("signals cannot be received: {error}"))?;
         keeper.store().set_daemon(record(&settings, presence.since()));
         log::debug!(target: "REFRESH", "running as process {}", std::process::id());
-        let manager = Manager::of_process();
+        let manager = ServiceManager::of_process();
         let (watch, held) = (Watch::default(), Held(Vec::new()));
         let hook = Hook::new(&settings, keeper.store());
         Ok(Self { settings, keeper, presence, manager, signals, watch, held, hook })

@@ -17,7 +17,7 @@ use rustix::time::{ClockId, clock_gettime};
 
 /// The service manager, if one listens.
 #[derive(Default)]
-pub(super) struct Manager {
+pub(super) struct ServiceManager {
     socket: Option<UnixDatagram>,
     /// How often it wants a sign of life, where it watches.
     watchdog: Option<Duration>,
@@ -25,7 +25,7 @@ pub(super) struct Manager {
     status: String,
 }
 
-impl Manager {
+impl ServiceManager {
     /// The one that started this process.
     pub(super) fn of_process() -> Self {
         let socket = env::var_os("NOTIFY_SOCKET").and_then(|name| connect(&name).ok());

@@ -26,11 +26,11 @@ pub(super) struct Presence {
 }
 
 /// Why the place of the daemon was not taken.
-enum Refused {
+enum ClaimError {
     /// Another daemon has it.
     Taken(String),
     /// The lock cannot be made.
-    Impossible(String),
+    NoLock(String),
 }
 
 impl Presence {
@@ -40,7 +40,7 @@ impl Presence {
     /// One line: which process has it, or what cannot be written.
     pub(super) fn claim(settings: &Settings) -> Result<Self, String> {
         let lock = claim_lock(&settings.tokens_dir)
-            .map_err(|(Refused::Taken(message) | Refused::Impossible(message))| message)?;
+            .map_err(|(ClaimError::Taken(message) | ClaimError::NoLock(message))| message)?;
         let pid_file = settings.pid_file.clone().filter(|path| write_pid(path));
         Ok(Self { lock, pid_file, since: Timestamp::now(), said: None })
     }
@@ -63,15 +63,15 @@ impl Presence {
             write_note(&self.lock);
             return Ok(());
         }
-        let claimed = super::make_tokens_directory(settings).map_err(Refused::Impossible);
+        let claimed = super::make_tokens_directory(settings).map_err(ClaimError::NoLock);
         match claimed.and_then(|()| claim_lock(&settings.tokens_dir)) {
             Ok(lock) => {
                 log::warn!(target: "REFRESH", "the daemon's lock file was removed; made it anew");
                 (self.lock, self.said) = (lock, None);
                 Ok(())
             }
-            Err(Refused::Taken(message)) => Err(message),
-            Err(Refused::Impossible(message)) => {
+            Err(ClaimError::Taken(message)) => Err(message),
+            Err(ClaimError::NoLock(message)) => {
                 if self.said.as_ref() != Some(&message) {
                     log::error!(target: "REFRESH", "{message}");
                     self.said = Some(message);
@@ -96,10 +96,10 @@ impl Presence {
     }
 }
 
-fn claim_lock(tokens: &Path) -> Result<Lock, Refused> {
+fn claim_lock(tokens: &Path) -> Result<Lock, ClaimError> {
     let cannot = |error: &std::io::Error| {
         let why = reason(error);
-        Refused::Impossible(format!("the tokens directory {} cannot be locked: {why}", tokens.display()))
+        ClaimError::NoLock(format!("the tokens directory {} cannot be locked: {why}", tokens.display()))
     };
     let path = own_directory(tokens).map_err(|error| cannot(&error))?.join(LOCK);
     match Lock::exclusive(&path, PROBE) {
@@ -107,7 +107,7 @@ fn claim_lock(tokens: &Path) -> Result<Lock, Refused> {
             write_note(&lock);
             Ok(lock)
         }
-        Err(LockError::Busy) => Err(Refused::Taken(format!(
+        Err(LockError::Busy) => Err(ClaimError::Taken(format!(
             "another token-refresher ({}) already keeps {}; stop it first",
             holder(&path),
             tokens.display()

@@ -6,6 +6,7 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
 use crate::refresh::Stop;
+use crate::text::Count;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1};
 
 /// Why the loop wakes up. Of several signals the first in this list counts.
@@ -60,8 +61,8 @@ impl Signals {
                         pending.stop = true;
                         let waiting = stop.ask();
                         if waiting > 0 {
-                            let plural = if waiting == 1 { "" } else { "es" };
-                            log::info!(target: "REFRESH", "told to stop; waiting for {waiting} refresh{plural} in flight");
+                            let waiting = Count(waiting, "refresh");
+                            log::info!(target: "REFRESH", "told to stop; waiting for {waiting} in flight");
                         }
                     }
                 }

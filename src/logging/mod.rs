@@ -8,7 +8,6 @@
 
 mod output;
 
-use std::borrow::Cow;
 use std::fmt::Arguments;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -20,7 +19,8 @@ use log::{Level, LevelFilter, Log, Metadata, Record};
 use simplelog::{Config, ConfigBuilder, LevelPadding, TargetPadding, WriteLogger, format_description};
 use time::UtcOffset;
 
-use output::Output;
+use crate::text::escaped;
+use output::LogOutput;
 
 /// The subjects of our own lines, which are the `target` of every record that is ours.
 const SUBJECTS: [&str; 2] = ["REFRESH", "CONFIG"];
@@ -67,15 +67,15 @@ struct Switch {
 }
 
 struct Active {
-    simple: Box<WriteLogger<Output>>,
-    output: Output,
+    simple: Box<WriteLogger<LogOutput>>,
+    output: LogOutput,
     offset: UtcOffset,
 }
 
 impl Active {
     /// Levels are filtered before a record comes here, so that what the log has to say about itself
     /// is said at any level.
-    fn new(output: Output, offset: UtcOffset) -> Self {
+    fn new(output: LogOutput, offset: UtcOffset) -> Self {
         let simple = WriteLogger::new(LevelFilter::Trace, format(offset), output.clone());
         Self { simple, output, offset }
     }
@@ -93,10 +93,10 @@ impl Switch {
     fn turn_to(&self, target: &LogTarget) {
         let complaint = match target {
             LogTarget::StandardError => {
-                self.exchange(Output::standard_error());
+                self.exchange(LogOutput::standard_error());
                 None
             }
-            LogTarget::File(path) => match Output::file(path) {
+            LogTarget::File(path) => match LogOutput::file(path) {
                 Ok((output, complaint)) => {
                     self.exchange(output);
                     complaint
@@ -113,13 +113,13 @@ impl Switch {
     fn go_on_without(&self, path: &Path, error: &io::Error) -> String {
         let open = self.read().is_some();
         if !open {
-            self.exchange(Output::standard_error());
+            self.exchange(LogOutput::standard_error());
         }
         let instead = if open { "the log stays where it was" } else { "logging to standard error" };
         format!("cannot open the log {}: {error}; {instead}", path.display())
     }
 
-    fn exchange(&self, output: Output) {
+    fn exchange(&self, output: LogOutput) {
         let active = Active::new(output, (self.offset)());
         *self.active.write().unwrap_or_else(PoisonError::into_inner) = Some(active);
     }
@@ -188,27 +188,6 @@ fn format(offset: UtcOffset) -> Config {
         .set_thread_level(LevelFilter::Off)
         .set_location_level(LevelFilter::Off)
         .build()
-}
-
-/// `message` with everything escaped that could begin a new line, move a terminal's cursor or turn
-/// the direction of reading. Backslashes stay: they can forge nothing, and paths stay readable.
-pub(crate) fn escaped(message: &str) -> Cow<'_, str> {
-    let acts = |letter: char| {
-        letter.is_control()
-            || matches!(letter, '\u{2028}' | '\u{2029}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
-    };
-    if !message.contains(acts) {
-        return Cow::Borrowed(message);
-    }
-    let mut text = String::with_capacity(message.len() + 16);
-    for letter in message.chars() {
-        if acts(letter) {
-            text.extend(letter.escape_default());
-        } else {
-            text.push(letter);
-        }
-    }
-    Cow::Owned(text)
 }
 
 #[cfg(test)]

@@ -15,7 +15,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// A log that is open. Clones write to the same one.
 #[derive(Clone)]
-pub(super) struct Output(Arc<Mutex<Lines>>);
+pub(super) struct LogOutput(Arc<Mutex<Lines>>);
 
 struct Lines {
     file: Option<File>,
@@ -32,7 +32,7 @@ struct Lines {
     gap: Option<String>,
 }
 
-impl Output {
+impl LogOutput {
     /// Standard error alone.
     pub(super) fn standard_error() -> Self {
         Self::new(None, true, is_journal())
@@ -69,7 +69,7 @@ impl Output {
     }
 }
 
-impl Write for Output {
+impl Write for LogOutput {
     /// Never fails: there is nobody above who could do anything about a log that cannot be written.
     fn write(&mut self, piece: &[u8]) -> io::Result<usize> {
         let mut lines = self.lines();
@@ -226,7 +226,7 @@ mod tests {
         fs::metadata(path).unwrap().permissions().mode() & 0o7777
     }
 
-    fn line_to(output: &mut Output, text: &str) {
+    fn line_to(output: &mut LogOutput, text: &str) {
         writeln!(output, "{text}").unwrap();
     }
 
@@ -238,7 +238,7 @@ mod tests {
         assert_eq!(mode(&new), 0o600);
         let old = scratch.write("old", "kept\n");
         fs::set_permissions(&old, Permissions::from_mode(0o664)).unwrap();
-        let (mut output, complaint) = Output::file(&old).unwrap();
+        let (mut output, complaint) = LogOutput::file(&old).unwrap();
         line_to(&mut output, "added");
         assert_eq!((mode(&old), complaint), (0o600, None));
         assert_eq!(fs::read_to_string(&old).unwrap(), "kept\nadded\n");
@@ -291,7 +291,7 @@ mod tests {
         thread::scope(|scope| {
             for letter in ["a", "b"] {
                 // Opened twice, as by two processes.
-                let (mut output, _) = Output::file(&path).unwrap();
+                let (mut output, _) = LogOutput::file(&path).unwrap();
                 let line = letter.repeat(5000);
                 scope.spawn(move || {
                     for _ in 0..300 {
@@ -311,7 +311,7 @@ mod tests {
     #[test]
     fn a_full_disk_stops_nobody_and_is_said_when_there_is_room() {
         let scratch = Scratch::new();
-        let (mut output, _) = Output::file(Path::new("/dev/full")).unwrap();
+        let (mut output, _) = LogOutput::file(Path::new("/dev/full")).unwrap();
         line_to(&mut output, "one");
         line_to(&mut output, "two");
         assert_eq!(output.gap(), None);
@@ -360,7 +360,7 @@ mod tests {
         assert!(put(&mut Narrow(7), b"abcdef\n").is_ok());
         let scratch = Scratch::new();
         let path = scratch.write("log", "abc");
-        let (mut output, _) = Output::file(&path).unwrap();
+        let (mut output, _) = LogOutput::file(&path).unwrap();
         output.lines().failed(3, io::ErrorKind::StorageFull.into());
         line_to(&mut output, "next");
         line_to(&mut output, "last");

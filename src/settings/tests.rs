@@ -5,12 +5,12 @@ use std::os::unix::ffi::OsStringExt;
 use std::os::unix::fs::symlink;
 
 use super::*;
-use crate::cli::{self, Request};
+use crate::cli::{self, CommandLine};
 use crate::scratch::Scratch;
 
 fn options(words: &[&str]) -> Options {
     match cli::parse(words.iter().map(OsString::from)) {
-        Ok(Request::Run(invocation)) => invocation.options,
+        Ok(CommandLine::Run(invocation)) => invocation.options,
         other => panic!("{other:?}"),
     }
 }

@@ -6,11 +6,11 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use super::judge::State;
-use super::report::{Report, Severity};
+use super::judge::TokenState;
+use super::report::{Overview, Severity};
 use crate::clock::{Timestamp, Words};
 use crate::files::Holder;
-use crate::logging::escaped;
+use crate::text::{Count, escaped};
 
 /// The exit status for what could not be found out.
 pub(crate) const UNKNOWN: u8 = 3;
@@ -22,7 +22,7 @@ const SHORTEST_PATIENCE: Duration = Duration::from_mins(3);
 const NAMED: usize = 3;
 
 /// The line and the exit status of `check`.
-pub(crate) fn check(report: &Report) -> (String, u8) {
+pub(crate) fn check(report: &Overview) -> (String, u8) {
     let mut complaints: Vec<(Severity, String)> = nobody_runs(report).into_iter().collect();
     complaints.extend(failing_hook(report));
     complaints.extend(report.tokens.iter().filter_map(|token| token.complaint(report.now)));
@@ -71,7 +71,7 @@ fn word(severity: Severity) -> &'static str {
 
 /// That tokens are not kept by anybody: no daemon holds the place (or the one that does hangs), and
 /// there was no cycle for a while, also not one of `--once` from a timer.
-fn nobody_runs(report: &Report) -> Option<(Severity, String)> {
+fn nobody_runs(report: &Overview) -> Option<(Severity, String)> {
     let patience = (report.interval * 3).max(SHORTEST_PATIENCE);
     let quiet = report.quiet_for();
     if report.is_alive() || quiet.is_some_and(|quiet| quiet <= patience) {
@@ -86,30 +86,29 @@ fn nobody_runs(report: &Report) -> Option<(Severity, String)> {
     Some((Severity::Critical, words))
 }
 
-fn failing_hook(report: &Report) -> Option<(Severity, String)> {
+fn failing_hook(report: &Overview) -> Option<(Severity, String)> {
     let error = report.hook.error.as_ref()?;
     Some((Severity::Warning, format!("--on-refresh {error} ({} failed)", report.hook.failures)))
 }
 
-fn all_is_well(report: &Report) -> String {
-    let count = report.tokens.len();
+fn all_is_well(report: &Overview) -> String {
     let next = report.tokens.iter().filter_map(|token| token.next_attempt).min();
     let next = next.map_or_else(
         || "none is due".to_owned(),
         |next| format!("the next is due in {}", Words(next.since(report.now))),
     );
-    format!("{count} token{}, {next}", if count == 1 { "" } else { "s" })
+    format!("{}, {next}", Count(report.tokens.len(), "token"))
 }
 
 /// Figures for graphs: `label=value[unit]`, separated by blanks.
-fn figures(report: &Report) -> String {
+fn figures(report: &Overview) -> String {
     let count = |matches: &dyn Fn(&super::report::Token) -> bool| {
         report.tokens.iter().filter(|token| matches(token)).count()
     };
     let expired = count(&|token| token.expired);
-    let sign_in = count(&|token| token.state == State::SignInAgain);
+    let sign_in = count(&|token| token.state == TokenState::SignInAgain);
     let failing = count(&|token| {
-        use State::{InDoubt, Local, Misconfigured, Retrying, Unusable};
+        use TokenState::{InDoubt, Local, Misconfigured, Retrying, Unusable};
         matches!(token.state, InDoubt | Local | Misconfigured | Retrying | Unusable)
     });
     let soon = count(&|token| token.need.is_some());
@@ -131,7 +130,7 @@ fn figures(report: &Report) -> String {
 #[cfg(test)]
 mod tests {
     use super::super::report::tests::{NOW, fresh, report};
-    use super::super::report::{Daemon, Token};
+    use super::super::report::{DaemonSeen, Token};
     use super::*;
 
     const MINUTE: Duration = Duration::from_mins(1);
@@ -148,17 +147,17 @@ mod tests {
     fn the_worst_is_named_first_and_the_rest_counted() {
         let state = |name: &str, state| Token { state, failures: 2, ..fresh(name) };
         let (line, status) = check(&report(vec![
-            state("a|b", State::Retrying),
-            state("c\n", State::SignInAgain),
+            state("a|b", TokenState::Retrying),
+            state("c\n", TokenState::SignInAgain),
             fresh("d"),
-            state("e", State::Local),
-            state("f", State::InDoubt),
+            state("e", TokenState::Local),
+            state("f", TokenState::InDoubt),
         ]));
         let text = "CRITICAL: c\\n needs a new sign-in, a/b is retried (2 failed), e is held up on this machine, 1 more | ";
         assert!(line.starts_with(text), "{line}");
         assert!(line.contains(" sign_in_again=1 failing=3 "), "{line}");
         assert_eq!((line.lines().count(), status), (1, 2));
-        assert_eq!(check(&report(vec![state("a", State::Retrying)])).1, 1);
+        assert_eq!(check(&report(vec![state("a", TokenState::Retrying)])).1, 1);
     }
 
     #[test]
@@ -187,7 +186,7 @@ mod tests {
         let record = record
             .zip(started)
             .map(|(record, ago)| super::super::DaemonRecord { started: (NOW - ago).as_millis(), ..record });
-        report.daemon = Daemon { holder, record };
+        report.daemon = DaemonSeen { holder, record };
         check(&report).1
     }
 

@@ -3,11 +3,11 @@
 
 use std::fmt::Write as _;
 
-use super::judge::State;
-use super::report::{Report, Severity, Token};
+use super::judge::TokenState;
+use super::report::{Overview, Severity, Token};
 use crate::clock::{Timestamp, Words};
 use crate::files::Holder;
-use crate::logging::escaped;
+use crate::text::{Count, escaped, lines};
 
 /// The traditional terminal.
 const WIDTH: usize = 80;
@@ -16,7 +16,7 @@ const WIDTH: usize = 80;
 const COLUMNS: [usize; 3] = [30, 14, 14];
 
 /// The table. `colour` only where a person looks at a terminal.
-pub(crate) fn table(report: &Report, colour: bool) -> String {
+pub(crate) fn table(report: &Overview, colour: bool) -> String {
     let mut text = heading(report);
     if report.tokens.is_empty() {
         text.push_str("\nNo token files.\n");
@@ -29,13 +29,12 @@ pub(crate) fn table(report: &Report, colour: bool) -> String {
     if let Some(error) = &report.hook.error {
         let next = report.hook.next_attempt.map(|next| Timestamp::from_millis(next).since(report.now));
         let next = next.map_or_else(|| "soon".to_owned(), |wait| format!("in {}", Words(wait)));
-        let (failures, waiting) = (report.hook.failures, report.hook.waiting.len());
+        let failures = report.hook.failures;
+        let waiting = Count(report.hook.waiting.len(), "changed file");
         text.push('\n');
         wrapped(
             &mut text,
-            &format!(
-                "--on-refresh {error} ({failures} failed); {waiting} changed files wait, next attempt {next}"
-            ),
+            &format!("--on-refresh {error} ({failures} failed); {waiting} waiting, next attempt {next}"),
             0,
         );
     }
@@ -44,13 +43,13 @@ pub(crate) fn table(report: &Report, colour: bool) -> String {
     }
     for (endpoint, outage) in &report.endpoints {
         let next = Words(Timestamp::from_millis(outage.next_attempt).since(report.now));
-        let line = format!("{endpoint}: {} failures, asked again in {next}", outage.failures);
+        let line = format!("{endpoint}: {}, asked again in {next}", Count(outage.failures, "failure"));
         wrapped(&mut text, &line, 2);
     }
     text
 }
 
-fn heading(report: &Report) -> String {
+fn heading(report: &Overview) -> String {
     let record = report.daemon.record.as_ref();
     let who = match (report.daemon.holder, record) {
         (Holder::Somebody { .. }, Some(record)) => {
@@ -79,8 +78,8 @@ fn token_rows(text: &mut String, token: &Token, now: Timestamp, colour: bool) {
         Some(end) => Words(end.since(now)).to_string(),
     };
     let next = match (token.state, token.next_attempt) {
-        (State::SignInAgain, _) => "after a sign-in".to_owned(),
-        (State::Misconfigured, _) => "after a change".to_owned(),
+        (TokenState::SignInAgain, _) => "after a sign-in".to_owned(),
+        (TokenState::Misconfigured, _) => "after a change".to_owned(),
         (_, Some(next)) if next > now => format!("in {}", Words(next.since(now))),
         (_, Some(_)) => "now".to_owned(),
         (_, None) => "-".to_owned(),
@@ -118,34 +117,16 @@ fn shortened(name: &str, width: usize) -> String {
     format!("...{end}")
 }
 
-/// `words` in lines of at most [`WIDTH`] columns after `indent` blanks. What is longer than a line
-/// without a blank is broken.
+/// `words` in lines of at most [`WIDTH`] columns after `indent` blanks. A word that is longer than a line
+/// is broken.
 fn wrapped(text: &mut String, words: &str, indent: usize) {
     let room = WIDTH - indent;
-    let mut line = String::new();
-    let mut used = 0;
-    let mut end = |line: &mut String, used: &mut usize| {
-        let _ = writeln!(text, "{:indent$}{}", "", std::mem::take(line));
-        *used = 0;
-    };
-    for word in escaped(words).split_whitespace() {
-        let mut word: Vec<char> = word.chars().collect();
-        if used > 0 && used + 1 + word.len() > room {
-            end(&mut line, &mut used);
+    for line in lines(&escaped(words), room) {
+        let letters: Vec<char> = line.chars().collect();
+        for piece in letters.chunks(room) {
+            // Writing to a String cannot fail.
+            let _ = writeln!(text, "{:indent$}{}", "", piece.iter().collect::<String>());
         }
-        while word.len() > room {
-            line.extend(word.drain(..room));
-            end(&mut line, &mut used);
-        }
-        if used > 0 {
-            line.push(' ');
-            used += 1;
-        }
-        used += word.len();
-        line.extend(word);
-    }
-    if used > 0 {
-        end(&mut line, &mut used);
     }
 }
 
@@ -155,14 +136,14 @@ mod tests {
     use std::time::Duration;
 
     use super::super::report::tests::{NOW, fresh, report};
-    use super::super::report::{Daemon, Report};
+    use super::super::report::{DaemonSeen, Overview};
     use super::*;
     use crate::refresh::endpoints::Outage;
 
     #[test]
     fn a_table_as_a_person_reads_it() {
         let dead = Token {
-            state: State::SignInAgain,
+            state: TokenState::SignInAgain,
             next_attempt: None,
             why: "the endpoint refused the refresh token (HTTP 400, invalid_grant); sign in again (3 hours ago)".to_owned(),
             ..fresh("atlassian-atlassian")
@@ -192,8 +173,8 @@ mod tests {
         let refused = |state| Token { state, ..fresh(&"x".repeat(99)) };
         let mut report = report(vec![
             long,
-            refused(State::SignInAgain),
-            refused(State::Misconfigured),
+            refused(TokenState::SignInAgain),
+            refused(TokenState::Misconfigured),
             Token { name: "a\nb\u{1b}[2J".to_owned(), ..fresh("a") },
         ]);
         report.tokens_dir = "/very/long".repeat(20);
@@ -206,7 +187,7 @@ mod tests {
 
     #[test]
     fn colours_stand_around_the_state_alone() {
-        let sample = || report(vec![Token { state: State::Retrying, ..fresh("a") }, fresh("b")]);
+        let sample = || report(vec![Token { state: TokenState::Retrying, ..fresh("a") }, fresh("b")]);
         let plain = table(&sample(), false);
         let mut coloured = table(&sample(), true);
         assert!(
@@ -223,7 +204,7 @@ mod tests {
         let of = |holder, record| {
             let report = report(Vec::new());
             let record = report.daemon.record.clone().filter(|_| record);
-            let text = table(&Report { daemon: Daemon { holder, record }, ..report }, false);
+            let text = table(&Overview { daemon: DaemonSeen { holder, record }, ..report }, false);
             text.lines().next().unwrap().split(';').next().unwrap().to_owned()
         };
         let old = Holder::Somebody { touched: NOW - Duration::from_mins(9) };
@@ -241,7 +222,7 @@ mod tests {
         report.hook.waiting.insert("a-egress.json".to_owned());
         report.hook.next_attempt = Some((NOW + Duration::from_secs(30)).as_millis());
         let text = table(&report, false);
-        let end = "\n--on-refresh ended with exit status 3 (2 failed); 1 changed files wait, next\nattempt in 30 seconds\n";
+        let end = "\n--on-refresh ended with exit status 3 (2 failed); 1 changed file waiting, next\nattempt in 30 seconds\n";
         assert!(text.ends_with(end), "{text}");
     }
 

@@ -6,26 +6,26 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::report::{Report, Severity, Token};
+use super::report::{Overview, Severity, Token};
 use crate::clock::Timestamp;
 
 /// The version of the form.
 const VERSION: u32 = 1;
 
 #[derive(Serialize)]
-struct Document<'a> {
+struct JsonStatus<'a> {
     version: u32,
     now: i64,
     tokens_dir: &'a str,
-    daemon: Daemon,
-    last_cycle: Option<Cycle>,
-    on_refresh: Hook<'a>,
-    endpoints: Vec<Endpoint<'a>>,
-    tokens: Vec<Entry<'a>>,
+    daemon: JsonDaemon,
+    last_cycle: Option<JsonCycle>,
+    on_refresh: JsonHook<'a>,
+    endpoints: Vec<JsonEndpoint<'a>>,
+    tokens: Vec<JsonToken<'a>>,
 }
 
 #[derive(Serialize)]
-struct Daemon {
+struct JsonDaemon {
     running: bool,
     alive: bool,
     pid: Option<u32>,
@@ -35,14 +35,14 @@ struct Daemon {
 }
 
 #[derive(Serialize)]
-struct Cycle {
+struct JsonCycle {
     ended_at: i64,
     tokens: usize,
     failing: usize,
 }
 
 #[derive(Serialize)]
-struct Hook<'a> {
+struct JsonHook<'a> {
     failures: u32,
     last_error: Option<&'a str>,
     next_attempt_at: Option<i64>,
@@ -50,14 +50,14 @@ struct Hook<'a> {
 }
 
 #[derive(Serialize)]
-struct Endpoint<'a> {
+struct JsonEndpoint<'a> {
     origin: &'a str,
     failures: u32,
     next_attempt_at: i64,
 }
 
 #[derive(Serialize)]
-struct Entry<'a> {
+struct JsonToken<'a> {
     file: &'a str,
     name: &'a str,
     in_configurations: bool,
@@ -75,14 +75,14 @@ struct Entry<'a> {
 }
 
 /// The document, with a line break at its end.
-pub(crate) fn json(report: &Report) -> String {
+pub(crate) fn json(report: &Overview) -> String {
     let running = report.is_running();
     let record = report.daemon.record.as_ref().filter(|_| running);
-    let document = Document {
+    let document = JsonStatus {
         version: VERSION,
         now: report.now.as_seconds(),
         tokens_dir: &report.tokens_dir,
-        daemon: Daemon {
+        daemon: JsonDaemon {
             running,
             alive: report.is_alive(),
             pid: record.map(|record| record.pid),
@@ -90,12 +90,12 @@ pub(crate) fn json(report: &Report) -> String {
             interval: whole(report.interval),
             buffer: whole(report.buffer),
         },
-        last_cycle: report.cycle.as_ref().map(|cycle| Cycle {
+        last_cycle: report.cycle.as_ref().map(|cycle| JsonCycle {
             ended_at: seconds(cycle.ended),
             tokens: cycle.tokens,
             failing: cycle.failing,
         }),
-        on_refresh: Hook {
+        on_refresh: JsonHook {
             failures: report.hook.failures,
             last_error: report.hook.error.as_deref(),
             next_attempt_at: report.hook.next_attempt.map(seconds),
@@ -104,7 +104,7 @@ pub(crate) fn json(report: &Report) -> String {
         endpoints: report
             .endpoints
             .iter()
-            .map(|(origin, outage)| Endpoint {
+            .map(|(origin, outage)| JsonEndpoint {
                 origin,
                 failures: outage.failures,
                 next_attempt_at: seconds(outage.next_attempt),
@@ -119,9 +119,9 @@ pub(crate) fn json(report: &Report) -> String {
     text
 }
 
-fn entry(token: &Token, now: Timestamp) -> Entry<'_> {
+fn entry(token: &Token, now: Timestamp) -> JsonToken<'_> {
     let at = |time: Option<Timestamp>| time.map(Timestamp::as_seconds);
-    Entry {
+    JsonToken {
         file: &token.file,
         name: &token.name,
         in_configurations: token.in_configurations,
@@ -153,8 +153,8 @@ fn whole(duration: Duration) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use super::super::judge::State;
-    use super::super::need::{Need, What};
+    use super::super::judge::TokenState;
+    use super::super::need::{Need, NeededFor};
     use super::super::report::tests::{NOW, fresh, report};
     use super::*;
 
@@ -163,13 +163,13 @@ mod tests {
     #[test]
     fn the_form_is_what_the_readme_says() {
         let troubled = Token {
-            state: State::Retrying,
+            state: TokenState::Retrying,
             failures: 2,
             error: Some("HTTP 503".to_owned()),
             why: "HTTP 503 (2 attempts in 1 minute)".to_owned(),
             refresh_expires_at: Some(NOW + Duration::from_secs(5)),
             last_success: Some(NOW - Duration::from_secs(5)),
-            need: Some(Need { by: NOW + Duration::from_secs(5), what: What::RefreshTokenEnds }),
+            need: Some(Need { by: NOW + Duration::from_secs(5), what: NeededFor::RefreshTokenEnds }),
             ..fresh("github-repos")
         };
         let text = json(&report(vec![troubled]));
@@ -209,7 +209,7 @@ mod tests {
         {
             assert!(readme.contains(&format!("`{member}`")), "the README does not explain {member}");
         }
-        for state in State::ALL {
+        for state in TokenState::ALL {
             assert!(
                 readme.contains(&format!("`{}`", state.name())),
                 "the README does not explain {}",

@@ -31,7 +31,7 @@ pub(crate) struct Facts<'a> {
 
 /// Where a credential stands.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum State {
+pub(crate) enum TokenState {
     /// Its next refresh is planned.
     Fresh,
     /// It does not expire.
@@ -54,7 +54,7 @@ pub(crate) enum State {
     Unusable,
 }
 
-impl State {
+impl TokenState {
     /// All of them, as the metrics count them.
     pub(crate) const ALL: [Self; 10] = [
         Self::Fresh,
@@ -119,26 +119,27 @@ impl<'a> Facts<'a> {
     }
 
     /// Its state.
-    pub(crate) fn state(&self) -> State {
+    pub(crate) fn state(&self) -> TokenState {
         if self.monitored.is_some() {
-            return State::Monitored;
+            return TokenState::Monitored;
         }
         match (self.plan, self.trouble().map(|trouble| trouble.kind)) {
-            (Plan::Never, _) => State::Lasting,
+            (Plan::Never, _) => TokenState::Lasting,
             // Known before it is due, where --force has found it out.
-            (Plan::Blocked, _) | (Plan::Later(_), Some(Kind::SignInAgain)) => State::SignInAgain,
-            (Plan::Recheck, _) | (Plan::Later(_), Some(Kind::Configuration)) => State::Misconfigured,
-            (Plan::Later(_), _) => State::Fresh,
-            (Plan::Due | Plan::Waiting(_), Some(Kind::Passing)) => State::Retrying,
-            (Plan::Due | Plan::Waiting(_), Some(Kind::InDoubt)) => State::InDoubt,
-            (Plan::Due | Plan::Waiting(_), Some(Kind::Local)) => State::Local,
-            (Plan::Due | Plan::Waiting(_), _) => State::Due,
+            (Plan::Blocked, _) | (Plan::Later(_), Some(Kind::SignInAgain)) => TokenState::SignInAgain,
+            (Plan::Recheck, _) | (Plan::Later(_), Some(Kind::Configuration)) => TokenState::Misconfigured,
+            (Plan::Later(_), _) => TokenState::Fresh,
+            (Plan::Due | Plan::Waiting(_), Some(Kind::Passing)) => TokenState::Retrying,
+            (Plan::Due | Plan::Waiting(_), Some(Kind::InDoubt)) => TokenState::InDoubt,
+            (Plan::Due | Plan::Waiting(_), Some(Kind::Local)) => TokenState::Local,
+            (Plan::Due | Plan::Waiting(_), _) => TokenState::Due,
         }
     }
 
     /// When it is refreshed or asked for next; `None`: not before a person does something, or never.
     pub(crate) fn next_attempt(&self, now: Timestamp) -> Option<Timestamp> {
-        if matches!(self.state(), State::Monitored | State::SignInAgain | State::Misconfigured) {
+        if matches!(self.state(), TokenState::Monitored | TokenState::SignInAgain | TokenState::Misconfigured)
+        {
             return None;
         }
         match self.plan {
@@ -154,8 +155,8 @@ impl<'a> Facts<'a> {
             return format!("not refreshed: {why}");
         }
         match self.state() {
-            State::Lasting => "neither the file nor the token says when it ends".to_owned(),
-            State::Fresh => self.pace(buffer, now),
+            TokenState::Lasting => "neither the file nor the token says when it ends".to_owned(),
+            TokenState::Fresh => self.pace(buffer, now),
             _ => match self.trouble() {
                 Some(trouble) => run(trouble, now),
                 None if !self.has_access => "it holds a refresh token and no access token yet".to_owned(),
@@ -243,55 +244,63 @@ mod tests {
         let (dead, wrong) = (trouble(Kind::SignInAgain, 1), trouble(Kind::Configuration, 1));
         let later = Plan::Later(NOW + HOUR);
         for (facts, state, why) in [
-            (facts(&unknown, &calm, later), State::Fresh, "refreshed 1 hour before its end (the buffer)"),
+            (
+                facts(&unknown, &calm, later),
+                TokenState::Fresh,
+                "refreshed 1 hour before its end (the buffer)",
+            ),
             (
                 facts(&hour, &calm, later),
-                State::Fresh,
+                TokenState::Fresh,
                 "refreshed at half of its life of 1 hour, less than the buffer before its end",
             ),
             (
                 facts(&short_refresh, &moved, later),
-                State::Fresh,
+                TokenState::Fresh,
                 "its refresh token ends first, in 1 hour, and refreshing prolongs it",
             ),
-            (facts(&hour, &dead, later), State::SignInAgain, "HTTP 503 (2 hours ago)"),
-            (facts(&hour, &wrong, later), State::Misconfigured, "HTTP 503 (2 hours ago)"),
+            (facts(&hour, &dead, later), TokenState::SignInAgain, "HTTP 503 (2 hours ago)"),
+            (facts(&hour, &wrong, later), TokenState::Misconfigured, "HTTP 503 (2 hours ago)"),
             // What failed under another plan is past.
-            (facts(&unknown, &passing, later), State::Fresh, "refreshed 1 hour before its end (the buffer)"),
+            (
+                facts(&unknown, &passing, later),
+                TokenState::Fresh,
+                "refreshed 1 hour before its end (the buffer)",
+            ),
             (
                 facts(&unknown, &calm, Plan::Never),
-                State::Lasting,
+                TokenState::Lasting,
                 "neither the file nor the token says when it ends",
             ),
             (
                 facts(&unknown, &calm, Plan::Due),
-                State::Due,
+                TokenState::Due,
                 "due now: refreshed 1 hour before its end (the buffer)",
             ),
             (
                 Facts { has_access: false, ..facts(&unknown, &calm, Plan::Due) },
-                State::Due,
+                TokenState::Due,
                 "it holds a refresh token and no access token yet",
             ),
-            (facts(&hour, &passing, Plan::Due), State::Retrying, "HTTP 503 (4 attempts in 2 hours)"),
+            (facts(&hour, &passing, Plan::Due), TokenState::Retrying, "HTTP 503 (4 attempts in 2 hours)"),
             (
                 facts(&hour, &passing, Plan::Waiting(NOW + HOUR)),
-                State::Retrying,
+                TokenState::Retrying,
                 "HTTP 503 (4 attempts in 2 hours)",
             ),
-            (facts(&hour, &doubt, Plan::Waiting(NOW + HOUR)), State::InDoubt, "HTTP 503 (2 hours ago)"),
-            (facts(&hour, &local, Plan::Waiting(NOW + HOUR)), State::Local, "HTTP 503 (2 hours ago)"),
-            (facts(&hour, &dead, Plan::Blocked), State::SignInAgain, "HTTP 503 (2 hours ago)"),
-            (facts(&hour, &wrong, Plan::Recheck), State::Misconfigured, "HTTP 503 (2 hours ago)"),
+            (facts(&hour, &doubt, Plan::Waiting(NOW + HOUR)), TokenState::InDoubt, "HTTP 503 (2 hours ago)"),
+            (facts(&hour, &local, Plan::Waiting(NOW + HOUR)), TokenState::Local, "HTTP 503 (2 hours ago)"),
+            (facts(&hour, &dead, Plan::Blocked), TokenState::SignInAgain, "HTTP 503 (2 hours ago)"),
+            (facts(&hour, &wrong, Plan::Recheck), TokenState::Misconfigured, "HTTP 503 (2 hours ago)"),
             // Somebody has signed in since: the trouble is about another refresh token.
             (
                 Facts { refresh_hash: Some("new"), ..facts(&hour, &dead, Plan::Due) },
-                State::Due,
+                TokenState::Due,
                 "due now: refreshed at half of its life of 1 hour, less than the buffer before its end",
             ),
             (
                 Facts { monitored: Some("no refresh token"), ..facts(&hour, &calm, Plan::Due) },
-                State::Monitored,
+                TokenState::Monitored,
                 "not refreshed: no refresh token",
             ),
         ] {
@@ -319,9 +328,9 @@ mod tests {
 
     #[test]
     fn names_are_what_scripts_compare() {
-        let names = State::ALL.map(State::name);
+        let names = TokenState::ALL.map(TokenState::name);
         let letters = |name: &&str| name.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_');
         assert!(names.iter().all(letters));
-        assert_eq!(names.iter().collect::<std::collections::BTreeSet<_>>().len(), State::ALL.len());
+        assert_eq!(names.iter().collect::<std::collections::BTreeSet<_>>().len(), TokenState::ALL.len());
     }
 }

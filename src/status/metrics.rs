@@ -7,7 +7,7 @@ use std::io::{self, Write};
 use std::ops::Add;
 use std::time::Duration;
 
-use super::judge::{Facts, State};
+use super::judge::{Facts, TokenState};
 use crate::clock::Timestamp;
 use crate::refresh::Kind;
 
@@ -52,7 +52,7 @@ impl Counters {
 
 /// The process and the cycle that has just ended.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Moment {
+pub(crate) struct MetricsSnapshot {
     /// Whether a daemon writes this; `--once` is gone when it is read.
     pub up: bool,
     /// When the process began.
@@ -115,7 +115,7 @@ const PER_TOKEN: &[PerToken] = &[
         name: "token_refresher_token_person_needed_timestamp_seconds",
         help: "By when a person is needed: already, or within a day.",
         value: |facts, now| match facts.state() {
-            State::SignInAgain => {
+            TokenState::SignInAgain => {
                 facts.trouble().map(|trouble| Timestamp::from_millis(trouble.since).as_seconds())
             }
             _ => facts.need(now).map(|need| need.by.as_seconds()),
@@ -128,16 +128,20 @@ const PER_TOKEN: &[PerToken] = &[
 ///
 /// # Errors
 /// What `out` says.
-pub(crate) fn write<'a, I>(out: &mut dyn Write, moment: &Moment, tokens: impl Fn() -> I) -> io::Result<()>
+pub(crate) fn write<'a, I>(
+    out: &mut dyn Write,
+    moment: &MetricsSnapshot,
+    tokens: impl Fn() -> I,
+) -> io::Result<()>
 where
     I: Iterator<Item = Facts<'a>>,
 {
     process(out, moment)?;
     let states = "token_refresher_tokens";
     head(out, states, "gauge", "Token files by state.")?;
-    for state in State::ALL {
+    for state in TokenState::ALL {
         let count = match state {
-            State::Unusable => moment.unusable,
+            TokenState::Unusable => moment.unusable,
             _ => tokens().filter(|facts| facts.state() == state).count(),
         };
         writeln!(out, "{states}{{state=\"{}\"}} {count}", state.name())?;
@@ -153,12 +157,12 @@ where
     Ok(())
 }
 
-fn process(out: &mut dyn Write, moment: &Moment) -> io::Result<()> {
+fn process(out: &mut dyn Write, moment: &MetricsSnapshot) -> io::Result<()> {
     head(out, "token_refresher_up", "gauge", "Whether the daemon runs. One that was killed leaves a 1.")?;
     out.write_all(if moment.up { UP } else { DOWN }.as_bytes())?;
     head(out, "token_refresher_build_info", "gauge", "The version of the program.")?;
     writeln!(out, "token_refresher_build_info{{version=\"{}\"}} 1", env!("CARGO_PKG_VERSION"))?;
-    let Moment { started, ended, took, counters, .. } = moment;
+    let MetricsSnapshot { started, ended, took, counters, .. } = moment;
     for (name, kind, help, value) in [
         (
             "token_refresher_start_timestamp_seconds",
@@ -232,7 +236,7 @@ mod tests {
         counters.failure(Kind::Passing);
         counters.failure(Kind::Passing);
         counters.failure(Kind::SignInAgain);
-        let moment = Moment {
+        let moment = MetricsSnapshot {
             up: true,
             started: Timestamp::from_seconds(900_000),
             ended: now,

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::judge::{Facts, State};
+use super::judge::{Facts, TokenState};
 use super::plan::Plan;
 use crate::clock::{Timestamp, Words};
 
@@ -19,12 +19,12 @@ pub(crate) struct Need {
     /// By when.
     pub by: Timestamp,
     /// For what.
-    pub what: What,
+    pub what: NeededFor,
 }
 
 /// What a person will be needed for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum What {
+pub(crate) enum NeededFor {
     /// The refresh token ends, and refreshing does not prolong it: somebody must sign in.
     RefreshTokenEnds,
     /// The token ends and cannot be refreshed: somebody must put a new one there.
@@ -37,11 +37,13 @@ impl Need {
     /// Its line in the log, without the time.
     pub(crate) const fn message(self) -> &'static str {
         match self.what {
-            What::RefreshTokenEnds => {
+            NeededFor::RefreshTokenEnds => {
                 "its refresh token ends within a day and refreshing does not prolong it; sign in again before"
             }
-            What::TokenEnds => "expires within a day and cannot be refreshed; put a new token there before",
-            What::KeepsFailing => "cannot be refreshed for a while now; see to it before its token ends",
+            NeededFor::TokenEnds => {
+                "expires within a day and cannot be refreshed; put a new token there before"
+            }
+            NeededFor::KeepsFailing => "cannot be refreshed for a while now; see to it before its token ends",
         }
     }
 
@@ -52,9 +54,9 @@ impl Need {
             left => format!("within {}", Words(left)),
         };
         match self.what {
-            What::RefreshTokenEnds => format!("needs a new sign-in {left}"),
-            What::TokenEnds => format!("needs a new token {left}"),
-            What::KeepsFailing => format!("keeps failing and ends {left}"),
+            NeededFor::RefreshTokenEnds => format!("needs a new sign-in {left}"),
+            NeededFor::TokenEnds => format!("needs a new token {left}"),
+            NeededFor::KeepsFailing => format!("keeps failing and ends {left}"),
         }
     }
 }
@@ -67,15 +69,15 @@ impl Facts<'_> {
         let need = |what| move |by| Need { by, what };
         let token_end = self.life.expires_at.filter(|end| *end > now && soon(end));
         match self.state() {
-            State::Monitored => token_end.map(need(What::TokenEnds)),
-            State::SignInAgain | State::Misconfigured | State::Unusable => None,
-            State::Fresh | State::Lasting | State::Due => {
-                self.refresh_end().filter(soon).map(need(What::RefreshTokenEnds))
+            TokenState::Monitored => token_end.map(need(NeededFor::TokenEnds)),
+            TokenState::SignInAgain | TokenState::Misconfigured | TokenState::Unusable => None,
+            TokenState::Fresh | TokenState::Lasting | TokenState::Due => {
+                self.refresh_end().filter(soon).map(need(NeededFor::RefreshTokenEnds))
             }
-            State::Retrying | State::InDoubt | State::Local => {
+            TokenState::Retrying | TokenState::InDoubt | TokenState::Local => {
                 let lasting = self.trouble().is_some_and(|trouble| trouble.failures >= LASTING_RUN);
-                let failing = token_end.filter(|_| lasting).map(need(What::KeepsFailing));
-                let refresh_end = self.refresh_end().filter(soon).map(need(What::RefreshTokenEnds));
+                let failing = token_end.filter(|_| lasting).map(need(NeededFor::KeepsFailing));
+                let refresh_end = self.refresh_end().filter(soon).map(need(NeededFor::RefreshTokenEnds));
                 [refresh_end, failing].into_iter().flatten().min_by_key(|need| need.by)
             }
         }
@@ -130,7 +132,7 @@ mod tests {
         standing: &Standing,
         plan: Plan,
         monitored: bool,
-    ) -> Option<(What, u64)> {
+    ) -> Option<(NeededFor, u64)> {
         let life = Life {
             expires_at: Some(NOW + HOUR * hours),
             refresh_expires_at: refresh.map(|hours| NOW + HOUR * hours),
@@ -161,13 +163,13 @@ mod tests {
         let other = Standing { refresh_hash: Some("older".to_owned()), ..refreshed(false) };
         let later = |hours| Plan::Later(NOW + HOUR * hours);
         for (case, found, expected) in [
-            ("a vended token", need(23, None, &calm, later(1), true), Some((What::TokenEnds, 23))),
+            ("a vended token", need(23, None, &calm, later(1), true), Some((NeededFor::TokenEnds, 23))),
             ("a vended token with days left", need(25, None, &calm, later(1), true), None),
             ("a vended token that has ended", need(0, None, &calm, later(1), true), None),
             (
                 "a fixed end of the session",
                 need(1, Some(20), &refreshed(false), later(1), false),
-                Some((What::RefreshTokenEnds, 20)),
+                Some((NeededFor::RefreshTokenEnds, 20)),
             ),
             ("the same, days ahead", need(1, Some(30), &refreshed(false), later(1), false), None),
             ("an end that moves", need(1, Some(20), &refreshed(true), later(1), false), None),
@@ -176,25 +178,29 @@ mod tests {
             (
                 "it ends before the next refresh",
                 need(40, Some(20), &calm, later(39), false),
-                Some((What::RefreshTokenEnds, 20)),
+                Some((NeededFor::RefreshTokenEnds, 20)),
             ),
             (
                 "nothing is planned before it",
                 need(40, Some(20), &calm, Plan::Never, false),
-                Some((What::RefreshTokenEnds, 20)),
+                Some((NeededFor::RefreshTokenEnds, 20)),
             ),
             ("a few failures", need(2, None, &failing(4), Plan::Due, false), None),
-            ("a run of them", need(2, None, &failing(5), Plan::Due, false), Some((What::KeepsFailing, 2))),
+            (
+                "a run of them",
+                need(2, None, &failing(5), Plan::Due, false),
+                Some((NeededFor::KeepsFailing, 2)),
+            ),
             ("a run, days ahead", need(40, None, &failing(50), Plan::Due, false), None),
             (
                 "whichever comes first",
                 need(9, Some(3), &failing(5), Plan::Waiting(NOW + HOUR * 4), false),
-                Some((What::RefreshTokenEnds, 3)),
+                Some((NeededFor::RefreshTokenEnds, 3)),
             ),
             (
                 "its end has passed",
                 need(1, Some(0), &refreshed(false), later(1), false),
-                Some((What::RefreshTokenEnds, 0)),
+                Some((NeededFor::RefreshTokenEnds, 0)),
             ),
             (
                 "its end was none",

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::file::{CycleRecord, DaemonRecord, HookRecord};
-use super::judge::{Facts, State};
+use super::judge::{Facts, TokenState};
 use super::need::Need;
 use crate::clock::{Timestamp, Words};
 use crate::files::Holder;
@@ -15,13 +15,13 @@ use crate::refresh::endpoints::Outage;
 pub(super) const ALIVE: Duration = Duration::from_mins(3);
 
 /// The whole picture.
-pub(crate) struct Report {
+pub(crate) struct Overview {
     /// When it was taken.
     pub now: Timestamp,
     /// The tokens directory.
     pub tokens_dir: String,
     /// Who keeps it.
-    pub daemon: Daemon,
+    pub daemon: DaemonSeen,
     /// `--interval` of whoever keeps it.
     pub interval: Duration,
     /// `--buffer` of whoever keeps it.
@@ -38,7 +38,7 @@ pub(crate) struct Report {
 
 /// Who keeps the tokens directory.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub(crate) struct Daemon {
+pub(crate) struct DaemonSeen {
     /// What its lock says.
     pub holder: Holder,
     /// What the last one left in the status file; of a running one, once its first cycle is over.
@@ -55,7 +55,7 @@ pub(crate) struct Token {
     /// Whether it is of the kind that stands in the configurations.
     pub in_configurations: bool,
     /// Its state.
-    pub state: State,
+    pub state: TokenState,
     /// Whether its access token has ended.
     pub expired: bool,
     /// Whether it holds an access token.
@@ -92,7 +92,7 @@ pub(crate) enum Severity {
 impl Token {
     /// What is shown of a token file with these facts.
     pub(crate) fn of(facts: &Facts<'_>, buffer: Duration, now: Timestamp) -> Self {
-        let trouble = facts.trouble().filter(|_| facts.state() != State::Fresh);
+        let trouble = facts.trouble().filter(|_| facts.state() != TokenState::Fresh);
         Self {
             file: facts.file.to_owned(),
             name: facts.name().to_owned(),
@@ -117,7 +117,7 @@ impl Token {
             file: file.to_owned(),
             name: crate::tokens::name::stem(file).to_owned(),
             in_configurations,
-            state: State::Unusable,
+            state: TokenState::Unusable,
             expired: false,
             has_access: false,
             expires_at: None,
@@ -139,17 +139,19 @@ impl Token {
         let expired = self.expires_at.map(|end| Words(now.since(end))).filter(|_| self.expired);
         let dead = expired.map(|since| format!("{name} expired {since} ago"));
         let (severity, words) = match (self.state, dead) {
-            (State::SignInAgain, _) => (of_a_service, format!("{name} needs a new sign-in")),
+            (TokenState::SignInAgain, _) => (of_a_service, format!("{name} needs a new sign-in")),
             (_, Some(dead)) => (of_a_service, dead),
-            (State::Unusable, _) => (Severity::Warning, format!("{name} cannot be used")),
-            (State::Misconfigured, _) if !self.has_access => {
+            (TokenState::Unusable, _) => (Severity::Warning, format!("{name} cannot be used")),
+            (TokenState::Misconfigured, _) if !self.has_access => {
                 (of_a_service, format!("{name} is refused and has no token"))
             }
-            (State::Misconfigured, _) => (Severity::Warning, format!("{name} is refused for a setting")),
-            (State::Retrying, _) => (Severity::Warning, format!("{name} is retried ({failures} failed)")),
-            (State::InDoubt, _) => (Severity::Warning, format!("{name} is in doubt")),
-            (State::Local, _) => (Severity::Warning, format!("{name} is held up on this machine")),
-            (State::Fresh | State::Lasting | State::Due | State::Monitored, _) => {
+            (TokenState::Misconfigured, _) => (Severity::Warning, format!("{name} is refused for a setting")),
+            (TokenState::Retrying, _) => {
+                (Severity::Warning, format!("{name} is retried ({failures} failed)"))
+            }
+            (TokenState::InDoubt, _) => (Severity::Warning, format!("{name} is in doubt")),
+            (TokenState::Local, _) => (Severity::Warning, format!("{name} is held up on this machine")),
+            (TokenState::Fresh | TokenState::Lasting | TokenState::Due | TokenState::Monitored, _) => {
                 let need = self.need?;
                 return Some((Severity::Warning, format!("{name} {}", need.words(now))));
             }
@@ -161,7 +163,7 @@ impl Token {
     }
 }
 
-impl Report {
+impl Overview {
     /// Sorts the tokens: what is worst first, then what ends first.
     pub(crate) fn sorted(mut self) -> Self {
         let now = self.now;
@@ -206,7 +208,7 @@ impl Holder {
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
-    use crate::status::need::What;
+    use crate::status::need::NeededFor;
 
     pub(crate) const NOW: Timestamp = Timestamp::from_seconds(1_000_000);
     const HOUR: Duration = Duration::from_hours(1);
@@ -217,7 +219,7 @@ pub(super) mod tests {
             file: format!("{name}-egress.json"),
             name: name.to_owned(),
             in_configurations: true,
-            state: State::Fresh,
+            state: TokenState::Fresh,
             expired: false,
             has_access: true,
             expires_at: Some(NOW + 2 * HOUR),
@@ -232,7 +234,7 @@ pub(super) mod tests {
     }
 
     /// A running daemon with these tokens.
-    pub(crate) fn report(tokens: Vec<Token>) -> Report {
+    pub(crate) fn report(tokens: Vec<Token>) -> Overview {
         let record = DaemonRecord {
             pid: 4711,
             started: (NOW - 3 * HOUR).as_millis(),
@@ -243,10 +245,10 @@ pub(super) mod tests {
             providers: None,
             keycloak: false,
         };
-        Report {
+        Overview {
             now: NOW,
             tokens_dir: "/srv/project/.oauth-tokens".to_owned(),
-            daemon: Daemon {
+            daemon: DaemonSeen {
                 holder: Holder::Somebody { touched: NOW - Duration::from_secs(20) },
                 record: Some(record),
             },
@@ -267,34 +269,34 @@ pub(super) mod tests {
     fn every_state_has_its_weight_and_words() {
         use Severity::{Critical, Warning};
         let ended = Some(NOW - Duration::from_mins(5));
-        let need = Some(Need { by: NOW + 5 * HOUR, what: What::RefreshTokenEnds });
+        let need = Some(Need { by: NOW + 5 * HOUR, what: NeededFor::RefreshTokenEnds });
         let token = |state| Token { state, failures: 3, ..fresh("a") };
         let elsewhere = |token| Token { in_configurations: false, ..token };
         let expired = |token| Token { expired: true, expires_at: ended, ..token };
         for (token, expected) in [
             (fresh("a"), None),
-            (token(State::Due), None),
-            (token(State::Lasting), None),
-            (token(State::Monitored), None),
+            (token(TokenState::Due), None),
+            (token(TokenState::Lasting), None),
+            (token(TokenState::Monitored), None),
             (Token { need, ..fresh("a") }, Some((Warning, "a needs a new sign-in within 5 hours"))),
-            (token(State::Retrying), Some((Warning, "a is retried (3 failed)"))),
-            (expired(token(State::Retrying)), Some((Critical, "a expired 5 minutes ago"))),
-            (elsewhere(expired(token(State::Retrying))), Some((Warning, "a expired 5 minutes ago"))),
-            (token(State::InDoubt), Some((Warning, "a is in doubt"))),
-            (token(State::Local), Some((Warning, "a is held up on this machine"))),
+            (token(TokenState::Retrying), Some((Warning, "a is retried (3 failed)"))),
+            (expired(token(TokenState::Retrying)), Some((Critical, "a expired 5 minutes ago"))),
+            (elsewhere(expired(token(TokenState::Retrying))), Some((Warning, "a expired 5 minutes ago"))),
+            (token(TokenState::InDoubt), Some((Warning, "a is in doubt"))),
+            (token(TokenState::Local), Some((Warning, "a is held up on this machine"))),
             (
-                Token { need, ..token(State::Local) },
+                Token { need, ..token(TokenState::Local) },
                 Some((Warning, "a is held up on this machine and needs a new sign-in within 5 hours")),
             ),
-            (token(State::Misconfigured), Some((Warning, "a is refused for a setting"))),
+            (token(TokenState::Misconfigured), Some((Warning, "a is refused for a setting"))),
             (
-                Token { has_access: false, ..token(State::Misconfigured) },
+                Token { has_access: false, ..token(TokenState::Misconfigured) },
                 Some((Critical, "a is refused and has no token")),
             ),
-            (token(State::SignInAgain), Some((Critical, "a needs a new sign-in"))),
-            (expired(token(State::SignInAgain)), Some((Critical, "a needs a new sign-in"))),
-            (elsewhere(token(State::SignInAgain)), Some((Warning, "a needs a new sign-in"))),
-            (expired(token(State::Monitored)), Some((Critical, "a expired 5 minutes ago"))),
+            (token(TokenState::SignInAgain), Some((Critical, "a needs a new sign-in"))),
+            (expired(token(TokenState::SignInAgain)), Some((Critical, "a needs a new sign-in"))),
+            (elsewhere(token(TokenState::SignInAgain)), Some((Warning, "a needs a new sign-in"))),
+            (expired(token(TokenState::Monitored)), Some((Critical, "a expired 5 minutes ago"))),
             (Token::unusable("a.json", true, String::new()), Some((Warning, "a cannot be used"))),
         ] {
             let expected = expected.map(|(severity, words)| (severity, words.to_owned()));
@@ -306,12 +308,12 @@ pub(super) mod tests {
     fn the_most_urgent_comes_first() {
         let ends = |name: &str, hours: u32| Token { expires_at: Some(NOW + HOUR * hours), ..fresh(name) };
         let report = report(vec![
-            Token { expires_at: None, state: State::Lasting, ..fresh("lasting") },
+            Token { expires_at: None, state: TokenState::Lasting, ..fresh("lasting") },
             ends("later", 9),
             ends("b sooner", 2),
             ends("a sooner", 2),
-            Token { state: State::Retrying, ..ends("retried", 20) },
-            Token { state: State::SignInAgain, ..ends("dead", 30) },
+            Token { state: TokenState::Retrying, ..ends("retried", 20) },
+            Token { state: TokenState::SignInAgain, ..ends("dead", 30) },
         ]);
         let names: Vec<String> = report.sorted().tokens.into_iter().map(|token| token.name).collect();
         assert_eq!(names, ["dead", "retried", "a sooner", "b sooner", "later", "lasting"]);
@@ -321,12 +323,12 @@ pub(super) mod tests {
     fn quiet_is_counted_from_the_last_sign_of_anybody() {
         let report = report(Vec::new());
         assert_eq!(report.quiet_for(), Some(Duration::from_secs(40)));
-        assert_eq!(Report { cycle: None, ..report }.quiet_for(), Some(3 * HOUR));
+        assert_eq!(Overview { cycle: None, ..report }.quiet_for(), Some(3 * HOUR));
         let record = DaemonRecord { started: (NOW + HOUR).as_millis(), ..report_record() };
-        let daemon = Daemon { holder: Holder::Nobody, record: Some(record) };
-        assert_eq!(Report { daemon, ..super::tests::report(Vec::new()) }.quiet_for(), Some(Duration::ZERO));
-        let daemon = Daemon { holder: Holder::Never, record: None };
-        assert_eq!(Report { daemon, cycle: None, ..super::tests::report(Vec::new()) }.quiet_for(), None);
+        let daemon = DaemonSeen { holder: Holder::Nobody, record: Some(record) };
+        assert_eq!(Overview { daemon, ..super::tests::report(Vec::new()) }.quiet_for(), Some(Duration::ZERO));
+        let daemon = DaemonSeen { holder: Holder::Never, record: None };
+        assert_eq!(Overview { daemon, cycle: None, ..super::tests::report(Vec::new()) }.quiet_for(), None);
     }
 
     fn report_record() -> DaemonRecord {

@@ -3,7 +3,7 @@
 
 use super::super::flag::Flag;
 use super::super::flags::FLAGS;
-use super::offers::{Value, by_pattern, names, options};
+use super::offers::{Completion, by_pattern, names, options};
 
 /// The script, for `share/bash-completion/completions/token-refresher`. bash shows no explanations, so
 /// they stand in it as comments.
@@ -52,16 +52,18 @@ fn spelled(flag: &Flag) -> String {
 
 /// What is offered behind an option that takes a value.
 fn value(flag: &Flag) -> Option<String> {
-    let offered = match Value::of(flag) {
-        Value::None => return None,
-        Value::File => "compopt -o filenames; mapfile -t COMPREPLY < <(compgen -f -- \"$word\")".to_owned(),
-        Value::Directory => {
+    let offered = match Completion::of(flag) {
+        Completion::None => return None,
+        Completion::File => {
+            "compopt -o filenames; mapfile -t COMPREPLY < <(compgen -f -- \"$word\")".to_owned()
+        }
+        Completion::Directory => {
             "compopt -o filenames; mapfile -t COMPREPLY < <(compgen -d -- \"$word\")".to_owned()
         }
-        Value::Choice(choices) => {
+        Completion::Choice(choices) => {
             format!("mapfile -t COMPREPLY < <(compgen -W '{}' -- \"$word\")", choices.join(" "))
         }
-        Value::Other => ":".to_owned(),
+        Completion::Other => ":".to_owned(),
     };
     Some(format!("    --{}) {offered}; return ;;\n", flag.long))
 }

@@ -2,7 +2,7 @@
 
 use super::super::flag::Flag;
 use super::super::flags::FLAGS;
-use super::offers::{Value, named, names, quoted};
+use super::offers::{Completion, named, names, quoted};
 
 /// The script, for `share/fish/vendor_completions.d/token-refresher.fish`.
 pub(super) fn completion() -> String {
@@ -23,12 +23,12 @@ pub(super) fn completion() -> String {
 fn option(flag: &Flag) -> String {
     let condition = condition(flag).map(|condition| format!(" -n '{condition}'")).unwrap_or_default();
     let short = flag.short.map(|short| format!(" -s {short}")).unwrap_or_default();
-    let value = match Value::of(flag) {
-        Value::None => String::new(),
-        Value::File => " -r -F".to_owned(),
-        Value::Directory => " -x -a '(__fish_complete_directories)'".to_owned(),
-        Value::Choice(choices) => format!(" -x -a '{}'", choices.join(" ")),
-        Value::Other => " -x".to_owned(),
+    let value = match Completion::of(flag) {
+        Completion::None => String::new(),
+        Completion::File => " -r -F".to_owned(),
+        Completion::Directory => " -x -a '(__fish_complete_directories)'".to_owned(),
+        Completion::Choice(choices) => format!(" -x -a '{}'", choices.join(" ")),
+        Completion::Other => " -x".to_owned(),
     };
     let help = quoted(flag.help);
     format!("complete -c token-refresher{condition}{short} -l {}{value} -d {help}\n", flag.long)

@@ -4,7 +4,8 @@ use super::super::commands::COMMANDS;
 use super::super::flag::{Flag, Group};
 use super::super::flags::FLAGS;
 use super::super::help::{spelled, usage};
-use super::super::text::{ABOUT, DESCRIPTION, PRECEDENCE, SECTIONS};
+use super::super::manual::{ABOUT, DESCRIPTION, PRECEDENCE, SECTIONS};
+use crate::text::lines;
 
 /// When this version of the page was last written: changed with the version of the program.
 const DATE: &str = "2026-11-23";
@@ -66,19 +67,9 @@ fn item(term: &str, explanation: &str) -> String {
 
 /// `words` in source lines of a bearable length.
 fn text(words: &str) -> String {
-    let mut lines = vec![String::new()];
-    for word in roff(words).split_whitespace() {
-        match lines.last_mut() {
-            Some(line) if line.is_empty() => line.push_str(word),
-            Some(line) if line.len() + 1 + word.len() <= WIDTH => {
-                line.push(' ');
-                line.push_str(word);
-            }
-            _ => lines.push(word.to_owned()),
-        }
-    }
     // A line that begins with a dot or an apostrophe would be a macro.
     let macros = |line: &String| line.starts_with(['.', '\'']);
+    let lines = lines(&roff(words), WIDTH);
     lines.iter().map(|line| if macros(line) { format!("\\&{line}\n") } else { format!("{line}\n") }).collect()
 }
 

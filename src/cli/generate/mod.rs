@@ -14,10 +14,10 @@ mod offers;
 mod zsh;
 
 /// Makes one of the texts.
-type Form = fn() -> String;
+type TextForm = fn() -> String;
 
 /// What can be generated, by the names that `--generate` takes.
-const FORMS: [(&str, Form); 4] = [
+const FORMS: [(&str, TextForm); 4] = [
     ("man", man::page),
     ("complete-bash", bash::completion),
     ("complete-zsh", zsh::completion),

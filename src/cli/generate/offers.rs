@@ -5,7 +5,7 @@ use super::super::flag::{Command, Flag};
 use super::super::flags::FLAGS;
 
 /// What a shell offers for an option's value.
-pub(super) enum Value {
+pub(super) enum Completion {
     /// It takes none.
     None,
     /// Names of files.
@@ -18,7 +18,7 @@ pub(super) enum Value {
     Other,
 }
 
-impl Value {
+impl Completion {
     pub(super) fn of(flag: &Flag) -> Self {
         match flag.value {
             None => Self::None,

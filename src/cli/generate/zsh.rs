@@ -1,7 +1,7 @@
 //! Completion for zsh, by its own `_arguments`.
 
 use super::super::flag::Flag;
-use super::offers::{Value, by_pattern, named, names, options, quoted};
+use super::offers::{Completion, by_pattern, named, names, options, quoted};
 
 /// The function, for `share/zsh/site-functions/_token-refresher`.
 pub(super) fn completion() -> String {
@@ -30,12 +30,12 @@ pub(super) fn completion() -> String {
 fn specs(flag: &Flag) -> Vec<String> {
     let (long, help) = (flag.long, escaped(flag.help));
     let star = if flag.repeatable { "*" } else { "" };
-    let action = match Value::of(flag) {
-        Value::None => String::new(),
-        Value::File => "_files".to_owned(),
-        Value::Directory => "_files -/".to_owned(),
-        Value::Choice(choices) => format!("({})", choices.join(" ")),
-        Value::Other => " ".to_owned(),
+    let action = match Completion::of(flag) {
+        Completion::None => String::new(),
+        Completion::File => "_files".to_owned(),
+        Completion::Directory => "_files -/".to_owned(),
+        Completion::Choice(choices) => format!("({})", choices.join(" ")),
+        Completion::Other => " ".to_owned(),
     };
     let mut specs = vec![match flag.value {
         None => format!("{star}--{long}[{help}]"),

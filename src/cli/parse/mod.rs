@@ -13,7 +13,7 @@ use crate::cli::shown::shown;
 
 /// What the command line asks for.
 #[derive(Debug)]
-pub(crate) enum Request {
+pub(crate) enum CommandLine {
     /// `-h`: the summary.
     Brief,
     /// `--help`: everything.
@@ -71,7 +71,7 @@ pub(crate) struct Wrong {
 }
 
 /// Reads the arguments (without the program's name).
-pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Request, Wrong> {
+pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<CommandLine, Wrong> {
     Grammar { flags: FLAGS, commands: COMMANDS }.parse(arguments)
 }
 
@@ -88,11 +88,11 @@ enum Next {
     /// There are no more arguments.
     End,
     /// The argument alone says what to do.
-    Answer(Request),
+    Answer(CommandLine),
 }
 
 impl Grammar {
-    fn parse(&self, arguments: impl IntoIterator<Item = OsString>) -> Result<Request, Wrong> {
+    fn parse(&self, arguments: impl IntoIterator<Item = OsString>) -> Result<CommandLine, Wrong> {
         let arguments: Vec<OsString> = arguments.into_iter().collect();
         let mut parser = Parser::from_args(arguments);
         let mut options = Options::default();
@@ -108,7 +108,7 @@ impl Grammar {
             }
         }
         let found = match wrong {
-            None => self.invocation(options, &words).map(Request::Run),
+            None => self.invocation(options, &words).map(CommandLine::Run),
             Some(message) => Err(message),
         };
         found.map_err(|message| Wrong { verb: self.verb(&words), message })
@@ -134,18 +134,19 @@ impl Grammar {
                 None => return Err(self.unknown_long(long)),
             },
             // The one letter that does not mean quite the same as its long name.
-            Arg::Short('h') => return Ok(Next::Answer(Request::Brief)),
+            Arg::Short('h') => return Ok(Next::Answer(CommandLine::Brief)),
             Arg::Short(short) => match self.flags.iter().find(|flag| flag.short == Some(short)) {
                 Some(flag) => flag,
                 None => return Err(self.unknown_short(short, parser.optional_value())),
             },
         };
         match (flag.long, flag.value) {
-            ("help", _) => return Ok(Next::Answer(Request::Full)),
-            ("version", _) => return Ok(Next::Answer(Request::Version)),
+            ("help", _) => return Ok(Next::Answer(CommandLine::Full)),
+            ("version", _) => return Ok(Next::Answer(CommandLine::Version)),
             ("generate", _) => {
                 let form = self.value(flag, parser)?;
-                return generate(&form.to_string_lossy()).map(|text| Next::Answer(Request::Generated(text)));
+                return generate(&form.to_string_lossy())
+                    .map(|text| Next::Answer(CommandLine::Generated(text)));
             }
             (_, None) => options.add(flag, OsString::new()),
             (_, Some(_)) => options.add(flag, self.value(flag, parser)?),

@@ -15,7 +15,7 @@ fn words(line: &str) -> Vec<OsString> {
 
 fn options(line: &str) -> Options {
     match parse(words(line)) {
-        Ok(Request::Run(invocation)) => invocation.options,
+        Ok(CommandLine::Run(invocation)) => invocation.options,
         other => panic!("{line}: {other:?}"),
     }
 }
@@ -43,16 +43,16 @@ fn a_repeatable_option_is_collected() {
 #[test]
 fn a_path_need_not_be_text() {
     let path = OsString::from_vec(b"caf\xe9".to_vec());
-    let Ok(Request::Run(invocation)) = parse(["--dir".into(), path.clone()]) else { panic!() };
+    let Ok(CommandLine::Run(invocation)) = parse(["--dir".into(), path.clone()]) else { panic!() };
     assert_eq!(invocation.options.values(flag("dir")).collect::<Vec<_>>(), [path]);
 }
 
 #[test]
 fn help_wins_over_everything_behind_it() {
-    assert!(matches!(parse(words("-h")), Ok(Request::Brief)));
-    assert!(matches!(parse(words("--interval abc --help --nonsense")), Ok(Request::Full)));
-    assert!(matches!(parse(words("-V")), Ok(Request::Version)));
-    assert!(matches!(parse(words("--version")), Ok(Request::Version)));
+    assert!(matches!(parse(words("-h")), Ok(CommandLine::Brief)));
+    assert!(matches!(parse(words("--interval abc --help --nonsense")), Ok(CommandLine::Full)));
+    assert!(matches!(parse(words("-V")), Ok(CommandLine::Version)));
+    assert!(matches!(parse(words("--version")), Ok(CommandLine::Version)));
 }
 
 #[test]
@@ -128,7 +128,7 @@ const LATER: Grammar = Grammar {
 fn a_command_takes_its_own_options_and_no_argument() {
     assert!(LATER.parse(words("--json status")).is_ok());
     for (line, operand) in [("show a", "a"), ("show -- --json", "--json")] {
-        let Ok(Request::Run(invocation)) = LATER.parse(words(line)) else { panic!("{line}") };
+        let Ok(CommandLine::Run(invocation)) = LATER.parse(words(line)) else { panic!("{line}") };
         assert_eq!(invocation.operand.as_deref(), Some(OsStr::new(operand)), "{line}");
     }
     for (line, message) in [

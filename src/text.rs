@@ -1,0 +1,100 @@
+//! Words for people: counts, lines that fit, and text that can move no cursor.
+
+use std::borrow::Cow;
+use std::fmt;
+
+/// A count with its noun: `1 token`, `3 tokens`.
+pub(crate) struct Count<'a, N>(pub N, pub &'a str);
+
+impl<N: Copy + fmt::Display + PartialEq + From<u8>> fmt::Display for Count<'_, N> {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self(count, noun) = self;
+        let ending = match *count {
+            one if one == N::from(1) => "",
+            _ if noun.ends_with("sh") => "es",
+            _ => "s",
+        };
+        write!(out, "{count} {noun}{ending}")
+    }
+}
+
+/// Breaks `words` into lines of at most `width` letters. A word that is longer than a line is alone on
+/// a line that is too long.
+pub(crate) fn lines(words: &str, width: usize) -> Vec<String> {
+    let mut lines: Vec<String> = Vec::new();
+    let mut used = 0;
+    for word in words.split_whitespace() {
+        let length = word.chars().count();
+        match lines.last_mut() {
+            Some(line) if used + 1 + length <= width => {
+                line.push(' ');
+                line.push_str(word);
+                used += 1 + length;
+            }
+            _ => {
+                lines.push(word.to_owned());
+                used = length;
+            }
+        }
+    }
+    lines
+}
+
+/// Returns `message` with everything escaped that could begin a new line, move a terminal's cursor or
+/// turn the direction of reading. Backslashes stay: they can forge nothing, and paths stay readable.
+pub(crate) fn escaped(message: &str) -> Cow<'_, str> {
+    if !message.contains(acts) {
+        return Cow::Borrowed(message);
+    }
+    let mut text = String::with_capacity(message.len() + 16);
+    for letter in message.chars() {
+        if acts(letter) {
+            text.extend(letter.escape_default());
+        } else {
+            text.push(letter);
+        }
+    }
+    Cow::Owned(text)
+}
+
+/// Whether a terminal or a reader's eye would obey the letter instead of showing it.
+pub(crate) fn acts(letter: char) -> bool {
+    letter.is_control()
+        || matches!(letter, '\u{200e}' | '\u{200f}' | '\u{061c}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_count_has_its_plural() {
+        for (count, noun, words) in [
+            (0, "token", "0 tokens"),
+            (1, "token", "1 token"),
+            (2, "token", "2 tokens"),
+            (1, "refresh", "1 refresh"),
+            (2, "refresh", "2 refreshes"),
+        ] {
+            assert_eq!(Count(count, noun).to_string(), words);
+        }
+    }
+
+    #[test]
+    fn a_long_text_is_broken_between_words() {
+        assert_eq!(lines("one  two\nthree", 7), ["one two", "three"]);
+        assert_eq!(lines("one two", 6), ["one", "two"]);
+        assert_eq!(lines("é é", 3), ["é é"]);
+        assert_eq!(lines("a longer b", 4), ["a", "longer", "b"]);
+        assert_eq!(lines(" ", 4), [""; 0]);
+    }
+
+    #[test]
+    fn what_acts_is_escaped_and_the_rest_stays() {
+        assert_eq!(
+            escaped("a\nb\u{1b}[2J\u{9b}\u{202e}\u{200f} C:\\new é"),
+            "a\\nb\\u{1b}[2J\\u{9b}\\u{202e}\\u{200f} C:\\new é"
+        );
+        assert!(matches!(escaped("C:\\new é"), Cow::Borrowed(_)));
+    }
+}
