@@ -1,7 +1,20 @@
 //! token-refresher keeps the OAuth tokens of coding assistants alive. See README.md.
 //!
-//! This is the door: it reads the command line and the settings, starts the log, hands over to what
-//! was asked for, and turns the outcome into an exit status.
+//! This file reads the command line, runs the command, and turns the outcome into an exit status. The wings
+//! and their arrows, from the top down; a wing calls only wings below its own line:
+//!
+//! ```text
+//!   main                  the command line, one match over the commands
+//!   daemon   headers      the loop with signals, hook and service manager; the headers of one server
+//!   cycle                 one round: scan, plan, refresh, write configurations and metrics
+//!   refresh   status      one credential through lock, request and storing; what people and probes see
+//!   clients   servers     configurations of the assistants; server files of the registry
+//!   oauth     tokens      requests and answers of token endpoints; token files and their times
+//!   settings              options, variables and .env, checked
+//!   cli      logging      words of the command line; the log
+//!   files    json         locks, atomic replacing, reading; the text of a JSON object
+//!   clock secret text     time, secrets and words as values
+//! ```
 
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, reason = "in a test, to panic is to fail"))]
 
@@ -155,7 +168,7 @@ fn unknown(message: &str) -> ExitCode {
     ExitCode::from(status::check::UNKNOWN)
 }
 
-/// Writes what was asked for to standard output. Who pipes it into `head` is no error.
+/// Writes `text` to standard output. A reader that stops early, as `head` does, is no error.
 fn print(text: &str) -> ExitCode {
     let mut out = io::stdout().lock();
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {

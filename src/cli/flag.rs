@@ -20,7 +20,7 @@ pub(crate) struct Flag {
     pub choices: &'static [&'static str],
     /// May be given more than once, and each time counts; other options take the last one.
     pub repeatable: bool,
-    /// Under which heading of the help it stands.
+    /// The heading of the help under which the option is listed.
     pub group: Group,
     /// The [`Command::name`]s that take it; empty means all of them.
     pub commands: &'static [&'static str],

@@ -294,8 +294,8 @@ pub(super) const FLAGS: &[Flag] = &[
     },
 ];
 
-/// Options of the Python service that this program replaces, with what to use instead: who switches
-/// over with an old start script is told what to change.
+/// Options of the Python service that this program replaces, each with its replacement: an old start
+/// script is told what to change.
 pub(super) const FORMER: &[(&str, &str)] =
     &[("debug", "use --log-level DEBUG"), ("no-kill", "leave it out: a second daemon never ends the first")];
 

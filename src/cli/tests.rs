@@ -30,7 +30,7 @@ fn variables_follow_the_rule() {
         let ours = format!("TOKEN_REFRESHER_{}", flag.long.replace('-', "_").to_uppercase());
         match flag.variable {
             Some(variable) => assert!(variable == ours || inherited.contains(&variable), "{variable}"),
-            // What is asked for once is no setting.
+            // An option that prints a text and ends is no setting.
             None if flag.long == "generate" => {}
             None => assert!(flag.value.is_none(), "--{} takes a value and has no variable", flag.long),
         }

@@ -62,9 +62,6 @@ impl fmt::Display for CommandError {
 }
 
 /// Runs `task` to its end.
-///
-/// # Errors
-/// See [`CommandError`].
 pub(super) fn run(task: &Task) -> Result<(), CommandError> {
     let output = || Ok(Stdio::from(io::stderr().as_fd().try_clone_to_owned()?));
     let mut command = Command::new(&task.words[0]);
@@ -163,7 +160,7 @@ mod tests {
         let scratch = Scratch::new();
         run(&task(&scratch, "read line; env > environment; pwd -P > directory")).unwrap();
         let environment = std::fs::read_to_string(scratch.join("environment")).unwrap();
-        // The shell adds what it likes to, and nothing of ours.
+        // The shell adds variables of its own; none of this process is among them.
         let names: Vec<&str> =
             environment.lines().filter_map(|line| line.split_once('=')).map(|(name, _)| name).collect();
         assert!(names.contains(&"GIVEN") && names.contains(&"PATH"), "{environment}");

@@ -1,8 +1,8 @@
 //! `--on-refresh`: a command that is run after tokens changed, once for all that changed in a cycle.
 //!
-//! It runs beside the loop, which only looks whether it has ended. What it has not been told of is kept
-//! in the status file, so that neither a failure nor a crash loses it: a failure is tried again after
-//! 30 s doubling to an hour, or as soon as more has changed.
+//! The command runs beside the loop, which only looks whether the run has ended. Changed files that no
+//! run was told of are kept in the status file: neither a failure nor a crash loses one. A failed run is
+//! tried again after 30 s doubling to an hour, or as soon as another file changes.
 
 use std::collections::BTreeSet;
 use std::ffi::OsString;
@@ -25,16 +25,16 @@ const SHORTEST: Duration = Duration::from_secs(30);
 /// No delay is longer.
 const LONGEST: Duration = Duration::from_hours(1);
 
-/// The longest list that is passed on. Linux takes 128 KiB in one variable; thousands of names help
-/// nobody.
+/// The longest list in one variable, of which Linux takes 128 KiB. A longer list is left out: the count
+/// says enough.
 const LONGEST_LIST: usize = 64 << 10;
 
-/// The command and what it is still to be told.
+/// The command, and the changed files that it is still to be told of.
 pub(super) struct Hook {
     words: Vec<String>,
     directory: PathBuf,
     tokens_dir: PathBuf,
-    /// What it has not been told of and is not being told of.
+    /// Changed files not yet passed to a run.
     waiting: BTreeSet<String>,
     running: Option<Running>,
     record: HookRecord,
@@ -49,8 +49,8 @@ struct Running {
 }
 
 impl Hook {
-    /// The command of `settings`, with what an earlier process has left to be told. Without a command
-    /// nothing is ever remembered or run.
+    /// The command of `settings`, with the changed files that an earlier process has left. Without a
+    /// command nothing is remembered or run.
     pub(super) fn new(settings: &Settings, store: &Store) -> Self {
         Self {
             words: settings.on_refresh.clone(),
@@ -69,23 +69,23 @@ impl Hook {
             return;
         }
         self.waiting.extend(names);
-        // News is told at once, whatever the last run came to.
-        self.hurry();
+        // A new change is told at once, whatever the last run came to.
+        self.retry_now();
         self.remember(store);
     }
 
-    /// What failed is tried again now.
-    pub(super) fn hurry(&mut self) {
+    /// Lets a failed run be tried again now.
+    pub(super) fn retry_now(&mut self) {
         self.record.next_attempt = None;
     }
 
-    /// Takes in what has ended, and starts what is to be started; `wake` is called when that has ended.
-    pub(super) fn turn(&mut self, store: &Store, wake: impl FnOnce() + Send + 'static) {
+    /// Takes in a run that has ended, and starts the next one; `wake` is called when that one has ended.
+    pub(super) fn poll(&mut self, store: &Store, wake: impl FnOnce() + Send + 'static) {
         if let Some(running) = &self.running {
             match running.ended.try_recv() {
                 Err(TryRecvError::Empty) => return,
-                Ok(result) => self.take(result, store),
-                Err(TryRecvError::Disconnected) => self.take(Err(vanished()), store),
+                Ok(result) => self.record_end(result, store),
+                Err(TryRecvError::Disconnected) => self.record_end(Err(vanished()), store),
             }
         }
         let now = Timestamp::now();
@@ -100,15 +100,12 @@ impl Hook {
         (!idle).then(|| self.wait(Timestamp::now()))
     }
 
-    /// The end of the process: waits for a run in progress and tells what nobody has been told. What
-    /// failed before is left for the next start.
-    ///
-    /// # Errors
-    /// How the last run ended, if that was not well.
+    /// At the end of the process: waits for a run in progress, and starts one for the files that are left.
+    /// A run that failed before is left for the next start. The error says how the last run failed.
     pub(super) fn finish(&mut self, store: &Store) -> Result<(), String> {
         for _ in 0..2 {
             if self.running.is_none() {
-                self.turn(store, || {});
+                self.poll(store, || {});
             }
             let Some(running) = &self.running else { break };
             let left = running.deadline.saturating_duration_since(Instant::now());
@@ -117,7 +114,7 @@ impl Hook {
                 Err(RecvTimeoutError::Timeout) => Err(CommandError::TooLong(LIMIT)),
                 Err(RecvTimeoutError::Disconnected) => Err(vanished()),
             };
-            self.take(result, store);
+            self.record_end(result, store);
         }
         match &self.record.error {
             Some(error) if !self.words.is_empty() => Err(format!("--on-refresh: {error}")),
@@ -170,7 +167,7 @@ impl Hook {
         environment
     }
 
-    fn take(&mut self, result: Result<(), CommandError>, store: &Store) {
+    fn record_end(&mut self, result: Result<(), CommandError>, store: &Store) {
         let Some(running) = self.running.take() else { return };
         let now = Timestamp::now();
         match result {
@@ -218,7 +215,7 @@ fn delay(failures: u32) -> Duration {
     SHORTEST.saturating_mul(1 << failures.saturating_sub(1).min(16)).min(LONGEST)
 }
 
-/// A run whose thread is gone without a word.
+/// The error of a run whose thread is gone and has sent no result.
 fn vanished() -> CommandError {
     CommandError::NotStarted(std::io::Error::other("no thread can be started"))
 }

@@ -5,6 +5,7 @@ mod hook;
 mod notify;
 mod presence;
 mod signals;
+mod unstored;
 mod watch;
 
 use std::cell::Cell;
@@ -13,18 +14,19 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::cli::Options;
-use crate::clock::{Timestamp, Words};
+use crate::clock::Timestamp;
 use crate::cycle::services::is_keycloak;
 use crate::cycle::{Ended, Keeper, Occasion, daemon_holder, farewell};
-use crate::files::{Holder, make_private_directory, reason};
+use crate::files::Holder;
 use crate::logging;
-use crate::refresh::{Stop, Storing};
+use crate::refresh::Stop;
 use crate::settings::{Loaded, Settings};
 use crate::status::DaemonRecord;
 use hook::Hook;
 use notify::ServiceManager;
-use presence::Presence;
+use presence::{Presence, make_tokens_directory};
 use signals::{Signals, Wake};
+use unstored::Unstored;
 use watch::Watch;
 
 /// The longest time without a look at the clock and the directories: a laptop that slept or a clock
@@ -34,13 +36,7 @@ const LONGEST_SLEEP: Duration = Duration::from_mins(1);
 /// How often a cycle in progress shows that it is alive, at most.
 const BEAT: Duration = Duration::from_secs(1);
 
-/// How long a stop waits for an answer that cannot be written.
-const LAST_TRIES: Duration = Duration::from_mins(1);
-
 /// Runs the daemon until it is told to stop, or one cycle with `--once`.
-///
-/// # Errors
-/// Why it could not start, or what was not done when it ended.
 pub(crate) fn run(settings: Settings, options: &Options) -> Result<(), DaemonError> {
     let stop = Arc::new(Stop::default());
     let keeper = Keeper::new(&settings, Arc::clone(&stop)).map_err(DaemonError::Setting)?;
@@ -63,18 +59,6 @@ pub(crate) enum DaemonError {
     Running(String),
 }
 
-fn make_tokens_directory(settings: &Settings) -> Result<(), String> {
-    let directory = &settings.tokens_dir;
-    if directory.is_dir() {
-        return Ok(());
-    }
-    make_private_directory(directory).map_err(|error| {
-        format!("the tokens directory {} cannot be made: {}", directory.display(), reason(&error))
-    })?;
-    log::info!(target: "REFRESH", "made the tokens directory {}; waiting for token files", directory.display());
-    Ok(())
-}
-
 fn once(mut keeper: Keeper, settings: &Settings, stop: Arc<Stop>) -> Result<(), String> {
     // Registered first, so that a stop during the cycle lets the refreshes in flight end.
     let _signals = Signals::listen(stop).map_err(|error| format!("signals cannot be received: {error}"))?;
@@ -85,17 +69,18 @@ fn once(mut keeper: Keeper, settings: &Settings, stop: Arc<Stop>) -> Result<(), 
     let mut ended = keeper.cycle(settings, Occasion::First, &BTreeSet::new(), &|| {});
     let mut changed = std::mem::take(&mut ended.changed);
     if !ended.held.is_empty() {
-        let mut held = Held(ended.held.into_iter().map(Waiting::new).collect());
+        let mut held = Unstored::default();
+        held.extend(ended.held);
         changed.extend(held.names());
         held.last_tries(&mut keeper)?;
-        // The configurations want the new tokens too; nothing is asked for a second time.
+        // The configurations want the new tokens too; no token is refreshed a second time.
         keeper.no_longer_forced();
         ended = keeper.cycle(settings, Occasion::First, &BTreeSet::new(), &|| {});
         changed.append(&mut ended.changed);
     }
     let mut hook = Hook::new(settings, keeper.store());
     hook.changed(changed, keeper.store());
-    hook.hurry();
+    hook.retry_now();
     let told = hook.finish(keeper.store());
     ended.seen.map_err(|message| format!("nothing could be checked: {message}"))?;
     match ended.failing {
@@ -112,7 +97,7 @@ struct Daemon {
     manager: ServiceManager,
     signals: Signals,
     watch: Watch,
-    held: Held,
+    held: Unstored,
     hook: Hook,
 }
 
@@ -124,7 +109,7 @@ impl Daemon {
         keeper.store().set_daemon(record(&settings, presence.since()));
         log::debug!(target: "REFRESH", "running as process {}", std::process::id());
         let manager = ServiceManager::of_process();
-        let (watch, held) = (Watch::default(), Held(Vec::new()));
+        let (watch, held) = (Watch::default(), Unstored::default());
         let hook = Hook::new(&settings, keeper.store());
         Ok(Self { settings, keeper, presence, manager, signals, watch, held, hook })
     }
@@ -132,7 +117,7 @@ impl Daemon {
     fn run(mut self, options: &Options) -> Result<(), String> {
         let mut occasion = Occasion::First;
         let mut displaced = Ok(());
-        // Before the first request: whoever waits for this service waits for no endpoint.
+        // Before the first request: services that wait for this one wait for no endpoint.
         self.manager.ready();
         loop {
             // Looked at before the cycle: what changes during it runs another one.
@@ -156,7 +141,7 @@ impl Daemon {
                 }
                 Wake::Check => {
                     self.keeper.forget_outages();
-                    self.hook.hurry();
+                    self.hook.retry_now();
                     occasion = Occasion::Signal;
                 }
                 Wake::Nothing => occasion = Occasion::Usual,
@@ -195,7 +180,7 @@ impl Daemon {
             let changed = self.watch.changed_names(&found.files).into_iter().chain(ended.changed);
             self.hook.changed(changed, self.keeper.store());
         }
-        self.held.0.extend(ended.held.into_iter().map(Waiting::new));
+        self.held.extend(ended.held);
         if let Ok(found) = ended.seen {
             self.watch = before.after(&self.settings, &found.names, found.files);
         }
@@ -212,7 +197,7 @@ impl Daemon {
         loop {
             self.presence.keep(&self.settings)?;
             self.manager.alive();
-            self.hook.turn(self.keeper.store(), self.signals.nudge());
+            self.hook.poll(self.keeper.store(), self.signals.nudge());
             let stored = self.held.retry(&mut self.keeper);
             let now = Instant::now();
             if now >= next || stored {
@@ -281,96 +266,5 @@ fn record(settings: &Settings, since: Timestamp) -> DaemonRecord {
         servers_dir: settings.servers_dir.display().to_string(),
         providers: settings.providers.is_file().then(|| settings.providers.display().to_string()),
         keycloak: is_keycloak(&settings.environment),
-    }
-}
-
-/// Answers that could not be written yet. They stay until they are, while other cycles go on.
-struct Held(Vec<Waiting>);
-
-struct Waiting {
-    storing: Storing,
-    next: Instant,
-    delay: Duration,
-    said: String,
-}
-
-impl Waiting {
-    fn new(storing: Storing) -> Self {
-        let delay = Duration::from_secs(1);
-        Self { storing, next: Instant::now() + delay, delay, said: String::new() }
-    }
-
-    /// Tries once more; whether it is done. After a failure the delay doubles to 30 s.
-    fn retry(&mut self) -> bool {
-        match self.storing.attempt() {
-            Ok(()) => true,
-            Err(message) => {
-                if message != self.said {
-                    log::error!(target: "REFRESH", "{message}");
-                    self.said = message;
-                }
-                self.delay = (self.delay * 2).min(Duration::from_secs(30));
-                self.next = Instant::now() + self.delay;
-                false
-            }
-        }
-    }
-}
-
-impl Held {
-    fn names(&self) -> BTreeSet<String> {
-        self.0.iter().flat_map(|waiting| waiting.storing.names().cloned()).collect()
-    }
-
-    fn next(&self) -> Option<Instant> {
-        self.0.iter().map(|waiting| waiting.next).min()
-    }
-
-    /// Tries those whose time has come; whether one is done.
-    fn retry(&mut self, keeper: &mut Keeper) -> bool {
-        let before = self.0.len();
-        let mut waiting = std::mem::take(&mut self.0);
-        for mut one in waiting.drain(..) {
-            if one.next > Instant::now() || !one.retry() {
-                self.0.push(one);
-            } else {
-                keeper.stored(one.storing);
-            }
-        }
-        self.0.len() < before
-    }
-
-    /// The end of the process: tries for a minute, then names the files. What could not be brought into
-    /// place stays beside them for the next start. Who cannot wait stops the process a second time.
-    fn last_tries(&mut self, keeper: &mut Keeper) -> Result<(), String> {
-        let deadline = Instant::now() + LAST_TRIES;
-        while !self.0.is_empty() {
-            self.retry(keeper);
-            let now = Instant::now();
-            if now >= deadline {
-                break;
-            }
-            // The last try is at the very end of the minute, whatever the delays have grown to.
-            for waiting in &mut self.0 {
-                waiting.next = waiting.next.min(deadline);
-            }
-            let next = self.next().unwrap_or(now);
-            std::thread::sleep(next.saturating_duration_since(now));
-        }
-        let files: Vec<String> = self
-            .0
-            .iter()
-            .filter_map(|waiting| waiting.storing.waiting_file())
-            .map(|file| file.display().to_string())
-            .collect();
-        if files.is_empty() {
-            Ok(())
-        } else {
-            Err(format!(
-                "a new refresh token could not be stored in {} within {}; start token-refresher again when it can be written",
-                files.join(", "),
-                Words(LAST_TRIES)
-            ))
-        }
     }
 }

@@ -1,22 +1,24 @@
 //! One daemon per tokens directory, and the pid file.
 //!
-//! The lock is what counts: it is held for life and let go by the kernel however the process ends, so
-//! a crash never blocks the next start. The pid file is for people and scripts and decides nothing.
+//! The lock decides: the process holds it for life, and the kernel releases it however the process ends,
+//! so that a crash never blocks the next start. The pid file is for people and scripts and decides nothing.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::clock::Timestamp;
-use crate::files::{Lock, LockError, ReadError, own_directory, read_whole, reason, replace_text};
+use crate::files::{
+    Lock, LockError, ReadError, make_private_directory, own_directory, read_whole, reason, replace_text,
+};
 use crate::settings::Settings;
 
 /// How long the lock is waited for: scripts and probes hold it shared for a moment to look at it.
 const PROBE: Duration = Duration::from_millis(300);
 
-/// The file whose lock is the daemon's place, in our own directory.
+/// The file that the daemon locks, in the program's own directory.
 const LOCK: &str = "daemon.lock";
 
-/// The daemon's place.
+/// The daemon's lock and pid file.
 pub(super) struct Presence {
     lock: Lock,
     pid_file: Option<PathBuf>,
@@ -25,19 +27,17 @@ pub(super) struct Presence {
     said: Option<String>,
 }
 
-/// Why the place of the daemon was not taken.
+/// Why the daemon's lock was not taken.
 enum ClaimError {
-    /// Another daemon has it.
+    /// Another daemon holds it.
     Taken(String),
     /// The lock cannot be made.
     NoLock(String),
 }
 
 impl Presence {
-    /// Takes the place of the daemon for the tokens directory, and writes the pid file.
-    ///
-    /// # Errors
-    /// One line: which process has it, or what cannot be written.
+    /// Takes the daemon's lock for the tokens directory, and writes the pid file. The error says which
+    /// process holds the lock, or why the lock cannot be made.
     pub(super) fn claim(settings: &Settings) -> Result<Self, String> {
         let lock = claim_lock(&settings.tokens_dir)
             .map_err(|(ClaimError::Taken(message) | ClaimError::NoLock(message))| message)?;
@@ -50,20 +50,17 @@ impl Presence {
         self.since
     }
 
-    /// Makes sure that the lock is still the one that another daemon would meet, and makes it anew
-    /// where somebody has removed it (with the whole tokens directory, perhaps). Touches it: that is
-    /// how a probe sees that the loop turns.
-    ///
-    /// # Errors
-    /// When another daemon has taken the place meanwhile. A lock that cannot be made for another
-    /// reason is no end: the token locks still keep every refresh apart.
+    /// Checks that the lock file is still the one that another daemon would meet, and makes it anew
+    /// where it was removed (with the whole tokens directory, perhaps). Touches the lock file: that is
+    /// how a probe sees that the loop turns. The error says that another daemon holds the lock. A lock
+    /// that cannot be made for another reason is no error: the token locks still keep refreshes apart.
     pub(super) fn keep(&mut self, settings: &Settings) -> Result<(), String> {
         // A path that cannot be looked at now (a network file system that stutters) says nothing.
         if self.lock.still_holds().unwrap_or(true) {
             write_note(&self.lock);
             return Ok(());
         }
-        let claimed = super::make_tokens_directory(settings).map_err(ClaimError::NoLock);
+        let claimed = make_tokens_directory(settings).map_err(ClaimError::NoLock);
         match claimed.and_then(|()| claim_lock(&settings.tokens_dir)) {
             Ok(lock) => {
                 log::warn!(target: "REFRESH", "the daemon's lock file was removed; made it anew");
@@ -94,6 +91,19 @@ impl Presence {
             log::warn!(target: "REFRESH", "the pid file {} cannot be removed: {}", path.display(), reason(&error));
         }
     }
+}
+
+/// Makes the tokens directory where there is none.
+pub(super) fn make_tokens_directory(settings: &Settings) -> Result<(), String> {
+    let directory = &settings.tokens_dir;
+    if directory.is_dir() {
+        return Ok(());
+    }
+    make_private_directory(directory).map_err(|error| {
+        format!("the tokens directory {} cannot be made: {}", directory.display(), reason(&error))
+    })?;
+    log::info!(target: "REFRESH", "made the tokens directory {}; waiting for token files", directory.display());
+    Ok(())
 }
 
 fn claim_lock(tokens: &Path) -> Result<Lock, ClaimError> {

@@ -9,7 +9,7 @@ use crate::refresh::Stop;
 use crate::text::Count;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1};
 
-/// Why the loop wakes up. Of several signals the first in this list counts.
+/// Why the loop wakes up. Of several signals the first in this list wins.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Wake {
     /// SIGTERM or SIGINT: finish and end.
@@ -27,7 +27,7 @@ struct Pending {
     stop: bool,
     reload: bool,
     check: bool,
-    /// How many things of our own have ended since the loop last looked.
+    /// How many commands and watches have reported since the loop last looked.
     nudges: u32,
 }
 
@@ -39,9 +39,6 @@ pub(super) struct Signals {
 impl Signals {
     /// Begins to receive. A second SIGTERM or SIGINT during the same stop ends the process at once,
     /// with the status that a shell gives to a program that the signal ended.
-    ///
-    /// # Errors
-    /// When the handlers or the thread cannot be made.
     pub(super) fn listen(stop: Arc<Stop>) -> io::Result<Self> {
         let shared = Arc::new((Mutex::new(Pending::default()), Condvar::new()));
         let mut arriving = signal_hook::iterator::Signals::new([SIGTERM, SIGINT, SIGHUP, SIGUSR1])?;
@@ -72,7 +69,7 @@ impl Signals {
         Ok(Self { shared })
     }
 
-    /// What wakes the loop for a reason of our own.
+    /// Returns what wakes the loop from another thread.
     pub(super) fn nudge(&self) -> impl FnOnce() + Send + use<> {
         let shared = Arc::clone(&self.shared);
         move || {

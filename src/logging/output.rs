@@ -2,7 +2,7 @@
 //!
 //! simplelog writes a line in some twenty pieces. They are collected here and leave with one
 //! write(2), so that two processes that log to one file do not mix their lines. A file that cannot
-//! be written (a full disk) stops nobody: it is said on standard error once, and in the log when
+//! be written (a full disk) stops nothing: standard error says so once, and the log says so when
 //! there is room again.
 
 use std::fs::{File, OpenOptions, Permissions, symlink_metadata};
@@ -38,12 +38,8 @@ impl LogOutput {
         Self::new(None, true, is_journal())
     }
 
-    /// The file at `path`, made (0600) or added to; and standard error too where a person looks at
-    /// it. With a warning where the file is open to others and could not be closed to them.
-    ///
-    /// # Errors
-    ///
-    /// When the file cannot be opened, or is a link that is not to be followed.
+    /// The file at `path`, made (0600) or appended to; standard error too where that is a terminal.
+    /// With a warning where the file is open to others and could not be closed to them.
     pub(super) fn file(path: &Path) -> io::Result<(Self, Option<String>)> {
         let (file, complaint) = open(path)?;
         Ok((Self::new(Some(file), io::stderr().is_terminal(), false), complaint))
@@ -70,7 +66,7 @@ impl LogOutput {
 }
 
 impl Write for LogOutput {
-    /// Never fails: there is nobody above who could do anything about a log that cannot be written.
+    /// Never fails: no caller could do anything about a log that cannot be written.
     fn write(&mut self, piece: &[u8]) -> io::Result<usize> {
         let mut lines = self.lines();
         lines.line.extend_from_slice(piece);
@@ -165,7 +161,7 @@ fn put(file: &mut impl Write, bytes: &[u8]) -> Result<(), (usize, io::Error)> {
 }
 
 /// Opens for appending, so that a `copytruncate` of logrotate leaves no hole. `O_NONBLOCK`: opening
-/// a fifo that nobody reads must fail, not hang.
+/// a fifo without a reader must fail, not hang.
 fn open(path: &Path) -> io::Result<(File, Option<String>)> {
     let mut options = OpenOptions::new();
     options.append(true).mode(0o600).custom_flags(libc::O_NONBLOCK);
@@ -183,8 +179,8 @@ fn open(path: &Path) -> io::Result<(File, Option<String>)> {
     }
     let file = options.open(path)?;
     let metadata = file.metadata()?;
-    // Somebody who may write to the directory could otherwise have a daemon that runs as root append
-    // to any file: a link must be root's, or belong to whoever owns what it leads to.
+    // Another user who may write to the directory could otherwise have a daemon that runs as root append
+    // to any file: a link must be root's, or belong to the owner of the file that it leads to.
     if link.is_some_and(|link| link.uid() != 0 && link.uid() != metadata.uid()) {
         return Err(io::Error::other("it is a link to a file of another owner"));
     }
@@ -276,7 +272,7 @@ mod tests {
     fn what_root_makes_belongs_to_the_owner_of_the_directory() {
         let scratch = Scratch::new();
         if chown(&*scratch, Some(4321), Some(1234)).is_err() {
-            return; // Not root: there is nobody to give it to.
+            return; // Only root can give a file away.
         }
         let path = scratch.join("log");
         open(&path).unwrap();

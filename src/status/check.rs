@@ -15,7 +15,7 @@ use crate::text::{Count, escaped};
 /// The exit status for what could not be found out.
 pub(crate) const UNKNOWN: u8 = 3;
 
-/// Nobody runs when there was no cycle for three intervals, and for this long at least.
+/// Tokens are not kept when there was no cycle for three intervals, and for this long at least.
 const SHORTEST_PATIENCE: Duration = Duration::from_mins(3);
 
 /// How many complaints the line names: it must stay readable in a list of services.
@@ -26,7 +26,7 @@ pub(crate) fn check(report: &Overview) -> (String, u8) {
     let mut complaints: Vec<(Severity, String)> = nobody_runs(report).into_iter().collect();
     complaints.extend(failing_hook(report));
     complaints.extend(report.tokens.iter().filter_map(|token| token.complaint(report.now)));
-    // Stable: what nobody does stays before the tokens that suffer from it.
+    // The sort is stable: a missing daemon stays before the tokens that it fails.
     complaints.sort_by_key(|(severity, _)| std::cmp::Reverse(*severity));
     let severity = complaints.first().map_or(Severity::Ok, |(severity, _)| *severity);
     let mut text: Vec<String> = complaints.iter().take(NAMED).map(|(_, words)| words.clone()).collect();
@@ -171,7 +171,7 @@ mod tests {
     }
 
     /// The status when the daemon's lock is in this state, the last cycle this long ago, and the
-    /// daemon (or who left the record) started this long ago.
+    /// daemon, or the process that left the record, started this long ago.
     fn runs(holder: Holder, cycle: Option<Duration>, started: Option<Duration>, interval: Duration) -> u8 {
         let mut report = report(vec![fresh("a")]);
         report.interval = interval;

@@ -15,7 +15,7 @@ const WIDTH: usize = 80;
 /// The widths of the columns but the last: name, state, expiry; two blanks between them.
 const COLUMNS: [usize; 3] = [30, 14, 14];
 
-/// The table. `colour` only where a person looks at a terminal.
+/// The table. `colour` is for a terminal only.
 pub(crate) fn table(report: &Overview, colour: bool) -> String {
     let mut text = heading(report);
     if report.tokens.is_empty() {
@@ -98,7 +98,7 @@ fn token_rows(text: &mut String, token: &Token, now: Timestamp, colour: bool) {
     }
 }
 
-/// One line of four columns; `before` and `after` stand around the second and take no width.
+/// One line of four columns; `before` and `after` enclose the second and take no width.
 fn row(text: &mut String, cells: [&str; 4], before: &str, after: &str) {
     let [name, state, expires, next] = cells.map(escaped);
     let [first, second, third] = COLUMNS;

@@ -112,7 +112,7 @@ pub(crate) fn json(report: &Overview) -> String {
             .collect(),
         tokens: report.tokens.iter().map(|token| entry(token, report.now)).collect(),
     };
-    // In one line: programs read it, and `jq` breaks it for people.
+    // Printed on one line; `jq` makes it readable.
     // cannot fail: texts, numbers and lists of them.
     let mut text = serde_json::to_string(&document).unwrap_or_default();
     text.push('\n');

@@ -13,7 +13,7 @@ use crate::tokens::name::stem;
 pub(crate) struct Facts<'a> {
     /// The file's name.
     pub file: &'a str,
-    /// Whether it is of the kind that stands in the configurations.
+    /// Whether the configurations have an entry for it.
     pub in_configurations: bool,
     /// The life of its token.
     pub life: &'a Life,
@@ -29,7 +29,7 @@ pub(crate) struct Facts<'a> {
     pub plan: Plan,
 }
 
-/// Where a credential stands.
+/// The state of a credential.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum TokenState {
     /// Its next refresh is planned.
@@ -42,11 +42,11 @@ pub(crate) enum TokenState {
     Retrying,
     /// The answer to its last request was lost: its refresh token may be spent.
     InDoubt,
-    /// Something on this machine stands in the way.
+    /// Something on this machine prevents its refresh.
     Local,
-    /// It was refused for a setting that somebody must change.
+    /// It was refused for a setting that must be changed.
     Misconfigured,
-    /// Somebody must sign in again.
+    /// A new sign-in is needed.
     SignInAgain,
     /// It is watched and not refreshed.
     Monitored,
@@ -136,7 +136,7 @@ impl<'a> Facts<'a> {
         }
     }
 
-    /// When it is refreshed or asked for next; `None`: not before a person does something, or never.
+    /// When its next request is planned; `None`: not before its file or a setting changes, or never.
     pub(crate) fn next_attempt(&self, now: Timestamp) -> Option<Timestamp> {
         if matches!(self.state(), TokenState::Monitored | TokenState::SignInAgain | TokenState::Misconfigured)
         {
@@ -149,7 +149,7 @@ impl<'a> Facts<'a> {
         }
     }
 
-    /// Why it is in this state, in one line for a person.
+    /// Why it is in this state, in one line.
     pub(crate) fn why(&self, buffer: Duration, now: Timestamp) -> String {
         if let Some(why) = self.monitored {
             return format!("not refreshed: {why}");
@@ -292,7 +292,7 @@ mod tests {
             (facts(&hour, &local, Plan::Waiting(NOW + HOUR)), TokenState::Local, "HTTP 503 (2 hours ago)"),
             (facts(&hour, &dead, Plan::Blocked), TokenState::SignInAgain, "HTTP 503 (2 hours ago)"),
             (facts(&hour, &wrong, Plan::Recheck), TokenState::Misconfigured, "HTTP 503 (2 hours ago)"),
-            // Somebody has signed in since: the trouble is about another refresh token.
+            // After a new sign-in the trouble is about another refresh token.
             (
                 Facts { refresh_hash: Some("new"), ..facts(&hour, &dead, Plan::Due) },
                 TokenState::Due,

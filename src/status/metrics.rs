@@ -125,9 +125,6 @@ const PER_TOKEN: &[PerToken] = &[
 
 /// Writes everything. `tokens` is gone through once for each metric: ten thousand lines are not held
 /// in memory.
-///
-/// # Errors
-/// What `out` says.
 pub(crate) fn write<'a, I>(
     out: &mut dyn Write,
     moment: &MetricsSnapshot,

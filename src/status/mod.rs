@@ -1,8 +1,8 @@
-//! What is known of every token beyond its file, and what is said of it to people and machines.
+//! Token state (status.json) and its views: table, JSON, check line, metrics.
 //!
 //! `store` keeps `.token-refresher/status.json`, which is shared with other processes and holds no
 //! secret. `judge` and `plan` turn a file's facts into a state with its reason, `need` says when a
-//! person will have to act, `report` sorts all of it by urgency; `human`, `json`, `check` and
+//! user will be needed, `report` sorts all of it by urgency; `human`, `json`, `check` and
 //! `metrics` are the forms in which it leaves the program.
 
 pub(crate) mod check;

@@ -1,4 +1,4 @@
-//! Early warning: by when a person will have to do something, while there is still time.
+//! Early warning: by when a user must do something, while there is still time.
 
 use std::time::Duration;
 
@@ -6,14 +6,14 @@ use super::judge::{Facts, TokenState};
 use super::plan::Plan;
 use crate::clock::{Timestamp, Words};
 
-/// How long before a person is needed the warning begins: long enough for office hours to come by.
+/// How long before a user is needed the warning begins: long enough to include office hours.
 pub(crate) const AHEAD: Duration = Duration::from_hours(24);
 
 /// From how many failures in a row on a passing trouble is taken for a lasting one: the four delays
 /// between five are 4 to 8 minutes (30 s doubling, half of each at random), longer than a restart.
 const LASTING_RUN: u32 = 5;
 
-/// That a person will be needed.
+/// That a user will be needed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Need {
     /// By when.
@@ -22,14 +22,14 @@ pub(crate) struct Need {
     pub what: NeededFor,
 }
 
-/// What a person will be needed for.
+/// What a user will be needed for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum NeededFor {
-    /// The refresh token ends, and refreshing does not prolong it: somebody must sign in.
+    /// The refresh token ends, and refreshing does not prolong it: a new sign-in is needed.
     RefreshTokenEnds,
-    /// The token ends and cannot be refreshed: somebody must put a new one there.
+    /// The token ends and cannot be refreshed: a new one must be put into the file.
     TokenEnds,
-    /// Every attempt fails, and at the end of the present token nothing works: somebody should look.
+    /// Every attempt fails, and the present token ends soon: the cause must be found.
     KeepsFailing,
 }
 
@@ -62,8 +62,8 @@ impl Need {
 }
 
 impl Facts<'_> {
-    /// By when a person will be needed, if that is within a day. What needs one already, or has ended,
-    /// is no early warning any more.
+    /// By when a user will be needed, if that is within a day. A token that needs one already, or has
+    /// ended, gets no early warning any more.
     pub(crate) fn need(&self, now: Timestamp) -> Option<Need> {
         let soon = |end: &Timestamp| end.since(now) <= AHEAD;
         let need = |what| move |by| Need { by, what };

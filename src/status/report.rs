@@ -20,23 +20,23 @@ pub(crate) struct Overview {
     pub now: Timestamp,
     /// The tokens directory.
     pub tokens_dir: String,
-    /// Who keeps it.
+    /// The daemon of that directory.
     pub daemon: DaemonSeen,
-    /// `--interval` of whoever keeps it.
+    /// `--interval` of that daemon.
     pub interval: Duration,
-    /// `--buffer` of whoever keeps it.
+    /// `--buffer` of that daemon.
     pub buffer: Duration,
     /// The last cycle, of whichever process.
     pub cycle: Option<CycleRecord>,
-    /// How `--on-refresh` stands.
+    /// What is remembered of `--on-refresh`.
     pub hook: HookRecord,
     /// Token endpoints in trouble.
     pub endpoints: BTreeMap<String, Outage>,
-    /// The token files, what needs a person first.
+    /// The token files, the most urgent first.
     pub tokens: Vec<Token>,
 }
 
-/// Who keeps the tokens directory.
+/// What is seen of the daemon.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct DaemonSeen {
     /// What its lock says.
@@ -52,7 +52,7 @@ pub(crate) struct Token {
     pub file: String,
     /// What the log calls it.
     pub name: String,
-    /// Whether it is of the kind that stands in the configurations.
+    /// Whether the configurations have an entry for it.
     pub in_configurations: bool,
     /// Its state.
     pub state: TokenState,
@@ -66,7 +66,7 @@ pub(crate) struct Token {
     pub refresh_expires_at: Option<Timestamp>,
     /// When a refresh last succeeded.
     pub last_success: Option<Timestamp>,
-    /// When it is asked for next.
+    /// When its next request is planned.
     pub next_attempt: Option<Timestamp>,
     /// Failures in a row.
     pub failures: u32,
@@ -74,7 +74,7 @@ pub(crate) struct Token {
     pub error: Option<String>,
     /// Why it is in this state.
     pub why: String,
-    /// That a person will be needed within a day.
+    /// That a user will be needed within a day.
     pub need: Option<Need>,
 }
 
@@ -83,7 +83,7 @@ pub(crate) struct Token {
 pub(crate) enum Severity {
     /// Nothing is wrong.
     Ok = 0,
-    /// Somebody should know.
+    /// A user should know.
     Warning = 1,
     /// Something does not work.
     Critical = 2,
@@ -199,7 +199,7 @@ impl Overview {
 }
 
 impl Holder {
-    /// Whether somebody holds the lock and has touched it lately.
+    /// Whether a process holds the lock and has touched it lately.
     pub(crate) fn is_alive(self, now: Timestamp) -> bool {
         matches!(self, Self::Somebody { touched } if now.since(touched) <= ALIVE)
     }

@@ -24,10 +24,7 @@ const FORMS: [(&str, TextForm); 4] = [
     ("complete-fish", fish::completion),
 ];
 
-/// The text of the form called `name`.
-///
-/// # Errors
-/// One line with the names that there are.
+/// The text of the form called `name`; the error lists the names.
 pub(super) fn generate(name: &str) -> Result<String, String> {
     let known = FORMS.iter().find(|(form, _)| *form == name);
     known.map(|(_, text)| text()).ok_or_else(|| {

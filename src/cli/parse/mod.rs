@@ -20,7 +20,7 @@ pub(crate) enum CommandLine {
     Full,
     /// `-V`, `--version`.
     Version,
-    /// `--generate`: the text that was asked for.
+    /// `--generate`: the generated text.
     Generated(String),
     /// Do something.
     Run(Invocation),
@@ -208,7 +208,7 @@ impl Grammar {
         }
     }
 
-    /// Takes the first word for the command, and checks that nothing stands there that it does not take.
+    /// Takes the first word for the command, and checks that the command takes all the rest.
     fn invocation(&self, options: Options, words: &[OsString]) -> Result<Invocation, String> {
         let command = self.command(words.first().map(OsString::as_os_str))?;
         let name = command.name;
