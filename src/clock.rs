@@ -90,21 +90,27 @@ impl Sub<Duration> for Timestamp {
     }
 }
 
-/// A length of time in the words of the log: `2 hours`, `45 minutes`, `1 minute`, `30 seconds`,
-/// `3 days`. One unit, rounded down, because "expires in" must not promise more than there is.
+/// A length of time in the words of the log: `45 minutes`, `2 hours`, `1 h 59 min`, `12 days`. Rounded
+/// down, because "expires in" must not promise more than there is; a small count of a large unit has
+/// the smaller unit beside it, because rounding down would cut off up to half of the time.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Words(pub Duration);
 
 impl fmt::Display for Words {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        const MINUTE: u64 = 60;
+        const HOUR: u64 = 60 * MINUTE;
+        const DAY: u64 = 24 * HOUR;
         let seconds = self.0.as_secs();
-        let (count, unit) = match seconds {
-            172_800.. => (seconds / 86_400, "day"),
-            3_600.. => (seconds / 3_600, "hour"),
-            60.. => (seconds / 60, "minute"),
-            _ => (seconds, "second"),
-        };
-        Count(count, unit).fmt(out)
+        let (days, hours, minutes) = (seconds / DAY, seconds / HOUR, seconds / MINUTE);
+        match (days, hours % 24, hours, minutes % 60) {
+            (2..10, rest @ 1.., ..) => write!(out, "{days} days {rest} h"),
+            (2.., ..) => Count(days, "day").fmt(out),
+            (_, _, 1..10, rest @ 1..) => write!(out, "{hours} h {rest} min"),
+            (_, _, 1.., _) => Count(hours, "hour").fmt(out),
+            _ if minutes >= 2 || seconds == MINUTE => Count(minutes, "minute").fmt(out),
+            _ => Count(seconds, "second").fmt(out),
+        }
     }
 }
 
@@ -113,16 +119,26 @@ mod tests {
     use super::*;
 
     #[test]
-    fn words_round_down_to_one_unit() {
+    fn words_round_down_and_do_not_mislead() {
         for (seconds, words) in [
             (0, "0 seconds"),
             (1, "1 second"),
             (59, "59 seconds"),
             (60, "1 minute"),
+            (119, "119 seconds"),
+            (120, "2 minutes"),
             (2_759, "45 minutes"),
+            (3_600, "1 hour"),
+            (3_659, "1 hour"),
+            (7_199, "1 h 59 min"),
             (7_200, "2 hours"),
+            (7_230, "2 hours"),
+            (36_060, "10 hours"),
             (172_799, "47 hours"),
             (172_800, "2 days"),
+            (259_199, "2 days 23 h"),
+            (863_999, "9 days 23 h"),
+            (1_000_000, "11 days"),
         ] {
             assert_eq!(Words(Duration::from_secs(seconds)).to_string(), words);
         }

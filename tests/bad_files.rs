@@ -123,7 +123,7 @@ fn run(what: &str, endpoint: &Endpoint, project: &Project) -> Finished {
 
 /// Whether a warning or error names the file.
 fn complains(finished: &Finished, name: &str) -> bool {
-    let loud = |line: &&str| line.contains("[WARN]") || line.contains("[ERROR]");
+    let loud = |line: &&str| line.contains("[WARNING]") || line.contains("[ERROR]");
     finished.log.lines().filter(loud).any(|line| line.contains(name))
 }
 

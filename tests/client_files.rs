@@ -131,7 +131,11 @@ fn a_new_address_moves_our_entry_and_no_other() {
     project.write("mcp.json", "{\"mcpServers\":{\"tasks\":{\"url\":\"https://elsewhere.example/mcp\"}}}");
     project.write_token(&service("tasks", "at-2"));
     let finished = run(&project, "cursor=mcp.json");
-    expect_line(&finished, "[WARN]", &["mcp.json: tasks is not written for cursor: the file has an entry"]);
+    expect_line(
+        &finished,
+        "[WARNING]",
+        &["mcp.json: tasks is not written for cursor: the file has an entry"],
+    );
     program(&project, "cursor=mcp.json")
         .env("REGISTRY_URL", "https://moved.example.com")
         .once()
@@ -294,7 +298,7 @@ fn what_cannot_be_read_for_the_moment_takes_no_entry_away() {
     assert_eq!(project.text("config.yaml"), yaml);
     expect_line(
         &finished,
-        "[WARN]",
+        "[WARNING]",
         &["config.yaml: stays as it is until acme-wiki-egress.json can be read"],
     );
 
@@ -310,7 +314,7 @@ fn what_cannot_be_read_for_the_moment_takes_no_entry_away() {
     let before = project.text("c.json");
     let finished = run(&project, clients);
     assert_eq!(project.text("c.json"), before);
-    expect_line(&finished, "[WARN]", &["stay as they are until ingress.json can be read"]);
+    expect_line(&finished, "[WARNING]", &["stay as they are until ingress.json can be read"]);
 }
 
 #[test]
@@ -321,7 +325,7 @@ fn a_foreign_toml_file_is_left_alone_and_the_entry_to_paste_is_said() {
     let finished =
         program(&project, "codex=config.toml codex").args("--client-secrets inline").once().expect_code(0);
     assert_eq!(project.text("config.toml"), "model = \"x\"\n");
-    expect_line(&finished, "[WARN]", &["config.toml: 1:1: this file is not one of ours"]);
+    expect_line(&finished, "[WARNING]", &["config.toml: 1:1: this file is not one of ours"]);
     expect_line(&finished, "[INFO]", &["to paste: [mcp_servers.wiki]"]);
     expect_line(&finished, "[INFO]", &["to paste: http_headers = ", "Bearer <access token>"]);
     finished.expect_none_of(&["at-secret".to_owned()]);
@@ -381,7 +385,7 @@ fn what_a_client_would_expand_is_left_out_and_said() {
     assert_eq!(keys(&parsed(&project, "c.json")["mcpServers"]), ["wiki"]);
     expect_line(
         &finished,
-        "[WARN]",
+        "[WARNING]",
         &["c.json: tasks is not written for cursor: its Authorization header holds"],
     );
     // What a command prints is not expanded.

@@ -226,7 +226,7 @@ fn the_log_is_a_private_file_and_standard_error_stays_empty() {
     assert_eq!(complains_of_a_line(&root, &[]), "");
     let path = root.0.join("token_refresher.log");
     let log = fs::read_to_string(&path).unwrap();
-    assert!(log.contains(" - [WARN] CONFIG: ") && log.contains(COMPLAINT), "{log}");
+    assert!(log.contains(" - [WARNING] CONFIG: ") && log.contains(COMPLAINT), "{log}");
     assert!(!log.contains("hunter2"), "{log}");
     assert_eq!(fs::metadata(path).unwrap().permissions().mode() & 0o777, 0o600);
 }
@@ -244,5 +244,5 @@ fn a_log_that_cannot_be_opened_is_one_warning_at_any_level() {
     let root = Root::new();
     let log = complains_of_a_line(&root, &["--log-file=missing/log", "--log-level=ERROR"]);
     assert_eq!(log.matches("cannot open the log").count(), 1, "{log}");
-    assert!(log.contains("[WARN] REFRESH: ") && log.contains("missing/log"), "{log}");
+    assert!(log.contains("[WARNING] REFRESH: ") && log.contains("missing/log"), "{log}");
 }

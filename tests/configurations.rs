@@ -82,7 +82,7 @@ fn two_services_of_one_name_both_stay() {
     let finished = run(&project);
     assert_eq!(names(&project, "mcp.json").len(), 2, "{}", project.text(".oauth-tokens/mcp.json"));
     assert!(
-        finished.log.lines().any(|line| line.contains("[WARN]") && line.contains("wiki")),
+        finished.log.lines().any(|line| line.contains("[WARNING]") && line.contains("wiki")),
         "{}",
         finished.log
     );
@@ -198,7 +198,7 @@ fn without_a_gateways_address_localhost_is_assumed_and_said() {
     project.no_auth_server("currenttime");
     let finished = Program::new(&project).once().expect_code(0);
     assert_eq!(url(&project, "currenttime"), "http://localhost/currenttime/mcp");
-    let said = |line: &str| line.contains("[WARN]") && line.contains("REGISTRY_URL");
+    let said = |line: &str| line.contains("[WARNING]") && line.contains("REGISTRY_URL");
     assert!(finished.log.lines().any(said), "{}", finished.log);
 }
 

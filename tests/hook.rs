@@ -110,7 +110,7 @@ fn a_failure_is_visible_everywhere_and_tried_again() {
     let script = "echo $TOKEN_REFRESHER_CHANGED_NAMES >> runs; test -e repaired || exit 3";
     let mut daemon = hooked.program(script).args("--metrics-file metrics.prom").start();
     daemon.wait_for_log(
-        "[WARN] REFRESH: --on-refresh: sh ended with exit status 3; next attempt in 30 seconds",
+        "[WARNING] REFRESH: --on-refresh: sh ended with exit status 3; next attempt in 30 seconds",
     );
     let status = hooked.status()["on_refresh"].clone();
     assert_eq!((&status["failures"], &status["waiting"][0]), (&1.into(), &"github-repos-egress.json".into()));

@@ -140,7 +140,7 @@ fn a_sign_in_meanwhile_stays_and_is_said() {
         }
         drop(hold);
         let finished = daemon.wait().expect_code(0);
-        assert!(finished.log.contains("[WARN] REFRESH: github-repos-egress.json: somebody signed in"));
+        assert!(finished.log.contains("[WARNING] REFRESH: github-repos-egress.json: somebody signed in"));
         assert_eq!(fs::read_to_string(project.token(FILE)).unwrap(), new.text());
         assert_eq!(project.leftovers(), Vec::<String>::new());
     }

@@ -34,19 +34,19 @@ fn a_problem_is_said_when_it_comes_when_it_changes_and_when_it_ends() {
     for _ in 0..3 {
         cycle(&mut daemon);
     }
-    let said = lines(&daemon, "[WARN]", file);
+    let said = lines(&daemon, "[WARNING]", file);
     assert_eq!(said.len(), 1, "{said:?}");
     project.write_tokens_file(file, "{\"access_token\": 7}");
     for _ in 0..2 {
         cycle(&mut daemon);
     }
-    let said = lines(&daemon, "[WARN]", file);
+    let said = lines(&daemon, "[WARNING]", file);
     assert!(said.len() == 2 && said[0] != said[1], "{said:?}");
     project.write_tokens_file(file, "{\"access_token\": \"a\"}");
     for _ in 0..2 {
         cycle(&mut daemon);
     }
-    assert_eq!(lines(&daemon, "[WARN]", file).len(), 2);
+    assert_eq!(lines(&daemon, "[WARNING]", file).len(), 2);
     let over = lines(&daemon, "[INFO]", "no longer");
     let message = said[1].strip_prefix("REFRESH: broken-egress.json: ").unwrap();
     assert_eq!(over, [format!("REFRESH: {file}: no longer: {message}")]);
@@ -63,7 +63,7 @@ fn an_outage_is_one_warning_and_one_end() {
     for _ in 0..2 {
         cycle(&mut daemon);
     }
-    assert_eq!(lines(&daemon, "[WARN]", "github-repos").len(), 1, "{}", daemon.log());
+    assert_eq!(lines(&daemon, "[WARNING]", "github-repos").len(), 1, "{}", daemon.log());
     endpoint.forget_scripts();
     let once = Program::new(&project).env("REGISTRY_URL", "http://gateway").args("--force").once();
     once.expect_code(0);
@@ -75,7 +75,7 @@ fn an_outage_is_one_warning_and_one_end() {
         "{}",
         daemon.log()
     );
-    assert_eq!(lines(&daemon, "[WARN]", "github-repos").len(), 1, "{}", daemon.log());
+    assert_eq!(lines(&daemon, "[WARNING]", "github-repos").len(), 1, "{}", daemon.log());
     daemon.stop().expect_code(0);
 }
 

@@ -168,7 +168,7 @@ fn a_failure_is_said_and_leaves_the_file_as_it_was_and_the_next_run_tries_again(
         endpoint.script(Who::Anyone, [step.clone()]);
         let failed = Program::new(&project).once().expect_code(1);
         let said = failed.log.lines().any(|line| {
-            (line.contains("[WARN] REFRESH: ") || line.contains("[ERROR] REFRESH: "))
+            (line.contains("[WARNING] REFRESH: ") || line.contains("[ERROR] REFRESH: "))
                 && line.contains("github-repos")
         });
         assert!(said, "{step:?}: {failed:#?}");

@@ -180,7 +180,7 @@ fn the_journal_gets_levels_and_nothing_else_does() {
     let text = to_the_journal(&project, true);
     for line in text.lines() {
         let (prefix, rest) = line.split_at(3);
-        let level = if rest.contains("[WARN]") { "<4>" } else { "<6>" };
+        let level = if rest.contains("[WARNING]") { "<4>" } else { "<6>" };
         assert_eq!(prefix, level, "{line}");
         assert!(rest.starts_with("20"), "{line}");
     }

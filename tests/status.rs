@@ -154,7 +154,11 @@ fn what_ends_within_a_day_is_said_before() {
     project.write_token(&vended(20));
     daemon.signal(Signal::Usr1);
     daemon.wait_for_log_times(CYCLE_ENDS, 2);
-    assert!(daemon.log().contains("[WARN] REFRESH: vended.json: expires within a day"), "{}", daemon.log());
+    assert!(
+        daemon.log().contains("[WARNING] REFRESH: vended.json: expires within a day"),
+        "{}",
+        daemon.log()
+    );
     let line = check(&project, "", 1);
     assert!(line.starts_with("WARNING: vended needs a new token within 19 hours | "), "{line}");
     let need = token(&report(&project), "vended")["person_needed_by"].clone();

@@ -232,7 +232,7 @@ mod tests {
             ends,
             [
                 " - [INFO] REFRESH: Token refresh check starting...",
-                " - [WARN] CONFIG: b",
+                " - [WARNING] CONFIG: b",
                 " - [ERROR] REFRESH: c",
                 " - [DEBUG] REFRESH: d",
             ]
@@ -313,7 +313,7 @@ mod tests {
         log_to(&switch, Level::Info, "REFRESH", "on");
         let text = fs::read_to_string(path).unwrap();
         let lines: Vec<&str> = text.lines().collect();
-        assert!(lines[0].contains("[WARN] REFRESH: cannot open the log"), "{text}");
+        assert!(lines[0].contains("[WARNING] REFRESH: cannot open the log"), "{text}");
         assert!(lines[0].ends_with("the log stays where it was") && lines[1].ends_with("on"), "{text}");
     }
 

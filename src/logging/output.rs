@@ -84,6 +84,7 @@ impl Write for LogOutput {
 impl Lines {
     fn pass_on(&mut self) {
         let mut line = mem::take(&mut self.line);
+        spell_warning(&mut line);
         if self.standard_error {
             if self.journal {
                 line.splice(0..0, priority(&line).bytes());
@@ -131,6 +132,16 @@ fn is_journal() -> bool {
     let Ok(standard_error) = io::stderr().as_fd().try_clone_to_owned() else { return false };
     let metadata = File::from(standard_error).metadata();
     metadata.is_ok_and(|metadata| stream == format!("{}:{}", metadata.dev(), metadata.ino()))
+}
+
+/// Writes the level `WARN` of simplelog as `WARNING`: so the option spells it, and so people search for it.
+/// The level is in the first bracket of the line, which no message can forge.
+fn spell_warning(line: &mut Vec<u8>) {
+    if let Some(bracket) = line.iter().position(|&byte| byte == b'[')
+        && line[bracket..].starts_with(b"[WARN]")
+    {
+        line.splice(bracket + 5..bracket + 5, *b"ING");
+    }
 }
 
 /// The level of `line` as the journal takes it (`sd-daemon(3)`): the word in the brackets behind the
@@ -325,7 +336,7 @@ mod tests {
     fn the_journal_is_told_the_level() {
         for (line, prefix) in [
             ("2024-09-06 15:30:00,123 - [INFO] REFRESH: [ERROR] said the endpoint", "<6>"),
-            ("2024-09-06 15:30:00,123 - [WARN] REFRESH: x", "<4>"),
+            ("2024-09-06 15:30:00,123 - [WARNING] REFRESH: x", "<4>"),
             ("2024-09-06 15:30:00,123 - [ERROR] REFRESH: x", "<3>"),
             ("2024-09-06 15:30:00,123 - [DEBUG] REFRESH: x", "<7>"),
             ("", "<6>"),

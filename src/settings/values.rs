@@ -46,7 +46,7 @@ pub(super) fn jobs(text: &str) -> Result<usize, Fault> {
     parsed.ok_or(Fault::from("is not a whole number from 1 to 64"))
 }
 
-/// The four levels of the Python service, in any case; `WARN` is how the log itself spells one.
+/// The four levels of the Python service, in any case; `WARN` is how other programs spell one.
 pub(super) fn level(text: &str) -> Result<LevelFilter, Fault> {
     match text.trim().to_ascii_uppercase().as_str() {
         "DEBUG" => Ok(LevelFilter::Debug),

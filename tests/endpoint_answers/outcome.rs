@@ -97,7 +97,7 @@ impl Outcome {
     pub(crate) fn level(&self) -> &'static str {
         match self {
             Self::SignIn | Self::Configuration => "[ERROR]",
-            _ => "[WARN]",
+            _ => "[WARNING]",
         }
     }
 
