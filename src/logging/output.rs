@@ -103,7 +103,7 @@ impl Lines {
                         format!("{count} lines are missing here: the log could not be written ({error})")
                     });
                 }
-                Err((written, error)) => self.failed(written, error),
+                Err(PartWritten { written, error }) => self.failed(written, error),
             }
         }
         // The room is kept for the next line, unless this one was extraordinarily long.
@@ -156,16 +156,23 @@ fn priority(line: &[u8]) -> &'static str {
     }
 }
 
-/// Writes all of `bytes`, with one call unless the system takes only a part. The error comes with
-/// how many bytes it took before.
-fn put(file: &mut impl Write, bytes: &[u8]) -> Result<(), (usize, io::Error)> {
+/// A write that stopped.
+#[derive(Debug)]
+struct PartWritten {
+    /// How many bytes the system took before.
+    written: usize,
+    error: io::Error,
+}
+
+/// Writes all of `bytes`, with one call unless the system takes only a part.
+fn put(file: &mut impl Write, bytes: &[u8]) -> Result<(), PartWritten> {
     let mut written = 0;
     while written < bytes.len() {
         match file.write(&bytes[written..]) {
-            Ok(0) => return Err((written, io::ErrorKind::WriteZero.into())),
+            Ok(0) => return Err(PartWritten { written, error: io::ErrorKind::WriteZero.into() }),
             Ok(count) => written += count,
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err((written, error)),
+            Err(error) => return Err(PartWritten { written, error }),
         }
     }
     Ok(())
@@ -362,8 +369,8 @@ mod tests {
 
     #[test]
     fn half_a_line_is_noticed_and_the_next_one_begins_a_new_line() {
-        assert!(matches!(put(&mut Narrow(3), b"abcdef\n"), Err((3, _))));
-        assert!(matches!(put(&mut Narrow(0), b"abcdef\n"), Err((0, _))));
+        assert!(matches!(put(&mut Narrow(3), b"abcdef\n"), Err(PartWritten { written: 3, .. })));
+        assert!(matches!(put(&mut Narrow(0), b"abcdef\n"), Err(PartWritten { written: 0, .. })));
         assert!(put(&mut Narrow(7), b"abcdef\n").is_ok());
         let scratch = Scratch::new();
         let path = scratch.write("log", "abc");

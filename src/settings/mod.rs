@@ -29,27 +29,17 @@ pub(crate) use invalid::Invalid;
 use sources::{Sources, text};
 use values::Fault;
 
-const INTERVAL: &Flag = flag("interval");
-const BUFFER: &Flag = flag("buffer");
-const ONCE: &Flag = flag("once");
 const FORCE: &Flag = flag("force");
-const JOBS: &Flag = flag("jobs");
-const ALLOW_HTTP: &Flag = flag("allow-http");
 const DIR: &Flag = flag("dir");
 const TOKENS_DIR: &Flag = flag("tokens-dir");
-const SERVERS_DIR: &Flag = flag("servers-dir");
 const ENV_FILE: &Flag = flag("env-file");
-const REGISTRY_URL: &Flag = flag("registry-url");
 const PROVIDERS: &Flag = flag("providers");
 const CLIENT: &Flag = flag("client");
-const CLIENT_SECRETS: &Flag = flag("client-secrets");
-const LOG_LEVEL: &Flag = flag("log-level");
-const LOG_FILE: &Flag = flag("log-file");
 const PID_FILE: &Flag = flag("pid-file");
 const ON_REFRESH: &Flag = flag("on-refresh");
-const METRICS_FILE: &Flag = flag("metrics-file");
 
-/// Everything the program was told, checked.
+/// Everything the program was told, checked. A new option is a row in `cli::flags` and a field here, which
+/// [`Settings::load`] reads by the row's name: one that is not in the table does not compile.
 #[derive(Clone, Debug)]
 pub(crate) struct Settings {
     /// The longest time between two checks.
@@ -192,35 +182,36 @@ impl Settings {
             let text = value.to_str().ok_or("is not UTF-8")?;
             clients::client(text, &fixed.dir, home.as_deref())
         };
-        let once = options.has(ONCE);
+        let once = options.has(const { flag("once") });
         let force = options.has(FORCE);
         if force && !once {
             let why = "works only with --once, a daemon would refresh everything all the time";
             return Err(Invalid::whole(format!("--{}", FORCE.long), format!("{why}; try --once --force")));
         }
         Ok(Self {
-            interval: sources.value(INTERVAL, text(values::seconds))?,
-            buffer: sources.value(BUFFER, text(values::seconds))?,
-            log_level: sources.value(LOG_LEVEL, text(values::level))?,
+            interval: sources.value(const { flag("interval") }, text(values::seconds))?,
+            buffer: sources.value(const { flag("buffer") }, text(values::seconds))?,
+            log_level: sources.value(const { flag("log-level") }, text(values::level))?,
             once,
             force,
             dir: fixed.dir.clone(),
             tokens_dir: sources.value(TOKENS_DIR, path)?,
-            servers_dir: sources.value(SERVERS_DIR, path)?,
-            registry_url: sources.optional(REGISTRY_URL, text(values::gateway_url))?,
+            servers_dir: sources.value(const { flag("servers-dir") }, path)?,
+            registry_url: sources.optional(const { flag("registry-url") }, text(values::gateway_url))?,
             clients: clients::once_each(sources.list(CLIENT, client)?)
                 .map_err(|fault| Invalid::whole(format!("--{}", CLIENT.long), fault.to_string()))?,
-            client_secrets: sources.value(CLIENT_SECRETS, text(clients::secrets))?,
+            client_secrets: sources.value(const { flag("client-secrets") }, text(clients::secrets))?,
             providers: sources.value(PROVIDERS, path)?,
             providers_named: options.has(PROVIDERS)
                 || PROVIDERS.variable.is_some_and(|name| environment.get(name).is_some()),
             env_file: fixed.env_file.clone(),
-            log_file: sources.value(LOG_FILE, |value| values::log_target(value, &fixed.dir))?,
+            log_file: sources
+                .value(const { flag("log-file") }, |value| values::log_target(value, &fixed.dir))?,
             pid_file: sources.value(PID_FILE, |value| values::pid_file(value, &fixed.dir))?,
             on_refresh: fixed.on_refresh.clone(),
-            metrics_file: sources.optional(METRICS_FILE, path)?,
-            jobs: sources.value(JOBS, text(values::jobs))?,
-            allow_http: sources.list(ALLOW_HTTP, text(values::host))?,
+            metrics_file: sources.optional(const { flag("metrics-file") }, path)?,
+            jobs: sources.value(const { flag("jobs") }, text(values::jobs))?,
+            allow_http: sources.list(const { flag("allow-http") }, text(values::host))?,
             environment,
         })
     }
