@@ -82,10 +82,11 @@ interop-clients:
 soak: ## run for SOAK_MINUTES (20) with tokens of 30 seconds, and show that nothing grows
 	$(CARGO) test --locked --test soak -- --ignored --nocapture
 
-lint: ## check format, clippy, documentation and (where it is installed) shellcheck
+lint: ## check format, clippy, documentation, arrows between modules, and scripts (where shellcheck is installed)
 	$(CARGO) fmt --check
 	$(CARGO) clippy --locked --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --no-deps --document-private-items
+	$(CARGO) test --locked --quiet --test house -- --include-ignored
 	@if command -v shellcheck >/dev/null; then shellcheck scripts/*.sh .ci/run; \
 		else echo "shellcheck is not installed: the scripts were not checked"; fi
 

@@ -92,9 +92,7 @@ fn a_full_disk() {
     bench.endpoint.wait_for_requests(1);
     let filler = fill(&tokens);
     drop(hold);
-    let finished = running.wait();
-    // The notes of the cycle found no room.
-    assert!(finished.log.contains("no space left"), "{finished:#?}");
+    running.wait().expect_code(0);
     assert_eq!(bench.refresh_token(FILE), bench.last_answer().unwrap().0);
     fs::remove_file(&filler).unwrap();
     println!(
