@@ -55,9 +55,6 @@ impl fmt::Display for NotAnObject {
 }
 
 /// The members of the JSON object that `text` holds, in their order, duplicates included.
-///
-/// # Errors
-/// See [`NotAnObject`].
 pub(crate) fn members(text: &str) -> Result<Vec<JsonMember>, NotAnObject> {
     match text.trim_start_matches([' ', '\t', '\r', '\n']).as_bytes().first() {
         None => return Err(NotAnObject::Empty),
@@ -142,6 +139,13 @@ pub(crate) fn as_text(value: &str) -> Option<Cow<'_, str>> {
     }
 }
 
+/// `value` as a JSON string, in a buffer that is wiped.
+pub(crate) fn quoted(value: &str) -> Zeroizing<String> {
+    let mut text = Zeroizing::new(String::with_capacity(6 * value.len() + 2));
+    quote(value, |block| text.push_str(block));
+    text
+}
+
 /// What kind of value a text spells, with its article.
 pub(crate) fn kind(value: &str) -> &'static str {
     match value.as_bytes().first() {
@@ -156,9 +160,6 @@ pub(crate) fn kind(value: &str) -> &'static str {
 
 /// `text` with the member `name` set to `value` (JSON text). Every member of that name is changed,
 /// since readers disagree on which of two counts; a missing one is appended in the style of the last.
-///
-/// # Errors
-/// When `text` is not a JSON object.
 pub(crate) fn with_member(text: &str, name: &str, value: &str) -> Result<Zeroizing<String>, NotAnObject> {
     let members = members(text)?;
     let places: Vec<_> =
@@ -178,8 +179,7 @@ pub(crate) fn with_member(text: &str, name: &str, value: &str) -> Result<Zeroizi
 }
 
 fn appended(text: &str, members: &[JsonMember], name: &str, value: &str) -> Zeroizing<String> {
-    // Printing a &str as JSON cannot fail; the fallback is the name as it is.
-    let name = serde_json::to_string(name).unwrap_or_else(|_| format!("\"{name}\""));
+    let name = quoted(name);
     let (at, gap, colon) = match members.last() {
         None => (text.find('{').map_or(0, |brace| brace + 1), None, ": "),
         Some(last) => {

@@ -31,6 +31,11 @@ impl Secret {
     }
 }
 
+/// Whether every character may stand in a token, client id or client secret (RFC 6749 appendix A: VSCHAR).
+pub(crate) fn is_printable(text: &str) -> bool {
+    text.bytes().all(|byte| matches!(byte, b' '..=b'~'))
+}
+
 /// The first 16 hexadecimal digits of the SHA-256 of `bytes`.
 pub(crate) fn fingerprint(bytes: &[u8]) -> String {
     // Not through the formatter, which costs as much as the hash: ten thousand files are told apart so.

@@ -20,9 +20,6 @@ enum SigningKeyPair {
 }
 
 /// A signed assertion for one request; its id is never used again (RFC 7523 3).
-///
-/// # Errors
-/// What is wrong with the key, without any of it.
 pub(super) fn assertion(
     key: &SigningKey,
     client_id: &str,

@@ -31,10 +31,8 @@ pub(super) fn addresses(issuer: &str) -> Vec<String> {
 }
 
 /// Reads metadata that was found for `issuer`.
-///
-/// # Errors
-/// Why it cannot be used: it belongs to another issuer (RFC 8414 3.3: then it must not be), or it
-/// names no token endpoint.
+/// Metadata of another issuer must not be used (RFC 8414 3.3), and without a token endpoint it is of no
+/// use.
 pub(super) fn read(issuer: &str, document: &ResponseBody<'_>) -> Result<Metadata, String> {
     let text = |name: &str| document.text([name]);
     // RFC 8414 compares byte for byte; people add or leave out the slash at the end.
@@ -58,9 +56,6 @@ pub(super) fn read(issuer: &str, document: &ResponseBody<'_>) -> Result<Metadata
 }
 
 /// The authentication to use with what the client has.
-///
-/// # Errors
-/// What the issuer supports instead.
 pub(super) fn method(
     metadata: &Metadata,
     has_secret: bool,

@@ -1,82 +1,55 @@
 //! Percent-encoding, form bodies, JSON bodies and Basic credentials.
+//!
+//! A buffer in which a secret grows is reserved before the first byte: a buffer that moves leaves a copy
+//! behind that is never wiped.
+
+use std::borrow::Cow;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 use zeroize::Zeroizing;
 
 use crate::json;
 use crate::secret::Secret;
 
-/// Everything but RFC 3986's unreserved characters becomes `%XX`. A blank is `%20` and not `+`: that
-/// is what form decoders and plain percent-decoders both read as a blank, and Basic credentials
-/// (RFC 6749 2.3.1) meet both kinds.
-pub(super) fn percent_encode(text: &str) -> String {
-    let mut encoded = String::with_capacity(text.len() + text.len() / 4);
-    push_encoded(&mut encoded, text);
+/// All but RFC 3986's unreserved characters. A blank is `%20` and not `+`: form decoders and plain
+/// percent-decoders read it alike, and Basic credentials (RFC 6749 2.3.1) meet both kinds.
+const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+
+pub(super) fn percent_encode(text: &str) -> Zeroizing<String> {
+    let mut encoded = Zeroizing::new(String::with_capacity(3 * text.len()));
+    encoded.extend(utf8_percent_encode(text, RESERVED));
     encoded
 }
 
-fn push_encoded(encoded: &mut String, text: &str) {
-    const HEX: &[u8; 16] = b"0123456789ABCDEF";
-    for byte in text.bytes() {
-        if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~') {
-            encoded.push(char::from(byte));
-        } else {
-            encoded.push('%');
-            encoded.push(char::from(HEX[usize::from(byte >> 4)]));
-            encoded.push(char::from(HEX[usize::from(byte & 15)]));
-        }
-    }
-}
-
-/// The reverse, for form-encoded answers: `+` is a blank, a broken escape stands for itself.
-/// `None` where the result is not UTF-8.
+/// The text of a form-encoded part: `+` is a blank, a broken escape stays as it is. `None` where the
+/// result is not UTF-8.
 pub(super) fn form_decode(text: &str) -> Option<String> {
-    let bytes = text.as_bytes();
-    let mut decoded = Vec::with_capacity(bytes.len());
-    let mut at = 0;
-    while let Some(&byte) = bytes.get(at) {
-        let escape = || Some(hex(*bytes.get(at + 1)?)? << 4 | hex(*bytes.get(at + 2)?)?);
-        match byte {
-            b'+' => decoded.push(b' '),
-            b'%' => {
-                if let Some(value) = escape() {
-                    decoded.push(value);
-                    at += 2;
-                } else {
-                    decoded.push(b'%');
-                }
-            }
-            _ => decoded.push(byte),
-        }
-        at += 1;
-    }
-    String::from_utf8(decoded).ok()
-}
-
-fn hex(digit: u8) -> Option<u8> {
-    char::from(digit).to_digit(16).and_then(|value| u8::try_from(value).ok())
+    let spaced = text.replace('+', " ");
+    percent_decode_str(&spaced).decode_utf8().ok().map(Cow::into_owned)
 }
 
 /// An `application/x-www-form-urlencoded` body.
 pub(super) fn form(parameters: &[(&str, &str)]) -> Zeroizing<String> {
-    let mut body = Zeroizing::new(String::new());
-    for (name, value) in parameters {
-        if !body.is_empty() {
+    let mut body = reserved(parameters, 3);
+    for (index, (name, value)) in parameters.iter().enumerate() {
+        if index > 0 {
             body.push('&');
         }
-        push_encoded(&mut body, name);
+        body.extend(utf8_percent_encode(name, RESERVED));
         body.push('=');
-        push_encoded(&mut body, value);
+        body.extend(utf8_percent_encode(value, RESERVED));
     }
     body
 }
 
 /// A JSON object of strings.
 pub(super) fn json(parameters: &[(&str, &str)]) -> Zeroizing<String> {
-    let mut body = Zeroizing::new(String::from("{"));
-    for (name, value) in parameters {
-        if body.len() > 1 {
+    let mut body = reserved(parameters, 6);
+    body.push('{');
+    for (index, (name, value)) in parameters.iter().enumerate() {
+        if index > 0 {
             body.push(',');
         }
         json::quote(name, |block| body.push_str(block));
@@ -87,10 +60,22 @@ pub(super) fn json(parameters: &[(&str, &str)]) -> Zeroizing<String> {
     body
 }
 
+/// An empty buffer with room for all parameters, `growth` being how many bytes one byte may become.
+fn reserved(parameters: &[(&str, &str)], growth: usize) -> Zeroizing<String> {
+    let bytes: usize = parameters.iter().map(|(name, value)| growth * (name.len() + value.len()) + 6).sum();
+    Zeroizing::new(String::with_capacity(bytes + 2))
+}
+
 /// The value of an Authorization header. The parts are encoded already, or deliberately not.
 pub(super) fn basic(user: &str, password: &str) -> Secret {
-    let pair = Zeroizing::new(format!("{user}:{password}"));
-    Secret::new(format!("Basic {}", STANDARD.encode(pair.as_bytes())))
+    let mut pair = Zeroizing::new(String::with_capacity(user.len() + password.len() + 1));
+    for part in [user, ":", password] {
+        pair.push_str(part);
+    }
+    let mut value = String::with_capacity(8 + pair.len().div_ceil(3) * 4);
+    value.push_str("Basic ");
+    STANDARD.encode_string(pair.as_bytes(), &mut value);
+    Secret::new(value)
 }
 
 #[cfg(test)]
@@ -107,7 +92,7 @@ mod tests {
             ("ü", "%C3%BC"),
             ("", ""),
         ] {
-            assert_eq!(percent_encode(text), encoded);
+            assert_eq!(*percent_encode(text), encoded);
         }
     }
 

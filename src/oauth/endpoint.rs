@@ -19,9 +19,6 @@ pub(super) struct EndpointUrl {
 
 impl EndpointUrl {
     /// Checks a URL.
-    ///
-    /// # Errors
-    /// Why it is none, in the words of a message that names it already.
     pub(super) fn parse(url: &str) -> Result<Self, String> {
         let url = url.trim();
         if url.contains('#') {

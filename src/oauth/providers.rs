@@ -28,9 +28,6 @@ impl Providers {
     }
 
     /// The built-in table and the text of a user's `providers.json`.
-    ///
-    /// # Errors
-    /// What is wrong, naming row and key.
     pub(crate) fn with_user_rows(text: &str) -> Result<Self, String> {
         Self::load(&[BUILT_IN, text])
     }

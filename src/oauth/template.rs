@@ -102,9 +102,7 @@ fn first_at(sources: &[ValueSource], values: &dyn TemplateValues, depth: u8) -> 
 /// Fills a URL template. What stands first is taken as an origin (`https://` is added where it has
 /// no scheme), what stands in the place of a host loses a scheme, and what follows is
 /// percent-encoded.
-///
-/// # Errors
-/// The name of the variable that has no value.
+/// The error is the name of the variable that has no value.
 pub(super) fn fill(template: &str, values: &dyn TemplateValues) -> Result<String, String> {
     fill_at(template, values, 0)
 }

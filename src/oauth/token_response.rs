@@ -12,7 +12,7 @@ use super::outcome::{GrantType, TokenResponse};
 use super::provider::{AnswerPaths, ErrorRules};
 use super::response_body::{ResponseBody, ResponseValue};
 use crate::clock::Timestamp;
-use crate::secret::Secret;
+use crate::secret::{Secret, is_printable};
 
 /// What an answer is.
 pub(super) enum TokenAnswer {
@@ -98,7 +98,7 @@ fn granted(
 
 /// RFC 6749 Appendix A: tokens are printable ASCII; there is no limit to their length.
 fn is_token(text: &str) -> bool {
-    !text.trim().is_empty() && text.bytes().all(|byte| (0x20..=0x7e).contains(&byte))
+    !text.trim().is_empty() && is_printable(text)
 }
 
 /// Longest lifetime that is believed; more means "for ever" and would overflow somewhere.
@@ -133,9 +133,7 @@ fn moment(item: &ResponseValue) -> Option<Timestamp> {
         ResponseValue::Number(text) | ResponseValue::Text(text) => text.trim().parse().ok()?,
         _ => return None,
     };
-    let value = if value > 1e11 { value / 1000.0 } else { value };
-    let since = (value > 0.0).then(|| Duration::try_from_secs_f64(value).ok())??;
-    Some(Timestamp::default() + since)
+    Timestamp::from_number(value).map(|(at, _)| at)
 }
 
 /// `scope` as text, or a list of texts joined by blanks.

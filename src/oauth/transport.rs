@@ -106,8 +106,6 @@ pub(super) struct Transport {
 }
 
 impl Transport {
-    /// # Errors
-    /// Which setting is wrong.
     pub(super) fn new(settings: &HttpSettings) -> Result<Self, String> {
         let roots = match &settings.root_certificates {
             None => RootCerts::WebPki,
@@ -243,7 +241,9 @@ impl Read for Watched<'_> {
 
 fn read(response: http::Response<ureq::Body>) -> Reply {
     let (parts, body) = response.into_parts();
-    let mut bytes = Zeroizing::new(Vec::new());
+    // Room for all of it from the start: a buffer that moves leaves tokens behind.
+    let announced = body.content_length().unwrap_or(LARGEST_BODY).min(LARGEST_BODY);
+    let mut bytes = Zeroizing::new(Vec::with_capacity(usize::try_from(announced).unwrap_or(0) + 1));
     let cut = match body.into_with_config().limit(LARGEST_BODY).reader().read_to_end(&mut bytes) {
         Ok(_) => None,
         Err(error) => Some(no_reply(&ureq::Error::from(error), true)),
@@ -257,7 +257,14 @@ fn in_utf_8(bytes: Zeroizing<Vec<u8>>) -> Zeroizing<Vec<u8>> {
     if std::str::from_utf8(&bytes).is_ok() {
         return bytes;
     }
-    Zeroizing::new(String::from_utf8_lossy(&bytes).into_owned().into_bytes())
+    let mut text = Zeroizing::new(Vec::with_capacity(3 * bytes.len()));
+    for chunk in bytes.utf8_chunks() {
+        text.extend_from_slice(chunk.valid().as_bytes());
+        if !chunk.invalid().is_empty() {
+            text.extend_from_slice("\u{fffd}".as_bytes());
+        }
+    }
+    text
 }
 
 fn no_reply(error: &ureq::Error, left: bool) -> NoReply {

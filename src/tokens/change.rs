@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::document::{Document, Unusable};
 use super::written_time::{EXACT_SECONDS, FOR_PEOPLE, PLAIN_SECONDS, TimeFormat};
 use crate::clock::Timestamp;
-use crate::json::as_text;
+use crate::json::{as_text, quoted};
 use crate::secret::Secret;
 
 /// How long a new access token lasts.
@@ -78,14 +78,14 @@ pub(crate) fn apply(document: Document, change: &Change<'_>) -> Result<Document,
 }
 
 fn with_access(document: Document, access: &Access) -> Result<Document, Unusable> {
-    let mut document = document.with("access_token", &text(access.token.expose()))?;
+    let mut document = document.with("access_token", &quoted(access.token.expose()))?;
     for (name, value) in &access.kept {
         document = document.with(name, value.expose())?;
     }
     if let Some(kind) = &access.token_type
         && document.text("token_type").is_some_and(|present| !present.eq_ignore_ascii_case(kind))
     {
-        document = document.with("token_type", &text(kind))?;
+        document = document.with("token_type", &quoted(kind))?;
     }
     if let Some(scope) = &access.scope {
         document = with_scope(document, scope)?;
@@ -125,12 +125,12 @@ fn with_time(
 /// The granted scope in the member that the file uses: `scope` (a text) or `scopes` (a list).
 fn with_scope(document: Document, scope: &str) -> Result<Document, Unusable> {
     if document.text("scope").is_some_and(|present| present != scope) {
-        return document.with("scope", &text(scope));
+        return document.with("scope", &quoted(scope));
     }
     match document.scope_list() {
         Some(mut present) => {
             let mut granted: Vec<String> = scope.split_whitespace().map(ToOwned::to_owned).collect();
-            let spelled: Vec<_> = granted.iter().map(|one| text(one).to_string()).collect();
+            let spelled: Vec<_> = granted.iter().map(|one| quoted(one).to_string()).collect();
             let list = format!("[{}]", spelled.join(", "));
             granted.sort_unstable();
             present.sort_unstable();
@@ -138,12 +138,6 @@ fn with_scope(document: Document, scope: &str) -> Result<Document, Unusable> {
         }
         None => Ok(document),
     }
-}
-
-/// `text` as JSON.
-fn text(text: &str) -> zeroize::Zeroizing<String> {
-    // Printing a &str as JSON cannot fail.
-    zeroize::Zeroizing::new(serde_json::to_string(text).unwrap_or_default())
 }
 
 #[cfg(test)]

@@ -68,9 +68,6 @@ pub(crate) struct Listing {
 }
 
 /// Lists `directory`, leaving out the files called `generated`, which we write there ourselves.
-///
-/// # Errors
-/// When the directory cannot be read.
 pub(crate) fn list(directory: &Path, generated: &[String]) -> io::Result<Listing> {
     let mut listing = Listing::default();
     for entry in std::fs::read_dir(directory)? {
@@ -91,9 +88,6 @@ pub(crate) fn list(directory: &Path, generated: &[String]) -> io::Result<Listing
 }
 
 /// Reads the file `name` of `directory` once, where it was listed as a regular file.
-///
-/// # Errors
-/// As [`read`].
 pub(crate) fn read_listed(directory: &Path, name: &str) -> Result<Option<TokenFile>, Problem> {
     let real = directory.join(name);
     match files::read_listed(&real).map_err(Problem::Unreadable).and_then(parsed) {
@@ -104,10 +98,7 @@ pub(crate) fn read_listed(directory: &Path, name: &str) -> Result<Option<TokenFi
 }
 
 /// Reads the file `name` of `directory` once; `Ok(None)` when it is gone by now.
-///
-/// # Errors
-/// What is wrong with it, for one line in the log. Where [`Problem::may_pass`] says so, it is worth
-/// another look after [`SECOND_LOOK`].
+/// Where [`Problem::may_pass`] says so, the file is worth another look after [`SECOND_LOOK`].
 pub(crate) fn read(directory: &Path, name: &str) -> Result<Option<TokenFile>, Problem> {
     let path = directory.join(name);
     let real = match std::fs::symlink_metadata(&path) {
@@ -124,9 +115,6 @@ pub(crate) fn read(directory: &Path, name: &str) -> Result<Option<TokenFile>, Pr
 }
 
 /// Reads the document at `real`, once more after 50 ms where the text does not parse.
-///
-/// # Errors
-/// What is wrong with it.
 pub(crate) fn read_document(real: &Path) -> Result<(Document, Stamp), Problem> {
     match read_once(real) {
         Err(problem) if problem.may_pass() => {

@@ -3,6 +3,7 @@
 //! Readers are lenient about what other tools write (numbers as text, nesting under `tokens`, list
 //! scopes) and strict about what would be sent: a refresh token that is no text is never guessed.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::ops::Range;
 use std::time::Duration;
@@ -11,7 +12,7 @@ use zeroize::Zeroizing;
 
 use super::written_time::WrittenTime;
 use crate::json::{self, JsonMember, NotAnObject};
-use crate::secret::Secret;
+use crate::secret::{Secret, is_printable};
 
 /// The members that hold a secret; they are never handed out as plain text.
 const SECRET_MEMBERS: [&str; 7] =
@@ -77,9 +78,7 @@ pub(crate) enum FileKind {
 
 impl Document {
     /// Reads `text`, a byte order mark allowed.
-    ///
-    /// # Errors
-    /// See [`Unusable`]; only members that would be used in a request are looked at.
+    /// Only members that a request would use are checked.
     pub(crate) fn parse(text: &str) -> Result<Self, Unusable> {
         let plain = text.strip_prefix('\u{feff}').unwrap_or(text);
         let top = json::members(plain).map_err(Unusable::NotAnObject)?;
@@ -145,7 +144,7 @@ impl Document {
 
     /// Whether a member is a text of characters that a token may have (RFC 6749 appendix A).
     fn holds_token(&self, name: &str) -> bool {
-        self.raw(name).and_then(json::as_text).is_some_and(|text| !text.is_empty() && is_vschar(&text))
+        self.raw(name).and_then(json::as_text).is_some_and(|text| !text.is_empty() && is_printable(&text))
     }
 
     /// The whole text, as it stands in the file.
@@ -168,11 +167,7 @@ impl Document {
 
     /// A member's text; `None` when it is missing, empty or no text, and for members that are secret.
     pub(crate) fn text(&self, name: &str) -> Option<String> {
-        if SECRET_MEMBERS.contains(&name) {
-            return None;
-        }
-        let text = json::as_text(self.raw(name)?)?;
-        (!text.trim().is_empty()).then(|| text.trim().to_owned())
+        plain_text(name, self.raw(name)?)
     }
 
     /// A text member of the object under `metadata`, where generators keep how they got the token.
@@ -186,10 +181,12 @@ impl Document {
     /// Every member that is plain text and no secret, by name: what endpoint templates may use.
     pub(crate) fn plain_texts(&self) -> impl Iterator<Item = (String, String)> + '_ {
         let inner = self.inner.iter().flat_map(|(_, members)| members);
-        self.top
-            .iter()
-            .chain(inner)
-            .filter_map(|member| Some((member.name.clone(), self.text(&member.name)?)))
+        // The last member of a name counts, and a nested one before one above it.
+        let counting: BTreeMap<&str, &JsonMember> =
+            self.top.iter().chain(inner).map(|member| (member.name.as_str(), member)).collect();
+        counting.into_iter().filter_map(|(name, member)| {
+            Some((name.to_owned(), plain_text(name, &self.text[member.place.clone()])?))
+        })
     }
 
     /// A secret member; `None` when it is missing or empty.
@@ -290,9 +287,7 @@ impl Document {
 
     /// This document with another refresh token and nothing else changed.
     pub(crate) fn with_refresh_token(self, token: &Secret) -> Result<Self, Unusable> {
-        // Printing a &str as JSON cannot fail.
-        let text = Zeroizing::new(serde_json::to_string(token.expose()).unwrap_or_default());
-        self.with("refresh_token", &text)
+        self.with("refresh_token", &json::quoted(token.expose()))
     }
 
     /// This document with `name` set to `value` (JSON text), where the token fields stand unless the
@@ -318,6 +313,12 @@ impl Document {
     }
 }
 
+/// The text of a member with that name and JSON value, unless it is empty, no text or a secret.
+fn plain_text(name: &str, value: &str) -> Option<String> {
+    let text = json::as_text(value).filter(|_| !SECRET_MEMBERS.contains(&name))?;
+    (!text.trim().is_empty()).then(|| text.trim().to_owned())
+}
+
 trait FindNamed<'a> {
     /// The last member called `name`: as in most parsers, the last of two counts.
     fn rfind_named(self, name: &str) -> Option<&'a JsonMember>;
@@ -327,10 +328,6 @@ impl<'a, I: Iterator<Item = &'a JsonMember>> FindNamed<'a> for I {
     fn rfind_named(self, name: &str) -> Option<&'a JsonMember> {
         self.filter(|member| member.name == name).last()
     }
-}
-
-fn is_vschar(token: &str) -> bool {
-    token.bytes().all(|byte| (0x20..=0x7e).contains(&byte))
 }
 
 #[cfg(test)]

@@ -22,9 +22,7 @@ pub(crate) fn expiry(token: &Secret) -> Option<Timestamp> {
     let (_header, payload, _signature) = (parts.next()?, parts.next()?, parts.next()?);
     let payload = URL_SAFE_NO_PAD.decode(payload.trim_end_matches('=')).ok()?;
     let Claims { exp } = serde_json::from_slice(&payload).ok()?;
-    // The end of the year 9999, as everywhere in this module's neighbours.
-    #[expect(clippy::cast_possible_truncation, reason = "checked to lie before the year 10000")]
-    (exp > 0.0 && exp < 253_402_300_799.0).then(|| Timestamp::from_millis((exp * 1000.0) as i64))
+    Timestamp::from_number(exp).map(|(at, _)| at)
 }
 
 #[cfg(test)]

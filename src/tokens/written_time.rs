@@ -3,15 +3,11 @@
 //! Tools write `expires_at` as seconds (whole, with a fraction, as text), as milliseconds, as RFC 3339
 //! or Python's `isoformat`; whatever reads the file next expects the form that it knows.
 
+use std::time::Duration;
+
 use time::{Date, Month, OffsetDateTime, PrimitiveDateTime, Time};
 
 use crate::clock::Timestamp;
-
-/// Numbers above this are milliseconds: as seconds they would lie after the year 5138.
-const MILLISECONDS_FROM: f64 = 1e11;
-
-/// The end of the year 9999, in seconds: later times cannot be spelled in RFC 3339.
-const LAST_SECOND: f64 = 253_402_300_799.0;
 
 /// A time and the form in which it was written.
 #[derive(Clone, Copy, PartialEq, Debug)]
@@ -85,12 +81,7 @@ fn number(text: &str, quoted: bool) -> Option<WrittenTime> {
     if !text.starts_with(|first: char| first.is_ascii_digit()) {
         return None;
     }
-    let value: f64 = text.parse().ok()?;
-    let milliseconds = value > MILLISECONDS_FROM;
-    let seconds = if milliseconds { value / 1000.0 } else { value };
-    if !(seconds > 0.0 && seconds <= LAST_SECOND) {
-        return None;
-    }
+    let (at, milliseconds) = Timestamp::from_number(text.parse().ok()?)?;
     let decimals = match text.split_once('.') {
         Some((_, fraction)) if fraction.bytes().all(|byte| byte.is_ascii_digit()) => fraction.len().min(9),
         _ => 0,
@@ -100,9 +91,7 @@ fn number(text: &str, quoted: bool) -> Option<WrittenTime> {
     } else {
         TimeFormat::Seconds { decimals, quoted }
     };
-    #[expect(clippy::cast_possible_truncation, reason = "checked to lie before the year 10000")]
-    let millis = (seconds * 1000.0).floor() as i64;
-    Some(WrittenTime { at: Timestamp::from_millis(millis), form })
+    Some(WrittenTime { at, form })
 }
 
 fn calendar(text: &str) -> Option<WrittenTime> {
@@ -128,8 +117,8 @@ fn calendar(text: &str) -> Option<WrittenTime> {
     let time = Time::from_hms(small(hour), small(minute), small(second)).ok()?;
     let seconds = PrimitiveDateTime::new(date, time).assume_utc().unix_timestamp();
     let offset = if let Zone::Offset(minutes) = zone { i64::from(minutes) * 60 } else { 0 };
-    let millis = format!("{fraction:0<3}")[..3].parse::<i64>().ok()?;
-    let at = Timestamp::from_millis((seconds - offset) * 1000 + millis);
+    let millis = format!("{fraction:0<3}")[..3].parse().ok()?;
+    let at = Timestamp::from_seconds(seconds - offset) + Duration::from_millis(millis);
     (at.as_millis() > 0).then_some(WrittenTime {
         at,
         form: TimeFormat::Calendar { separator, decimals: fraction.len(), zone },

@@ -266,7 +266,7 @@ fn gateway_headers(ingress: &Ingress, warnings: &mut Vec<String>) -> Vec<Header>
 /// Whether a text may be (the rest of) a header's value: visible ASCII and inner spaces. RFC 9110
 /// section 5.5 also lets bytes over 0x7f through; clients differ in what they make of those.
 fn is_field_value(text: &str) -> bool {
-    !text.is_empty() && text.trim() == text && text.bytes().all(|byte| matches!(byte, b' '..=b'~'))
+    !text.is_empty() && text.trim() == text && crate::secret::is_printable(text)
 }
 
 #[cfg(test)]

@@ -46,8 +46,6 @@ pub(crate) struct Prepared<'a> {
 }
 
 impl TokenClient {
-    /// # Errors
-    /// Which setting is wrong, in one line.
     pub(crate) fn new(settings: &HttpSettings) -> Result<Self, String> {
         Ok(Self { transport: Transport::new(settings)?, metadata: Mutex::new(BTreeMap::new()) })
     }
@@ -59,9 +57,7 @@ impl TokenClient {
 
     /// Finds the endpoint where only its issuer is known, and signs an assertion where one is needed.
     /// Nothing is spent by this.
-    ///
-    /// # Errors
-    /// [`Class::Configuration`] for plain http, an unusable key or unusable metadata; otherwise
+    /// Plain http, an unusable key and unusable metadata are [`Class::Configuration`]; all else is
     /// [`Class::Passing`].
     pub(crate) fn prepare<'a>(
         &self,
@@ -163,9 +159,7 @@ impl TokenClient {
 
     /// Sends exactly one request and reads its answer. `before` is called when the endpoint is connected
     /// to and the tokens are about to leave; its error keeps them back.
-    ///
-    /// # Errors
-    /// What it means that there are no new tokens; [`Class::InDoubt`] only where the request left.
+    /// [`Class::InDoubt`] comes only of a request that left.
     pub(crate) fn ask(
         &self,
         prepared: &Prepared<'_>,
@@ -217,10 +211,7 @@ fn authorization(request: &TokenRequest) -> Secret {
     let id = request.client_id.as_deref().unwrap_or_default();
     let secret = request.client_secret.as_ref().map_or("", Secret::expose);
     match request.row.basic_encoding {
-        BasicEncoding::Form => {
-            let password = Zeroizing::new(encode::percent_encode(secret));
-            encode::basic(&encode::percent_encode(id), &password)
-        }
+        BasicEncoding::Form => encode::basic(&encode::percent_encode(id), &encode::percent_encode(secret)),
         BasicEncoding::Raw => encode::basic(id, secret),
         BasicEncoding::SecretAsUser => encode::basic(secret, ""),
     }

@@ -5,7 +5,7 @@ use super::environment;
 use crate::oauth::outcome::GrantType;
 use crate::oauth::provider::{ClientAuthMethod, Provider};
 use crate::oauth::request::TokenEndpoint;
-use crate::secret::Secret;
+use crate::secret::{Secret, is_printable};
 
 /// Who asks.
 #[derive(Default)]
@@ -36,7 +36,7 @@ impl Resolver<'_> {
             self.say("client: the file, without a secret");
             ResolvedClient { id, ..ResolvedClient::default() }
         };
-        let odd = |text: &str| !text.bytes().all(|byte| (0x20..=0x7e).contains(&byte));
+        let odd = |text: &str| !is_printable(text);
         if client.id.as_deref().is_some_and(odd) {
             return Err(misconfigured(format!("the client_id for {} is not printable ASCII", self.file)));
         }
