@@ -372,7 +372,7 @@ mod tests {
         sse.transport = McpTransport::Sse;
         for row in CLIENTS {
             let refused = client_entry(row, &sse, Secrets::Inline, PATHS).is_err();
-            assert_eq!(refused, matches!(row.name, "codex" | "amazon-q"), "{}", row.name);
+            assert_eq!(refused, row.sse.is_none(), "{}", row.name);
         }
     }
 

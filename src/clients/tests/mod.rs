@@ -6,6 +6,8 @@ mod new;
 mod properties;
 mod readers;
 
+use std::path::Path;
+
 use super::{
     Applied, Edit, Format, Header, HeaderValue, McpClient, Owned, ReaderPaths, Secrets, Service, apply,
 };
@@ -79,4 +81,8 @@ fn golden(name: &str, text: &str) {
 fn fixture(name: &str) -> String {
     let path = format!("{}/tests/fixtures/clients/{name}", env!("CARGO_MANIFEST_DIR"));
     std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{path}: {error}"))
+}
+
+fn exists(name: &str) -> bool {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/clients").join(name).exists()
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::*;
 use crate::clients::known::{CLIENTS, Reference};
-use readers::{Read, read};
+use readers::{Read, read, without_comments};
 
 fn side_files(applied: &Applied) -> BTreeMap<String, String> {
     let path = |(name, token): &(String, Secret)| {
@@ -13,21 +13,28 @@ fn side_files(applied: &Applied) -> BTreeMap<String, String> {
     applied.side_files.iter().map(path).collect()
 }
 
-/// The samples are files with which the clients connected (or, for some, files of their
-/// documentation), in other hands' layout.
+/// Clients whose new files are compared with a golden one, too: each notation and each way to keep a token.
+const GOLDEN: [&str; 7] = ["claude-code", "codex", "continue", "copilot", "gemini", "opencode", "vscode"];
+
 #[test]
 fn a_new_file_says_what_a_file_that_connected_says() {
-    let mut rig = signed_in("rig", "good");
-    "http://127.0.0.1:18931/server/mcp".clone_into(&mut rig.url);
-    rig.extra = vec![Header { name: "X-Authorization", value: HeaderValue::Bearer(Secret::new("ingress")) }];
+    let behind_gateway = |mut service: Service, url: &str| {
+        url.clone_into(&mut service.url);
+        let gateway = HeaderValue::Bearer(Secret::new("ingress"));
+        service.extra = vec![Header { name: "X-Authorization", value: gateway }];
+        service
+    };
+    let rig = behind_gateway(signed_in("rig", "good"), "http://127.0.0.1:18931/server/mcp");
+    let stream = behind_gateway(over_sse("stream", "fine"), "http://127.0.0.1:18931/stream/sse");
     for client in CLIENTS {
-        let made = run(client, None, std::slice::from_ref(&rig), &[], Secrets::Inline);
+        let made = run(client, None, &[rig.clone(), stream.clone()], &[], Secrets::Inline);
         let (text, sample) =
             (text_of(&made, None), fixture(&format!("sample/{}.{}", client.name, client.format.extension())));
         let none = BTreeMap::new();
         assert_eq!(read(client.name, &text, &none), read(client.name, &sample, &none), "{}", client.name);
         if let Format::Json { .. } = client.format {
-            let json = |text: &str| serde_json::from_str::<serde_json::Value>(text).unwrap();
+            let json =
+                |text: &str| serde_json::from_str::<serde_json::Value>(&without_comments(text)).unwrap();
             assert_eq!(json(&text), json(&sample), "{}", client.name);
         }
     }
@@ -43,7 +50,9 @@ fn both_transports_and_both_ways_to_hold_a_token() {
             }
             let made = run(client, None, &services, &[], how);
             let text = text_of(&made, None);
-            golden(&format!("new/{}.{kind}.{}", client.name, client.format.extension()), &text);
+            if GOLDEN.contains(&client.name) {
+                golden(&format!("new/{}.{kind}.{}", client.name, client.format.extension()), &text);
+            }
             let there = read(client.name, &text, &side_files(&made))
                 .unwrap_or_else(|why| panic!("{}: {why}", client.name));
             check(client, &made, &there, &services, how);
@@ -70,12 +79,7 @@ fn check(
                 .warnings
                 .iter()
                 .any(|line| line.contains(&service.name) && line.contains("does not speak SSE"));
-            assert!(
-                said && matches!(client.name, "codex" | "amazon-q"),
-                "{}: {:?}",
-                client.name,
-                made.warnings
-            );
+            assert!(said && client.sse.is_none(), "{}: {:?}", client.name, made.warnings);
             continue;
         };
         expected += 1;

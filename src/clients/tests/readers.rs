@@ -33,31 +33,66 @@ pub(super) fn read(
     }
 }
 
+/// How an entry of one client says its transport, taken from the client's sample.
+struct Shape {
+    address: String,
+    kind: Option<Value>,
+    /// The members that every entry needs.
+    keys: Vec<String>,
+}
+
+/// What a client's sample shows of its JSON: the samples are files with which the clients connected, or files of
+/// their documentation.
+struct Notation {
+    /// The member with the servers.
+    top: String,
+    streamable: Shape,
+    sse: Option<Shape>,
+    /// Comments are fine anywhere; else at most in front of everything.
+    comments: bool,
+    leading_comment: bool,
+}
+
+const ADDRESSES: [&str; 3] = ["url", "httpUrl", "serverUrl"];
+
+impl Notation {
+    fn of(client: &str) -> Self {
+        let text = super::fixture(&format!("sample/{client}.json"));
+        let root: Map<String, Value> = serde_json::from_str(&without_comments(&text)).unwrap();
+        let (top, servers) = root.into_iter().find(|(_, value)| value.get("rig").is_some()).expect("rig");
+        let shape = |name: &str| {
+            let entry = servers.get(name)?.as_object()?;
+            let address = entry.keys().find(|key| ADDRESSES.contains(&key.as_str()))?.clone();
+            let others = entry.keys().filter(|key| **key != address && *key != "headers");
+            Some(Shape { kind: entry.get("type").cloned(), keys: others.cloned().collect(), address })
+        };
+        let first_line = text.lines().next().unwrap_or_default();
+        Self {
+            top,
+            streamable: shape("rig").expect("an address"),
+            sse: shape("stream"),
+            comments: text.lines().skip(1).any(|line| line.contains("// ")),
+            leading_comment: first_line.starts_with("//"),
+        }
+    }
+}
+
 fn read_json(
     client: &str,
     text: &str,
     files: &BTreeMap<String, String>,
 ) -> Result<BTreeMap<String, Read>, String> {
-    let plain = match client {
-        "vscode" | "zed" | "opencode" => without_comments(text),
-        // Those two let comments pass in front of the document, but nowhere else.
-        "gemini" | "qwen" if text.starts_with("//") => {
-            text.split_once('\n').map_or("", |(_, rest)| rest).to_owned()
-        }
+    let notation = Notation::of(client);
+    let plain = match text.split_once('\n') {
+        _ if notation.comments => without_comments(text),
+        Some((comment, rest)) if notation.leading_comment && comment.starts_with("//") => rest.to_owned(),
         _ => text.to_owned(),
     };
     let root: Map<String, Value> = serde_json::from_str(&plain).map_err(|error| error.to_string())?;
-    let top = match client {
-        "vscode" => "servers",
-        "zed" => "context_servers",
-        "opencode" => "mcp",
-        "amp" => "amp.mcpServers",
-        _ => "mcpServers",
-    };
     if client == "vscode" {
         only_keys(&root, &["servers", "inputs"])?;
     }
-    let servers = root.get(top).and_then(Value::as_object).ok_or(format!("no {top}"))?;
+    let servers = root.get(&notation.top).and_then(Value::as_object).ok_or(format!("no {}", notation.top))?;
     let mut all = BTreeMap::new();
     for (name, entry) in servers {
         let entry = entry.as_object().ok_or("an entry is no object")?;
@@ -65,47 +100,36 @@ fn read_json(
         if entry.contains_key("command") {
             continue;
         }
-        all.insert(name.clone(), read_entry(client, entry, files).map_err(|why| format!("{name}: {why}"))?);
+        let read = read_entry(client, &notation, entry, files).map_err(|why| format!("{name}: {why}"))?;
+        all.insert(name.clone(), read);
     }
     Ok(all)
 }
 
 fn read_entry(
     client: &str,
+    notation: &Notation,
     entry: &Map<String, Value>,
     files: &BTreeMap<String, String>,
 ) -> Result<Read, String> {
-    use McpTransport::{Sse, StreamableHttp};
-    let kind = entry.get("type").map(|kind| kind.as_str().ok_or("type is no text")).transpose()?;
-    let has = |key: &str| entry.contains_key(key);
-    let (address, transport) = match (client, kind) {
-        ("claude-code" | "copilot" | "inspector", Some("http" | "streamable-http"))
-        | ("vscode" | "amazon-q", Some("http"))
-        | ("cline", Some("streamableHttp"))
-        | ("roo", Some("streamable-http")) => ("url", Some(StreamableHttp)),
-        ("claude-code" | "copilot" | "vscode" | "cline" | "roo" | "inspector", Some("sse")) => {
-            ("url", Some(Sse))
-        }
-        ("gemini", None) if has("httpUrl") && !has("url") => ("httpUrl", Some(StreamableHttp)),
-        // A bare url is HTTP for the one version and SSE for the other.
-        ("gemini", Some("sse")) if !has("httpUrl") => ("url", Some(Sse)),
-        ("qwen", None) if has("httpUrl") => ("httpUrl", Some(StreamableHttp)),
-        ("qwen", None) => ("url", Some(Sse)),
-        ("windsurf", None) => ("serverUrl", None),
-        ("opencode", Some("remote"))
-        | ("cursor" | "zed" | "kiro" | "amp" | "lm-studio" | "mcporter", None) => ("url", None),
-        (_, kind) => return Err(format!("type {kind:?}")),
+    let addresses: Vec<_> = entry.keys().filter(|key| ADDRESSES.contains(&key.as_str())).collect();
+    let fits = |shape: &Shape| addresses == [&shape.address] && entry.get("type") == shape.kind.as_ref();
+    let (shape, transport) = match (&notation.streamable, &notation.sse) {
+        // One notation for both: the client finds out.
+        (shape, Some(sse)) if fits(shape) && fits(sse) => (shape, None),
+        (shape, _) if fits(shape) => (shape, Some(McpTransport::StreamableHttp)),
+        (_, Some(shape)) if fits(shape) => (shape, Some(McpTransport::Sse)),
+        _ => return Err(format!("{addresses:?} with type {:?}", entry.get("type"))),
     };
+    if let Some(key) = shape.keys.iter().find(|key| !entry.contains_key(*key)) {
+        return Err(format!("no {key}"));
+    }
     match client {
-        "claude-code" if has("tools") => return Err("tools: the entry is skipped".to_owned()),
-        "copilot" if !has("tools") => return Err("no tools are offered".to_owned()),
-        "opencode" if entry.get("oauth") != Some(&Value::Bool(false)) => {
-            return Err("a 401 starts OAuth".to_owned());
-        }
+        "claude-code" if entry.contains_key("tools") => return Err("tools: the entry is skipped".to_owned()),
         "vscode" => only_keys(entry, &["type", "url", "headers"])?,
         _ => {}
     }
-    let url = entry.get(address).and_then(Value::as_str).ok_or("no address")?;
+    let url = entry.get(&shape.address).and_then(Value::as_str).ok_or("no address")?;
     let url = expand(client, url, files)?;
     let host = url.strip_prefix("http://").map(|rest| rest.split([':', '/']).next().unwrap_or(""));
     if client == "kiro" && host.is_some_and(|host| host != "localhost" && host != "127.0.0.1") {
