@@ -15,6 +15,7 @@ mod list;
 mod quote;
 pub(crate) mod seed;
 mod service;
+mod signed_out;
 mod whole;
 
 pub(crate) use apply::{Applied, Edit, apply};
@@ -23,6 +24,8 @@ pub(crate) use known::{Format, McpClient, client, names};
 pub(crate) use list::list;
 pub(crate) use quote::headers_json;
 pub(crate) use service::{Egress, Ingress, Service, Services, services};
+
+pub(crate) use signed_out::sign_in_advice;
 
 #[cfg(test)]
 use service::{Header, HeaderValue};

@@ -9,7 +9,7 @@ use super::client_files::{self, Unreadable};
 use super::services::{GATEWAY, Gathered, KEYCLOAK_GATEWAY, Source, gather, is_keycloak};
 use super::story::{Story, Subject, Topic};
 use super::survey::{Entry, Seen, Survey};
-use crate::clients::{Service, names, seed};
+use crate::clients::{Service, names, seed, sign_in_advice};
 use crate::files::{Lock, LockError, Replaced, Stamp, own_directory, reason, replace_text};
 use crate::servers::{self, Registry};
 use crate::settings::Settings;
@@ -43,7 +43,7 @@ pub(crate) fn generate(
         story.problem(about, Topic::Entries, Level::Warn, message, "");
     }
     let no_auth: Vec<&str> =
-        registry.servers.iter().filter(|server| server.no_auth).map(|server| &*server.name).collect();
+        registry.servers.iter().filter(|server| server.is_open()).map(|server| &*server.name).collect();
     story.say(Subject::Config, counted(no_auth.len(), "no-auth service", &no_auth));
     story.say(Subject::Config, "Generating MCP configurations...");
     let written = locked(&settings.tokens_dir).and_then(|lock| {
@@ -97,6 +97,10 @@ fn collect<'a>(
     let gathered = gather(&sources, &registry.servers, settings.registry_url.as_deref(), keycloak);
     for (file, why) in &gathered.renamed {
         story.problem(file, Topic::Entries, Level::Warn, why, "");
+    }
+    let dir = settings.dir.to_string_lossy();
+    if let Some(advice) = sign_in_advice(&gathered.services.signed_out, &dir) {
+        story.problem("the registry's servers", Topic::Entries, Level::Warn, &advice, "");
     }
     let warnings = &gathered.services.warnings;
     if !warnings.is_empty() {

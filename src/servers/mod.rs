@@ -1,9 +1,10 @@
 //! Which MCP servers exist: the gateway registry's `registry/servers/*.json`, one server a file.
 //!
-//! Only what a configuration needs is read: the path under the gateway, whether the server wants
-//! a token, and its transport. The registry writes more and adds fields over time; what we do
-//! not use is neither checked nor complained about.
+//! Only what a configuration needs is read: the path under the gateway, how requests are authenticated, and the
+//! transport. The registry writes more and adds fields over time; a member that is not used is neither checked nor
+//! complained about. No member chooses a host: a writer of these files decides about paths of the gateway only.
 
+use std::fmt;
 use std::fs;
 use std::io;
 use std::path::Path;
@@ -33,88 +34,197 @@ impl McpTransport {
     }
 }
 
+/// The longest path that is taken, in bytes: a path becomes part of every address and header line.
+const LONGEST_PATH: usize = 2048;
+
+/// The longest name that is taken, in bytes: a name becomes part of file names, with endings of up to 30 bytes.
+const LONGEST_NAME: usize = 200;
+
+/// Files of the registry in the same directory that describe no server: which servers are switched on, and a search
+/// index.
+const RECORDS: [&str; 2] = ["server_state.json", "service_index_metadata.json"];
+
+/// How requests to a server are authenticated.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) enum ServerAuth {
+    /// The server takes requests without a token.
+    Open,
+    /// The gateway adds the server's credentials; a request needs the gateway's token only.
+    ByGateway,
+    /// Each user signs in, at this provider where the file names it.
+    SignIn(Option<String>),
+}
+
 /// One server of the registry.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct Server {
-    /// The file that describes it, for messages.
+    /// The file that describes the server, for messages.
     pub file: String,
-    /// Its path under the gateway's address, with a leading slash and without a trailing one.
+    /// The path under the gateway's address, with a leading slash and without a trailing one.
     pub path: String,
-    /// What configurations call it: the last part of the path, a final `/mcp` or `/sse` aside.
+    /// What configurations call the server: the last part of the path, a final `/mcp` or `/sse` aside.
     pub name: String,
-    /// It takes requests without a token of its own.
-    pub no_auth: bool,
+    pub auth: ServerAuth,
     /// Streamable HTTP, unless the file names SSE and nothing else.
     pub transport: McpTransport,
+    /// The gateway serves the transport at the path itself, without the transport's last part.
+    pub at_path: bool,
 }
 
 impl Server {
-    /// The path with the transport's last part, which is appended unless it is there already.
+    /// The path with the transport's last part, which is appended unless the path has it already or the gateway
+    /// serves the path itself.
     pub(crate) fn endpoint(&self) -> String {
         let suffix = self.transport.suffix();
-        if self.path.ends_with(suffix) { self.path.clone() } else { format!("{}{suffix}", self.path) }
+        if self.at_path || self.path.ends_with(suffix) {
+            self.path.clone()
+        } else {
+            format!("{}{suffix}", self.path)
+        }
+    }
+
+    /// Whether the server takes requests without a token.
+    pub(crate) fn is_open(&self) -> bool {
+        self.auth == ServerAuth::Open
+    }
+}
+
+/// Why a registry file describes no server that can be used.
+#[derive(PartialEq, Eq, Debug)]
+pub(crate) enum BadServerFile {
+    /// The file begins with a byte order mark.
+    ByteOrderMark,
+    /// The file is no JSON object: why.
+    NotAnObject(json::NotAnObject),
+    /// A member cannot be read: the words of the JSON reader.
+    Invalid(String),
+    /// This member has a value of another kind.
+    WrongKind(&'static str),
+    /// `supported_transports` is no list of names.
+    Transports,
+    /// There is no `path`.
+    NoPath,
+    /// `path` is a whole address.
+    WholeAddress,
+    /// `path` holds a character that RFC 3986 does not allow in a path.
+    PathCharacter,
+    /// `path` is empty, has an empty part, or one that means another directory.
+    PathParts,
+    /// `path` is longer than [`LONGEST_PATH`].
+    LongPath,
+    /// The name in `path` is longer than [`LONGEST_NAME`].
+    LongName,
+}
+
+impl fmt::Display for BadServerFile {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::ByteOrderMark => {
+                out.write_str("it starts with a byte order mark; save it as UTF-8 without one")
+            }
+            Self::NotAnObject(why) => why.fmt(out),
+            Self::Invalid(why) => write!(out, "it is not valid: {why}"),
+            Self::WrongKind(member) => write!(out, "`{member}` must be text"),
+            Self::Transports => out.write_str("`supported_transports` must be a list of names"),
+            Self::NoPath => out.write_str(
+                "it has no `path`; write the server's path under the gateway, such as \"path\": \"/currenttime\"",
+            ),
+            Self::WholeAddress => out.write_str(
+                "`path` is a whole address; write only the path under the gateway, such as \"path\": \"/currenttime\"",
+            ),
+            Self::PathCharacter => {
+                out.write_str("`path` holds a character that cannot stand in the path of a URL")
+            }
+            Self::PathParts => out.write_str("`path` names no server"),
+            Self::LongPath => write!(out, "`path` is longer than {LONGEST_PATH} bytes"),
+            Self::LongName => write!(out, "`path` ends in a name of more than {LONGEST_NAME} bytes"),
+        }
     }
 }
 
 /// The fields of a registry file that matter here. Values, not types: a wrong type gets a
 /// message that names the field.
 #[derive(Deserialize)]
-struct Fields {
+struct ServerFields {
     path: Option<Value>,
     auth_type: Option<Value>,
     auth_scheme: Option<Value>,
+    auth_provider: Option<Value>,
+    proxy_pass_url: Option<Value>,
     supported_transports: Option<Value>,
 }
 
-/// Reads the text of one registry file; `Ok(None)` when it describes no server (no `path`, or
-/// the registry's own `server_state.json`).
-///
-/// # Errors
-/// One line saying what is wrong with the file, without its name.
-pub(crate) fn read_server(file_name: &str, text: &str) -> Result<Option<Server>, String> {
-    if file_name == "server_state.json" {
+/// Reads the text of one registry file; `Ok(None)` for one of [`RECORDS`].
+pub(crate) fn read_server(file_name: &str, text: &str) -> Result<Option<Server>, BadServerFile> {
+    if RECORDS.contains(&file_name) {
         return Ok(None);
     }
     if text.starts_with('\u{feff}') {
-        return Err("it starts with a byte order mark; save it as UTF-8 without one".to_owned());
+        return Err(BadServerFile::ByteOrderMark);
     }
     // Checked first, since serde would also read an array as the fields in order.
-    json::members(text).map_err(|why| why.to_string())?;
-    let fields: Fields = serde_json::from_str(text).map_err(|error| format!("it is not valid: {error}"))?;
-    let Some(path) = text_field("path", fields.path)? else { return Ok(None) };
+    let members = json::members(text).map_err(BadServerFile::NotAnObject)?;
+    let fields: ServerFields =
+        serde_json::from_str(text).map_err(|error| BadServerFile::Invalid(error.to_string()))?;
+    let Some(path) = text_field("path", fields.path)? else {
+        // A copy of `server_state.json`, under another name.
+        let is_switch = |member: &json::JsonMember| matches!(&text[member.place.clone()], "true" | "false");
+        let is_state = !members.is_empty() && members.iter().all(is_switch);
+        return if is_state { Ok(None) } else { Err(BadServerFile::NoPath) };
+    };
     // Where both stand in a file, `auth_scheme` is the one the registry maintains today.
     let auth_type = text_field("auth_type", fields.auth_type)?;
-    let auth = text_field("auth_scheme", fields.auth_scheme)?.or(auth_type);
+    let scheme = text_field("auth_scheme", fields.auth_scheme)?.or(auth_type);
+    let provider = text_field("auth_provider", fields.auth_provider)?;
+    let auth = match scheme.as_deref() {
+        Some("none") => ServerAuth::Open,
+        Some(scheme) if scheme.starts_with("oauth") => ServerAuth::SignIn(provider),
+        None if provider.is_some() => ServerAuth::SignIn(provider),
+        _ => ServerAuth::ByGateway,
+    };
+    let has_slash = path.ends_with('/');
     let path = clean_path(&path)?;
     let transport = transport(fields.supported_transports.as_ref(), &path)?;
     let name = name_of(&path).to_owned();
-    Ok(Some(Server {
-        file: file_name.to_owned(),
-        path,
-        name,
-        no_auth: auth.as_deref() == Some("none"),
-        transport,
-    }))
+    if name.len() > LONGEST_NAME {
+        return Err(BadServerFile::LongName);
+    }
+    // Of this address only its ending counts: it never becomes part of an address here.
+    let backend = fields.proxy_pass_url.as_ref().and_then(Value::as_str).unwrap_or_default();
+    let backend = backend.split(['?', '#']).next().unwrap_or_default().trim_end_matches('/');
+    let at_path = !has_slash && backend.ends_with(transport.suffix());
+    Ok(Some(Server { file: file_name.to_owned(), path, name, auth, transport, at_path }))
 }
 
-fn text_field(name: &str, value: Option<Value>) -> Result<Option<String>, String> {
+fn text_field(name: &'static str, value: Option<Value>) -> Result<Option<String>, BadServerFile> {
     match value {
         None => Ok(None),
         Some(Value::String(text)) => Ok(Some(text)),
-        Some(_) => Err(format!("`{name}` must be text")),
+        Some(_) => Err(BadServerFile::WrongKind(name)),
     }
 }
 
-/// The path with one leading slash and no trailing one. It becomes part of a URL as it stands,
-/// so it may hold only what RFC 3986 allows in a path.
-fn clean_path(path: &str) -> Result<String, String> {
+/// Returns the path with one leading slash and no trailing one. It becomes part of a URL as it is, so it may hold
+/// only what RFC 3986 allows in a path.
+fn clean_path(path: &str) -> Result<String, BadServerFile> {
+    if path.contains("://") {
+        return Err(BadServerFile::WholeAddress);
+    }
+    if path.len() > LONGEST_PATH {
+        return Err(BadServerFile::LongPath);
+    }
     let inner = path.trim_matches('/');
     let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"/-._~!$&'()*+,;=:@%".contains(&byte);
-    if !inner.bytes().all(allowed) {
-        return Err("`path` holds a character that cannot stand in the path of a URL".to_owned());
+    let escapes = inner.split('%').skip(1);
+    let is_escape =
+        |rest: &str| rest.len() >= 2 && rest.bytes().take(2).all(|digit| digit.is_ascii_hexdigit());
+    if !inner.bytes().all(allowed) || !escapes.clone().all(is_escape) {
+        return Err(BadServerFile::PathCharacter);
     }
-    if inner.split('/').any(|part| matches!(part, "" | "." | "..")) {
-        return Err("`path` names no server".to_owned());
+    // An escaped dot is a dot to servers and proxies, and an escaped slash divides parts to some of them.
+    let plain = inner.replace("%2e", ".").replace("%2E", ".").replace("%2f", "/").replace("%2F", "/");
+    if plain.split('/').any(|part| matches!(part, "" | "." | "..")) {
+        return Err(BadServerFile::PathParts);
     }
     Ok(format!("/{inner}"))
 }
@@ -125,31 +235,31 @@ fn name_of(path: &str) -> &str {
     stem.rsplit('/').next().unwrap_or(stem)
 }
 
-fn transport(supported: Option<&Value>, path: &str) -> Result<McpTransport, String> {
+fn transport(supported: Option<&Value>, path: &str) -> Result<McpTransport, BadServerFile> {
     let Some(value) = supported else {
         // Nothing said: an address that ends in /sse can only be meant as one.
         return Ok(if path.ends_with("/sse") { McpTransport::Sse } else { McpTransport::StreamableHttp });
     };
-    let wrong = || "`supported_transports` must be a list of names".to_owned();
-    let names = value.as_array().ok_or_else(wrong)?;
-    let names: Vec<&str> = names.iter().map(Value::as_str).collect::<Option<_>>().ok_or_else(wrong)?;
+    let names = value.as_array().ok_or(BadServerFile::Transports)?;
+    let names: Vec<&str> =
+        names.iter().map(Value::as_str).collect::<Option<_>>().ok_or(BadServerFile::Transports)?;
     let only_sse = !names.is_empty() && names.iter().all(|name| *name == "sse");
     Ok(if only_sse { McpTransport::Sse } else { McpTransport::StreamableHttp })
 }
 
-/// What a look into the registry's directory found.
+/// The registry's directory, read.
 #[derive(Default, Debug)]
 pub(crate) struct Registry {
     /// The servers, by name and then by file.
     pub servers: Vec<Server>,
-    /// What could not be used: the file (or directory) and one line of why.
+    /// Files (or the directory) that could not be used, and one line of why.
     pub problems: Vec<(String, String)>,
 }
 
 /// Reads every `*.json` in `dir`, hidden files aside. A directory that does not exist holds no
 /// servers, and is one problem in the result: a project may have token services only.
 pub(crate) fn read_registry(dir: &Path) -> Registry {
-    let mut scan = Registry::default();
+    let mut registry = Registry::default();
     let entries = match fs::read_dir(dir) {
         Ok(entries) => entries,
         Err(error) => {
@@ -158,14 +268,15 @@ pub(crate) fn read_registry(dir: &Path) -> Registry {
             } else {
                 files::reason(&error)
             };
-            scan.problems
+            registry
+                .problems
                 .push((dir.display().to_string(), format!("{why}; no servers without sign-in are known")));
-            return scan;
+            return registry;
         }
     };
     for entry in entries {
-        let Ok(entry) =
-            entry.inspect_err(|error| scan.problems.push((dir.display().to_string(), files::reason(error))))
+        let Ok(entry) = entry
+            .inspect_err(|error| registry.problems.push((dir.display().to_string(), files::reason(error))))
         else {
             break;
         };
@@ -175,15 +286,15 @@ pub(crate) fn read_registry(dir: &Path) -> Registry {
             continue;
         }
         let text = files::read_whole(&path).map_err(|error| format!("cannot be read: {error}"));
-        match text.and_then(|(text, _)| read_server(&name, &text)) {
-            Ok(Some(server)) => scan.servers.push(server),
+        match text.and_then(|(text, _)| read_server(&name, &text).map_err(|why| why.to_string())) {
+            Ok(Some(server)) => registry.servers.push(server),
             Ok(None) => {}
-            Err(problem) => scan.problems.push((name, problem)),
+            Err(problem) => registry.problems.push((name, problem)),
         }
     }
-    scan.servers.sort_by(|a, b| (&a.name, &a.file).cmp(&(&b.name, &b.file)));
-    scan.problems.sort();
-    scan
+    registry.servers.sort_by(|a, b| (&a.name, &a.file).cmp(&(&b.name, &b.file)));
+    registry.problems.sort();
+    registry
 }
 
 #[cfg(test)]

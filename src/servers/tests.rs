@@ -17,7 +17,8 @@ fn the_registrys_own_files_are_understood() {
             "atlassian.json",
             include_str!("../../tests/fixtures/servers/atlassian.json"),
             "atlassian",
-            "/atlassian/mcp",
+            // The gateway serves it at the path itself: its backend's address ends in /mcp.
+            "/atlassian",
             false,
             StreamableHttp,
         ),
@@ -72,7 +73,7 @@ fn the_registrys_own_files_are_understood() {
     ] {
         let server = read_server(file, text).expect(file).expect(file);
         assert_eq!(
-            (server.name.as_str(), server.endpoint().as_str(), server.no_auth, server.transport),
+            (server.name.as_str(), server.endpoint().as_str(), server.is_open(), server.transport),
             (name, endpoint, no_auth, transport),
             "{file}"
         );
@@ -80,12 +81,13 @@ fn the_registrys_own_files_are_understood() {
 }
 
 #[test]
-fn the_state_file_and_a_file_without_a_path_are_no_servers() {
+fn the_registrys_own_records_are_no_servers() {
     let state = include_str!("../../tests/fixtures/servers/server_state.json");
     assert_eq!(read_server("server_state.json", state), Ok(None));
     // A copy of it under another name has no path either.
     assert_eq!(read_server("backup.json", state), Ok(None));
-    assert_eq!(read_server("x.json", r#"{"path": null, "auth_type": "none"}"#), Ok(None));
+    let index = r#"{"metadata": {}, "next_id": 0}"#;
+    assert_eq!(read_server("service_index_metadata.json", index), Ok(None));
 }
 
 #[test]
@@ -116,6 +118,47 @@ fn a_path_is_completed_only_where_it_has_to_be() {
     }
 }
 
+/// The gateway's own tools build addresses by these rules.
+#[test]
+fn the_address_is_the_one_that_the_gateway_serves() {
+    for (fields, endpoint) in [
+        // A trailing slash: the transport's part is appended.
+        (r#""path": "/x/", "proxy_pass_url": "http://x:1/mcp""#, "/x/mcp"),
+        // No slash, and the backend's address ends in the part: the path itself.
+        (r#""path": "/internal-mcp", "proxy_pass_url": "https://backend.example/mcp""#, "/internal-mcp"),
+        (r#""path": "/x", "proxy_pass_url": "https://backend.example/v1/mcp/?a=/b""#, "/x"),
+        (r#""path": "/x", "proxy_pass_url": "http://x/sse", "supported_transports": ["sse"]"#, "/x"),
+        // The backend's address ends otherwise, or in the part of the other transport.
+        (r#""path": "/x", "proxy_pass_url": "http://x:8000/""#, "/x/mcp"),
+        (r#""path": "/x", "proxy_pass_url": "http://x/sse""#, "/x/mcp"),
+        (r#""path": "/x", "proxy_pass_url": "http://x/smcp""#, "/x/mcp"),
+        (r#""path": "/x", "proxy_pass_url": "http://x/a?b=/mcp""#, "/x/mcp"),
+        (r#""path": "/x", "proxy_pass_url": 17"#, "/x/mcp"),
+        (r#""path": "/x""#, "/x/mcp"),
+    ] {
+        assert_eq!(read(&format!("{{{fields}}}")).endpoint(), endpoint, "{fields}");
+    }
+}
+
+#[test]
+fn how_requests_are_authenticated() {
+    use ServerAuth::{ByGateway, Open, SignIn};
+    let at = |provider: &str| SignIn(Some(provider.to_owned()));
+    for (fields, auth) in [
+        (r#""auth_scheme": "none""#, Open),
+        (r#""auth_scheme": "bearer""#, ByGateway),
+        (r#""auth_scheme": "api_key""#, ByGateway),
+        (r#""auth_type": "api_key""#, ByGateway),
+        (r#""tags": []"#, ByGateway),
+        (r#""auth_type": "oauth""#, SignIn(None)),
+        (r#""auth_scheme": "oauth2", "auth_provider": "github""#, at("github")),
+        (r#""auth_provider": "atlassian""#, at("atlassian")),
+        (r#""auth_scheme": "bearer", "auth_provider": "keycloak""#, ByGateway),
+    ] {
+        assert_eq!(read(&format!(r#"{{"path": "/x", {fields}}}"#)).auth, auth, "{fields}");
+    }
+}
+
 #[test]
 fn only_the_word_none_means_no_auth_and_the_newer_key_decides() {
     for (fields, no_auth) in [
@@ -127,12 +170,14 @@ fn only_the_word_none_means_no_auth_and_the_newer_key_decides() {
         (r#""auth_type": null"#, false),
         (r#""tags": ["none"]"#, false),
     ] {
-        assert_eq!(read(&format!(r#"{{"path": "/x", {fields}}}"#)).no_auth, no_auth, "{fields}");
+        assert_eq!(read(&format!(r#"{{"path": "/x", {fields}}}"#)).is_open(), no_auth, "{fields}");
     }
 }
 
 #[test]
 fn bad_input_is_one_clear_line() {
+    let long_path = format!(r#"{{"path": "/{}"}}"#, "a/".repeat(1024));
+    let long_name = format!(r#"{{"path": "/{}"}}"#, "a".repeat(201));
     let deep = "[".repeat(200_000);
     let deep_inside = format!(r#"{{"path": {deep}"#);
     let deep_aside = format!(r#"{{"path": "/x", "tool_list": {deep}{}}}"#, "]".repeat(200_000));
@@ -156,6 +201,21 @@ fn bad_input_is_one_clear_line() {
         (r#"{"path": "/x", "auth_scheme": {}}"#, "`auth_scheme` must be text"),
         (r#"{"path": "/x", "supported_transports": "sse"}"#, "`supported_transports` must be"),
         (r#"{"path": "/x", "supported_transports": [1]}"#, "`supported_transports` must be"),
+        ("{}", "write the server's path under the gateway"),
+        (r#"{"server_name": "x", "auth_type": "none"}"#, "it has no `path`"),
+        (r#"{"path": null, "auth_type": "none"}"#, "it has no `path`"),
+        (r#"{"path": "https://gateway.example/time"}"#, "write only the path"),
+        (r#"{"path": "http://localhost:8000/mcp/"}"#, "`path` is a whole address"),
+        (r#"{"path": "/x", "auth_provider": 1}"#, "`auth_provider` must be text"),
+        (long_path.as_str(), "longer than 2048 bytes"),
+        (long_name.as_str(), "a name of more than 200 bytes"),
+        (r#"{"path": "/a/%2e%2e/b"}"#, "names no server"),
+        (r#"{"path": "/%2E"}"#, "names no server"),
+        (r#"{"path": "/a/.%2e"}"#, "names no server"),
+        (r#"{"path": "/a%2F..%2fb"}"#, "names no server"),
+        (r#"{"path": "/a%"}"#, "cannot stand"),
+        (r#"{"path": "/a%4"}"#, "cannot stand"),
+        (r#"{"path": "/a%2\u00e9"}"#, "cannot stand"),
         (r#"{"path": ""}"#, "names no server"),
         (r#"{"path": "///"}"#, "names no server"),
         (r#"{"path": "/a/../b"}"#, "names no server"),
@@ -165,9 +225,18 @@ fn bad_input_is_one_clear_line() {
         (r#"{"path": "/a\nb"}"#, "cannot stand"),
         (r#"{"path": "/\u00e9"}"#, "cannot stand"),
     ] {
-        let line = read_server("x.json", text).expect_err(said);
+        let line = read_server("x.json", text).expect_err(said).to_string();
         assert!(line.contains(said) && !line.contains('\n') && line.len() < 200, "{said}: {line}");
     }
+}
+
+#[test]
+fn a_long_path_is_taken_up_to_its_limit() {
+    let path = format!("/{}b", "a/".repeat(1023));
+    assert_eq!(read(&format!(r#"{{"path": "{path}"}}"#)).path, path);
+    let name = "a".repeat(200);
+    assert_eq!(read(&format!(r#"{{"path": "/{name}"}}"#)).name, name);
+    assert_eq!(read(r#"{"path": "/a%20b/v1.%2e."}"#).path, "/a%20b/v1.%2e.");
 }
 
 #[test]
@@ -188,11 +257,11 @@ fn a_directory_is_read_past_everything_that_is_no_server_file() {
     std::os::unix::fs::symlink("/dev/zero", file("device.json")).unwrap();
     assert!(Command::new("mkfifo").arg(file("fifo.json")).status().unwrap().success());
 
-    let scan = read_registry(&dir);
+    let registry = read_registry(&dir);
     let names: Vec<_> =
-        scan.servers.iter().map(|server| (server.name.as_str(), server.file.as_str())).collect();
+        registry.servers.iter().map(|server| (server.name.as_str(), server.file.as_str())).collect();
     assert_eq!(names, [("alpha", "z.json"), ("zeta", "b.json"), ("zeta", "link.json")]);
-    let problems: Vec<_> = scan.problems.iter().map(|(file, _)| file.as_str()).collect();
+    let problems: Vec<_> = registry.problems.iter().map(|(file, _)| file.as_str()).collect();
     let bad = ["bad", "big", "dangling", "device", "fifo", "folder", "loop", "utf16"];
     assert_eq!(problems, bad.map(|name| format!("{name}.json")));
 }
@@ -200,8 +269,8 @@ fn a_directory_is_read_past_everything_that_is_no_server_file() {
 #[test]
 fn a_missing_directory_is_no_servers_and_one_problem() {
     let dir = Scratch::new();
-    let scan = read_registry(&dir.join("registry/servers"));
-    assert!(scan.servers.is_empty());
-    assert_eq!(scan.problems.len(), 1);
-    assert!(scan.problems[0].1.contains("is not there"), "{:?}", scan.problems);
+    let registry = read_registry(&dir.join("registry/servers"));
+    assert!(registry.servers.is_empty());
+    assert_eq!(registry.problems.len(), 1);
+    assert!(registry.problems[0].1.contains("is not there"), "{:?}", registry.problems);
 }

@@ -5,8 +5,9 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
+use super::signed_out::SignedOut;
 use crate::secret::Secret;
-use crate::servers::{McpTransport, Server};
+use crate::servers::{McpTransport, Server, ServerAuth};
 
 /// The characters of a name that are percent-encoded in a URL's path: all that RFC 3986 does not leave alone.
 const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
@@ -115,70 +116,92 @@ impl Service {
 pub(crate) struct Services {
     /// By name, each name once.
     pub list: Vec<Service>,
+    /// Servers that need a sign-in and have no token.
+    pub signed_out: Vec<SignedOut>,
     /// What was left out and what was assumed, one line each.
     pub warnings: Vec<String>,
 }
 
-/// Builds the services from the egress tokens and the servers that take requests without one.
-/// Where both have a name, the token wins and the server gives the address.
+/// Builds the services from the egress tokens and from the servers that need none of their own: open ones, and behind
+/// a gateway with a token also those whose credentials the gateway adds. Where a token and a server have one name, the
+/// token wins and the server gives the address.
 pub(crate) fn services(
     egress: &[Egress],
     ingress: Option<&Ingress>,
     servers: &[Server],
     gateway: Option<&str>,
 ) -> Services {
-    let mut all = ServiceList::default();
-    let gateway_headers =
+    let mut all =
+        ServiceList { base: gateway.unwrap_or(NO_GATEWAY).trim_end_matches('/'), ..ServiceList::default() };
+    all.gateway_headers =
         ingress.map_or_else(Vec::new, |ingress| gateway_headers(ingress, &mut all.warnings));
-    let base = gateway.unwrap_or(NO_GATEWAY).trim_end_matches('/');
     let mut by_name = HashMap::new();
     for server in servers {
         by_name.entry(server.name.as_str()).or_insert(server);
     }
     for token in egress {
-        let server = by_name.get(token.name.as_str());
-        let endpoint = server.map_or_else(
-            || format!("/mcp/{}/mcp", utf8_percent_encode(&token.name, RESERVED)),
-            |server| server.endpoint(),
-        );
-        let mut extra: Vec<Header> = site_header(token).into_iter().collect();
-        extra.extend(gateway_headers.iter().cloned());
-        all.add(Service {
-            name: token.name.clone(),
-            url: format!("{base}{endpoint}"),
-            transport: server.map_or(McpTransport::StreamableHttp, |server| server.transport),
-            authorization: Some(token.access_token.clone()),
-            extra,
-        });
+        all.add_signed_in(token, by_name.get(token.name.as_str()).copied());
     }
     let signed_in: HashSet<&str> = egress.iter().map(|token| token.name.as_str()).collect();
-    for server in servers.iter().filter(|server| server.no_auth && !signed_in.contains(server.name.as_str()))
-    {
-        let Some(name) = all.free_name(server) else { continue };
-        all.add(Service {
-            name,
-            url: format!("{base}{}", server.endpoint()),
-            transport: server.transport,
-            authorization: None,
-            extra: gateway_headers.clone(),
-        });
+    for server in servers.iter().filter(|server| !signed_in.contains(server.name.as_str())) {
+        all.add_server(server);
     }
     if gateway.is_none() && !all.by_name.is_empty() {
         all.warnings.push(format!(
             "no gateway address is set, so configurations point to {NO_GATEWAY}; set REGISTRY_URL or --registry-url"
         ));
     }
-    Services { list: all.by_name.into_values().collect(), warnings: all.warnings }
+    Services { list: all.by_name.into_values().collect(), signed_out: all.signed_out, warnings: all.warnings }
 }
 
 /// The services so far.
 #[derive(Default)]
-struct ServiceList {
+struct ServiceList<'a> {
+    /// The gateway's address, without a slash at its end.
+    base: &'a str,
+    gateway_headers: Vec<Header>,
     by_name: BTreeMap<String, Service>,
+    signed_out: Vec<SignedOut>,
     warnings: Vec<String>,
 }
 
-impl ServiceList {
+impl ServiceList<'_> {
+    /// Adds the service of a token; `server` is the registry's server of that name.
+    fn add_signed_in(&mut self, token: &Egress, server: Option<&Server>) {
+        let endpoint = server.map_or_else(
+            || format!("/mcp/{}/mcp", utf8_percent_encode(&token.name, RESERVED)),
+            Server::endpoint,
+        );
+        let site = site_header(token).into_iter();
+        self.add(Service {
+            name: token.name.clone(),
+            url: format!("{}{endpoint}", self.base),
+            transport: server.map_or(McpTransport::StreamableHttp, |server| server.transport),
+            authorization: Some(token.access_token.clone()),
+            extra: site.chain(self.gateway_headers.iter().cloned()).collect(),
+        });
+    }
+
+    /// Adds the service of a server that has no token of its own, unless a request to it would be refused.
+    fn add_server(&mut self, server: &Server) {
+        match &server.auth {
+            ServerAuth::ByGateway if self.gateway_headers.is_empty() => return,
+            ServerAuth::Open | ServerAuth::ByGateway => {}
+            ServerAuth::SignIn(provider) => {
+                let signed_out = SignedOut { server: server.name.clone(), provider: provider.clone() };
+                return self.signed_out.push(signed_out);
+            }
+        }
+        let Some(name) = self.free_name(server) else { return };
+        self.add(Service {
+            name,
+            url: format!("{}{}", self.base, server.endpoint()),
+            transport: server.transport,
+            authorization: None,
+            extra: self.gateway_headers.clone(),
+        });
+    }
+
     fn add(&mut self, service: Service) {
         if let Some(problem) = self.problem(&service) {
             self.warnings

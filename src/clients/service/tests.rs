@@ -1,5 +1,6 @@
 //! Which services there are, where they are, and which headers they need.
 
+use super::super::signed_out::SignedOut;
 use super::*;
 use crate::servers::read_server;
 
@@ -53,7 +54,7 @@ fn tokens_and_servers_without_sign_in_become_services_by_name() {
     assert_eq!(
         urls(&all),
         [
-            ("atlassian", "https://gateway.example/atlassian/mcp", true),
+            ("atlassian", "https://gateway.example/atlassian", true),
             ("currenttime", "https://gateway.example/currenttime/mcp", false),
             ("fininfo", "https://gateway.example/fininfo/sse", true),
             ("sre-gateway", "https://gateway.example/mcp/sre-gateway/mcp", true),
@@ -61,6 +62,67 @@ fn tokens_and_servers_without_sign_in_become_services_by_name() {
     );
     assert_eq!(all.list[2].transport, McpTransport::Sse);
     assert!(all.warnings.is_empty(), "{:?}", all.warnings);
+}
+
+/// The gateway adds the credentials of these servers, and wants its own token for that.
+#[test]
+fn servers_behind_the_gateway_are_there_with_its_headers_where_it_has_a_token() {
+    let servers = [
+        server("youcom.json", r#"{"path": "/youcom/", "auth_scheme": "bearer"}"#),
+        server("xquik.json", r#"{"path": "/xquik", "auth_scheme": "api_key"}"#),
+        server("local.json", r#"{"path": "/local"}"#),
+        server("jira.json", r#"{"path": "/jira", "auth_type": "oauth", "auth_provider": "atlassian"}"#),
+        server("time.json", r#"{"path": "/time", "auth_scheme": "none"}"#),
+    ];
+    let all = services(&[], Some(&ingress("entra")), &servers, GATEWAY);
+    let names: Vec<_> = all.list.iter().map(|service| service.name.as_str()).collect();
+    assert_eq!(names, ["local", "time", "xquik", "youcom"]);
+    for service in &all.list {
+        assert_eq!(header_lines(service)[0], "X-Authorization: Bearer eyJfake-ing");
+    }
+    let signed_out = SignedOut { server: "jira".to_owned(), provider: Some("atlassian".to_owned()) };
+    assert_eq!(all.signed_out, [signed_out]);
+
+    // Without its token, or with one that cannot be sent, every request would be refused.
+    let mut broken = ingress("entra");
+    broken.access_token = Secret::new("a\nb");
+    for gateway in [None, Some(&broken)] {
+        let all = services(&[egress("jira")], gateway, &servers, GATEWAY);
+        let names: Vec<_> = all.list.iter().map(|service| service.name.as_str()).collect();
+        assert_eq!((names, all.signed_out), (vec!["jira", "time"], vec![]));
+    }
+}
+
+/// A registry file is written by others: it chooses a path under the gateway and nothing else.
+#[test]
+fn no_member_of_a_registry_file_chooses_a_host() {
+    let evil = "https://evil.example/mcp";
+    for path in ["//evil.example/x", "/@evil.example", "/x", ":8080/x", "/.evil.example", ".evil.example"] {
+        for member in [
+            "proxy_pass_url",
+            "server_name",
+            "url",
+            "mcp_endpoint",
+            "sse_endpoint",
+            "registry_url",
+            "issuer",
+            "token_endpoint",
+            "auth_provider",
+            "auth_type",
+            "auth_scheme",
+        ] {
+            let text =
+                format!(r#"{{"{member}": "{evil}", "path": "{path}", "headers": [{{"Host": "{evil}"}}]}}"#);
+            let there = [server("a.json", &text)];
+            let with_token = there[0].name.clone();
+            for tokens in [vec![], vec![egress(&with_token)]] {
+                for service in services(&tokens, Some(&ingress("entra")), &there, GATEWAY).list {
+                    assert!(service.url.starts_with("https://gateway.example/"), "{text}: {}", service.url);
+                    assert!(!header_lines(&service).iter().any(|line| line.contains("https://evil")), "{text}");
+                }
+            }
+        }
+    }
 }
 
 #[test]
