@@ -252,3 +252,83 @@ fn a_signed_out_service_disappears() {
         assert_eq!(names(&project, file), ["tasks"]);
     }
 }
+
+#[test]
+fn what_cannot_be_read_for_the_moment_keeps_its_entries_in_both_files() {
+    let project = Project::new();
+    project.write_token(&service("alpha", "wiki"));
+    project.write_token(&service("alpha", "tasks"));
+    project.no_auth_server("currenttime");
+    run(&project);
+    let entries = |server: &str| BOTH.map(|file| project.config(file)["mcpServers"][server].clone());
+    let before = entries("wiki");
+    let whole = project.text(".oauth-tokens/alpha-wiki-egress.json");
+    let server = project.text("registry/servers/currenttime.json");
+    for broken in ["", "{", "{\"access_token\": \"half"] {
+        project.write_tokens_file("alpha-wiki-egress.json", broken);
+        project.write("registry/servers/currenttime.json", broken);
+        project.write_token(&service("alpha", "tasks").field("access_token", format!("at-{}", broken.len())));
+        run(&project);
+        assert_eq!(entries("wiki"), before, "{broken:?}");
+        assert_eq!(headers(&project, "tasks")["Authorization"], format!("Bearer at-{}", broken.len()));
+        assert_eq!(names(&project, "mcp.json"), ["currenttime", "tasks", "wiki"]);
+    }
+    // What is gone goes, once everything can be read again.
+    project.write("registry/servers/currenttime.json", server);
+    std::fs::remove_file(project.token("alpha-wiki-egress.json")).unwrap();
+    run(&project);
+    assert_eq!(names(&project, "mcp.json"), ["currenttime", "tasks"]);
+
+    // Without the gateway's token no entry could be written as it should be.
+    project.write_tokens_file("alpha-wiki-egress.json", whole);
+    project.write_tokens_file("ingress.json", "{");
+    let texts = || BOTH.map(|file| project.text(&format!(".oauth-tokens/{file}")));
+    let before = texts();
+    let finished = Program::new(&project).env("REGISTRY_URL", "https://gateway.example.com").once();
+    assert!(finished.log.contains("stay as they are until ingress.json can be read"), "{}", finished.log);
+    assert_eq!(texts(), before);
+}
+
+#[test]
+fn a_token_that_an_assistant_would_expand_is_in_neither_file() {
+    let project = Project::new();
+    project.write_token(&service("alpha", "wiki"));
+    project.write_token(&service("alpha", "tasks").field("access_token", "${env:HOME}"));
+    let finished =
+        Program::new(&project).env("REGISTRY_URL", "https://gateway.example.com").once().expect_code(0);
+    for file in BOTH {
+        assert_eq!(names(&project, file), ["wiki"]);
+        let said = format!("{file}: tasks is left out: its Authorization header holds");
+        assert!(finished.log.contains(&said), "{}", finished.log);
+    }
+    assert!(!finished.log.contains("${env"), "{}", finished.log);
+}
+
+#[test]
+fn servers_that_need_a_sign_in_are_named_once_with_the_command() {
+    let project = Project::new();
+    let server = |name: &str, auth: &str| {
+        let text = format!(r#"{{"path": "/{name}/", {auth}}}"#);
+        project.write(&format!("registry/servers/{name}.json"), text);
+    };
+    server("jira", r#""auth_type": "oauth", "auth_provider": "atlassian""#);
+    server("xquik", r#""auth_scheme": "api_key""#);
+    project.write("registry/servers/nothing.json", r#"{"server_name": "x", "auth_type": "none"}"#);
+    let mut daemon = Program::new(&project).env("REGISTRY_URL", "https://gateway.example.com").start();
+    daemon.wait_for_log("cycle completed");
+    daemon.signal(support::Signal::Usr1);
+    daemon.wait_for_log_times("cycle completed", 2);
+    let command = format!("`token-refresher login atlassian jira --dir {}`", project.root().display());
+    let line = format!("jira needs a sign-in and has no token; run {command}");
+    let finished = daemon.stop();
+    assert_eq!(finished.log.matches(&line).count(), 1, "{}", finished.log);
+    assert!(finished.log.contains("nothing.json: it has no `path`; write "), "{}", finished.log);
+    assert_eq!(names(&project, "mcp.json"), Vec::<String>::new());
+
+    // A token of its own, and one of the gateway's for the other.
+    project.write_token(&service("atlassian", "jira"));
+    project.write_token(&TokenFile::named("ingress.json").field("access_token", "at-gw").expires_in(7200));
+    run(&project);
+    assert_eq!(names(&project, "mcp.json"), ["jira", "xquik"]);
+    assert_eq!(headers(&project, "xquik"), pairs(&[("X-Authorization", "Bearer at-gw")]));
+}

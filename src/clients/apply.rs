@@ -131,7 +131,7 @@ fn entries(client: &McpClient, services: &[Service], secrets: Secrets, paths: Re
                 entries.list.push(made);
             }
             Err(why) => {
-                let (name, why) = (service.name.escape_debug(), why.told_of(client));
+                let (name, why) = (service.name.escape_debug(), why.told_of(client.name));
                 entries.warnings.push(format!("{name} is not written for {}: {why}", client.name));
                 entries.refused.insert(service.name.clone());
             }

@@ -9,6 +9,9 @@ use super::quote::shell_command;
 use super::service::{Header, HeaderValue, Service};
 use crate::secret::Secret;
 
+/// The longest name of a token file, in bytes: file systems take 255, and the new file beside it has a longer name.
+const LONGEST_FILE_NAME: usize = 240;
+
 /// Where secrets are written (`--client-secrets`).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Secrets {
@@ -90,18 +93,18 @@ pub(super) enum NoEntry {
 }
 
 impl NoEntry {
-    /// The reason in words.
-    pub(super) fn told_of<'a>(&'a self, client: &'a McpClient) -> impl fmt::Display + 'a {
+    /// The reason in words; `client` reads the file.
+    pub(super) fn told_of<'a>(&'a self, client: &'a str) -> impl fmt::Display + 'a {
         fmt::from_fn(move |out| match self {
-            Self::Transport => write!(out, "{} does not speak SSE", client.name),
+            Self::Transport => write!(out, "{client} does not speak SSE"),
             Self::PlainHttp => {
-                write!(out, "{} accepts http addresses of this machine only; use https", client.name)
+                write!(out, "{client} accepts http addresses of this machine only; use https")
             }
             Self::Expanded(part) => {
-                write!(out, "{part} holds `$`, `{{` or `}}`, which {} would expand", client.name)
+                write!(out, "{part} holds `$`, `{{` or `}}`, which {client} would expand")
             }
             Self::ControlCharacter(part) => write!(out, "{part} holds a control character"),
-            Self::FileName => write!(out, "{} cannot read a file of such a name", client.name),
+            Self::FileName => write!(out, "{client} cannot read a file of such a name"),
             Self::SharedFile => out.write_str("its token file would be another service's"),
         })
     }
@@ -155,13 +158,14 @@ fn add_headers(
 ) -> Result<(), NoEntry> {
     let mut headers = Vec::new();
     for header in service.headers() {
-        refuse_expansion(&format!("its {} header", header.name), header.value.to_text().expose())?;
+        refuse_expansion_in(&header)?;
         let value = match (&header.value, files) {
             (HeaderValue::Bearer(token), Some(paths)) => {
                 let file = side_file(&service.name, &header);
                 let path = format!("{}/{file}", paths.tokens_dir);
                 // The text is replaced before the JSON around it is read, so escapes do not work.
                 if file.contains('/')
+                    || file.len() > LONGEST_FILE_NAME
                     || path.contains(['"', '\\', '{', '}', '$'])
                     || path.contains(char::is_control)
                 {
@@ -208,7 +212,7 @@ fn helper_command(service: &str, paths: ReaderPaths) -> String {
 
 /// Refuses a text that a client would expand or choke on. No client has an escape that works, so the text cannot be
 /// written in another way. `part` names the text in the message.
-fn refuse_expansion(part: &str, text: &str) -> Result<(), NoEntry> {
+pub(super) fn refuse_expansion(part: &str, text: &str) -> Result<(), NoEntry> {
     if text.contains(['$', '{', '}']) {
         return Err(NoEntry::Expanded(part.to_owned()));
     }
@@ -218,6 +222,11 @@ fn refuse_expansion(part: &str, text: &str) -> Result<(), NoEntry> {
     Ok(())
 }
 
+/// The same for a header's value.
+pub(super) fn refuse_expansion_in(header: &Header) -> Result<(), NoEntry> {
+    refuse_expansion(&format!("its {} header", header.name), header.value.to_text().expose())
+}
+
 fn is_https_or_local(url: &str) -> bool {
     let Some(rest) = url.strip_prefix("http://") else { return true };
     let authority = rest.split(['/', '?', '#']).next().unwrap_or(rest);
@@ -225,177 +234,4 @@ fn is_https_or_local(url: &str) -> bool {
         if port.bytes().all(|byte| byte.is_ascii_digit()) { host } else { authority }
     });
     matches!(host, "localhost" | "127.0.0.1" | "[::1]")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::clients::known::{CLIENTS, client};
-    use crate::servers::McpTransport;
-
-    const PATHS: ReaderPaths =
-        ReaderPaths { exe: "/usr/bin/token-refresher", dir: "/srv/it", tokens_dir: "/srv/it/.oauth-tokens" };
-
-    fn service(name: &str) -> Service {
-        Service {
-            name: name.to_owned(),
-            url: "https://gateway.example/a/mcp".to_owned(),
-            transport: McpTransport::StreamableHttp,
-            authorization: Some(Secret::new("tok")),
-            extra: vec![
-                Header { name: "X-Authorization", value: HeaderValue::Bearer(Secret::new("ing")) },
-                Header { name: "X-Region", value: HeaderValue::Plain("us-east-1".to_owned()) },
-            ],
-        }
-    }
-
-    fn member(entry: &ClientEntry, name: &str) -> Option<EntryValue> {
-        entry.members.iter().find(|(key, _)| *key == name).map(|(_, member)| member.clone())
-    }
-
-    fn text(text: &str) -> EntryValue {
-        EntryValue::Text(Secret::new(text))
-    }
-
-    #[test]
-    fn a_helper_is_told_everything_in_its_arguments() {
-        let row = client("claude-code").unwrap();
-        for (name, paths, command) in [
-            ("a", PATHS, "/usr/bin/token-refresher headers a --dir /srv/it"),
-            ("it's", PATHS, r"/usr/bin/token-refresher headers 'it'\''s' --dir /srv/it"),
-            ("-a", PATHS, "/usr/bin/token-refresher headers --dir /srv/it -- -a"),
-            (
-                "a",
-                ReaderPaths { dir: "/my dir", ..PATHS },
-                "/usr/bin/token-refresher headers a --dir '/my dir' --tokens-dir /srv/it/.oauth-tokens",
-            ),
-            (
-                "a",
-                ReaderPaths { dir: "/", tokens_dir: "/.oauth-tokens", ..PATHS },
-                "/usr/bin/token-refresher headers a --dir /",
-            ),
-        ] {
-            let entry = client_entry(row, &service(name), Secrets::Auto, paths).unwrap();
-            assert_eq!(member(&entry, "headersHelper"), Some(text(command)));
-            assert_eq!((member(&entry, "headers"), entry.holds_secret), (None, false));
-        }
-    }
-
-    #[test]
-    fn a_service_without_headers_needs_no_helper() {
-        let mut open = service("a");
-        (open.authorization, open.extra) = (None, Vec::new());
-        for row in CLIENTS {
-            let entry = client_entry(row, &open, Secrets::Auto, PATHS).unwrap();
-            let keys: Vec<_> = entry.members.iter().map(|(key, _)| *key).collect();
-            assert!(
-                keys.iter().all(|key| matches!(*key, "type" | "url" | "httpUrl" | "serverUrl")),
-                "{keys:?}"
-            );
-            assert!(entry.side_files.is_empty() && !entry.holds_secret);
-        }
-    }
-
-    #[test]
-    fn files_hold_bare_tokens_and_the_entry_none() {
-        for name in ["opencode", "windsurf"] {
-            let entry = client_entry(client(name).unwrap(), &service("a"), Secrets::Auto, PATHS).unwrap();
-            let headers = [
-                ("Authorization", Secret::new("Bearer {file:/srv/it/.oauth-tokens/a.token}")),
-                (
-                    "X-Authorization",
-                    Secret::new("Bearer {file:/srv/it/.oauth-tokens/a.X-Authorization.token}"),
-                ),
-                ("X-Region", Secret::new("us-east-1")),
-            ];
-            assert_eq!(member(&entry, "headers"), Some(EntryValue::Headers(headers.to_vec())));
-            let files = [("a.token", "tok"), ("a.X-Authorization.token", "ing")];
-            assert_eq!(entry.side_files, files.map(|(file, token)| (file.to_owned(), Secret::new(token))));
-            assert!(!entry.holds_secret);
-        }
-    }
-
-    #[test]
-    fn inline_means_in_the_file() {
-        for row in CLIENTS {
-            let entry = client_entry(row, &service("a"), Secrets::Inline, PATHS).unwrap();
-            let headers = [
-                ("Authorization", "Bearer tok"),
-                ("X-Authorization", "Bearer ing"),
-                ("X-Region", "us-east-1"),
-            ];
-            let headers = headers.map(|(name, value)| (name, Secret::new(value))).to_vec();
-            assert_eq!(member(&entry, row.headers), Some(EntryValue::Headers(headers)), "{}", row.name);
-            assert!(entry.holds_secret && entry.side_files.is_empty(), "{}", row.name);
-        }
-    }
-
-    #[test]
-    fn what_a_client_would_expand_is_refused_without_showing_it() {
-        let row = client("cursor").unwrap();
-        for bad in ["tok${HOME}", "tok{file:/x}", "tok}", "tok$", "tok\u{9f}"] {
-            let with = |change: &dyn Fn(&mut Service)| {
-                let mut changed = service("a");
-                change(&mut changed);
-                client_entry(row, &changed, Secrets::Inline, PATHS).unwrap_err().told_of(row).to_string()
-            };
-            for (refusal, what) in [
-                (
-                    with(&|service| service.authorization = Some(Secret::new(bad))),
-                    "its Authorization header holds",
-                ),
-                (
-                    with(&|service| service.extra[0].value = HeaderValue::Bearer(Secret::new(bad))),
-                    "its X-Authorization header",
-                ),
-                (with(&|service| service.url.push_str(bad)), "its address holds"),
-                (with(&|service| service.name.push_str(bad)), "its name holds"),
-            ] {
-                assert!(refusal.starts_with(what) && !refusal.contains("tok"), "{refusal}");
-            }
-        }
-        // What a helper prints is not expanded, so any token may come from it.
-        let mut odd = service("a");
-        odd.authorization = Some(Secret::new("a$b"));
-        assert!(client_entry(client("codex").unwrap(), &odd, Secrets::Auto, PATHS).is_ok());
-        let braces = ReaderPaths { dir: "/srv/{it}", ..PATHS };
-        assert!(client_entry(client("codex").unwrap(), &service("a"), Secrets::Auto, braces).is_err());
-        for tokens_dir in ["/srv/{it}", "/srv/\"it\"", "/srv/a\\b"] {
-            let paths = ReaderPaths { tokens_dir, ..PATHS };
-            assert!(client_entry(client("opencode").unwrap(), &service("a"), Secrets::Auto, paths).is_err());
-        }
-    }
-
-    #[test]
-    fn a_transport_that_a_client_does_not_speak_is_refused() {
-        let mut sse = service("a");
-        sse.transport = McpTransport::Sse;
-        for row in CLIENTS {
-            let refused = client_entry(row, &sse, Secrets::Inline, PATHS).is_err();
-            assert_eq!(refused, row.sse.is_none(), "{}", row.name);
-        }
-    }
-
-    #[test]
-    fn kiro_takes_plain_http_from_this_machine_only() {
-        for (url, fine) in [
-            ("https://gateway.example/a/mcp", true),
-            ("http://gateway.example/a/mcp", false),
-            ("http://localhost/a/mcp", true),
-            ("http://localhost:8080/a/mcp", true),
-            ("http://127.0.0.1:8080", true),
-            ("http://[::1]:8080/a", true),
-            ("http://localhost.example/a", false),
-            ("http://localhost@gateway.example/a", false),
-        ] {
-            let mut service = service("a");
-            url.clone_into(&mut service.url);
-            let kiro = client_entry(client("kiro").unwrap(), &service, Secrets::Inline, PATHS);
-            assert_eq!(kiro.is_ok(), fine, "{url}");
-            assert!(
-                client_entry(client("cursor").unwrap(), &service, Secrets::Inline, PATHS).is_ok(),
-                "{url}"
-            );
-        }
-    }
 }

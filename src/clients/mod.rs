@@ -13,7 +13,7 @@ mod json;
 mod known;
 mod list;
 mod quote;
-pub(crate) mod seed;
+mod seed;
 mod service;
 mod signed_out;
 mod whole;
@@ -23,6 +23,7 @@ pub(crate) use entry::{Owned, ReaderPaths, Secrets};
 pub(crate) use known::{Format, McpClient, client, names};
 pub(crate) use list::list;
 pub(crate) use quote::headers_json;
+pub(crate) use seed::{DefaultFile, default_text, other_entries};
 pub(crate) use service::{Egress, Ingress, Service, Services, services};
 
 pub(crate) use signed_out::sign_in_advice;

@@ -18,14 +18,6 @@ use crate::tokens::directory::SECOND_LOOK;
 /// How often a file is read again because another program wrote it in between.
 const ATTEMPTS: usize = 5;
 
-/// Inputs that were unreadable in this cycle.
-pub(super) enum Unreadable {
-    /// The gateway's token, in this file: every entry needs it.
-    Gateway(&'static str),
-    /// This token file, and perhaps others: entries whose service is gone now are kept.
-    Services(String),
-}
-
 /// The clients' files, and what decides over their entries.
 pub(super) struct ClientFiles<'a> {
     pub settings: &'a Settings,
@@ -33,8 +25,8 @@ pub(super) struct ClientFiles<'a> {
     pub exe: &'a Result<String, String>,
     /// The services as they are now.
     pub services: &'a [Service],
-    /// Inputs that could not be read.
-    pub missing: Option<Unreadable>,
+    /// A token file that could not be read: entries whose service is gone now are kept.
+    pub unread: Option<String>,
     /// Remembers the entries that earlier cycles wrote.
     pub memory: &'a Store,
 }
@@ -61,11 +53,6 @@ pub(super) fn keep(wanted: &ClientFiles, story: &mut Story) {
         return;
     }
     let about = "the clients' configurations";
-    if let Some(Unreadable::Gateway(file)) = &wanted.missing {
-        let message = format!("stay as they are until {file} can be read");
-        story.problem(about, Topic::Entries, Level::Warn, &message, "");
-        return;
-    }
     let paths =
         wanted.exe.clone().and_then(|exe| Ok((exe, utf8(&settings.dir)?, utf8(&settings.tokens_dir)?)));
     let (exe, dir, tokens_dir) = match paths {
@@ -109,7 +96,7 @@ fn keep_one(
         old.entries.iter().map(|(name, url)| Owned { name: name.clone(), url: url.clone() }).collect();
     // Entries of services that could not be read are neither changed nor removed in this cycle.
     let mut spared = Vec::new();
-    if let Some(Unreadable::Services(unread)) = &wanted.missing {
+    if let Some(unread) = &wanted.unread {
         let there: HashSet<&str> = wanted.services.iter().map(|service| service.name.as_str()).collect();
         (remembered, spared) = remembered.into_iter().partition(|owned| there.contains(owned.name.as_str()));
         if !spared.is_empty() && !matches!(kept.client.format, Format::Json { .. }) {

@@ -5,28 +5,34 @@ use std::time::Duration;
 
 use log::Level;
 
-use super::client_files::{self, Unreadable};
+use super::client_files;
+use super::default_files;
 use super::services::{GATEWAY, Gathered, KEYCLOAK_GATEWAY, Source, gather, is_keycloak};
 use super::story::{Story, Subject, Topic};
 use super::survey::{Entry, Seen, Survey};
-use crate::clients::{Service, names, seed, sign_in_advice};
-use crate::files::{Lock, LockError, Replaced, Stamp, own_directory, reason, replace_text};
+use crate::clients::{DefaultFile, names, sign_in_advice};
+use crate::files::{Lock, LockError, Stamp, own_directory, reason};
 use crate::servers::{self, Registry};
 use crate::settings::Settings;
 use crate::status::Store;
 use crate::tokens::directory::read_document;
 use crate::tokens::name::{Role, role};
 
-/// The names of the two configurations that the specification documents.
-const SEEDS: [&str; 2] = ["mcp.json", "vscode_mcp.json"];
-
 /// How long another process that writes the configurations is waited for.
 const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Inputs that were unreadable in this cycle.
+enum Unreadable {
+    /// The gateway's token, in this file: every entry needs it.
+    Gateway(&'static str),
+    /// This token file, and perhaps others: entries whose service is gone now are kept.
+    Services(String),
+}
 
 /// The names in the tokens directory that can be ours, whether or not they are kept today.
 pub(crate) fn generated() -> Vec<String> {
     let own = names().map(|name| format!("mcp-{name}.json"));
-    SEEDS.iter().map(|&name| name.to_owned()).chain(own).collect()
+    DefaultFile::ALL.iter().map(|file| file.file_name().to_owned()).chain(own).collect()
 }
 
 /// Brings all configurations up to date, and says so. `exe` is where this program is.
@@ -52,9 +58,24 @@ pub(crate) fn generate(
         }
         let gathered = collect(settings, &seen.tokens, &registry, story);
         let services = &gathered.services.list;
-        let written = write(settings, services, story);
-        let missing = missing(settings, seen, &registry, gathered.gateway);
-        client_files::keep(&client_files::ClientFiles { settings, exe, services, missing, memory }, story);
+        let unread = match missing(settings, seen, &registry, gathered.gateway) {
+            Some(Unreadable::Gateway(file)) => {
+                let message = format!("stay as they are until {file} can be read");
+                story.problem("the configurations", Topic::Entries, Level::Warn, &message, "");
+                return Ok(());
+            }
+            Some(Unreadable::Services(file)) => Some(file),
+            None => None,
+        };
+        let dir = settings.dir.to_string_lossy();
+        let signed_out = sign_in_advice(&gathered.services.signed_out, &dir);
+        // A token file that cannot be read for the moment may be the one that lacks.
+        let may_lack = seen.problems.iter().all(|(file, _)| role(file) != Role::Service);
+        if let Some(advice) = signed_out.filter(|_| may_lack) {
+            story.problem("the registry's servers", Topic::Entries, Level::Warn, &advice, "");
+        }
+        let written = default_files::keep(settings, services, unread.is_none(), story);
+        client_files::keep(&client_files::ClientFiles { settings, exe, services, unread, memory }, story);
         drop(lock);
         written
     });
@@ -98,10 +119,6 @@ fn collect<'a>(
     for (file, why) in &gathered.renamed {
         story.problem(file, Topic::Entries, Level::Warn, why, "");
     }
-    let dir = settings.dir.to_string_lossy();
-    if let Some(advice) = sign_in_advice(&gathered.services.signed_out, &dir) {
-        story.problem("the registry's servers", Topic::Entries, Level::Warn, &advice, "");
-    }
     let warnings = &gathered.services.warnings;
     if !warnings.is_empty() {
         let all = warnings.join("; ");
@@ -125,9 +142,7 @@ fn missing(
         return Some(Unreadable::Gateway(GATEWAY));
     }
     let service = seen.problems.iter().map(|(file, _)| file).find(|file| role(file) == Role::Service);
-    // A registry that is not there has no servers; one that cannot be read may have some.
-    let server = || registry.problems.first().map(|(file, _)| file).filter(|_| settings.servers_dir.is_dir());
-    service.or_else(server).map(|file| Unreadable::Services(file.clone()))
+    service.or(registry.unread.as_ref()).map(|file| Unreadable::Services(file.clone()))
 }
 
 /// Reads tokens again after the lock is held: another process may have refreshed one since this cycle
@@ -147,22 +162,4 @@ fn refresh_entry(seen: &mut Seen) {
             .access_token()
             .map(|access_token| Entry { access_token, members: document.plain_texts().collect() });
     }
-}
-
-fn write(settings: &Settings, services: &[Service], story: &mut Story) -> Result<(), String> {
-    let root = settings.dir.to_string_lossy();
-    let count = services.len();
-    let plural = if count == 1 { "" } else { "s" };
-    for (name, client, text) in
-        [(SEEDS[0], "Roocode", seed::roocode(services, &root)), (SEEDS[1], "VSCode", seed::vscode(services))]
-    {
-        let path = settings.tokens_dir.join(name);
-        match replace_text(&path, text.expose()) {
-            Ok(Replaced::Same) => {}
-            Ok(Replaced::Written) => story.something_happened(),
-            Err(error) => return Err(format!("{} cannot be written: {}", path.display(), reason(&error))),
-        }
-        story.say(Subject::Config, format!("Generated {client} config with {count} server{plural}"));
-    }
-    Ok(())
 }

@@ -3,6 +3,7 @@
 
 mod client_files;
 pub(crate) mod configurations;
+mod default_files;
 mod inspect;
 #[cfg(test)]
 mod outage;

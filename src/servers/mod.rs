@@ -116,6 +116,13 @@ pub(crate) enum BadServerFile {
     LongName,
 }
 
+impl BadServerFile {
+    /// Whether the file may be one that is only half written.
+    fn may_pass(&self) -> bool {
+        matches!(self, Self::NotAnObject(_) | Self::Invalid(_))
+    }
+}
+
 impl fmt::Display for BadServerFile {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -254,6 +261,8 @@ pub(crate) struct Registry {
     pub servers: Vec<Server>,
     /// Files (or the directory) that could not be used, and one line of why.
     pub problems: Vec<(String, String)>,
+    /// The first file (or the directory) that could not be read as JSON: it may describe a server in a moment.
+    pub unread: Option<String>,
 }
 
 /// Reads every `*.json` in `dir`, hidden files aside. A directory that does not exist holds no
@@ -263,37 +272,48 @@ pub(crate) fn read_registry(dir: &Path) -> Registry {
     let entries = match fs::read_dir(dir) {
         Ok(entries) => entries,
         Err(error) => {
-            let why = if error.kind() == io::ErrorKind::NotFound {
-                "is not there".to_owned()
-            } else {
-                files::reason(&error)
-            };
-            registry
-                .problems
-                .push((dir.display().to_string(), format!("{why}; no servers without sign-in are known")));
+            let is_there = error.kind() != io::ErrorKind::NotFound;
+            let why = if is_there { files::reason(&error) } else { "is not there".to_owned() };
+            let dir = dir.display().to_string();
+            registry.unread = is_there.then(|| dir.clone());
+            registry.problems.push((dir, format!("{why}; no servers without sign-in are known")));
             return registry;
         }
     };
+    let mut unread = Vec::new();
     for entry in entries {
-        let Ok(entry) = entry
-            .inspect_err(|error| registry.problems.push((dir.display().to_string(), files::reason(error))))
-        else {
-            break;
+        let entry = match entry {
+            Ok(entry) => entry,
+            Err(error) => {
+                let dir = dir.display().to_string();
+                unread.push(dir.clone());
+                registry.problems.push((dir, files::reason(&error)));
+                break;
+            }
         };
         let path = entry.path();
         let name = entry.file_name().to_string_lossy().into_owned();
         if name.starts_with('.') || path.extension().is_none_or(|kind| kind != "json") {
             continue;
         }
-        let text = files::read_whole(&path).map_err(|error| format!("cannot be read: {error}"));
-        match text.and_then(|(text, _)| read_server(&name, &text).map_err(|why| why.to_string())) {
-            Ok(Some(server)) => registry.servers.push(server),
-            Ok(None) => {}
-            Err(problem) => registry.problems.push((name, problem)),
+        let (is_unread, problem) = match files::read_whole(&path) {
+            Err(error) => (true, format!("cannot be read: {error}")),
+            Ok((text, _)) => match read_server(&name, &text) {
+                Ok(server) => {
+                    registry.servers.extend(server);
+                    continue;
+                }
+                Err(why) => (why.may_pass(), why.to_string()),
+            },
+        };
+        if is_unread {
+            unread.push(name.clone());
         }
+        registry.problems.push((name, problem));
     }
     registry.servers.sort_by(|a, b| (&a.name, &a.file).cmp(&(&b.name, &b.file)));
     registry.problems.sort();
+    registry.unread = unread.into_iter().min();
     registry
 }
 

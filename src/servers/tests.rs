@@ -264,6 +264,7 @@ fn a_directory_is_read_past_everything_that_is_no_server_file() {
     let problems: Vec<_> = registry.problems.iter().map(|(file, _)| file.as_str()).collect();
     let bad = ["bad", "big", "dangling", "device", "fifo", "folder", "loop", "utf16"];
     assert_eq!(problems, bad.map(|name| format!("{name}.json")));
+    assert_eq!(registry.unread.as_deref(), Some("bad.json"));
 }
 
 #[test]
@@ -273,4 +274,20 @@ fn a_missing_directory_is_no_servers_and_one_problem() {
     assert!(registry.servers.is_empty());
     assert_eq!(registry.problems.len(), 1);
     assert!(registry.problems[0].1.contains("is not there"), "{:?}", registry.problems);
+}
+
+/// Entries of servers that may be there in a moment are kept; a file that never describes one keeps nothing.
+#[test]
+fn a_file_that_is_whole_and_wrong_is_not_waited_for() {
+    let dir = Scratch::new();
+    for (text, waited_for) in [
+        (r#"{"path": 17}"#, false),
+        (r#"{"auth_type": "none"}"#, false),
+        ("", true),
+        (r#"{"path": "/x""#, true),
+    ] {
+        fs::write(dir.join("a.json"), text).unwrap();
+        let registry = read_registry(&dir);
+        assert_eq!((registry.problems.len(), registry.unread.is_some()), (1, waited_for), "{text}");
+    }
 }

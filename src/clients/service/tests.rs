@@ -118,7 +118,10 @@ fn no_member_of_a_registry_file_chooses_a_host() {
             for tokens in [vec![], vec![egress(&with_token)]] {
                 for service in services(&tokens, Some(&ingress("entra")), &there, GATEWAY).list {
                     assert!(service.url.starts_with("https://gateway.example/"), "{text}: {}", service.url);
-                    assert!(!header_lines(&service).iter().any(|line| line.contains("https://evil")), "{text}");
+                    assert!(
+                        !header_lines(&service).iter().any(|line| line.contains("https://evil")),
+                        "{text}"
+                    );
                 }
             }
         }

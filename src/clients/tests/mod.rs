@@ -2,6 +2,7 @@
 //! the clients refuse.
 
 mod edited;
+mod entries;
 mod new;
 mod properties;
 mod readers;

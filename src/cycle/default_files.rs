@@ -1,0 +1,44 @@
+//! The two default configurations, `mcp.json` and `vscode_mcp.json`, as the services are now.
+
+use std::collections::BTreeMap;
+
+use log::Level;
+
+use super::story::{Story, Subject, Topic};
+use crate::clients::{DefaultFile, Service, default_text, other_entries};
+use crate::files::{Replaced, UserFile, reason, replace_text};
+use crate::settings::Settings;
+
+/// Brings both files up to date, and says so. Where some token file is unreadable, entries that have no service now
+/// stay as they are.
+pub(super) fn keep(
+    settings: &Settings,
+    services: &[Service],
+    is_complete: bool,
+    story: &mut Story,
+) -> Result<(), String> {
+    let root = settings.dir.to_string_lossy();
+    for file in DefaultFile::ALL {
+        let path = settings.tokens_dir.join(file.file_name());
+        let about = path.display().to_string();
+        let kept = if is_complete {
+            BTreeMap::new()
+        } else {
+            let present = UserFile::read(&path).map_err(|why| format!("{about}: {why}"))?;
+            other_entries(present.text().unwrap_or_default(), services)
+        };
+        let made = default_text(file, services, kept, &root);
+        if !made.warnings.is_empty() {
+            story.problem(&about, Topic::Entries, Level::Warn, &made.warnings.join("; "), "");
+        }
+        match replace_text(&path, made.text.expose()) {
+            Ok(Replaced::Same) => {}
+            Ok(Replaced::Written) => story.something_happened(),
+            Err(error) => return Err(format!("{about} cannot be written: {}", reason(&error))),
+        }
+        let plural = if made.count == 1 { "" } else { "s" };
+        let line = format!("Generated {} config with {} server{plural}", file.reader(), made.count);
+        story.say(Subject::Config, line);
+    }
+    Ok(())
+}
