@@ -98,7 +98,8 @@ fn fresh_cycle(program: &Path, files: usize) {
     let cycle = median(5, || once(program, &project, &[])).saturating_sub(nothing);
     let ratio = cycle.as_secs_f64() / bare.as_secs_f64();
     println!(
-        "a cycle over {files} fresh tokens: {cycle:.2?}, opening, locking, reading and closing them {bare:.2?}: ratio {ratio:.2} (budget 3)"
+        "a cycle over {files} fresh tokens: {cycle:.2?}, opening, locking, reading and closing them \
+         {bare:.2?}: ratio {ratio:.2} (budget 3)"
     );
 }
 
@@ -149,7 +150,8 @@ fn one_refresh(program: &Path) {
     let replace = median(201, || durable_replace(project.root()));
     let ratio = own.as_secs_f64() / replace.as_secs_f64();
     println!(
-        "one refresh: {whole:.2?}, of which the endpoint {exchange:.2?}; the rest is {ratio:.2} x one durable replace of {replace:.2?} (budget 2)"
+        "one refresh: {whole:.2?}, of which the endpoint {exchange:.2?}; the rest is {ratio:.2} x one \
+         durable replace of {replace:.2?} (budget 2)"
     );
 }
 
@@ -175,7 +177,8 @@ fn many_due(program: &Path) {
     let ideal = latency * TOKENS / 8;
     let ratio = whole.as_secs_f64() / ideal.as_secs_f64();
     println!(
-        "{TOKENS} due tokens, 8 at once, an endpoint that answers in 100 ms: {whole:.2?}, ideally {ideal:.2?}: ratio {ratio:.2} (budget 1.15)"
+        "{TOKENS} due tokens, 8 at once, an endpoint that answers in 100 ms: {whole:.2?}, ideally \
+         {ideal:.2?}: ratio {ratio:.2} (budget 1.15)"
     );
 }
 

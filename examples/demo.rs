@@ -5,7 +5,7 @@
 //! every token in both configurations is held against the endpoint: would it be accepted *now*?
 //! The last line says what was proved; the exit status is 0 only if all of it happened.
 //!
-//! `demo [PROGRAM]`: without an argument the program that stands one directory above this one.
+//! `demo [PROGRAM]`: without an argument the program one directory above this one.
 
 #[path = "../tests/support/mod.rs"]
 mod support;
@@ -111,7 +111,7 @@ fn demonstrate() -> Result<String, Failure> {
 fn program() -> Result<PathBuf, Failure> {
     let path = match std::env::args_os().nth(1) {
         Some(path) => PathBuf::from(path),
-        // target/debug/examples/demo stands below target/debug/token-refresher.
+        // target/debug/examples/demo is beside target/debug/token-refresher, one directory down.
         None => std::env::current_exe()?.with_file_name("../token-refresher"),
     };
     fs::canonicalize(&path).map_err(|error| format!("{}: {error}; run `make demo`", path.display()).into())
@@ -253,7 +253,7 @@ impl Watch {
     }
 }
 
-/// Every different token that stands behind the word Bearer.
+/// Every different token behind the word Bearer.
 fn bearer_tokens(text: &str) -> BTreeSet<&str> {
     let end = |rest: &str| rest.find(['"', '\\']).unwrap_or(rest.len());
     text.split("Bearer ").skip(1).map(|rest| &rest[..end(rest)]).collect()

@@ -16,7 +16,7 @@ use support::{Client, Endpoint, Finished, Program, Project, Stamp, TokenFile};
 const GOOD: &str = "github-repos-egress.json";
 const BAD: &str = "bad-egress.json";
 
-/// What stands behind a name.
+/// What a name leads to.
 enum Thing {
     Bytes(Vec<u8>),
     Directory,
@@ -101,8 +101,8 @@ fn with_a_good_token() -> (Endpoint, Project) {
     (endpoint, project)
 }
 
-/// Runs one cycle (as nobody where root tests, since root can read everything) and sees that the good
-/// token was refreshed and nothing of ours broke.
+/// Runs one cycle (as `nobody` where root tests, since root can read everything) and sees that the good
+/// token was refreshed and nothing else broke.
 #[track_caller]
 fn run(what: &str, endpoint: &Endpoint, project: &Project) -> Finished {
     let finished = Program::new(project).env("REGISTRY_URL", "http://gateway").unprivileged().once();

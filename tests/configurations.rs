@@ -12,7 +12,7 @@ use support::{Client, Endpoint, Program, Project, Step, TokenFile, Who};
 
 const BOTH: [&str; 2] = ["mcp.json", "vscode_mcp.json"];
 
-/// A service whose token stays good for two hours, so that nothing is asked for.
+/// A service whose token stays good for two hours, so that nothing is sent.
 fn service(provider: &str, server: &str) -> TokenFile {
     let file = TokenFile::egress(provider, server).field("access_token", format!("at-{server}"));
     file.field("refresh_token", "rt").expires_in(7200)

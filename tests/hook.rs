@@ -118,7 +118,7 @@ fn a_failure_is_visible_everywhere_and_tried_again() {
     let check = Program::new(&hooked.project).arg("check").run().expect_code(1);
     assert!(check.stdout.starts_with("WARNING: --on-refresh ended with exit status 3"), "{check:#?}");
 
-    // Whoever has repaired it does not want to wait.
+    // A person who has repaired the command does not want to wait.
     daemon.signal(Signal::Usr1);
     daemon.wait_until("a second run", || hooked.left("runs").lines().count() == 2);
     daemon.wait_until("its failure", || hooked.status()["on_refresh"]["failures"] == 2);

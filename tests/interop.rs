@@ -255,7 +255,7 @@ fn discovery(provider: &Provider) {
     assert!(class == "configuration" && message.contains("another issuer"), "{class}: {message}");
 }
 
-/// What ends a sign-in, and what is somebody's mistake.
+/// What ends a sign-in, and what is a wrong setting.
 fn refusals(provider: &Provider) {
     let project = Project::new();
     let revoked = provider.signed_in("post", "revoked");

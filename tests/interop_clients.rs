@@ -187,7 +187,7 @@ fn gemini() {
     assert_eq!(after["ui"]["theme"], "GitHub");
 }
 
-/// No token stands in its file: it runs `token-refresher headers`.
+/// Its file holds no token: it runs `token-refresher headers`.
 #[test]
 #[ignore = "needs the clients: make interop-clients"]
 fn claude_code() {

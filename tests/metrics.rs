@@ -143,7 +143,7 @@ fn failures_are_counted_by_class_and_not_twice() {
     fs::create_dir(project.path("metrics")).unwrap();
     let mut daemon = watched.program().args("--jobs 1").start();
     daemon.wait_for_log(CYCLE_ENDS);
-    // The credential that was refused for a setting is looked at again, and not asked for.
+    // The credential that was refused for a setting is looked at again, and not sent.
     daemon.signal(Signal::Usr1);
     daemon.wait_for_log_times(CYCLE_ENDS, 2);
     let metrics = watched.metrics();

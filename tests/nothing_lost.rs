@@ -25,7 +25,7 @@ fn an_answer_is_stored_though_its_reserve_was_cleaned_away() {
     assert_eq!(project.leftovers(), Vec::<String>::new());
 }
 
-/// The daemon with an answer that it cannot bring into place: a directory stands there.
+/// The daemon with an answer that it cannot bring into place: a directory is in the file's place.
 fn holding(endpoint: &Endpoint, project: &Project) -> Daemon {
     let (hold, mut daemon) = asking(endpoint, Program::new(project));
     take_its_place(project);

@@ -1,5 +1,5 @@
 //! What the log of years looks like: a line for each idle cycle, each problem once, its change and its end
-//! too, and nothing lost when the file is rotated. If something here fails, nobody reads the log any more.
+//! too, and nothing lost when the file is rotated. If something here fails, the log is too long to read.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a broken expectation is how a test fails")]
 

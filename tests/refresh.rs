@@ -1,4 +1,4 @@
-//! What is asked for, when and as whom, and what becomes of the answer. If something here fails, a
+//! What is sent, when and as which client, and what becomes of the answer. If something here fails, a
 //! user's tokens expire, or a sign-in is spent for nothing.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a broken expectation is how a test fails")]

@@ -64,8 +64,8 @@ fn the_check_tells_a_running_daemon_from_none() {
     assert!(elsewhere.stdout.starts_with("UNKNOWN: "), "{elsewhere:#?}");
 }
 
-/// Whether the process runs; one that has ended and was not waited for by its parent (nobody's
-/// duty in a container without an init) does not.
+/// Whether the process runs; one that has ended and was not waited for by its parent (no process
+/// does it in a container without an init) does not.
 fn is_running(pid: u32) -> bool {
     let state = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
     state.rsplit(") ").next().is_some_and(|rest| !rest.is_empty() && !rest.starts_with('Z'))

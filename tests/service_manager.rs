@@ -1,4 +1,4 @@
-//! What the service manager hears, what the journal gets, and that nobody can connect to the daemon. If
+//! What the service manager hears, what the journal gets, and that no process can connect to the daemon. If
 //! something here fails, systemd restarts a healthy daemon, or keeps one that hangs.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a broken expectation is how a test fails")]
@@ -198,7 +198,7 @@ fn sockets(pid: u32) -> BTreeSet<String> {
         .collect()
 }
 
-/// The inodes of the sockets that somebody could connect or send to: listening TCP and unix sockets, and
+/// The inodes of the sockets that another process could connect or send to: listening TCP and unix sockets, and
 /// UDP sockets without a peer, in the network namespace of a process.
 fn reachable(pid: u32) -> BTreeSet<String> {
     let mut inodes = BTreeSet::new();

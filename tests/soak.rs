@@ -1,5 +1,5 @@
 //! A long run in short: tokens that live for seconds, refreshed over and over, with everything switched on
-//! that a daemon of years has. If something here fails, it grows until somebody restarts it.
+//! that a daemon of years has. If something here fails, it grows until a person restarts it.
 //!
 //! `make soak` is the long run (20 minutes, tokens of 30 seconds) and prints its figures.
 
@@ -58,7 +58,8 @@ impl fmt::Display for Figures {
         let Self { resident, anonymous, descriptors, threads, status, log } = self;
         write!(
             out,
-            "resident {resident} KiB ({anonymous} anonymous), {descriptors} descriptors, {threads} threads, status file {status} bytes, log {log} bytes"
+            "resident {resident} KiB ({anonymous} anonymous), {descriptors} descriptors, {threads} threads, \
+             status file {status} bytes, log {log} bytes"
         )
     }
 }

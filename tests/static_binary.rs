@@ -25,7 +25,7 @@ fn a_token_is_refreshed_where_there_is_nothing_but_the_program() {
     project.no_auth_server("currenttime");
     fs::copy(&binary, project.path("token-refresher")).unwrap();
 
-    // The project's root is the new root directory; 65532 is a user that nobody has told it of.
+    // The project's root is the new root directory; 65532 is a user that no file there names.
     let owner = Some(65_532);
     for path in [".", ".oauth-tokens", ".oauth-tokens/github-repos-egress.json"] {
         std::os::unix::fs::chown(project.path(path), owner, owner).unwrap();

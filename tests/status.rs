@@ -1,4 +1,4 @@
-//! `status` and `check` as a person and a monitoring system meet them. If something here fails, somebody
+//! `status` and `check` as a person and a monitoring system meet them. If something here fails, a person
 //! is told that all is well while it is not, or is woken for nothing.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a broken expectation is how a test fails")]
@@ -100,7 +100,7 @@ fn a_dead_sign_in_is_critical_for_a_service_and_no_reason_to_restart() {
     project.write_token(&file);
     endpoint.revoke(&other.refresh_token);
     let daemon = idle(&project);
-    // A token that stands in no configuration is a warning only.
+    // A token that no configuration uses is a warning only.
     let line = check(&project, "", 1);
     assert!(line.starts_with("WARNING: my-own-tool needs a new sign-in | "), "{line}");
 

@@ -14,7 +14,7 @@ const GATEWAY: &str = "bedrock-agentcore-sre-gateway-egress.json";
 struct Example {
     endpoint: Endpoint,
     project: Project,
-    /// The access token that nobody has a reason to replace.
+    /// The access token that is fresh and must stay.
     fresh: String,
 }
 

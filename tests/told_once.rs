@@ -1,4 +1,4 @@
-//! What goes wrong for hours is told once, asked for when it may be well again, and costs nobody else
+//! What goes wrong for hours is told once, tried again when it may be well, and costs no other token
 //! anything.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a broken expectation is how a test fails")]

@@ -16,13 +16,15 @@ const FILE: &str = "github-repos-egress.json";
 fn everything_but_the_refreshed_values_stays_byte_for_byte() {
     let Due { endpoint, project, client } = due::none();
     let tokens = endpoint.sign_in("app");
-    // An order, spellings and spacing that no serializer of ours would choose.
+    // An order, spellings and spacing that no serializer would choose.
     let text = |access: &str, refresh: &str, expires_at: i64, issued_at: i64, expires_in: i64| {
         format!(
             "{{ \"zeta\" : 1.50,\n\t\"access_token\":\"{access}\" , \"big\":123456789012345678901234567890,\n\
-             \"exponent\": 1.7672256E+9, \"huge\": 1e400, \"minus\": -0,\n  \"escaped\": \"\\u00e9\\/\\ud83d\\ude00\",\n\
+             \"exponent\": 1.7672256E+9, \"huge\": 1e400, \"minus\": -0,\n  \
+             \"escaped\": \"\\u00e9\\/\\ud83d\\ude00\",\n\
              \"refresh_token\": \"{refresh}\",\n\n  \"expires_at\":   {expires_at},\r\n\"issued_at\": {issued_at}, \
-             \"expires_in\": {expires_in},\n\"nested\": {{\"b\": [1,2 , {{}}], \"a\": null}}, \"token_type\": \"Bearer\",\n\
+             \"expires_in\": {expires_in},\n\"nested\": {{\"b\": [1,2 , {{}}], \"a\": null}}, \
+             \"token_type\": \"Bearer\",\n\
              \"token_endpoint\": \"{}\", \"client_id\": \"{}\",\n\"client_secret\": \"{}\", \"alpha\": true }}",
             endpoint.url(),
             client.id(),

@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::outcome::{NEW_ACCESS, NEW_REFRESH};
 use crate::support::{Answer, Delivery, End, Endpoint, Program, Project, Step, TokenFile, Who};
 
-/// More than the threads of these runs, so that the queue is long enough to hold somebody up.
+/// More than the threads of these runs, so that the queue is long enough to hold a connection up.
 const SWALLOWED: usize = 5;
 
 /// Tokens of one host that stand under an address each, as Keycloak's realms and Entra's tenants do.
@@ -63,7 +63,7 @@ pub(crate) fn an_endpoint_that_never_answers() {
 pub(crate) fn a_host_that_drops_connections() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let host = listener.local_addr().unwrap();
-    // Nobody accepts: when the queue is full, the kernel drops what comes, as a firewall would.
+    // No process accepts: when the queue is full, the kernel drops what comes, as a firewall would.
     let mut queue = Vec::new();
     while let Ok(stream) = TcpStream::connect_timeout(&host, Duration::from_millis(500)) {
         queue.push(stream);

@@ -98,7 +98,7 @@ fn successes_that_hold_no_tokens() {
     ]);
 }
 
-/// Tokens in an answer that is no success are nobody's: the request was refused.
+/// Tokens in an answer that is no success count for nothing: the request was refused.
 #[test]
 fn refusals_that_hold_tokens() {
     let body =
@@ -118,7 +118,7 @@ fn endpoints_that_cannot_be_used() {
     };
     let unreachable = |at, says: &str| address(at, passing(), says).says("nothing was sent");
     play(vec![
-        // Nobody listens on the port of RFC 1078, not even those who run this as root.
+        // No process listens on the port of RFC 1078, not even where root runs this.
         unreachable("http://127.0.0.1:1/token", "connection refused"),
         unreachable("https://127.0.0.1:1/token", "connection refused"),
         unreachable("https://[::1]:1/token", "cannot reach"),

@@ -14,14 +14,14 @@ use crate::support::{
     Answer, Endpoint, Fault, Finished, Program, Project, Stamp, Step, TokenFile, Who, internals, now,
 };
 
-/// What stands at the other end.
+/// What the other end does.
 #[derive(Clone, Debug)]
 pub(crate) enum Serve {
     /// An endpoint that always does this.
     Always(Step),
     /// An endpoint whose connection goes wrong before anything is read.
     Connection(Fault),
-    /// The address in the file; `PORT` is the port of an endpoint that nobody should ask anything.
+    /// The address in the file; `PORT` is the port of an endpoint that must get no request.
     Address(&'static str),
     /// A TLS endpoint that accepts connections and never says anything.
     SilentTls,
@@ -220,7 +220,7 @@ impl Case {
         if finished.log.contains(&line) { Ok(()) } else { Err(format!("{line:?} is not in the log")) }
     }
 
-    /// What may never be shown, and that every line of the log is one of ours.
+    /// What may never be shown, and that every line of the log has the program's form.
     fn check_shown(&self, finished: &Finished, project: &Project) -> Result<(), String> {
         let status = status(project);
         let shown = [

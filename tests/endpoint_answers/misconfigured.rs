@@ -1,4 +1,4 @@
-//! Files and rows with which nothing can be asked for: nobody is asked, and the message says what to set
+//! Files and rows that make no request possible: nothing is sent, and the message says what to set
 //! where.
 
 use crate::case::{Case, Serve, play};

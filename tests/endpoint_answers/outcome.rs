@@ -24,7 +24,7 @@ pub(crate) enum Outcome {
     Refreshed(New),
     /// A person must sign in; nothing is asked again.
     SignIn,
-    /// Somebody must change a setting; nothing is asked again.
+    /// A setting must change; nothing is sent again before.
     Configuration,
     /// Asked again after so many seconds.
     Passing(RangeInclusive<i64>),
@@ -66,7 +66,7 @@ pub(crate) fn in_doubt() -> Outcome {
 }
 
 impl Outcome {
-    /// The same, and this stands in the file.
+    /// The same, and the file holds this.
     pub(crate) fn with(mut self, name: &'static str, value: impl Into<Value>) -> Self {
         if let Self::Refreshed(new) = &mut self {
             new.members.push((name, value.into()));

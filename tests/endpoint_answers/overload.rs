@@ -35,7 +35,7 @@ fn pages_instead_of_answers() {
         page("github", 405, passing()),
         page("github", 418, passing()),
         page("github", 451, passing()),
-        // Between the endpoint and us somebody lost the answer.
+        // A gateway between the endpoint and the program lost the answer.
         page("github", 502, in_doubt()),
         page("github", 504, in_doubt()),
         page("github", 520, in_doubt()),

@@ -37,7 +37,7 @@ fn codes_of_the_standard() {
         code("acme", 400, "temporarily_unavailable", passing()),
         code("acme", 400, "server_error", passing()),
         code("acme", 200, "server_error", passing()),
-        // Nobody can sign in for an application.
+        // No person can sign in for an application.
         code("acme", 400, "invalid_grant", Configuration).machine(),
         code("acme", 401, "invalid_client", Configuration).machine(),
     ]);
@@ -46,16 +46,30 @@ fn codes_of_the_standard() {
 #[test]
 fn dead_tokens_by_their_providers_names() {
     let reason = |reason: &str| format!(r#"{{"reason":"{reason}","error":"invalid_request"}}"#);
+    let described = |code: &str, text: &str| format!(r#"{{"error":"{code}","error_description":"{text}"}}"#);
+    let rapt = r#"{"error":"invalid_grant","error_subtype":"invalid_rapt"}"#;
+    let grant = |text: &str| described("invalid_grant", text);
     let spent =
         r#"{"error":"invalid_request","error_description":"Value passed for the token was invalid."}"#;
     let auth0 = r#"{"error":"invalid_grant","error_description":"Unknown or invalid refresh token."}"#;
-    let entra = r#"{"error":"interaction_required","error_description":"AADSTS50076: Due to a configuration change made by your administrator, you must use multi-factor authentication.\r\nTrace ID: 1\r\nTimestamp: 2026-11-23 00:00:00Z","error_codes":[50076],"suberror":"basic_action"}"#;
+    let github = r#"{"error":"bad_refresh_token","error_uri":"https://docs.github.com",
+        "error_description":"The refresh token passed is incorrect or expired."}"#;
+    let hubspot = r#"{"status":"BAD_REFRESH_TOKEN","message":"missing or unknown refresh token",
+        "correlationId":"c"}"#;
+    let entra = "{\"error\":\"interaction_required\",\"error_codes\":[50076],\"suberror\":\"basic_action\",\
+        \"error_description\":\"AADSTS50076: Due to a configuration change made by your administrator, you must \
+        use multi-factor authentication.\\r\\nTrace ID: 1\\r\\nTimestamp: 2026-11-23 00:00:00Z\"}";
     play(vec![
-        refused("atlassian", 403, r#"{"error":"unauthorized_client","error_description":"refresh_token is invalid"}"#, SignIn, "refresh_token is invalid")
-            .says("sign in to Atlassian again (at https://auth.atlassian.com/authorize)"),
+        refused(
+            "atlassian",
+            403,
+            &described("unauthorized_client", "refresh_token is invalid"),
+            SignIn,
+            "refresh_token is invalid",
+        )
+        .says("sign in to Atlassian again (at https://auth.atlassian.com/authorize)"),
         refused("atlassian", 403, auth0, SignIn, "Unknown or invalid"),
-        refused("github", 200, r#"{"error":"bad_refresh_token","error_description":"The refresh token passed is incorrect or expired.","error_uri":"https://docs.github.com"}"#, SignIn, "incorrect or expired")
-            .says("sign in to GitHub again"),
+        refused("github", 200, github, SignIn, "incorrect or expired").says("sign in to GitHub again"),
         code("slack", 200, "invalid_refresh_token", SignIn),
         refused("slack", 200, r#"{"ok":false,"error":"token_expired"}"#, SignIn, "token_expired"),
         refused("slack", 200, r#"{"ok":false,"error":"token_revoked"}"#, SignIn, "token_revoked"),
@@ -63,17 +77,35 @@ fn dead_tokens_by_their_providers_names() {
         refused("twitter", 400, spent, SignIn, "sign in to X again"),
         refused("zoom", 400, &reason("Invalid Token!"), SignIn, "sign in to Zoom again"),
         refused("zoom", 401, &reason("Invalid Token!"), SignIn, "sign in to Zoom again"),
-        refused("hubspot", 400, r#"{"status":"BAD_REFRESH_TOKEN","message":"missing or unknown refresh token","correlationId":"c"}"#, SignIn, "BAD_REFRESH_TOKEN"),
+        refused("hubspot", 400, hubspot, SignIn, "BAD_REFRESH_TOKEN"),
         refused("microsoft", 400, entra, SignIn, "AADSTS50076"),
         code("microsoft", 400, "consent_required", SignIn),
         refused("auth0", 403, auth0, SignIn, "sign in to Auth0 again"),
-        refused("keycloak", 400, r#"{"error":"invalid_grant","error_description":"Session not active"}"#, SignIn, "Session not active"),
-        refused("keycloak", 400, r#"{"error":"invalid_grant","error_description":"Maximum allowed refresh token reuse exceeded"}"#, SignIn, "reuse exceeded"),
-        refused("okta", 400, r#"{"error":"invalid_grant","error_description":"The refresh token is invalid or expired."}"#, SignIn, "sign in to Okta again"),
-        refused("google", 400, r#"{"error":"invalid_grant","error_description":"Token has been expired or revoked."}"#, SignIn, "expired or revoked"),
-        refused("google", 400, r#"{"error":"invalid_grant","error_subtype":"invalid_rapt"}"#, SignIn, "sign in to Google again"),
-        refused("salesforce", 400, r#"{"error":"invalid_grant","error_description":"expired access/refresh token"}"#, SignIn, "expired access/refresh token"),
-        refused("dropbox", 400, r#"{"error":"invalid_grant","error_description":"refresh token is malformed"}"#, SignIn, "malformed"),
+        refused("keycloak", 400, &grant("Session not active"), SignIn, "Session not active"),
+        refused(
+            "keycloak",
+            400,
+            &grant("Maximum allowed refresh token reuse exceeded"),
+            SignIn,
+            "reuse exceeded",
+        ),
+        refused(
+            "okta",
+            400,
+            &grant("The refresh token is invalid or expired."),
+            SignIn,
+            "sign in to Okta again",
+        ),
+        refused("google", 400, &grant("Token has been expired or revoked."), SignIn, "expired or revoked"),
+        refused("google", 400, rapt, SignIn, "sign in to Google again"),
+        refused(
+            "salesforce",
+            400,
+            &grant("expired access/refresh token"),
+            SignIn,
+            "expired access/refresh token",
+        ),
+        refused("dropbox", 400, &grant("refresh token is malformed"), SignIn, "malformed"),
         code("linkedin", 400, "invalid_grant", SignIn),
         code("gitlab", 400, "invalid_grant", SignIn),
         code("spotify", 400, "invalid_grant", SignIn),

@@ -42,36 +42,42 @@ fn tokens_where_the_providers_put_them() {
         ),
         success(
             "github",
-            r#"{"access_token":NA,"expires_in":28800,"refresh_token":NR,"refresh_token_expires_in":15897600,"scope":"","token_type":"bearer"}"#,
+            r#"{"access_token":NA,"expires_in":28800,"refresh_token":NR,
+                "refresh_token_expires_in":15897600,"scope":"","token_type":"bearer"}"#,
             rotated(28_800).refresh_lasts(15_897_600),
         ),
         Case::step("github: form-encoded with a length", "github", github(Framing::Length), rotated(28_800)),
         Case::step("github: form-encoded in chunks", "github", github(Framing::Chunked), rotated(28_800)),
         success(
             "slack",
-            r#"{"ok":true,"app_id":"A1","access_token":NA,"refresh_token":NR,"token_type":"bot","expires_in":43200,"team":{"id":"T1"}}"#,
+            r#"{"ok":true,"app_id":"A1","access_token":NA,"refresh_token":NR,"token_type":"bot",
+                "expires_in":43200,"team":{"id":"T1"}}"#,
             rotated(43_200),
         ),
         success(
             "slack",
-            r#"{"ok":true,"authed_user":{"id":"U1","access_token":NA,"refresh_token":NR,"token_type":"user","expires_in":43200}}"#,
+            r#"{"ok":true,"authed_user":{"id":"U1","access_token":NA,"refresh_token":NR,
+                "token_type":"user","expires_in":43200}}"#,
             rotated(43_200),
         ),
         Case::json("sentry-integration", 201, &sentry.to_string(), rotated(28_800))
             .member("installation_uuid", "u"),
         success(
             "atlassian",
-            r#"{"access_token":NA,"refresh_token":NR,"expires_in":3600,"token_type":"Bearer","scope":"read:jira-work offline_access"}"#,
+            r#"{"access_token":NA,"refresh_token":NR,"expires_in":3600,"token_type":"Bearer",
+                "scope":"read:jira-work offline_access"}"#,
             rotated(3600),
         ),
         success(
             "microsoft",
-            r#"{"token_type":"Bearer","scope":"User.Read","expires_in":"3599","ext_expires_in":3599,"access_token":NA,"refresh_token":NR}"#,
+            r#"{"token_type":"Bearer","scope":"User.Read","expires_in":"3599","ext_expires_in":3599,
+                "access_token":NA,"refresh_token":NR}"#,
             rotated(3599),
         ),
         success(
             "keycloak",
-            r#"{"access_token":NA,"expires_in":300,"refresh_expires_in":1800,"refresh_token":NR,"token_type":"Bearer","not-before-policy":0}"#,
+            r#"{"access_token":NA,"expires_in":300,"refresh_expires_in":1800,"refresh_token":NR,
+                "token_type":"Bearer","not-before-policy":0}"#,
             rotated(300).refresh_lasts(1800),
         ),
         success(
@@ -82,7 +88,8 @@ fn tokens_where_the_providers_put_them() {
         .member("refresh_expires_at", now() + 100_000),
         success(
             "salesforce",
-            r#"{"access_token":NA,"signature":"x","scope":"api","instance_url":"https://eu.example","issued_at":"1278448384422","token_type":"Bearer"}"#,
+            r#"{"access_token":NA,"signature":"x","scope":"api","instance_url":"https://eu.example",
+                "issued_at":"1278448384422","token_type":"Bearer"}"#,
             kept(3600).with("instance_url", "https://eu.example"),
         ),
         success(
@@ -92,7 +99,8 @@ fn tokens_where_the_providers_put_them() {
         ),
         success(
             "twitter",
-            r#"{"token_type":"bearer","expires_in":7200,"access_token":NA,"scope":"tweet.read offline.access","refresh_token":NR}"#,
+            r#"{"token_type":"bearer","expires_in":7200,"access_token":NA,
+                "scope":"tweet.read offline.access","refresh_token":NR}"#,
             rotated(7200),
         ),
         success(
@@ -102,7 +110,8 @@ fn tokens_where_the_providers_put_them() {
         ),
         success(
             "cloudflare-mcp",
-            r#"{"access_token":NA,"token_type":"bearer","expires_in":3600,"refresh_token":NR,"scope":"","resource":"https://mcp.example"}"#,
+            r#"{"access_token":NA,"token_type":"bearer","expires_in":3600,"refresh_token":NR,"scope":"",
+                "resource":"https://mcp.example"}"#,
             rotated(3600),
         ),
         success(
@@ -179,7 +188,7 @@ fn how_long_they_last() {
         said("bedrock-agentcore", "", 10_800).member("grant_type", "refresh_token"),
         // What the file's own token lasted goes before that.
         said("box", "", 9000).member("issued_at", now() - 7200).member("expires_in", 9000),
-        // Nobody knows: an hour.
+        // The answer does not tell: an hour.
         said("notion", "", 3600),
         // More than a century is a century: no overflow, and still a number in the file.
         said("box", r#","expires_in":1e308"#, 3_155_760_000),
@@ -192,7 +201,7 @@ fn how_long_they_last() {
     ]);
 }
 
-/// It must be stored, since the refresh token has been replaced, and must not be asked for again at once.
+/// It must be stored, since the refresh token has been replaced, and the token must not be sent again at once.
 #[test]
 fn tokens_that_arrive_expired() {
     let token = jwt(&(now() - 10).to_string());

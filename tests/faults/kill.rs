@@ -13,7 +13,7 @@ struct Count {
     trials: usize,
     /// Killed before the endpoint was asked.
     unsent: usize,
-    /// Killed after the mark and before the request: in doubt, and asked for later.
+    /// Killed after the mark and before the request: in doubt, and refreshed later.
     doubted: usize,
     /// The new refresh token is in the file after the next cycle.
     kept: usize,
@@ -29,8 +29,10 @@ impl Count {
         let latest =
             latest.map_or(String::new(), |latest| format!(" (at most {} after it)", micros(*latest)));
         println!(
-            "kill -9 {what}: {} trials; {} before the request, {} between the mark and the request, {} stored, {} lost while the endpoint had it, \
-             {} lost after its answer left{latest}; 0 torn, 0 open to others in {reads} reads, 0 left over, 0 sent twice",
+            "kill -9 {what}: {} trials; {} before the request, {} between the mark and the request, {} \
+             stored, {} lost while the endpoint had it, \
+             {} lost after its answer left{latest}; 0 torn, 0 open to others in {reads} reads, 0 left over, \
+             0 sent twice",
             self.trials,
             self.unsent,
             self.doubted,
@@ -59,7 +61,7 @@ fn trial(bench: &Bench, program: Program, count: &mut Count, end: impl FnOnce(Da
     let present = bench.refresh_token(FILE);
     count.trials += 1;
     match bench.last_answer().filter(|_| asked == 1) {
-        // Asked for by the cycle after the kill, or by the killed one: it is there.
+        // Refreshed by the cycle after the kill, or by the killed one: it is there.
         Some((newest, answered)) if newest == present => {
             if answered.is_some_and(|answered| answered > killed) {
                 count.unsent += 1;

@@ -1,13 +1,13 @@
 //! Faults of every kind, many times over: kill -9, a failure of every system call, many processes at
 //! once, full and read-only disks, hundreds of tokens that live for seconds. Each test prints what it
-//! counted, in one line. They take minutes, so they run only when asked for:
+//! counted, in one line. They take minutes, so they run only with `--ignored`:
 //!
 //!     make faults                                  a full run: 1,000 kills of each kind, five minutes of short lives
 //!     make faults FAULT_TRIALS=300 FAULT_SECONDS=60      as `.ci/run` does
 //!     PROGRAM=target/release/token-refresher make faults      another build of the program
 //!
 //! The promises are the same everywhere: no torn file, none open to others, nothing left behind after the
-//! next cycle, no refresh token sent twice, and none lost but where nobody could have kept it.
+//! next cycle, no refresh token sent twice, and none lost but where no program could have kept it.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a broken expectation is how a test fails")]
 

@@ -41,7 +41,8 @@ fn all_at_once(chain: bool, latency: Duration) {
     }
     bench.expect_tidy("a crowd");
     println!(
-        "{PROCESSES} processes at once on one due credential{}, endpoint answering in {} ms: 1 request, all content after {} ms",
+        "{PROCESSES} processes at once on one due credential{}, endpoint answering in {} ms: 1 request, all \
+         content after {} ms",
         if chain { " in a chain of 2 files" } else { "" },
         latency.as_millis(),
         began.elapsed().as_millis()

@@ -21,7 +21,7 @@ struct Expired {
     looks: usize,
 }
 
-/// Every bearer token that stands in a text.
+/// Every bearer token in a text.
 fn bearers(text: &str) -> impl Iterator<Item = &str> {
     text.split("Bearer ").skip(1).filter_map(|rest| rest.split(['"', '\\']).next())
 }
@@ -88,8 +88,10 @@ fn no_token_expires_and_none_is_asked_for_too_often() {
     let expired = expired.lock().unwrap();
     assert!(expired.looks > 0, "nobody looked at the configuration");
     println!(
-        "{CREDENTIALS} credentials with tokens of {} s for {} s: {} requests, at most {most} in a life, {} ms between two at \
-         least; {} reads, 0 torn, 0 sent twice; expired tokens stood in a configuration for {} ms; an fsync costs {} here",
+        "{CREDENTIALS} credentials with tokens of {} s for {} s: {} requests, at most {most} in a life, {} \
+         ms between two at \
+         least; {} reads, 0 torn, 0 sent twice; expired tokens stood in a configuration for {} ms; an fsync \
+         costs {} here",
         LIFE.as_secs(),
         seconds(),
         by_client.values().map(Vec::len).sum::<usize>(),

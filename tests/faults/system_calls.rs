@@ -52,11 +52,11 @@ fn traced(bench: &Bench, options: &[&str]) -> (Finished, String) {
 /// Where a run begins.
 #[derive(Clone, Copy, Debug)]
 enum Setting {
-    /// Nothing of ours is there yet.
+    /// No file of the program is there yet.
     New,
     /// Locks and configurations are there from an earlier refresh.
     Used,
-    /// The same, and the refresh token stands in two files.
+    /// The same, and two files hold the refresh token.
     Chain,
     /// A chain whose answer was stored by a process that died before it could bring it into place.
     Interrupted,

@@ -131,7 +131,8 @@ fn the_window_is_narrow() {
     }
     let [widest_write, widest] = [&writing, &whole].map(|times| *times.iter().max().unwrap());
     println!(
-        "window after the answer's last byte, {} runs: until it is written (what a kill can lose) median {}, widest {}; \
+        "window after the answer's last byte, {} runs: until it is written (what a kill can lose) median \
+         {}, widest {}; \
          until the fsync returns (what a power loss can lose) median {}, widest {}; an fsync alone: median {}",
         whole.len(),
         micros(median(writing)),

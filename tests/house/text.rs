@@ -69,7 +69,8 @@ fn comment(line: &str) -> &str {
 /// Whether these words are in a text as whole words.
 fn has_words(text: &str, words: &str) -> bool {
     text.match_indices(words).any(|(at, _)| {
-        let letter = |char: Option<char>| char.is_some_and(char::is_alphanumeric);
+        // `nobody` in backticks is the system's user of that name.
+        let letter = |char: Option<char>| char.is_some_and(|char| char.is_alphanumeric() || char == '`');
         !letter(text[..at].chars().next_back()) && !letter(text[at + words.len()..].chars().next())
     })
 }

@@ -84,12 +84,12 @@ impl Program {
         self
     }
 
-    /// Where root runs the tests: the program runs as nobody, to whom the whole project is given. What
+    /// Where root runs the tests: the program runs as `nobody`, to whom the whole project is given. What
     /// depends on permissions can only be tested so.
     pub(crate) fn unprivileged(mut self) -> Self {
         let uid = |path: &Path| std::os::unix::fs::MetadataExt::uid(&fs::metadata(path).unwrap());
         if uid(Path::new("/proc/self")) == 0 {
-            // The build directory may be closed to nobody.
+            // The build directory may be closed to that user.
             let copy = self.outside.join("token-refresher");
             if !copy.exists() && fs::hard_link(&self.path, &copy).is_err() {
                 fs::copy(&self.path, &copy).unwrap();
@@ -140,7 +140,7 @@ impl Program {
     }
 }
 
-/// Gives a directory and everything in it to nobody.
+/// Gives a directory and everything in it to `nobody`.
 fn give_away(path: &Path) {
     std::os::unix::fs::lchown(path, Some(NOBODY), Some(NOBODY)).unwrap();
     if fs::symlink_metadata(path).unwrap().is_dir() {
@@ -150,7 +150,7 @@ fn give_away(path: &Path) {
     }
 }
 
-/// The signals that the program knows, and the one that nobody survives.
+/// The signals that the program knows, and the one that no program survives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Signal {
     Hup,
@@ -312,7 +312,7 @@ impl Finished {
         self.log.lines().filter_map(|line| line.split_once("] ")).map(|(_, message)| message).collect()
     }
 
-    /// Fails where one of these stands in the log or the output.
+    /// Fails where the log or the output holds one of these.
     #[track_caller]
     pub(crate) fn expect_none_of(&self, secrets: &[String]) {
         for secret in secrets {

@@ -13,13 +13,13 @@ use serde_json::{Value, json};
 
 use super::token_file::TokenFile;
 
-/// Where token files stand.
+/// Where token files are.
 pub(crate) const TOKENS: &str = ".oauth-tokens";
 /// Where MCP servers are described.
 pub(crate) const SERVERS: &str = "registry/servers";
 
 /// A temporary project. `root()` is the project; what the tests themselves need (outputs, copies of
-/// the program) stands beside it in `outside()`, where the program never looks.
+/// the program) is beside it in `outside()`, where the program never looks.
 pub(crate) struct Project {
     outside: PathBuf,
     root: PathBuf,

@@ -1,5 +1,5 @@
 //! Writes token files as sign-in tools do: members in an order of their own, whole numbers or
-//! fractions, fields that nobody but their writer understands.
+//! fractions, fields that only their writer understands.
 
 use serde_json::{Value, json};
 

@@ -108,7 +108,7 @@ pub(crate) enum Outcome {
     Reuse,
     /// An error of RFC 6749 section 5.2, or of HTTP before it.
     Refused { status: u16, error: &'static str },
-    /// `/protected` was asked for with a token that is (not) good at this moment.
+    /// `/protected` got a token that is (not) good at this moment.
     Resource { live: bool },
     /// A script answered; nothing was issued or spent.
     Scripted,

@@ -10,9 +10,9 @@ use std::io::{self, ErrorKind, Read, Write};
 use std::net::TcpStream;
 use std::time::Duration;
 
-/// No request of ours comes near this.
+/// No request of these tests comes near this.
 const HEAD_LIMIT: usize = 64 * 1024;
-/// No request of ours comes near this.
+/// No request of these tests comes near this.
 const BODY_LIMIT: usize = 4 * 1024 * 1024;
 
 /// One request as it arrived.
