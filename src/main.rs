@@ -12,7 +12,7 @@
 //!   oauth     tokens      requests and answers of token endpoints; token files and their times
 //!   settings              options, variables and .env, checked
 //!   cli      logging      words of the command line; the log
-//!   files    json         locks, atomic replacing, reading; the text of a JSON object
+//!   files    json user    locks, atomic replacing, reading; the text of a JSON object; root becomes a user
 //!   clock secret text     time, secrets and words as values
 //! ```
 
@@ -37,6 +37,7 @@ mod settings;
 mod status;
 mod text;
 mod tokens;
+mod user;
 
 use std::ffi::OsStr;
 use std::io::{self, ErrorKind, IsTerminal as _, Write as _};
@@ -45,7 +46,8 @@ use std::process::ExitCode;
 use cli::{CommandLine, Flag, Invocation, Options, Verb, flag};
 use clock::Timestamp;
 use daemon::DaemonError;
-use settings::{Environment, Invalid, Loaded, Places, Settings};
+use settings::{Environment, Loaded, Places, Settings};
+use user::{NotOwner, User};
 
 const JSON: &Flag = flag("json");
 const ALIVE: &Flag = flag("alive");
@@ -68,30 +70,46 @@ fn main() -> ExitCode {
     }
 }
 
-/// Runs the command. Each reads only the settings that it needs.
+/// Runs the command, as the owner of the project. Each reads only the settings that it needs.
 fn run(invocation: &Invocation) -> ExitCode {
     let options = &invocation.options;
+    let mut process = Environment::of_process();
+    let user = match become_owner(options, &mut process) {
+        Ok(user) => user,
+        Err(why) if invocation.verb == Verb::Check => return unknown(&why.to_string()),
+        Err(why) => return complain(FAILED, &why.to_string()),
+    };
     match invocation.verb {
-        Verb::Daemon => keep(options),
-        Verb::Status => show(options),
-        Verb::Check => check(options),
-        Verb::Headers => show_headers(invocation),
+        Verb::Daemon => keep(options, &process, user.as_ref()),
+        Verb::Status => show(options, &process),
+        Verb::Check => check(options, &process),
+        Verb::Headers => show_headers(invocation, &process),
         Verb::Clients => print(&clients::list()),
     }
 }
 
-/// The settings of a command that follows the daemon's.
-fn settings(options: &Options) -> Result<Loaded, Invalid> {
-    Settings::read(options, &Environment::of_process())
+/// Becomes the owner of the project where root runs the program, before any file is read. `HOME` is the
+/// owner's then.
+fn become_owner(options: &Options, process: &mut Environment) -> Result<Option<User>, NotOwner> {
+    // A place that cannot be used is refused by the command, in the command's own way.
+    let Ok(places) = Places::find(options, process) else { return Ok(None) };
+    let user = user::become_owner(&places.dir, &places.tokens_dir)?;
+    if let Some(user) = &user {
+        process.set_home(user.home.as_deref());
+    }
+    Ok(user)
 }
 
 /// Keeps tokens fresh: for good, or for one cycle.
-fn keep(options: &Options) -> ExitCode {
-    let Loaded { settings, warnings } = match settings(options) {
+fn keep(options: &Options, process: &Environment, user: Option<&User>) -> ExitCode {
+    let Loaded { settings, warnings } = match Settings::read(options, process) {
         Ok(loaded) => loaded,
         Err(invalid) => return complain(WRONG, &invalid.to_string()),
     };
     logging::start(&settings.log_file, settings.log_level);
+    if let Some(user) = user {
+        log::info!(target: "CONFIG", "started by root; runs as {user}, to whom the tokens belong");
+    }
     for warning in warnings {
         log::warn!(target: "CONFIG", "{warning}");
     }
@@ -109,8 +127,8 @@ fn keep(options: &Options) -> ExitCode {
 }
 
 /// Prints the headers of a request to one server. There is no log: clients call it, and often.
-fn show_headers(invocation: &Invocation) -> ExitCode {
-    let places = match Places::find(&invocation.options, &Environment::of_process()) {
+fn show_headers(invocation: &Invocation, process: &Environment) -> ExitCode {
+    let places = match Places::find(&invocation.options, process) {
         Ok(places) => places,
         Err(invalid) => return complain(WRONG, &invalid.to_string()),
     };
@@ -123,8 +141,8 @@ fn show_headers(invocation: &Invocation) -> ExitCode {
 }
 
 /// Shows every token. Changes nothing and needs no daemon.
-fn show(options: &Options) -> ExitCode {
-    let settings = match settings(options) {
+fn show(options: &Options, process: &Environment) -> ExitCode {
+    let settings = match Settings::read(options, process) {
         Ok(loaded) => loaded.settings,
         Err(invalid) => return complain(WRONG, &invalid.to_string()),
     };
@@ -142,8 +160,8 @@ fn show(options: &Options) -> ExitCode {
 }
 
 /// Says in one line whether all is well, in the way of monitoring plugins.
-fn check(options: &Options) -> ExitCode {
-    let settings = match settings(options) {
+fn check(options: &Options, process: &Environment) -> ExitCode {
+    let settings = match Settings::read(options, process) {
         Ok(loaded) => loaded.settings,
         Err(invalid) => return unknown(&invalid.to_string()),
     };

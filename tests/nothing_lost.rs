@@ -242,8 +242,11 @@ fn what_root_writes_belongs_to_the_owner_of_the_directory() {
         return;
     }
     let nobody = 65_534;
-    chown(&tokens, Some(nobody), Some(nobody)).unwrap();
+    for path in [project.root(), &tokens] {
+        chown(path, Some(nobody), Some(nobody)).unwrap();
+    }
     // The directory's owner's own file only: another's is refused before anything is sent.
+    fs::set_permissions(project.token(FILE), fs::Permissions::from_mode(0o644)).unwrap();
     let refused = Program::new(&project).once().expect_code(1);
     assert!(refused.log.contains("it belongs to another user (uid 0)"), "{}", refused.log);
     assert_eq!(endpoint.requests().len(), 0);

@@ -34,6 +34,8 @@ pub(super) struct Hook {
     words: Vec<String>,
     directory: PathBuf,
     tokens_dir: PathBuf,
+    /// Its PATH and its HOME, where there is one.
+    inherited: Vec<(&'static str, OsString)>,
     /// Changed files not yet passed to a run.
     waiting: BTreeSet<String>,
     running: Option<Running>,
@@ -52,7 +54,11 @@ impl Hook {
     /// The command of `settings`, with the changed files that an earlier process has left. Without a
     /// command nothing is remembered or run.
     pub(super) fn new(settings: &Settings, store: &Store) -> Self {
+        let own = |name| settings.environment.of_process_only(name).map(ToOwned::to_owned);
+        let path = own("PATH").unwrap_or_else(|| "/usr/local/bin:/usr/bin:/bin".into());
+        let home = own("HOME").map(|home| ("HOME", home));
         Self {
+            inherited: std::iter::once(("PATH", path)).chain(home).collect(),
             words: settings.on_refresh.clone(),
             directory: settings.dir.clone(),
             tokens_dir: settings.tokens_dir.clone(),
@@ -150,20 +156,18 @@ impl Hook {
 
     /// Everything that the command is told: nothing is inherited but where programs and the home are.
     fn environment(&self) -> Vec<(&'static str, OsString)> {
-        let own = |name| std::env::var_os(name).filter(|value| !value.is_empty());
         let names: Vec<&str> = self.waiting.iter().map(|file| stem(file)).collect();
         let files: Vec<String> =
             self.waiting.iter().map(|file| self.tokens_dir.join(file).display().to_string()).collect();
         let list = |lines: String| if lines.len() > LONGEST_LIST { String::new() } else { lines };
-        let mut environment = vec![
-            ("PATH", own("PATH").unwrap_or_else(|| "/usr/local/bin:/usr/bin:/bin".into())),
+        let mut environment = self.inherited.clone();
+        environment.extend([
             ("TOKEN_REFRESHER_DIR", self.directory.clone().into()),
             ("TOKEN_REFRESHER_TOKENS_DIR", self.tokens_dir.clone().into()),
             ("TOKEN_REFRESHER_CHANGED", self.waiting.len().to_string().into()),
             ("TOKEN_REFRESHER_CHANGED_NAMES", list(names.join("\n")).into()),
             ("TOKEN_REFRESHER_CHANGED_FILES", list(files.join("\n")).into()),
-        ];
-        environment.extend(own("HOME").map(|home| ("HOME", home)));
+        ]);
         environment
     }
 

@@ -6,8 +6,6 @@ use std::io;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 
-use super::owner::hand_to_owner_of;
-
 /// The name of the program's own directory beside the token files.
 pub(crate) const OWN_DIRECTORY: &str = ".token-refresher";
 
@@ -44,7 +42,7 @@ pub(crate) fn own_directory(directory: &Path) -> io::Result<PathBuf> {
 /// Makes one directory with mode 0700. An existing directory is fine: two processes may start at once.
 pub(crate) fn make_private_directory(path: &Path) -> io::Result<()> {
     match DirBuilder::new().mode(0o700).create(path) {
-        Ok(()) => hand_to_owner_of(directory_of(path), &File::open(path)?),
+        Ok(()) => Ok(()),
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
             // Not following links: a link here could point anywhere.
             if std::fs::symlink_metadata(path)?.is_dir() { Ok(()) } else { Err(error) }

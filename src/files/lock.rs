@@ -14,7 +14,6 @@ use std::time::{Duration, Instant};
 use fs2::FileExt as _;
 
 use super::directory::{directory_of, sync_directory};
-use super::owner::hand_to_owner_of;
 
 /// The room for a note, in bytes.
 const LONGEST_NOTE: usize = 256;
@@ -152,7 +151,6 @@ fn open(path: &Path, new: impl Fn(&Path) -> io::Result<()>) -> io::Result<File> 
     }
     match options.clone().create_new(true).open(path) {
         Ok(file) => {
-            hand_to_owner_of(directory_of(path), &file)?;
             new(directory_of(path))?;
             Ok(file)
         }

@@ -3,10 +3,8 @@
 //! A token is only as private as its directory: whoever may write there can put a file of his own
 //! in the token's place. `ssh` refuses keys for the same reason.
 
-use std::fs::{File, Metadata};
-use std::io;
-use std::os::unix::fs::{MetadataExt as _, fchown};
-use std::path::Path;
+use std::fs::Metadata;
+use std::os::unix::fs::MetadataExt as _;
 
 /// Why a token file must not be refreshed by this process.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -30,35 +28,12 @@ pub(crate) fn directory_is_private(directory: &Metadata) -> bool {
 }
 
 impl Foreign {
-    /// Judges a token file with `metadata` in `directory`, given the user id that a file of ours
-    /// gets there. Root may stand in for the owner of both: it is how a system service keeps a
-    /// user's files.
-    ///
-    /// # Errors
-    /// The reason not to touch it.
+    /// Judges a token file with `metadata` in `directory`, given the user id of this process there.
     pub(crate) fn check(metadata: &Metadata, directory: &Metadata, ours: u32) -> Result<(), Self> {
         if !directory_is_private(directory) {
             return Err(Self::Directory);
         }
         let owner = metadata.uid();
-        if owner == ours || (ours == 0 && owner == directory.uid()) {
-            Ok(())
-        } else {
-            Err(Self::File { owner })
-        }
+        if owner == ours { Ok(()) } else { Err(Self::File { owner }) }
     }
-}
-
-/// Gives a file that root has just made to the owner of the directory it stands in, so that a
-/// user's own tools can read it. Does nothing for anybody else.
-///
-/// # Errors
-/// When root may not do that here (a system-call filter, a user namespace, a network file system).
-pub(crate) fn hand_to_owner_of(directory: &Path, file: &File) -> io::Result<()> {
-    let made = file.metadata()?;
-    if made.uid() != 0 {
-        return Ok(());
-    }
-    let owner = std::fs::metadata(directory)?;
-    if owner.uid() == 0 { Ok(()) } else { fchown(file, Some(owner.uid()), Some(owner.gid())) }
 }

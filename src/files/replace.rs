@@ -9,7 +9,6 @@ use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::Path;
 
 use super::directory::directory_of;
-use super::owner::hand_to_owner_of;
 use super::read::read_whole;
 
 /// What [`replace_text`] did.
@@ -89,12 +88,5 @@ fn create(temporary: &Path) -> io::Result<File> {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
         _ => {}
     }
-    let file = OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .custom_flags(libc::O_NOFOLLOW)
-        .open(temporary)?;
-    hand_to_owner_of(directory_of(temporary), &file)?;
-    Ok(file)
+    OpenOptions::new().write(true).create_new(true).mode(0o600).custom_flags(libc::O_NOFOLLOW).open(temporary)
 }

@@ -13,7 +13,6 @@ use std::path::{Path, PathBuf};
 use zeroize::Zeroizing;
 
 use super::directory::{directory_of, sync_directory};
-use super::owner::hand_to_owner_of;
 use super::read::MAX_SIZE;
 use super::stamp::Stamp;
 
@@ -70,7 +69,6 @@ impl Reserve {
             .open(&path)?;
         // From here on the drop removes it again.
         let reserve = Self { file, path, target: target.to_owned(), state: Stage::Empty };
-        hand_to_owner_of(directory_of(target), &reserve.file)?;
         let room = usize::try_from(size.saturating_mul(2).saturating_add(4096).min(READ_LIMIT))
             .unwrap_or(usize::MAX);
         (&reserve.file).write_all(&vec![0_u8; room])?;

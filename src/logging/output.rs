@@ -9,7 +9,7 @@ use std::fs::{File, OpenOptions, Permissions, symlink_metadata};
 use std::io::{self, IsTerminal, Write};
 use std::mem;
 use std::os::fd::AsFd;
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt, fchown};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -184,10 +184,7 @@ fn open(path: &Path) -> io::Result<(File, Option<String>)> {
     let mut options = OpenOptions::new();
     options.append(true).mode(0o600).custom_flags(libc::O_NONBLOCK);
     match options.clone().create_new(true).open(path) {
-        Ok(file) => {
-            give_to_owner_of_directory(&file, path);
-            return Ok((file, None));
-        }
+        Ok(file) => return Ok((file, None)),
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
         Err(error) => return Err(error),
     }
@@ -211,18 +208,6 @@ fn open(path: &Path) -> io::Result<(File, Option<String>)> {
         format!("others may read the log {} and it cannot be closed to them: {error}", path.display())
     });
     Ok((file, complaint))
-}
-
-/// What root makes in a user's directory is the user's. For anybody else this is not permitted, nor
-/// needed: the file is theirs.
-fn give_to_owner_of_directory(file: &File, path: &Path) {
-    let directory = path.parent().and_then(|directory| directory.metadata().ok());
-    if let (Some(directory), Ok(metadata)) = (directory, file.metadata())
-        && metadata.uid() == 0
-        && directory.uid() != 0
-    {
-        let _ = fchown(file, Some(directory.uid()), Some(directory.gid()));
-    }
 }
 
 #[cfg(test)]
@@ -284,18 +269,6 @@ mod tests {
             chown(&file, Some(4321), None).unwrap();
             assert!(open(&link).is_ok());
         }
-    }
-
-    #[test]
-    fn what_root_makes_belongs_to_the_owner_of_the_directory() {
-        let scratch = Scratch::new();
-        if chown(&*scratch, Some(4321), Some(1234)).is_err() {
-            return; // Only root can give a file away.
-        }
-        let path = scratch.join("log");
-        open(&path).unwrap();
-        let metadata = fs::metadata(path).unwrap();
-        assert_eq!((metadata.uid(), metadata.gid()), (4321, 1234));
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::secret::Secret;
 
@@ -45,6 +45,17 @@ impl Environment {
         Self { process: process.into_iter().collect(), ..Self::default() }
     }
 
+    /// Makes `home` the HOME of the real environment: that of the user who started it belongs to root.
+    pub(crate) fn set_home(&mut self, home: Option<&Path>) {
+        self.process.remove(OsStr::new("HOME"));
+        self.process.extend(home.map(|home| ("HOME".into(), home.into())));
+    }
+
+    /// The value of `name` in the real environment, which no file of the project can set.
+    pub(crate) fn of_process_only(&self, name: &str) -> Option<&OsStr> {
+        self.process.get(OsStr::new(name)).map(OsString::as_os_str).filter(|value| !value.is_empty())
+    }
+
     /// The same real environment over what was read from the `.env` file at `path`, in place of
     /// what was read before. The last of several assignments counts.
     pub(crate) fn over(&self, path: PathBuf, assignments: Vec<Assignment>) -> Self {
@@ -63,8 +74,7 @@ impl Environment {
 
     /// The value of `name` with its place, the real environment first.
     pub(crate) fn find(&self, name: &str) -> Option<Variable<'_>> {
-        let process = self.process.get(OsStr::new(name)).filter(|value| !value.is_empty());
-        if let Some(value) = process {
+        if let Some(value) = self.of_process_only(name) {
             return Some(Variable { value, place: String::new() });
         }
         let assigned = self.file.get(name).filter(|assigned| !assigned.value.expose().is_empty())?;

@@ -177,7 +177,7 @@ impl Settings {
     fn load(options: &Options, environment: Environment, fixed: &Fixed) -> Result<Self, Invalid> {
         let sources = Sources { options, environment: &environment };
         let path = |value: &OsStr| values::path(value, &fixed.dir);
-        let home = environment.get("HOME");
+        let home = environment.of_process_only("HOME").and_then(OsStr::to_str).map(ToOwned::to_owned);
         let client = |value: &OsStr| {
             let text = value.to_str().ok_or("is not UTF-8")?;
             clients::client(text, &fixed.dir, home.as_deref())

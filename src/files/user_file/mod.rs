@@ -19,7 +19,6 @@ use zeroize::Zeroizing;
 
 use super::directory::{directory_of, sync_directory};
 use super::open::{ReadError, open_regular};
-use super::owner::hand_to_owner_of;
 use super::read::{bytes_of, text};
 use super::reason::reason;
 use super::stamp::Stamp;
@@ -177,7 +176,7 @@ impl UserFile {
             .open(temporary)?;
         file.write_all(text.as_bytes())?;
         match &self.before {
-            None => hand_to_owner_of(directory_of(temporary), &file)?,
+            None => {}
             Some(before) => {
                 let made = file.metadata()?;
                 if (made.uid(), made.gid()) != before.owner {
