@@ -8,7 +8,8 @@
 set -u
 
 tokens=${1:-${TOKEN_REFRESHER_DIR:-.}/${TOKEN_REFRESHER_TOKENS_DIR:-.oauth-tokens}}
-lock=$tokens/.token-refresher/daemon.lock
+own=$tokens/.token-refresher
+lock=$own/daemon.lock
 
 unknown() {
   echo "UNKNOWN: $*"
@@ -18,13 +19,23 @@ unknown() {
 command -v flock >/dev/null || unknown "flock is not installed (package util-linux)"
 [ -d "$tokens" ] || unknown "$tokens is not a directory"
 [ -x "$tokens" ] || unknown "$tokens may not be entered by $(id -un)"
+# token-refresher makes no links there; another user's could lead anywhere.
+if [ -L "$own" ] || [ -L "$lock" ]; then
+  unknown "$own or its daemon.lock is a link"
+fi
 if [ ! -e "$lock" ]; then
   echo "CRITICAL: no token-refresher has ever run in $tokens"
   exit 2
 fi
+[ -f "$lock" ] || unknown "$lock is not a file"
 [ -r "$lock" ] || unknown "$lock may not be read by $(id -un)"
-# Shared and let go at once: it keeps nobody from starting.
-flock -n -s "$lock" true
+# Root looks as the owner of the directory, as the program would.
+owner=$(stat -Lc %u "$tokens") || unknown "the owner of $tokens cannot be found out"
+as_owner=
+[ "$(id -u)" != 0 ] || [ "$owner" = 0 ] || as_owner="setpriv --reuid=$owner --regid=$owner --clear-groups"
+# Shared and released at once: it keeps no daemon from starting.
+# shellcheck disable=SC2086 # words
+$as_owner flock -n -s "$lock" true
 case $? in
   0)
     echo "CRITICAL: token-refresher is not running in $tokens"

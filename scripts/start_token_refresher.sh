@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
 # start_token_refresher.sh [--replace]: starts token-refresher in the background.
 #
-# Settings come from the environment (and from .env), as for the program itself:
+# Settings come from the environment (figures and credentials from .env too), as for the program itself:
 #   TOKEN_REFRESH_INTERVAL=180 TOKEN_EXPIRY_BUFFER=1800 ./start_token_refresher.sh
-# Where TOKEN_REFRESHER_DIR, _TOKENS_DIR, _LOG_FILE or _PID_FILE are set, the environment must say so:
-# this script does not read .env.
 #
 # A daemon that runs already is replaced if you say yes, or with --replace; it is asked to finish what
 # it has in flight (SIGTERM) and never killed, since a refresh token in flight would be lost.
+#
+# This script opens no file of the project: root may run it, and the program then becomes the project's owner.
 set -euo pipefail
 
 fail() {
@@ -30,30 +30,47 @@ program=${TOKEN_REFRESHER:-$(command -v token-refresher ||
 program=$(readlink -f "$program")
 
 cd "${TOKEN_REFRESHER_DIR:-.}" || fail "cannot enter the project directory"
-tokens=${TOKEN_REFRESHER_TOKENS_DIR:-.oauth-tokens}
+unset TOKEN_REFRESHER_DIR
 log=${TOKEN_REFRESHER_LOG_FILE:-token_refresher.log}
-pid_file=${TOKEN_REFRESHER_PID_FILE:-token_refresher.pid}
-lock=$tokens/.token-refresher/daemon.lock
-[[ $log != - && $pid_file != - ]] || fail "in the background it needs a log file and a pid file"
-command -v flock >/dev/null || fail "this script needs flock (package util-linux)"
+[[ $log != - ]] || fail "in the background it needs a log file"
 
-# Does a daemon hold this directory? Its lock tells, also after a crash; a pid file alone does not.
-running() {
-  [[ -e $lock ]] && ! flock --nonblock --shared "$lock" true
+# What the program says before it has a log, or instead of one.
+words=$(mktemp)
+trap 'rm -f "$words"' EXIT
+
+# Whether a process runs. One that has ended and that its parent has not waited for does not.
+runs() {
+  local state
+  state=$(sed -n 's/^State:\t\(.\).*/\1/p' "/proc/$1/status" 2>/dev/null) && [[ -n $state && $state != Z ]]
 }
 
-# The pid file is believed only if that process has the lock's file open: pids are used again.
-daemon_pid() {
-  local pid descriptor
-  pid=$(cat "$pid_file" 2>/dev/null) || return 1
-  for descriptor in "/proc/$pid/fd/"*; do
-    [[ $descriptor -ef $lock ]] && echo "$pid" && return
+# Starts the program, and waits until it holds the daemon's place and still does a second later.
+start() {
+  setsid "$program" </dev/null >"$words" 2>&1 &
+  started=$!
+  for ((tenths = 0; tenths < 100; tenths++)); do
+    runs "$started" || return
+    "$program" check --alive >/dev/null && break
+    sleep 0.1
   done
-  return 1
+  sleep 1
+  runs "$started" && "$program" check --alive >/dev/null
 }
 
-if running; then
-  pid=$(daemon_pid) || fail "a daemon holds $lock, but $pid_file does not name it; stop it yourself"
+# The daemon that has the place, as the program was told by its lock. It is believed only where that process is
+# a token-refresher of the tokens' owner, who could end it anyway.
+other() {
+  local pid uid tokens=${TOKEN_REFRESHER_TOKENS_DIR:-.oauth-tokens}
+  pid=$(sed -n 's/.*another token-refresher (process \([0-9]*\)).*/\1/p' "$words")
+  [[ -n $pid && $(cat "/proc/$pid/comm" 2>/dev/null) == "$(basename "$program" | cut -c 1-15)" ]] || return
+  uid=$(sed -n 's/^Uid:\t\([0-9]*\).*/\1/p' "/proc/$pid/status")
+  [[ $uid == "$(stat -Lc %u "$tokens")" ]] && echo "$pid"
+}
+
+up=no
+start && up=yes
+if [[ $up == no ]] && grep -q 'another token-refresher' "$words"; then
+  pid=$(other) || fail "a daemon keeps these tokens, and which process it is cannot be told; stop it yourself"
   if [[ $replace == no ]]; then
     [[ -t 0 ]] || fail "it is running already (pid $pid); --replace replaces it"
     read -r -p "token-refresher is running already (pid $pid). Replace it? [y/N] " answer
@@ -62,35 +79,22 @@ if running; then
   kill -TERM "$pid"
   # Its own longest stop: a request's timeout (30 s), then 60 s for a disk that does not take the answer.
   for ((tenths = 0; tenths < 1000; tenths++)); do
-    running || break
+    runs "$pid" || break
     sleep 0.1
   done
-  running && fail "pid $pid has not stopped within 100 seconds; see $log"
+  runs "$pid" && fail "pid $pid has not stopped within 100 seconds; see $log"
+  start && up=yes
 fi
-
-# The program makes its log 0600; so must the shell, whose redirection may be first. What the program
-# says before it has a log, or instead of one, ends up there too.
-umask 077
-before=0
-[[ -e $log ]] && before=$(wc -c <"$log")
-# shellcheck disable=SC2094 # it appends, and so does the program
-setsid "$program" --dir . --tokens-dir "$tokens" --log-file "$log" --pid-file "$pid_file" \
-  </dev/null >>"$log" 2>&1 &
-started=$!
-
-# Up means: it has the lock's file open and has written its pid, and a second later it holds the lock.
-for ((tenths = 0; tenths < 100; tenths++)); do
-  kill -0 "$started" 2>/dev/null || break
-  daemon_pid >/dev/null && break
-  sleep 0.1
-done
-sleep 1
-if ! pid=$(running && daemon_pid); then
+cat "$words" >&2
+if [[ $up == no ]]; then
   status=0
-  kill -0 "$started" 2>/dev/null || wait "$started" || status=$?
-  tail -c "+$((before + 1))" "$log" | tail -n 10 >&2
+  runs "$started" || wait "$started" || status=$?
   fail "it did not stay up (exit status $status); its last words are above and in $(readlink -f "$log")"
 fi
-echo "token-refresher runs in the background (pid $pid)."
+if grep -q 'logging to standard error' "$words"; then
+  kill -TERM "$started"
+  fail "in the background it needs a log file that it can write; stopped it again"
+fi
+echo "token-refresher runs in the background (pid $started)."
 echo "Log:  $(readlink -f "$log")"
-echo "Stop: kill $pid"
+echo "Stop: kill $started"
