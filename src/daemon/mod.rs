@@ -2,6 +2,7 @@
 
 mod command;
 mod hook;
+mod notice;
 mod notify;
 mod presence;
 mod signals;
@@ -23,6 +24,7 @@ use crate::refresh::Stop;
 use crate::settings::{Loaded, Settings};
 use crate::status::DaemonRecord;
 use hook::Hook;
+use notice::Notices;
 use notify::ServiceManager;
 use presence::{Presence, make_tokens_directory};
 use signals::{Signals, Wake};
@@ -32,6 +34,9 @@ use watch::Watch;
 /// The longest time without a look at the clock and the directories: a laptop that slept or a clock
 /// that was set is noticed within it (monotonic sleep does not notice either).
 const LONGEST_SLEEP: Duration = Duration::from_mins(1);
+
+/// The shortest time between the end of a cycle and the next one that a written file causes.
+const SHORTEST_SLEEP: Duration = Duration::from_millis(500);
 
 /// How often a cycle in progress shows that it is alive, at most.
 const BEAT: Duration = Duration::from_secs(1);
@@ -97,6 +102,7 @@ struct Daemon {
     manager: ServiceManager,
     signals: Signals,
     watch: Watch,
+    notices: Option<Notices>,
     held: Unstored,
     hook: Hook,
 }
@@ -109,9 +115,10 @@ impl Daemon {
         keeper.store().set_daemon(record(&settings, presence.since()));
         log::debug!(target: "REFRESH", "running as process {}", std::process::id());
         let manager = ServiceManager::of_process();
-        let (watch, held) = (Watch::default(), Unstored::default());
+        let (watch, held) = (Watch::new(&settings), Unstored::default());
         let hook = Hook::new(&settings, keeper.store());
-        Ok(Self { settings, keeper, presence, manager, signals, watch, held, hook })
+        let notices = Notices::listen(signals.nudge());
+        Ok(Self { settings, keeper, presence, manager, signals, watch, notices, held, hook })
     }
 
     fn run(mut self, options: &Options) -> Result<(), String> {
@@ -121,7 +128,7 @@ impl Daemon {
         self.manager.ready();
         loop {
             // Looked at before the cycle: what changes during it runs another one.
-            let before = Watch::before(&self.settings);
+            let before = self.watch.before(&self.settings);
             let ended = self.cycle(occasion);
             let next = self.take(ended, before);
             let wake = match self.sleep(next) {
@@ -135,6 +142,8 @@ impl Daemon {
                 Wake::Stop => break,
                 Wake::Reload => {
                     self.manager.reloading();
+                    // Looked at before it is read: what is written meanwhile is read once more.
+                    self.watch.env_file_is_read(&self.settings);
                     self.reload(options);
                     self.manager.ready();
                     occasion = Occasion::Signal;
@@ -184,6 +193,10 @@ impl Daemon {
         if let Ok(found) = ended.seen {
             self.watch = before.after(&self.settings, &found.names, found.files);
         }
+        let new_watch = self.notices.as_ref().is_some_and(|notices| notices.follow(&self.settings));
+        if new_watch {
+            self.signals.nudge()();
+        }
         self.manager.status(self.keeper.summary(ended.next));
         let wait = ended.next.map_or(self.settings.interval, |next| next.since(Timestamp::now()));
         Instant::now() + wait.min(self.settings.interval)
@@ -192,7 +205,8 @@ impl Daemon {
     /// Sleeps until `next`, a change in the directories, or a signal.
     fn sleep(&mut self, next: Instant) -> Result<Wake, String> {
         let mut wall = Timestamp::now();
-        let mut monotonic = Instant::now();
+        let begun = Instant::now();
+        let mut monotonic = begun;
         let longest = self.manager.patience().map_or(LONGEST_SLEEP, |patience| patience.min(LONGEST_SLEEP));
         loop {
             self.presence.keep(&self.settings)?;
@@ -215,11 +229,14 @@ impl Daemon {
                 log::info!(target: "REFRESH", "the clock was set, or the machine slept; checking now");
                 return Ok(Wake::Nothing);
             }
-            match self.watch.changed(&self.settings) {
-                watch::Changed::Nothing => {}
-                watch::Changed::Tokens => return Ok(Wake::Nothing),
-                watch::Changed::EnvFile => return Ok(Wake::Reload),
-            }
+            let because = match self.watch.changed(&self.settings) {
+                watch::Changed::Nothing => continue,
+                watch::Changed::Tokens => Wake::Nothing,
+                watch::Changed::EnvFile => Wake::Reload,
+            };
+            // A program that writes all the time must not have the loop turn all the time.
+            let signal = self.signals.wait(SHORTEST_SLEEP.saturating_sub(begun.elapsed()));
+            return Ok(because.or(signal));
         }
     }
 

@@ -22,6 +22,16 @@ pub(super) enum Wake {
     Nothing,
 }
 
+impl Wake {
+    /// The one of two that counts.
+    pub(super) fn or(self, other: Self) -> Self {
+        [Self::Stop, Self::Reload, Self::Check]
+            .into_iter()
+            .find(|wake| [self, other].contains(wake))
+            .unwrap_or(Self::Nothing)
+    }
+}
+
 #[derive(Default)]
 struct Pending {
     stop: bool,
@@ -70,7 +80,7 @@ impl Signals {
     }
 
     /// Returns what wakes the loop from another thread.
-    pub(super) fn nudge(&self) -> impl FnOnce() + Send + use<> {
+    pub(super) fn nudge(&self) -> impl Fn() + Send + use<> {
         let shared = Arc::clone(&self.shared);
         move || {
             let (pending, changed) = &*shared;

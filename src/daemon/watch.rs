@@ -19,21 +19,29 @@ pub(super) enum Changed {
 }
 
 /// The state of everything that is watched at one moment.
-#[derive(Default, Debug)]
+#[derive(Debug)]
 pub(super) struct Watch {
     directories: [Option<Stamp>; 2],
+    /// As it was when the settings were last read, not at the last look: a cycle that begins for another
+    /// reason must not hide that `.env` has changed.
     env_file: Option<Stamp>,
     files: BTreeMap<PathBuf, Option<Stamp>>,
 }
 
 impl Watch {
-    /// Looks at the directories and `.env`, before a cycle reads them.
-    pub(super) fn before(settings: &Settings) -> Self {
-        Self {
-            directories: directories(settings),
-            env_file: stamp(&settings.env_file),
-            files: BTreeMap::new(),
-        }
+    /// The state of a process whose settings have just been read, before its first look.
+    pub(super) fn new(settings: &Settings) -> Self {
+        Self { directories: [None, None], env_file: stamp(&settings.env_file), files: BTreeMap::new() }
+    }
+
+    /// Notes the state of `.env`, before it is read again.
+    pub(super) fn env_file_is_read(&mut self, settings: &Settings) {
+        self.env_file = stamp(&settings.env_file);
+    }
+
+    /// Looks at the directories, before a cycle reads them.
+    pub(super) fn before(&self, settings: &Settings) -> Self {
+        Self { directories: directories(settings), env_file: self.env_file, files: BTreeMap::new() }
     }
 
     /// After a cycle that listed `names` and left the token files in the states `files`: what the cycle

@@ -1,0 +1,269 @@
+//! Notices at once when a file of interest is written, by inotify on the directories of these files.
+//!
+//! An event says only that the loop should look; [`super::watch`] finds what has changed. Without inotify
+//! (no watch is left, another kernel) the loop's own look of every minute finds the same.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::{OsStr, OsString};
+use std::mem::MaybeUninit;
+use std::os::fd::OwnedFd;
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::{Component, Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use rustix::fs::inotify::{self, CreateFlags, ReadFlags, Reader, WatchFlags};
+use rustix::io::Errno;
+
+use crate::settings::Settings;
+
+/// How long a burst of events may go on before the loop is woken: an editor writes in several steps.
+const SETTLE: Duration = Duration::from_millis(200);
+
+/// The room for events in one read: some thousand, so that a burst wakes the loop once.
+const ROOM: usize = 64 << 10;
+
+/// As many links in one path as the kernel follows.
+const MOST_LINKS: usize = 40;
+
+/// The names that matter in a directory; `None`: all of them.
+type Names = Option<BTreeSet<OsString>>;
+
+/// The directories to watch.
+type Places = BTreeMap<PathBuf, Names>;
+
+/// A watched directory.
+struct Watched {
+    directory: PathBuf,
+    names: Names,
+}
+
+/// The watches by their inotify number.
+type Watches = BTreeMap<i32, Watched>;
+
+/// The watches of this process.
+pub(super) struct Notices {
+    inotify: Arc<OwnedFd>,
+    watches: Arc<Mutex<Watches>>,
+}
+
+impl Notices {
+    /// Starts to listen; `wake` is called some time after an event. `None` where the system has no inotify
+    /// for this process.
+    pub(super) fn listen(wake: impl Fn() + Send + 'static) -> Option<Self> {
+        let listening = inotify::init(CreateFlags::CLOEXEC).and_then(|inotify| {
+            let (inotify, watches) = (Arc::new(inotify), Arc::default());
+            let (events, known) = (Arc::clone(&inotify), Arc::clone(&watches));
+            let thread = std::thread::Builder::new().name("inotify".to_owned());
+            let started = thread.spawn(move || read_events(&events, &known, wake));
+            started.map(|_| Self { inotify, watches }).map_err(|_| Errno::AGAIN)
+        });
+        if let Err(error) = &listening {
+            log::debug!(target: "REFRESH", "changes are noticed within a minute: inotify: {error}");
+        }
+        listening.ok()
+    }
+
+    /// Watches the files of `settings` and what their links lead to, and nothing else any more. Whether a
+    /// watch is new: what happened before it made no event.
+    pub(super) fn follow(&self, settings: &Settings) -> bool {
+        let mask = WatchFlags::CREATE
+            | WatchFlags::DELETE
+            | WatchFlags::CLOSE_WRITE
+            | WatchFlags::MOVED_FROM
+            | WatchFlags::MOVED_TO
+            | WatchFlags::ATTRIB
+            | WatchFlags::DELETE_SELF
+            | WatchFlags::MOVE_SELF
+            | WatchFlags::ONLYDIR;
+        let mut watches = self.watches.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut wanted = Watches::new();
+        for (directory, names) in places(settings) {
+            // A directory that is not there is noticed in the one above it, or within a minute.
+            let Ok(number) = inotify::add_watch(&*self.inotify, &directory, mask) else { continue };
+            // Two names of one directory share a watch.
+            match wanted.get_mut(&number) {
+                None => drop(wanted.insert(number, Watched { directory, names })),
+                Some(known) => known.names = both(known.names.take(), names),
+            }
+        }
+        for number in watches.keys().filter(|number| !wanted.contains_key(number)) {
+            // Fails where the directory is gone, and its watch with it.
+            let _ = inotify::remove_watch(&*self.inotify, *number);
+        }
+        let new = wanted.keys().any(|number| !watches.contains_key(number));
+        *watches = wanted;
+        new
+    }
+}
+
+/// Waits for events for the life of the process.
+fn read_events(inotify: &OwnedFd, watches: &Mutex<Watches>, wake: impl Fn()) {
+    let mut room = vec![MaybeUninit::uninit(); ROOM];
+    let mut reader = Reader::new(inotify, &mut room);
+    let mut matters = false;
+    loop {
+        match reader.next() {
+            Ok(event) => {
+                let name = event.file_name().map(|name| OsStr::from_bytes(name.to_bytes()));
+                let watches = watches.lock().unwrap_or_else(PoisonError::into_inner);
+                matters |= is_of_interest(watches.get(&event.wd()), event.events(), name);
+            }
+            Err(Errno::INTR) => {}
+            Err(error) => {
+                log::debug!(target: "REFRESH", "changes are noticed within a minute: inotify: {error}");
+                return;
+            }
+        }
+        if matters && reader.is_buffer_empty() {
+            matters = false;
+            std::thread::sleep(SETTLE);
+            wake();
+        }
+    }
+}
+
+/// Whether the loop should look after an event for `name` in the directory of `watched`.
+fn is_of_interest(watched: Option<&Watched>, events: ReadFlags, name: Option<&OsStr>) -> bool {
+    if events.contains(ReadFlags::QUEUE_OVERFLOW) {
+        return true;
+    }
+    if events.contains(ReadFlags::IGNORED) {
+        return false;
+    }
+    let (Some(watched), Some(name)) = (watched, name) else { return watched.is_some() };
+    if watched.names.as_ref().is_some_and(|names| !names.contains(name)) {
+        return false;
+    }
+    // A new file is still being written: its writer closes it. A link or a directory is complete.
+    let made = events.contains(ReadFlags::CREATE);
+    !made || watched.directory.join(name).symlink_metadata().is_ok_and(|metadata| !metadata.is_file())
+}
+
+/// The directories in which a change can matter: those of the tokens and of the servers, and of `.env` and
+/// every token file that is a link the directory of each step.
+fn places(settings: &Settings) -> Places {
+    let mut places = Places::new();
+    for directory in [&settings.tokens_dir, &settings.servers_dir] {
+        trail(directory, &mut places);
+    }
+    trail(&settings.env_file, &mut places);
+    for entry in std::fs::read_dir(&settings.tokens_dir).into_iter().flatten().flatten() {
+        if entry.file_type().is_ok_and(|kind| kind.is_symlink()) {
+            trail(&entry.path(), &mut places);
+        }
+    }
+    for directory in [&settings.tokens_dir, &settings.servers_dir] {
+        places.insert(directory.clone(), None);
+    }
+    places
+}
+
+/// Adds where `path` and every link on the way to its file are found.
+fn trail(path: &Path, places: &mut Places) {
+    let mut rest: Vec<OsString> = names(path);
+    let mut at = PathBuf::from("/");
+    let mut links = 0;
+    while let Some(name) = rest.pop() {
+        if name == ".." {
+            at.pop();
+            continue;
+        }
+        let next = at.join(&name);
+        let target = std::fs::read_link(&next).ok().filter(|_| links < MOST_LINKS);
+        if target.is_some() || rest.is_empty() {
+            let known = places.entry(at.clone()).or_insert_with(|| Some(BTreeSet::new()));
+            if let Some(names) = known {
+                names.insert(name.clone());
+            }
+        }
+        match target {
+            None => at = next,
+            Some(target) => {
+                links += 1;
+                if target.is_absolute() {
+                    at = PathBuf::from("/");
+                }
+                rest.extend(names(&target));
+            }
+        }
+    }
+}
+
+/// The names on a path, the last one first.
+fn names(path: &Path) -> Vec<OsString> {
+    let name = |component: Component<'_>| match component {
+        Component::Normal(name) => Some(name.to_owned()),
+        Component::ParentDir => Some("..".into()),
+        Component::RootDir | Component::CurDir | Component::Prefix(_) => None,
+    };
+    path.components().rev().filter_map(name).collect()
+}
+
+fn both(left: Names, right: Names) -> Names {
+    left.zip(right).map(|(left, right)| left.into_iter().chain(right).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+    use crate::scratch::Scratch;
+
+    fn of(path: &Path) -> Vec<(PathBuf, Vec<OsString>)> {
+        let mut places = Places::new();
+        trail(path, &mut places);
+        let named = |(directory, names): (PathBuf, Names)| (directory, names.unwrap().into_iter().collect());
+        places.into_iter().map(named).collect()
+    }
+
+    #[test]
+    fn every_link_on_the_way_is_watched_where_it_is() {
+        let scratch = Scratch::new();
+        let root = scratch.canonicalize().unwrap();
+        // As Kubernetes mounts a secret: `.env` leads through a link that is turned.
+        std::fs::create_dir_all(root.join("secret/..2026")).unwrap();
+        std::fs::write(root.join("secret/..2026/.env"), "").unwrap();
+        symlink("..2026", root.join("secret/..data")).unwrap();
+        symlink("..data/.env", root.join("secret/.env")).unwrap();
+        symlink("secret/./../secret/.env", root.join(".env")).unwrap();
+        let names = |names: &[&str]| names.iter().map(OsString::from).collect::<Vec<_>>();
+        assert_eq!(
+            of(&root.join(".env")),
+            [
+                (root.clone(), names(&[".env"])),
+                (root.join("secret"), names(&["..data", ".env"])),
+                (root.join("secret/..2026"), names(&[".env"])),
+            ]
+        );
+        assert_eq!(of(&root.join("missing")), [(root.clone(), names(&["missing"]))]);
+        symlink("loop", root.join("loop")).unwrap();
+        assert_eq!(of(&root.join("loop")), [(root.clone(), names(&["loop"]))]);
+    }
+
+    #[test]
+    fn an_event_matters_by_its_name_and_when_the_file_is_complete() {
+        let scratch = Scratch::new();
+        scratch.write("a", "");
+        symlink("a", scratch.join("b")).unwrap();
+        let watched = |names: &[&str]| Watched {
+            directory: scratch.to_path_buf(),
+            names: (!names.is_empty()).then(|| names.iter().map(OsString::from).collect()),
+        };
+        let (all, env) = (watched(&[]), watched(&[".env"]));
+        for (case, watched, events, name, expected) in [
+            ("a file was written", Some(&all), ReadFlags::CLOSE_WRITE, Some("a"), true),
+            ("another name", Some(&env), ReadFlags::CLOSE_WRITE, Some("a"), false),
+            ("the name", Some(&env), ReadFlags::MOVED_TO, Some(".env"), true),
+            ("a file begins", Some(&all), ReadFlags::CREATE, Some("a"), false),
+            ("a link was made", Some(&all), ReadFlags::CREATE, Some("b"), true),
+            ("the directory went away", Some(&env), ReadFlags::DELETE_SELF, None, true),
+            ("the watch ended", Some(&all), ReadFlags::IGNORED, None, false),
+            ("of a watch that is gone", None, ReadFlags::CLOSE_WRITE, Some("a"), false),
+            ("events were lost", None, ReadFlags::QUEUE_OVERFLOW, None, true),
+        ] {
+            assert_eq!(is_of_interest(watched, events, name.map(OsStr::new)), expected, "{case}");
+        }
+    }
+}
