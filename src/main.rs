@@ -60,10 +60,7 @@ const WRONG: u8 = 2;
 
 fn main() -> ExitCode {
     match cli::parse(std::env::args_os().skip(1)) {
-        Ok(CommandLine::Brief) => print(&cli::brief()),
-        Ok(CommandLine::Full) => print(&cli::full()),
-        Ok(CommandLine::Version) => print(&cli::version()),
-        Ok(CommandLine::Generated(text)) => print(&text),
+        Ok(CommandLine::Print(text)) => print(&text),
         Ok(CommandLine::Run(invocation)) => run(&invocation),
         Err(wrong) if wrong.verb == Some(Verb::Check) => unknown(&wrong.message),
         Err(wrong) => complain(WRONG, &wrong.message),
@@ -85,6 +82,10 @@ fn run(invocation: &Invocation) -> ExitCode {
         Verb::Check => check(options, &process),
         Verb::Headers => show_headers(invocation, &process),
         Verb::Clients => print(&clients::list()),
+        Verb::Help => match cli::help(invocation.operand()) {
+            Ok(text) => print(&text),
+            Err(message) => complain(WRONG, &message),
+        },
     }
 }
 
@@ -132,7 +133,7 @@ fn show_headers(invocation: &Invocation, process: &Environment) -> ExitCode {
         Ok(places) => places,
         Err(invalid) => return complain(WRONG, &invalid.to_string()),
     };
-    let server = invocation.operand.as_deref().and_then(OsStr::to_str);
+    let server = invocation.operand().and_then(OsStr::to_str);
     let Some(server) = server else { return complain(WRONG, "headers: the SERVER is not UTF-8") };
     match headers::headers(server, &places) {
         Ok(json) => print(&zeroize::Zeroizing::new(format!("{}\n", json.expose()))),

@@ -53,7 +53,7 @@ fn said(output: &Output) -> String {
 #[test]
 fn help_teaches() {
     let root = Root::new();
-    let full = said(&root.program().arg("--help").output().unwrap());
+    let full = said(&root.program().args(["--help", "all"]).output().unwrap());
     for word in [
         "Usage:\n  token-refresher [OPTIONS]",
         "--interval SECONDS",
@@ -69,8 +69,9 @@ fn help_teaches() {
     ] {
         assert!(full.contains(word), "{word} is missing in\n{full}");
     }
-    let brief = said(&root.program().arg("-h").output().unwrap());
-    assert!(brief.lines().count() <= 70 && full.lines().count() > brief.lines().count());
+    let brief = said(&root.program().arg("--help").output().unwrap());
+    assert_eq!(said(&root.program().arg("help").output().unwrap()), brief);
+    assert!(brief.lines().count() <= 36 && full.lines().count() > brief.lines().count());
     for line in full.lines().chain(brief.lines()) {
         assert!(line.chars().count() <= 80, "{line}");
     }
@@ -148,7 +149,10 @@ fn a_wrong_option_is_refused_by_name_and_value() {
         ("--intervall 5", &["--intervall: ", "did you mean --interval?"]),
         ("--debug", &["--debug: ", "--log-level DEBUG"]),
         ("-x", &["-x: unknown option"]),
-        ("start", &["\"start\": no such command", "--help"]),
+        ("start", &["\"start\": no such command", "start_token_refresher.sh"]),
+        ("stop", &["\"stop\": no such command", "kill $(cat token_refresher.pid)"]),
+        ("help stop", &["kill $(cat token_refresher.pid)"]),
+        ("wat", &["\"wat\": no such command", "--help"]),
     ] {
         refuses(&root, root.program().args(line.split(' ')), parts);
     }

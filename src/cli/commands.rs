@@ -5,35 +5,6 @@ use super::flag::{Command, Verb};
 /// The name of the command that needs no name: the daemon.
 pub(super) const DAEMON: &str = "";
 
-/// Every command, in the order of the help.
-pub(super) const COMMANDS: &[Command] = &[
-    Command { verb: Verb::Daemon, name: DAEMON, operand: None, help: "run the daemon" },
-    Command {
-        verb: Verb::Status,
-        name: STATUS,
-        operand: None,
-        help: "every token: its state and why, expiry, next attempt, last error",
-    },
-    Command {
-        verb: Verb::Check,
-        name: CHECK,
-        operand: None,
-        help: "one line and an exit status for monitoring",
-    },
-    Command {
-        verb: Verb::Headers,
-        name: HEADERS,
-        operand: Some("SERVER"),
-        help: "the headers of a request to it, as JSON: for clients that run a command",
-    },
-    Command {
-        verb: Verb::Clients,
-        name: "clients",
-        operand: None,
-        help: "the clients that --client knows, and how a new token reaches each",
-    },
-];
-
 /// The command that shows every token.
 pub(super) const STATUS: &str = "status";
 
@@ -42,3 +13,77 @@ pub(super) const CHECK: &str = "check";
 
 /// The command that a client runs for the headers of its requests.
 pub(super) const HEADERS: &str = "headers";
+
+/// Every command, in the order of the help.
+pub(super) const COMMANDS: &[Command] = &[
+    Command {
+        verb: Verb::Daemon,
+        name: DAEMON,
+        operands: "",
+        help: "keep the tokens fresh, until told to stop",
+        detail: "Runs in the foreground and needs no terminal. start_token_refresher.sh starts it in the \
+                 background, and a systemd unit comes with it. With --once it runs one cycle and ends.",
+    },
+    Command {
+        verb: Verb::Status,
+        name: STATUS,
+        operands: "",
+        help: "every token: its state, expiry and next attempt",
+        detail: "Shows every token file, the most urgent first: its state and the reason for it, when it \
+                 expires, and when it is refreshed next. Changes nothing and needs no daemon.",
+    },
+    Command {
+        verb: Verb::Check,
+        name: CHECK,
+        operands: "",
+        help: "one line and an exit status for monitoring",
+        detail: "Says in one line whether all is well, with figures for graphs, in the way of monitoring \
+                 plugins. The exit status is 0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN. Changes nothing and needs \
+                 no daemon.",
+    },
+    Command {
+        verb: Verb::Headers,
+        name: HEADERS,
+        operands: "SERVER",
+        help: "the headers of a request to it, as JSON",
+        detail: "Prints the headers of a request to a server as one JSON object, for clients that run a command \
+                 to get them. A token that has expired is an error and is not printed.",
+    },
+    Command {
+        verb: Verb::Clients,
+        name: "clients",
+        operands: "",
+        help: "the assistants that --client knows",
+        detail: "Lists the assistants whose configurations can be kept, and how a new token reaches each.",
+    },
+    Command {
+        verb: Verb::Help,
+        name: "help",
+        operands: "[COMMAND]",
+        help: "this summary, or all about a command",
+        detail: "Without a command it shows the summary, as --help does; `token-refresher help all` shows everything.",
+    },
+];
+
+/// Words of a beginner that name no command, each with what answers it. `{dir}` is the project root that was
+/// given, with a slash behind it.
+pub(super) const ANSWERS: &[(&[&str], &str)] = &[
+    (
+        &["start", "run", "daemon", "serve"],
+        "it starts without a word: token-refresher runs in the foreground, start_token_refresher.sh in the background",
+    ),
+    (
+        &["stop", "kill", "quit"],
+        "kill $(cat {dir}token_refresher.pid) stops it; a service: systemctl stop token-refresher",
+    ),
+    (
+        &["restart", "reload"],
+        "kill -HUP $(cat {dir}token_refresher.pid) reads the settings again; start_token_refresher.sh --replace restarts it",
+    ),
+    (
+        &["refresh", "renew", "update", "once"],
+        "token-refresher --once refreshes what is due, token-refresher --once --force every token",
+    ),
+    (&["list", "show", "ls", "tokens"], "token-refresher status shows every token"),
+    (&["version"], "token-refresher --version shows the version"),
+];

@@ -18,6 +18,8 @@ pub(crate) struct Flag {
     pub example: Option<&'static str>,
     /// The words that are values, where there are only some: for completion.
     pub choices: &'static [&'static str],
+    /// Whether the summary lists it: the options that most users need.
+    pub everyday: bool,
     /// May be given more than once, and each time counts; other options take the last one.
     pub repeatable: bool,
     /// The heading of the help under which the option is listed.
@@ -65,17 +67,32 @@ impl Group {
     }
 }
 
-/// Something the program can be asked to do.
+/// A command, with everything that is said about it anywhere.
 #[derive(Debug)]
 pub(super) struct Command {
     /// What `main` does for it.
     pub verb: Verb,
     /// The word on the command line; empty for what happens without a command.
     pub name: &'static str,
-    /// What its one argument is called; `None`: it takes none.
-    pub operand: Option<&'static str>,
+    /// What its arguments are called, parted by blanks. One in brackets may be left out, one with `...`
+    /// may be repeated; empty: it takes none.
+    pub operands: &'static str,
     /// What it does, in one short line.
     pub help: &'static str,
+    /// What a user should know before using it: whole sentences, paragraphs parted by a blank line.
+    pub detail: &'static str,
+}
+
+impl Command {
+    /// The argument that must be given and is the first to be missing behind `given` others.
+    pub(super) fn missing(&self, given: usize) -> Option<&'static str> {
+        self.operands.split_whitespace().nth(given).filter(|operand| !operand.starts_with('['))
+    }
+
+    /// How many arguments it takes at most.
+    pub(super) fn most(&self) -> usize {
+        if self.operands.contains("...") { usize::MAX } else { self.operands.split_whitespace().count() }
+    }
 }
 
 /// What there is to do.
@@ -91,4 +108,6 @@ pub(crate) enum Verb {
     Status,
     /// Say in one line whether all is well.
     Check,
+    /// Tell of a command.
+    Help,
 }

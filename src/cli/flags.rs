@@ -20,6 +20,7 @@ const ROW: Flag = Flag {
     default: None,
     example: None,
     choices: &[],
+    everyday: false,
     repeatable: false,
     group: Group::Refreshing,
     commands: SETTINGS,
@@ -31,6 +32,7 @@ const ROW: Flag = Flag {
 pub(super) const FLAGS: &[Flag] = &[
     Flag {
         long: "interval",
+        everyday: true,
         value: Some("SECONDS"),
         variable: Some("TOKEN_REFRESH_INTERVAL"),
         default: Some("300"),
@@ -42,6 +44,7 @@ pub(super) const FLAGS: &[Flag] = &[
     },
     Flag {
         long: "buffer",
+        everyday: true,
         value: Some("SECONDS"),
         variable: Some("TOKEN_EXPIRY_BUFFER"),
         default: Some("3600"),
@@ -54,6 +57,7 @@ pub(super) const FLAGS: &[Flag] = &[
     },
     Flag {
         long: "once",
+        everyday: true,
         help: "one cycle, then exit",
         detail: "Check every token once, refresh what is due, write the configurations, and exit: \
                  0 when every token that was due is fresh, else 1. Runs beside a daemon without \
@@ -62,6 +66,7 @@ pub(super) const FLAGS: &[Flag] = &[
     },
     Flag {
         long: "force",
+        everyday: true,
         help: "with --once: refresh every token, due or not",
         detail: "With --once: refresh every token, due or not. Tokens that are only monitored stay \
                  as they are.",
@@ -91,6 +96,7 @@ pub(super) const FLAGS: &[Flag] = &[
     },
     Flag {
         long: "on-refresh",
+        everyday: true,
         value: Some("COMMAND"),
         variable: Some("TOKEN_REFRESHER_ON_REFRESH"),
         example: Some("'systemctl --user restart my-assistant'"),
@@ -105,6 +111,7 @@ pub(super) const FLAGS: &[Flag] = &[
     },
     Flag {
         long: "dir",
+        everyday: true,
         value: Some("DIR"),
         variable: Some("TOKEN_REFRESHER_DIR"),
         default: Some("."),
@@ -163,6 +170,7 @@ pub(super) const FLAGS: &[Flag] = &[
     },
     Flag {
         long: "registry-url",
+        everyday: true,
         value: Some("URL"),
         variable: Some("REGISTRY_URL"),
         example: Some("https://gateway.example.com"),
@@ -174,6 +182,7 @@ pub(super) const FLAGS: &[Flag] = &[
     },
     Flag {
         long: "client",
+        everyday: true,
         value: Some("NAME[=PATH]"),
         variable: Some("TOKEN_REFRESHER_CLIENT"),
         repeatable: true,
@@ -202,6 +211,7 @@ pub(super) const FLAGS: &[Flag] = &[
     },
     Flag {
         long: "log-level",
+        everyday: true,
         value: Some("LEVEL"),
         variable: Some("LOG_LEVEL"),
         default: Some("INFO"),
@@ -214,6 +224,7 @@ pub(super) const FLAGS: &[Flag] = &[
     },
     Flag {
         long: "log-file",
+        everyday: true,
         value: Some("FILE|-"),
         variable: Some("TOKEN_REFRESHER_LOG_FILE"),
         default: Some("token_refresher.log"),
@@ -267,8 +278,9 @@ pub(super) const FLAGS: &[Flag] = &[
         short: Some('h'),
         group: Group::Help,
         commands: &[],
-        help: "a summary; --help tells more",
-        detail: "-h shows a summary, --help all of this.",
+        help: "a summary; --help all tells everything",
+        detail: "-h and --help show the options of every day, --help all these pages. Behind a command they tell \
+                 of that command.",
         ..ROW
     },
     Flag {

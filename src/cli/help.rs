@@ -1,4 +1,4 @@
-//! Renders the table: the summary of `-h`, the whole of `--help`, and the rows of the README.
+//! Renders the tables: the summary, all of `--help all`, one command, and the rows of the README.
 
 use super::commands::COMMANDS;
 use super::flag::{Command, Flag, Group};
@@ -14,28 +14,36 @@ const WIDTH: usize = 80;
 const COLUMN: usize = 27;
 
 /// What `--version` says.
-pub(crate) fn version() -> String {
+pub(super) fn version() -> String {
     format!("token-refresher {}\n", env!("CARGO_PKG_VERSION"))
 }
 
-/// What `-h` says: how to call it, and a line per option.
-pub(crate) fn brief() -> String {
-    let option = |flag: &Flag| {
-        let default = flag.default.map(|default| format!(" [{default}]")).unwrap_or_default();
-        let repeatable = if flag.repeatable { " (repeatable)" } else { "" };
-        two_columns(&spelled(flag), &format!("{}{default}{repeatable}", flag.help))
-    };
-    let more = "\nVariables, examples, files, signals and exit status: token-refresher --help\n";
-    opening() + &options(option) + more
+/// What `-h` and `--help` say: the commands and the options of every day, on one screen.
+pub(super) fn brief() -> String {
+    let commands = COMMANDS.iter().filter(|command| !command.name.is_empty());
+    let commands: String = commands.map(|command| two_columns(&called(command), command.help)).collect();
+    let options: String = FLAGS.iter().filter(|flag| flag.everyday).map(one_line).collect();
+    format!(
+        "{ABOUT}\n\nUsage:\n  token-refresher [OPTIONS]            {}\n  \
+         token-refresher COMMAND [OPTIONS]    one of these\n{}{}\n{MORE}",
+        COMMANDS[0].help,
+        headed("Commands", &commands),
+        headed("Options of every day", &options),
+    )
 }
 
-/// What `--help` says: everything.
-pub(crate) fn full() -> String {
+/// Where the rest is told.
+const MORE: &str = "All options, examples, files, signals, exit status: token-refresher --help all\n\
+                    One command with its options: token-refresher help COMMAND\n";
+
+/// What `--help all` says: everything.
+pub(super) fn full() -> String {
     let option = |flag: &Flag| {
         let detail: String = flag.detail.split("\n\n").map(|paragraph| wrapped(paragraph, 10)).collect();
         let origins = origins(flag).map(|origins| wrapped(&origins, 10)).unwrap_or_default();
         format!("  {}\n{detail}{origins}", spelled(flag))
     };
+    let usage: String = COMMANDS.iter().map(|command| two_columns(&usage(command), command.help)).collect();
     let sections: String = SECTIONS
         .iter()
         .map(|section| {
@@ -43,13 +51,25 @@ pub(crate) fn full() -> String {
             headed(section.title, &rows.collect::<String>())
         })
         .collect();
-    opening() + &options(option) + "\n" + &wrapped(PRECEDENCE, 0) + &sections
+    let description = wrapped(DESCRIPTION, 0);
+    let opening = format!("{}{ABOUT}\n\n{description}{}", version(), headed("Usage", &usage));
+    opening + &options(option) + "\n" + &wrapped(PRECEDENCE, 0) + &sections
 }
 
-/// The head that both have in common.
-fn opening() -> String {
-    let usage: String = COMMANDS.iter().map(|command| two_columns(&usage(command), command.help)).collect();
-    format!("{}{ABOUT}\n\n{}{}", version(), wrapped(DESCRIPTION, 0), headed("Usage", &usage))
+/// What `help COMMAND` says: what the command does, and the options that it takes.
+pub(super) fn of(command: &Command) -> String {
+    let takes = |flag: &&Flag| flag.commands.contains(&command.name);
+    let options: String = FLAGS.iter().filter(takes).map(one_line).collect();
+    let options = if options.is_empty() { options } else { headed("Options", &options) };
+    let detail: Vec<String> = command.detail.split("\n\n").map(|paragraph| wrapped(paragraph, 0)).collect();
+    format!("{}\n\n{}{options}", usage(command), detail.join("\n"))
+}
+
+/// An option in a line of a list.
+fn one_line(flag: &Flag) -> String {
+    let default = flag.default.map(|default| format!(" [{default}]")).unwrap_or_default();
+    let repeatable = if flag.repeatable { " (repeatable)" } else { "" };
+    two_columns(&spelled(flag), &format!("{}{default}{repeatable}", flag.help))
 }
 
 /// Every option, as `option` renders it, under its heading.
@@ -62,12 +82,17 @@ fn headed(title: &str, body: &str) -> String {
     format!("\n{title}:\n{body}")
 }
 
-/// How `command` is called.
+/// How `command` is called: `token-refresher headers SERVER [OPTIONS]`.
 pub(super) fn usage(command: &Command) -> String {
     let takes_options = FLAGS.iter().any(|flag| flag.commands.contains(&command.name));
-    let words = ["token-refresher", command.name, command.operand.unwrap_or_default()];
-    let words = words.into_iter().chain(takes_options.then_some("[OPTIONS]"));
-    words.filter(|word| !word.is_empty()).collect::<Vec<_>>().join(" ")
+    let options = if takes_options { "[OPTIONS]" } else { "" };
+    let words = ["token-refresher", &called(command), options];
+    words.into_iter().filter(|word| !word.is_empty()).collect::<Vec<_>>().join(" ")
+}
+
+/// The command with its arguments: `headers SERVER`.
+fn called(command: &Command) -> String {
+    format!("{} {}", command.name, command.operands).trim().to_owned()
 }
 
 /// How `flag` is written: `--dir DIR`, `-h, --help`.
@@ -123,7 +148,8 @@ mod tests {
 
     #[test]
     fn every_line_fits_the_terminal() {
-        for text in [brief(), full()] {
+        let commands = COMMANDS.iter().map(of);
+        for text in commands.chain([brief(), full()]) {
             for line in text.lines() {
                 assert!(line.chars().count() <= WIDTH, "{line}");
                 assert_eq!(line, line.trim_end());
@@ -136,14 +162,27 @@ mod tests {
         let (brief, full, markdown) = (brief(), full(), markdown());
         for flag in FLAGS {
             assert!(!flag.help.ends_with('.') && flag.detail.ends_with('.'), "--{}", flag.long);
-            for text in [&brief, &full] {
-                assert!(text.contains(&format!("  {}", spelled(flag))), "--{}", flag.long);
+            assert!(full.contains(&format!("  {}", spelled(flag))), "--{}", flag.long);
+            assert_eq!(brief.contains(&format!("  {}", spelled(flag))), flag.everyday, "--{}", flag.long);
+            for name in flag.commands {
+                let command = COMMANDS.iter().find(|command| command.name == *name).unwrap();
+                assert!(of(command).contains(&format!("  {}", spelled(flag))), "{name} --{}", flag.long);
             }
-            assert!(brief.contains(flag.help), "--{}", flag.long);
             assert!(markdown.contains(flag.help), "--{}", flag.long);
             for said in [flag.default, flag.variable].into_iter().flatten() {
                 assert!(full.contains(said) && markdown.contains(said), "{said}");
             }
+        }
+    }
+
+    #[test]
+    fn the_summary_is_one_screen() {
+        let brief = brief();
+        assert!(brief.lines().count() <= 36, "{}", brief.lines().count());
+        assert_eq!(FLAGS.iter().filter(|flag| flag.everyday).count(), 10);
+        for command in COMMANDS {
+            assert!(brief.contains(command.help) && !command.help.ends_with('.'), "{}", command.name);
+            assert!(command.detail.ends_with('.'), "{}", command.name);
         }
     }
 

@@ -18,6 +18,5 @@ mod tests;
 
 pub(crate) use flag::{Flag, Verb};
 pub(crate) use flags::flag;
-pub(crate) use help::{brief, full, version};
-pub(crate) use parse::{CommandLine, Invocation, Options, parse};
+pub(crate) use parse::{CommandLine, Invocation, Options, help, parse};
 pub(crate) use shown::shown;

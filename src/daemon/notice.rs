@@ -30,16 +30,16 @@ const MOST_LINKS: usize = 40;
 type Names = Option<BTreeSet<OsString>>;
 
 /// The directories to watch.
-type Places = BTreeMap<PathBuf, Names>;
+type WatchedNames = BTreeMap<PathBuf, Names>;
 
 /// A watched directory.
-struct Watched {
+struct WatchedDirectory {
     directory: PathBuf,
     names: Names,
 }
 
 /// The watches by their inotify number.
-type Watches = BTreeMap<i32, Watched>;
+type Watches = BTreeMap<i32, WatchedDirectory>;
 
 /// The watches of this process.
 pub(super) struct Notices {
@@ -83,7 +83,7 @@ impl Notices {
             let Ok(number) = inotify::add_watch(&*self.inotify, &directory, mask) else { continue };
             // Two names of one directory share a watch.
             match wanted.get_mut(&number) {
-                None => drop(wanted.insert(number, Watched { directory, names })),
+                None => drop(wanted.insert(number, WatchedDirectory { directory, names })),
                 Some(known) => known.names = both(known.names.take(), names),
             }
         }
@@ -124,7 +124,7 @@ fn read_events(inotify: &OwnedFd, watches: &Mutex<Watches>, wake: impl Fn()) {
 }
 
 /// Whether the loop should look after an event for `name` in the directory of `watched`.
-fn is_of_interest(watched: Option<&Watched>, events: ReadFlags, name: Option<&OsStr>) -> bool {
+fn is_of_interest(watched: Option<&WatchedDirectory>, events: ReadFlags, name: Option<&OsStr>) -> bool {
     if events.contains(ReadFlags::QUEUE_OVERFLOW) {
         return true;
     }
@@ -142,8 +142,8 @@ fn is_of_interest(watched: Option<&Watched>, events: ReadFlags, name: Option<&Os
 
 /// The directories in which a change can matter: those of the tokens and of the servers, and of `.env` and
 /// every token file that is a link the directory of each step.
-fn places(settings: &Settings) -> Places {
-    let mut places = Places::new();
+fn places(settings: &Settings) -> WatchedNames {
+    let mut places = WatchedNames::new();
     for directory in [&settings.tokens_dir, &settings.servers_dir] {
         trail(directory, &mut places);
     }
@@ -160,7 +160,7 @@ fn places(settings: &Settings) -> Places {
 }
 
 /// Adds where `path` and every link on the way to its file are found.
-fn trail(path: &Path, places: &mut Places) {
+fn trail(path: &Path, places: &mut WatchedNames) {
     let mut rest: Vec<OsString> = names(path);
     let mut at = PathBuf::from("/");
     let mut links = 0;
@@ -212,7 +212,7 @@ mod tests {
     use crate::scratch::Scratch;
 
     fn of(path: &Path) -> Vec<(PathBuf, Vec<OsString>)> {
-        let mut places = Places::new();
+        let mut places = WatchedNames::new();
         trail(path, &mut places);
         let named = |(directory, names): (PathBuf, Names)| (directory, names.unwrap().into_iter().collect());
         places.into_iter().map(named).collect()
@@ -247,7 +247,7 @@ mod tests {
         let scratch = Scratch::new();
         scratch.write("a", "");
         symlink("a", scratch.join("b")).unwrap();
-        let watched = |names: &[&str]| Watched {
+        let watched = |names: &[&str]| WatchedDirectory {
             directory: scratch.to_path_buf(),
             names: (!names.is_empty()).then(|| names.iter().map(OsString::from).collect()),
         };

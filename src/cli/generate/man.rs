@@ -29,7 +29,7 @@ pub(super) fn page() -> String {
     page += &format!(".SH DESCRIPTION\n{}", text(DESCRIPTION));
     page += ".SH COMMANDS\n";
     for command in COMMANDS {
-        page += &item(&usage(command), &capitalized(command.help));
+        page += &item(&usage(command), &format!("{} {}", capitalized(command.help), command.detail));
     }
     page += ".SH OPTIONS\n";
     page += &text(PRECEDENCE);

@@ -4,25 +4,21 @@ use std::ffi::{OsStr, OsString};
 
 use lexopt::{Arg, Parser};
 
-use crate::cli::commands::COMMANDS;
+use crate::cli::commands::{ANSWERS, COMMANDS};
 use crate::cli::flag::{Command, Flag, Verb};
-use crate::cli::flags::{FLAGS, FORMER};
+use crate::cli::flags::{FLAGS, FORMER, flag};
 use crate::cli::generate::generate;
+use crate::cli::help::{brief, full, of, version};
 use crate::cli::nearest::nearest;
 use crate::cli::shown::shown;
+use crate::text::escaped;
 
 /// What the command line asks for.
 #[derive(Debug)]
 pub(crate) enum CommandLine {
-    /// `-h`: the summary.
-    Brief,
-    /// `--help`: everything.
-    Full,
-    /// `-V`, `--version`.
-    Version,
-    /// `--generate`: the generated text.
-    Generated(String),
-    /// Do something.
+    /// Print this text: help, the version, or what `--generate` makes.
+    Print(String),
+    /// Run a command.
     Run(Invocation),
 }
 
@@ -33,8 +29,15 @@ pub(crate) struct Invocation {
     pub verb: Verb,
     /// The options that were given, all of which the command takes.
     pub options: Options,
-    /// Its argument, of a command that takes one.
-    pub operand: Option<OsString>,
+    /// Its arguments, as many as the command takes.
+    pub operands: Vec<OsString>,
+}
+
+impl Invocation {
+    /// Its first argument.
+    pub(crate) fn operand(&self) -> Option<&OsStr> {
+        self.operands.first().map(OsString::as_os_str)
+    }
 }
 
 /// The options that were given: of each its last value, or all where it is repeatable.
@@ -73,6 +76,17 @@ pub(crate) struct Wrong {
 /// Reads the arguments (without the program's name).
 pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<CommandLine, Wrong> {
     Grammar { flags: FLAGS, commands: COMMANDS }.parse(arguments)
+}
+
+/// The text of `help`, or all about the command `word`.
+pub(crate) fn help(word: Option<&OsStr>) -> Result<String, String> {
+    match word {
+        None => Ok(brief()),
+        Some(word) if word == "all" => Ok(full()),
+        Some(word) => {
+            Grammar { flags: FLAGS, commands: COMMANDS }.command(Some(word), &Options::default()).map(of)
+        }
+    }
 }
 
 /// The tables to read by. The program has one of each; tests have commands that are not built yet.
@@ -133,25 +147,35 @@ impl Grammar {
                 Some(flag) => flag,
                 None => return Err(self.unknown_long(long)),
             },
-            // The one letter that does not mean quite the same as its long name.
-            Arg::Short('h') => return Ok(Next::Answer(CommandLine::Brief)),
             Arg::Short(short) => match self.flags.iter().find(|flag| flag.short == Some(short)) {
                 Some(flag) => flag,
                 None => return Err(self.unknown_short(short, parser.optional_value())),
             },
         };
         match (flag.long, flag.value) {
-            ("help", _) => return Ok(Next::Answer(CommandLine::Full)),
-            ("version", _) => return Ok(Next::Answer(CommandLine::Version)),
+            ("help", _) => return Ok(Next::Answer(CommandLine::Print(self.help(parser, words)))),
+            ("version", _) => return Ok(Next::Answer(CommandLine::Print(version()))),
             ("generate", _) => {
                 let form = self.value(flag, parser)?;
-                return generate(&form.to_string_lossy())
-                    .map(|text| Next::Answer(CommandLine::Generated(text)));
+                return generate(&form.to_string_lossy()).map(|text| Next::Answer(CommandLine::Print(text)));
             }
             (_, None) => options.add(flag, OsString::new()),
             (_, Some(_)) => options.add(flag, self.value(flag, parser)?),
         }
         Ok(Next::Argument)
+    }
+
+    /// What `--help` prints: everything with `all` behind it, of a command behind that command's word.
+    fn help(&self, parser: &mut Parser, words: &[OsString]) -> String {
+        let joined = parser.optional_value();
+        let next = parser.try_raw_args().and_then(|raw| raw.peek().map(OsStr::to_owned));
+        let named =
+            self.commands.iter().find(|command| words.first().is_some_and(|word| word == command.name));
+        match (joined.or(next), named) {
+            (Some(word), _) if word == "all" => full(),
+            (_, Some(command)) => of(command),
+            _ => brief(),
+        }
     }
 
     /// The first word that names a command.
@@ -210,26 +234,29 @@ impl Grammar {
 
     /// Takes the first word for the command, and checks that the command takes all the rest.
     fn invocation(&self, options: Options, words: &[OsString]) -> Result<Invocation, String> {
-        let command = self.command(words.first().map(OsString::as_os_str))?;
+        let command = self.command(words.first().map(OsString::as_os_str), &options)?;
         let name = command.name;
-        let operand = words.get(1);
-        if let (Some(what), None) = (command.operand, operand) {
-            return Err(format!("{name}: needs a {what}; see token-refresher --help"));
+        let operands: Vec<OsString> = words.iter().skip(1).cloned().collect();
+        if let Some(what) = command.missing(operands.len()) {
+            return Err(format!("{name}: needs a {what}; see token-refresher help {name}"));
         }
-        let (count, allowed) = if command.operand.is_some() { (2, "one") } else { (1, "no") };
-        if let Some(extra) = words.get(count) {
-            let extra = shown(extra);
-            return Err(format!("{extra}: {name} takes {allowed} argument; see token-refresher --help"));
+        if let Some(extra) = operands.get(command.most()) {
+            let takes = match command.most() {
+                0 => "no argument",
+                1 => "one argument",
+                _ => "two arguments",
+            };
+            return Err(format!("{}: {name} takes {takes}; see token-refresher help {name}", shown(extra)));
         }
         for (flag, _) in &options.0 {
             if !flag.commands.is_empty() && !flag.commands.contains(&command.name) {
                 return Err(format!("--{}: belongs to {}", flag.long, owners(flag)));
             }
         }
-        Ok(Invocation { verb: command.verb, options, operand: operand.cloned() })
+        Ok(Invocation { verb: command.verb, options, operands })
     }
 
-    fn command(&self, word: Option<&OsStr>) -> Result<&'static Command, String> {
+    fn command(&self, word: Option<&OsStr>, options: &Options) -> Result<&'static Command, String> {
         // An empty word ("$UNSET" in a script) is no command, although the daemon's name is empty.
         let wanted = match word {
             None => Some(""),
@@ -238,8 +265,15 @@ impl Grammar {
         if let Some(command) = self.commands.iter().find(|command| Some(command.name) == wanted) {
             return Ok(command);
         }
-        let names = self.commands.iter().map(|command| command.name).filter(|name| !name.is_empty());
         let shown = shown(word.unwrap_or_default());
+        if let Some((_, answer)) =
+            ANSWERS.iter().find(|(words, _)| wanted.is_some_and(|typed| words.contains(&typed)))
+        {
+            let dir = options.values(flag("dir")).next().map(|dir| format!("{}/", dir.to_string_lossy()));
+            let answer = answer.replace("{dir}", &escaped(&dir.unwrap_or_default()));
+            return Err(format!("{shown}: no such command; {answer}"));
+        }
+        let names = self.commands.iter().map(|command| command.name).filter(|name| !name.is_empty());
         Err(match wanted.and_then(|typed| nearest(typed, names)) {
             Some(near) => format!("{shown}: no such command; did you mean {near}?"),
             None => format!("{shown}: no such command; the daemon needs none, see token-refresher --help"),

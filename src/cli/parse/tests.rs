@@ -47,12 +47,60 @@ fn a_path_need_not_be_text() {
     assert_eq!(invocation.options.values(flag("dir")).collect::<Vec<_>>(), [path]);
 }
 
+fn printed(line: &str) -> String {
+    match parse(words(line)) {
+        Ok(CommandLine::Print(text)) => text,
+        other => panic!("{line}: {other:?}"),
+    }
+}
+
 #[test]
 fn help_wins_over_everything_behind_it() {
-    assert!(matches!(parse(words("-h")), Ok(CommandLine::Brief)));
-    assert!(matches!(parse(words("--interval abc --help --nonsense")), Ok(CommandLine::Full)));
-    assert!(matches!(parse(words("-V")), Ok(CommandLine::Version)));
-    assert!(matches!(parse(words("--version")), Ok(CommandLine::Version)));
+    let check = COMMANDS.iter().find(|command| command.name == "check").expect("a row");
+    for (line, text) in [
+        ("-h", brief()),
+        ("--help", brief()),
+        ("--interval abc --help --nonsense", brief()),
+        ("--help check", brief()),
+        ("--help all", full()),
+        ("-h all", full()),
+        ("--help=all", full()),
+        ("check --help", of(check)),
+        ("check --alive -h", of(check)),
+        ("-V", version()),
+        ("--version", version()),
+    ] {
+        assert_eq!(printed(line), text, "{line}");
+    }
+}
+
+#[test]
+fn help_tells_of_a_command() {
+    let text = |word: &str| help(Some(OsStr::new(word)));
+    assert_eq!(help(None), Ok(brief()));
+    assert_eq!(text("all"), Ok(full()));
+    assert!(text("check").is_ok_and(|text| text.starts_with("token-refresher check [OPTIONS]\n\n")));
+    assert_eq!(text("chekc"), Err("\"chekc\": no such command; did you mean check?".to_owned()));
+}
+
+#[test]
+fn the_words_of_a_beginner_are_answered() {
+    for (line, answer) in [
+        ("start", "it starts without a word: token-refresher runs in the foreground"),
+        ("stop", "kill $(cat token_refresher.pid) stops it; "),
+        ("--dir /srv/p stop", "kill $(cat /srv/p/token_refresher.pid) stops it; "),
+        (
+            "refresh",
+            "token-refresher --once refreshes what is due, token-refresher --once --force every token",
+        ),
+        ("list", "token-refresher status shows every token"),
+    ] {
+        let word = line.split(' ').next_back().expect("a word");
+        assert!(error(line).starts_with(&format!("{word:?}: no such command; {answer}")), "{}", error(line));
+    }
+    for (words, _) in ANSWERS {
+        assert!(words.iter().all(|word| COMMANDS.iter().all(|command| command.name != *word)));
+    }
 }
 
 #[test]
@@ -111,6 +159,7 @@ const LATER: Grammar = Grammar {
         default: None,
         example: None,
         choices: &[],
+        everyday: false,
         repeatable: false,
         group: Group::Log,
         commands: &["status"],
@@ -118,24 +167,32 @@ const LATER: Grammar = Grammar {
         detail: "",
     }],
     commands: &[
-        Command { verb: Verb::Daemon, name: "", operand: None, help: "" },
-        Command { verb: Verb::Daemon, name: "status", operand: None, help: "" },
-        Command { verb: Verb::Daemon, name: "show", operand: Some("NAME"), help: "" },
+        Command { verb: Verb::Daemon, name: "", operands: "", help: "", detail: "" },
+        Command { verb: Verb::Daemon, name: "status", operands: "", help: "", detail: "" },
+        Command { verb: Verb::Daemon, name: "show", operands: "NAME", help: "", detail: "" },
+        Command { verb: Verb::Daemon, name: "many", operands: "[NAME...]", help: "", detail: "" },
+        Command { verb: Verb::Daemon, name: "two", operands: "WHAT [NAME]", help: "", detail: "" },
     ],
 };
 
 #[test]
 fn a_command_takes_its_own_options_and_no_argument() {
     assert!(LATER.parse(words("--json status")).is_ok());
+    for (line, count) in [("many", 0), ("many a b c", 3), ("two a", 1), ("two a b", 2)] {
+        let Ok(CommandLine::Run(invocation)) = LATER.parse(words(line)) else { panic!("{line}") };
+        assert_eq!(invocation.operands.len(), count, "{line}");
+    }
     for (line, operand) in [("show a", "a"), ("show -- --json", "--json")] {
         let Ok(CommandLine::Run(invocation)) = LATER.parse(words(line)) else { panic!("{line}") };
-        assert_eq!(invocation.operand.as_deref(), Some(OsStr::new(operand)), "{line}");
+        assert_eq!(invocation.operand(), Some(OsStr::new(operand)), "{line}");
     }
     for (line, message) in [
         ("--json", "--json: belongs to token-refresher status"),
-        ("status now", "\"now\": status takes no argument; see token-refresher --help"),
-        ("show", "show: needs a NAME; see token-refresher --help"),
-        ("show a b", "\"b\": show takes one argument; see token-refresher --help"),
+        ("status now", "\"now\": status takes no argument; see token-refresher help status"),
+        ("show", "show: needs a NAME; see token-refresher help show"),
+        ("show a b", "\"b\": show takes one argument; see token-refresher help show"),
+        ("two", "two: needs a WHAT; see token-refresher help two"),
+        ("two a b c", "\"c\": two takes two arguments; see token-refresher help two"),
         ("stauts", "\"stauts\": no such command; did you mean status?"),
         ("x", "\"x\": no such command; the daemon needs none, see token-refresher --help"),
     ] {
