@@ -125,15 +125,20 @@ fn find(server: &str, places: &Places, record: Option<&DaemonRecord>) -> Result<
     let registry_url = record.and_then(|record| record.registry_url.as_deref());
     let keycloak = record.is_some_and(|record| record.keycloak);
     let gathered = gather(&sources, &registry.servers, registry_url, keycloak);
-    if let Some((_, why)) = unread.iter().find(|(name, _)| {
+    let service = gathered.services.list.iter().find(|service| service.name == server);
+    let broken_gateway = unread.iter().find(|(name, _)| {
         role(name) == Role::Gateway && gathered.gateway.is_none() || keycloak && name == KEYCLOAK_GATEWAY
-    }) {
-        return Err(why.clone());
+    });
+    match broken_gateway {
+        // A server with an address of its own needs no token of the gateway.
+        Some((_, why)) if service.is_none_or(|service| service.behind_gateway) => return Err(why.clone()),
+        _ => {}
     }
-    let Some(service) = gathered.services.list.iter().find(|service| service.name == server) else {
+    let Some(service) = service else {
         return Err(unknown(server, &gathered.services.list, &unread));
     };
-    let needed = [gathered.files.get(server).copied(), gathered.gateway];
+    let gateway = gathered.gateway.filter(|_| service.behind_gateway);
+    let needed = [gathered.files.get(server).copied(), gateway];
     let needed: Vec<String> = needed.into_iter().flatten().map(str::to_owned).collect();
     let service = service.clone();
     let files = files.into_iter().filter(|file| needed.contains(&file.name)).collect();

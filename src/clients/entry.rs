@@ -4,6 +4,7 @@
 
 use std::fmt;
 
+use super::address::Address;
 use super::known::{Fixed, McpClient, Reference};
 use super::quote::shell_command;
 use super::service::{Header, HeaderValue, Service};
@@ -227,11 +228,7 @@ pub(super) fn refuse_expansion_in(header: &Header) -> Result<(), NoEntry> {
     refuse_expansion(&format!("its {} header", header.name), header.value.to_text().expose())
 }
 
+/// Whether an address is `https` or leads to this machine.
 fn is_https_or_local(url: &str) -> bool {
-    let Some(rest) = url.strip_prefix("http://") else { return true };
-    let authority = rest.split(['/', '?', '#']).next().unwrap_or(rest);
-    let host = authority.rsplit_once(':').map_or(authority, |(host, port)| {
-        if port.bytes().all(|byte| byte.is_ascii_digit()) { host } else { authority }
-    });
-    matches!(host, "localhost" | "127.0.0.1" | "[::1]")
+    Address::parse(url).is_some_and(|address| address.is_secure() || address.is_this_machine())
 }

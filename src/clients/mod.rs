@@ -7,6 +7,7 @@
 //! [`table`] knows: [`entry`] says what an entry holds, [`json`] edits a file that may be the
 //! user's own, [`whole`] writes one that is ours alone.
 
+mod address;
 mod apply;
 mod entry;
 mod json;

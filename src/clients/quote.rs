@@ -99,6 +99,7 @@ mod tests {
             transport: McpTransport::StreamableHttp,
             authorization: Some(Secret::new("tok\"en")),
             extra: vec![Header { name: "X-Client-Id", value: HeaderValue::Plain("id".to_owned()) }],
+            behind_gateway: true,
         };
         let json = r#"{"Authorization": "Bearer tok\"en", "X-Client-Id": "id"}"#;
         assert_eq!(headers_json(&service).expose(), json);

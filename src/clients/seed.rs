@@ -144,7 +144,13 @@ mod tests {
 
     fn egress(name: &str, cloud_id: Option<&str>) -> Egress {
         let cloud_id = cloud_id.map(str::to_owned);
-        Egress { name: name.to_owned(), provider: None, access_token: Secret::new("<token>"), cloud_id }
+        Egress {
+            name: name.to_owned(),
+            provider: None,
+            access_token: Secret::new("<token>"),
+            cloud_id,
+            server_url: None,
+        }
     }
 
     fn roocode(services: &[Service], root: &str) -> Secret {

@@ -63,6 +63,7 @@ pub(crate) fn gather<'a>(
             provider: source.entry.members.get("provider").cloned(),
             access_token: source.entry.access_token.clone(),
             cloud_id: source.entry.members.get("cloud_id").cloned(),
+            server_url: source.entry.members.get("server_url").cloned(),
         })
         .collect();
     let called = |name: &str| sources.iter().find(|source| source.file == name);

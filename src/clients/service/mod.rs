@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
+use super::address::Address;
 use super::signed_out::SignedOut;
 use crate::secret::Secret;
 use crate::servers::{McpTransport, Server, ServerAuth};
@@ -25,6 +26,8 @@ pub(crate) struct Egress {
     pub access_token: Secret,
     /// The Atlassian site that the token is for.
     pub cloud_id: Option<String>,
+    /// The server's own address, where the server is not behind the gateway.
+    pub server_url: Option<String>,
 }
 
 /// The gateway's own token: what `ingress.json` (or the file that takes its place) says.
@@ -99,6 +102,8 @@ pub(crate) struct Service {
     pub authorization: Option<Secret>,
     /// The headers beside `Authorization`: the gateway's, and the service's site.
     pub extra: Vec<Header>,
+    /// Requests go to the gateway, whose token they need where it has one.
+    pub behind_gateway: bool,
 }
 
 impl Service {
@@ -146,7 +151,7 @@ pub(crate) fn services(
     for server in servers.iter().filter(|server| !signed_in.contains(server.name.as_str())) {
         all.add_server(server);
     }
-    if gateway.is_none() && !all.by_name.is_empty() {
+    if gateway.is_none() && all.needs_gateway {
         all.warnings.push(format!(
             "no gateway address is set, so configurations point to {NO_GATEWAY}; set REGISTRY_URL or --registry-url"
         ));
@@ -160,6 +165,8 @@ struct ServiceList<'a> {
     /// The gateway's address, without a slash at its end.
     base: &'a str,
     gateway_headers: Vec<Header>,
+    /// Some address is under the gateway's.
+    needs_gateway: bool,
     by_name: BTreeMap<String, Service>,
     signed_out: Vec<SignedOut>,
     warnings: Vec<String>,
@@ -168,18 +175,40 @@ struct ServiceList<'a> {
 impl ServiceList<'_> {
     /// Adds the service of a token; `server` is the registry's server of that name.
     fn add_signed_in(&mut self, token: &Egress, server: Option<&Server>) {
-        let endpoint = server.map_or_else(
-            || format!("/mcp/{}/mcp", utf8_percent_encode(&token.name, RESERVED)),
-            Server::endpoint,
-        );
-        let site = site_header(token).into_iter();
-        self.add(Service {
+        let mut service = Service {
             name: token.name.clone(),
-            url: format!("{}{endpoint}", self.base),
-            transport: server.map_or(McpTransport::StreamableHttp, |server| server.transport),
+            url: String::new(),
+            transport: McpTransport::StreamableHttp,
             authorization: Some(token.access_token.clone()),
-            extra: site.chain(self.gateway_headers.iter().cloned()).collect(),
-        });
+            extra: site_header(token).into_iter().collect(),
+            behind_gateway: true,
+        };
+        if let Some(url) = &token.server_url {
+            let Some(address) = Address::parse(url) else {
+                let name = token.name.escape_debug();
+                let line =
+                    format!("{name} stands in no configuration: its server_url is no http or https address");
+                return self.warnings.push(line);
+            };
+            service.url.clone_from(url);
+            if address.path().trim_end_matches('/').ends_with(McpTransport::Sse.suffix()) {
+                service.transport = McpTransport::Sse;
+            }
+            // The gateway's token is for the gateway and goes to no other host.
+            service.behind_gateway =
+                Address::parse(self.base).is_some_and(|gateway| gateway.has_origin_of(&address));
+        } else {
+            let endpoint = server.map_or_else(
+                || format!("/mcp/{}/mcp", utf8_percent_encode(&token.name, RESERVED)),
+                Server::endpoint,
+            );
+            service.url = self.under_gateway(&endpoint);
+            service.transport = server.map_or(McpTransport::StreamableHttp, |server| server.transport);
+        }
+        if service.behind_gateway {
+            service.extra.extend(self.gateway_headers.iter().cloned());
+        }
+        self.add(service);
     }
 
     /// Adds the service of a server that has no token of its own, unless a request to it would be refused.
@@ -193,13 +222,20 @@ impl ServiceList<'_> {
             }
         }
         let Some(name) = self.free_name(server) else { return };
-        self.add(Service {
+        let service = Service {
             name,
-            url: format!("{}{}", self.base, server.endpoint()),
+            url: self.under_gateway(&server.endpoint()),
             transport: server.transport,
             authorization: None,
             extra: self.gateway_headers.clone(),
-        });
+            behind_gateway: true,
+        };
+        self.add(service);
+    }
+
+    fn under_gateway(&mut self, endpoint: &str) -> String {
+        self.needs_gateway = true;
+        format!("{}{endpoint}", self.base)
     }
 
     fn add(&mut self, service: Service) {

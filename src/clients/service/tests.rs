@@ -12,6 +12,7 @@ fn egress(name: &str) -> Egress {
         provider: None,
         access_token: Secret::new(format!("{name}-token")),
         cloud_id: None,
+        server_url: None,
     }
 }
 
@@ -133,6 +134,38 @@ fn where_a_token_and_a_server_without_sign_in_share_a_name_the_token_wins() {
     let both = [server("t.json", r#"{"path": "/tools/currenttime/", "auth_type": "none"}"#)];
     let all = services(&[egress("currenttime")], None, &both, GATEWAY);
     assert_eq!(urls(&all), [("currenttime", "https://gateway.example/tools/currenttime/mcp", true)]);
+}
+
+#[test]
+fn a_server_with_an_address_of_its_own_gets_no_header_of_the_gateway() {
+    for (url, fine, gateway_headers) in [
+        ("https://mcp.linear.app/mcp", true, false),
+        ("https://gateway.example/linear/mcp", true, true),
+        ("https://GATEWAY.example:443/linear/mcp", true, true),
+        ("http://gateway.example/linear/mcp", true, false),
+        ("https://gateway.example.evil.example/mcp", true, false),
+        ("https://mcp.linear.app/sse", true, false),
+        ("mcp.linear.app/mcp", false, false),
+        ("https://user:word@mcp.linear.app/mcp", false, false),
+        ("", false, false),
+    ] {
+        let mut token = egress("linear");
+        token.server_url = Some(url.to_owned());
+        // The registry's server of that name does not move it.
+        let servers = [server("a.json", r#"{"path": "/linear", "auth_type": "none"}"#)];
+        let all = services(&[token], Some(&ingress("entra")), &servers, GATEWAY);
+        assert_eq!(all.list.len(), usize::from(fine), "{url}: {:?}", all.warnings);
+        let Some(service) = all.list.first() else {
+            assert!(all.warnings[0].contains("server_url") && !all.warnings[0].contains("word"));
+            continue;
+        };
+        assert_eq!((service.url.as_str(), service.behind_gateway), (url, gateway_headers));
+        let sse = service.transport == McpTransport::Sse;
+        assert_eq!((sse, header_lines(service).len() > 1), (url.ends_with("/sse"), gateway_headers), "{url}");
+    }
+    let mut token = egress("linear");
+    token.server_url = Some("https://mcp.linear.app/mcp".to_owned());
+    assert!(services(&[token], None, &[], None).warnings.is_empty(), "no gateway is needed");
 }
 
 #[test]

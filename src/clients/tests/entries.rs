@@ -17,6 +17,7 @@ fn service(name: &str) -> Service {
             Header { name: "X-Authorization", value: HeaderValue::Bearer(Secret::new("ing")) },
             Header { name: "X-Region", value: HeaderValue::Plain("us-east-1".to_owned()) },
         ],
+        behind_gateway: true,
     }
 }
 

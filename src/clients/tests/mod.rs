@@ -32,6 +32,7 @@ fn signed_in(name: &str, token: &str) -> Service {
             Header { name: "X-Authorization", value: HeaderValue::Bearer(Secret::new("gateway-token")) },
             Header { name: "X-Client-Id", value: HeaderValue::Plain("client-1".to_owned()) },
         ],
+        behind_gateway: true,
     }
 }
 
