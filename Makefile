@@ -34,7 +34,7 @@ BUILT ?= $(TARGET_DIR)/release/token-refresher
 FAULT_TRIALS ?= 1000
 FAULT_SECONDS ?= 300
 
-.PHONY: help build static demo test faults interop interop-oidc interop-clients soak bench lint image deb install uninstall
+.PHONY: help build static demo test faults interop interop-oidc interop-python interop-clients soak bench lint image deb install uninstall
 
 help: ## list these targets
 	@sed -n 's/^\([a-z]*\):.*## /\1 /p' Makefile | while read -r name what; do printf '  make %-10s %s\n' "$$name" "$$what"; done
@@ -63,7 +63,7 @@ faults: ## kill it, fail its system calls, fill its disk; ten minutes (needs str
 	PROGRAM=$(abspath $(PROGRAM)) FAULT_TRIALS=$(FAULT_TRIALS) FAULT_SECONDS=$(FAULT_SECONDS) \
 		$(CARGO) test --locked --test faults --test nothing_lost -- --ignored --nocapture --test-threads=1
 
-interop: interop-oidc interop-clients ## try it with a certified OpenID provider and with real assistants (needs Node.js, openssl)
+interop: interop-oidc interop-python interop-clients ## try it with real authorization servers and assistants (needs Node.js, Python, openssl)
 
 interop-oidc: $(INTEROP)/node_modules/.package-lock.json
 	$(CARGO) test --locked --test interop -- --ignored --nocapture
@@ -71,6 +71,15 @@ interop-oidc: $(INTEROP)/node_modules/.package-lock.json
 # Only this needs the network, once.
 $(INTEROP)/node_modules/.package-lock.json: $(INTEROP)/package-lock.json
 	cd $(INTEROP) && npm ci --ignore-scripts
+
+interop-python: $(INTEROP)/python/venv/installed
+	$(CARGO) test --locked --test interop_python -- --ignored --nocapture
+
+# Only this needs the network, once.
+$(INTEROP)/python/venv/installed: $(INTEROP)/python/requirements.txt
+	python3 -m venv $(@D)
+	$(@D)/bin/pip install --quiet --require-hashes --requirement $<
+	touch $@
 
 # Installs the pinned clients, about 600 MB, and then needs no network.
 interop-clients:

@@ -36,7 +36,7 @@ fn files(directory: &str, endings: &[&str]) -> Vec<PathBuf> {
             let entry = entry.unwrap();
             let path = directory.join(entry.file_name());
             if entry.file_type().unwrap().is_dir() {
-                if entry.file_name() != "node_modules" {
+                if !["node_modules", "venv"].iter().any(|&name| entry.file_name() == name) {
                     open.push(path);
                 }
             } else if path.extension().is_some_and(|ending| endings.iter().any(|&one| ending == one)) {
