@@ -61,7 +61,8 @@ bench: ## print what the program costs, as ratios to the bare work
 faults: ## kill it, fail its system calls, fill its disk; ten minutes (needs strace, and root to mount)
 	@command -v strace >/dev/null || { echo "once before: apt-get install strace (or your system's)" >&2; exit 1; }
 	PROGRAM=$(abspath $(PROGRAM)) FAULT_TRIALS=$(FAULT_TRIALS) FAULT_SECONDS=$(FAULT_SECONDS) \
-		$(CARGO) test --locked --test faults --test nothing_lost -- --ignored --nocapture --test-threads=1
+		$(CARGO) test --locked --test faults -- --ignored --nocapture --test-threads=1
+	PROGRAM=$(abspath $(PROGRAM)) $(CARGO) test --locked --test suite nothing_lost:: -- --ignored --nocapture --test-threads=1
 
 interop: interop-oidc interop-python interop-clients ## try it with real authorization servers and assistants (needs Node.js, Python, openssl)
 

@@ -182,7 +182,7 @@ fn the_readme_has_this_table() {
     assert!(README.contains(&markdown()), "the README's table should be\n{}", markdown());
 }
 
-/// What the example says of answers is played by `tests/endpoint_answers/own_rows.rs`.
+/// What the example says of answers is played by `tests/suite/endpoint_answers/own_rows.rs`.
 #[test]
 fn the_readmes_example_of_a_row_finds_its_endpoint() {
     let blocks = README.split("```json\n").skip(1).map(|block| block.split("```").next().unwrap());

@@ -1,0 +1,120 @@
+//! What ends a refusal, and what the daemon does after a failure: here the endpoint is the strict one,
+//! so that a refresh token which is sent once too often is noticed.
+
+use std::time::Duration;
+
+use serde_json::json;
+
+use crate::support::{
+    Answer, Client, Delivery, End, Endpoint, Program, Project, Recorded, Step, TokenFile, Who,
+};
+
+struct World {
+    endpoint: Endpoint,
+    client: Client,
+    project: Project,
+    file: TokenFile,
+}
+
+/// A token of `provider` that is due, at an endpoint that first does `steps` and is honest then.
+fn due(provider: &str, steps: impl IntoIterator<Item = Step>) -> World {
+    let (endpoint, client, project) = (Endpoint::start(), Client::new("app"), Project::new());
+    endpoint.register(client.clone());
+    endpoint.script(Who::Anyone, steps);
+    let file = TokenFile::signed_in(provider, "server", &endpoint, &client).expires_in(1800);
+    project.write_token(&file);
+    World { endpoint, client, project, file }
+}
+
+impl World {
+    /// Runs the program once; how many requests came of it.
+    fn asked(&self, arguments: &str) -> usize {
+        let before = self.endpoint.requests().len();
+        let finished = Program::new(&self.project).args(arguments).once();
+        assert!(matches!(finished.code(), Some(0 | 1)), "{finished:#?}");
+        self.endpoint.requests().len() - before
+    }
+
+    fn changed(&self, name: &str, value: &str) -> usize {
+        self.project.write_token(&self.file.clone().field(name, value));
+        self.asked("")
+    }
+}
+
+#[test]
+fn a_dead_token_is_asked_for_again_after_a_new_sign_in_only() {
+    let world = due("github", [Step::error(400, "invalid_grant")]);
+    assert_eq!([world.asked(""), world.asked("")], [1, 0]);
+    // Another secret does not bring it back to life.
+    assert_eq!(world.changed("client_secret", "another"), 0);
+    assert_eq!(world.changed("scope", "more"), 0);
+    let tokens = world.endpoint.sign_in(world.client.id());
+    assert_eq!(world.changed("refresh_token", &tokens.refresh_token), 1);
+    assert!(
+        world.endpoint.is_live(world.project.read_token(world.file.name())["access_token"].as_str().unwrap())
+    );
+}
+
+#[test]
+fn a_wrong_setting_is_tried_again_when_it_is_another_one() {
+    let wrong = || Step::error(401, "invalid_client");
+    let world = due("github", [wrong(), wrong(), wrong()]);
+    assert_eq!([world.asked(""), world.asked("")], [1, 0]);
+    // What is not part of the request changes nothing.
+    assert_eq!(world.changed("comment", "a remark"), 0);
+    assert_eq!(world.changed("client_secret", "another"), 1);
+    assert_eq!(world.asked(""), 0);
+    assert_eq!(world.changed("audience", "https://api.example"), 1);
+    assert_eq!(world.changed("client_secret", world.client.secret()), 1);
+    assert!(
+        world.endpoint.is_live(world.project.read_token(world.file.name())["access_token"].as_str().unwrap())
+    );
+}
+
+#[test]
+fn a_persons_word_overrides_every_class() {
+    for step in [
+        Step::error(400, "invalid_grant"),
+        Step::error(401, "invalid_client"),
+        Step::error(503, "temporarily_unavailable"),
+        Step::answer(Answer::new(504, "")),
+    ] {
+        let world = due("github", [step]);
+        assert_eq!([world.asked(""), world.asked(""), world.asked("--force")], [1, 0, 1]);
+        assert_eq!(world.endpoint.reuses(), 0);
+    }
+}
+
+/// The times between the requests.
+fn gaps(requests: &[Recorded]) -> Vec<Duration> {
+    requests.windows(2).map(|two| two[1].arrived - two[0].arrived).collect()
+}
+
+#[test]
+fn inside_a_grace_the_same_token_is_sent_again_soon() {
+    let lost = || Step::unspent(Delivery::Nothing(End::Close));
+    let world = due("atlassian", [lost(), lost()]);
+    let daemon = Program::new(&world.project).start();
+    let requests = world.endpoint.wait_for_answers(3);
+    daemon.stop().expect_code(0);
+    let sent = |one: &Recorded| one.field("refresh_token").unwrap().to_owned();
+    assert!(requests.iter().all(|one| sent(one) == sent(&requests[0])));
+    let (first, second) = (gaps(&requests)[0], gaps(&requests)[1]);
+    assert!(first >= Duration::from_secs(1) && second >= Duration::from_secs(2), "{first:?} {second:?}");
+    assert_eq!(world.endpoint.reuses(), 0);
+}
+
+/// Takes half a minute: run by [`silence`](super::silence).
+pub(crate) fn after_a_passing_failure_the_daemon_comes_back_by_itself() {
+    let busy = Answer::json(503, &json!({"error": "temporarily_unavailable"}));
+    let world = due("github", [Step::answer(busy)]);
+    let daemon = Program::new(&world.project).args("--interval 86400").start();
+    let begun = std::time::Instant::now();
+    while world.endpoint.requests().len() < 2 {
+        assert!(begun.elapsed() < Duration::from_secs(45), "it did not come back");
+        std::thread::sleep(crate::support::POLL);
+    }
+    daemon.stop().expect_code(0);
+    let gap = gaps(&world.endpoint.requests())[0];
+    assert!((15..=33).contains(&gap.as_secs()), "{gap:?}");
+}

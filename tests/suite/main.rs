@@ -1,0 +1,35 @@
+//! The black-box tests: the real program, real files and a strict token endpoint, a file for each promise.
+//!
+//! They are one crate, so that their support compiles once. Tests that need more than Rust (Node.js, root,
+//! strace, an hour) are crates of their own beside this one.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a broken expectation is how a test fails")]
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod bad_files;
+mod client_files;
+mod client_files_servers;
+mod client_files_shared;
+mod command_line;
+mod configurations;
+mod endpoint_answers;
+mod generated;
+mod headers;
+mod hook;
+mod interop_python;
+mod metrics;
+mod nothing_lost;
+mod nothing_sent_twice;
+mod quiet;
+mod refresh;
+mod scripts;
+mod service_manager;
+mod settings;
+mod status;
+mod the_loop;
+mod the_seed_example;
+mod the_test_support;
+mod told_once;
+mod what_a_refresh_keeps;

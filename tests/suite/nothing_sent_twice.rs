@@ -1,0 +1,163 @@
+//! A refresh token that is sent a second time ends a sign-in at a strict provider. Here is what would once
+//! have sent one: doubts, old copies, other programs.
+
+use std::fs;
+use std::net::TcpListener;
+use std::time::Duration;
+
+use crate::support::due::{FILE, asking, due, holds_the_last_answer, text};
+use crate::support::{
+    self, Daemon, Due, Endpoint, Program, Project, Signal, Step, TokenFile, Who, internals,
+};
+
+/// Kills the program in the middle of a request: its refresh token is spent and the answer lost.
+fn lose_an_answer(endpoint: &Endpoint, project: &Project) {
+    let (hold, daemon) = asking(endpoint, Program::new(project).arg("--once"));
+    daemon.signal(Signal::Kill);
+    assert_eq!(daemon.wait().killed_by(), Some(9));
+    drop(hold);
+}
+
+#[test]
+fn a_token_in_doubt_is_not_sent_again_whatever_is_on_record() {
+    let Due { endpoint, project, .. } = due();
+    // A passing failure whose delay is over, on record before the doubt.
+    endpoint.script(Who::Anyone, [Step::error(503, "temporarily_unavailable")]);
+    Program::new(&project).once().expect_code(1);
+    internals::let_the_delay_end(&project, FILE);
+    lose_an_answer(&endpoint, &project);
+    assert_eq!(endpoint.requests().len(), 2);
+    let at_once = || {
+        let several = (0..8).map(|_| Program::new(&project).arg("--once").start()).collect::<Vec<_>>();
+        for finished in several.into_iter().map(Daemon::wait) {
+            let finished = finished.expect_code(1);
+            assert!(finished.log.contains("may be spent"), "{}", finished.log);
+        }
+    };
+    at_once();
+    internals::forget_status(&project);
+    at_once();
+    assert_eq!((endpoint.requests().len(), endpoint.reuses()), (2, 0));
+    assert_eq!(project.leftovers(), Vec::<String>::new());
+}
+
+#[test]
+fn a_doubt_is_resolved_at_the_time_that_its_mark_says() {
+    let Due { endpoint, project, client } = due();
+    project.write_token(&TokenFile::signed_in("github", "repos", &endpoint, &client).expires_in(30));
+    lose_an_answer(&endpoint, &project);
+    // Less than a minute before its expiry the next try is at the expiry.
+    Program::new(&project).once().expect_code(1);
+    assert_eq!(endpoint.requests().len(), 1);
+    let mut document = project.read_token(FILE);
+    document["expires_at"] = (support::now() - 1).into();
+    project.write_tokens_file(FILE, document.to_string());
+    internals::forget_status(&project);
+    // The mark is a few seconds old, and the delay after it at most 30 s: the doubt has an end.
+    internals::age_mark(&project, FILE, Duration::from_mins(2));
+    Program::new(&project).once().expect_code(1);
+    assert_eq!(endpoint.requests().len(), 2);
+    assert_eq!(internals::trouble(&project, FILE).kind, "sign_in_again");
+    assert!(project.text("token_refresher.log").contains("interrupted"), "the doubt is named");
+}
+
+#[test]
+fn who_is_killed_while_connecting_is_not_in_doubt() {
+    let Due { project, .. } = due();
+    // Takes the connection and never says a word of TLS.
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let mut document = project.read_token(FILE);
+    document["token_endpoint"] = format!("https://{}/token", silent.local_addr().unwrap()).into();
+    project.write_tokens_file(FILE, document.to_string());
+    let running = Program::new(&project).arg("--once").start();
+    let (connection, _) = silent.accept().unwrap();
+    connection.peek(&mut [0]).unwrap();
+    running.signal(Signal::Kill);
+    assert_eq!(running.wait().killed_by(), Some(9));
+    assert!(!internals::is_marked(&project, FILE));
+}
+
+#[test]
+fn a_restored_backup_is_never_sent_not_even_by_force() {
+    let Due { endpoint, project, .. } = due();
+    let backup = fs::read(project.token(FILE)).unwrap();
+    Program::new(&project).once().expect_code(0);
+    project.write_tokens_file(FILE, &backup);
+    for arguments in ["", "--force", ""] {
+        let finished = Program::new(&project).args(arguments).once().expect_code(1);
+        assert!(finished.log.contains("sign in again"), "{}", finished.log);
+    }
+    assert_eq!((endpoint.requests().len(), endpoint.reuses()), (1, 0));
+}
+
+#[test]
+fn a_copy_that_turns_up_gets_the_present_token_whether_it_is_due_or_not() {
+    for seconds in [600, 7200] {
+        let Due { endpoint, project, .. } = due();
+        let mut copy = project.read_token(FILE);
+        Program::new(&project).once().expect_code(0);
+        copy["expires_at"] = (support::now() + seconds).into();
+        project.write_tokens_file("github-copy-egress.json", copy.to_string());
+        let finished = Program::new(&project).once().expect_code(0);
+        assert!(finished.log.contains("github-copy-egress.json: was an old copy"), "{}", finished.log);
+        let token = |name| text(&project, name, "refresh_token");
+        assert_eq!(token("github-copy-egress.json"), token(FILE));
+        assert!(holds_the_last_answer(&endpoint, &project, FILE));
+        assert_eq!(endpoint.reuses(), 0);
+        assert_eq!(endpoint.requests().len(), if seconds == 600 { 2 } else { 1 });
+    }
+}
+
+#[test]
+fn a_sign_in_right_after_a_refresh_is_refreshed_where_it_is_due() {
+    let Due { endpoint, project, client } = due();
+    for count in 1..=3 {
+        Program::new(&project).once().expect_code(0);
+        assert_eq!(endpoint.requests().len(), count);
+        project.write_token(&TokenFile::signed_in("github", "repos", &endpoint, &client).expires_in(600));
+    }
+}
+
+#[test]
+fn a_refresh_that_a_local_problem_held_back_is_tried_again_as_soon_as_it_is_solved() {
+    let Due { endpoint, project, .. } = due();
+    project.set_mode(".oauth-tokens", 0o777);
+    Program::new(&project).once().expect_code(1);
+    project.set_mode(".oauth-tokens", 0o700);
+    Program::new(&project).once().expect_code(0);
+    assert!(holds_the_last_answer(&endpoint, &project, FILE));
+}
+
+#[test]
+fn another_program_that_refreshes_the_same_credential_is_said_once() {
+    let Due { endpoint, project, client } = due();
+    let write =
+        || project.write_token(&TokenFile::signed_in("github", "repos", &endpoint, &client).expires_in(7200));
+    write();
+    let cycle_ends = "REFRESH: Token refresh cycle completed successfully";
+    let mut daemon = Program::new(&project).start();
+    daemon.wait_for_log(cycle_ends);
+    for count in 2..=3 {
+        write();
+        daemon.signal(Signal::Usr1);
+        daemon.wait_for_log_times(cycle_ends, count);
+    }
+    let finished = daemon.stop().expect_code(0);
+    assert_eq!(finished.log.matches("another program also refreshes this credential").count(), 1);
+}
+
+#[test]
+fn what_we_refresh_ourselves_is_no_other_program() {
+    let Due { endpoint, project, .. } = due();
+    let mut daemon = Program::new(&project).start();
+    endpoint.wait_for_answers(1);
+    for count in 2..=4 {
+        Program::new(&project).arg("--force").once().expect_code(0);
+        daemon.signal(Signal::Usr1);
+        daemon.wait_until("another cycle", || {
+            project.text("token_refresher.log").matches("cycle completed").count() >= 2 * count - 1
+        });
+    }
+    let finished = daemon.stop().expect_code(0);
+    assert!(!finished.log.contains("another program"), "{}", finished.log);
+}

@@ -1,0 +1,256 @@
+//! `status` and `check` as a person and a monitoring system meet them. If something here fails, a person
+//! is told that all is well while it is not, or is woken for nothing.
+
+use std::fs;
+use std::time::Duration;
+
+use crate::support::due::report;
+use crate::support::{
+    self, Daemon, Due, Finished, Program, Project, Signal, Step, TokenFile, Who, due, internals,
+};
+use serde_json::Value;
+
+const CYCLE_ENDS: &str = "Token refresh cycle completed";
+
+fn idle(project: &Project) -> Daemon {
+    let mut daemon = Program::new(project).start();
+    daemon.wait_for_log(CYCLE_ENDS);
+    daemon
+}
+
+fn status(project: &Project) -> Finished {
+    Program::new(project).arg("status").run().expect_code(0)
+}
+
+/// The line of `check`, which must be one, after its exit status was as expected.
+fn check(project: &Project, arguments: &str, code: i32) -> String {
+    let finished = Program::new(project).arg("check").args(arguments).run().expect_code(code);
+    assert_eq!((finished.stdout.lines().count(), finished.stderr.as_str()), (1, ""), "{finished:#?}");
+    finished.stdout
+}
+
+fn token<'a>(report: &'a Value, name: &str) -> &'a Value {
+    report["tokens"].as_array().unwrap().iter().find(|token| token["name"] == name).expect(name)
+}
+
+#[test]
+fn a_project_where_nobody_has_run_is_told_as_it_is_and_left_as_it_is() {
+    let Due { endpoint, project, client } = due::none();
+    project.write_token(&TokenFile::signed_in("github", "repos", &endpoint, &client).expires_in(600));
+    let before = project.stamps();
+    let table = status(&project).stdout;
+    assert!(table.starts_with("No daemon runs; no cycle yet;"), "{table}");
+    assert!(
+        table.contains("github-repos ") && table.contains(" due ") && table.contains(" 9 minutes "),
+        "{table}"
+    );
+    assert!(
+        check(&project, "", 2)
+            .starts_with("CRITICAL: no daemon runs and there was no cycle ever | tokens=1 ")
+    );
+    assert_eq!(check(&project, "--alive", 1), "WARNING: no daemon has ever run here\n");
+    assert_eq!((endpoint.requests().len(), project.stamps()), (0, before));
+    let entries: Vec<_> =
+        fs::read_dir(project.root()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    assert_eq!(entries.len(), 2, "only the tokens and the registry: {entries:?}");
+}
+
+#[test]
+fn a_daemon_with_fresh_tokens_is_well() {
+    let Due { endpoint, project, client } = due::none();
+    project.write_token(&TokenFile::signed_in("github", "repos", &endpoint, &client).expires_in(9000));
+    let mut daemon = Program::new(&project).args("--buffer 1800 --interval 700").start();
+    daemon.wait_for_log(CYCLE_ENDS);
+    let line = check(&project, "", 0);
+    assert!(
+        line.starts_with("OK: 1 token, the next is due in ") && line.contains(" | tokens=1 expired=0 "),
+        "{line}"
+    );
+    assert!(check(&project, "--alive", 0).starts_with("OK: the daemon is well"));
+
+    let report = report(&project);
+    assert_eq!(report["version"], 1);
+    let expected = [
+        ("running", Value::from(true)),
+        ("alive", true.into()),
+        ("pid", daemon.pid().into()),
+        // The daemon's, which this command was not told of.
+        ("interval", 700.into()),
+        ("buffer", 1800.into()),
+    ];
+    for (member, value) in expected {
+        assert_eq!(report["daemon"][member], value, "{member}");
+    }
+    let repos = token(&report, "github-repos");
+    assert_eq!(repos["state"], "fresh");
+    assert_eq!(repos["why"], "refreshed 30 minutes before its end (the buffer)");
+    let (end, next) = (repos["expires_at"].as_i64().unwrap(), repos["next_attempt_at"].as_i64().unwrap());
+    assert_eq!(end - next, 1800);
+    daemon.stop().expect_code(0);
+}
+
+#[test]
+fn a_dead_sign_in_is_critical_for_a_service_and_no_reason_to_restart() {
+    let Due { endpoint, project, client } = due::none();
+    project.write_token(&TokenFile::signed_in("github", "repos", &endpoint, &client).expires_in(600));
+    let other = endpoint.sign_in(client.id());
+    let file = TokenFile::named("my-own-tool.json").tokens(&other).at(&endpoint, &client).expires_in(600);
+    project.write_token(&file);
+    endpoint.revoke(&other.refresh_token);
+    let daemon = idle(&project);
+    // A token that no configuration uses is a warning only.
+    let line = check(&project, "", 1);
+    assert!(line.starts_with("WARNING: my-own-tool needs a new sign-in | "), "{line}");
+
+    let repos = project.read_token("github-repos-egress.json")["refresh_token"].as_str().unwrap().to_owned();
+    endpoint.revoke(&repos);
+    Program::new(&project).args("--force").once().expect_code(1);
+    let line = check(&project, "", 2);
+    assert!(line.starts_with("CRITICAL: github-repos needs a new sign-in, my-own-tool needs"), "{line}");
+    check(&project, "--alive", 0);
+
+    let report = report(&project);
+    assert_eq!(report["tokens"][0]["name"], "github-repos", "the most urgent first");
+    let repos = token(&report, "github-repos");
+    assert_eq!((&repos["state"], &repos["severity"]), (&"sign_in_again".into(), &"critical".into()));
+    assert!(repos["last_error"].as_str().unwrap().contains("invalid_grant"), "{repos}");
+    let table = status(&project);
+    assert!(table.stdout.contains("sign in again") && table.stdout.contains("after a sign-in"), "{table:#?}");
+    for line in table.stdout.lines() {
+        assert!(line.chars().count() <= 80, "{line}");
+    }
+    assert!(!table.stdout.contains('\u{1b}'), "colour is for terminals");
+    table.expect_none_of(&endpoint.secrets());
+    daemon.stop().expect_code(0);
+}
+
+#[test]
+fn an_outage_is_a_warning_with_the_next_attempt() {
+    let Due { endpoint, project, client } = due::none();
+    endpoint.always(Who::Anyone, Step::error(503, "temporarily_unavailable"));
+    project.write_token(&TokenFile::signed_in("github", "repos", &endpoint, &client).expires_in(1800));
+    let daemon = idle(&project);
+    let line = check(&project, "", 1);
+    assert!(line.starts_with("WARNING: github-repos is retried (1 failed) | "), "{line}");
+    let report = report(&project);
+    let repos = token(&report, "github-repos");
+    assert_eq!((&repos["state"], &repos["failures"]), (&"retrying".into(), &1.into()));
+    let wait = repos["next_attempt_at"].as_i64().unwrap() - report["now"].as_i64().unwrap();
+    assert!((1..=30).contains(&wait), "{wait}");
+    assert_eq!(report["endpoints"][0]["failures"], 1);
+    daemon.stop().expect_code(0);
+}
+
+#[test]
+fn what_ends_within_a_day_is_said_before() {
+    let project = Project::new();
+    let vended =
+        |hours: i64| TokenFile::named("vended.json").field("access_token", "vended").expires_in(hours * 3600);
+    project.write_token(&vended(30));
+    let mut daemon = idle(&project);
+    check(&project, "", 0);
+    project.write_token(&vended(20));
+    daemon.signal(Signal::Usr1);
+    daemon.wait_for_log_times(CYCLE_ENDS, 2);
+    assert!(
+        daemon.log().contains("[WARNING] REFRESH: vended.json: expires within a day"),
+        "{}",
+        daemon.log()
+    );
+    let line = check(&project, "", 1);
+    assert!(line.starts_with("WARNING: vended needs a new token within 19 hours | "), "{line}");
+    let need = token(&report(&project), "vended")["person_needed_by"].clone();
+    assert_eq!(need, token(&report(&project), "vended")["expires_at"]);
+    daemon.stop().expect_code(0);
+}
+
+#[test]
+fn a_refresh_token_that_ends_is_said_a_day_before() {
+    let Due { endpoint, project, client } = due::none();
+    // A session of fixed length: its end does not move when the token is refreshed.
+    let session = TokenFile::signed_in("github", "repos", &endpoint, &client).expires_in(60);
+    project.write_token(&session.field("refresh_expires_at", support::now() + 20 * 3600));
+    let mut daemon = idle(&project);
+    daemon.wait_for_log("Successfully refreshed");
+    check(&project, "", 1);
+    daemon.signal(Signal::Usr1);
+    daemon.wait_for_log_times(CYCLE_ENDS, 2);
+    daemon.signal(Signal::Usr1);
+    daemon.wait_for_log_times(CYCLE_ENDS, 3);
+    let log = daemon.log();
+    assert_eq!(log.matches("its refresh token ends within a day").count(), 1, "{log}");
+    assert!(log.contains("(needs a new sign-in within 19 hours)"), "{log}");
+    daemon.stop().expect_code(0);
+}
+
+#[test]
+fn a_daemon_that_died_is_missed() {
+    let Due { endpoint, project, client } = due::none();
+    project.write_token(&TokenFile::signed_in("github", "repos", &endpoint, &client).expires_in(9000));
+    let daemon = idle(&project);
+    daemon.signal(Signal::Kill);
+    assert_eq!(daemon.wait().killed_by(), Some(9));
+    // Its last cycle is only seconds ago: the service manager is starting another one.
+    check(&project, "", 0);
+    assert_eq!(check(&project, "--alive", 1), "WARNING: no daemon runs\n");
+    assert!(status(&project).stdout.starts_with("No daemon runs; last cycle "));
+    internals::age_the_last_cycle(&project, Duration::from_secs(901));
+    let line = check(&project, "", 2);
+    assert!(line.starts_with("CRITICAL: no daemon runs and there was no cycle for 15 minutes | "), "{line}");
+    // A cycle from a timer counts, and leaves its interval.
+    Program::new(&project).args("--interval 7000").once().expect_code(0);
+    check(&project, "", 0);
+    assert_eq!(report(&project)["daemon"]["interval"], 7000);
+}
+
+#[test]
+fn a_daemon_that_hangs_is_not_alive() {
+    let project = Project::new();
+    let mut daemon = idle(&project);
+    check(&project, "--alive", 0);
+    internals::age_sign_of_life(&project, Duration::from_secs(200));
+    assert_eq!(check(&project, "--alive", 1), "WARNING: the daemon hangs, last seen 3 minutes ago\n");
+    assert!(status(&project).stdout.starts_with("The daemon hangs (process "));
+    // It turns again, and shows it.
+    daemon.signal(Signal::Usr1);
+    daemon.wait_for_log_times(CYCLE_ENDS, 2);
+    daemon.wait_until("its sign of life", || {
+        Program::new(&project).args("check --alive").run().code() == Some(0)
+    });
+    daemon.stop().expect_code(0);
+}
+
+#[test]
+fn what_cannot_be_found_out_is_unknown() {
+    let project = Project::new();
+    for arguments in
+        ["--wrong", "--alive --interval 3", "--dir /nowhere/at/all", "--tokens-dir nowhere", "twice"]
+    {
+        let line = check(&project, arguments, 3);
+        assert!(line.starts_with("UNKNOWN: "), "{line}");
+    }
+    let finished =
+        Program::new(&project).arg("check").env("TOKEN_REFRESH_INTERVAL", "soon").run().expect_code(3);
+    assert!(finished.stdout.starts_with("UNKNOWN: TOKEN_REFRESH_INTERVAL: "), "{finished:#?}");
+    // Wherever the command is in the line.
+    for line in ["--dir . check --bogus", "--bogus check", "--alive --interval 3 check"] {
+        let finished = Program::new(&project).args(line).run().expect_code(3);
+        let one_line = finished.stdout.starts_with("UNKNOWN: --") && finished.stdout.lines().count() == 1;
+        assert!(one_line && finished.stderr.is_empty(), "{line}: {finished:#?}");
+    }
+    // For a person it is an error like any other.
+    Program::new(&project).args("status --tokens-dir nowhere").run().expect_code(1);
+    Program::new(&project).args("status --alive").run().expect_code(2);
+}
+
+#[test]
+fn a_file_that_cannot_be_used_is_listed_with_the_reason() {
+    let project = Project::new();
+    project.write_tokens_file("broken-egress.json", "{\"access_token\": ");
+    let daemon = idle(&project);
+    assert!(check(&project, "", 1).starts_with("WARNING: broken cannot be used | "));
+    let report = report(&project);
+    assert_eq!(token(&report, "broken")["state"], "unusable");
+    assert!(!token(&report, "broken")["why"].as_str().unwrap().is_empty());
+    daemon.stop().expect_code(0);
+}
