@@ -6,6 +6,7 @@
 //! ```text
 //!   main                  the command line, one match over the commands
 //!   daemon   headers      the loop with signals, hook and service manager; the headers of one server
+//!   signin                login and revoke; the only wing that listens, for the minutes of a sign-in
 //!   cycle                 one round: scan, plan, refresh, write configurations and metrics
 //!   refresh   status      one credential through lock, request and storing; what people and probes see
 //!   clients   servers     configurations of the assistants; server files of the registry
@@ -34,6 +35,7 @@ mod scratch;
 mod secret;
 mod servers;
 mod settings;
+mod signin;
 mod status;
 mod text;
 mod tokens;
@@ -82,6 +84,7 @@ fn run(invocation: &Invocation) -> ExitCode {
         Verb::Check => check(options, &process),
         Verb::Headers => show_headers(invocation, &process),
         Verb::Clients => print(&clients::list()),
+        Verb::Login | Verb::Revoke => sign_in_or_out(invocation, &process),
         Verb::Help => match cli::help(invocation.operand()) {
             Ok(text) => print(&text),
             Err(message) => complain(WRONG, &message),
@@ -124,6 +127,31 @@ fn keep(options: &Options, process: &Environment, user: Option<&User>) -> ExitCo
             }
             complain(FAILED, &message)
         }
+    }
+}
+
+/// Signs in, or ends a sign-in, and says what happened. There is no log: a person sits there.
+fn sign_in_or_out(invocation: &Invocation, process: &Environment) -> ExitCode {
+    let Loaded { settings, warnings } = match Settings::read(&invocation.options, process) {
+        Ok(loaded) => loaded,
+        Err(invalid) => return complain(WRONG, &invalid.to_string()),
+    };
+    for warning in warnings {
+        let _ = writeln!(io::stderr(), "{warning}");
+    }
+    let around = match cycle::connect(&settings) {
+        Ok((client, providers)) => signin::Around { settings: &settings, client, providers },
+        Err(message) => return complain(WRONG, &message),
+    };
+    let operands: Vec<&OsStr> = invocation.operands.iter().map(std::ffi::OsString::as_os_str).collect();
+    let done = match (invocation.verb, &operands[..]) {
+        (Verb::Revoke, [name, ..]) => signin::revoke(name, &around),
+        _ => signin::login(&operands, &invocation.options, &around),
+    };
+    match done {
+        Ok(line) => print(&format!("{line}\n")),
+        Err(signin::NotDone::Wrong(message)) => complain(WRONG, &message),
+        Err(signin::NotDone::Failed(message)) => complain(FAILED, &message),
     }
 }
 

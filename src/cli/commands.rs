@@ -14,6 +14,12 @@ pub(super) const CHECK: &str = "check";
 /// The command that a client runs for the headers of its requests.
 pub(super) const HEADERS: &str = "headers";
 
+/// The command that signs in.
+pub(super) const LOGIN: &str = "login";
+
+/// The command that ends a sign-in.
+pub(super) const REVOKE: &str = "revoke";
+
 /// Every command, in the order of the help.
 pub(super) const COMMANDS: &[Command] = &[
     Command {
@@ -23,6 +29,24 @@ pub(super) const COMMANDS: &[Command] = &[
         help: "keep the tokens fresh, until told to stop",
         detail: "Runs in the foreground and needs no terminal. start_token_refresher.sh starts it in the \
                  background, and a systemd unit comes with it. With --once it runs one cycle and ends.",
+    },
+    Command {
+        verb: Verb::Login,
+        name: LOGIN,
+        operands: "WHAT [SERVER]",
+        help: "sign in, for the first time or again",
+        detail: "WHAT is the address of an MCP server (everything else is discovered), the name of a provider (SERVER \
+                 is then the server's name), or a token file or its name: signs in again, into the same file. Shows \
+                 an address, waits for the browser to come back to a port of 127.0.0.1 or for you to paste where it \
+                 went, and writes the token file. A running daemon takes it over at once.",
+    },
+    Command {
+        verb: Verb::Revoke,
+        name: REVOKE,
+        operands: "NAME",
+        help: "end a sign-in at its provider",
+        detail: "Ends the sign-in of a token file at its provider (RFC 7009) and takes the tokens out of the file. What \
+                 the sign-in is known by stays, for the next one.",
     },
     Command {
         verb: Verb::Status,

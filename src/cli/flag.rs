@@ -39,6 +39,8 @@ pub(crate) enum Group {
     Refreshing,
     /// Where files and the gateway are.
     Places,
+    /// A sign-in.
+    SignIn,
     /// The assistants' own configurations.
     Clients,
     /// Log and pid file.
@@ -51,14 +53,15 @@ pub(crate) enum Group {
 
 impl Group {
     /// All headings, in the order of the help.
-    pub(crate) const ALL: [Self; 6] =
-        [Self::Refreshing, Self::Places, Self::Clients, Self::Log, Self::Asking, Self::Help];
+    pub(crate) const ALL: [Self; 7] =
+        [Self::Refreshing, Self::Places, Self::SignIn, Self::Clients, Self::Log, Self::Asking, Self::Help];
 
     /// The heading's words.
     pub(crate) const fn title(self) -> &'static str {
         match self {
             Self::Refreshing => "When and how to refresh",
             Self::Places => "Where things are",
+            Self::SignIn => "Signing in",
             Self::Clients => "Coding assistants",
             Self::Log => "Log and process",
             Self::Asking => "What status and check say",
@@ -108,6 +111,10 @@ pub(crate) enum Verb {
     Status,
     /// Say in one line whether all is well.
     Check,
+    /// Sign in, for the first time or again.
+    Login,
+    /// End a sign-in at its provider.
+    Revoke,
     /// Tell of a command.
     Help,
 }

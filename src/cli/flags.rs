@@ -2,14 +2,17 @@
 //! names in the settings' errors are read off [`FLAGS`]. A new option is one row here and one field of
 //! the settings.
 
-use super::commands::{CHECK, DAEMON, HEADERS, STATUS};
+use super::commands::{CHECK, DAEMON, HEADERS, LOGIN, REVOKE, STATUS};
 use super::flag::{Flag, Group};
 
 /// The commands that read settings: the daemon alone.
 const SETTINGS: &[&str] = &[DAEMON];
 
 /// The commands that need to know only where the tokens are; the rest they learn from the status file.
-const PLACES: &[&str] = &[DAEMON, STATUS, CHECK, HEADERS];
+const PLACES: &[&str] = &[DAEMON, LOGIN, REVOKE, STATUS, CHECK, HEADERS];
+
+/// The commands that speak to token endpoints.
+const SPEAKING: &[&str] = &[DAEMON, LOGIN, REVOKE];
 
 /// What most rows have in common.
 const ROW: Flag = Flag {
@@ -92,6 +95,7 @@ pub(super) const FLAGS: &[Flag] = &[
         detail: "Send refresh tokens to this host over plain http too, for example to a Keycloak in \
                  the same container network. Without it only https and loopback are spoken to. The \
                  variable takes a list with commas.",
+        commands: SPEAKING,
         ..ROW
     },
     Flag {
@@ -166,6 +170,7 @@ pub(super) const FLAGS: &[Flag] = &[
         help: "rows beside the built-in providers",
         detail: "Your own providers, and changes to the built-in ones: a JSON object with a row for \
                  each. Read where it exists; one that is named here must exist.",
+        commands: SPEAKING,
         ..ROW
     },
     Flag {
@@ -178,6 +183,117 @@ pub(super) const FLAGS: &[Flag] = &[
         help: "the gateway's public URL",
         detail: "The gateway's public URL, from which the servers' URLs in the configurations are \
                  built. Without it they begin with http://localhost, and the log says so.",
+        ..ROW
+    },
+    Flag {
+        long: "name",
+        value: Some("NAME"),
+        example: Some("jira"),
+        group: Group::SignIn,
+        commands: &[LOGIN],
+        help: "the server's name, or the token file's",
+        detail: "With login: what the new token file is called, NAME-egress.json, or just so where NAME ends in \
+                 .json. Without it {provider}-{server}-egress.json.",
+        ..ROW
+    },
+    Flag {
+        long: "client-id",
+        value: Some("ID"),
+        example: Some("Iv23li8gXkMbTQ2mTqC1"),
+        group: Group::SignIn,
+        commands: &[LOGIN],
+        help: "the client to sign in with",
+        detail: "With login: the client that was made at the provider for this. Its secret, where it has one, \
+                 belongs into a file beside the tokens ({\"client_id\": ..., \"client_secret\": ...}) or into the \
+                 environment (EGRESS_OAUTH_CLIENT_SECRET_1), never on the command line. Without it a client is \
+                 taken from such a file with the same issuer or provider, or registered.",
+        ..ROW
+    },
+    Flag {
+        long: "scope",
+        value: Some("SCOPES"),
+        example: Some("'read write'"),
+        group: Group::SignIn,
+        commands: &[LOGIN],
+        help: "the scopes to ask for",
+        detail: "With login: the scopes to ask for, parted by blanks. Without it those of the token file, else \
+                 those that the server asks for. What earns a refresh token is added.",
+        ..ROW
+    },
+    Flag {
+        long: "member",
+        value: Some("NAME=VALUE"),
+        example: Some("domain=acme.example.com"),
+        repeatable: true,
+        group: Group::SignIn,
+        commands: &[LOGIN],
+        help: "what the provider's address is made of",
+        detail: "With login: a member for the token file, such as the domain, tenant or host that the addresses \
+                 of a provider are made of. Not for secrets.",
+        ..ROW
+    },
+    Flag {
+        long: "redirect-uri",
+        value: Some("URL"),
+        example: Some("http://127.0.0.1:47823/callback"),
+        group: Group::SignIn,
+        commands: &[LOGIN],
+        help: "the redirect address that is registered",
+        detail: "With login: the redirect address that is registered for the client. Where it is one of \
+                 127.0.0.1 or localhost with a port, it is waited for there; else its address is to be pasted.",
+        ..ROW
+    },
+    Flag {
+        long: "paste",
+        group: Group::SignIn,
+        commands: &[LOGIN],
+        help: "open no port; the redirect's address is pasted",
+        detail: "With login: open no port. The browser ends at an address that it cannot open, and that address \
+                 is pasted. For SSH and containers.",
+        ..ROW
+    },
+    Flag {
+        long: "device",
+        group: Group::SignIn,
+        commands: &[LOGIN],
+        help: "enter a code on another device (RFC 8628)",
+        detail: "With login: show an address and a code to enter there, on any device.",
+        ..ROW
+    },
+    Flag {
+        long: "open",
+        group: Group::SignIn,
+        commands: &[LOGIN],
+        help: "open a browser, whatever the terminal",
+        detail: "With login: open a browser (BROWSER, xdg-open, open). Without it one is opened where a person is \
+                 at a graphical terminal. Root opens none.",
+        ..ROW
+    },
+    Flag {
+        long: "register",
+        group: Group::SignIn,
+        commands: &[LOGIN],
+        help: "register a new client",
+        detail: "With login: register a new client although one is known, for a server that has forgotten it.",
+        ..ROW
+    },
+    Flag {
+        long: "client-credentials",
+        group: Group::SignIn,
+        commands: &[LOGIN],
+        help: "an application's own token, without a person",
+        detail: "With login: ask for a token of the application itself, with its client id and secret. No person \
+                 signs in.",
+        ..ROW
+    },
+    Flag {
+        long: "wait",
+        value: Some("SECONDS"),
+        example: Some("300"),
+        group: Group::SignIn,
+        commands: &[LOGIN],
+        help: "how long to wait for the person, 300",
+        detail: "With login: how long to wait for the person, from 1 to 86400 seconds; 300 without it.",
         ..ROW
     },
     Flag {

@@ -377,6 +377,14 @@ pub(crate) fn listed_names(settings: &Settings) -> Vec<String> {
     directory::list(&settings.tokens_dir, &generated()).unwrap_or_default().names
 }
 
+/// What speaks to token endpoints, and the providers that are known.
+///
+/// # Errors
+/// Which setting is wrong.
+pub(crate) fn connect(settings: &Settings) -> Result<(TokenClient, Providers), String> {
+    Ok((TokenClient::new(&http_settings(settings)?)?, providers(settings)?))
+}
+
 /// The providers: the built-in ones and the user's rows.
 ///
 /// # Errors

@@ -15,7 +15,7 @@ pub(super) struct Metadata {
 
 /// Where the metadata may be, in the order that MCP prescribes: RFC 8414 puts the well-known part
 /// between host and path, OIDC behind the path.
-pub(super) fn addresses(issuer: &str) -> Vec<String> {
+pub(crate) fn addresses(issuer: &str) -> Vec<String> {
     let issuer = issuer.trim().trim_end_matches('/');
     let scheme_end = issuer.find("://").map_or(0, |at| at + 3);
     let path_start = issuer[scheme_end..].find('/').map_or(issuer.len(), |at| scheme_end + at);

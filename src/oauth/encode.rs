@@ -17,7 +17,7 @@ use crate::secret::Secret;
 /// percent-decoders read it alike, and Basic credentials (RFC 6749 2.3.1) meet both kinds.
 const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
-pub(super) fn percent_encode(text: &str) -> Zeroizing<String> {
+pub(crate) fn percent_encode(text: &str) -> Zeroizing<String> {
     let mut encoded = Zeroizing::new(String::with_capacity(3 * text.len()));
     encoded.extend(utf8_percent_encode(text, RESERVED));
     encoded
@@ -25,7 +25,7 @@ pub(super) fn percent_encode(text: &str) -> Zeroizing<String> {
 
 /// The text of a form-encoded part: `+` is a blank, a broken escape stays as it is. `None` where the
 /// result is not UTF-8.
-pub(super) fn form_decode(text: &str) -> Option<String> {
+pub(crate) fn form_decode(text: &str) -> Option<String> {
     let spaced = text.replace('+', " ");
     percent_decode_str(&spaced).decode_utf8().ok().map(Cow::into_owned)
 }

@@ -6,7 +6,7 @@ use ureq::http::Uri;
 
 /// A checked `http` or `https` URL.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct EndpointUrl {
+pub(crate) struct EndpointUrl {
     /// The URL itself.
     pub url: String,
     /// The URL without its query, which may hold what nobody should read in a log.
@@ -19,7 +19,7 @@ pub(super) struct EndpointUrl {
 
 impl EndpointUrl {
     /// Checks a URL.
-    pub(super) fn parse(url: &str) -> Result<Self, String> {
+    pub(crate) fn parse(url: &str) -> Result<Self, String> {
         let url = url.trim();
         if url.contains('#') {
             return Err("a token endpoint has no fragment (RFC 6749 3.2)".to_owned());
@@ -44,7 +44,7 @@ impl EndpointUrl {
     }
 
     /// Scheme, host and port.
-    pub(super) fn origin(&self) -> &str {
+    pub(crate) fn origin(&self) -> &str {
         let authority = self.shown.find("://").map_or(0, |at| at + 3);
         let path = self.shown[authority..].find('/').map_or(self.shown.len(), |at| authority + at);
         &self.shown[..path]
@@ -52,12 +52,12 @@ impl EndpointUrl {
 
     /// Whether the host is this machine, by its name or as a literal address. A name that merely
     /// resolves to it does not count: resolvers can be lied to.
-    pub(super) fn is_loopback(&self) -> bool {
+    pub(crate) fn is_loopback(&self) -> bool {
         self.host == "localhost" || self.host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
     }
 
     /// Whether the host is `domain` or lies in it.
-    pub(super) fn lies_in(&self, domain: &str) -> bool {
+    pub(crate) fn lies_in(&self, domain: &str) -> bool {
         self.host.strip_suffix(domain).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
     }
 }

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Deserializer};
 
+use super::login::LoginRules;
 use super::outcome::{Class, GrantType};
 use super::template::ValueSource;
 
@@ -61,6 +62,8 @@ pub(super) struct Provider {
     pub answer: AnswerPaths,
     /// Which error means what.
     pub errors: ErrorRules,
+    /// How a person signs in.
+    pub login: LoginRules,
     /// Where a person signs in, with `{variables}`.
     pub authorization_endpoint: Option<String>,
     /// Whether its tokens are always an application's own.
@@ -77,7 +80,7 @@ pub(super) struct Provider {
 /// How a client proves who it is; the names are those of RFC 7591.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub(super) enum ClientAuthMethod {
+pub(crate) enum ClientAuthMethod {
     /// In the Authorization header (RFC 6749 2.3.1).
     ClientSecretBasic,
     /// In the body.
@@ -90,7 +93,7 @@ pub(super) enum ClientAuthMethod {
 
 impl ClientAuthMethod {
     /// The RFC 7591 name.
-    pub(super) const fn name(self) -> &'static str {
+    pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::ClientSecretBasic => "client_secret_basic",
             Self::ClientSecretPost => "client_secret_post",
@@ -100,7 +103,7 @@ impl ClientAuthMethod {
     }
 
     /// The method of that name, if it is one of ours.
-    pub(super) fn from_name(name: &str) -> Option<Self> {
+    pub(crate) fn from_name(name: &str) -> Option<Self> {
         [Self::ClientSecretBasic, Self::ClientSecretPost, Self::None, Self::PrivateKeyJwt]
             .into_iter()
             .find(|method| method.name() == name)

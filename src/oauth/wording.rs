@@ -17,7 +17,7 @@ const LOOKED_AT: usize = 4_000;
 
 /// One line of at most 200 characters without control characters, or a word in its place if it
 /// repeats one of the secrets.
-pub(super) fn shown(text: &str, secrets: &[&Secret]) -> String {
+pub(crate) fn shown(text: &str, secrets: &[&Secret]) -> String {
     clean(text, secrets, LONGEST)
 }
 

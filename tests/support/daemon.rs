@@ -39,6 +39,8 @@ pub(crate) struct Program {
     arguments: Vec<String>,
     environment: Vec<(String, String)>,
     user: Option<u32>,
+    /// Whether something is to be typed to it.
+    input: bool,
 }
 
 impl Program {
@@ -57,6 +59,7 @@ impl Program {
             arguments: Vec::new(),
             environment: Vec::new(),
             user: None,
+            input: false,
         }
     }
 
@@ -101,6 +104,12 @@ impl Program {
         self
     }
 
+    /// With a standard input to type into ([`Daemon::type_line`]); it has none otherwise.
+    pub(crate) fn with_input(mut self) -> Self {
+        self.input = true;
+        self
+    }
+
     /// Runs it to its end.
     pub(crate) fn once(self) -> Finished {
         self.arg("--once").run()
@@ -128,7 +137,7 @@ impl Program {
             .env("PATH", std::env::var_os("PATH").unwrap_or_default())
             .env("TZ", "UTC")
             .envs(self.environment.iter().map(|(name, value)| (name, value)))
-            .stdin(Stdio::null())
+            .stdin(if self.input { Stdio::piped() } else { Stdio::null() })
             .stdout(File::create(&stdout).unwrap())
             .stderr(File::create(&stderr).unwrap())
             .process_group(0);
@@ -200,6 +209,23 @@ impl Daemon {
     /// The default log file so far; empty where there is none.
     pub(crate) fn log(&self) -> String {
         read_lossy(&self.log)
+    }
+
+    /// What it has said on standard error so far.
+    pub(crate) fn said(&self) -> String {
+        read_lossy(&self.stderr)
+    }
+
+    /// Types a line into its standard input.
+    pub(crate) fn type_line(&mut self, line: &str) {
+        use std::io::Write as _;
+        let input = self.child.stdin.as_mut().expect("started with an input");
+        input.write_all(format!("{line}\n").as_bytes()).expect("it reads its input");
+    }
+
+    /// Ends its standard input.
+    pub(crate) fn end_input(&mut self) {
+        drop(self.child.stdin.take());
     }
 
     /// Sends a signal to the program alone.

@@ -21,6 +21,7 @@
 #![allow(dead_code, unused_imports, reason = "each test file uses its own part of the support")]
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a broken expectation is how a test fails")]
 
+pub(crate) mod browser;
 pub(crate) mod daemon;
 pub(crate) mod due;
 pub(crate) mod endpoint;
@@ -34,8 +35,8 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 pub(crate) use daemon::{Daemon, Finished, Program, Signal};
 pub(crate) use due::{Due, due};
 pub(crate) use endpoint::{
-    Answer, Client, ClientAuth, Delivery, End, Endpoint, Fault, Framing, Hold, Outcome, Recorded, Step,
-    Tokens, Who,
+    Answer, Client, ClientAuth, Decision, Delivery, DeviceAnswer, End, Endpoint, Fault, Framing, Hold,
+    Outcome, Recorded, SignIns, Step, Tokens, Who, query_of,
 };
 pub(crate) use project::{Project, Stamp};
 pub(crate) use token_file::TokenFile;

@@ -1,5 +1,7 @@
 //! The client of token endpoints: prepares a request, asks once, and says what came of it.
 
+mod sign_in;
+
 use std::collections::BTreeMap;
 use std::io;
 use std::sync::{Mutex, PoisonError};
@@ -23,6 +25,8 @@ use super::transport::{HttpSettings, NoReply, Reply, Transport};
 use super::wording;
 use crate::clock::Timestamp;
 use crate::secret::Secret;
+
+pub(crate) use sign_in::{ClientIdentity, NotGranted, Submission};
 
 /// How long an issuer's metadata is believed.
 const METADATA_LIFETIME: Duration = Duration::from_hours(24);
@@ -169,7 +173,8 @@ impl TokenClient {
         let request = prepared.request;
         let mut secrets = secrets(request, refresh_token);
         secrets.extend(prepared.authorization.iter().chain(&prepared.assertion));
-        let (headers, body) = prepared.message(refresh_token);
+        let own = refresh_token.map(|token| ("refresh_token", token));
+        let (headers, body) = prepared.message(own.as_slice());
         let asked_at = Timestamp::now();
         match self.transport.post(&prepared.endpoint, headers, &body, before) {
             Ok(reply) => prepared.understand(&reply, asked_at, &secrets),
@@ -224,14 +229,14 @@ impl Prepared<'_> {
     }
 
     /// Headers and body.
-    fn message(&self, refresh_token: Option<&Secret>) -> (http::request::Builder, Zeroizing<String>) {
+    fn message(&self, secrets: &[(&str, &Secret)]) -> (http::request::Builder, Zeroizing<String>) {
         let Self { request, method, .. } = self;
         let row = &request.row;
         let client_id = request.client_id.as_deref().unwrap_or_default();
         let secret = request.client_secret.as_ref().map_or("", Secret::expose);
         let mut parameters: Vec<(&str, &str)> =
             request.parameters.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
-        parameters.extend(refresh_token.map(|token| ("refresh_token", token.expose())));
+        parameters.extend(secrets.iter().map(|(name, secret)| (*name, secret.expose())));
         let mut headers = http::Request::builder();
         match method {
             ClientAuthMethod::ClientSecretBasic => {

@@ -8,6 +8,7 @@
 mod context;
 mod credentials;
 mod environment;
+mod sign_in;
 mod target;
 #[cfg(test)]
 mod tests;
@@ -17,6 +18,7 @@ use std::sync::Arc;
 pub(crate) use self::context::Resolution;
 use self::context::{Resolver, misconfigured};
 use self::credentials::ResolvedClient;
+pub(crate) use self::sign_in::{RowEndpoints, Surroundings};
 use super::config::{ClientFile, CredentialConfig};
 use super::outcome::GrantType;
 use super::provider::{BasicEncoding, Provider};

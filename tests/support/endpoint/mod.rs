@@ -2,6 +2,7 @@
 //! dropped, it closes everything.
 //!
 //! * `POST /token` (any path that ends so): RFC 6749, judged by [`authority`].
+//! * `/mcp`, `/.well-known/...`, `/as/...`: an MCP server and where people sign in, see [`sign_in`].
 //! * `GET /protected`: a resource server; 200 while the Bearer token is good, else 401.
 //!
 //! A request is recorded and judged when its last byte has arrived; only its *answer* waits for a
@@ -10,6 +11,7 @@
 mod authority;
 mod http;
 mod script;
+mod sign_in;
 
 use std::collections::{HashMap, VecDeque};
 use std::io;
@@ -21,6 +23,7 @@ use std::time::{Duration, Instant};
 pub(crate) use authority::{Client, ClientAuth, Outcome, Tokens};
 pub(crate) use http::{Answer, Delivery, End, Framing, Request, form_decode, parse_form};
 pub(crate) use script::{Content, Fault, Step, Who};
+pub(crate) use sign_in::{Decision, DeviceAnswer, SignIns, query_of};
 
 use super::DEADLINE;
 use authority::Authority;
@@ -103,6 +106,7 @@ impl Endpoint {
         let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a loopback port");
         let address = listener.local_addr().expect("the port's number");
         let shared = Arc::new(Shared::default());
+        shared.lock().authority.sign_ins = SignIns::at(format!("http://{address}"));
         let acceptor = thread::spawn({
             let shared = Arc::clone(&shared);
             move || accept(&listener, &shared)
@@ -168,6 +172,16 @@ impl Endpoint {
     /// Everything that must never be seen in a log, an error or an argument list.
     pub(crate) fn secrets(&self) -> Vec<String> {
         self.shared.lock().authority.secrets()
+    }
+
+    /// Tells the endpoint something about signing in, or asks it.
+    pub(crate) fn sign_ins<T>(&self, act: impl FnOnce(&mut SignIns) -> T) -> T {
+        act(&mut self.shared.lock().authority.sign_ins)
+    }
+
+    /// Forgets a client, as a server does that purges registrations.
+    pub(crate) fn forget(&self, client_id: &str) {
+        self.shared.lock().authority.forget(client_id);
     }
 
     /// Answers wait until the guard is dropped.
@@ -358,6 +372,13 @@ fn judge(shared: &Shared, request: Request, connection: usize) -> (usize, Step, 
                 Content::Fixed(answer) => (answer.clone(), Outcome::Scripted),
             };
             (step, judged)
+        }
+        path if path.starts_with("/as/")
+            || path.starts_with("/.well-known/")
+            || path == "/mcp"
+            || path == "/named-by-the-challenge" =>
+        {
+            (Step::honest(), state.authority.sign_in_page(&request, arrived))
         }
         _ => {
             let refused = Outcome::Refused { status: 404, error: "not_found" };

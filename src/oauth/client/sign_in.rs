@@ -1,0 +1,216 @@
+//! What a sign-in sends beside refresh requests: it reads documents, registers a client, redeems a code.
+//!
+//! Everything goes through the same transport, with the same limits. An error of this file is a whole
+//! sentence for a person.
+
+use std::sync::Arc;
+
+use ureq::http;
+use zeroize::Zeroizing;
+
+use super::{Prepared, TokenClient};
+use crate::clock::Timestamp;
+use crate::oauth::endpoint::EndpointUrl;
+use crate::oauth::outcome::{GrantType, TokenResponse};
+use crate::oauth::provider::ClientAuthMethod;
+use crate::oauth::provider_row::ProviderRow;
+use crate::oauth::request::{SigningKey, TokenEndpoint, TokenRequest};
+use crate::oauth::response_body::ResponseBody;
+use crate::oauth::token_response::{TokenAnswer, answer};
+use crate::oauth::transport::{NoReply, Reply};
+use crate::oauth::wording;
+use crate::secret::Secret;
+
+/// An answer as it came.
+pub(crate) struct Page {
+    pub status: u16,
+    /// The values of `WWW-Authenticate`.
+    pub challenges: Vec<String>,
+    pub body: Zeroizing<Vec<u8>>,
+}
+
+impl Page {
+    /// The OAuth error in the body, where there is one: its code.
+    pub(crate) fn error_code(&self) -> Option<String> {
+        let code = ResponseBody::read(&self.body, "application/json", true)?.text(["error"])?;
+        Some(wording::shown_code(&code, &[]))
+    }
+
+    /// The status and what the body says about an error, for a message that shows none of `secrets`.
+    pub(crate) fn shown(&self, secrets: &[&Secret]) -> String {
+        let document = ResponseBody::read(&self.body, "application/json", true);
+        let text = |name: &str| document.as_ref()?.text([name]);
+        let code = text("error").map(|code| format!(" {}", wording::shown_code(&code, secrets)));
+        let description = text("error_description")
+            .map(|text| wording::shown(&text, secrets))
+            .filter(|text| !text.is_empty())
+            .map(|text| format!(" ({text})"));
+        format!("HTTP {}{}{}", self.status, code.unwrap_or_default(), description.unwrap_or_default())
+    }
+
+    /// Whether the status is one of success.
+    pub(crate) const fn succeeded(&self) -> bool {
+        matches!(self.status, 200..=299)
+    }
+}
+
+/// As which client to ask, and how it proves that.
+#[derive(Clone)]
+pub(crate) struct ClientIdentity {
+    pub id: String,
+    pub secret: Option<Secret>,
+    /// The key for `private_key_jwt`, and its `kid`.
+    pub key: Option<(Secret, Option<String>)>,
+    pub method: ClientAuthMethod,
+}
+
+/// A request of a known client.
+pub(crate) struct Submission<'a> {
+    pub endpoint: &'a EndpointUrl,
+    pub client: &'a ClientIdentity,
+    pub row: &'a ProviderRow,
+    pub parameters: Vec<(&'a str, &'a str)>,
+    /// Parameters that no message shows.
+    pub secrets: Vec<(&'a str, &'a Secret)>,
+}
+
+/// Why there are no tokens.
+pub(crate) struct NotGranted {
+    /// The OAuth error code, where there was one.
+    pub code: Option<String>,
+    /// Whether the server answered at all.
+    pub answered: bool,
+    /// One line for a person.
+    pub message: String,
+}
+
+impl TokenClient {
+    /// Whether this address may be spoken to: https, loopback, or a host of `--allow-http`.
+    pub(crate) fn permits(&self, endpoint: &EndpointUrl) -> bool {
+        self.transport.permits(endpoint)
+    }
+
+    /// Reads a document without any credential.
+    pub(crate) fn document(&self, address: &EndpointUrl) -> Result<Page, String> {
+        self.allowed(address)?;
+        page(address, self.transport.get(address), &[])
+    }
+
+    /// Posts JSON without any credential. `accept` is what may come back.
+    pub(crate) fn post_json(&self, address: &EndpointUrl, body: &str, accept: &str) -> Result<Page, String> {
+        self.allowed(address)?;
+        let headers =
+            http::Request::builder().header("content-type", "application/json").header("accept", accept);
+        page(address, self.transport.post(address, headers, body, &|| Ok(())), &[])
+    }
+
+    /// Sends a request of a known client, in the form of its token requests.
+    pub(crate) fn submit(&self, submission: &Submission<'_>) -> Result<Page, String> {
+        let request = submission.request();
+        let (reply, secrets) = self.exchange(submission, &request).map_err(|failed| failed.message)?;
+        page(submission.endpoint, reply, &secrets)
+    }
+
+    /// Exchanges a code, or the proof of another grant, for tokens.
+    pub(crate) fn redeem(&self, submission: &Submission<'_>) -> Result<TokenResponse, NotGranted> {
+        let request = submission.request();
+        let asked_at = Timestamp::now();
+        let (reply, secrets) = self.exchange(submission, &request)?;
+        let reply = reply.map_err(|error| NotGranted {
+            code: None,
+            answered: false,
+            message: unanswered(submission.endpoint, &error, &secrets),
+        })?;
+        understand(submission, &reply, asked_at, &secrets)
+    }
+
+    fn exchange<'a>(
+        &self,
+        submission: &Submission<'a>,
+        request: &'a TokenRequest,
+    ) -> Result<(Result<Reply, NoReply>, Vec<&'a Secret>), NotGranted> {
+        let refused = |message: String| NotGranted { code: None, answered: false, message };
+        self.allowed(submission.endpoint).map_err(refused)?;
+        let prepared: Prepared<'_> =
+            self.prepare(request, Timestamp::now()).map_err(|failure| refused(failure.message))?;
+        let (headers, body) = prepared.message(&submission.secrets);
+        let reply = self.transport.post(submission.endpoint, headers, &body, &|| Ok(()));
+        let own = request.client_secret.iter().chain(request.key.as_ref().map(|key| &key.pem));
+        Ok((reply, submission.secrets.iter().map(|(_, secret)| *secret).chain(own).collect()))
+    }
+
+    fn allowed(&self, address: &EndpointUrl) -> Result<(), String> {
+        self.permit(address).map_err(|failure| failure.message)
+    }
+}
+
+impl Submission<'_> {
+    fn request(&self) -> TokenRequest {
+        let Self { endpoint, client, row, parameters, .. } = self;
+        TokenRequest {
+            file: "the sign-in".to_owned(),
+            target: TokenEndpoint::Known((*endpoint).clone()),
+            grant: GrantType::RefreshToken,
+            method: Some(client.method),
+            client_id: Some(client.id.clone()),
+            client_secret: client.secret.clone(),
+            key: client.key.clone().map(|(pem, id)| SigningKey { pem, id }),
+            parameters: parameters
+                .iter()
+                .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+                .collect(),
+            authorization_endpoint: None,
+            row: Arc::clone(&row.0),
+        }
+    }
+}
+
+fn page(address: &EndpointUrl, reply: Result<Reply, NoReply>, secrets: &[&Secret]) -> Result<Page, String> {
+    let reply = reply.map_err(|error| unanswered(address, &error, secrets))?;
+    if let Some(cut) = &reply.cut {
+        return Err(unanswered(address, cut, secrets));
+    }
+    let challenges = reply.headers.get_all("www-authenticate").iter();
+    let challenges = challenges.filter_map(|value| value.to_str().ok()).map(str::to_owned).collect();
+    Ok(Page { status: reply.status, challenges, body: reply.body })
+}
+
+fn unanswered(address: &EndpointUrl, error: &NoReply, secrets: &[&Secret]) -> String {
+    let why = wording::shown(&error.why, secrets);
+    let what = if error.left { "no complete answer from" } else { "cannot reach" };
+    format!("{what} {}: {why}", address.shown)
+}
+
+fn understand(
+    submission: &Submission<'_>,
+    reply: &Reply,
+    asked_at: Timestamp,
+    secrets: &[&Secret],
+) -> Result<TokenResponse, NotGranted> {
+    let row = &submission.row.0;
+    let content_type = reply.header("content-type").unwrap_or_default();
+    let document = match reply.cut {
+        None => ResponseBody::read(&reply.body, content_type, reply.end_is_marked()),
+        Some(_) => None,
+    };
+    let succeeded = (200..=299).contains(&reply.status);
+    let read = document.as_ref().map_or(TokenAnswer::Unrecognized("not an OAuth answer"), |document| {
+        answer(document, succeeded, GrantType::RefreshToken, &row.answer, &row.errors, asked_at)
+    });
+    let (code, description) = match read {
+        TokenAnswer::Tokens(granted) => return Ok(*granted),
+        TokenAnswer::Error { code, description } => (Some(wording::shown_code(&code, secrets)), description),
+        TokenAnswer::Unrecognized(what) => {
+            (None, Some(reply.cut.as_ref().map_or(what, |cut| &cut.why).to_owned()))
+        }
+    };
+    let shown_code = code.as_ref().map(|code| format!(" {code}")).unwrap_or_default();
+    let description = description
+        .map(|text| wording::shown(&text, secrets))
+        .filter(|text| !text.is_empty())
+        .map(|text| format!(" ({text})"))
+        .unwrap_or_default();
+    let message =
+        format!("{} answered HTTP {}{shown_code}{description}", submission.endpoint.shown, reply.status);
+    Err(NotGranted { code, answered: reply.cut.is_none() && document.is_some(), message })
+}

@@ -1,0 +1,53 @@
+//! How a person signs in at a provider, as data: the `login` object of a provider's row.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+
+/// What a sign-in needs to know of a provider. The names of the fields are the keys of the JSON object.
+#[derive(Clone, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct LoginRules {
+    /// The issuer that `iss` in a redirect must name (RFC 9207).
+    pub issuer: Option<String>,
+    /// Where the device grant begins (RFC 8628), with `{variables}`.
+    pub device_authorization_endpoint: Option<String>,
+    /// Where a sign-in is ended (RFC 7009), with `{variables}`.
+    pub revocation_endpoint: Option<String>,
+    /// Which redirect addresses the provider takes.
+    pub redirect: Redirect,
+    /// Whether the provider cannot bind a code to a verifier.
+    pub no_pkce: bool,
+    /// Scopes that earn a refresh token; they are added to the others.
+    pub refresh_scope: Vec<String>,
+    /// The parameter that holds the scopes, where it is not `scope`.
+    pub scope_parameter: Option<String>,
+    /// Parameters of the authorization request beside the usual ones.
+    pub parameters: BTreeMap<String, String>,
+    /// Whether a code is redeemed with a client secret only.
+    pub secret_required: bool,
+    /// What a person must do at the provider before, as a sentence's end: `switch on ...`.
+    pub before: Option<String>,
+    /// Why no person can sign in here, and what to do instead.
+    pub instead: Option<String>,
+    /// Keys whose values are remembered and not documented.
+    pub unverified: Vec<String>,
+    /// Where the facts come from, for people.
+    #[serde(rename = "sources")]
+    pub _sources: Vec<String>,
+}
+
+/// Which redirect addresses a provider takes.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Redirect {
+    /// `http://127.0.0.1` with any port, whichever is registered.
+    AnyPort,
+    /// `http://localhost` with any port, whichever is registered.
+    AnyPortLocalhost,
+    /// Exactly the registered address; loopback is possible.
+    #[default]
+    Exact,
+    /// Exactly the registered address, which must be https.
+    Https,
+}

@@ -1,0 +1,53 @@
+//! A provider's row as a sign-in sees it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::endpoint::EndpointUrl;
+use super::login::LoginRules;
+use super::provider::Provider;
+use super::providers::Providers;
+
+/// A provider's row, for those who sign in there. It knows nothing where the provider is not in the table.
+#[derive(Clone)]
+pub(crate) struct ProviderRow(pub(super) Arc<Provider>);
+
+impl ProviderRow {
+    /// The provider's name in the table; empty where it is in none.
+    pub(crate) fn name(&self) -> &str {
+        &self.0.name
+    }
+
+    /// What people call the provider.
+    pub(crate) fn title(&self) -> &str {
+        &self.0.title
+    }
+
+    /// How a person signs in there.
+    pub(crate) fn login(&self) -> &LoginRules {
+        &self.0.login
+    }
+
+    /// What separates scopes in a request.
+    pub(crate) fn scope_separator(&self) -> &str {
+        self.0.scope_separator.as_deref().unwrap_or(" ")
+    }
+
+    /// The usual lifetime of an access token.
+    pub(crate) fn lifetime(&self) -> Option<Duration> {
+        self.0.lifetime
+    }
+}
+
+impl Providers {
+    /// The row of that name or alias.
+    pub(crate) fn row_named(&self, name: &str) -> Option<ProviderRow> {
+        self.named(name).cloned().map(ProviderRow)
+    }
+
+    /// The row of the provider that has this endpoint, or one that knows only its host.
+    pub(crate) fn row_at(&self, endpoint: &EndpointUrl) -> ProviderRow {
+        let unknown = || Arc::new(Provider { title: endpoint.host.clone(), ..Provider::default() });
+        ProviderRow(self.at(endpoint).cloned().unwrap_or_else(unknown))
+    }
+}

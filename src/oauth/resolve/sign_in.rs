@@ -1,0 +1,135 @@
+//! From what is known of a sign-in to its endpoints and its client.
+
+use super::context::{Resolution, Resolver};
+use crate::oauth::client::ClientIdentity;
+use crate::oauth::config::{ClientFile, CredentialConfig};
+use crate::oauth::endpoint::EndpointUrl;
+use crate::oauth::outcome::GrantType;
+use crate::oauth::provider::ClientAuthMethod;
+use crate::oauth::provider_row::ProviderRow;
+use crate::oauth::providers::Providers;
+use crate::oauth::request::TokenEndpoint;
+use crate::oauth::template;
+
+/// The endpoints of a provider's row, filled in.
+pub(crate) struct RowEndpoints {
+    pub authorization: Option<EndpointUrl>,
+    pub token: EndpointUrl,
+    pub device: Option<EndpointUrl>,
+    pub revocation: Option<EndpointUrl>,
+}
+
+/// What a sign-in is resolved with.
+pub(crate) struct Surroundings<'a> {
+    /// Looks up an environment variable.
+    pub variable: &'a dyn Fn(&str) -> Option<String>,
+    /// The client-credential files beside the tokens.
+    pub clients: &'a [ClientFile],
+    pub providers: &'a Providers,
+}
+
+impl Surroundings<'_> {
+    fn resolver<'a>(&'a self, config: &'a CredentialConfig) -> Resolver<'a> {
+        Resolver {
+            config,
+            file: config.file.clone(),
+            variable: self.variable,
+            clients: self.clients,
+            providers: self.providers,
+            trail: Vec::new(),
+        }
+    }
+
+    /// The endpoints of `row` for a sign-in that is known by `config`.
+    ///
+    /// # Errors
+    /// Which member is missing, and where to set it.
+    pub(crate) fn endpoints(
+        &self,
+        row: &ProviderRow,
+        grant: GrantType,
+        config: &CredentialConfig,
+    ) -> Result<RowEndpoints, String> {
+        let row = &row.0;
+        let resolver = self.resolver(config);
+        let values = resolver.values(row, config.member("client_id"));
+        let filled = |pattern: &str| {
+            let url = template::fill(pattern, &values).map_err(|variable| {
+                let sources = row.variables.get(&variable).map_or(&[][..], Vec::as_slice);
+                let how = template::where_to_set(&variable, sources, "the command as --member NAME=VALUE");
+                format!("the address of {} is not complete: {how}", row.title)
+            })?;
+            EndpointUrl::parse(&url).map_err(|error| format!("{url}: {error}"))
+        };
+        let optional = |pattern: &Option<String>| pattern.as_deref().map(filled).transpose();
+        let login = &row.login;
+        let token = row.token_endpoint.of(grant);
+        let token = token.ok_or_else(|| format!("no token endpoint is known for {}", row.title))?;
+        Ok(RowEndpoints {
+            authorization: optional(&row.authorization_endpoint)?,
+            token: filled(token)?,
+            device: optional(&login.device_authorization_endpoint)?,
+            revocation: optional(&login.revocation_endpoint)?,
+        })
+    }
+
+    /// The client that the file, a client-credential file or the environment has for this sign-in.
+    ///
+    /// # Errors
+    /// Why what is there cannot be used.
+    pub(crate) fn client(
+        &self,
+        row: &ProviderRow,
+        grant: GrantType,
+        config: &CredentialConfig,
+        token: &EndpointUrl,
+        offered: Option<&[String]>,
+    ) -> Result<Option<ClientIdentity>, String> {
+        let row = &row.0;
+        let mut resolver = self.resolver(config);
+        let client = resolver.client(row, grant).map_err(words)?;
+        let Some(id) = client.id.clone() else { return Ok(None) };
+        let key =
+            config.private_key.clone().map(|pem| (pem, config.member("private_key_id").map(str::to_owned)));
+        let said = config.member("token_endpoint_auth_method").is_some();
+        let method = match offered {
+            Some(offered) if !said => method(offered, client.secret.is_some(), key.is_some())?,
+            _ => {
+                let target = TokenEndpoint::Known(token.clone());
+                resolver
+                    .method(row, grant, &client, &target)
+                    .map_err(words)?
+                    .unwrap_or(ClientAuthMethod::None)
+            }
+        };
+        Ok(Some(ClientIdentity { id, secret: client.secret, key, method }))
+    }
+}
+
+fn words(resolution: Resolution) -> String {
+    match resolution {
+        Resolution::Misconfigured(message) | Resolution::Monitored(message) => message,
+        Resolution::Refresh(_) => String::new(),
+    }
+}
+
+/// The first method of those that a server offers that the client can use.
+///
+/// # Errors
+/// That there is none.
+fn method(offered: &[String], has_secret: bool, has_key: bool) -> Result<ClientAuthMethod, String> {
+    let usable = |method: &ClientAuthMethod| match method {
+        ClientAuthMethod::ClientSecretBasic | ClientAuthMethod::ClientSecretPost => has_secret,
+        ClientAuthMethod::PrivateKeyJwt => has_key && !has_secret,
+        ClientAuthMethod::None => !has_secret && !has_key,
+    };
+    if !has_secret && !has_key {
+        // Many servers take public clients without listing it.
+        return Ok(ClientAuthMethod::None);
+    }
+    offered
+        .iter()
+        .filter_map(|name| ClientAuthMethod::from_name(name))
+        .find(usable)
+        .ok_or_else(|| format!("the server takes only {}", offered.join(", ")))
+}

@@ -1,0 +1,98 @@
+//! What a person wants to sign in to: an MCP server, a provider, or what a token file says.
+
+use std::path::Path;
+
+use super::names;
+use super::options::Asked;
+use super::place::Place;
+use crate::oauth::{EndpointUrl, ProviderRow, Providers};
+use crate::tokens::Document;
+use crate::tokens::directory::list;
+use crate::tokens::name::{server, stem};
+
+/// Where the endpoints come from.
+pub(super) enum SignInSource {
+    /// From what this MCP server says.
+    McpServer(EndpointUrl),
+    /// From the metadata of this issuer.
+    Issuer(EndpointUrl),
+    /// From the table of providers.
+    Row(ProviderRow),
+}
+
+/// What a sign-in aims at.
+pub(super) struct Aim {
+    pub source: SignInSource,
+    /// What the token file says already; nothing where it is new.
+    pub known: Option<Document>,
+    /// The token file's name, where it is settled before the server is known.
+    pub file: Option<String>,
+    /// The name of the server's entry, for a new file.
+    pub server: Option<String>,
+}
+
+/// Finds out what the words mean: an address, a token file, a provider, a server that a file is for.
+///
+/// # Errors
+/// That they mean nothing, and what they could be.
+pub(super) fn find(asked: &Asked, tokens: &Path, providers: &Providers) -> Result<Aim, String> {
+    let file = asked.name.as_deref().map(names::given).transpose()?;
+    let server = asked.server.clone();
+    if let Some(address) = names::server(&asked.what) {
+        return Ok(Aim { source: SignInSource::McpServer(address?), known: None, file, server });
+    }
+    let row = providers.row_named(&asked.what);
+    if server.is_none() {
+        let found = files(&asked.what, tokens, providers, row.is_none());
+        if let [name] = &found[..] {
+            let known = Place::new(tokens, name.clone()).read()?.ok_or_else(|| format!("{name} is gone"))?;
+            let source = source_of(name, &known, providers)?;
+            return Ok(Aim { source, known: Some(known), file: file.or_else(|| Some(name.clone())), server });
+        }
+        if !found.is_empty() {
+            return Err(format!("{}: these files are called so: {}; name one", asked.what, found.join(", ")));
+        }
+    }
+    match row {
+        Some(row) => Ok(Aim { source: SignInSource::Row(row), known: None, file, server }),
+        None => Err(format!(
+            "{:?} is no address of an MCP server (https://...), no provider in the table, and no token file in {}",
+            asked.what,
+            tokens.display()
+        )),
+    }
+}
+
+/// The token files that a word means: by their name, or (where no provider is called so) by their server's.
+fn files(word: &str, tokens: &Path, providers: &Providers, by_server: bool) -> Vec<String> {
+    let names = list(tokens, &[]).map(|listing| listing.names).unwrap_or_default();
+    let exact: Vec<String> =
+        names.iter().filter(|name| *name == word || stem(name) == word).take(1).cloned().collect();
+    if !exact.is_empty() || !by_server {
+        return exact;
+    }
+    let is_for = |name: &&String| {
+        name.ends_with("-egress.json")
+            && server(name, None, providers.longest_name_prefix(stem(name))) == word
+    };
+    names.iter().filter(is_for).cloned().collect()
+}
+
+/// Where a token file says that its sign-in comes from.
+fn source_of(name: &str, known: &Document, providers: &Providers) -> Result<SignInSource, String> {
+    let address = |member: &str| {
+        let text = known.text(member)?;
+        Some(EndpointUrl::parse(&text).map_err(|error| format!("{member} in {name}: {error}")))
+    };
+    if let Some(server) = address("server_url") {
+        return server.map(SignInSource::McpServer);
+    }
+    if let Some(issuer) = address("issuer") {
+        return issuer.map(SignInSource::Issuer);
+    }
+    let named = known.text("provider").and_then(|provider| providers.row_named(&provider));
+    let by_name = || providers.longest_name_prefix(stem(name)).and_then(|prefix| providers.row_named(prefix));
+    named.or_else(by_name).map(SignInSource::Row).ok_or_else(|| {
+        format!("{name} does not say where to sign in: add server_url, issuer or provider to it, or name an address")
+    })
+}

@@ -1,0 +1,124 @@
+//! One attempt at a sign-in: what every grant needs of it.
+
+use super::around::Around;
+use super::client::{self, Client};
+use super::compose::Setting;
+use super::fetch::{NotFetched, Signing};
+use super::interrupt::Interrupt;
+use super::options::Asked;
+use super::target::{Target, grant};
+use crate::secret::Secret;
+
+/// An attempt.
+pub(super) struct SignInAttempt<'a> {
+    pub target: &'a Target,
+    pub asked: &'a Asked,
+    pub around: &'a Around<'a>,
+    pub interrupt: &'a Interrupt,
+    /// Whether to register a new client although one is known.
+    pub register: bool,
+}
+
+/// How an attempt ended without tokens.
+pub(super) enum NoTokens {
+    /// The server does not know the client any more, and may register a new one.
+    ClientForgotten(String),
+    /// Anything else: one line for the person.
+    Failed(String),
+}
+
+impl From<String> for NoTokens {
+    fn from(message: String) -> Self {
+        Self::Failed(message)
+    }
+}
+
+impl SignInAttempt<'_> {
+    /// The client that is known, unless a new one is to be registered.
+    ///
+    /// # Errors
+    /// Why what is there cannot be used.
+    pub(super) fn known_client(&self) -> Result<Option<Client>, String> {
+        if self.register {
+            return Ok(None);
+        }
+        let target = self.target;
+        let config = target.config(&self.around.providers);
+        self.around.surrounded(&target.files, |around| {
+            client::known(&target.server, grant(self.asked), &config, &target.clients, around)
+        })
+    }
+
+    /// A client that is registered now.
+    ///
+    /// # Errors
+    /// Why the server gives none.
+    pub(super) fn new_client(&self, redirect_uri: Option<&str>) -> Result<Client, String> {
+        client::register(&self.target.server, redirect_uri, &self.target.scopes, &self.around.client)
+    }
+
+    /// The token requests of this attempt.
+    pub(super) fn signing<'s>(
+        &'s self,
+        client: &'s Client,
+        members: &'s dyn Fn() -> Vec<(&'s str, Setting<'s>)>,
+    ) -> Signing<'s> {
+        Signing {
+            server: &self.target.server,
+            client: &client.identity,
+            scopes: &self.target.scopes,
+            resource: self.target.resource.as_deref(),
+            tokens: &self.around.client,
+            interrupt: self.interrupt,
+            place: &self.target.place,
+            members,
+        }
+    }
+
+    /// What the file says of this sign-in beside its tokens.
+    pub(super) fn members<'s>(
+        &'s self,
+        client: &'s Client,
+        redirect_uri: Option<&'s str>,
+    ) -> Vec<(&'s str, Setting<'s>)> {
+        let target = self.target;
+        let mut members: Vec<(&str, Setting<'_>)> = vec![("provider", Setting::Text(&target.provider))];
+        members.extend(self.asked.members.iter().map(|(name, value)| (name.as_str(), Setting::Text(value))));
+        members.extend(target.server_url.as_deref().map(|url| ("server_url", Setting::Text(url))));
+        if target.server.discovered {
+            members.extend(target.server.issuer.as_deref().map(|issuer| ("issuer", Setting::Text(issuer))));
+            members.push(("token_endpoint", Setting::Text(&target.server.token.url)));
+            members.push(("token_endpoint_auth_method", Setting::Text(client.identity.method.name())));
+        }
+        members.push(("client_id", Setting::Text(&client.identity.id)));
+        members.extend(registration_members(client));
+        members.extend(redirect_uri.map(|uri| ("redirect_uri", Setting::Text(uri))));
+        members.extend(target.resource.as_deref().map(|resource| ("resource", Setting::Text(resource))));
+        members
+    }
+}
+
+/// What the file says of a registration: what it takes to use, to read and to delete the client (RFC 7592).
+fn registration_members(client: &Client) -> Vec<(&str, Setting<'_>)> {
+    fn secret(secret: Option<&Secret>) -> Setting<'_> {
+        secret.map_or(Setting::Nothing, Setting::Secret)
+    }
+    let Some(registered) = &client.registered else { return Vec::new() };
+    let ends = registered.client_secret_expires_at.map(|ends| Setting::Json(ends.to_string()));
+    let uri = registered.registration_client_uri.as_deref().map(Setting::Text);
+    vec![
+        ("client_secret", secret(registered.client_secret.as_ref())),
+        ("client_secret_expires_at", ends.unwrap_or(Setting::Nothing)),
+        ("registration_client_uri", uri.unwrap_or(Setting::Nothing)),
+        ("registration_access_token", secret(registered.registration_access_token.as_ref())),
+    ]
+}
+
+/// What a request without tokens means for the attempt.
+pub(super) fn no_tokens(error: NotFetched, client: &Client) -> NoTokens {
+    match error {
+        NotFetched::UnknownClient(message) if client.replaceable => NoTokens::ClientForgotten(message),
+        NotFetched::UnknownClient(message) | NotFetched::Failed(message) => NoTokens::Failed(message),
+        NotFetched::NotGranted(failed) => NoTokens::Failed(format!("{}; start again", failed.message)),
+    }
+}

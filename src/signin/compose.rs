@@ -1,0 +1,117 @@
+//! The text of a token file after a sign-in: what was there, what the sign-in is known by, and the tokens.
+
+use crate::clock::Timestamp;
+use crate::oauth::TokenResponse;
+use crate::secret::Secret;
+use crate::tokens::change::{Access, Change, Lasting, RefreshEnd, apply};
+use crate::tokens::{Document, Unusable};
+
+/// A member that a sign-in sets.
+pub(super) enum Setting<'a> {
+    /// This text.
+    Text(&'a str),
+    /// This secret text.
+    Secret(&'a Secret),
+    /// This JSON text.
+    Json(String),
+    /// Nothing: a member of an older sign-in is taken out.
+    Nothing,
+}
+
+/// What a sign-in gave, in terms of a file.
+pub(super) struct SignedIn<'a> {
+    /// What the sign-in is known by, in the order in which a new file has it.
+    pub members: Vec<(&'a str, Setting<'a>)>,
+    pub granted: &'a TokenResponse,
+    /// The granted scopes, or the requested ones.
+    pub scope: Option<&'a str>,
+    pub lasting: Lasting,
+}
+
+/// `document` (or a new one) after the sign-in.
+///
+/// # Errors
+/// That the result would be no token file.
+pub(super) fn composed(document: Option<Document>, signed_in: &SignedIn<'_>) -> Result<Document, Unusable> {
+    let mut document = document.map_or_else(empty, Ok)?;
+    for (name, setting) in &signed_in.members {
+        document = set(document, name, setting)?;
+    }
+    if let Some(scope) = signed_in.scope
+        && document.scope().is_none()
+    {
+        document = set(document, "scope", &Setting::Text(scope))?;
+    }
+    let granted = signed_in.granted;
+    // Members that say how long the tokens of an older sign-in lasted say nothing of the new ones. One that
+    // gets a value keeps its form.
+    let ends = granted.refresh_expires_in.filter(|length| !length.is_zero());
+    let unlimited = signed_in.lasting == Lasting::Unlimited;
+    for (name, stale) in [
+        ("expires_at", unlimited),
+        ("expires_in", unlimited),
+        ("expires_at_human", unlimited),
+        ("refresh_expires_at", ends.is_none()),
+    ] {
+        if stale {
+            document = set(document, name, &Setting::Nothing)?;
+        }
+    }
+    let kind = granted.token_type.as_deref().unwrap_or("Bearer");
+    document = set(document, "token_type", &Setting::Text(kind))?;
+    document = set(document, "signed_out_at", &Setting::Nothing)?;
+    document = match &granted.refresh_token {
+        Some(token) => set(document, "refresh_token", &Setting::Secret(token))?,
+        // The refresh token of an older sign-in may be another person's.
+        None => set(document, "refresh_token", &Setting::Nothing)?,
+    };
+    let access = Access {
+        token: granted.access_token.clone(),
+        asked_at: granted.asked_at,
+        lasting: signed_in.lasting,
+        scope: signed_in.scope.map(str::to_owned),
+        token_type: None,
+        kept: granted.kept.clone(),
+    };
+    let refresh_end = ends.map_or(RefreshEnd::Unsaid, |length| RefreshEnd::At(granted.asked_at + length));
+    apply(document, &Change { access: Some(&access), refresh_token: None, refresh_end })
+}
+
+/// How long the access token lasts, as far as anything says it. A token that can be refreshed is taken to last
+/// an hour where nothing does, so that it is refreshed at all.
+pub(super) fn lasting(granted: &TokenResponse, usual: Option<std::time::Duration>) -> Lasting {
+    let claimed = granted.expires_at.or_else(|| crate::tokens::jwt_expiry(&granted.access_token));
+    let said = granted.expires_in.or_else(|| claimed.map(|end| end.since(granted.asked_at)));
+    let assumed = || {
+        let refreshable = granted.refresh_token.is_some();
+        refreshable.then(|| usual.unwrap_or(std::time::Duration::from_hours(1)))
+    };
+    said.or_else(assumed).map_or(Lasting::Unlimited, Lasting::For)
+}
+
+/// When the access token ends.
+pub(super) fn end(granted: &TokenResponse, lasting: Lasting) -> Option<Timestamp> {
+    match lasting {
+        Lasting::For(length) => Some(granted.asked_at + length),
+        Lasting::Unlimited => None,
+    }
+}
+
+/// A file that says nothing yet, in the style of those that people write.
+pub(super) fn empty() -> Result<Document, Unusable> {
+    Document::parse("{\n  \"provider\": \"\"\n}\n")
+}
+
+/// Sets one member; nothing is added where there is nothing to set.
+pub(super) fn set(document: Document, name: &str, setting: &Setting<'_>) -> Result<Document, Unusable> {
+    // Printing a text as JSON cannot fail.
+    let quoted = |text: &str| zeroize::Zeroizing::new(serde_json::to_string(text).unwrap_or_default());
+    match setting {
+        Setting::Text(text) if document.text(name).as_deref() == Some(text) => Ok(document),
+        Setting::Text(text) => document.with(name, &quoted(text)),
+        Setting::Secret(secret) => document.with(name, &quoted(secret.expose())),
+        Setting::Json(text) => document.with(name, text),
+        Setting::Nothing if document.raw(name).is_some() => document.with(name, "null"),
+        Setting::Nothing => Ok(document),
+    }
+}

@@ -1,0 +1,80 @@
+//! Tells a running daemon to look now. It is found by the lock that it holds, and told by SIGUSR1.
+//!
+//! A signal to a wrong process may end it. So three things must hold: the process id in the lock file is that
+//! of the process which holds the lock (as the kernel's list of locks says), and this process catches the signal.
+
+use std::os::unix::fs::MetadataExt as _;
+use std::path::Path;
+
+use rustix::process::{Pid, Signal, kill_process};
+
+use crate::files::{Holder, OWN_DIRECTORY, holder, read_whole};
+
+/// The file whose lock a daemon holds.
+const DAEMON_LOCK: &str = "daemon.lock";
+
+/// What became of the daemon.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Told {
+    /// It was told to look now.
+    Yes(u32),
+    /// It runs, and finds the file by itself within a minute.
+    No,
+    /// None runs for this directory.
+    NoDaemon,
+}
+
+/// Tells the daemon of this tokens directory.
+pub(super) fn tell(tokens: &Path) -> Told {
+    let path = tokens.join(OWN_DIRECTORY).join(DAEMON_LOCK);
+    if !matches!(holder(&path), Ok(Holder::Somebody { .. })) {
+        return Told::NoDaemon;
+    }
+    let pid = read_whole(&path).ok().and_then(|(note, _)| note.trim().parse::<u32>().ok());
+    let Some(pid) = pid.filter(|pid| holds(*pid, &path) && catches_usr1(*pid)) else { return Told::No };
+    let target = i32::try_from(pid).ok().and_then(Pid::from_raw);
+    match target.map(|target| kill_process(target, Signal::USR1)) {
+        Some(Ok(())) => Told::Yes(pid),
+        _ => Told::No,
+    }
+}
+
+/// Whether the kernel says that this process holds the lock on that file (`proc_locks(5)`).
+fn holds(pid: u32, path: &Path) -> bool {
+    let (Ok(table), Ok(file)) = (std::fs::read_to_string("/proc/locks"), std::fs::metadata(path)) else {
+        return false;
+    };
+    table.lines().any(|line| names(line, pid, file.ino()))
+}
+
+/// Whether a line of the list is an exclusive `flock` of this process on the file with this inode.
+fn names(line: &str, pid: u32, inode: u64) -> bool {
+    let words: Vec<&str> = line.split_whitespace().collect();
+    let [_, "FLOCK", _, "WRITE", owner, file, ..] = words[..] else { return false };
+    // The device is left out: some file systems show another one here than stat(2) does.
+    owner == pid.to_string() && file.rsplit(':').next() == Some(inode.to_string().as_str())
+}
+
+/// Whether the process has a handler for SIGUSR1, which ends a process that has none.
+fn catches_usr1(pid: u32) -> bool {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigCgt:"));
+    let mask = mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or_default();
+    mask & (1 << (signal_hook::consts::SIGUSR1 - 1)) != 0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_holders_own_line_counts() {
+        let line = "12: FLOCK  ADVISORY  WRITE 4711 08:01:987654 0 EOF";
+        assert!(names(line, 4711, 987_654));
+        assert!(!names(line, 471, 987_654) && !names(line, 4711, 98_765));
+        assert!(!names("1: POSIX  ADVISORY  WRITE 4711 08:01:987654 0 EOF", 4711, 987_654));
+        assert!(!names("1: FLOCK  ADVISORY  READ 4711 08:01:987654 0 EOF", 4711, 987_654));
+        assert!(!names("1: -> FLOCK  ADVISORY  WRITE 4711 08:01:987654 0 EOF", 4711, 987_654));
+        assert!(!names("", 4711, 987_654));
+    }
+}

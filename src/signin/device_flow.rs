@@ -1,0 +1,149 @@
+//! The device grant as it runs: the codes are shown, and the server is asked until the person has decided.
+
+use std::time::{Duration, Instant};
+
+use serde::Deserialize;
+
+use super::attempt::{NoTokens, SignInAttempt, no_tokens};
+use super::device::{AfterAnswer, Questions, Said, USUAL_INTERVAL};
+use super::fetch::{Fetched, NotFetched, Signing};
+use super::words::say;
+use crate::oauth::{EndpointUrl, Submission, shown_text};
+use crate::secret::Secret;
+
+/// The grant's name in a token request.
+const GRANT: &str = "urn:ietf:params:oauth:grant-type:device_code";
+
+/// How long codes are good where the server does not say (it must).
+const USUAL_LIFETIME: Duration = Duration::from_mins(15);
+
+/// The answer to a device authorization request (RFC 8628 3.2).
+#[derive(Deserialize)]
+struct Codes {
+    device_code: String,
+    user_code: String,
+    /// Google calls it otherwise.
+    #[serde(alias = "verification_url")]
+    verification_uri: String,
+    #[serde(default)]
+    verification_uri_complete: Option<String>,
+    #[serde(default)]
+    expires_in: Option<f64>,
+    #[serde(default)]
+    interval: Option<f64>,
+}
+
+/// Signs in by the device grant.
+pub(super) fn run(attempt: &SignInAttempt<'_>) -> Result<Fetched, NoTokens> {
+    let server = &attempt.target.server;
+    let endpoint = server.device.as_ref();
+    let endpoint =
+        endpoint.ok_or_else(|| format!("{} has no device grant; leave out --device", server.title))?;
+    let client = match attempt.known_client()? {
+        Some(client) => client,
+        None => attempt.new_client(None)?,
+    };
+    let members = || attempt.members(&client, None);
+    let signing = attempt.signing(&client, &members);
+    ask(&signing, endpoint).map_err(|error| no_tokens(error, &client))
+}
+
+/// Gets the codes, shows them, and asks until the person has decided.
+fn ask(signing: &Signing<'_>, endpoint: &EndpointUrl) -> Result<Fetched, NotFetched> {
+    let title = &signing.server.title;
+    let codes = begin(signing, endpoint)?;
+    let seconds = |value: Option<f64>| value.and_then(|value| Duration::try_from_secs_f64(value).ok());
+    let interval = seconds(codes.interval).unwrap_or(USUAL_INTERVAL);
+    let lasting = seconds(codes.expires_in).unwrap_or(USUAL_LIFETIME).min(Duration::from_hours(24));
+    let device_code = Secret::new(codes.device_code);
+    show(
+        title,
+        &codes.user_code,
+        &codes.verification_uri,
+        codes.verification_uri_complete.as_deref(),
+        &device_code,
+    )?;
+    let mut questions = Questions::new(interval, lasting, Instant::now());
+    let mut at = questions.first(Instant::now());
+    loop {
+        std::thread::sleep(at.saturating_duration_since(Instant::now()));
+        let submission = Submission {
+            endpoint: &signing.server.token,
+            client: signing.client,
+            row: &signing.server.row,
+            parameters: [("grant_type", GRANT)].into_iter().chain(signing.resource()).collect(),
+            secrets: vec![("device_code", &device_code)],
+        };
+        let failed = match signing.fetch(&submission) {
+            Err(NotFetched::NotGranted(failed)) => failed,
+            other => return other,
+        };
+        let said = match failed.code.as_deref().map(Said::of) {
+            Some(Some(said)) => said,
+            // A server that is away may come back; one that refuses for another reason will do so again.
+            None if !failed.answered => Said::NoAnswer,
+            _ => return Err(NotFetched::NotGranted(failed)),
+        };
+        at = match questions.after(&said, Instant::now()) {
+            AfterAnswer::AskAt(at) => at,
+            AfterAnswer::Denied => {
+                return Err(NotFetched::Failed(format!("the sign-in at {title} was refused")));
+            }
+            AfterAnswer::Expired => {
+                return Err(NotFetched::Failed(format!(
+                    "nobody signed in at {title} in time: the code has expired; start again"
+                )));
+            }
+        };
+    }
+}
+
+/// Asks for the codes.
+fn begin(signing: &Signing<'_>, endpoint: &EndpointUrl) -> Result<Codes, NotFetched> {
+    let scope = signing.scopes.join(signing.server.row.scope_separator());
+    let mut parameters: Vec<(&str, &str)> = signing.resource().into_iter().collect();
+    if !scope.is_empty() {
+        parameters.push(("scope", &scope));
+    }
+    let submission = Submission {
+        endpoint,
+        client: signing.client,
+        row: &signing.server.row,
+        parameters,
+        secrets: Vec::new(),
+    };
+    let page = signing.tokens.submit(&submission).map_err(NotFetched::Failed)?;
+    if !page.succeeded() {
+        let message = format!("{} answered {}", endpoint.shown, page.shown(&[]));
+        if page.error_code().as_deref() == Some("invalid_client") {
+            return Err(NotFetched::UnknownClient(message));
+        }
+        return Err(NotFetched::Failed(message));
+    }
+    serde_json::from_slice(&page.body)
+        .map_err(|_| NotFetched::Failed(format!("{} answered with no device code", endpoint.shown)))
+}
+
+/// Shows the person what to do. The user code is for this screen; the device code never is.
+fn show(
+    title: &str,
+    user_code: &str,
+    address: &str,
+    complete: Option<&str>,
+    device_code: &Secret,
+) -> Result<(), NotFetched> {
+    let address_of = |text: &str| {
+        EndpointUrl::parse(text).map_err(|error| {
+            NotFetched::Failed(format!("{title} names an address for the person that is none: {error}"))
+        })
+    };
+    let user_code = shown_text(user_code, &[device_code]);
+    let address = shown_text(&address_of(address)?.url, &[device_code]);
+    say(&format!("To sign in to {title}, open\n\n  {address}\n\nand enter the code\n\n  {user_code}\n"));
+    if let Some(complete) = complete {
+        let complete = shown_text(&address_of(complete)?.url, &[device_code]);
+        say(&format!("or open {complete}\n"));
+    }
+    say("Waiting for your decision there.");
+    Ok(())
+}

@@ -1,0 +1,146 @@
+//! From the address of an MCP server, or of an issuer, to the endpoints of a sign-in.
+//!
+//! The order is that of the MCP authorization specification: the challenge of the server, the metadata of the
+//! protected resource, the metadata of its authorization server. What each document means is decided by pure
+//! functions; here they are fetched.
+
+use serde_json::Value;
+
+use super::challenge::{self, Challenge};
+use super::resource_metadata::{self, ResourceMetadata};
+use super::server::AuthorizationServer;
+use super::server_metadata;
+use crate::oauth::{EndpointUrl, Providers, TokenClient, metadata_addresses, shown_text};
+
+/// A server that wants a sign-in, and what it wants of it.
+pub(super) struct Discovered {
+    pub server: AuthorizationServer,
+    /// The value of `resource` in both requests.
+    pub resource: Option<String>,
+    /// The scopes that the challenge or the metadata ask for.
+    pub scope: Option<String>,
+}
+
+/// The first request of an MCP client; a server that wants a sign-in refuses it.
+const FIRST_REQUEST: &str = concat!(
+    r#"{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"protocolVersion":"2025-11-25","capabilities":{},"#,
+    r#""clientInfo":{"name":"token-refresher","version":""#,
+    env!("CARGO_PKG_VERSION"),
+    r#""}}}"#
+);
+
+/// What an MCP server may answer with.
+const ANSWERS: &str = "application/json, text/event-stream";
+
+/// Finds out where a sign-in for the MCP server at `address` goes.
+///
+/// # Errors
+/// What is missing or wrong, and at which address.
+pub(super) fn of_mcp_server(
+    address: &EndpointUrl,
+    client: &TokenClient,
+    providers: &Providers,
+) -> Result<Discovered, String> {
+    let page = client.post_json(address, FIRST_REQUEST, ANSWERS)?;
+    let challenge = challenge::bearer(&page.challenges).filter(|_| page.status == 401);
+    let metadata = resource_metadata_of(address, challenge.as_ref(), client)?;
+    let challenged = challenge.and_then(|challenge| challenge.scope);
+    let Some(metadata) = metadata else {
+        if page.status != 401 {
+            let status = page.status;
+            let shown = &address.shown;
+            return Err(format!(
+                "{shown} asks for no sign-in: it answers HTTP {status} and has no metadata of a protected resource"
+            ));
+        }
+        // Servers of the first version of the specification are their own authorization servers.
+        let origin = EndpointUrl::parse(address.origin())?;
+        let server = of_issuer(&origin, client, providers)?;
+        return Ok(Discovered { server, resource: Some(address.url.clone()), scope: challenged });
+    };
+    let mut first_error = None;
+    for issuer in &metadata.issuers {
+        let found = EndpointUrl::parse(issuer)
+            .map_err(|error| format!("the issuer that {} names: {error}", address.shown))
+            .and_then(|issuer| {
+                not_down(address, &issuer, client)?;
+                of_issuer(&issuer, client, providers)
+            });
+        match found {
+            Ok(server) => {
+                let listed = Some(metadata.scopes.join(" ")).filter(|scopes| !scopes.is_empty());
+                let scope = challenged.or(listed);
+                return Ok(Discovered { server, resource: Some(metadata.resource), scope });
+            }
+            Err(error) => first_error = first_error.or(Some(error)),
+        }
+    }
+    Err(first_error.unwrap_or_default())
+}
+
+/// The metadata of the protected resource, where there are any.
+fn resource_metadata_of(
+    server: &EndpointUrl,
+    challenge: Option<&Challenge>,
+    client: &TokenClient,
+) -> Result<Option<ResourceMetadata>, String> {
+    let named = challenge.and_then(|challenge| challenge.resource_metadata.clone());
+    for address in named.into_iter().chain(resource_metadata::addresses(server)) {
+        let address = EndpointUrl::parse(&address)
+            .map_err(|error| format!("the resource_metadata that {} names: {error}", server.shown))?;
+        not_down(server, &address, client)?;
+        if let Some(document) = document(&address, client)? {
+            let unusable = |error| format!("the metadata of {} at {}: {error}", server.shown, address.shown);
+            return resource_metadata::read(server, &document).map(Some).map_err(unusable);
+        }
+    }
+    Ok(None)
+}
+
+/// Finds the endpoints of an issuer by its metadata.
+///
+/// # Errors
+/// Why there are none that can be used.
+pub(super) fn of_issuer(
+    issuer: &EndpointUrl,
+    client: &TokenClient,
+    providers: &Providers,
+) -> Result<AuthorizationServer, String> {
+    let mut unusable = None;
+    for address in metadata_addresses(&issuer.url) {
+        let address = EndpointUrl::parse(&address)?;
+        let Some(document) = document(&address, client)? else { continue };
+        match server_metadata::read(issuer, &document, &|endpoint| client.permits(endpoint)) {
+            Ok(metadata) => {
+                let row = providers.row_at(&metadata.token_endpoint);
+                return Ok(AuthorizationServer::discovered(metadata, row));
+            }
+            // A server may answer at every address with the metadata of its main issuer.
+            Err(error) => unusable = unusable.or(Some(error)),
+        }
+    }
+    let shown = &issuer.shown;
+    Err(match unusable {
+        Some(error) => format!("the metadata of the authorization server {shown} cannot be used: {error}"),
+        None => format!(
+            "the authorization server {shown} has no metadata (RFC 8414): nothing says where to sign in"
+        ),
+    })
+}
+
+/// A document that came over https must not lead to plain http.
+fn not_down(from: &EndpointUrl, to: &EndpointUrl, client: &TokenClient) -> Result<(), String> {
+    if to.secure || (!from.secure && client.permits(to)) {
+        return Ok(());
+    }
+    Err(format!("{} leads to {}, which is plain http", from.shown, shown_text(&to.shown, &[])))
+}
+
+/// The JSON object at an address; `None` where there is none.
+fn document(address: &EndpointUrl, client: &TokenClient) -> Result<Option<Value>, String> {
+    let page = client.document(address)?;
+    if page.status != 200 {
+        return Ok(None);
+    }
+    Ok(serde_json::from_slice(&page.body).ok().filter(Value::is_object))
+}

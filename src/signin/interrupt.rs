@@ -1,0 +1,70 @@
+//! Ctrl-C and its relatives. They end the program at once, except while an answer is being fetched and
+//! stored: then after it.
+
+use std::io;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::iterator::Signals;
+
+#[derive(Default)]
+struct State {
+    /// Whether something is under way that must be brought to its end.
+    busy: bool,
+    /// The signal that came meanwhile.
+    asked: Option<i32>,
+}
+
+/// The signals of this process.
+pub(super) struct Interrupt {
+    state: Arc<Mutex<State>>,
+}
+
+impl Interrupt {
+    /// Begins to receive them. A second signal ends the program whatever it does.
+    ///
+    /// # Errors
+    /// When the handlers or the thread cannot be made.
+    pub(super) fn listen() -> io::Result<Self> {
+        let state = Arc::new(Mutex::new(State::default()));
+        let mut arriving = Signals::new([SIGINT, SIGTERM, SIGHUP])?;
+        let shared = Arc::clone(&state);
+        std::thread::Builder::new().name("signals".to_owned()).spawn(move || {
+            for signal in arriving.forever() {
+                let mut state = shared.lock().unwrap_or_else(PoisonError::into_inner);
+                if !state.busy {
+                    end(signal, "nothing was changed");
+                }
+                if state.asked.replace(signal).is_some() {
+                    end(signal, "an answer may be lost");
+                }
+            }
+        })?;
+        Ok(Self { state })
+    }
+
+    /// Does something that is not to be interrupted.
+    pub(super) fn uninterrupted<T>(&self, act: impl FnOnce() -> T) -> T {
+        self.lock().busy = true;
+        let done = act();
+        self.lock().busy = false;
+        done
+    }
+
+    /// Ends the program where a signal has come meanwhile. `what` is what has become of the sign-in.
+    pub(super) fn obey(&self, what: &str) {
+        if let Some(signal) = self.lock().asked {
+            end(signal, what);
+        }
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Ends the program with the status that a shell gives to a program that the signal ended.
+fn end(signal: i32, what: &str) -> ! {
+    super::words::say(&format!("\ninterrupted; {what}"));
+    std::process::exit(128 + signal);
+}

@@ -1,0 +1,95 @@
+//! Signing in: `token-refresher login` and `revoke`.
+//!
+//! A foreground command for the minutes of one sign-in. [`aim`] says what the words mean, [`target`] where the
+//! sign-in goes and what is known already ([`discover`] with [`challenge`], [`resource_metadata`] and
+//! [`server_metadata`]). An [`attempt`] has a [`client`] ([`registration`] brings a new one) and one of three grants:
+//! [`browser_grant`], [`device_flow`], [`client_credentials`]. [`fetch`] and [`place`] bring the answer into the
+//! token file. Only `main` uses this wing; the daemon does not know it.
+
+mod aim;
+mod around;
+mod assistants;
+mod attempt;
+mod authorize;
+mod browser;
+mod browser_grant;
+mod challenge;
+mod client;
+mod client_credentials;
+mod code;
+mod compose;
+mod daemon;
+mod device;
+mod device_flow;
+mod discover;
+mod event;
+mod fetch;
+mod http_request;
+mod interrupt;
+mod json;
+mod listener;
+mod login;
+mod names;
+mod options;
+mod paste;
+mod pkce;
+mod place;
+mod redirect;
+mod redirect_plan;
+mod registration;
+mod resource_metadata;
+mod revoke;
+mod server;
+mod server_metadata;
+mod target;
+mod words;
+
+use std::ffi::OsStr;
+use std::path::PathBuf;
+
+use crate::cli::Options;
+
+pub(crate) use around::Around;
+use interrupt::Interrupt;
+use options::Asked;
+
+/// Why a command of this wing ended otherwise than well. Each is one line.
+pub(crate) enum NotDone {
+    /// The command line is wrong.
+    Wrong(String),
+    /// Something was not done.
+    Failed(String),
+}
+
+/// `token-refresher login`: gives back the line that says what happened and what to do next.
+///
+/// # Errors
+/// Why there is no new token. Ctrl-C ends the program from here.
+pub(crate) fn login(operands: &[&OsStr], options: &Options, around: &Around<'_>) -> Result<String, NotDone> {
+    let asked = Asked::read(operands, options).map_err(NotDone::Wrong)?;
+    let interrupt = listening()?;
+    let summary = login::login(&asked, around, &interrupt).map_err(NotDone::Failed)?;
+    let told = daemon::tell(&around.settings.tokens_dir);
+    let home = std::env::var_os("HOME").map(PathBuf::from);
+    let assistants = home.map(|home| assistants::found(&home)).unwrap_or_default();
+    let line = words::last_line(&summary, told, &assistants);
+    interrupt.obey(&line);
+    Ok(line)
+}
+
+/// `token-refresher revoke`: gives back the line that says what happened.
+///
+/// # Errors
+/// Why the sign-in has not been ended.
+pub(crate) fn revoke(name: &OsStr, around: &Around<'_>) -> Result<String, NotDone> {
+    let name = options::text(name, "revoke").map_err(NotDone::Wrong)?;
+    let interrupt = listening()?;
+    let line = revoke::revoke(&name, around, &interrupt).map_err(NotDone::Failed)?;
+    daemon::tell(&around.settings.tokens_dir);
+    interrupt.obey(&line);
+    Ok(line)
+}
+
+fn listening() -> Result<Interrupt, NotDone> {
+    Interrupt::listen().map_err(|error| NotDone::Failed(format!("signals cannot be received: {error}")))
+}

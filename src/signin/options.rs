@@ -1,0 +1,139 @@
+//! What the command line asks of `login` and `revoke`.
+
+use std::ffi::OsStr;
+use std::time::Duration;
+
+use crate::cli::{Flag, Options, flag};
+
+const NAME: &Flag = flag("name");
+const CLIENT_ID: &Flag = flag("client-id");
+const SCOPE: &Flag = flag("scope");
+const MEMBER: &Flag = flag("member");
+const REDIRECT_URI: &Flag = flag("redirect-uri");
+const PASTE: &Flag = flag("paste");
+const DEVICE: &Flag = flag("device");
+const OPEN: &Flag = flag("open");
+const REGISTER: &Flag = flag("register");
+const CLIENT_CREDENTIALS: &Flag = flag("client-credentials");
+const WAIT: &Flag = flag("wait");
+
+/// How a sign-in is to be done.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Way {
+    /// In the browser, or by device where the server has only that.
+    Best,
+    /// In a browser somewhere; the person pastes the address at its end.
+    Paste,
+    /// By a code that the person enters on another device.
+    Device,
+    /// Without a person: an application's own token.
+    ClientCredentials,
+}
+
+/// What is asked, checked.
+pub(super) struct Asked {
+    pub what: String,
+    /// The server's name beside a provider's.
+    pub server: Option<String>,
+    pub name: Option<String>,
+    pub client_id: Option<String>,
+    pub scope: Option<String>,
+    /// Members of the token file that are set.
+    pub members: Vec<(String, String)>,
+    pub redirect_uri: Option<String>,
+    pub way: Way,
+    pub open: bool,
+    pub register: bool,
+    /// How long to wait for the person.
+    pub wait: Duration,
+}
+
+impl Asked {
+    /// A token file, as it is.
+    pub(super) fn of_file(name: &str) -> Self {
+        Self {
+            what: name.to_owned(),
+            server: None,
+            name: None,
+            client_id: None,
+            scope: None,
+            members: Vec::new(),
+            redirect_uri: None,
+            way: Way::Best,
+            open: false,
+            register: false,
+            wait: Duration::ZERO,
+        }
+    }
+
+    /// Reads the options of `login`.
+    ///
+    /// # Errors
+    /// Which one cannot be used.
+    pub(super) fn read(operands: &[&OsStr], options: &Options) -> Result<Self, String> {
+        let mut words = operands.iter().map(|word| text(word, "login"));
+        let what = words.next().transpose()?.unwrap_or_default();
+        let server = words.next().transpose()?;
+        let value = |flag: &'static Flag| {
+            options.values(flag).next().map(|value| text(value, &format!("--{}", flag.long))).transpose()
+        };
+        let mut ways = vec![(PASTE, Way::Paste), (DEVICE, Way::Device)];
+        ways.push((CLIENT_CREDENTIALS, Way::ClientCredentials));
+        ways.retain(|(flag, _)| options.has(flag));
+        if let [(one, _), (other, _), ..] = ways[..] {
+            return Err(format!("--{}: does not go with --{}", other.long, one.long));
+        }
+        let members = options.values(MEMBER).map(|value| member(&text(value, "--member")?));
+        Ok(Self {
+            what,
+            server,
+            name: value(NAME)?,
+            client_id: value(CLIENT_ID)?,
+            scope: value(SCOPE)?,
+            members: members.collect::<Result<_, String>>()?,
+            redirect_uri: value(REDIRECT_URI)?,
+            way: ways.first().map_or(Way::Best, |(_, way)| *way),
+            open: options.has(OPEN),
+            register: options.has(REGISTER),
+            wait: match value(WAIT)? {
+                None => Duration::from_mins(5),
+                Some(text) => seconds(&text)?,
+            },
+        })
+    }
+}
+
+/// A word of the command line.
+///
+/// # Errors
+/// That it is empty or no text.
+pub(super) fn text(value: &OsStr, what: &str) -> Result<String, String> {
+    let text = value.to_str().ok_or_else(|| format!("{what}: is not UTF-8"))?;
+    if text.trim().is_empty() {
+        return Err(format!("{what}: is empty"));
+    }
+    Ok(text.trim().to_owned())
+}
+
+/// A member that holds a secret must not be given on a command line, which everybody can read.
+const SECRETS: [&str; 6] =
+    ["access_token", "refresh_token", "token", "client_secret", "private_key", "registration_access_token"];
+
+fn member(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((name, _)) if SECRETS.contains(&name) => {
+            Err(format!("--member: {name} is a secret and belongs into a file, not on the command line"))
+        }
+        Some((name, value)) if !name.is_empty() && !value.is_empty() => {
+            Ok((name.to_owned(), value.to_owned()))
+        }
+        _ => Err(format!("--member: {text:?} is not NAME=VALUE; try --member domain=acme.example.com")),
+    }
+}
+
+fn seconds(text: &str) -> Result<Duration, String> {
+    match text.parse::<u64>() {
+        Ok(seconds @ 1..=86_400) => Ok(Duration::from_secs(seconds)),
+        _ => Err(format!("--wait: {text:?} is not a number of seconds from 1 to 86400; try --wait 300")),
+    }
+}

@@ -1,0 +1,81 @@
+//! The address that a person pastes: what the browser showed when it could not open the redirect.
+
+use super::redirect::{Expected, Verdict, judge};
+
+/// What a pasted line is.
+#[derive(PartialEq, Eq, Debug)]
+pub(super) enum Pasted {
+    /// The address of a redirect, judged.
+    Address(Verdict),
+    /// Something else: what to say, and to wait on.
+    Not(&'static str),
+    /// Nothing but blanks.
+    Blank,
+}
+
+/// Reads one line. An address may come in quotes, and without the part before its query.
+pub(super) fn read(line: &str, expected: &Expected) -> Pasted {
+    let line = line.trim().trim_matches(['"', '\'', '<', '>']);
+    if line.is_empty() {
+        return Pasted::Blank;
+    }
+    let address = line.split('#').next().unwrap_or_default();
+    let query = match address.split_once('?') {
+        Some((_, query)) => query,
+        None if address.contains("://") || !address.contains('=') => {
+            return Pasted::Not("that is not the whole address: it has no ? with a code behind it");
+        }
+        None => address,
+    };
+    let names = |name: &str| query.split('&').any(|pair| pair.split('=').next() == Some(name));
+    if names("code_challenge") {
+        return Pasted::Not("that is the address to open; paste the one that the browser went to at the end");
+    }
+    match judge(query, expected) {
+        Verdict::NoRedirect => Pasted::Not("that address has no code in it"),
+        verdict => Pasted::Address(verdict),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::secret::Secret;
+
+    #[test]
+    fn what_people_paste() {
+        let expected = Expected { state: "st".to_owned(), issuer: None, iss_promised: false };
+        let code = || Pasted::Address(Verdict::Code(Secret::new("c")));
+        for (line, is) in [
+            ("http://127.0.0.1:1/callback?code=c&state=st", Some(code())),
+            ("  \"http://127.0.0.1:1/callback?code=c&state=st\"\r", Some(code())),
+            ("http://127.0.0.1:1/callback?code=c&state=st#_=_", Some(code())),
+            ("?code=c&state=st", Some(code())),
+            ("code=c&state=st", Some(code())),
+            (
+                "http://127.0.0.1:1/callback?code=c&state=of-another",
+                Some(Pasted::Address(Verdict::OtherState)),
+            ),
+            (" \t", Some(Pasted::Blank)),
+            ("http://127.0.0.1:1/callback", None),
+            ("c", None),
+            ("https://idp.example/authorize?state=st&code_challenge=x", None),
+            ("https://idp.example/?state=st", None),
+        ] {
+            let found = read(line, &expected);
+            match is {
+                Some(is) => assert_eq!(found, is, "{line}"),
+                None => assert!(matches!(found, Pasted::Not(_)), "{line}: {found:?}"),
+            }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_line_panics(line in any::<String>()) {
+            read(&line, &Expected { state: "st".to_owned(), issuer: None, iss_promised: false });
+        }
+    }
+}

@@ -1,0 +1,173 @@
+//! The token file of a sign-in: found or made, and written under the same lock, with the same reserve and in
+//! the same order as by a refresh.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use crate::files::{
+    Foreign, Lock, LockError, ReadError, Reserve, directory_is_private, directory_of, is_mount_point,
+    lock_of, make_private_directory, own_directory, reason,
+};
+use crate::tokens::directory::{Problem, read_document};
+use crate::tokens::{Document, Unusable};
+
+/// How long another process that has the file is waited for: one refresh, with everything.
+const PATIENCE: Duration = Duration::from_secs(45);
+
+/// How long to try to store an answer that the disk does not take.
+const LAST_TRIES: Duration = Duration::from_mins(1);
+
+/// Where a token file is, or will be.
+pub(super) struct Place {
+    directory: PathBuf,
+    /// Its name in the directory.
+    pub name: String,
+}
+
+/// A token file that is locked and has room for an answer.
+pub(super) struct Room {
+    lock: Lock,
+    reserve: Reserve,
+    real: PathBuf,
+}
+
+impl Place {
+    /// The file called `name` in the tokens directory.
+    pub(super) fn new(directory: &Path, name: String) -> Self {
+        Self { directory: directory.to_owned(), name }
+    }
+
+    /// Its path.
+    pub(super) fn path(&self) -> PathBuf {
+        self.directory.join(&self.name)
+    }
+
+    /// What the file holds; `None` where it does not exist.
+    ///
+    /// # Errors
+    /// Why it cannot be read.
+    pub(super) fn read(&self) -> Result<Option<Document>, String> {
+        match read_document(&self.path()) {
+            Ok((document, _)) => Ok(Some(document)),
+            Err(Problem::Unreadable(ReadError::Gone)) => Ok(None),
+            Err(problem) => Err(format!("{}: {problem}", self.path().display())),
+        }
+    }
+
+    /// Locks the file and makes room for an answer, before anything is asked that cannot be asked twice.
+    ///
+    /// # Errors
+    /// Why an answer could not be stored.
+    pub(super) fn room(&self) -> Result<Room, String> {
+        let shown = self.path();
+        let refused = |why: String| format!("{}: {why}; nothing was sent", shown.display());
+        let failed = |error: io::Error| refused(reason(&error));
+        if !self.directory.is_dir() {
+            make_private_directory(&self.directory).map_err(failed)?;
+        }
+        let real = match std::fs::canonicalize(&shown) {
+            Ok(real) => real,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                std::fs::canonicalize(&self.directory).map_err(failed)?.join(&self.name)
+            }
+            Err(error) => return Err(failed(error)),
+        };
+        let lock = lock(&real).map_err(|error| match error {
+            LockError::Busy => refused("another process is at it and does not come to an end".to_owned()),
+            LockError::Io(error) => refused(format!("cannot be locked: {}", reason(&error))),
+        })?;
+        let reserve = reserve(&real).map_err(refused)?;
+        Ok(Room { lock, reserve, real })
+    }
+}
+
+fn lock(real: &Path) -> Result<Lock, LockError> {
+    own_directory(directory_of(real))?;
+    Lock::lasting(&lock_of(real), Instant::now() + PATIENCE, &|| false)
+}
+
+/// Room for a file that can take the place of the one at `real`.
+fn reserve(real: &Path) -> Result<Reserve, String> {
+    let place = directory_of(real);
+    let failed = |error: io::Error| format!("no room can be made for it: {}", reason(&error));
+    if is_mount_point(real) {
+        return Err(
+            "it is a mount point of its own and could not be replaced; mount its directory".to_owned()
+        );
+    }
+    let directory = std::fs::metadata(place).map_err(failed)?;
+    let open = || format!("others may write to its directory; run: chmod go-w {}", place.display());
+    if !directory_is_private(&directory) {
+        return Err(open());
+    }
+    let present = match std::fs::metadata(real) {
+        Ok(metadata) => Some(metadata),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+        Err(error) => return Err(failed(error)),
+    };
+    let size = present.as_ref().map_or(0, std::fs::Metadata::len);
+    let reserve = Reserve::create(real, size).map_err(failed)?;
+    if let Some(metadata) = present {
+        let ours = reserve.owner().map_err(failed)?;
+        Foreign::check(&metadata, &directory, ours).map_err(|foreign| match foreign {
+            Foreign::Directory => open(),
+            Foreign::File { owner } => {
+                format!("it belongs to another user (uid {owner}); run this as that user")
+            }
+        })?;
+    }
+    Ok(reserve)
+}
+
+impl Room {
+    /// Stores what `compose` makes of the file's present contents. A disk that does not take it is given a
+    /// minute: the answer exists only here.
+    ///
+    /// # Errors
+    /// Why it is lost.
+    pub(super) fn store(
+        mut self,
+        compose: impl Fn(Option<Document>) -> Result<Document, Unusable>,
+    ) -> Result<(), String> {
+        let deadline = Instant::now() + LAST_TRIES;
+        let mut said = false;
+        loop {
+            let error = match self.attempt(&compose) {
+                Ok(()) => break,
+                Err(error) => error,
+            };
+            if Instant::now() >= deadline {
+                return Err(format!("{}: the new token cannot be stored: {error}", self.real.display()));
+            }
+            if !said {
+                let file = self.real.display();
+                super::words::say(&format!(
+                    "{file}: the new token cannot be stored: {error}; trying for a minute"
+                ));
+                said = true;
+            }
+            std::thread::sleep(Duration::from_secs(1));
+        }
+        // A mark of an older refresh names older tokens and says nothing of these: a failure costs nothing.
+        let _ = self.lock.clear_note();
+        Ok(())
+    }
+
+    fn attempt(
+        &mut self,
+        compose: &impl Fn(Option<Document>) -> Result<Document, Unusable>,
+    ) -> Result<(), String> {
+        if !self.reserve.is_placed() {
+            // Read once more: other programs do not know our lock.
+            let present = match read_document(&self.real) {
+                Ok((document, _)) => Some(document),
+                Err(Problem::Unreadable(ReadError::Io(error))) => return Err(reason(&error)),
+                Err(_) => None,
+            };
+            let document = compose(present).map_err(|why| why.to_string())?;
+            self.reserve.store(&document.file_text()).map_err(|error| reason(&error))?;
+        }
+        self.reserve.take_place().map(drop).map_err(|error| reason(&error))
+    }
+}

@@ -1,0 +1,198 @@
+//! One sign-in before it begins: its server, its file, and what is known of both.
+
+use std::path::Path;
+
+use super::aim::{self, Aim, SignInSource};
+use super::around::{Around, documents};
+use super::client::{self, KnownClient};
+use super::compose;
+use super::discover::{self, Discovered};
+use super::names;
+use super::options::{Asked, Way};
+use super::place::Place;
+use super::server::AuthorizationServer;
+use crate::oauth::{ClientFile, CredentialConfig, GrantType, ProviderRow, Providers};
+use crate::refresh::hints;
+use crate::tokens::Document;
+use crate::tokens::name::stem;
+
+/// A sign-in whose server and file are known.
+pub(super) struct Target {
+    pub server: AuthorizationServer,
+    pub place: Place,
+    /// What the file says already, with what the command line adds.
+    pub known: Document,
+    /// The provider's name in the file.
+    pub provider: String,
+    /// The address of the MCP server, where the sign-in is for one.
+    pub server_url: Option<String>,
+    /// The `resource` parameter.
+    pub resource: Option<String>,
+    /// The scopes to request.
+    pub scopes: Vec<String>,
+    /// Clients in other files of the directory.
+    pub clients: Vec<KnownClient>,
+    /// Those of them that have a secret.
+    pub files: Vec<ClientFile>,
+}
+
+/// The server and the names that a source leads to.
+struct FoundServer {
+    provider: String,
+    /// The name of the server's entry.
+    entry: String,
+    server_url: Option<String>,
+    discovered: Discovered,
+}
+
+impl Target {
+    /// Finds out where the sign-in goes, and reads what is there.
+    ///
+    /// # Errors
+    /// One line for the person.
+    pub(super) fn find(asked: &Asked, around: &Around<'_>) -> Result<Self, String> {
+        let tokens = &around.settings.tokens_dir;
+        let Aim { source, known, file, server: entry } = aim::find(asked, tokens, &around.providers)?;
+        let beside = documents(tokens);
+        let files = client::files(&beside);
+        let found = match source {
+            SignInSource::McpServer(address) => {
+                let discovered = discover::of_mcp_server(&address, &around.client, &around.providers)?;
+                let provider = provider_of(&discovered.server);
+                let entry = entry.unwrap_or_else(|| names::of_host(&address.host));
+                FoundServer { provider, entry, server_url: Some(address.url), discovered }
+            }
+            SignInSource::Issuer(issuer) => {
+                let server = discover::of_issuer(&issuer, &around.client, &around.providers)?;
+                let provider = provider_of(&server);
+                let entry = entry.unwrap_or_else(|| provider.clone());
+                FoundServer { provider, entry, server_url: None, discovered: alone(server) }
+            }
+            SignInSource::Row(row) => {
+                let name = row.name().to_owned();
+                let entry = entry.unwrap_or_else(|| name.clone());
+                let place = Place::new(tokens, file.clone().unwrap_or_else(|| names::egress(&name, &entry)));
+                let known = if known.is_some() { known.clone() } else { place.read()? };
+                let known = with_members(known, asked)?;
+                let server = server_of_row(&row, &place, &known, asked, around, &files)?;
+                FoundServer { provider: name, entry, server_url: None, discovered: alone(server) }
+            }
+        };
+        let place = Place::new(tokens, file.unwrap_or_else(|| names::egress(&found.provider, &found.entry)));
+        let known = if known.is_some() { known } else { place.read()? };
+        if let Some(known) = &known {
+            same_sign_in(&place.path(), known, found.server_url.as_deref(), &found.provider)?;
+        }
+        let known = with_members(known, asked)?;
+        let Discovered { server, resource, scope } = found.discovered;
+        let wanted = asked.scope.clone().or_else(|| known.scope()).or(scope);
+        Ok(Self {
+            scopes: server.scopes(wanted.as_deref()),
+            server,
+            place,
+            provider: known.text("provider").unwrap_or(found.provider),
+            server_url: found.server_url,
+            resource: resource.or_else(|| known.text("resource")),
+            clients: beside.iter().filter_map(|(_, document)| KnownClient::read(document)).collect(),
+            files,
+            known,
+        })
+    }
+
+    /// What decides about the client.
+    pub(super) fn config(&self, providers: &Providers) -> CredentialConfig {
+        config(&self.place.name, &self.known, providers)
+    }
+}
+
+/// The grant whose endpoint and client are meant.
+pub(super) fn grant(asked: &Asked) -> GrantType {
+    if asked.way == Way::ClientCredentials { GrantType::ClientCredentials } else { GrantType::RefreshToken }
+}
+
+fn server_of_row(
+    row: &ProviderRow,
+    place: &Place,
+    known: &Document,
+    asked: &Asked,
+    around: &Around<'_>,
+    files: &[ClientFile],
+) -> Result<AuthorizationServer, String> {
+    if let Some(instead) = &row.login().instead
+        && asked.way != Way::ClientCredentials
+    {
+        return Err(format!("no person can sign in to {} here: {instead}", row.title()));
+    }
+    let config = config(&place.name, known, &around.providers);
+    let endpoints = around.surrounded(files, |around| around.endpoints(row, grant(asked), &config))?;
+    Ok(AuthorizationServer::of_row(row.clone(), endpoints))
+}
+
+fn config(file: &str, known: &Document, providers: &Providers) -> CredentialConfig {
+    hints::of(file, known, providers.longest_name_prefix(stem(file)))
+}
+
+/// An authorization server without an MCP server in front of it.
+fn alone(server: AuthorizationServer) -> Discovered {
+    Discovered { server, resource: None, scope: None }
+}
+
+/// The name of the provider in file names: the table's, or the word in the endpoint's host.
+fn provider_of(server: &AuthorizationServer) -> String {
+    if server.row.name().is_empty() {
+        names::of_host(&server.token.host)
+    } else {
+        server.row.name().to_owned()
+    }
+}
+
+/// Members that belong to one client: another client takes the place of all of them.
+const OF_A_CLIENT: [&str; 7] = [
+    "client_secret",
+    "client_secret_expires_at",
+    "private_key",
+    "token_endpoint_auth_method",
+    "registration_client_uri",
+    "registration_access_token",
+    "redirect_uri",
+];
+
+/// What the file says, with what the command line adds.
+fn with_members(known: Option<Document>, asked: &Asked) -> Result<Document, String> {
+    let words = |why: crate::tokens::Unusable| why.to_string();
+    // Printing a text as JSON cannot fail.
+    let quoted = |text: &str| serde_json::to_string(text).unwrap_or_default();
+    let mut known = known.map_or_else(compose::empty, Ok).map_err(words)?;
+    for (name, value) in &asked.members {
+        known = known.with(name, &quoted(value)).map_err(words)?;
+    }
+    if let Some(id) = asked.client_id.as_ref().filter(|id| known.text("client_id").as_ref() != Some(*id)) {
+        for name in OF_A_CLIENT {
+            if known.raw(name).is_some() {
+                known = known.with(name, "null").map_err(words)?;
+            }
+        }
+        known = known.with("client_id", &quoted(id)).map_err(words)?;
+    }
+    Ok(known)
+}
+
+/// Makes sure that a file which is there already belongs to this sign-in: another server's is not overwritten.
+fn same_sign_in(
+    path: &Path,
+    known: &Document,
+    server_url: Option<&str>,
+    provider: &str,
+) -> Result<(), String> {
+    let theirs = known.text("server_url");
+    let same = match (server_url, &theirs) {
+        (Some(ours), Some(theirs)) => ours.trim_end_matches('/') == theirs.trim_end_matches('/'),
+        (Some(_), None) => true,
+        (None, _) => known.text("provider").is_none_or(|theirs| theirs == provider),
+    };
+    if same {
+        return Ok(());
+    }
+    let what = theirs.or_else(|| known.text("provider")).unwrap_or_default();
+    Err(format!("{} is there already, for {what}: choose another name with --name NAME", path.display()))
+}
