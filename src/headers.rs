@@ -5,24 +5,20 @@
 //! nobody is asked, and a token that has expired is never handed out: the client would take the server's
 //! refusal for its own fault.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use crate::clients::{Service, headers_json};
 use crate::clock::{Timestamp, Words};
-use crate::cycle::services::{KEYCLOAK_GATEWAY, Source, gather};
-use crate::cycle::survey::Entry;
-use crate::cycle::{daemon_holder, generated, recorded_providers};
 use crate::files::{Holder, holder, lock_of, reason};
 use crate::oauth::Providers;
-use crate::refresh::Memory as _;
 use crate::secret::Secret;
 use crate::servers;
+use crate::services::{KEYCLOAK_GATEWAY, TokenSource, gather, recorded_providers};
 use crate::settings::Places;
-use crate::status::{DaemonRecord, Store};
-use crate::tokens::directory::{list, read_document};
-use crate::tokens::due;
-use crate::tokens::name::{Role, role, server, stem};
+use crate::state::{DaemonRecord, Store, daemon_holder};
+use crate::tokens::directory::Problem;
+use crate::tokens::name::{Role, role};
 
 /// How long a refresh that is under way is waited for. Clients give their helper some ten seconds.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -34,22 +30,10 @@ const POLL: Duration = Duration::from_millis(10);
 /// this is not about to be refreshed.
 const JUST_NOW: Duration = Duration::from_mins(1);
 
-/// A token file, read.
-struct TokenFile {
-    name: String,
-    real: PathBuf,
-    server: String,
-    entry: Entry,
-    expires_at: Option<Timestamp>,
-}
-
-/// The name of a file that could not be read, and a line that says why.
-type Unread = (String, String);
-
 /// A service, and the files whose tokens its headers hold.
 struct Found {
     service: Service,
-    files: Vec<TokenFile>,
+    files: Vec<TokenSource>,
 }
 
 /// The headers of a request to `server` as one JSON object, after waiting a moment for a refresh that is
@@ -70,7 +54,7 @@ pub(crate) fn headers(server: &str, places: &Places) -> Result<Secret, String> {
             std::thread::sleep(POLL);
             continue;
         }
-        return match found.files.iter().find_map(|file| Some((file, expired_since(file, now)?))) {
+        return match found.files.iter().find_map(|file| Some((file, file.expired_since(now)?))) {
             None => Ok(headers_json(&found.service)),
             Some((file, ended)) => Err(expired(file, now.since(ended), &store, places)),
         };
@@ -78,8 +62,8 @@ pub(crate) fn headers(server: &str, places: &Places) -> Result<Secret, String> {
 }
 
 /// Whether there may be another token in a moment: its refresh is under way, or should be.
-fn is_changing(file: &TokenFile, now: Timestamp) -> bool {
-    expired_since(file, now).is_some_and(|ended| now.since(ended) < JUST_NOW)
+fn is_changing(file: &TokenSource, now: Timestamp) -> bool {
+    file.expired_since(now).is_some_and(|ended| now.since(ended) < JUST_NOW)
         || is_held(&holder(&lock_of(&file.real)))
 }
 
@@ -88,14 +72,10 @@ fn is_held<E>(looked_at: &Result<Holder, E>) -> bool {
     matches!(looked_at, Ok(Holder::Somebody { .. }))
 }
 
-fn expired_since(file: &TokenFile, now: Timestamp) -> Option<Timestamp> {
-    file.expires_at.filter(|end| *end <= now)
-}
-
 /// Why there is no token, and what to do.
-fn expired(file: &TokenFile, ago: Duration, store: &Store, places: &Places) -> String {
-    let because = match store.standing(&file.name).trouble {
-        Some(trouble) => trouble.message,
+fn expired(file: &TokenSource, ago: Duration, store: &Store, places: &Places) -> String {
+    let because = match store.get(&file.name).failure {
+        Some(failure) => failure.message,
         None if is_held(&daemon_holder(&places.tokens_dir)) => {
             "the log of token-refresher says why".to_owned()
         }
@@ -109,29 +89,24 @@ fn expired(file: &TokenFile, ago: Duration, store: &Store, places: &Places) -> S
 
 /// Finds the service and reads its tokens.
 fn find(server: &str, places: &Places, record: Option<&DaemonRecord>) -> Result<Found, String> {
-    let (files, unread) = token_files(&places.tokens_dir, record)?;
+    let providers = record.and_then(recorded_providers).unwrap_or_else(Providers::builtin);
+    let directory = &places.tokens_dir;
+    let (files, unread) = TokenSource::read_all(directory, &providers).map_err(|error| {
+        format!("the tokens directory {} cannot be read: {}", directory.display(), reason(&error))
+    })?;
     let servers_dir = record
         .map_or_else(|| places.dir.join("registry/servers"), |record| PathBuf::from(&record.servers_dir));
     let registry = servers::read_registry(&servers_dir);
-    let sources: Vec<Source> = files
-        .iter()
-        .map(|file| Source {
-            file: &file.name,
-            server: &file.server,
-            role: role(&file.name),
-            entry: &file.entry,
-        })
-        .collect();
     let registry_url = record.and_then(|record| record.registry_url.as_deref());
     let keycloak = record.is_some_and(|record| record.keycloak);
-    let gathered = gather(&sources, &registry.servers, registry_url, keycloak);
+    let gathered = gather(files.iter(), &registry.servers, registry_url, keycloak);
     let service = gathered.services.list.iter().find(|service| service.name == server);
     let broken_gateway = unread.iter().find(|(name, _)| {
         role(name) == Role::Gateway && gathered.gateway.is_none() || keycloak && name == KEYCLOAK_GATEWAY
     });
     match broken_gateway {
         // A server with an address of its own needs no token of the gateway.
-        Some((_, why)) if service.is_none_or(|service| service.behind_gateway) => return Err(why.clone()),
+        Some(unread) if service.is_none_or(|service| service.behind_gateway) => return Err(unusable(unread)),
         _ => {}
     }
     let Some(service) = service else {
@@ -145,48 +120,16 @@ fn find(server: &str, places: &Places, record: Option<&DaemonRecord>) -> Result<
     Ok(Found { service, files })
 }
 
-fn unknown(server: &str, known: &[Service], unread: &[Unread]) -> String {
+fn unknown(server: &str, known: &[Service], unread: &[(String, Problem)]) -> String {
     let names: Vec<String> = known.iter().map(|service| service.name.escape_debug().to_string()).collect();
     let known = if names.is_empty() { "none".to_owned() } else { names.join(", ") };
     let mut message = format!("no server is called {server:?}; known are: {known}");
-    for (_, why) in unread {
-        message.extend(["; ", why]);
+    for unread in unread {
+        message.extend(["; ", &unusable(unread)]);
     }
     message
 }
 
-/// The files that configurations are made from, by name, and what could not be read of them.
-fn token_files(
-    directory: &Path,
-    record: Option<&DaemonRecord>,
-) -> Result<(Vec<TokenFile>, Vec<Unread>), String> {
-    let listing = list(directory, &generated()).map_err(|error| {
-        format!("the tokens directory {} cannot be read: {}", directory.display(), reason(&error))
-    })?;
-    let providers = record.and_then(recorded_providers).unwrap_or_else(Providers::builtin);
-    let (mut files, mut unread) = (Vec::new(), Vec::new());
-    for name in listing.names {
-        if role(&name) == Role::Other && name != KEYCLOAK_GATEWAY {
-            continue;
-        }
-        let path = directory.join(&name);
-        // A link that leads nowhere fails to be read just as well.
-        let real = path.canonicalize().unwrap_or(path);
-        match read_document(&real) {
-            Ok((document, stamp)) => {
-                let Some(access_token) = document.access_token() else { continue };
-                let provider = document.text("provider");
-                let built_in = providers.longest_name_prefix(stem(&name));
-                files.push(TokenFile {
-                    server: server(&name, provider.as_deref(), built_in).to_owned(),
-                    expires_at: due::life(&document, stamp.modified()).expires_at,
-                    entry: Entry { access_token, members: document.plain_texts().collect() },
-                    real,
-                    name,
-                });
-            }
-            Err(problem) => unread.push((name.clone(), format!("{name} cannot be used: {problem}"))),
-        }
-    }
-    Ok((files, unread))
+fn unusable((name, problem): &(String, Problem)) -> String {
+    format!("{name} cannot be used: {problem}")
 }

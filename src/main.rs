@@ -9,6 +9,8 @@
 //!   signin                login and revoke; the only wing that listens, for the minutes of a sign-in
 //!   cycle                 one round: scan, plan, refresh, write configurations and metrics
 //!   refresh   status      one credential through lock, request and storing; what people and probes see
+//!   services              token files, judged; which of them are the services of the configurations
+//!   state                 what is remembered between cycles and processes
 //!   clients   servers     configurations of the assistants; server files of the registry
 //!   oauth     tokens      requests and answers of token endpoints; token files and their times
 //!   settings              options, variables and .env, checked
@@ -34,8 +36,10 @@ mod refresh;
 mod scratch;
 mod secret;
 mod servers;
+mod services;
 mod settings;
 mod signin;
+mod state;
 mod status;
 mod text;
 mod tokens;
@@ -196,7 +200,7 @@ fn check(options: &Options, process: &Environment) -> ExitCode {
     };
     let now = Timestamp::now();
     let found = if options.has(ALIVE) {
-        cycle::daemon_holder(&settings.tokens_dir).map(|holder| status::check::alive(holder, now))
+        state::daemon_holder(&settings.tokens_dir).map(|holder| status::check::alive(holder, now))
     } else {
         cycle::inspect(&settings, now).map(|report| status::check::check(&report))
     };

@@ -7,6 +7,7 @@
 use std::fmt;
 
 use ring::digest::{SHA256, digest};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use zeroize::Zeroizing;
 
 /// A token, password or key. Printing it is a compile error or prints `[redacted]`.
@@ -24,10 +25,9 @@ impl Secret {
         &self.0
     }
 
-    /// The first 16 hexadecimal digits of the SHA-256 of the text: names a secret in files and
-    /// comparisons without revealing it (64 bits of a hash of a high-entropy value).
-    pub(crate) fn fingerprint(&self) -> String {
-        fingerprint(self.0.as_bytes())
+    /// Names the secret in files and comparisons.
+    pub(crate) fn fingerprint(&self) -> Fingerprint {
+        Fingerprint::of(self.0.as_bytes())
     }
 }
 
@@ -36,12 +36,51 @@ pub(crate) fn is_printable(text: &str) -> bool {
     text.bytes().all(|byte| matches!(byte, b' '..=b'~'))
 }
 
-/// The first 16 hexadecimal digits of the SHA-256 of `bytes`.
-pub(crate) fn fingerprint(bytes: &[u8]) -> String {
-    // Not through the formatter, which costs as much as the hash: ten thousand files are told apart so.
-    let digit = |nibble: u8| char::from(if nibble < 10 { b'0' + nibble } else { b'a' + nibble - 10 });
-    let hash = digest(&SHA256, bytes);
-    hash.as_ref().iter().take(8).flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
+/// The first 64 bits of a SHA-256: tells secrets of high entropy apart without revealing them. Written as 16
+/// hexadecimal digits.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct Fingerprint([u8; 8]);
+
+impl Fingerprint {
+    /// The fingerprint of `bytes`.
+    pub(crate) fn of(bytes: &[u8]) -> Self {
+        let hash = digest(&SHA256, bytes);
+        let mut head = [0; 8];
+        head.copy_from_slice(&hash.as_ref()[..8]);
+        Self(head)
+    }
+
+    /// Reads 16 hexadecimal digits.
+    pub(crate) fn parse(text: &str) -> Option<Self> {
+        let digits = text.len() == 16 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+        let number = u64::from_str_radix(text, 16).ok().filter(|_| digits)?;
+        Some(Self(number.to_be_bytes()))
+    }
+}
+
+impl fmt::Display for Fingerprint {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "{:016x}", u64::from_be_bytes(self.0))
+    }
+}
+
+impl fmt::Debug for Fingerprint {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, out)
+    }
+}
+
+impl Serialize for Fingerprint {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        to.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Fingerprint {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        let text = std::borrow::Cow::<str>::deserialize(from)?;
+        Self::parse(&text).ok_or_else(|| serde::de::Error::custom("not 16 hexadecimal digits"))
+    }
 }
 
 /// A text with secrets in it that is still being written. What [`String`] would leave behind when it moves to a
@@ -106,6 +145,11 @@ mod tests {
     #[test]
     fn fingerprint_is_the_head_of_sha256() {
         // printf abc | sha256sum
-        assert_eq!(Secret::new("abc").fingerprint(), "ba7816bf8f01cfea");
+        let fingerprint = Secret::new("abc").fingerprint();
+        assert_eq!(fingerprint.to_string(), "ba7816bf8f01cfea");
+        assert_eq!(Fingerprint::parse("ba7816bf8f01cfea"), Some(fingerprint));
+        for wrong in ["", "ba7816bf8f01cfe", "ba7816bf8f01cfeaa", "+a7816bf8f01cfea", "ga7816bf8f01cfea"] {
+            assert_eq!(Fingerprint::parse(wrong), None, "{wrong}");
+        }
     }
 }

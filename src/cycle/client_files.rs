@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::ffi::OsStr;
 use std::io;
 use std::path::Path;
+use std::time::Duration;
 
 use log::Level;
 
@@ -12,7 +13,7 @@ use crate::clients::{Applied, Edit, Format, Owned, ReaderPaths, Service, apply};
 use crate::clock::Timestamp;
 use crate::files::{NotReplaced, UserFile, reason, replace_text};
 use crate::settings::{KeptClient, Settings};
-use crate::status::{ClientRecord, Store};
+use crate::state::{ClientRecord, Store};
 use crate::tokens::directory::SECOND_LOOK;
 
 /// How often a file is read again because another program wrote it in between.
@@ -76,7 +77,7 @@ pub(super) fn keep(wanted: &ClientFiles, story: &mut Story) {
     for (key, (old, mut new)) in after {
         new.updated = old.updated;
         if new != old {
-            new.updated = Timestamp::now().as_millis().max(old.updated + 1);
+            new.updated = Timestamp::now().max(old.updated + Duration::from_millis(1));
             wanted.memory.record_client(key, new);
         }
     }
@@ -127,7 +128,7 @@ fn keep_one(
     let side_files = applied.side_files.into_iter().map(|(name, _)| name);
     let spared_files = if spared.is_empty() { BTreeSet::new() } else { old.side_files.clone() };
     Some(ClientRecord {
-        updated: 0,
+        updated: Timestamp::default(),
         entries: applied.ours.into_iter().chain(spared).map(|owned| (owned.name, owned.url)).collect(),
         side_files: side_files.chain(spared_files).collect(),
     })

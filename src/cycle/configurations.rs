@@ -7,15 +7,14 @@ use log::Level;
 
 use super::client_files;
 use super::default_files;
-use super::services::{GATEWAY, Gathered, KEYCLOAK_GATEWAY, Source, gather, is_keycloak};
+use super::scan::TokenScan;
 use super::story::{Story, Subject, Topic};
-use super::survey::{Entry, Seen, Survey};
-use crate::clients::{DefaultFile, names, sign_in_advice};
-use crate::files::{Lock, LockError, Stamp, own_directory, reason};
+use crate::clients::sign_in_advice;
+use crate::files::{Lock, LockError, own_directory, reason};
 use crate::servers::{self, Registry};
+use crate::services::{GATEWAY, Gathered, KEYCLOAK_GATEWAY, gather, is_keycloak};
 use crate::settings::Settings;
-use crate::status::Store;
-use crate::tokens::directory::read_document;
+use crate::state::Store;
 use crate::tokens::name::{Role, role};
 
 /// How long another process that writes the configurations is waited for.
@@ -29,16 +28,10 @@ enum Unreadable {
     Services(String),
 }
 
-/// The names in the tokens directory that can be ours, whether or not they are kept today.
-pub(crate) fn generated() -> Vec<String> {
-    let own = names().map(|name| format!("mcp-{name}.json"));
-    DefaultFile::ALL.iter().map(|file| file.file_name().to_owned()).chain(own).collect()
-}
-
 /// Brings all configurations up to date, and says so. `exe` is where this program is.
 pub(crate) fn generate(
     settings: &Settings,
-    seen: &mut Survey,
+    seen: &mut TokenScan,
     exe: &Result<String, String>,
     memory: &Store,
     story: &mut Story,
@@ -53,10 +46,9 @@ pub(crate) fn generate(
     story.say(Subject::Config, counted(no_auth.len(), "no-auth service", &no_auth));
     story.say(Subject::Config, "Generating MCP configurations...");
     let written = locked(&settings.tokens_dir).and_then(|lock| {
-        for token in seen.tokens.iter_mut().filter(|token| token.entry.is_some()) {
-            refresh_entry(token);
-        }
-        let gathered = collect(settings, &seen.tokens, &registry, story);
+        // Another process may have refreshed one since the scan.
+        seen.tokens.iter_mut().for_each(|token| token.source.read_again());
+        let gathered = collect(settings, seen, &registry, story);
         let services = &gathered.services.list;
         let unread = match missing(settings, seen, &registry, gathered.gateway) {
             Some(Unreadable::Gateway(file)) => {
@@ -103,19 +95,13 @@ fn locked(tokens: &Path) -> Result<Lock, String> {
 
 fn collect<'a>(
     settings: &Settings,
-    tokens: &'a [Seen],
+    seen: &'a TokenScan,
     registry: &Registry,
     story: &mut Story,
 ) -> Gathered<'a> {
-    let sources: Vec<Source> = tokens
-        .iter()
-        .filter_map(|seen| {
-            let entry = seen.entry.as_ref()?;
-            Some(Source { file: &seen.name, server: &seen.server, role: seen.role, entry })
-        })
-        .collect();
+    let files = seen.tokens.iter().map(|token| &token.source);
     let keycloak = is_keycloak(&settings.environment);
-    let gathered = gather(&sources, &registry.servers, settings.registry_url.as_deref(), keycloak);
+    let gathered = gather(files, &registry.servers, settings.registry_url.as_deref(), keycloak);
     for (file, why) in &gathered.renamed {
         story.problem(file, Topic::Entries, Level::Warn, why, "");
     }
@@ -130,7 +116,7 @@ fn collect<'a>(
 /// What could not be read in this cycle, so that entries for it must not be taken away.
 fn missing(
     settings: &Settings,
-    seen: &Survey,
+    seen: &TokenScan,
     registry: &Registry,
     gateway: Option<&str>,
 ) -> Option<Unreadable> {
@@ -143,23 +129,4 @@ fn missing(
     }
     let service = seen.problems.iter().map(|(file, _)| file).find(|file| role(file) == Role::Service);
     service.or(registry.unread.as_ref()).map(|file| Unreadable::Services(file.clone()))
-}
-
-/// Reads tokens again after the lock is held: another process may have refreshed one since this cycle
-/// looked.
-fn refresh_entry(seen: &mut Seen) {
-    let unchanged = std::fs::metadata(&seen.real).is_ok_and(|metadata| Stamp::of(&metadata) == seen.stamp);
-    if unchanged {
-        return;
-    }
-    // What cannot be read now keeps the token that was read a moment ago.
-    if let Ok((document, stamp)) = read_document(&seen.real) {
-        seen.stamp = stamp;
-        seen.life = crate::tokens::due::life(&document, stamp.modified());
-        seen.refresh_hash = document.refresh_token().map(|token| token.fingerprint());
-        seen.has_access = document.has_access_token();
-        seen.entry = document
-            .access_token()
-            .map(|access_token| Entry { access_token, members: document.plain_texts().collect() });
-    }
 }

@@ -4,16 +4,16 @@ use std::path::Path;
 
 use log::Level;
 
-use super::inspect::daemon_holder;
+use super::scan::{Credential, TokenScan};
 use super::story::{Story, Topic};
-use super::survey::{Seen, Survey};
 use crate::files::{Holder, reason, replace_public};
 use crate::settings::Settings;
+use crate::state::daemon_holder;
 use crate::status::metrics::{self, MetricsSnapshot};
 
 /// Writes the metrics of the cycle that has just ended, where somebody wants them. One of `--once` leaves
 /// those of a running daemon alone: its counters go on.
-pub(super) fn publish(settings: &Settings, seen: &Survey, moment: &MetricsSnapshot, story: &mut Story) {
+pub(super) fn publish(settings: &Settings, seen: &TokenScan, moment: &MetricsSnapshot, story: &mut Story) {
     let Some(path) = &settings.metrics_file else { return };
     if settings.once && matches!(daemon_holder(&settings.tokens_dir), Ok(Holder::Somebody { .. })) {
         return;
@@ -23,7 +23,7 @@ pub(super) fn publish(settings: &Settings, seen: &Survey, moment: &MetricsSnapsh
         story.problem(&path.display().to_string(), Topic::Writing, Level::Error, message, "");
         return;
     }
-    let tokens = || seen.tokens.iter().map(Seen::facts);
+    let tokens = || seen.tokens.iter().map(Credential::facts);
     if let Err(error) = replace_public(path, |out| metrics::write(out, moment, tokens)) {
         let message = format!("the metrics cannot be written: {}", reason(&error));
         story.problem(&path.display().to_string(), Topic::Writing, Level::Error, &message, "");

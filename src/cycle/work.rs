@@ -1,71 +1,48 @@
-//! The due credentials through a few threads.
+//! The jobs of a cycle through a few threads.
 //!
-//! Scoped and joined in the same cycle: no thread outlives it, and a thread that panics fails its own
-//! credential only.
+//! Scoped and joined in the same cycle: no thread outlives it, and a job that panics fails its own credential only.
 
+use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Mutex;
-use std::sync::PoisonError;
+use std::sync::{Mutex, PoisonError};
 
-use crate::refresh::{Context, Report, Reports, heal_from, refresh};
+use crate::refresh::{Context, Done, Job, Report, Reports, Storing};
 
-/// One thing to do.
-pub(super) enum Job {
-    /// Refresh a chain: the names of its files, and the fingerprint of the refresh token that they
-    /// held when they were listed.
-    Refresh {
-        /// The files' names.
-        names: Vec<String>,
-        /// What they all held.
-        expected: Option<String>,
-    },
-    /// Bring an old copy up to date from the file that holds its successor, if any does.
-    Heal {
-        /// The copy's name.
-        copy: String,
-        /// Fingerprint of the successor.
-        newest: String,
-    },
-}
+/// The jobs that nobody has begun yet.
+struct Queue(Mutex<VecDeque<Job>>);
 
-impl Job {
-    /// The names of the files that it is about.
-    pub(super) fn names(&self) -> &[String] {
-        match self {
-            Self::Refresh { names, .. } => names,
-            Self::Heal { copy, .. } => std::slice::from_ref(copy),
-        }
+impl Queue {
+    fn next(&self) -> Option<Job> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).pop_front()
     }
 
-    fn run(&self, context: &Context<'_>) -> Reports {
-        match self {
-            Self::Refresh { names, expected } => refresh(names, expected.as_deref(), context),
-            Self::Heal { copy, newest } => heal_from(copy, newest, context),
-        }
+    /// Puts the jobs that follow from another one before all others.
+    fn put_first(&self, jobs: Vec<Job>) {
+        let mut queue = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        jobs.into_iter().rev().for_each(|job| queue.push_front(job));
     }
 }
 
-/// Does `jobs`, at most `threads` at a time, in their order; `done` is called in this thread with the
-/// reports of each as it ends.
-pub(super) fn run(jobs: &[Job], threads: usize, context: &Context<'_>, mut done: impl FnMut(Reports)) {
-    if jobs.is_empty() {
-        return;
-    }
-    let queue = Mutex::new(jobs.iter());
+/// Does `jobs`, at most `threads` at a time, in their order; `done` is called in this thread with what came of each as
+/// it ends.
+pub(super) fn run(
+    jobs: Vec<Job>,
+    threads: usize,
+    context: &Context<'_>,
+    mut done: impl FnMut(Reports, Vec<Storing>),
+) {
+    let threads = threads.min(jobs.len());
+    let queue = Queue(Mutex::new(jobs.into()));
     let (send, receive) = std::sync::mpsc::channel();
     std::thread::scope(|scope| {
-        for _ in 0..threads.min(jobs.len()) {
+        for _ in 0..threads {
             let (queue, send) = (&queue, send.clone());
             let worker = move || {
-                loop {
-                    // What has not begun when a stop is asked for is left for the next start.
-                    if context.stop.is_asked() {
-                        break;
-                    }
-                    let next = queue.lock().unwrap_or_else(PoisonError::into_inner).next();
-                    let Some(job) = next else { break };
+                // What has not begun when the process is told to stop is left for the next start.
+                while !context.stop.is_asked() {
+                    let Some(job) = queue.next() else { break };
                     // The receiver lives as long as this scope.
-                    let _ = send.send(guarded(job, context));
+                    let _ = send.send(one(&job, queue, context));
                 }
             };
             // Without another thread (a limit of the system) the others do the work; the first one
@@ -76,24 +53,32 @@ pub(super) fn run(jobs: &[Job], threads: usize, context: &Context<'_>, mut done:
             }
         }
         drop(send);
-        for reports in receive {
-            done(reports);
+        for (reports, held) in receive {
+            done(reports, held);
         }
-        while let Some(job) = queue.lock().unwrap_or_else(PoisonError::into_inner).next() {
+        while let Some(job) = queue.next() {
             if context.stop.is_asked() {
-                done(job.names().iter().map(|name| (name.clone(), Report::Stopped)).collect());
+                done(job.names().into_iter().map(|name| (name, Report::Stopped)).collect(), Vec::new());
             } else {
-                done(guarded(job, context));
+                let (reports, held) = one(&job, &queue, context);
+                done(reports, held);
             }
         }
     });
 }
 
+/// Runs a job and puts what follows from it into the queue.
+fn one(job: &Job, queue: &Queue, context: &Context<'_>) -> (Reports, Vec<Storing>) {
+    let Done { reports, held, then } = guarded(job, context);
+    queue.put_first(then);
+    (reports, held)
+}
+
 /// Runs a job; a panic in it is its own failure.
-fn guarded(job: &Job, context: &Context<'_>) -> Reports {
+fn guarded(job: &Job, context: &Context<'_>) -> Done {
     catch_unwind(AssertUnwindSafe(|| job.run(context))).unwrap_or_else(|_| {
         let report =
             || Report::Unusable("an internal error stopped its refresh; please report it".to_owned());
-        job.names().iter().map(|name| (name.clone(), report())).collect()
+        job.names().into_iter().map(|name| (name, report())).collect::<Reports>().into()
     })
 }

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use super::command::{CommandError, Task, run};
 use crate::clock::{Timestamp, Words};
 use crate::settings::Settings;
-use crate::status::{HookRecord, Store};
+use crate::state::{HookRecord, Store};
 use crate::tokens::name::stem;
 
 /// How long the command may take. A stop waits for it this long, within the unit's `TimeoutStopSec`.
@@ -129,7 +129,7 @@ impl Hook {
     }
 
     fn wait(&self, now: Timestamp) -> Duration {
-        let next = self.record.next_attempt.map(Timestamp::from_millis);
+        let next = self.record.next_attempt;
         // Never longer than the longest delay, whatever a wrong clock has left.
         next.map_or(Duration::ZERO, |next| next.since(now)).min(LONGEST)
     }
@@ -193,11 +193,11 @@ impl Hook {
 
     fn failed(&mut self, error: &str, now: Timestamp) {
         if self.record.failures == 0 {
-            self.record.since = now.as_millis();
+            self.record.since = now;
         }
         self.record.failures = self.record.failures.saturating_add(1);
         let delay = delay(self.record.failures);
-        self.record.next_attempt = Some((now + delay).as_millis());
+        self.record.next_attempt = Some(now + delay);
         if self.record.error.as_deref() != Some(error) {
             let program = &self.words[0];
             log::warn!(target: "REFRESH", "--on-refresh: {program} {error}; next attempt in {}", Words(delay));
@@ -209,7 +209,7 @@ impl Hook {
         let told = self.running.iter().flat_map(|running| &running.told);
         self.record.waiting = told.chain(&self.waiting).cloned().collect();
         // Of two records of the same millisecond the later one must count.
-        self.record.updated = Timestamp::now().as_millis().max(self.record.updated + 1);
+        self.record.updated = Timestamp::now().max(self.record.updated + Duration::from_millis(1));
         store.set_hook(self.record.clone());
     }
 }

@@ -16,13 +16,13 @@ use std::time::{Duration, Instant};
 
 use crate::cli::Options;
 use crate::clock::Timestamp;
-use crate::cycle::services::is_keycloak;
-use crate::cycle::{Ended, Keeper, Occasion, daemon_holder, farewell};
+use crate::cycle::{Ended, Keeper, Occasion, farewell};
 use crate::files::Holder;
 use crate::logging;
 use crate::refresh::Stop;
+use crate::services::is_keycloak;
 use crate::settings::{Loaded, Settings};
-use crate::status::DaemonRecord;
+use crate::state::{DaemonRecord, daemon_holder};
 use hook::Hook;
 use notice::Notices;
 use notify::ServiceManager;
@@ -276,7 +276,7 @@ fn clock_jumped(wall: Timestamp, monotonic: Instant) -> bool {
 fn record(settings: &Settings, since: Timestamp) -> DaemonRecord {
     DaemonRecord {
         pid: std::process::id(),
-        started: since.as_millis(),
+        started: since,
         interval: settings.interval.as_secs(),
         buffer: settings.buffer.as_secs(),
         registry_url: settings.registry_url.clone(),

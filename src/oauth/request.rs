@@ -8,7 +8,7 @@ use ring::digest;
 use super::endpoint::EndpointUrl;
 use super::outcome::GrantType;
 use super::provider::{BasicEncoding, ClientAuthMethod, Provider, Rotation};
-use crate::secret::{Secret, fingerprint};
+use crate::secret::{Fingerprint, Secret};
 
 /// Where the token endpoint's address comes from.
 pub(super) enum TokenEndpoint {
@@ -90,9 +90,9 @@ impl TokenRequest {
         self.row.lifetime
     }
 
-    /// 16 hexadecimal digits over all that the request consists of, except the refresh token:
+    /// A fingerprint of all that the request consists of, except the refresh token:
     /// another value means that somebody changed something. Secrets enter as hashes.
-    pub(crate) fn fingerprint(&self) -> String {
+    pub(crate) fn fingerprint(&self) -> Fingerprint {
         let mut text = String::new();
         // Lengths keep neighbours apart: ("ab", "c") is not ("a", "bc").
         let mut add = |part: &str| {
@@ -126,7 +126,7 @@ impl TokenRequest {
             add(name);
             add(value);
         }
-        fingerprint(text.as_bytes())
+        Fingerprint::of(text.as_bytes())
     }
 
     /// How a person gets a new refresh token, as the end of a sentence.

@@ -3,8 +3,9 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use super::Context;
-use super::member::{Obstacle, Patience, lock, lock_and_read};
+use super::context::Context;
+use super::locked::lock_and_read;
+use super::member::{Obstacle, Patience, lock};
 use crate::files::{Reserve, Stamp, lock_of, reason};
 
 /// Settles what a crash left beside the file `name` that is not refreshed any more: it is gone, or
@@ -33,9 +34,8 @@ fn remove_orphan(path: &Path) -> Result<(), Obstacle> {
     Reserve::remove_leftover(path).map(drop).map_err(|error| Obstacle::Local(reason(&error)))
 }
 
-/// Whether the last to write the file at `real`, which was found in the state `stamp`, was this program:
-/// each refresh of ours writes the lock file last, and a mark stands in it before. `false` where we
-/// never locked the file.
+/// True if our own refresh wrote the file at `real` last, which was found in the state `stamp`: the lock file is
+/// touched after the rename, so it is at least as new. `false` where we never locked the file.
 pub(crate) fn written_by_us(real: &Path, stamp: &Stamp) -> bool {
     std::fs::symlink_metadata(lock_of(real))
         .is_ok_and(|lock| lock.len() > 0 || Stamp::of(&lock).modified() >= stamp.modified())

@@ -5,6 +5,7 @@
 //! the one from before.
 
 use crate::clock::Timestamp;
+use crate::secret::{Fingerprint, Secret};
 use crate::tokens::Document;
 
 /// Who was on the way, and since when.
@@ -14,21 +15,19 @@ pub(crate) struct Mark {
     pub since: Timestamp,
     /// When it was last sent: tells an attempt that nobody lived to record from those on record.
     pub last: Timestamp,
-    /// Fingerprint of the refresh token that was sent.
-    pub refresh: String,
-    /// Fingerprint of the access token that the file held then.
-    pub access: String,
+    /// The refresh token that was sent.
+    pub refresh: Option<Fingerprint>,
+    /// The access token that the file held then.
+    pub access: Option<Fingerprint>,
 }
 
-/// Stands in a mark for a token that the file does not have.
+/// Written for a token that the file does not have.
 const NONE: &str = "----------------";
 
 impl Mark {
     /// The mark for sending the refresh token of `document` at `last`, and first at `since`.
     pub(crate) fn of(document: &Document, since: Timestamp, last: Timestamp) -> Self {
-        let print = |token: Option<crate::secret::Secret>| {
-            token.map_or_else(|| NONE.to_owned(), |token| token.fingerprint())
-        };
+        let print = |token: Option<Secret>| token.map(|token| token.fingerprint());
         Self { since, last, refresh: print(document.refresh_token()), access: print(document.access_token()) }
     }
 
@@ -38,25 +37,28 @@ impl Mark {
         let mut next = || words.next();
         let (version, since, last, refresh, access) = (next()?, next()?, next()?, next()?, next()?);
         let time = |word: &str| word.parse().ok().map(Timestamp::from_millis);
-        let print = |word: &str| {
-            word == NONE || (word.len() == 16 && word.bytes().all(|byte| byte.is_ascii_hexdigit()))
+        let print = |word: &str| match word {
+            NONE => Some(None),
+            word => Fingerprint::parse(word).map(Some),
         };
-        (version == "sent" && next().is_none() && print(refresh) && print(access)).then_some(Self {
+        (version == "sent" && next().is_none()).then_some(Self {
             since: time(since)?,
             last: time(last)?,
-            refresh: refresh.to_owned(),
-            access: access.to_owned(),
+            refresh: print(refresh)?,
+            access: print(access)?,
         })
     }
 
     /// The note's text: always of one length, so that it replaces an older one in a single write.
     pub(crate) fn note(&self) -> String {
+        let print =
+            |token: Option<Fingerprint>| token.map_or_else(|| NONE.to_owned(), |token| token.to_string());
         format!(
             "sent {:020} {:020} {} {}\n",
             self.since.as_millis(),
             self.last.as_millis(),
-            self.refresh,
-            self.access
+            print(self.refresh),
+            print(self.access)
         )
     }
 

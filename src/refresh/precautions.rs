@@ -7,13 +7,21 @@ use crate::clock::Timestamp;
 use crate::files::{Foreign, Reserve, directory_is_private, directory_of, is_mount_point, reason};
 use crate::oauth::Class;
 
+/// Why a chain is held back: the file of the member at `index` stands in the way.
+#[derive(Debug)]
+pub(super) struct HeldBack {
+    pub index: usize,
+    pub why: String,
+}
+
 /// Makes room for the answer beside every file, and checks that each can be replaced by us. One that
 /// cannot holds all of its chain back, and is named to the others.
-///
-/// # Errors
-/// The index of the first that cannot be, and why.
-pub(super) fn reserve_all(members: &[Member]) -> Result<Vec<Reserve>, (usize, String)> {
-    members.iter().enumerate().map(|(index, member)| reserve(member).map_err(|why| (index, why))).collect()
+pub(super) fn reserve_all(members: &[Member]) -> Result<Vec<Reserve>, HeldBack> {
+    members
+        .iter()
+        .enumerate()
+        .map(|(index, member)| reserve(member).map_err(|why| HeldBack { index, why }))
+        .collect()
 }
 
 fn reserve(member: &Member) -> Result<Reserve, String> {
@@ -47,18 +55,16 @@ fn reserve(member: &Member) -> Result<Reserve, String> {
     }
 }
 
-/// Writes down that the refresh token is about to be sent. A doubt that stands there keeps its time.
-///
-/// # Errors
-/// The index of the first file whose lock file cannot be written, and why; the marks are as before.
-pub(super) fn mark_all(members: &[Member], now: Timestamp) -> Result<(), (usize, String)> {
+/// Writes down durably that the refresh token is about to be sent. A doubt that is marked already keeps its time. After
+/// an error the marks are as before.
+pub(super) fn mark_all(members: &[Member], now: Timestamp) -> Result<(), HeldBack> {
     for (index, member) in members.iter().enumerate() {
         let since = member.doubt.as_ref().map_or(now, |mark| mark.since);
         if let Err(error) = member.lock.write_note(&Mark::of(&member.document, since, now).note()) {
             // What was written must not be taken for a request that was sent.
             unmark(&members[..=index], Class::Passing);
             let message = format!("its lock file cannot be written: {}; nothing was sent", reason(&error));
-            return Err((index, message));
+            return Err(HeldBack { index, why: message });
         }
     }
     Ok(())
@@ -75,7 +81,7 @@ pub(super) fn unmark(members: &[Member], class: Class) {
         };
         if let Err(error) = restored {
             // The doubt that stays is the safe side.
-            log::warn!(target: "REFRESH", "{}: its lock file cannot be written: {}", member.names[0], reason(&error));
+            log::warn!(target: "REFRESH", "{}: its lock file cannot be written: {}", member.name(), reason(&error));
         }
     }
 }

@@ -1,329 +1,244 @@
-//! One request: everything between "it is due" and "its answer is stored", in the order that keeps
-//! the promise (design section 5): reserve, connect, mark, send, understand, store, look again, replace.
+//! Steps 3 to 9 of a refresh: one request for a chain that is locked, read and due.
 
-use std::cell::Cell;
+use std::cell::OnceCell;
 use std::io;
 
-use super::chain::{Reports, fingerprint, life};
-use super::endpoints::Pass;
+use super::context::Context;
+use super::endpoints::Permit;
+use super::interpret::{Renewal, interpret};
+use super::job::{Chain, Done, Job};
+use super::may_send::{attempt, may_send, permit};
 use super::member::Member;
-use super::precautions::{mark_all, reserve_all, unmark};
-use super::standing::{Kind, Trouble};
-use super::storing::Storing;
-use super::understand::understand;
-use super::verdict::{self, Attempt};
-use super::{Context, Report};
+use super::precautions::{HeldBack, mark_all, reserve_all, unmark};
+use super::report::{Report, Reports};
+use super::storing::{Part, Storing};
+use super::verdict;
 use crate::clock::{Timestamp, Words};
 use crate::files::Reserve;
-use crate::oauth::{Class, Failure, GrantType, Resolution, TokenRequest, TokenResponse, backoff};
-use crate::tokens::chain;
+use crate::oauth::{Class, Failure, GrantType, TokenRequest};
+use crate::secret::{Fingerprint, Secret};
+use crate::state::LastFailure;
+use crate::tokens::chain::contradict;
 use crate::tokens::directory::read_document;
 
-/// How one request ended.
-pub(super) enum Turn {
-    /// The answer stands in the files.
-    Done(Box<Storing>),
-    /// Nothing more can be done for this chain now.
-    Stopped(Reports),
-}
-
-/// Asks once for the member at `due` of a locked chain, and stores what comes.
-pub(super) fn one_request(members: Vec<Member>, due: usize, context: &Context<'_>) -> Turn {
-    let request = match may_ask(&members, due, context) {
+/// Sends one request for the member at `due`, and stores what comes.
+pub(super) fn request(chain: &Chain, members: Vec<Member>, due: usize, context: &Context<'_>) -> Done {
+    let request = match may_send(&members, due, context) {
         Ok(request) => request,
-        Err(stop) => return everybody(&members, &stop, context),
+        Err(report) => return context.tell(&members, &report).into(),
     };
-    let key = request.endpoint_key();
-    let now = Timestamp::now();
-    let standing = context.memory.standing(&members[due].names[0]);
-    let expires_at = life(&members[due]).expires_at;
-    let out_of_turn = standing.out_of_turn(expires_at, now);
-    let pass = match context.endpoints.enter(&key, now, out_of_turn) {
-        Ok(pass) => Some(pass),
-        Err(_) if context.force.is_some() => None,
-        Err(until) => {
-            log::debug!(target: "REFRESH", "{}: {} is in trouble", members[due].names[0], request.endpoint());
-            return everybody(&members, &Stop::Waiting(until), context);
-        }
+    let permit = match permit(&members[due], &request, context) {
+        Ok(permit) => permit,
+        Err(until) => return context.tell(&members, &Report::Waiting(until)).into(),
     };
-    let prepared = match context.client.prepare(&request, now) {
+    let try_ = Try { members: &members, due, request: &request, asked_at: Timestamp::now(), context };
+    let prepared = match context.client.prepare(&request, try_.asked_at) {
         Ok(prepared) => prepared,
-        Err(failure) => {
-            let stop = failed(&members, due, &request, now, &failure, context);
-            // What is wrong with a setting says nothing of the endpoint.
-            conclude_pass(pass.filter(|_| failure.endpoint_wide), &failure, expires_at);
-            return everybody(&members, &stop, context);
-        }
+        Err(failure) => return try_.not_prepared(permit, &failure).into(),
     };
-    // From here to the stored answer a stop waits; before, it is better left for the next start.
-    let Some(_flight) = context.stop.begin() else { return everybody(&members, &Stop::Told, context) };
-    let spends = request.grant() == GrantType::RefreshToken;
-    log::debug!(target: "REFRESH", "{}: asking {} at {}", members[due].names[0], request.provider(), prepared.endpoint());
+    // From here to the stored answer a stop waits; before, the chain is better left for the next start.
+    let Some(_flight) = context.stop.begin() else { return context.tell(&members, &Report::Stopped).into() };
+    // 3. Reserve.
     let reserves = match reserve_all(&members) {
         Ok(reserves) => reserves,
-        Err((index, message)) => return held_back(&members, index, &message, context),
+        Err(held) => return try_.held_back(&held).into(),
     };
-    // Made as late as can be, when the endpoint is connected to: who dies while connecting is not in
-    // doubt, and an endpoint that cannot be reached costs no writing.
-    let mark = Cell::new(Marked::NotYet);
-    let before_it_leaves = || match mark_all(if spends { &members } else { &[] }, Timestamp::now()) {
-        Ok(()) => {
-            mark.set(Marked::Made);
-            Ok(())
-        }
-        Err((index, message)) => {
-            mark.set(Marked::Failed(index, message));
-            Err(io::Error::other("it could not be marked as sent"))
-        }
-    };
-    let token = members[due].document.refresh_token().filter(|_| spends);
-    // Looked up before: after the answer nothing may stand between it and the disk.
-    let replaced = members.iter().flat_map(|member| &member.names);
-    let replaced = replaced.flat_map(|name| context.memory.standing(name).replaced().collect::<Vec<_>>());
-    let replaced = replaced.collect();
-    match context.client.ask(&prepared, token.as_ref(), &before_it_leaves) {
-        Ok(granted) => {
-            let turn = store(members, reserves, due, &request, granted, replaced);
-            if let Some(pass) = pass {
-                pass.answered();
-            }
-            turn
-        }
-        Err(failure) => {
-            drop(reserves);
-            let mark = mark.take();
-            if let Marked::Failed(index, message) = mark {
-                return held_back(&members, index, &message, context);
-            }
-            let stop = failed(&members, due, &request, now, &failure, context);
-            conclude_pass(pass, &failure, expires_at);
-            if failure.class == Class::SignInAgain && members.iter().any(holds_another) {
-                return refused(&members, &stop, context);
-            }
-            if let Marked::Made = mark {
-                unmark(&members, failure.class);
-            }
-            everybody(&members, &stop, context)
-        }
-    }
-}
-
-/// What became of the mark.
-#[derive(Default)]
-enum Marked {
-    /// It was not due: the endpoint was never reached.
-    #[default]
-    NotYet,
-    /// It stands: from here on the token may have left.
-    Made,
-    /// It could not be written for the member at this index, and nothing was sent.
-    Failed(usize, String),
-}
-
-/// Everything that an attempt for the member at `due` is judged by.
-fn attempt<'a>(
-    member: &'a Member,
-    before: Option<&'a Trouble>,
-    request: &'a TokenRequest,
-    asked_at: Timestamp,
-    now: Timestamp,
-) -> Attempt<'a> {
-    Attempt {
-        before,
-        refresh_hash: fingerprint(member),
-        request,
-        life: life(member),
-        doubt: member.doubt.as_ref(),
-        asked_at,
-        now,
-        random: backoff::random(),
-    }
-}
-
-/// The trouble that a failure means.
-fn failed(
-    members: &[Member],
-    due: usize,
-    request: &TokenRequest,
-    asked_at: Timestamp,
-    failure: &Failure,
-    context: &Context<'_>,
-) -> Stop {
-    let member = &members[due];
-    let now = Timestamp::now();
-    let code = failure.code.as_deref().unwrap_or("none");
-    log::debug!(target: "REFRESH", "{}: {:?}, error code {code:?}", member.names[0], failure.class);
-    let before = context.memory.standing(&member.names[0]).trouble;
-    let mut trouble = verdict::trouble(failure, &attempt(member, before.as_ref(), request, asked_at, now));
-    if let (Class::SignInAgain, Some(mark)) = (failure.class, &member.doubt) {
-        trouble.message = format!(
-            "{} (an earlier request for it was interrupted {} ago, which may have spent it)",
-            trouble.message,
-            Words(now.since(mark.since))
-        );
-    }
-    Stop::Trouble(Box::new(trouble))
-}
-
-/// The precautions failed for the member at `index`: all of the chain is held back, and the others
-/// are told by which file.
-fn held_back(members: &[Member], index: usize, message: &str, context: &Context<'_>) -> Turn {
-    let culprit = members[index].names[0].clone();
-    let now = Timestamp::now();
-    let mut reports = Reports::new();
-    for (position, member) in members.iter().enumerate() {
-        for name in &member.names {
-            let message = if position == index {
-                message.to_owned()
-            } else {
-                format!("its refresh token also stands in {culprit}, which holds it back: {message}")
-            };
-            let before = context.memory.standing(name).trouble;
-            let hash = fingerprint(member);
-            let trouble = verdict::local(message, before.as_ref(), hash, now, context.interval);
-            reports.push(report_to(name, &Stop::Trouble(Box::new(trouble)), context));
-        }
-    }
-    Turn::Stopped(reports)
-}
-
-/// The endpoint refused the refresh token as dead, and some of the files hold another one by now: what
-/// they hold is adopted.
-fn refused(members: &[Member], stop: &Stop, context: &Context<'_>) -> Turn {
-    let mut reports = Reports::new();
-    for member in members {
-        let adopted = holds_another(member);
-        if !adopted {
-            unmark(std::slice::from_ref(member), Class::SignInAgain);
-        }
-        let stop = if adopted { &Stop::Adopted } else { stop };
-        reports.extend(member.names.iter().map(|name| report_to(name, stop, context)));
-    }
-    Turn::Stopped(reports)
-}
-
-/// Why a chain is not asked for.
-enum Stop {
-    Trouble(Box<Trouble>),
-    Waiting(Timestamp),
-    Monitored(String),
-    Adopted,
-    Told,
-}
-
-/// Says the same of every file of the chain, and remembers it.
-fn everybody(members: &[Member], stop: &Stop, context: &Context<'_>) -> Turn {
-    let names = members.iter().flat_map(|member| &member.names);
-    Turn::Stopped(names.map(|name| report_to(name, stop, context)).collect())
-}
-
-fn report_to(name: &str, stop: &Stop, context: &Context<'_>) -> (String, Report) {
-    let report = match stop {
-        Stop::Trouble(trouble) => {
-            let mut standing = context.memory.standing(name);
-            if standing.trouble.as_ref() != Some(trouble) {
-                standing.updated = trouble.last_attempt.max(standing.updated + 1);
-                standing.trouble = Some((**trouble).clone());
-                standing.refresh_hash.clone_from(&trouble.refresh_hash);
-                context.memory.record(name, standing);
-            }
-            Report::Failed((**trouble).clone())
-        }
-        Stop::Waiting(until) => Report::Waiting(*until),
-        Stop::Monitored(why) => Report::Monitored(why.clone()),
-        Stop::Adopted => Report::Adopted,
-        Stop::Told => Report::Stopped,
-    };
-    (name.to_owned(), report)
-}
-
-/// Everything that can stand against asking before the disk is touched.
-fn may_ask(members: &[Member], due: usize, context: &Context<'_>) -> Result<Box<TokenRequest>, Stop> {
-    let now = Timestamp::now();
-    if members.iter().any(|member| member.document.is_monitored_only()) {
-        return Err(Stop::Monitored(
-            "\"refresh\": false stands in it, or in another file with the same refresh token".to_owned(),
-        ));
-    }
-    let member = &members[due];
-    let name = &member.names[0];
-    let hash = fingerprint(member);
-    let mut standing = context.memory.standing(name);
-    context.endpoints.end_wait(&mut standing);
-    let misconfigured = |message: String| {
-        let known = standing.trouble.as_ref().filter(|known| {
-            known.kind == Kind::Configuration && known.message == message && known.refresh_hash == hash
-        });
-        Stop::Trouble(Box::new(known.cloned().unwrap_or_else(|| {
-            let mut trouble = verdict::local(message, None, hash.clone(), now, context.interval);
-            trouble.kind = Kind::Configuration;
-            trouble.next_attempt = None;
-            trouble
-        })))
-    };
-    if let Some((other, what)) = members
-        .iter()
-        .find_map(|other| Some((other, chain::disagreement(&member.document, &other.document)?)))
+    let spent = members[due].document.refresh_token().filter(|_| request.grant() == GrantType::RefreshToken);
+    // Looked up before: after the answer nothing may come between it and the disk.
+    let replaced = replaced_tokens(&members, context);
+    // 4. Mark, as late as can be: a process that dies while connecting leaves no doubt, and an endpoint that cannot be
+    // reached costs no writing.
+    let marked = OnceCell::new();
+    let mark = || match marked
+        .get_or_init(|| mark_all(if spent.is_some() { &members } else { &[] }, Timestamp::now()))
     {
-        return Err(misconfigured(format!(
-            "{name} and {} hold the same refresh token and another {what} each; nothing is sent until they agree",
-            other.names[0]
-        )));
-    }
-    let request = match context.resolve(name, &member.document) {
-        Resolution::Refresh(request) => request,
-        Resolution::Monitored(why) => return Err(Stop::Monitored(why)),
-        Resolution::Misconfigured(message) => return Err(misconfigured(message)),
+        Ok(()) => Ok(()),
+        Err(_) => Err(io::Error::other("it could not be marked as sent")),
     };
-    if context.force.is_some() {
-        return Ok(request);
+    // 5. Send.
+    log::debug!(target: "REFRESH", "{}: asking {} at {}", members[due].name(), request.provider(), prepared.endpoint());
+    let answer = context.client.ask(&prepared, spent.as_ref(), &mark);
+    // 6. Interpret.
+    let response = match (answer, marked.into_inner()) {
+        (Ok(response), _) => response,
+        (Err(_), Some(Err(held))) => return drop_and(reserves, || try_.held_back(&held)).into(),
+        (Err(failure), marked) => {
+            return drop_and(reserves, || try_.not_granted(permit, &failure, marked.is_some())).into();
+        }
+    };
+    let renewal = interpret(&members[due], &request, response);
+    // 7 to 9. Store, look again, replace.
+    let done = store(chain, members, reserves, due, renewal, replaced, context);
+    if let Some(permit) = permit {
+        permit.answered();
     }
-    match verdict::against(&attempt(member, standing.trouble.as_ref(), &request, now, now)) {
-        None => Ok(request),
-        Some(trouble) => Err(Stop::Trouble(Box::new(trouble))),
-    }
+    done
 }
 
-/// Whether the file holds another refresh token now than the one that was sent: then it is that of
-/// another process, and the refusal says nothing about it.
-fn holds_another(member: &Member) -> bool {
-    read_document(&member.real).is_ok_and(|(document, _)| {
-        document.refresh_token().map(|token| token.fingerprint()) != fingerprint(member)
-    })
+/// Removes the reserves, and then does `act`.
+fn drop_and<T>(reserves: Vec<Reserve>, act: impl FnOnce() -> T) -> T {
+    drop(reserves);
+    act()
 }
 
-fn conclude_pass(pass: Option<Pass<'_>>, failure: &Failure, expires_at: Option<Timestamp>) {
-    let Some(pass) = pass else { return };
-    if failure.endpoint_wide {
-        pass.failed(|failures| verdict::endpoint_again(failure, expires_at, Timestamp::now(), failures));
-    } else {
-        pass.answered();
-    }
+fn replaced_tokens(members: &[Member], context: &Context<'_>) -> Vec<Fingerprint> {
+    let names = members.iter().flat_map(|member| &member.names);
+    names.flat_map(|name| context.state.get(name).replaced.tokens().collect::<Vec<_>>()).collect()
 }
 
-/// Steps 7 to 9: into the reserve, then into place.
+/// Steps 7 to 9: into the reserves, then into place. Members whose access token is of another kind (scope, audience,
+/// resource) get the refresh token only, and what they need is another job.
 fn store(
+    chain: &Chain,
     members: Vec<Member>,
     reserves: Vec<Reserve>,
     due: usize,
-    request: &TokenRequest,
-    granted: TokenResponse,
-    replaced: Vec<String>,
-) -> Turn {
-    let (answer, memo) = understand(&members[due], request, granted);
+    renewal: Renewal,
+    replaced: Vec<Fingerprint>,
+    context: &Context<'_>,
+) -> Done {
     let primary = members[due].document.clone();
+    let holds = renewal.change.refresh_token.as_ref().map(Secret::fingerprint).or(chain.token);
     let mut parts = Vec::new();
     for (member, reserve) in members.into_iter().zip(reserves) {
-        let takes_access = !chain::contradict(&primary, &member.document);
-        parts.push((member, reserve, takes_access));
+        let takes_access = !contradict(&primary, &member.document);
+        let report =
+            if takes_access { Report::Refreshed(renewal.warnings.clone()) } else { Report::Followed };
+        parts.push(Part { member, reserve, takes_access, report });
     }
-    let mut storing = Storing::new(parts, answer, memo, replaced);
-    match storing.attempt() {
-        Ok(()) => Turn::Done(Box::new(storing)),
-        Err(message) => {
-            log::error!(target: "REFRESH", "{message}");
-            let name = storing.names().next().cloned().unwrap_or_default();
-            Turn::Stopped(vec![(name, Report::Held(Box::new(storing)))])
+    let mut storing = Storing::new(parts, renewal, replaced);
+    if let Err(message) = storing.attempt() {
+        log::error!(target: "REFRESH", "{message}");
+        return Done { held: vec![storing], ..Done::default() };
+    }
+    let reports = storing.conclude(context.state, Some(context.written));
+    let then = rest(chain, &reports, holds);
+    Done { reports, then, ..Done::default() }
+}
+
+/// The job for members that keep an access token of another kind, if there are any.
+fn rest(chain: &Chain, reports: &Reports, holds: Option<Fingerprint>) -> Vec<Job> {
+    if !reports.iter().any(|(_, report)| *report == Report::Followed) {
+        return Vec::new();
+    }
+    let mut next = chain.now(reports.iter().map(|(name, _)| name.clone()).collect(), holds);
+    for (file, (_, report)) in next.files.iter_mut().zip(reports) {
+        file.served |= matches!(report, Report::Refreshed(_));
+    }
+    vec![Job::Refresh(next)]
+}
+
+/// One attempt for the member at `due` of a locked chain.
+struct Try<'a> {
+    members: &'a [Member],
+    due: usize,
+    request: &'a TokenRequest,
+    /// When the request was about to be sent.
+    asked_at: Timestamp,
+    context: &'a Context<'a>,
+}
+
+impl Try<'_> {
+    /// The request could not be made or its endpoint not be found; nothing was sent.
+    fn not_prepared(&self, permit: Option<Permit<'_>>, failure: &Failure) -> Reports {
+        // What is wrong with a setting says nothing of the endpoint.
+        self.settle_permit(permit.filter(|_| failure.endpoint_wide), failure);
+        self.failed(failure)
+    }
+
+    /// There are no new tokens. What is remembered is on disk before the locks are let go.
+    fn not_granted(&self, permit: Option<Permit<'_>>, failure: &Failure, marked: bool) -> Reports {
+        self.settle_permit(permit, failure);
+        if failure.class == Class::SignInAgain && self.members.iter().any(holds_another) {
+            return self.refused_for_another(failure);
+        }
+        if marked {
+            unmark(self.members, failure.class);
+        }
+        self.failed(failure)
+    }
+
+    fn failed(&self, failure: &Failure) -> Reports {
+        let reports = self.context.tell(self.members, &Report::Failed(self.last_failure(failure)));
+        self.context.state.flush();
+        reports
+    }
+
+    /// The endpoint refused the refresh token as dead, and some of the files hold another one by now: what they hold
+    /// is used, and the refusal says nothing about it.
+    fn refused_for_another(&self, failure: &Failure) -> Reports {
+        let failure = Report::Failed(self.last_failure(failure));
+        let mut reports = Reports::new();
+        for member in self.members {
+            let member_alone = std::slice::from_ref(member);
+            let other = holds_another(member);
+            if !other {
+                unmark(member_alone, Class::SignInAgain);
+            }
+            let report = if other { &Report::RefreshedElsewhere } else { &failure };
+            reports.extend(self.context.tell(member_alone, report));
+        }
+        self.context.state.flush();
+        reports
+    }
+
+    /// The precautions failed for one member: all of the chain is held back, and the others are told by which file.
+    fn held_back(&self, held: &HeldBack) -> Reports {
+        let culprit = self.members[held.index].name();
+        let now = Timestamp::now();
+        let interval = self.context.limits.interval;
+        let mut reports = Reports::new();
+        for (index, member) in self.members.iter().enumerate() {
+            for name in &member.names {
+                let message = if index == held.index {
+                    held.why.clone()
+                } else {
+                    let why = &held.why;
+                    format!("its refresh token also stands in {culprit}, which holds it back: {why}")
+                };
+                let before = self.context.state.get(name).failure;
+                let failure = verdict::local(message, before.as_ref(), member.fingerprint(), now, interval);
+                reports.push((name.clone(), self.context.remembered(name, Report::Failed(failure))));
+            }
+        }
+        reports
+    }
+
+    /// What the failure means for the credential.
+    fn last_failure(&self, failure: &Failure) -> LastFailure {
+        let member = &self.members[self.due];
+        let now = Timestamp::now();
+        let code = failure.code.as_deref().unwrap_or("none");
+        log::debug!(target: "REFRESH", "{}: {:?}, error code {code:?}", member.name(), failure.class);
+        let before = self.context.state.get(member.name()).failure;
+        let attempt = attempt(member, before.as_ref(), self.request, self.asked_at, now);
+        let mut last = verdict::last_failure(failure, &attempt);
+        if let (Class::SignInAgain, Some(mark)) = (failure.class, &member.doubt) {
+            last.message = format!(
+                "{} (an earlier request for it was interrupted {} ago, which may have spent it)",
+                last.message,
+                Words(now.since(mark.since))
+            );
+        }
+        last
+    }
+
+    /// What the failure means for the endpoint.
+    fn settle_permit(&self, permit: Option<Permit<'_>>, failure: &Failure) {
+        let Some(permit) = permit else { return };
+        if failure.endpoint_wide {
+            let expires_at = self.members[self.due].life().expires_at;
+            permit
+                .failed(|failures| verdict::endpoint_again(failure, expires_at, Timestamp::now(), failures));
+        } else {
+            permit.answered();
         }
     }
+}
+
+/// Whether the file holds another refresh token now than the one that was sent, which another process stored.
+fn holds_another(member: &Member) -> bool {
+    read_document(&member.real).is_ok_and(|(document, _)| {
+        document.refresh_token().map(|token| token.fingerprint()) != member.fingerprint()
+    })
 }

@@ -1,5 +1,4 @@
-//! What a crash may have left beside the files of a chain (design: "After a crash"), settled under their
-//! locks and before anything is sent.
+//! What a crash may have left beside the files of a chain, settled under their locks and before anything is sent.
 //!
 //! A file is touched only when its mark names exactly the tokens that it holds now; in any other case
 //! somebody else has written it since, and what was left behind is rubbish.
@@ -38,10 +37,10 @@ pub(super) fn settle(members: &mut [Member]) -> io::Result<()> {
             None => drop(Reserve::remove_leftover(&member.real)?),
         }
     }
-    let sent = |member: &Member| member.doubt.as_ref().map(|mark| mark.refresh.clone());
+    let sent = |member: &Member| member.doubt.as_ref().and_then(|mark| mark.refresh);
     let chains: BTreeSet<_> = interrupted.keys().filter_map(|index| sent(&members[*index])).collect();
     for chain in chains {
-        let indexes = (0..members.len()).filter(|index| sent(&members[*index]).as_ref() == Some(&chain));
+        let indexes = (0..members.len()).filter(|index| sent(&members[*index]) == Some(chain));
         settle_chain(members, &indexes.collect::<Vec<_>>(), &mut interrupted)?;
     }
     Ok(())
@@ -103,8 +102,9 @@ mod tests {
     use std::fs;
     use std::time::Duration;
 
+    use super::super::locked::{Locked, lock_and_read};
     use super::super::mark::Mark;
-    use super::super::member::{Found, Obstacle, Patience, lock_and_read};
+    use super::super::member::{Obstacle, Patience};
     use super::*;
     use crate::clock::Timestamp;
     use crate::files::{leftover, own_directory};
@@ -126,7 +126,7 @@ mod tests {
         }
     }
 
-    fn locked(scratch: &Scratch, names: &[&str]) -> Result<Found, Obstacle> {
+    fn locked(scratch: &Scratch, names: &[&str]) -> Result<Locked, Obstacle> {
         let names: Vec<String> = names.iter().map(|&name| name.to_owned()).collect();
         lock_and_read(scratch, &names, &Patience { longest: Duration::ZERO, give_up: &|| false })
     }

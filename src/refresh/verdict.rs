@@ -1,12 +1,13 @@
-//! What a failure means for the next attempt: from a [`Failure`] to the [`Trouble`] that is remembered.
+//! What a failed request means for the next attempt: from a [`Failure`] to the [`LastFailure`] that is remembered.
 
 use std::time::Duration;
 
 use super::endpoints::Again;
 use super::mark::Mark;
-use super::standing::{Gate, Kind, Trouble};
 use crate::clock::Timestamp;
 use crate::oauth::{Class, Failure, TokenRequest, backoff};
+use crate::secret::Fingerprint;
+use crate::state::{FailureKind, Gate, LastFailure};
 use crate::tokens::Life;
 
 /// When a file that another process is refreshing is looked at again.
@@ -14,12 +15,11 @@ pub(crate) const BUSY_AGAIN: Duration = Duration::from_secs(5);
 
 /// The circumstances of a failed attempt.
 #[derive(Clone)]
-pub(crate) struct Attempt<'a> {
+pub(super) struct Attempt<'a> {
     /// What was remembered before it.
-    pub before: Option<&'a Trouble>,
-    /// Fingerprint of the refresh token that it was about.
-    pub refresh_hash: Option<String>,
-    /// What was asked for.
+    pub before: Option<&'a LastFailure>,
+    /// The refresh token that it was about.
+    pub refresh_hash: Option<Fingerprint>,
     pub request: &'a TokenRequest,
     /// The life of the token in the file.
     pub life: Life,
@@ -34,35 +34,34 @@ pub(crate) struct Attempt<'a> {
 }
 
 /// What to remember of `failure`.
-pub(crate) fn trouble(failure: &Failure, attempt: &Attempt<'_>) -> Trouble {
+pub(super) fn last_failure(failure: &Failure, attempt: &Attempt<'_>) -> LastFailure {
     let kind = match failure.class {
-        Class::SignInAgain => Kind::SignInAgain,
-        Class::Configuration => Kind::Configuration,
-        Class::Passing => Kind::Passing,
-        Class::InDoubt => Kind::InDoubt,
+        Class::SignInAgain => FailureKind::ReauthRequired,
+        Class::Configuration => FailureKind::Configuration,
+        Class::Passing => FailureKind::Transient,
+        Class::InDoubt => FailureKind::OutcomeUnknown,
     };
-    let mut trouble = again(kind, failure.message.clone(), attempt);
-    let circumstances = circumstances(attempt, trouble.failures, failure.retry_after);
+    let mut last = again(kind, failure.message.clone(), attempt);
+    let context = failure_context(attempt, last.failures, failure.retry_after);
     let first_sent = attempt.doubt.map_or(attempt.asked_at, |mark| mark.since);
-    if kind == Kind::InDoubt {
-        trouble.since = first_sent.as_millis();
+    if kind == FailureKind::OutcomeUnknown {
+        last.since = first_sent;
     }
-    trouble.endpoint = failure.endpoint_wide.then(|| attempt.request.endpoint_key());
-    let doubt = doubt(attempt, first_sent, trouble.failures);
-    trouble.next_attempt =
-        backoff::next_attempt(failure.class, &circumstances, Some(&doubt)).map(Timestamp::as_millis);
-    trouble
+    last.endpoint = failure.endpoint_wide.then(|| attempt.request.endpoint_key());
+    let doubt = doubt(attempt, first_sent, last.failures);
+    last.next_attempt = backoff::next_attempt(failure.class, &context, Some(&doubt));
+    last
 }
 
-/// From when the endpoint of an attempt that failed at `now` may be asked again, after so many
-/// failures in a row; `expires_at` is the end of the token that was asked for.
-pub(crate) fn endpoint_again(
+/// From when the endpoint of an attempt that failed at `now` may get another request, after so many failures in a
+/// row; `expires_at` is the end of the token that was to be refreshed.
+pub(super) fn endpoint_again(
     failure: &Failure,
     expires_at: Option<Timestamp>,
     now: Timestamp,
     failures: u32,
 ) -> Again {
-    let circumstances = backoff::FailureContext {
+    let context = backoff::FailureContext {
         now,
         failures,
         random: backoff::random(),
@@ -71,88 +70,87 @@ pub(crate) fn endpoint_again(
     };
     // Not at once even then: the other tokens of a dead endpoint must not follow each other in one cycle.
     let wait = failure.retry_after.unwrap_or_default().max(backoff::SHORTEST);
-    Again { in_turn: backoff::after_passing(&circumstances), out_of_turn: now + wait }
+    Again { in_turn: backoff::after_passing(&context), last_chance: now + wait }
 }
 
-/// What stands against asking now, if anything does, and for how long: what is on record, and a mark
-/// of a request that nobody lived to record.
-pub(crate) fn against(attempt: &Attempt<'_>) -> Option<Trouble> {
+/// What stands against a request now, if anything does: what is on record, and a mark of a request whose sender did
+/// not live to record its outcome.
+pub(super) fn against(attempt: &Attempt<'_>) -> Option<LastFailure> {
     let known = attempt.before.filter(|known| known.refresh_hash == attempt.refresh_hash);
     let request = attempt.request.fingerprint();
-    let closed = |trouble: &Trouble| {
-        trouble.gate(attempt.refresh_hash.as_deref(), Some(&request), attempt.now) != Gate::Ask
-    };
+    let closed =
+        |failure: &LastFailure| failure.gate(attempt.refresh_hash, Some(request), attempt.now) != Gate::Open;
     let Some(mark) = attempt.doubt else { return known.filter(|known| closed(known)).cloned() };
-    let recorded = known.filter(|known| known.last_attempt >= mark.last.as_millis());
-    let doubt = match recorded {
-        Some(known) if known.kind == Kind::InDoubt => known.clone(),
-        _ => left_in_doubt(mark, known.filter(|known| known.kind == Kind::InDoubt), attempt),
+    let recorded = known.filter(|known| known.last_attempt >= mark.last);
+    let unknown = |failure: &&LastFailure| failure.kind == FailureKind::OutcomeUnknown;
+    let doubt = match recorded.filter(unknown) {
+        Some(known) => known.clone(),
+        None => left_in_doubt(mark, known.filter(unknown), attempt),
     };
-    // A later attempt that did not reach the endpoint leaves the doubt as it was: both must allow it.
+    // A later attempt that did not reach the endpoint leaves the doubt as it was: both must allow another one.
     [Some(doubt), recorded.cloned()]
         .into_iter()
         .flatten()
         .filter(closed)
-        .max_by_key(|trouble| trouble.next_attempt.unwrap_or(i64::MAX))
+        .max_by_key(|failure| failure.next_attempt.unwrap_or(Timestamp::from_millis(i64::MAX)))
 }
 
-/// The trouble of a credential that a process left behind in doubt: known only by its mark, `before`
-/// being an earlier doubt about the same token. Judged from the time of the mark, so that processes that
-/// find it one after another come to the same time.
-fn left_in_doubt(mark: &Mark, before: Option<&Trouble>, attempt: &Attempt<'_>) -> Trouble {
+/// The failure of a credential that a process left behind in doubt: known only by its mark, `before` being an earlier
+/// doubt about the same token. Judged from the time of the mark, so that processes that find it one after another
+/// come to the same time.
+fn left_in_doubt(mark: &Mark, before: Option<&LastFailure>, attempt: &Attempt<'_>) -> LastFailure {
     // A mark from the future was written under a wrong clock.
     let (first, last) = (mark.since.min(attempt.now), mark.last.min(attempt.now));
     let message = "an earlier request for it was interrupted, so its refresh token may be spent".to_owned();
-    let mut trouble = again(Kind::InDoubt, message, attempt);
-    trouble.failures = before.map_or(1, |before| before.failures.saturating_add(1));
-    trouble.since = first.as_millis();
-    trouble.last_attempt = last.as_millis();
-    let circumstances =
-        backoff::FailureContext { now: last, ..circumstances(attempt, trouble.failures, None) };
-    let next = backoff::after_doubt(&circumstances, &doubt(attempt, first, trouble.failures));
-    trouble.next_attempt = Some(next.as_millis());
-    trouble
+    let failures = before.map_or(1, |before| before.failures.saturating_add(1));
+    let context = backoff::FailureContext { now: last, ..failure_context(attempt, failures, None) };
+    let next = backoff::after_doubt(&context, &doubt(attempt, first, failures));
+    LastFailure {
+        failures,
+        since: first,
+        last_attempt: last,
+        next_attempt: Some(next),
+        ..again(FailureKind::OutcomeUnknown, message, attempt)
+    }
 }
 
 /// A reason on this machine; tried again after `delay`.
-pub(crate) fn local(
+pub(super) fn local(
     message: String,
-    before: Option<&Trouble>,
-    refresh_hash: Option<String>,
+    before: Option<&LastFailure>,
+    refresh_hash: Option<Fingerprint>,
     now: Timestamp,
     delay: Duration,
-) -> Trouble {
-    let run = before.filter(|before| before.kind == Kind::Local);
-    Trouble {
-        endpoint: None,
-        kind: Kind::Local,
-        message,
+) -> LastFailure {
+    let failure = LastFailure {
         refresh_hash,
-        request: None,
-        failures: run.map_or(1, |before| before.failures.saturating_add(1)),
-        since: run.map_or(now.as_millis(), |before| before.since),
-        last_attempt: now.as_millis(),
-        next_attempt: Some((now + delay).as_millis()),
+        next_attempt: Some(now + delay),
+        ..LastFailure::new(FailureKind::Local, message, now)
+    };
+    match before.filter(|before| before.kind == FailureKind::Local) {
+        Some(before) => {
+            LastFailure { failures: before.failures.saturating_add(1), since: before.since, ..failure }
+        }
+        None => failure,
     }
 }
 
-fn again(kind: Kind, message: String, attempt: &Attempt<'_>) -> Trouble {
-    let run =
-        attempt.before.filter(|before| before.kind == kind && before.refresh_hash == attempt.refresh_hash);
-    Trouble {
-        endpoint: None,
-        kind,
-        message,
-        refresh_hash: attempt.refresh_hash.clone(),
+fn again(kind: FailureKind, message: String, attempt: &Attempt<'_>) -> LastFailure {
+    let failure = LastFailure {
+        refresh_hash: attempt.refresh_hash,
         request: Some(attempt.request.fingerprint()),
-        failures: run.map_or(1, |before| before.failures.saturating_add(1)),
-        since: run.map_or(attempt.now.as_millis(), |before| before.since),
-        last_attempt: attempt.now.as_millis(),
-        next_attempt: None,
+        ..LastFailure::new(kind, message, attempt.now)
+    };
+    let run = |before: &&LastFailure| before.kind == kind && before.refresh_hash == attempt.refresh_hash;
+    match attempt.before.filter(run) {
+        Some(before) => {
+            LastFailure { failures: before.failures.saturating_add(1), since: before.since, ..failure }
+        }
+        None => failure,
     }
 }
 
-fn circumstances(
+fn failure_context(
     attempt: &Attempt<'_>,
     failures: u32,
     retry_after: Option<Duration>,

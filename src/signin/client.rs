@@ -134,6 +134,6 @@ fn no_client(server: &AuthorizationServer) -> String {
 
 /// The client-credential files among `documents`, for those who look a secret up by its client id.
 pub(super) fn files(documents: &[(String, Document)]) -> Vec<ClientFile> {
-    let read = |(name, document): &(String, Document)| crate::refresh::hints::client_file(name, document);
+    let read = |(name, document): &(String, Document)| crate::refresh::client_file(name, document);
     documents.iter().filter_map(read).collect()
 }

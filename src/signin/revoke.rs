@@ -12,7 +12,7 @@ use super::server::AuthorizationServer;
 use super::words::say;
 use crate::clock::Timestamp;
 use crate::oauth::{ClientIdentity, EndpointUrl, GrantType, Submission};
-use crate::refresh::hints;
+use crate::refresh::config_of;
 use crate::secret::Secret;
 use crate::tokens::name::stem;
 use crate::tokens::{Document, Unusable};
@@ -31,7 +31,7 @@ pub(super) fn revoke(name: &str, around: &Around<'_>, interrupt: &Interrupt) -> 
     let place = Place::new(tokens, file);
     let beside = documents(tokens);
     let files = client::files(&beside);
-    let config = hints::of(&place.name, &known, around.providers.longest_name_prefix(stem(&place.name)));
+    let config = config_of(&place.name, &known, around.providers.longest_name_prefix(stem(&place.name)));
     let server = match source {
         SignInSource::McpServer(address) => {
             discover::of_mcp_server(&address, &around.client, &around.providers)?.server

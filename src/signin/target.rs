@@ -12,7 +12,7 @@ use super::options::{Asked, Way};
 use super::place::Place;
 use super::server::AuthorizationServer;
 use crate::oauth::{ClientFile, CredentialConfig, GrantType, ProviderRow, Providers};
-use crate::refresh::hints;
+use crate::refresh::config_of;
 use crate::tokens::Document;
 use crate::tokens::name::stem;
 
@@ -129,7 +129,7 @@ fn server_of_row(
 }
 
 fn config(file: &str, known: &Document, providers: &Providers) -> CredentialConfig {
-    hints::of(file, known, providers.longest_name_prefix(stem(file)))
+    config_of(file, known, providers.longest_name_prefix(stem(file)))
 }
 
 /// An authorization server without an MCP server in front of it.

@@ -121,7 +121,7 @@ fn figures(report: &Overview) -> String {
         let _ = write!(text, " first_expiry={}s", end.as_seconds() - report.now.as_seconds());
     }
     if let Some(cycle) = &report.cycle {
-        let age = report.now.since(Timestamp::from_millis(cycle.ended)).as_secs();
+        let age = report.now.since(cycle.ended).as_secs();
         let _ = write!(text, " last_cycle={age}s");
     }
     text
@@ -132,6 +132,7 @@ mod tests {
     use super::super::report::tests::{NOW, fresh, report};
     use super::super::report::{DaemonSeen, Token};
     use super::*;
+    use crate::state::{CycleRecord, DaemonRecord};
 
     const MINUTE: Duration = Duration::from_mins(1);
 
@@ -175,17 +176,13 @@ mod tests {
     fn runs(holder: Holder, cycle: Option<Duration>, started: Option<Duration>, interval: Duration) -> u8 {
         let mut report = report(vec![fresh("a")]);
         report.interval = interval;
-        report.cycle = report.cycle.map(|record| super::super::CycleRecord {
-            ended: cycle.map_or(0, |ago| (NOW - ago).as_millis()),
-            ..record
-        });
+        report.cycle =
+            report.cycle.map(|record| CycleRecord { ended: cycle.map_or(NOW, |ago| NOW - ago), ..record });
         if cycle.is_none() {
             report.cycle = None;
         }
         let record = report.daemon.record.take();
-        let record = record
-            .zip(started)
-            .map(|(record, ago)| super::super::DaemonRecord { started: (NOW - ago).as_millis(), ..record });
+        let record = record.zip(started).map(|(record, ago)| DaemonRecord { started: NOW - ago, ..record });
         report.daemon = DaemonSeen { holder, record };
         check(&report).1
     }

@@ -27,7 +27,7 @@ pub(crate) fn table(report: &Overview, colour: bool) -> String {
         token_rows(&mut text, token, report.now, colour);
     }
     if let Some(error) = &report.hook.error {
-        let next = report.hook.next_attempt.map(|next| Timestamp::from_millis(next).since(report.now));
+        let next = report.hook.next_attempt.map(|next| next.since(report.now));
         let next = next.map_or_else(|| "soon".to_owned(), |wait| format!("in {}", Words(wait)));
         let failures = report.hook.failures;
         let waiting = Count(report.hook.waiting.len(), "changed file");
@@ -42,7 +42,7 @@ pub(crate) fn table(report: &Overview, colour: bool) -> String {
         text.push_str("\nEndpoints in trouble:\n");
     }
     for (endpoint, outage) in &report.endpoints {
-        let next = Words(Timestamp::from_millis(outage.next_attempt).since(report.now));
+        let next = Words(outage.next_attempt.since(report.now));
         let line = format!("{endpoint}: {}, asked again in {next}", Count(outage.failures, "failure"));
         wrapped(&mut text, &line, 2);
     }
@@ -53,7 +53,7 @@ fn heading(report: &Overview) -> String {
     let record = report.daemon.record.as_ref();
     let who = match (report.daemon.holder, record) {
         (Holder::Somebody { .. }, Some(record)) => {
-            let since = report.now.since(Timestamp::from_millis(record.started));
+            let since = report.now.since(record.started);
             let state = if report.is_alive() { "runs" } else { "hangs" };
             format!("The daemon {state} (process {}, for {})", record.pid, Words(since))
         }
@@ -62,7 +62,7 @@ fn heading(report: &Overview) -> String {
     };
     let cycle = report.cycle.as_ref().map_or_else(
         || "no cycle yet".to_owned(),
-        |cycle| format!("last cycle {} ago", Words(report.now.since(Timestamp::from_millis(cycle.ended)))),
+        |cycle| format!("last cycle {} ago", Words(report.now.since(cycle.ended))),
     );
     let mut text = String::new();
     wrapped(&mut text, &format!("{who}; {cycle}; {}", report.tokens_dir), 0);
@@ -138,7 +138,7 @@ mod tests {
     use super::super::report::tests::{NOW, fresh, report};
     use super::super::report::{DaemonSeen, Overview};
     use super::*;
-    use crate::refresh::endpoints::Outage;
+    use crate::state::Outage;
 
     #[test]
     fn a_table_as_a_person_reads_it() {
@@ -220,7 +220,7 @@ mod tests {
         report.hook.error = Some("ended with exit status 3".to_owned());
         report.hook.failures = 2;
         report.hook.waiting.insert("a-egress.json".to_owned());
-        report.hook.next_attempt = Some((NOW + Duration::from_secs(30)).as_millis());
+        report.hook.next_attempt = Some(NOW + Duration::from_secs(30));
         let text = table(&report, false);
         let end = "\n--on-refresh ended with exit status 3 (2 failed); 1 changed file waiting, next\nattempt in 30 seconds\n";
         assert!(text.ends_with(end), "{text}");

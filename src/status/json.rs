@@ -86,19 +86,19 @@ pub(crate) fn json(report: &Overview) -> String {
             running,
             alive: report.is_alive(),
             pid: record.map(|record| record.pid),
-            started_at: record.map(|record| seconds(record.started)),
+            started_at: record.map(|record| record.started.as_seconds()),
             interval: whole(report.interval),
             buffer: whole(report.buffer),
         },
         last_cycle: report.cycle.as_ref().map(|cycle| JsonCycle {
-            ended_at: seconds(cycle.ended),
+            ended_at: cycle.ended.as_seconds(),
             tokens: cycle.tokens,
             failing: cycle.failing,
         }),
         on_refresh: JsonHook {
             failures: report.hook.failures,
             last_error: report.hook.error.as_deref(),
-            next_attempt_at: report.hook.next_attempt.map(seconds),
+            next_attempt_at: report.hook.next_attempt.map(Timestamp::as_seconds),
             waiting: &report.hook.waiting,
         },
         endpoints: report
@@ -107,7 +107,7 @@ pub(crate) fn json(report: &Overview) -> String {
             .map(|(origin, outage)| JsonEndpoint {
                 origin,
                 failures: outage.failures,
-                next_attempt_at: seconds(outage.next_attempt),
+                next_attempt_at: outage.next_attempt.as_seconds(),
             })
             .collect(),
         tokens: report.tokens.iter().map(|token| entry(token, report.now)).collect(),
@@ -141,10 +141,6 @@ fn entry(token: &Token, now: Timestamp) -> JsonToken<'_> {
         why: &token.why,
         person_needed_by: token.need.map(|need| need.by.as_seconds()),
     }
-}
-
-fn seconds(millis: i64) -> i64 {
-    Timestamp::from_millis(millis).as_seconds()
 }
 
 fn whole(duration: Duration) -> u64 {

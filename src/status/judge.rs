@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use super::plan::Plan;
 use crate::clock::{Timestamp, Words};
-use crate::refresh::{Kind, Standing, Trouble};
+use crate::secret::Fingerprint;
+use crate::state::{CredentialState, FailureKind, LastFailure, Plan};
 use crate::tokens::Life;
 use crate::tokens::name::stem;
 
@@ -20,11 +20,11 @@ pub(crate) struct Facts<'a> {
     /// Whether it holds an access token.
     pub has_access: bool,
     /// Fingerprint of its refresh token.
-    pub refresh_hash: Option<&'a str>,
+    pub refresh_hash: Option<Fingerprint>,
     /// Why it is only watched, where it is.
     pub monitored: Option<&'a str>,
     /// What earlier attempts left to know.
-    pub standing: &'a Standing,
+    pub standing: &'a CredentialState,
     /// When it is to be refreshed.
     pub plan: Plan,
 }
@@ -104,8 +104,8 @@ impl TokenState {
 
 impl<'a> Facts<'a> {
     /// What went wrong at the last attempt with the refresh token that the file holds now.
-    pub(crate) fn trouble(&self) -> Option<&'a Trouble> {
-        self.standing.trouble.as_ref().filter(|trouble| trouble.refresh_hash.as_deref() == self.refresh_hash)
+    pub(crate) fn trouble(&self) -> Option<&'a LastFailure> {
+        self.standing.failure.as_ref().filter(|trouble| trouble.refresh_hash == self.refresh_hash)
     }
 
     /// Whether its access token has ended.
@@ -126,12 +126,16 @@ impl<'a> Facts<'a> {
         match (self.plan, self.trouble().map(|trouble| trouble.kind)) {
             (Plan::Never, _) => TokenState::Lasting,
             // Known before it is due, where --force has found it out.
-            (Plan::Blocked, _) | (Plan::Later(_), Some(Kind::SignInAgain)) => TokenState::SignInAgain,
-            (Plan::Recheck, _) | (Plan::Later(_), Some(Kind::Configuration)) => TokenState::Misconfigured,
+            (Plan::Blocked, _) | (Plan::Later(_), Some(FailureKind::ReauthRequired)) => {
+                TokenState::SignInAgain
+            }
+            (Plan::Recheck, _) | (Plan::Later(_), Some(FailureKind::Configuration)) => {
+                TokenState::Misconfigured
+            }
             (Plan::Later(_), _) => TokenState::Fresh,
-            (Plan::Due | Plan::Waiting(_), Some(Kind::Passing)) => TokenState::Retrying,
-            (Plan::Due | Plan::Waiting(_), Some(Kind::InDoubt)) => TokenState::InDoubt,
-            (Plan::Due | Plan::Waiting(_), Some(Kind::Local)) => TokenState::Local,
+            (Plan::Due | Plan::Waiting(_), Some(FailureKind::Transient)) => TokenState::Retrying,
+            (Plan::Due | Plan::Waiting(_), Some(FailureKind::OutcomeUnknown)) => TokenState::InDoubt,
+            (Plan::Due | Plan::Waiting(_), Some(FailureKind::Local)) => TokenState::Local,
             (Plan::Due | Plan::Waiting(_), _) => TokenState::Due,
         }
     }
@@ -189,8 +193,8 @@ impl<'a> Facts<'a> {
 }
 
 /// A trouble with how long it has lasted.
-fn run(trouble: &Trouble, now: Timestamp) -> String {
-    let since = Words(now.since(Timestamp::from_millis(trouble.since)));
+fn run(trouble: &LastFailure, now: Timestamp) -> String {
+    let since = Words(now.since(trouble.since));
     match trouble.failures {
         0 | 1 => format!("{} ({since} ago)", trouble.message),
         failures => format!("{} ({failures} attempts in {since})", trouble.message),
@@ -204,28 +208,27 @@ mod tests {
     const NOW: Timestamp = Timestamp::from_seconds(100_000);
     const HOUR: Duration = Duration::from_hours(1);
 
-    fn trouble(kind: Kind, failures: u32) -> Standing {
-        let trouble = Trouble {
-            endpoint: None,
-            kind,
-            message: "HTTP 503".to_owned(),
-            refresh_hash: Some("r".to_owned()),
-            request: None,
+    fn trouble(kind: FailureKind, failures: u32) -> CredentialState {
+        let failure = LastFailure {
+            refresh_hash: Some(token("r")),
             failures,
-            since: (NOW - 2 * HOUR).as_millis(),
-            last_attempt: NOW.as_millis(),
-            next_attempt: None,
+            since: NOW - 2 * HOUR,
+            ..LastFailure::new(kind, "HTTP 503", NOW)
         };
-        Standing { trouble: Some(trouble), ..Standing::default() }
+        CredentialState { failure: Some(failure), ..CredentialState::default() }
     }
 
-    fn facts<'a>(life: &'a Life, standing: &'a Standing, plan: Plan) -> Facts<'a> {
+    fn token(name: &str) -> Fingerprint {
+        Fingerprint::of(name.as_bytes())
+    }
+
+    fn facts<'a>(life: &'a Life, standing: &'a CredentialState, plan: Plan) -> Facts<'a> {
         Facts {
             file: "github-repos-egress.json",
             in_configurations: true,
             life,
             has_access: true,
-            refresh_hash: Some("r"),
+            refresh_hash: Some(token("r")),
             monitored: None,
             standing,
             plan,
@@ -237,11 +240,14 @@ mod tests {
         let unknown = Life { expires_at: Some(NOW + 3 * HOUR), ..Life::default() };
         let hour = Life { length: Some(HOUR), issued_at: Some(NOW), expires_at: Some(NOW + HOUR), ..unknown };
         let short_refresh = Life { refresh_expires_at: Some(NOW + HOUR), ..unknown };
-        let calm = Standing::default();
-        let moved = Standing { moved_refresh_end: true, ..Standing::default() };
-        let (passing, doubt, local) =
-            (trouble(Kind::Passing, 4), trouble(Kind::InDoubt, 1), trouble(Kind::Local, 1));
-        let (dead, wrong) = (trouble(Kind::SignInAgain, 1), trouble(Kind::Configuration, 1));
+        let calm = CredentialState::default();
+        let moved = CredentialState { moved_refresh_end: true, ..CredentialState::default() };
+        let (passing, doubt, local) = (
+            trouble(FailureKind::Transient, 4),
+            trouble(FailureKind::OutcomeUnknown, 1),
+            trouble(FailureKind::Local, 1),
+        );
+        let (dead, wrong) = (trouble(FailureKind::ReauthRequired, 1), trouble(FailureKind::Configuration, 1));
         let later = Plan::Later(NOW + HOUR);
         for (facts, state, why) in [
             (
@@ -294,7 +300,7 @@ mod tests {
             (facts(&hour, &wrong, Plan::Recheck), TokenState::Misconfigured, "HTTP 503 (2 hours ago)"),
             // After a new sign-in the trouble is about another refresh token.
             (
-                Facts { refresh_hash: Some("new"), ..facts(&hour, &dead, Plan::Due) },
+                Facts { refresh_hash: Some(token("new")), ..facts(&hour, &dead, Plan::Due) },
                 TokenState::Due,
                 "due now: refreshed at half of its life of 1 hour, less than the buffer before its end",
             ),
@@ -310,7 +316,7 @@ mod tests {
 
     #[test]
     fn the_next_attempt_is_told_where_there_will_be_one() {
-        let (life, calm) = (Life::default(), Standing::default());
+        let (life, calm) = (Life::default(), CredentialState::default());
         let at = NOW + HOUR;
         for (plan, next) in [
             (Plan::Due, Some(NOW)),

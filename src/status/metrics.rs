@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use super::judge::{Facts, TokenState};
 use crate::clock::Timestamp;
-use crate::refresh::Kind;
+use crate::state::FailureKind;
 
 /// What has happened since the process began.
 #[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
@@ -23,12 +23,12 @@ pub(crate) struct Counters {
 }
 
 /// The kinds of failures, with their names as labels.
-const KINDS: [(Kind, &str); 5] = [
-    (Kind::SignInAgain, "sign_in_again"),
-    (Kind::Configuration, "configuration"),
-    (Kind::Local, "local"),
-    (Kind::Passing, "passing"),
-    (Kind::InDoubt, "in_doubt"),
+const KINDS: [(FailureKind, &str); 5] = [
+    (FailureKind::ReauthRequired, "sign_in_again"),
+    (FailureKind::Configuration, "configuration"),
+    (FailureKind::Local, "local"),
+    (FailureKind::Transient, "passing"),
+    (FailureKind::OutcomeUnknown, "in_doubt"),
 ];
 
 impl Add for Counters {
@@ -42,7 +42,7 @@ impl Add for Counters {
 
 impl Counters {
     /// Counts one failed attempt.
-    pub(crate) fn failure(&mut self, kind: Kind) {
+    pub(crate) fn failure(&mut self, kind: FailureKind) {
         let counted = self.failed.iter_mut().zip(KINDS).find(|(_, (known, _))| *known == kind);
         if let Some((count, _)) = counted {
             *count += 1;
@@ -104,7 +104,7 @@ const PER_TOKEN: &[PerToken] = &[
     PerToken {
         name: "token_refresher_token_last_success_timestamp_seconds",
         help: "When a refresh last succeeded.",
-        value: |facts, _| facts.standing.last_success().map(Timestamp::as_seconds),
+        value: |facts, _| facts.standing.last_success.map(Timestamp::as_seconds),
     },
     PerToken {
         name: "token_refresher_token_failures",
@@ -115,9 +115,7 @@ const PER_TOKEN: &[PerToken] = &[
         name: "token_refresher_token_person_needed_timestamp_seconds",
         help: "By when a person is needed: already, or within a day.",
         value: |facts, now| match facts.state() {
-            TokenState::SignInAgain => {
-                facts.trouble().map(|trouble| Timestamp::from_millis(trouble.since).as_seconds())
-            }
+            TokenState::SignInAgain => facts.trouble().map(|trouble| trouble.since.as_seconds()),
             _ => facts.need(now).map(|need| need.by.as_seconds()),
         },
     },
@@ -221,18 +219,17 @@ fn label(value: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::plan::Plan;
     use super::*;
-    use crate::refresh::Standing;
+    use crate::state::{CredentialState, Plan};
     use crate::tokens::Life;
 
     #[test]
     fn the_whole_text() {
         let now = Timestamp::from_seconds(1_000_000);
         let mut counters = Counters { cycles: 7, refreshed: 3, failed: [0; 5] };
-        counters.failure(Kind::Passing);
-        counters.failure(Kind::Passing);
-        counters.failure(Kind::SignInAgain);
+        counters.failure(FailureKind::Transient);
+        counters.failure(FailureKind::Transient);
+        counters.failure(FailureKind::ReauthRequired);
         let moment = MetricsSnapshot {
             up: true,
             started: Timestamp::from_seconds(900_000),
@@ -248,7 +245,10 @@ mod tests {
             refresh_expires_at: Some(Timestamp::from_seconds(1_003_000)),
             ..Life::default()
         };
-        let standing = Standing { last_success: Some(999_000_500), ..Standing::default() };
+        let standing = CredentialState {
+            last_success: Some(Timestamp::from_millis(999_000_500)),
+            ..CredentialState::default()
+        };
         let facts = Facts {
             file: "a\"b\\c\n-egress.json",
             in_configurations: true,

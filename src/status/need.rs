@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use super::judge::{Facts, TokenState};
-use super::plan::Plan;
 use crate::clock::{Timestamp, Words};
+use crate::state::Plan;
 
 /// How long before a user is needed the warning begins: long enough to include office hours.
 pub(crate) const AHEAD: Duration = Duration::from_hours(24);
@@ -94,9 +94,9 @@ impl Facts<'_> {
             Plan::Due | Plan::Blocked | Plan::Recheck => false,
         };
         // Known only of the refresh token that our own refresh left: one from a sign-in may move.
-        let refreshed = self.standing.last_success.is_some()
-            && self.standing.refresh_hash.as_deref() == self.refresh_hash;
-        let outlived = self.standing.last_success().is_some_and(|success| success > end);
+        let refreshed =
+            self.standing.last_success.is_some() && self.standing.refresh_hash == self.refresh_hash;
+        let outlived = self.standing.last_success.is_some_and(|success| success > end);
         (!outlived && (too_late || (refreshed && !self.standing.moved_refresh_end))).then_some(end)
     }
 }
@@ -104,32 +104,31 @@ impl Facts<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::refresh::{Kind, Standing, Trouble};
+    use crate::secret::Fingerprint;
+    use crate::state::{CredentialState, FailureKind, LastFailure};
     use crate::tokens::Life;
 
     const NOW: Timestamp = Timestamp::from_seconds(1_000_000);
     const HOUR: Duration = Duration::from_hours(1);
 
-    fn failing(failures: u32) -> Standing {
-        let trouble = Trouble {
-            endpoint: None,
-            kind: Kind::Passing,
-            message: String::new(),
-            refresh_hash: Some("r".to_owned()),
-            request: None,
+    fn failing(failures: u32) -> CredentialState {
+        let failure = LastFailure {
+            refresh_hash: Some(token("r")),
             failures,
-            since: 0,
-            last_attempt: 0,
-            next_attempt: None,
+            ..LastFailure::new(FailureKind::Transient, "", Timestamp::default())
         };
-        Standing { trouble: Some(trouble), ..Standing::default() }
+        CredentialState { failure: Some(failure), ..CredentialState::default() }
+    }
+
+    fn token(name: &str) -> Fingerprint {
+        Fingerprint::of(name.as_bytes())
     }
 
     /// A file whose access token ends in so many hours and its refresh token in so many.
     fn need(
         hours: u32,
         refresh: Option<u32>,
-        standing: &Standing,
+        standing: &CredentialState,
         plan: Plan,
         monitored: bool,
     ) -> Option<(NeededFor, u64)> {
@@ -143,7 +142,7 @@ mod tests {
             in_configurations: true,
             life: &life,
             has_access: true,
-            refresh_hash: Some("r"),
+            refresh_hash: Some(token("r")),
             monitored: monitored.then_some("why"),
             standing,
             plan,
@@ -153,14 +152,14 @@ mod tests {
 
     #[test]
     fn a_person_is_warned_a_day_ahead() {
-        let calm = Standing::default();
-        let refreshed = |moved| Standing {
-            last_success: Some(1),
-            refresh_hash: Some("r".to_owned()),
+        let calm = CredentialState::default();
+        let refreshed = |moved| CredentialState {
+            last_success: Some(Timestamp::from_millis(1)),
+            refresh_hash: Some(token("r")),
             moved_refresh_end: moved,
-            ..Standing::default()
+            ..CredentialState::default()
         };
-        let other = Standing { refresh_hash: Some("older".to_owned()), ..refreshed(false) };
+        let other = CredentialState { refresh_hash: Some(token("older")), ..refreshed(false) };
         let later = |hours| Plan::Later(NOW + HOUR * hours);
         for (case, found, expected) in [
             ("a vended token", need(23, None, &calm, later(1), true), Some((NeededFor::TokenEnds, 23))),
@@ -207,7 +206,7 @@ mod tests {
                 need(
                     1,
                     Some(0),
-                    &Standing { last_success: Some((NOW + HOUR).as_millis()), ..refreshed(false) },
+                    &CredentialState { last_success: Some(NOW + HOUR), ..refreshed(false) },
                     later(1),
                     false,
                 ),

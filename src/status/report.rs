@@ -3,12 +3,11 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::file::{CycleRecord, DaemonRecord, HookRecord};
 use super::judge::{Facts, TokenState};
 use super::need::Need;
 use crate::clock::{Timestamp, Words};
 use crate::files::Holder;
-use crate::refresh::endpoints::Outage;
+use crate::state::{CycleRecord, DaemonRecord, HookRecord, Outage};
 
 /// How long ago the loop must have touched its lock at the latest: it does so every minute, and a
 /// cycle does after each refresh, which takes at most two.
@@ -102,7 +101,7 @@ impl Token {
             has_access: facts.has_access,
             expires_at: facts.life.expires_at,
             refresh_expires_at: facts.life.refresh_expires_at,
-            last_success: facts.standing.last_success(),
+            last_success: facts.standing.last_success,
             next_attempt: facts.next_attempt(now),
             failures: trouble.map_or(0, |trouble| trouble.failures),
             error: trouble.map(|trouble| trouble.message.clone()),
@@ -194,7 +193,7 @@ impl Overview {
     pub(crate) fn quiet_for(&self) -> Option<Duration> {
         let started = self.daemon.record.as_ref().map(|record| record.started);
         let ended = self.cycle.as_ref().map(|cycle| cycle.ended);
-        started.max(ended).map(|last| self.now.since(Timestamp::from_millis(last)))
+        started.max(ended).map(|last| self.now.since(last))
     }
 }
 
@@ -237,7 +236,7 @@ pub(super) mod tests {
     pub(crate) fn report(tokens: Vec<Token>) -> Overview {
         let record = DaemonRecord {
             pid: 4711,
-            started: (NOW - 3 * HOUR).as_millis(),
+            started: NOW - 3 * HOUR,
             interval: 300,
             buffer: 3600,
             registry_url: None,
@@ -255,7 +254,7 @@ pub(super) mod tests {
             interval: Duration::from_mins(5),
             buffer: HOUR,
             cycle: Some(CycleRecord {
-                ended: (NOW - Duration::from_secs(40)).as_millis(),
+                ended: NOW - Duration::from_secs(40),
                 tokens: tokens.len(),
                 failing: 0,
             }),
@@ -324,7 +323,7 @@ pub(super) mod tests {
         let report = report(Vec::new());
         assert_eq!(report.quiet_for(), Some(Duration::from_secs(40)));
         assert_eq!(Overview { cycle: None, ..report }.quiet_for(), Some(3 * HOUR));
-        let record = DaemonRecord { started: (NOW + HOUR).as_millis(), ..report_record() };
+        let record = DaemonRecord { started: NOW + HOUR, ..report_record() };
         let daemon = DaemonSeen { holder: Holder::Nobody, record: Some(record) };
         assert_eq!(Overview { daemon, ..super::tests::report(Vec::new()) }.quiet_for(), Some(Duration::ZERO));
         let daemon = DaemonSeen { holder: Holder::Never, record: None };

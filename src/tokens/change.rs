@@ -48,22 +48,23 @@ pub(crate) struct Access {
 }
 
 /// What one answer of a token endpoint changes in one file.
-pub(crate) struct Change<'a> {
-    /// The new access token; `None` for a chain member that keeps its own.
-    pub access: Option<&'a Access>,
+pub(crate) struct Change {
+    /// The new access token; `None` where a file only takes over a refresh token.
+    pub access: Option<Access>,
     /// The new refresh token; `None`: the old one stays (RFC 6749 section 6).
-    pub refresh_token: Option<&'a Secret>,
+    pub refresh_token: Option<Secret>,
     /// The refresh token's own end.
     pub refresh_end: RefreshEnd,
 }
 
-/// `document` with `change` made. Fails where it would be no usable token file any more.
-pub(crate) fn apply(document: Document, change: &Change<'_>) -> Result<Document, Unusable> {
+/// `document` with `change` made; a chain member that keeps its own access token does not take the new one. Fails
+/// where the result would be no usable token file any more.
+pub(crate) fn apply(document: Document, change: &Change, takes_access: bool) -> Result<Document, Unusable> {
     let mut document = document;
-    if let Some(access) = change.access {
+    if let Some(access) = change.access.as_ref().filter(|_| takes_access) {
         document = with_access(document, access)?;
     }
-    if let Some(token) = change.refresh_token
+    if let Some(token) = &change.refresh_token
         && document.refresh_token().as_ref() != Some(token)
     {
         document = document.with_refresh_token(token)?;
@@ -155,11 +156,10 @@ mod tests {
         }
     }
 
-    fn changed(before: &str, access: &Access, refresh: Option<&str>) -> String {
-        let refresh = refresh.map(Secret::new);
-        let change =
-            Change { access: Some(access), refresh_token: refresh.as_ref(), refresh_end: RefreshEnd::Unsaid };
-        apply(Document::parse(before).ok().unwrap(), &change).ok().unwrap().file_text().to_string()
+    fn changed(before: &str, access: Access, refresh: Option<&str>) -> String {
+        let refresh_token = refresh.map(Secret::new);
+        let change = Change { access: Some(access), refresh_token, refresh_end: RefreshEnd::Unsaid };
+        apply(Document::parse(before).ok().unwrap(), &change, true).ok().unwrap().file_text().to_string()
     }
 
     #[test]
@@ -191,13 +191,13 @@ mod tests {
   "expires_in": 3600
 }"#;
         let access = access("new", 1_767_225_600_250, Lasting::For(Duration::from_hours(1)));
-        assert_eq!(changed(before, &access, Some("rt2")), after);
+        assert_eq!(changed(before, access, Some("rt2")), after);
     }
 
     #[test]
     fn a_token_that_does_not_expire_gets_no_end() {
         let access = access("new", 1_767_225_600_000, Lasting::Unlimited);
-        let after = changed(r#"{"access_token":"a","refresh_token":"r","expires_at":null}"#, &access, None);
+        let after = changed(r#"{"access_token":"a","refresh_token":"r","expires_at":null}"#, access, None);
         assert_eq!(
             after,
             r#"{"access_token":"new","refresh_token":"r","expires_at":null,"issued_at":1767225600.000}"#
@@ -206,13 +206,15 @@ mod tests {
 
     #[test]
     fn scope_and_type_change_where_the_file_has_them() {
-        let mut granted = access("new", 1_767_225_600_000, Lasting::Unlimited);
-        granted.scope = Some("b a".to_owned());
-        granted.token_type = Some("bearer".to_owned());
+        let granted = || Access {
+            scope: Some("b a".to_owned()),
+            token_type: Some("bearer".to_owned()),
+            ..access("new", 1_767_225_600_000, Lasting::Unlimited)
+        };
         let after =
-            changed(r#"{"access_token":"a","scopes":["a","b"],"token_type":"Bearer"}"#, &granted, None);
+            changed(r#"{"access_token":"a","scopes":["a","b"],"token_type":"Bearer"}"#, granted(), None);
         assert!(after.contains(r#""scopes":["a","b"],"token_type":"Bearer""#), "{after}");
-        let after = changed(r#"{"access_token":"a","scope":"a"}"#, &granted, None);
+        let after = changed(r#"{"access_token":"a","scope":"a"}"#, granted(), None);
         assert!(after.contains(r#""scope":"b a""#), "{after}");
     }
 }

@@ -42,7 +42,6 @@ fn a_fingerprint_changes_with_everything_that_is_sent() {
     let fingerprint = |members: &[(&str, &str)]| request(&config("f.json", members), &EMPTY).fingerprint();
     let with = |more: &[(&'static str, &'static str)]| fingerprint(&[&members[..], more].concat());
     let first = fingerprint(&members);
-    assert_eq!(first.len(), 16);
     assert_eq!(first, with(&[]));
     let mut seen = vec![
         first,

@@ -3,29 +3,18 @@
 
 use std::collections::BTreeMap;
 
-use super::survey::Entry;
+use super::names::{GATEWAY, KEYCLOAK_GATEWAY};
+use super::source::{Entry, TokenSource};
 use crate::clients::{Egress, Ingress, Services, services};
 use crate::servers::Server;
 use crate::settings::Environment;
 use crate::tokens::name::{Role, stem};
 
-/// The gateway's own token.
-pub(crate) const GATEWAY: &str = "ingress.json";
-
-/// With `AUTH_PROVIDER=keycloak` this file's token is the gateway's, where it exists.
-pub(crate) const KEYCLOAK_GATEWAY: &str = "agent-ai-coding-assistant-m2m-token.json";
-
 /// A token file that holds an access token.
 #[derive(Clone, Copy)]
-pub(crate) struct Source<'a> {
-    /// Its name.
-    pub file: &'a str,
-    /// The service it is for, of a service's file.
-    pub server: &'a str,
-    /// What its name says it is.
-    pub role: Role,
-    /// What it says.
-    pub entry: &'a Entry,
+struct Source<'a> {
+    file: &'a TokenSource,
+    entry: &'a Entry,
 }
 
 /// A file whose entry is not called like its server, and why.
@@ -48,14 +37,17 @@ pub(crate) fn is_keycloak(environment: &Environment) -> bool {
     environment.get("AUTH_PROVIDER").is_some_and(|provider| provider.eq_ignore_ascii_case("keycloak"))
 }
 
-/// Builds the services from the token files (sorted by name) and the registry's servers.
+/// Builds the services from the token files (sorted by name) and the registry's servers. A file without an access
+/// token is no service.
 pub(crate) fn gather<'a>(
-    sources: &[Source<'a>],
+    files: impl Iterator<Item = &'a TokenSource>,
     servers: &[Server],
     registry_url: Option<&str>,
     keycloak: bool,
 ) -> Gathered<'a> {
-    let (named, renamed) = named(sources);
+    let sources: Vec<Source> =
+        files.filter_map(|file| Some(Source { file, entry: file.entry.as_ref()? })).collect();
+    let (named, renamed) = named(&sources);
     let egress: Vec<Egress> = named
         .iter()
         .map(|(name, source)| Egress {
@@ -66,13 +58,13 @@ pub(crate) fn gather<'a>(
             server_url: source.entry.members.get("server_url").cloned(),
         })
         .collect();
-    let called = |name: &str| sources.iter().find(|source| source.file == name);
+    let called = |name: &str| sources.iter().find(|source| source.file.name == name);
     let gateway = keycloak.then(|| called(KEYCLOAK_GATEWAY)).flatten().or_else(|| called(GATEWAY));
     let ingress = gateway.map(|source| ingress(source.entry));
     Gathered {
         services: services(&egress, ingress.as_ref(), servers, registry_url),
-        files: named.into_iter().map(|(name, source)| (name, source.file)).collect(),
-        gateway: gateway.map(|source| source.file),
+        files: named.into_iter().map(|(name, source)| (name, &*source.file.name)).collect(),
+        gateway: gateway.map(|source| &*source.file.name),
         renamed,
     }
 }
@@ -80,22 +72,22 @@ pub(crate) fn gather<'a>(
 /// The services with the names of their entries. Of two for one server, the file that is called just
 /// like the server has the name (it has no other), else the first; the second keeps its whole stem.
 fn named<'a>(sources: &[Source<'a>]) -> (Vec<(String, Source<'a>)>, Vec<Renamed<'a>>) {
-    let services = || sources.iter().filter(|source| source.role == Role::Service);
+    let services = || sources.iter().filter(|source| source.file.role == Role::Service);
     let mut owners: BTreeMap<&str, &str> = services()
-        .filter(|source| source.server == stem(source.file))
-        .map(|source| (source.server, source.file))
+        .filter(|source| source.file.server == stem(&source.file.name))
+        .map(|source| (&*source.file.server, &*source.file.name))
         .collect();
     let (mut named, mut renamed) = (Vec::new(), Vec::new());
     for source in services() {
-        let owner = *owners.entry(source.server).or_insert(source.file);
-        if owner == source.file {
-            named.push((source.server.to_owned(), *source));
+        let (file, server) = (&*source.file.name, &*source.file.server);
+        let owner = *owners.entry(server).or_insert(file);
+        if owner == file {
+            named.push((server.to_owned(), *source));
             continue;
         }
-        let name = stem(source.file).to_owned();
-        let server = source.server;
+        let name = stem(file).to_owned();
         let why = format!("is for {server} like {owner}; its entry in the configurations is called {name}");
-        renamed.push((source.file, why));
+        renamed.push((file, why));
         named.push((name, *source));
     }
     (named, renamed)

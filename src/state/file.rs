@@ -2,19 +2,20 @@
 //! made again, so what cannot be read counts as absent.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::credential::CredentialState;
+use super::outage::Outage;
 use crate::clock::Timestamp;
-use crate::refresh::Standing;
-use crate::refresh::endpoints::Outage;
 
 /// The version of the format; a file of another version counts as absent.
 pub(super) const VERSION: u32 = 1;
 
-/// How long what is known of a file outlives the file, in milliseconds: a restored backup must still
+/// How long what is known of a file outlives the file: a restored backup must still
 /// be recognised as an old copy.
-const REMEMBER_GONE: i64 = 30 * 24 * 3600 * 1000;
+const REMEMBER_GONE: Duration = Duration::from_hours(30 * 24);
 
 /// The whole document.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
@@ -35,19 +36,19 @@ pub(super) struct StatusFile {
     pub endpoints: BTreeMap<String, Outage>,
     /// What is known of each token file.
     #[serde(default)]
-    pub files: BTreeMap<String, Standing>,
+    pub files: BTreeMap<String, CredentialState>,
     /// What was left in each client's file, by the client's name, `=` and the file.
     #[serde(default)]
     pub clients: BTreeMap<String, ClientRecord>,
 }
 
-/// Who runs, with which settings (times in milliseconds since 1970, lengths in seconds).
+/// Who runs, with which settings (lengths in seconds).
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub(crate) struct DaemonRecord {
     /// Its process id.
     pub pid: u32,
     /// When it started.
-    pub started: i64,
+    pub started: Timestamp,
     /// `--interval`
     pub interval: u64,
     /// `--buffer`
@@ -67,8 +68,8 @@ pub(crate) struct DaemonRecord {
 /// What was left in a client's file and for it, so that it can be changed and taken away again.
 #[derive(Clone, PartialEq, Eq, Default, Debug, Serialize, Deserialize)]
 pub(crate) struct ClientRecord {
-    /// When this last changed, in milliseconds since 1970.
-    pub updated: i64,
+    /// When this last changed.
+    pub updated: Timestamp,
     /// The entries that are ours: name and address.
     pub entries: BTreeMap<String, String>,
     /// The names of the files with tokens that they refer to.
@@ -79,30 +80,30 @@ pub(crate) struct ClientRecord {
 /// One cycle.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub(crate) struct CycleRecord {
-    /// When it ended, in milliseconds since 1970.
-    pub ended: i64,
+    /// When it ended.
+    pub ended: Timestamp,
     /// How many token files it saw.
     pub tokens: usize,
     /// How many of them are not as fresh as they should be.
     pub failing: usize,
 }
 
-/// What is known of the command that runs after tokens changed (times in milliseconds since 1970).
+/// What is known of the command that runs after tokens changed.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub(crate) struct HookRecord {
     /// When this was written: of two records the newer one counts.
-    pub updated: i64,
+    pub updated: Timestamp,
     /// The files whose change it has not been told of yet.
     pub waiting: BTreeSet<String>,
     /// How often in a row it failed.
     pub failures: u32,
     /// When the first of these failures was.
-    pub since: i64,
+    pub since: Timestamp,
     /// How the last of them was.
     pub error: Option<String>,
     /// When it is tried again.
-    pub next_attempt: Option<i64>,
+    pub next_attempt: Option<Timestamp>,
 }
 
 impl Default for StatusFile {
@@ -128,15 +129,15 @@ impl StatusFile {
     /// Takes over what `other` knows better: per file and client the newer record (with what the older
     /// one of a file knows of replaced tokens), and the later cycle.
     pub(super) fn merge(&mut self, other: Self) {
-        for (name, mut standing) in other.files {
+        for (name, mut state) in other.files {
             match self.files.get_mut(&name) {
-                Some(ours) if ours.updated >= standing.updated => ours.inherit(&standing),
+                Some(ours) if ours.updated >= state.updated => ours.inherit(&state),
                 Some(ours) => {
-                    standing.inherit(ours);
-                    *ours = standing;
+                    state.inherit(ours);
+                    *ours = state;
                 }
                 None => {
-                    self.files.insert(name, standing);
+                    self.files.insert(name, state);
                 }
             }
         }
@@ -158,8 +159,8 @@ impl StatusFile {
 
     /// Forgets files that are gone for a month, so that the document does not grow for ever.
     pub(super) fn forget_gone(&mut self, present: &[String], now: Timestamp) {
-        self.files.retain(|name, standing| {
-            present.binary_search(name).is_ok() || now.as_millis() - standing.updated < REMEMBER_GONE
+        self.files.retain(|name, state| {
+            present.binary_search(name).is_ok() || now.since(state.updated) < REMEMBER_GONE
         });
     }
 }
@@ -168,8 +169,8 @@ impl StatusFile {
 mod tests {
     use super::*;
 
-    fn at(updated: i64) -> Standing {
-        Standing { updated, ..Standing::default() }
+    fn at(updated: i64) -> CredentialState {
+        CredentialState { updated: Timestamp::from_millis(updated), ..CredentialState::default() }
     }
 
     #[test]
@@ -182,7 +183,7 @@ mod tests {
         theirs.files.insert("b".to_owned(), at(2));
         theirs.files.insert("c".to_owned(), at(1));
         ours.merge(theirs);
-        let updated: Vec<i64> = ours.files.values().map(|standing| standing.updated).collect();
+        let updated: Vec<i64> = ours.files.values().map(|state| state.updated.as_millis()).collect();
         assert_eq!(updated, [9, 5, 1]);
     }
 
@@ -192,7 +193,10 @@ mod tests {
             clients: clients
                 .iter()
                 .map(|&(name, updated)| {
-                    (name.to_owned(), ClientRecord { updated, ..ClientRecord::default() })
+                    (
+                        name.to_owned(),
+                        ClientRecord { updated: Timestamp::from_millis(updated), ..ClientRecord::default() },
+                    )
                 })
                 .collect(),
             ..StatusFile::default()
@@ -205,7 +209,11 @@ mod tests {
     #[test]
     fn the_newer_word_about_the_hook_wins() {
         let of = |updated| StatusFile {
-            hook: HookRecord { updated, failures: 1, ..HookRecord::default() },
+            hook: HookRecord {
+                updated: Timestamp::from_millis(updated),
+                failures: 1,
+                ..HookRecord::default()
+            },
             ..StatusFile::default()
         };
         let mut ours = of(5);
@@ -224,7 +232,7 @@ mod tests {
 
     #[test]
     fn a_file_that_is_gone_is_forgotten_after_a_month() {
-        let now = Timestamp::from_millis(REMEMBER_GONE * 2);
+        let now = Timestamp::from_millis(0) + REMEMBER_GONE * 2;
         let mut file = StatusFile::default();
         file.files.insert("here".to_owned(), at(0));
         file.files.insert("gone".to_owned(), at(0));

@@ -9,12 +9,14 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 
-use super::survey::{Plan, plan};
 use crate::clock::Timestamp;
 use crate::oauth::backoff::LONGEST;
 use crate::oauth::{Class, CredentialConfig, Failure, Providers, Resolution, TokenRequest, resolve};
+use crate::refresh::Endpoints;
 use crate::refresh::verdict::{self, Attempt};
-use crate::refresh::{Endpoints, Standing};
+use crate::secret::Fingerprint;
+use crate::state::schedule::Schedule;
+use crate::state::{CredentialState, Plan};
 use crate::tokens::Life;
 
 const START: Timestamp = Timestamp::from_seconds(1_000_000_000);
@@ -28,7 +30,7 @@ const ENDPOINT: &str = "https://idp.example/token";
 
 struct Credential {
     life: Life,
-    standing: Standing,
+    state: CredentialState,
     /// The endpoint answers 500 whenever it is asked with this one.
     poisoned: bool,
 }
@@ -52,7 +54,7 @@ impl World {
                 length: Some(LIFETIME),
                 ..Life::default()
             },
-            standing: Standing::default(),
+            state: CredentialState::default(),
             poisoned: false,
         };
         Self {
@@ -72,8 +74,8 @@ impl World {
     }
 
     fn plan(&self, index: usize) -> Plan {
-        let Credential { life, standing, .. } = &self.credentials[index];
-        plan(life, true, Some("r"), standing, BUFFER, self.now)
+        let Credential { life, state, .. } = &self.credentials[index];
+        Schedule { life, has_access: true, refresh_hash: Some(token()), state, buffer: BUFFER }.plan(self.now)
     }
 
     /// One cycle; says when the next one is.
@@ -82,7 +84,7 @@ impl World {
             (0..self.credentials.len()).filter(|index| self.plan(*index) == Plan::Due).collect();
         due.sort_by_key(|index| {
             let credential = &self.credentials[*index];
-            credential.standing.turn(credential.life.expires_at)
+            credential.state.rank(credential.life.expires_at)
         });
         let mut next = self.now + INTERVAL;
         for index in due {
@@ -100,13 +102,13 @@ impl World {
     fn ask(&mut self, index: usize, down: &dyn Fn(Timestamp) -> bool) -> Result<(), Timestamp> {
         let random = self.random();
         let now = self.now;
-        let Credential { life, standing, .. } = &self.credentials[index];
-        let pass = self.endpoints.enter(ENDPOINT, now, standing.out_of_turn(life.expires_at, now))?;
+        let Credential { life, state, .. } = &self.credentials[index];
+        let permit = self.endpoints.try_acquire(ENDPOINT, now, state.last_chance(life.expires_at, now))?;
         self.requests.push(now);
         let credential = &mut self.credentials[index];
         if !down(now) && !credential.poisoned {
-            pass.answered();
-            credential.standing = Standing { last_success: Some(now.as_millis()), ..Standing::default() };
+            permit.answered();
+            credential.state = CredentialState { last_success: Some(now), ..CredentialState::default() };
             credential.life.expires_at = Some(now + LIFETIME);
             return Ok(());
         }
@@ -118,8 +120,8 @@ impl World {
             code: None,
         };
         let attempt = Attempt {
-            before: credential.standing.trouble.as_ref(),
-            refresh_hash: Some("r".to_owned()),
+            before: credential.state.failure.as_ref(),
+            refresh_hash: Some(token()),
             request: &self.request,
             life: credential.life,
             doubt: None,
@@ -127,10 +129,10 @@ impl World {
             now,
             random,
         };
-        pass.failed(|failures| {
+        permit.failed(|failures| {
             verdict::endpoint_again(&failure, attempt.life.expires_at, attempt.now, failures)
         });
-        credential.standing.trouble = Some(verdict::trouble(&failure, &attempt));
+        credential.state.failure = Some(verdict::last_failure(&failure, &attempt));
         Ok(())
     }
 
@@ -149,6 +151,10 @@ impl World {
         let expired = |one: &&Credential| !one.poisoned && one.life.expires_at.unwrap() <= self.now;
         self.credentials.iter().filter(expired).count()
     }
+}
+
+fn token() -> Fingerprint {
+    Fingerprint::of(b"r")
 }
 
 fn request() -> Box<TokenRequest> {

@@ -1,9 +1,9 @@
 //! The status file, shared between processes: read, merge and replace under a lock of its own.
 //!
-//! Failures are written at once, while the credential's lock is still held, so that a process that
-//! waits for that lock finds the delay that the failure set. Successes are written at the end of a
-//! cycle: what matters of them stands in the token file itself, and ten thousand refreshes must not
-//! write this file ten thousand times.
+//! A change is in memory at once and on disk with the next [`Store::flush`]: at the end of a cycle, so that two
+//! thousand files in a directory that cannot be written do not write this one two thousand times. A failure of a
+//! request is flushed while the credential's lock is still held: a process that waits for that lock must find the
+//! delay. A success need not be: what matters of it is in the token file.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -11,11 +11,15 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use super::credential::{CredentialState, FailureKind};
 use super::file::{ClientRecord, CycleRecord, DaemonRecord, HookRecord, StatusFile};
+use super::outage::Outage;
+use super::replaced::Successors;
 use crate::clock::Timestamp;
-use crate::files::{Lock, LockError, Stamp, own_directory, read_whole, reason, replace_text};
-use crate::refresh::endpoints::Outage;
-use crate::refresh::{Kind, Memory, Standing};
+use crate::files::{
+    Lock, LockError, OWN_DIRECTORY, ReadError, Stamp, own_directory, read_whole, reason, replace_text,
+};
+use crate::secret::Fingerprint;
 
 /// How long another process that writes the status file is waited for: it needs milliseconds.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -29,33 +33,22 @@ pub(crate) struct Store {
 #[derive(Default)]
 struct Known {
     file: StatusFile,
+    /// Whether `file` holds a change that is not on disk.
+    changed: bool,
     /// The state of the file on disk that `file` includes.
     read: Option<Stamp>,
     /// Why writing failed last, to be said by the cycle.
     failure: Option<String>,
-    /// The successor of every replaced refresh token, of whichever file.
-    successors: BTreeMap<String, String>,
+    successors: Successors,
 }
 
 impl Known {
     /// Brings the table of successors in line with the records, after many may have changed.
     fn index(&mut self) {
-        let spent = self.file.files.values().flat_map(|standing| &standing.spent);
-        self.successors = spent.map(|spent| (spent.token.clone(), spent.successor.clone())).collect();
-    }
-
-    fn newest(&self, token: &str) -> Option<String> {
-        let mut newest = self.successors.get(token)?;
-        // Each step leads to a younger token. One that leads back is in use again (a provider may hand
-        // out an old token anew), and nothing is known of it.
-        for _ in 0..self.successors.len() {
-            match self.successors.get(newest) {
-                Some(next) if next == token => return None,
-                Some(next) => newest = next,
-                None => break,
-            }
+        self.successors = Successors::default();
+        for state in self.file.files.values() {
+            self.successors.learn(&state.replaced);
         }
-        Some(newest.clone())
     }
 }
 
@@ -77,15 +70,57 @@ impl Store {
         self.catch_up(&mut self.known());
     }
 
-    /// As [`Memory::standing`], without a look at what other processes wrote since [`Store::refresh`]:
-    /// ten thousand files ask in a row.
-    pub(crate) fn standing_of_known(&self, file: &str) -> Standing {
+    /// What is known of a file, other processes' latest attempts included.
+    pub(crate) fn get(&self, file: &str) -> CredentialState {
+        let mut known = self.known();
+        self.catch_up(&mut known);
+        known.file.files.get(file).cloned().unwrap_or_default()
+    }
+
+    /// Like [`Store::get`], from memory: a scan calls it for every file.
+    pub(crate) fn known_state(&self, file: &str) -> CredentialState {
         self.known().file.files.get(file).cloned().unwrap_or_default()
     }
 
-    /// As [`Memory::newest`], without a look at what other processes wrote since [`Store::refresh`].
-    pub(crate) fn newest_of_known(&self, token: &str) -> Option<String> {
-        self.known().newest(token)
+    /// Changes what is known of a file, other processes' latest attempts included. On disk with the next
+    /// [`Store::flush`].
+    pub(crate) fn update(&self, file: &str, change: impl FnOnce(&mut CredentialState)) {
+        let mut known = self.known();
+        self.catch_up(&mut known);
+        let before = known.file.files.get(file).cloned().unwrap_or_default();
+        let mut state = before.clone();
+        change(&mut state);
+        if state == before {
+            return;
+        }
+        state.updated = Timestamp::now().max(before.updated + Duration::from_millis(1));
+        if state.replaced != before.replaced {
+            known.successors.learn_latest(&state.replaced);
+        }
+        known.file.files.insert(file.to_owned(), state);
+        known.changed = true;
+    }
+
+    /// The youngest token that took the place of `token`, where a refresh replaced it in any file, in this process
+    /// or another.
+    pub(crate) fn newest(&self, token: Fingerprint) -> Option<Fingerprint> {
+        let mut known = self.known();
+        self.catch_up(&mut known);
+        known.successors.newest(token)
+    }
+
+    /// Like [`Store::newest`], from memory.
+    pub(crate) fn known_newest(&self, token: Fingerprint) -> Option<Fingerprint> {
+        self.known().successors.newest(token)
+    }
+
+    /// Writes the file where something in it has changed. A failure is kept for [`Store::failure`]: it must not
+    /// stop a refresh.
+    pub(crate) fn flush(&self) {
+        let mut known = self.known();
+        if known.changed {
+            self.write(&mut known);
+        }
     }
 
     /// The last cycle, of whichever process.
@@ -93,14 +128,17 @@ impl Store {
         self.known().file.cycle.clone()
     }
 
-    /// Ends every credential's wait after a passing failure: a person says that the network is back.
+    /// Ends every credential's wait after a transient failure: SIGUSR1 says that the network is back.
     pub(crate) fn end_waits(&self) {
-        for standing in self.known().file.files.values_mut() {
-            if let Some(trouble) = standing.trouble.as_mut().filter(|trouble| trouble.kind == Kind::Passing) {
-                trouble.next_attempt = None;
-                standing.updated += 1;
+        let mut known = self.known();
+        for state in known.file.files.values_mut() {
+            let transient = state.failure.as_mut().filter(|failure| failure.kind == FailureKind::Transient);
+            if let Some(failure) = transient {
+                failure.next_attempt = None;
+                state.updated = state.updated + Duration::from_millis(1);
             }
         }
+        known.changed = true;
     }
 
     /// Says which daemon runs, from the next write on.
@@ -165,7 +203,7 @@ impl Store {
     }
 
     fn path(&self) -> PathBuf {
-        self.tokens.join(crate::files::OWN_DIRECTORY).join("status.json")
+        self.tokens.join(OWN_DIRECTORY).join("status.json")
     }
 
     /// Reads the file where another process has written it since.
@@ -189,6 +227,7 @@ impl Store {
 
     fn write(&self, known: &mut Known) {
         known.failure = self.try_write(known).err();
+        known.changed = known.failure.is_some();
     }
 
     fn try_write(&self, known: &mut Known) -> Result<(), String> {
@@ -215,40 +254,10 @@ impl Store {
 fn read_whole_status(path: &Path) -> io::Result<(String, Stamp)> {
     match read_whole(path) {
         Ok((text, stamp)) => Ok((text.to_string(), stamp)),
-        Err(crate::files::ReadError::TooLarge(_)) => {
+        Err(ReadError::TooLarge(_)) => {
             let metadata = std::fs::metadata(path)?;
             Ok((std::fs::read_to_string(path)?, Stamp::of(&metadata)))
         }
         Err(error) => Err(io::Error::other(error.to_string())),
-    }
-}
-
-impl Memory for Store {
-    fn standing(&self, file: &str) -> Standing {
-        let mut known = self.known();
-        self.catch_up(&mut known);
-        known.file.files.get(file).cloned().unwrap_or_default()
-    }
-
-    fn record(&self, file: &str, standing: Standing) {
-        let mut known = self.known();
-        let urgent = standing.trouble.is_some();
-        // What an older record knew was replaced stays known: another file may still hold it. Only a token
-        // that is in use again (a provider that hands the old one out anew) is none.
-        let spent = standing.spent.iter().map(|spent| (spent.token.clone(), spent.successor.clone()));
-        known.successors.extend(spent.collect::<Vec<_>>());
-        if let Some(present) = &standing.refresh_hash {
-            known.successors.remove(present);
-        }
-        known.file.files.insert(file.to_owned(), standing);
-        if urgent {
-            self.write(&mut known);
-        }
-    }
-
-    fn newest(&self, token: &str) -> Option<String> {
-        let mut known = self.known();
-        self.catch_up(&mut known);
-        known.newest(token)
     }
 }

@@ -1,0 +1,329 @@
+//! One cycle, in the order of its log: what is there, what is due, refresh it, write the configurations, say when the
+//! next cycle is.
+
+use std::cell::Cell;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use log::Level;
+
+use super::outcome::Outcome;
+use super::publish::publish;
+use super::scan::{ScanContext, TokenScan, scan};
+use super::setup::{http_settings, providers};
+use super::story::{Story, Subject, Topic};
+use super::{client_files, configurations, narrate, plan, work, writers};
+use crate::clock::Timestamp;
+use crate::files::{Stamp, reason};
+use crate::oauth::{Providers, TokenClient};
+use crate::refresh::{Context, Endpoints, Job, Limits, Stop, Storing, Written, settle_leftover};
+use crate::secret::Fingerprint;
+use crate::services::generated;
+use crate::settings::Settings;
+use crate::state::{CycleRecord, Plan, Store};
+use crate::status::metrics::{Counters, MetricsSnapshot};
+use crate::tokens::directory;
+
+/// Why a cycle runs.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Occasion {
+    /// The first one of the process.
+    First,
+    /// A person or script asked for it by a signal.
+    Signal,
+    /// Something is due, something has changed, or the interval is over.
+    Usual,
+}
+
+/// How a cycle ended.
+pub(crate) struct Ended {
+    /// When the next one is needed at the latest; `None`: when the interval is over.
+    pub next: Option<Timestamp>,
+    /// Credentials that were due and are not fresh now.
+    pub failing: usize,
+    /// Answers that are not in their files yet.
+    pub held: Vec<Storing>,
+    /// Files that hold other tokens now.
+    pub changed: BTreeSet<String>,
+    /// What stood in the tokens directory, or why it could not be read.
+    pub seen: Result<Found, String>,
+}
+
+/// What a cycle found.
+pub(crate) struct Found {
+    /// The names in the tokens directory.
+    pub names: Vec<String>,
+    /// The token files and the state in which the cycle read or left each.
+    pub files: BTreeMap<PathBuf, Option<Stamp>>,
+}
+
+/// What lives from cycle to cycle.
+pub(crate) struct Keeper {
+    client: TokenClient,
+    providers: Providers,
+    endpoints: Endpoints,
+    store: Store,
+    story: Story,
+    stop: Arc<Stop>,
+    /// Files that were said to have another writer.
+    shared: BTreeSet<String>,
+    /// Where this program is, for clients that run it.
+    exe: Result<String, String>,
+    started: Timestamp,
+    counters: Cell<Counters>,
+    /// Files that the last cycle did not ask for, since their endpoint is in trouble.
+    waiting: BTreeSet<String>,
+    /// Fingerprints of the access tokens that `--force` found first.
+    first_read: Option<BTreeMap<String, Option<Fingerprint>>>,
+}
+
+/// How long `--once` waits for another process that refreshes the same credential: one exchange and
+/// what it takes to store it.
+const ONCE_PATIENCE: Duration = Duration::from_secs(45);
+
+/// The shortest time between two cycles: tokens that live for a second are refreshed once in it.
+const SOONEST: Duration = Duration::from_millis(500);
+
+/// How long the daemon does: it has other credentials, and comes back.
+const DAEMON_PATIENCE: Duration = Duration::from_millis(200);
+
+impl Keeper {
+    /// Prepares for cycles with `settings`.
+    ///
+    /// # Errors
+    /// Which setting cannot be used: a proxy, a file of certificates, a provider's row.
+    pub(crate) fn new(settings: &Settings, stop: Arc<Stop>) -> Result<Self, String> {
+        let store = Store::open(&settings.tokens_dir);
+        Ok(Self {
+            client: TokenClient::new(&http_settings(settings)?)?,
+            providers: providers(settings)?,
+            endpoints: Endpoints::new(store.endpoints()),
+            store,
+            story: Story::default(),
+            stop,
+            shared: BTreeSet::new(),
+            exe: client_files::own_path(),
+            started: Timestamp::now(),
+            counters: Cell::default(),
+            waiting: BTreeSet::new(),
+            first_read: settings.force.then(BTreeMap::new),
+        })
+    }
+
+    /// Takes over new settings.
+    ///
+    /// # Errors
+    /// As [`Self::new`]; the old ones stay.
+    pub(crate) fn reconfigure(&mut self, settings: &Settings) -> Result<(), String> {
+        let client = TokenClient::new(&http_settings(settings)?)?;
+        self.providers = providers(settings)?;
+        self.client = client;
+        Ok(())
+    }
+
+    /// The status file.
+    pub(crate) fn store(&self) -> &Store {
+        &self.store
+    }
+
+    /// A person says that the network is back: waits for endpoints end.
+    pub(crate) fn forget_outages(&self) {
+        self.endpoints.forget();
+        self.store.end_waits();
+    }
+
+    /// The last cycle in one line, with the time at which the next credential is due.
+    pub(crate) fn summary(&self, next: Option<Timestamp>) -> String {
+        let (tokens, failing) = self.store.cycle().map_or((0, 0), |cycle| (cycle.tokens, cycle.failing));
+        let next = next.map_or_else(|| "none due".to_owned(), |next| format!("next due {next}"));
+        format!("{tokens} token{}, {failing} not refreshed, {next}", if tokens == 1 { "" } else { "s" })
+    }
+
+    /// Remembers an answer that could be stored at last.
+    pub(crate) fn stored(&mut self, storing: Storing) {
+        let now = Timestamp::now();
+        self.story.begin(true);
+        let mut outcome = Outcome::default();
+        for (name, report) in storing.conclude(&self.store, None) {
+            narrate::report(&name, &report, None, false, now, &mut self.story);
+            outcome.take(&name, &report, None, now);
+        }
+        self.store.flush();
+        self.count(Counters { refreshed: outcome.changed.len() as u64, ..Counters::default() });
+    }
+
+    fn count(&self, more: Counters) {
+        self.counters.set(self.counters.get() + more);
+    }
+
+    /// A person's word (`--force`) holds for one cycle.
+    pub(crate) fn no_longer_forced(&mut self) {
+        self.first_read = None;
+    }
+
+    /// Runs one cycle. `busy` are files whose answers are held by the caller; they are left alone. `beat`
+    /// is called whenever a credential is done.
+    pub(crate) fn cycle(
+        &mut self,
+        settings: &Settings,
+        occasion: Occasion,
+        busy: &BTreeSet<String>,
+        beat: &dyn Fn(),
+    ) -> Ended {
+        let now = Timestamp::now();
+        let begun = Instant::now();
+        self.story.begin(occasion != Occasion::Usual);
+        self.story.say(Subject::Refresh, "Token refresh check starting...");
+        let mut seen = match self.look(settings, now) {
+            Ok(seen) => seen,
+            Err(message) => {
+                let directory = settings.tokens_dir.display().to_string();
+                self.story.problem(&directory, Topic::Contents, Level::Error, &message, "");
+                // What else was wrong was not looked at, so it is not over either.
+                return Ended {
+                    next: None,
+                    failing: 0,
+                    held: Vec::new(),
+                    changed: BTreeSet::new(),
+                    seen: Err(format!("{directory}: {message}")),
+                };
+            }
+        };
+        let forced = self.first_read.is_some();
+        let agenda = plan::plan(&seen, forced, busy, &self.waiting);
+        narrate::agenda(&seen, &agenda, now, &mut self.story);
+        let mut outcome = self.work(settings, agenda.jobs, &seen, beat);
+        self.waiting = std::mem::take(&mut outcome.waiting);
+        configurations::generate(settings, &mut seen, &self.exe, &self.store, &mut self.story);
+        self.finish(settings, seen, outcome, begun)
+    }
+
+    fn work(&mut self, settings: &Settings, jobs: Vec<Job>, found: &TokenScan, beat: &dyn Fn()) -> Outcome {
+        let mut outcome = Outcome::default();
+        let context = Context {
+            directory: &settings.tokens_dir,
+            generated: &generated(),
+            client: &self.client,
+            providers: &self.providers,
+            clients: &found.clients,
+            environment: &settings.environment,
+            endpoints: &self.endpoints,
+            state: &self.store,
+            limits: Limits {
+                buffer: settings.buffer,
+                interval: settings.interval,
+                patience: if settings.once { ONCE_PATIENCE } else { DAEMON_PATIENCE },
+            },
+            stop: &self.stop,
+            force: self.first_read.as_ref(),
+            written: &Written::default(),
+        };
+        let story = &mut self.story;
+        work::run(jobs, settings.jobs, &context, |reports, held| {
+            let now = Timestamp::now();
+            for (name, report) in reports {
+                let token = found.find(&name);
+                narrate::report(&name, &report, token, outcome.changed.contains(&name), now, story);
+                outcome.take(&name, &report, token, now);
+            }
+            for storing in held {
+                outcome.hold(storing);
+            }
+            beat();
+        });
+        for name in &found.leftovers {
+            settle_leftover(name, &context);
+        }
+        self.client.end_cycle();
+        outcome
+    }
+
+    /// The end of a cycle: what is remembered, what is said of it, and when the next one is needed.
+    fn finish(
+        &mut self,
+        settings: &Settings,
+        mut seen: TokenScan,
+        mut outcome: Outcome,
+        begun: Instant,
+    ) -> Ended {
+        let now = Timestamp::now();
+        for token in seen.tokens.iter_mut().filter(|token| outcome.changed.contains(token.name())) {
+            token.look_again(&self.store, settings.buffer, now);
+        }
+        // Due, and not asked for in this cycle: not fresh either.
+        let stuck = seen.tokens.iter().filter(|token| token.is_stuck()).map(|token| token.name().to_owned());
+        outcome.failing.extend(stuck);
+        let failing = outcome.failing.len();
+        let cycle = CycleRecord { ended: now, tokens: seen.tokens.len(), failing };
+        self.store.end_cycle(cycle, self.endpoints.snapshot(), &seen.names, now);
+        if let Some(message) = self.store.failure() {
+            self.story.problem("the status file", Topic::Writing, Level::Error, &message, "");
+        }
+        self.count(Counters { cycles: 1, ..outcome.counters });
+        let hook = self.store.hook();
+        let moment = MetricsSnapshot {
+            up: !settings.once,
+            started: self.started,
+            ended: now,
+            took: begun.elapsed(),
+            counters: self.counters.get(),
+            unusable: seen.problems.len(),
+            hook_failures: hook.failures,
+            hook_waiting: hook.waiting.len(),
+        };
+        publish(settings, &seen, &moment, &mut self.story);
+        let next = Self::next_attempt(&seen, &outcome, now);
+        let idle = !self.story.is_eventful();
+        narrate::ended(failing, &mut self.story);
+        if idle {
+            narrate::idle(seen.tokens.len(), failing, next, now);
+        }
+        self.story.end();
+        let files = seen.files(&settings.tokens_dir);
+        let seen = Ok(Found { names: seen.names, files });
+        Ended { next, failing, held: outcome.held, changed: outcome.changed, seen }
+    }
+
+    /// The earliest time at which a credential is due or may be asked for again.
+    fn next_attempt(seen: &TokenScan, outcome: &Outcome, now: Timestamp) -> Option<Timestamp> {
+        let planned = seen.tokens.iter().filter(|token| token.monitored.is_none()).filter_map(|token| {
+            match token.plan {
+                Plan::Later(at) | Plan::Waiting(at) => Some(at),
+                // Refreshed and due again already (a lifetime of a second): soon, but not in a spin.
+                Plan::Due if outcome.changed.contains(token.name()) => Some(now + SOONEST),
+                Plan::Due | Plan::Blocked | Plan::Recheck | Plan::Never => None,
+            }
+        });
+        planned.chain(outcome.next.iter().copied()).min()
+    }
+
+    fn look(&mut self, settings: &Settings, now: Timestamp) -> Result<TokenScan, String> {
+        self.store.refresh();
+        let context = ScanContext {
+            providers: &self.providers,
+            environment: &settings.environment,
+            state: &self.store,
+            endpoints: Some(&self.endpoints),
+            buffer: settings.buffer,
+            forced: self.first_read.is_some(),
+            now,
+        };
+        let seen = scan(&settings.tokens_dir, &context)
+            .map_err(|error| format!("cannot be read: {}", reason(&error)))?;
+        narrate::found(&seen, &mut self.story);
+        writers::notice(&seen, &self.store, &mut self.shared);
+        if let Some(first) = &mut self.first_read
+            && first.is_empty()
+        {
+            *first = seen.tokens.iter().map(|token| (token.name().to_owned(), token.access_hash)).collect();
+        }
+        Ok(seen)
+    }
+}
+
+/// The names of possible token files in the tokens directory now; none when it cannot be read.
+pub(crate) fn listed_names(settings: &Settings) -> Vec<String> {
+    directory::list(&settings.tokens_dir, &generated()).unwrap_or_default().names
+}

@@ -1,0 +1,235 @@
+//! Every sentence of the log about a token.
+
+use log::Level;
+
+use super::plan::{Agenda, Lead};
+use super::scan::{Credential, TokenScan};
+use super::story::{Story, Subject, Topic};
+use crate::clock::{Timestamp, Words};
+use crate::refresh::{Job, Report};
+use crate::state::{FailureKind, LastFailure, Plan};
+use crate::status::{AHEAD, NeededFor};
+use crate::tokens::name::{Role, stem};
+
+/// What was found in the directory.
+pub(super) fn found(scan: &TokenScan, story: &mut Story) {
+    let plural = |count: usize| if count == 1 { "" } else { "s" };
+    let services = scan.tokens.iter().filter(|token| token.source.role == Role::Service).count();
+    story.say(Subject::Refresh, format!("Found {services} egress token file{} to check", plural(services)));
+    let others = scan.tokens.len() - services;
+    if others > 0 {
+        story.say(Subject::Refresh, format!("Found {others} other token file{}", plural(others)));
+    }
+    for (name, problem) in &scan.problems {
+        story.problem(name, Topic::Contents, Level::Warn, &format!("not used: {problem}"), "");
+    }
+    for token in scan.tokens.iter().filter(|token| !token.oddities.is_empty()) {
+        story.problem(token.name(), Topic::Contents, Level::Warn, &token.oddities.join("; "), "");
+    }
+}
+
+/// Another program changes the refresh token of this file too.
+pub(super) fn foreign_writer(name: &str) {
+    log::warn!(
+        target: "REFRESH",
+        "{name}: another program also refreshes this credential: its refresh token has changed while nothing \
+         was wrong with it; unless that was a new sign-in, let only one of them do it"
+    );
+}
+
+/// When each token expires and what is done about it.
+pub(super) fn agenda(scan: &TokenScan, agenda: &Agenda, now: Timestamp, story: &mut Story) {
+    if agenda.is_eventful() {
+        story.something_happened();
+    }
+    for (index, token) in scan.tokens.iter().enumerate() {
+        if !agenda.due.contains(&index) {
+            not_refreshed(token, now, story);
+        }
+    }
+    for token in &scan.tokens {
+        early_warning(token, now, story);
+    }
+    for (job, Lead { index, quiet }) in agenda.jobs.iter().zip(&agenda.leads) {
+        let token = &scan.tokens[*index];
+        let name = token.name();
+        let line = match job {
+            Job::Heal { .. } => {
+                format!("{name}: holds a refresh token that has been replaced; bringing it up to date...")
+            }
+            Job::Refresh(_) if *quiet => continue,
+            Job::Refresh(_) => format!("{name}: {}, refreshing...", expires(token, now)),
+        };
+        story.say(Subject::Refresh, line);
+    }
+}
+
+/// A token that is not refreshed in this cycle.
+fn not_refreshed(token: &Credential, now: Timestamp, story: &mut Story) {
+    if let Some(why) = &token.monitored {
+        return monitored(token, why, now, story);
+    }
+    let expires = expires(token, now);
+    let what = match token.plan {
+        Plan::Later(_) | Plan::Never => "no refresh needed".to_owned(),
+        Plan::Waiting(until) => format!("next attempt in {}", Words(until.since(now))),
+        Plan::Blocked => "waiting for a new sign-in".to_owned(),
+        Plan::Due | Plan::Recheck => "its new token is being stored".to_owned(),
+    };
+    let name = token.name();
+    story.say(Subject::Refresh, format!("{name}: {expires}, {what}"));
+    if let Some(failure) = token.state.failure.as_ref().filter(|failure| {
+        matches!(token.plan, Plan::Waiting(_) | Plan::Blocked)
+            && failure.refresh_hash == token.source.refresh_hash
+    }) {
+        failed(name, failure, token.source.life.expires_at, now, story);
+    }
+}
+
+/// A token that only a person can renew: said when it is found, a day before it ends, and when it has ended.
+fn monitored(token: &Credential, why: &str, now: Timestamp, story: &mut Story) {
+    let name = token.name();
+    match token.source.life.expires_at {
+        Some(end) if end <= now => {
+            let message = format!("has expired and cannot be refreshed ({why}); put a new token there");
+            story.problem(name, Topic::Ending, Level::Error, &message, "");
+        }
+        Some(end) if end.since(now) <= AHEAD => {
+            let message =
+                format!("expires within a day and cannot be refreshed ({why}); put a new token there");
+            let detail = format!(" (in {})", Words(end.since(now)));
+            story.problem(name, Topic::Ending, Level::Warn, &message, &detail);
+        }
+        _ => {}
+    }
+    story.say(Subject::Refresh, format!("{name}: {}, monitored only: {why}", expires(token, now)));
+}
+
+/// That a person will be needed, said while there is a day left. Of a token that is monitored only its own sentence
+/// says it.
+fn early_warning(token: &Credential, now: Timestamp, story: &mut Story) {
+    let facts = token.facts();
+    match facts.need(now) {
+        Some(need) if need.what != NeededFor::TokenEnds => {
+            let detail = format!(" ({})", need.words(now));
+            story.problem(token.name(), Topic::Ending, Level::Warn, need.message(), &detail);
+        }
+        // NeededFor it warned of has come; the error about that is said elsewhere.
+        None if token.monitored.is_none() && facts.trouble().is_some() => {
+            story.still(token.name(), Topic::Ending);
+        }
+        _ => {}
+    }
+}
+
+/// When a token expires.
+fn expires(token: &Credential, now: Timestamp) -> String {
+    match token.source.life.expires_at {
+        _ if !token.source.has_access => "has no access token yet".to_owned(),
+        None => "does not expire".to_owned(),
+        Some(end) if end <= now => format!("expired {} ago", Words(now.since(end))),
+        Some(end) => format!("expires in {}", Words(end.since(now))),
+    }
+}
+
+/// What became of one file. `again`: this cycle has said of it before that it holds new tokens.
+pub(super) fn report(
+    name: &str,
+    report: &Report,
+    found: Option<&Credential>,
+    again: bool,
+    now: Timestamp,
+    story: &mut Story,
+) {
+    match report {
+        Report::Refreshed(warnings) => {
+            story.something_happened();
+            story.say(Subject::Refresh, format!("Successfully refreshed token for {}", stem(name)));
+            for warning in warnings {
+                log::warn!(target: "REFRESH", "{name}: {warning}");
+            }
+        }
+        Report::NotDue => {}
+        Report::Followed if again => {}
+        Report::RefreshedElsewhere => {
+            story.say(Subject::Refresh, format!("{name}: another process has refreshed it; using its token"));
+        }
+        Report::Finished => log::info!(target: "REFRESH", "{name}: finished a refresh that was interrupted"),
+        Report::Followed => {
+            story.say(Subject::Refresh, format!("{name}: took over the new refresh token of its chain"));
+        }
+        Report::Healed(holder) => log::warn!(
+            target: "REFRESH",
+            "{name}: was an old copy, with a refresh token that has been replaced; took the one in {holder}"
+        ),
+        Report::Stopped => story.say(Subject::Refresh, format!("{name}: left for the next start")),
+        Report::SignedInMeanwhile => log::warn!(
+            target: "REFRESH", "{name}: somebody signed in while it was being refreshed; theirs stays"
+        ),
+        Report::Gone => story.say(Subject::Refresh, format!("{name}: is gone; nothing is made again")),
+        Report::Busy => story.say(Subject::Refresh, format!("{name}: another process is refreshing it")),
+        Report::Waiting(until) => {
+            let detail = format!("; next attempt in {}", Words(until.since(now)));
+            story.problem(name, Topic::Freshness, Level::Warn, "its endpoint is in trouble", &detail);
+        }
+        Report::Monitored(why) => {
+            if let Some(token) = found {
+                monitored(token, why, now, story);
+            }
+        }
+        Report::Failed(failure) => {
+            failed(name, failure, found.and_then(|token| token.source.life.expires_at), now, story);
+        }
+        Report::Unusable(why) => {
+            story.problem(name, Topic::Freshness, Level::Error, why, "");
+        }
+    }
+}
+
+/// A failure: a warning while another attempt is planned, an error when a person must act. What the message does not
+/// say is when the next attempt is, and whether the token has expired meanwhile.
+fn failed(
+    name: &str,
+    failure: &LastFailure,
+    expires_at: Option<Timestamp>,
+    now: Timestamp,
+    story: &mut Story,
+) {
+    let level = match failure.kind {
+        FailureKind::ReauthRequired | FailureKind::Configuration | FailureKind::Local => Level::Error,
+        FailureKind::Transient | FailureKind::OutcomeUnknown => Level::Warn,
+    };
+    let next = failure.next_attempt(now);
+    let detail =
+        next.map_or_else(String::new, |next| format!("; next attempt in {}", Words(next.since(now))));
+    let expired = expires_at.is_some_and(|end| end <= now);
+    let message = if expired {
+        format!("{} (its token has expired)", failure.message)
+    } else {
+        failure.message.clone()
+    };
+    story.problem(name, Topic::Freshness, level, &message, &detail);
+}
+
+/// The end of a cycle.
+pub(super) fn ended(failing: usize, story: &mut Story) {
+    if failing == 0 {
+        story.say(Subject::Refresh, "Token refresh cycle completed successfully");
+    } else {
+        story.say(Subject::Refresh, format!("Token refresh cycle completed, {failing} not refreshed"));
+    }
+}
+
+/// The one line of a cycle in which nothing happened.
+pub(super) fn idle(tokens: usize, failing: usize, next: Option<Timestamp>, now: Timestamp) {
+    let due = next.map_or_else(
+        || "none is due".to_owned(),
+        |next| format!("the next is due in {}", Words(next.since(now))),
+    );
+    let done = if failing == 0 {
+        "nothing to do".to_owned()
+    } else {
+        format!("{failing} not fresh (`token-refresher status` says why)")
+    };
+    log::info!(target: "REFRESH", "Checked {tokens} token{}, {done}; {due}", if tokens == 1 { "" } else { "s" });
+}

@@ -1,0 +1,73 @@
+//! What the jobs of a cycle came to. Pure.
+
+use std::collections::BTreeSet;
+
+use super::scan::Credential;
+use crate::clock::Timestamp;
+use crate::refresh::{BUSY_AGAIN, Report, Storing};
+use crate::status::metrics::Counters;
+
+/// What the jobs of a cycle came to.
+#[derive(Default)]
+pub(super) struct Outcome {
+    /// Files that hold other tokens now.
+    pub changed: BTreeSet<String>,
+    /// Credentials that were due and are not fresh.
+    pub failing: BTreeSet<String>,
+    /// Times before which nothing needs to be looked at, one for each that has one.
+    pub next: Vec<Timestamp>,
+    /// Files that were not refreshed, since their endpoint is in trouble.
+    pub waiting: BTreeSet<String>,
+    /// Answers that are not in their files yet.
+    pub held: Vec<Storing>,
+    /// What was counted on the way.
+    pub counters: Counters,
+}
+
+impl Outcome {
+    /// Takes in the report about one file, as it was found by the scan.
+    pub(super) fn take(&mut self, name: &str, report: &Report, found: Option<&Credential>, now: Timestamp) {
+        let (changed, failing) = match report {
+            Report::Refreshed(_)
+            | Report::RefreshedElsewhere
+            | Report::Finished
+            | Report::Followed
+            | Report::Healed(_)
+            | Report::SignedInMeanwhile => (true, false),
+            Report::NotDue | Report::Gone | Report::Monitored(_) => (false, false),
+            Report::Busy | Report::Stopped | Report::Waiting(_) | Report::Failed(_) | Report::Unusable(_) => {
+                (false, true)
+            }
+        };
+        if changed {
+            self.changed.insert(name.to_owned());
+            // An earlier job of this cycle may have failed for it.
+            self.failing.remove(name);
+        }
+        if failing {
+            self.failing.insert(name.to_owned());
+        }
+        match report {
+            Report::Refreshed(_) => self.counters.refreshed += 1,
+            Report::Busy => self.next.push(now + BUSY_AGAIN),
+            Report::Waiting(until) => {
+                self.waiting.insert(name.to_owned());
+                self.next.push(*until);
+            }
+            Report::Failed(failure) => {
+                self.next.extend(failure.next_attempt(now));
+                // The same as before was looked at again without a request.
+                if found.is_none_or(|token| token.state.failure.as_ref() != Some(failure)) {
+                    self.counters.failure(failure.kind);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// Takes in an answer that is not in its files yet.
+    pub(super) fn hold(&mut self, storing: Storing) {
+        self.failing.extend(storing.names().cloned());
+        self.held.push(storing);
+    }
+}

@@ -1,0 +1,94 @@
+//! From what is in the directory to the jobs of a cycle. Pure.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::scan::{Credential, TokenScan};
+use crate::files::Stamp;
+use crate::refresh::{Chain, Job};
+use crate::secret::Fingerprint;
+use crate::state::{FailureKind, Plan};
+
+/// What a cycle does.
+pub(super) struct Agenda {
+    /// The jobs, in their order: the earliest expiry first, those that failed before after the others.
+    pub jobs: Vec<Job>,
+    /// For each job the credential that it is for, by its place in the scan.
+    pub leads: Vec<Lead>,
+    /// The places of the credentials for which there is a job, their own or that of their chain.
+    pub due: BTreeSet<usize>,
+}
+
+/// The credential that a job is for.
+pub(super) struct Lead {
+    pub index: usize,
+    /// Whether nothing is said of it: what stands against it was said, and most likely still does.
+    pub quiet: bool,
+}
+
+impl Agenda {
+    /// Whether something happens that is worth telling.
+    pub(super) fn is_eventful(&self) -> bool {
+        self.leads.iter().any(|lead| !lead.quiet)
+    }
+}
+
+/// Returns the jobs for `scan`. `busy`: files whose answer is still being stored; skipped. `force`: treat every token
+/// as due. `waiting_before`: files that waited for their endpoint in the last cycle.
+pub(super) fn plan(
+    scan: &TokenScan,
+    force: bool,
+    busy: &BTreeSet<String>,
+    waiting_before: &BTreeSet<String>,
+) -> Agenda {
+    let chains = chains(scan);
+    let is_due = |token: &Credential| {
+        let curable = token.newest.is_some_and(|newest| chains.contains_key(&newest));
+        let wanted = force || curable || matches!(token.plan, Plan::Due | Plan::Recheck);
+        wanted && token.monitored.is_none() && !busy.contains(token.name())
+    };
+    let quiet = |token: &Credential| {
+        let held_up =
+            || token.state.failure.as_ref().is_some_and(|failure| failure.kind == FailureKind::Local);
+        !force && (token.plan == Plan::Recheck || waiting_before.contains(token.name()) || held_up())
+    };
+    let mut order: Vec<usize> = (0..scan.tokens.len()).filter(|index| is_due(&scan.tokens[*index])).collect();
+    let mut agenda = Agenda { jobs: Vec::new(), leads: Vec::new(), due: order.iter().copied().collect() };
+    order.sort_by_key(|index| {
+        let token = &scan.tokens[*index];
+        token.state.rank(token.source.life.expires_at)
+    });
+    let mut planned = BTreeSet::new();
+    for index in order {
+        let token = &scan.tokens[index];
+        if !planned.insert(token.name()) {
+            continue;
+        }
+        let alone = || vec![token];
+        let job = match (token.newest, token.source.refresh_hash) {
+            (Some(newest), _) => Job::Heal { copy: token.name().to_owned(), newest },
+            (None, hash) => {
+                let files = hash.and_then(|hash| chains.get(&hash).cloned()).unwrap_or_else(alone);
+                planned.extend(files.iter().map(|file| file.name()));
+                Job::Refresh(Chain::new(files.into_iter().map(seen), hash))
+            }
+        };
+        agenda.jobs.push(job);
+        agenda.leads.push(Lead { index, quiet: token.newest.is_none() && quiet(token) });
+    }
+    agenda
+}
+
+fn seen(token: &Credential) -> (String, Stamp) {
+    (token.name().to_owned(), token.source.stamp)
+}
+
+/// The files of each refresh token.
+fn chains(scan: &TokenScan) -> BTreeMap<Fingerprint, Vec<&Credential>> {
+    let mut chains: BTreeMap<Fingerprint, Vec<&Credential>> = BTreeMap::new();
+    for token in &scan.tokens {
+        if let Some(hash) = token.source.refresh_hash {
+            chains.entry(hash).or_default().push(token);
+        }
+    }
+    chains
+}

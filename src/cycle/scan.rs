@@ -1,0 +1,255 @@
+//! The tokens directory, judged: which credential is due, which is not, and why.
+//!
+//! Reads every file once and keeps of it only what the rest of the cycle needs.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use crate::clock::Timestamp;
+use crate::files::{Stamp, leftover};
+use crate::oauth::{ClientFile, CredentialConfig, Providers, Resolution, resolve};
+use crate::refresh::{Endpoints, client_file, config_of, written_by_us};
+use crate::secret::Fingerprint;
+use crate::services::{TokenSource, generated, in_configurations};
+use crate::settings::Environment;
+use crate::state::schedule::Schedule;
+use crate::state::{CredentialState, Plan, Store};
+use crate::status::Facts;
+use crate::tokens::FileKind;
+use crate::tokens::directory::{self, Listing, Problem, TokenFile};
+use crate::tokens::name::stem;
+
+/// One token file, and what is done about it.
+pub(crate) struct Credential {
+    pub source: TokenSource,
+    /// Fingerprint of its access token, where a forced refresh must know whether it has changed.
+    pub access_hash: Option<Fingerprint>,
+    /// Why it is monitored only: nothing in it can be refreshed, or it says so.
+    pub monitored: Option<String>,
+    /// What is remembered of it.
+    pub state: CredentialState,
+    /// Where a refresh replaced its refresh token: the youngest successor.
+    pub newest: Option<Fingerprint>,
+    /// When it is to be refreshed.
+    pub plan: Plan,
+    /// What is strange about it.
+    pub oddities: Vec<String>,
+}
+
+/// The directory, judged.
+#[derive(Default)]
+pub(crate) struct TokenScan {
+    /// The token files, by name.
+    pub tokens: Vec<Credential>,
+    /// The client-credential files beside them.
+    pub clients: Vec<ClientFile>,
+    /// Names that cannot be used, and why.
+    pub problems: Vec<(String, Problem)>,
+    /// Every name that was listed, sorted.
+    pub names: Vec<String>,
+    /// Names beside which a crash left something, and that are not refreshed.
+    pub leftovers: Vec<String>,
+}
+
+/// What a judgement needs beside the files.
+pub(crate) struct ScanContext<'a> {
+    pub providers: &'a Providers,
+    pub environment: &'a Environment,
+    pub state: &'a Store,
+    /// The endpoints in trouble, where this process knows them: a wait for one that is well again is over.
+    pub endpoints: Option<&'a Endpoints>,
+    /// How long before its expiry a token is due.
+    pub buffer: Duration,
+    /// Whether every token is to be refreshed, due or not.
+    pub forced: bool,
+    pub now: Timestamp,
+}
+
+/// Looks through `directory`.
+pub(crate) fn scan(directory: &Path, context: &ScanContext<'_>) -> io::Result<TokenScan> {
+    let listing = directory::list(directory, &generated())?;
+    let mut found = Found::default();
+    let mut second_look = Vec::new();
+    for name in &listing.names {
+        // Resolving and looking first take system calls that ten thousand files feel.
+        let file = if listing.special.contains(name) {
+            directory::read(directory, name)
+        } else {
+            directory::read_listed(directory, name)
+        };
+        match file {
+            Err(problem) if problem.may_pass() => second_look.push(name),
+            file => found.add(name, file, &listing, context),
+        }
+    }
+    if !second_look.is_empty() {
+        std::thread::sleep(directory::SECOND_LOOK);
+        for name in second_look {
+            found.add(name, directory::read(directory, name), &listing, context);
+        }
+        found.scan.tokens.sort_unstable_by(|one, other| one.source.name.cmp(&other.source.name));
+    }
+    let mut scan = found.resolved(context);
+    let refreshed = |name: &String| scan.find(name).is_some_and(|token| token.monitored.is_none());
+    let leftovers = listing.leftovers.into_iter().filter(|name| !refreshed(name)).collect();
+    (scan.leftovers, scan.names) = (leftovers, listing.names);
+    Ok(scan)
+}
+
+/// What was found so far.
+#[derive(Default)]
+struct Found {
+    scan: TokenScan,
+    /// Files without a refresh token: whether they can be refreshed depends on the client credentials, which are known
+    /// when all files have been read.
+    unclear: BTreeMap<String, CredentialConfig>,
+}
+
+impl Found {
+    fn add(
+        &mut self,
+        name: &str,
+        file: Result<Option<TokenFile>, Problem>,
+        listing: &Listing,
+        context: &ScanContext<'_>,
+    ) {
+        let file = match file {
+            Ok(Some(file)) => file,
+            Ok(None) => return,
+            Err(problem) => return self.scan.problems.push((name.to_owned(), problem)),
+        };
+        match file.document.kind() {
+            FileKind::Token => {
+                // What a crash left beside a link's target is not in the listing.
+                let interrupted = listing.leftovers.contains(name)
+                    || listing.special.contains(name) && leftover(&file.real).symlink_metadata().is_ok();
+                let token = judge(&file, interrupted, context);
+                if token.source.refresh_hash.is_none() && token.monitored.is_none() {
+                    let built_in = context.providers.longest_name_prefix(stem(name));
+                    self.unclear.insert(name.to_owned(), config_of(name, &file.document, built_in));
+                }
+                self.scan.tokens.push(token);
+            }
+            FileKind::ClientCredentials => self.scan.clients.extend(client_file(name, &file.document)),
+            FileKind::Other => log::debug!(target: "REFRESH", "{name}: holds no token; passed over"),
+        }
+    }
+
+    /// The scan, with every file that is unclear resolved.
+    fn resolved(self, context: &ScanContext<'_>) -> TokenScan {
+        let Self { mut scan, unclear } = self;
+        for token in &mut scan.tokens {
+            let Some(config) = unclear.get(&token.source.name) else { continue };
+            let variable = |name: &str| context.environment.get(name);
+            if let (Resolution::Monitored(why), _) =
+                resolve(config, &variable, &scan.clients, context.providers)
+            {
+                token.monitored = Some(why);
+            }
+        }
+        scan
+    }
+}
+
+fn judge(file: &TokenFile, interrupted: bool, context: &ScanContext<'_>) -> Credential {
+    let document = &file.document;
+    let source = TokenSource::of(file, context.providers);
+    let monitored = if document.is_monitored_only() {
+        Some("\"refresh\": false stands in it".to_owned())
+    } else if document.raw("access_token").is_none() && source.refresh_hash.is_none() {
+        Some("it holds a bare token and nothing to refresh it with".to_owned())
+    } else {
+        None
+    };
+    let mut state = context.state.known_state(&source.name);
+    context.endpoints.inspect(|endpoints| endpoints.end_wait(&mut state));
+    let newest = source.refresh_hash.and_then(|hash| context.state.known_newest(hash));
+    let plan = match schedule(&source, &state, context.buffer).plan(context.now) {
+        _ if interrupted && monitored.is_none() => Plan::Due,
+        // An old copy is brought up to date before anything uses it.
+        plan if newest.is_some() && plan != Plan::Blocked => Plan::Due,
+        plan => plan,
+    };
+    let access_hash = context.forced.then(|| document.access_token()).flatten();
+    Credential {
+        access_hash: access_hash.map(|token| token.fingerprint()),
+        oddities: document.oddities(),
+        source,
+        monitored,
+        state,
+        newest,
+        plan,
+    }
+}
+
+fn schedule<'a>(source: &'a TokenSource, state: &'a CredentialState, buffer: Duration) -> Schedule<'a> {
+    let TokenSource { life, has_access, refresh_hash, .. } = source;
+    Schedule { life, has_access: *has_access, refresh_hash: *refresh_hash, state, buffer }
+}
+
+impl Credential {
+    /// The file's name.
+    pub(crate) fn name(&self) -> &str {
+        &self.source.name
+    }
+
+    /// Whether it is due and must not be refreshed now.
+    pub(crate) fn is_stuck(&self) -> bool {
+        self.monitored.is_none() && matches!(self.plan, Plan::Waiting(_) | Plan::Blocked)
+    }
+
+    /// Reads the file again and plans anew, after it was refreshed. What cannot be read now stays as it was: the next
+    /// look finds the change.
+    pub(crate) fn look_again(&mut self, state: &Store, buffer: Duration, now: Timestamp) {
+        self.source.read_again();
+        self.state = state.get(&self.source.name);
+        self.newest = self.source.refresh_hash.and_then(|hash| state.known_newest(hash));
+        self.plan = schedule(&self.source, &self.state, buffer).plan(now);
+    }
+
+    /// Whether another program refreshes this credential too: its refresh token has changed while nothing was wrong
+    /// with it, and this program did not change it.
+    pub(crate) fn has_foreign_writer(&self) -> bool {
+        let (Some(known), Some(present)) = (self.state.refresh_hash, self.source.refresh_hash) else {
+            return false;
+        };
+        known != present
+            && self.state.failure.is_none()
+            && self.newest.is_none()
+            && !written_by_us(&self.source.real, &self.source.stamp)
+    }
+
+    /// What is known of it, for those who judge.
+    pub(crate) fn facts(&self) -> Facts<'_> {
+        Facts {
+            file: &self.source.name,
+            in_configurations: in_configurations(&self.source.name),
+            life: &self.source.life,
+            has_access: self.source.has_access,
+            refresh_hash: self.source.refresh_hash,
+            monitored: self.monitored.as_deref(),
+            standing: &self.state,
+            plan: self.plan,
+        }
+    }
+}
+
+impl TokenScan {
+    /// The token file of this name.
+    pub(crate) fn find(&self, name: &str) -> Option<&Credential> {
+        let index = self.tokens.binary_search_by(|token| token.name().cmp(name)).ok()?;
+        self.tokens.get(index)
+    }
+
+    /// Every file that was looked at, with the state in which it was read.
+    pub(crate) fn files(&self, directory: &Path) -> BTreeMap<PathBuf, Option<Stamp>> {
+        let read = self.tokens.iter().map(|token| (directory.join(token.name()), Some(token.source.stamp)));
+        let broken = self.problems.iter().map(|(name, _)| directory.join(name)).map(|path| {
+            let state = std::fs::metadata(&path).ok().map(|metadata| Stamp::of(&metadata));
+            (path, state)
+        });
+        read.chain(broken).collect()
+    }
+}

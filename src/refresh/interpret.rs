@@ -1,0 +1,98 @@
+//! Step 6, of a success: from what an endpoint granted to what changes in the files, and what is remembered of it.
+
+use std::time::Duration;
+
+use zeroize::Zeroizing;
+
+use super::lifetime::{self, Basis, Sources};
+use super::member::Member;
+use crate::clock::Timestamp;
+use crate::oauth::{TokenRequest, TokenResponse, backoff};
+use crate::secret::Secret;
+use crate::tokens::change::{Access, Change, RefreshEnd};
+
+/// What a granted answer means.
+pub(super) struct Renewal {
+    /// What it changes in the files.
+    pub change: Change,
+    /// Whether it moved the end of the refresh token.
+    pub moved_refresh_end: bool,
+    /// What deserves a warning.
+    pub warnings: Vec<String>,
+    /// Before when the credential is not refreshed again, where something is wrong with the answer.
+    pub not_before: Option<Timestamp>,
+}
+
+impl Renewal {
+    /// Only another refresh token.
+    pub(super) fn of_refresh_token(token: Secret) -> Self {
+        let change = Change { access: None, refresh_token: Some(token), refresh_end: RefreshEnd::Unsaid };
+        Self { change, moved_refresh_end: false, warnings: Vec::new(), not_before: None }
+    }
+}
+
+/// What `response` means for the chain of `member`, which the request was for.
+pub(super) fn interpret(member: &Member, request: &TokenRequest, response: TokenResponse) -> Renewal {
+    let now = Timestamp::now();
+    let life = member.life();
+    let asked_at = response.asked_at;
+    let sources = Sources {
+        expires_in: response.expires_in,
+        claimed_end: response.expires_at.or_else(|| crate::tokens::jwt_expiry(&response.access_token)),
+        previous: life.length,
+        provider: request.default_lifetime(),
+        was_unlimited: member.document.access_token().is_some() && life.expires_at.is_none(),
+    };
+    let (lasting, basis) = lifetime::lasting(&sources, asked_at, now);
+    let warning = match basis {
+        Basis::Known => None,
+        Basis::Assumed => Some("the answer does not say how long the token lasts; assuming 1 hour"),
+        Basis::ArrivedExpired => {
+            Some("the new token had already expired when it arrived; check this machine's clock")
+        }
+    };
+    let not_before = (basis == Basis::ArrivedExpired).then(|| now + backoff::delay(1, backoff::random()));
+    let refresh_end = match response.refresh_expires_in {
+        None => RefreshEnd::Unsaid,
+        Some(length) if length.is_zero() => RefreshEnd::Never,
+        Some(length) => RefreshEnd::At(asked_at + length),
+    };
+    let access = Access {
+        asked_at,
+        lasting,
+        scope: response.scope,
+        token_type: response.token_type,
+        kept: kept(member, response.kept, response.id_token),
+        token: response.access_token,
+    };
+    Renewal {
+        moved_refresh_end: moves(refresh_end, life.refresh_expires_at),
+        change: Change { access: Some(access), refresh_token: response.refresh_token, refresh_end },
+        warnings: warning.map(ToOwned::to_owned).into_iter().collect(),
+        not_before,
+    }
+}
+
+/// Whether the end of the refresh token lies later than before. An end that was unknown before is taken for one that
+/// refreshing prolongs, which the next refresh will show.
+fn moves(refresh_end: RefreshEnd, before: Option<Timestamp>) -> bool {
+    let jitter = Duration::from_secs(2);
+    match refresh_end {
+        RefreshEnd::At(end) => before.is_none_or(|before| end.since(before) > jitter),
+        RefreshEnd::Never | RefreshEnd::Unsaid => false,
+    }
+}
+
+/// The other members that the file keeps: a new ID token where the file has one.
+fn kept(member: &Member, kept: Vec<(String, Secret)>, id_token: Option<Secret>) -> Vec<(String, Secret)> {
+    let id_token = id_token.filter(|_| member.document.has("id_token"));
+    kept.into_iter().chain(id_token.map(|token| ("id_token".to_owned(), quoted(&token)))).collect()
+}
+
+/// The JSON text of a secret. Room for it is reserved first, so that no copy is left behind by a buffer that grows.
+fn quoted(secret: &Secret) -> Secret {
+    let mut json = Zeroizing::new(Vec::with_capacity(6 * secret.expose().len() + 2));
+    // Writing a &str as JSON into memory cannot fail.
+    let _ = serde_json::to_writer(&mut *json, secret.expose());
+    Secret::new(std::str::from_utf8(&json).unwrap_or_default())
+}

@@ -1,0 +1,107 @@
+//! A job takes the locks of one chain and sends at most one request; what follows from it is another job.
+
+use std::collections::BTreeMap;
+
+use super::report::Reports;
+use super::storing::Storing;
+use crate::files::Stamp;
+use crate::secret::Fingerprint;
+
+/// How often a chain that turns out to be another one is locked anew in one cycle.
+const CHAIN_ATTEMPTS: u8 = 3;
+
+/// One thing to do.
+#[derive(Debug)]
+pub(crate) enum Job {
+    /// Refresh what is due of a chain.
+    Refresh(Chain),
+    /// Give an old copy the refresh token of the file that holds the successor of its own.
+    Heal {
+        /// The copy's name.
+        copy: String,
+        /// The youngest successor of its refresh token.
+        newest: Fingerprint,
+    },
+}
+
+/// All files that hold one refresh token; a file without one is alone.
+#[derive(Debug)]
+pub(crate) struct Chain {
+    pub files: Vec<ChainFile>,
+    /// The refresh token that they held when they were read.
+    pub token: Option<Fingerprint>,
+    /// How often the chain may still turn out to be another one.
+    pub(super) attempts: u8,
+}
+
+/// One file of a chain.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct ChainFile {
+    pub name: String,
+    /// Its state when the cycle read it; `None`: the cycle did not read it before.
+    pub stamp: Option<Stamp>,
+    /// Whether this chain of jobs has renewed its access token already.
+    pub(super) served: bool,
+}
+
+/// What came of a job.
+#[derive(Default)]
+pub(crate) struct Done {
+    pub reports: Reports,
+    /// Answers that are not in their files yet; storing them must be tried again until it is done.
+    pub held: Vec<Storing>,
+    /// What follows from it, to be done next.
+    pub then: Vec<Job>,
+}
+
+impl Chain {
+    /// The chain as the scan saw it.
+    pub(crate) fn new(files: impl IntoIterator<Item = (String, Stamp)>, token: Option<Fingerprint>) -> Self {
+        let file = |(name, stamp)| ChainFile { name, stamp: Some(stamp), served: false };
+        Self { files: files.into_iter().map(file).collect(), token, attempts: CHAIN_ATTEMPTS }
+    }
+
+    /// The files called `names`, which hold `token` now; what is known of their earlier state is kept.
+    pub(super) fn now(&self, names: Vec<String>, token: Option<Fingerprint>) -> Self {
+        let known: BTreeMap<&str, &ChainFile> = self.files.iter().map(|file| (&*file.name, file)).collect();
+        let file = |name: String| match known.get(&*name) {
+            Some(file) => ChainFile::clone(file),
+            None => ChainFile { name, stamp: None, served: false },
+        };
+        Self {
+            files: names.into_iter().map(file).collect(),
+            token,
+            attempts: self.attempts.saturating_sub(1),
+        }
+    }
+
+    /// A chain of which nothing is known but the names of its files.
+    pub(super) fn unseen(names: Vec<String>, token: Fingerprint) -> Self {
+        let file = |name| ChainFile { name, stamp: None, served: false };
+        Self { files: names.into_iter().map(file).collect(), token: Some(token), attempts: CHAIN_ATTEMPTS }
+    }
+
+    pub(super) fn names(&self) -> Vec<String> {
+        self.files.iter().map(|file| file.name.clone()).collect()
+    }
+
+    pub(super) fn file(&self, name: &str) -> Option<&ChainFile> {
+        self.files.iter().find(|file| file.name == name)
+    }
+}
+
+impl Job {
+    /// The names of the files that the job is about.
+    pub(crate) fn names(&self) -> Vec<String> {
+        match self {
+            Self::Refresh(chain) => chain.names(),
+            Self::Heal { copy, .. } => vec![copy.clone()],
+        }
+    }
+}
+
+impl From<Reports> for Done {
+    fn from(reports: Reports) -> Self {
+        Self { reports, ..Self::default() }
+    }
+}

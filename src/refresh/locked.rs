@@ -1,0 +1,89 @@
+//! Steps 1 and 2: the files of a chain locked, what a crash left beside them settled, and read again.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use super::mark::Mark;
+use super::member::{Member, Obstacle, Patience, lock};
+use super::report::{Report, Reports};
+use super::settle::settle;
+use crate::files::{Lock, ReadError, reason};
+use crate::tokens::directory::{Problem, read_document};
+
+/// What was found at the names of a chain when they were locked.
+#[derive(Default)]
+pub(super) struct Locked {
+    /// The files, in the order of their paths.
+    pub members: Vec<Member>,
+    /// The names that are gone or cannot be used any more.
+    pub reports: Reports,
+}
+
+/// A locked file that has not been read yet.
+struct Unread {
+    names: Vec<String>,
+    path: PathBuf,
+    real: PathBuf,
+    lock: Lock,
+}
+
+/// Locks the files called `names` in `directory`, settles what a crash left, and reads them. Two names of one file
+/// are one member. The order of their paths keeps two processes from waiting for each other in a ring. At the first
+/// obstacle every lock is let go.
+pub(super) fn lock_and_read(
+    directory: &Path,
+    names: &[String],
+    patience: &Patience<'_>,
+) -> Result<Locked, Obstacle> {
+    let deadline = Instant::now() + patience.longest;
+    let mut found = Locked::default();
+    let mut files: BTreeMap<PathBuf, (Vec<String>, PathBuf)> = BTreeMap::new();
+    for name in names {
+        let path = directory.join(name);
+        match std::fs::canonicalize(&path) {
+            Ok(real) => files.entry(real).or_insert_with(|| (Vec::new(), path)).0.push(name.clone()),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                found.reports.push((name.clone(), Report::Gone));
+            }
+            Err(error) => {
+                let why = format!("cannot be found: {}", reason(&error));
+                found.reports.push((name.clone(), Report::Unusable(why)));
+            }
+        }
+    }
+    let mut unread = Vec::new();
+    for (real, (names, path)) in files {
+        let lock = lock(&real, deadline, patience.give_up)?;
+        unread.push(Unread { names, path, real, lock });
+    }
+    for file in unread {
+        read_under_lock(file, &mut found)?;
+    }
+    settle(&mut found.members).map_err(|error| unfinished(&error))?;
+    Ok(found)
+}
+
+fn read_under_lock(file: Unread, found: &mut Locked) -> Result<(), Obstacle> {
+    let report = match read_document(&file.real) {
+        Ok((document, stamp)) => {
+            let note = file.lock.note().map_err(|error| unfinished(&error))?;
+            let doubt = Mark::parse(&note).filter(|mark| mark.names(&document));
+            let Unread { names, path, real, lock } = file;
+            found.members.push(Member { names, path, real, lock, stamp, document, doubt, settled: None });
+            return Ok(());
+        }
+        Err(Problem::Unreadable(ReadError::Gone)) => Report::Gone,
+        Err(Problem::Unreadable(ReadError::Io(error))) => {
+            return Err(Obstacle::Unreadable { file: file.names[0].clone(), why: reason(&error) });
+        }
+        Err(problem) => Report::Unusable(problem.to_string()),
+    };
+    found.reports.extend(file.names.into_iter().map(|name| (name, report.clone())));
+    Ok(())
+}
+
+fn unfinished(error: &io::Error) -> Obstacle {
+    Obstacle::Local(format!("what an interrupted refresh left cannot be settled: {}", reason(error)))
+}

@@ -1,0 +1,105 @@
+//! Everything that can stand against a request before the disk is touched.
+
+use super::context::Context;
+use super::endpoints::Permit;
+use super::member::Member;
+use super::report::Report;
+use super::verdict::{self, Attempt};
+use crate::clock::Timestamp;
+use crate::oauth::{Resolution, TokenRequest, backoff};
+use crate::state::{CredentialState, FailureKind, LastFailure};
+use crate::tokens::chain;
+
+/// The request for the member at `due`, or why none may be sent for its chain.
+pub(super) fn may_send(
+    members: &[Member],
+    due: usize,
+    context: &Context<'_>,
+) -> Result<Box<TokenRequest>, Report> {
+    let now = Timestamp::now();
+    if members.iter().any(|member| member.document.is_monitored_only()) {
+        return Err(Report::Monitored(
+            "\"refresh\": false stands in it, or in another file with the same refresh token".to_owned(),
+        ));
+    }
+    let member = &members[due];
+    let name = member.name();
+    let mut state = context.state.get(name);
+    context.endpoints.end_wait(&mut state);
+    if let Some((other, what)) = members
+        .iter()
+        .find_map(|other| Some((other, chain::disagreement(&member.document, &other.document)?)))
+    {
+        let other = other.name();
+        let message = format!(
+            "{name} and {other} hold the same refresh token and another {what} each; \
+             nothing is sent until they agree"
+        );
+        return Err(misconfigured(message, member, &state, now));
+    }
+    let request = match context.resolve(name, &member.document) {
+        Resolution::Refresh(request) => request,
+        Resolution::Monitored(why) => return Err(Report::Monitored(why)),
+        Resolution::Misconfigured(message) => return Err(misconfigured(message, member, &state, now)),
+    };
+    if context.force.is_some() {
+        return Ok(request);
+    }
+    match verdict::against(&attempt(member, state.failure.as_ref(), &request, now, now)) {
+        None => Ok(request),
+        Some(failure) => Err(Report::Failed(failure)),
+    }
+}
+
+/// Permission to send the request to its endpoint now, or else when to come back. A forced request to an endpoint in
+/// trouble needs none.
+pub(super) fn permit<'a>(
+    member: &Member,
+    request: &TokenRequest,
+    context: &Context<'a>,
+) -> Result<Option<Permit<'a>>, Timestamp> {
+    let now = Timestamp::now();
+    let last_chance = context.state.get(member.name()).last_chance(member.life().expires_at, now);
+    match context.endpoints.try_acquire(&request.endpoint_key(), now, last_chance) {
+        Ok(permit) => Ok(Some(permit)),
+        Err(_) if context.force.is_some() => Ok(None),
+        Err(until) => {
+            log::debug!(target: "REFRESH", "{}: {} is in trouble", member.name(), request.endpoint());
+            Err(until)
+        }
+    }
+}
+
+/// Everything that an attempt for a member is judged by.
+pub(super) fn attempt<'a>(
+    member: &'a Member,
+    before: Option<&'a LastFailure>,
+    request: &'a TokenRequest,
+    asked_at: Timestamp,
+    now: Timestamp,
+) -> Attempt<'a> {
+    Attempt {
+        before,
+        refresh_hash: member.fingerprint(),
+        request,
+        life: member.life(),
+        doubt: member.doubt.as_ref(),
+        asked_at,
+        now,
+        random: backoff::random(),
+    }
+}
+
+/// A setting that is wrong on this side. The same one as before stays the failure that it was.
+fn misconfigured(message: String, member: &Member, state: &CredentialState, now: Timestamp) -> Report {
+    let refresh_hash = member.fingerprint();
+    let same = |known: &&LastFailure| {
+        known.kind == FailureKind::Configuration
+            && known.message == message
+            && known.refresh_hash == refresh_hash
+    };
+    Report::Failed(state.failure.as_ref().filter(same).cloned().unwrap_or_else(|| LastFailure {
+        refresh_hash,
+        ..LastFailure::new(FailureKind::Configuration, message, now)
+    }))
+}

@@ -1,0 +1,15 @@
+//! A job is run by the steps for its kind.
+
+use super::context::Context;
+use super::job::{Done, Job};
+use super::{chain, stale};
+
+impl Job {
+    /// Does the job.
+    pub(crate) fn run(&self, context: &Context<'_>) -> Done {
+        match self {
+            Self::Refresh(chain) => chain::refresh(chain, context),
+            Self::Heal { copy, newest } => stale::heal(copy, *newest, context),
+        }
+    }
+}

@@ -1,0 +1,96 @@
+//! Old copies: a file that turns up with a refresh token which a refresh has replaced (a restored backup, a copy made
+//! by hand).
+//!
+//! Sending that token would make a strict provider revoke the sign-in in use, so it is never sent, not even with
+//! `--force`. The copy gets the refresh token of the file that holds the successor.
+
+use super::chain::{local, remember_settled};
+use super::context::Context;
+use super::interpret::Renewal;
+use super::job::{Chain, Done, Job};
+use super::locked::{Locked, lock_and_read};
+use super::member::{Member, Obstacle};
+use super::precautions::reserve_all;
+use super::report::Report;
+use super::storing::{Part, Storing};
+use crate::clock::Timestamp;
+use crate::secret::Fingerprint;
+use crate::state::{FailureKind, LastFailure};
+
+/// Gives the file `copy` the refresh token of a file that holds `newest`, the youngest successor of its own. Where no
+/// file does, only a new sign-in helps. Refreshing the chain that the copy belongs to then is another job.
+pub(super) fn heal(copy: &str, newest: Fingerprint, context: &Context<'_>) -> Done {
+    let holder = context.chain_of(newest).into_iter().find(|name| name != copy);
+    let names: Vec<String> = [Some(copy.to_owned()), holder.clone()].into_iter().flatten().collect();
+    let locked = context.patiently(|patience| lock_and_read(context.directory, &names, patience));
+    let Locked { mut members, reports } = match locked {
+        Ok(locked) => locked,
+        Err(obstacle) => return vec![(copy.to_owned(), not_locked(copy, obstacle, context))].into(),
+    };
+    remember_settled(&members, context.state);
+    let mut take = |name: &str| {
+        let called = |member: &Member| member.names.iter().any(|known| known == name);
+        members.iter().position(called).map(|index| members.swap_remove(index))
+    };
+    let Some(old) = take(copy) else {
+        return reports.into_iter().filter(|(name, _)| name == copy).collect::<Vec<_>>().into();
+    };
+    if old.fingerprint().is_none_or(|token| context.state.newest(token).is_none()) {
+        // Another process was faster.
+        return vec![(copy.to_owned(), Report::RefreshedElsewhere)].into();
+    }
+    match holder.as_deref().and_then(take) {
+        Some(current) => take_over(old, &current, newest, context),
+        None => dead(&old, context).into(),
+    }
+}
+
+fn not_locked(copy: &str, obstacle: Obstacle, context: &Context<'_>) -> Report {
+    let message = match obstacle {
+        Obstacle::Busy if context.stop.is_asked() => return Report::Stopped,
+        Obstacle::Busy => return Report::Busy,
+        Obstacle::Local(message) => message,
+        Obstacle::Unreadable { file, why } => format!("{file} cannot be read: {why}"),
+    };
+    local(copy, message, Timestamp::now(), context)
+}
+
+/// No file holds the successor.
+fn dead(old: &Member, context: &Context<'_>) -> Vec<(String, Report)> {
+    let message = "it is an old copy: its refresh token has been replaced, \
+                   and no file here holds the new one; sign in again";
+    let failure = LastFailure {
+        refresh_hash: old.fingerprint(),
+        ..LastFailure::new(FailureKind::ReauthRequired, message, Timestamp::now())
+    };
+    context.tell(std::slice::from_ref(old), &Report::Failed(failure))
+}
+
+/// Stores the refresh token of `current` in the file `old`, as an answer would be.
+fn take_over(old: Member, current: &Member, newest: Fingerprint, context: &Context<'_>) -> Done {
+    let copy = old.name().to_owned();
+    let busy = || Done::from(vec![(copy.clone(), Report::Busy)]);
+    let Some(token) = current.document.refresh_token() else { return busy() };
+    let reserve = match reserve_all(std::slice::from_ref(&old)) {
+        Ok(mut reserves) => reserves.remove(0),
+        Err(held) => {
+            let message = format!("cannot be brought up to date: {}", held.why);
+            return vec![(copy.clone(), local(&copy, message, Timestamp::now(), context))].into();
+        }
+    };
+    let replaced = context.state.get(&copy).replaced.tokens().collect();
+    let report = Report::Healed(current.name().to_owned());
+    let part = Part { member: old, reserve, takes_access: false, report };
+    let mut storing = Storing::new(vec![part], Renewal::of_refresh_token(token), replaced);
+    match storing.attempt() {
+        Ok(()) => {
+            let reports = storing.conclude(context.state, Some(context.written));
+            let then = vec![Job::Refresh(Chain::unseen(context.chain_of(newest), newest))];
+            Done { reports, then, ..Done::default() }
+        }
+        Err(message) => {
+            log::error!(target: "REFRESH", "{message}");
+            Done { held: vec![storing], ..Done::default() }
+        }
+    }
+}

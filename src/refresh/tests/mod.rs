@@ -1,0 +1,3 @@
+//! Refreshing in simulated time.
+
+mod outage;

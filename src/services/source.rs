@@ -1,0 +1,118 @@
+//! A token file, judged: the one reader for the scan, the configurations and the commands.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use super::names::{generated, in_configurations};
+use crate::clock::Timestamp;
+use crate::files::{Stamp, read_whole};
+use crate::oauth::Providers;
+use crate::secret::{Fingerprint, Secret};
+use crate::state::DaemonRecord;
+use crate::tokens::directory::{Problem, TokenFile, list, read_document};
+use crate::tokens::name::{Role, role, server, stem};
+use crate::tokens::{Document, Life, due};
+
+/// What a token file says, without its document: ten thousand documents are not held in memory.
+pub(crate) struct TokenSource {
+    /// Its name in the directory.
+    pub name: String,
+    /// The file itself, links resolved.
+    pub real: PathBuf,
+    /// Its state when it was read.
+    pub stamp: Stamp,
+    pub role: Role,
+    /// The service it is for, of a service's file.
+    pub server: String,
+    pub life: Life,
+    pub has_access: bool,
+    /// Fingerprint of its refresh token.
+    pub refresh_hash: Option<Fingerprint>,
+    /// What the configurations need of it; only of files that appear in them, and with an access token.
+    pub entry: Option<Entry>,
+}
+
+/// What a configuration needs of a token file.
+pub(crate) struct Entry {
+    pub access_token: Secret,
+    /// Its plain members (`provider`, `client_id`, `realm`, ...).
+    pub members: BTreeMap<String, String>,
+}
+
+/// The token files of a directory that appear in configurations, by name, and why others of them cannot be used.
+pub(crate) type Readable = (Vec<TokenSource>, Vec<(String, Problem)>);
+
+impl TokenSource {
+    /// Judges a file that was read.
+    pub(crate) fn of(file: &TokenFile, providers: &Providers) -> Self {
+        let provider = file.document.text("provider");
+        let role = role(&file.name);
+        let built_in =
+            (role == Role::Service).then(|| providers.longest_name_prefix(stem(&file.name))).flatten();
+        let mut source = Self {
+            server: server(&file.name, provider.as_deref(), built_in).to_owned(),
+            name: file.name.clone(),
+            real: file.real.clone(),
+            stamp: file.stamp,
+            role,
+            life: Life::default(),
+            has_access: false,
+            refresh_hash: None,
+            entry: None,
+        };
+        source.take(&file.document, file.stamp);
+        source
+    }
+
+    /// Reads the file again where it has changed since. What cannot be read now stays as it was read before.
+    pub(crate) fn read_again(&mut self) {
+        let unchanged =
+            std::fs::metadata(&self.real).is_ok_and(|metadata| Stamp::of(&metadata) == self.stamp);
+        if unchanged {
+            return;
+        }
+        if let Ok((document, stamp)) = read_document(&self.real) {
+            self.take(&document, stamp);
+        }
+    }
+
+    fn take(&mut self, document: &Document, stamp: Stamp) {
+        self.stamp = stamp;
+        self.life = due::life(document, stamp.modified());
+        self.has_access = document.has_access_token();
+        self.refresh_hash = document.refresh_token().map(|token| token.fingerprint());
+        let access_token = in_configurations(&self.name).then(|| document.access_token()).flatten();
+        self.entry = access_token
+            .map(|access_token| Entry { access_token, members: document.plain_texts().collect() });
+    }
+
+    /// The end of its access token, where that has passed.
+    pub(crate) fn expired_since(&self, now: Timestamp) -> Option<Timestamp> {
+        self.life.expires_at.filter(|end| *end <= now)
+    }
+
+    /// Reads all files of `directory` that appear in configurations.
+    pub(crate) fn read_all(directory: &Path, providers: &Providers) -> io::Result<Readable> {
+        let (mut files, mut unread) = (Vec::new(), Vec::new());
+        for name in list(directory, &generated())?.names.into_iter().filter(|name| in_configurations(name)) {
+            let path = directory.join(&name);
+            // A link that leads nowhere fails to be read just as well.
+            let real = path.canonicalize().unwrap_or(path);
+            match read_document(&real) {
+                Ok((document, stamp)) => {
+                    files.push(Self::of(&TokenFile { name, real, stamp, document }, providers));
+                }
+                Err(problem) => unread.push((name, problem)),
+            }
+        }
+        Ok((files, unread))
+    }
+}
+
+/// The providers that the daemon knows by its own file; `None` where it has none, or one that cannot be used any more,
+/// which is the daemon's to complain of.
+pub(crate) fn recorded_providers(record: &DaemonRecord) -> Option<Providers> {
+    let (text, _) = read_whole(Path::new(record.providers.as_deref()?)).ok()?;
+    Providers::with_user_rows(&text).ok()
+}

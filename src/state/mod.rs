@@ -1,0 +1,20 @@
+//! What is remembered between cycles and processes: `.token-refresher/status.json`, which holds no secret.
+//!
+//! `credential` is the record of one token file, `replaced` knows the refresh tokens that must not be sent again,
+//! `outage` the endpoints in trouble, `file` is the whole document, `store` reads, merges and writes it. `schedule`
+//! says from a token's life and its record when it is to be refreshed.
+
+mod credential;
+mod file;
+mod outage;
+mod presence;
+mod replaced;
+pub(crate) mod schedule;
+mod store;
+
+pub(crate) use credential::{CredentialState, FailureKind, Gate, LastFailure};
+pub(crate) use file::{ClientRecord, CycleRecord, DaemonRecord, HookRecord};
+pub(crate) use outage::Outage;
+pub(crate) use presence::daemon_holder;
+pub(crate) use schedule::Plan;
+pub(crate) use store::Store;

@@ -1,0 +1,17 @@
+//! An endpoint's run of failures, as the status file keeps it.
+
+use serde::{Deserialize, Serialize};
+
+use crate::clock::Timestamp;
+
+/// One endpoint in trouble.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub(crate) struct Outage {
+    /// Failures in a row.
+    pub failures: u32,
+    /// When one of its credentials may send a request again.
+    pub next_attempt: Timestamp,
+    /// Before this time not even a token that is about to expire is a reason to send one.
+    #[serde(default)]
+    pub closed_until: Timestamp,
+}
