@@ -100,6 +100,21 @@ fn a_sign_in_is_a_change_too() {
 }
 
 #[test]
+fn mending_an_old_copy_counts_the_copy_alone() {
+    let hooked = Hooked::new();
+    hooked.due("github", "repos");
+    let mut copy = hooked.project.read_token("github-repos-egress.json");
+    hooked.program("true").once().expect_code(0);
+    copy["expires_at"] = (support::now() + 7200).into();
+    hooked.project.write_tokens_file("github-copy-egress.json", copy.to_string());
+    let script = "echo $TOKEN_REFRESHER_CHANGED $TOKEN_REFRESHER_CHANGED_NAMES >> runs";
+    let finished = hooked.program(script).once().expect_code(0);
+    assert!(finished.log.contains("github-copy-egress.json: was an old copy"), "{}", finished.log);
+    assert!(!finished.log.contains("another process"), "{}", finished.log);
+    assert_eq!(hooked.left("runs"), "1 github-copy\n");
+}
+
+#[test]
 fn a_failure_is_visible_everywhere_and_tried_again() {
     let hooked = Hooked::new();
     hooked.due("github", "repos");

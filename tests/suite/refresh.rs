@@ -1,13 +1,18 @@
 //! What is sent, when and as which client, and what becomes of the answer. If something here fails, a
 //! user's tokens expire, or a sign-in is spent for nothing.
 
+use std::collections::BTreeSet;
+use std::fs;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
 use std::time::Duration;
 
 use crate::support;
-use crate::support::due::{FILE, text};
+use crate::support::due::{FILE, report, text};
 use crate::support::{
     Answer, Client, ClientAuth, Delivery, Due, End, Endpoint, Framing, Outcome, Program, Project, Step,
-    TokenFile, Who, due,
+    TokenFile, Who, due, internals,
 };
 use serde_json::json;
 
@@ -230,4 +235,42 @@ fn many_at_once_spend_a_refresh_token_once() {
     }
     assert_eq!(endpoint.requests().len(), 1);
     assert!(endpoint.is_live(&text(&project, FILE, "access_token")));
+}
+
+/// A local failure of every one of many files once rewrote the whole status file for each, under one lock: a cycle over
+/// two thousand took two minutes.
+#[test]
+fn many_files_in_a_directory_that_is_refused_cost_one_status_file() {
+    const FILES: usize = 200;
+    let project = Project::new();
+    for index in 0..FILES {
+        let file = TokenFile::egress("github", &format!("s{index}"))
+            .field("access_token", "a")
+            .field("refresh_token", format!("refresh-{index}"))
+            .field("token_endpoint", "http://127.0.0.1:9/token")
+            .field("client_id", "c")
+            .expires_in(600);
+        project.write_token(&file);
+    }
+    fs::set_permissions(project.token(""), fs::Permissions::from_mode(0o777)).unwrap();
+    let status = internals::own(&project, "status.json");
+    let done = AtomicBool::new(false);
+    let written = thread::scope(|scope| {
+        let look = || {
+            let mut seen = BTreeSet::new();
+            while !done.load(Ordering::SeqCst) {
+                seen.extend(fs::metadata(&status).map(|file| (file.ino(), file.mtime_nsec())));
+                thread::sleep(Duration::from_millis(1));
+            }
+            seen.len()
+        };
+        let watcher = scope.spawn(look);
+        Program::new(&project).once().expect_code(1);
+        done.store(true, Ordering::SeqCst);
+        watcher.join().unwrap()
+    });
+    assert!(written <= 3, "the status file was written {written} times");
+    let report = report(&project);
+    let failures = report["tokens"].as_array().unwrap().iter().map(|token| token["failures"].as_u64());
+    assert!(failures.eq(std::iter::repeat_n(Some(1), FILES)), "{report}");
 }
