@@ -2,7 +2,7 @@
 //! command to get them.
 //!
 //! Everything comes from files: clients run the command with an empty environment. Nothing is written,
-//! nobody is asked, and a token that has expired is never handed out: the client would take the server's
+//! no request is sent, and a token that has expired is never handed out: the client would take the server's
 //! refusal for its own fault.
 
 use std::path::PathBuf;

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use log::Level;
 
-use super::story::{Story, Subject, Topic};
+use super::cycle_log::{CycleLog, Subject, Topic};
 use crate::clients::{Applied, Edit, Format, Owned, ReaderPaths, Service, apply};
 use crate::clock::Timestamp;
 use crate::files::{NotReplaced, UserFile, reason, replace_text};
@@ -48,7 +48,7 @@ fn utf8(path: &Path) -> Result<String, String> {
 }
 
 /// Brings every client's file up to date, and says so.
-pub(super) fn keep(wanted: &ClientFiles, story: &mut Story) {
+pub(super) fn keep(wanted: &ClientFiles, log: &mut CycleLog) {
     let settings = wanted.settings;
     if settings.clients.is_empty() {
         return;
@@ -59,7 +59,7 @@ pub(super) fn keep(wanted: &ClientFiles, story: &mut Story) {
     let (exe, dir, tokens_dir) = match paths {
         Ok(paths) => paths,
         Err(why) => {
-            story.problem(about, Topic::Writing, Level::Error, &format!("cannot be written: {why}"), "");
+            log.problem(about, Topic::Writing, Level::Error, &format!("cannot be written: {why}"), "");
             return;
         }
     };
@@ -70,10 +70,10 @@ pub(super) fn keep(wanted: &ClientFiles, story: &mut Story) {
         let file = kept.file(&settings.tokens_dir);
         let key = format!("{}={}", kept.client.name, file.display());
         let old = before.get(&key).cloned().unwrap_or_default();
-        let new = keep_one(kept, &file, &old, place, wanted, story).unwrap_or_else(|| old.clone());
+        let new = keep_one(kept, &file, &old, place, wanted, log).unwrap_or_else(|| old.clone());
         after.insert(key, (old, new));
     }
-    remove_stale(&settings.tokens_dir, &before, &mut after, story);
+    remove_stale(&settings.tokens_dir, &before, &mut after, log);
     for (key, (old, mut new)) in after {
         new.updated = old.updated;
         if new != old {
@@ -90,7 +90,7 @@ fn keep_one(
     old: &ClientRecord,
     place: ReaderPaths,
     wanted: &ClientFiles,
-    story: &mut Story,
+    log: &mut CycleLog,
 ) -> Option<ClientRecord> {
     let about = file.display().to_string();
     let mut remembered: Vec<Owned> =
@@ -102,27 +102,27 @@ fn keep_one(
         (remembered, spared) = remembered.into_iter().partition(|owned| there.contains(owned.name.as_str()));
         if !spared.is_empty() && !matches!(kept.client.format, Format::Json { .. }) {
             let message = format!("stays as it is until {unread} can be read");
-            story.problem(&about, Topic::Entries, Level::Warn, &message, "");
+            log.problem(&about, Topic::Entries, Level::Warn, &message, "");
             return None;
         }
     }
-    let applied = match bring_up_to_date(kept, file, &remembered, place, wanted, story) {
+    let applied = match bring_up_to_date(kept, file, &remembered, place, wanted, log) {
         Ok(applied) => applied,
         Err(why) => {
-            story.problem(&about, Topic::Writing, Level::Error, &why, "");
+            log.problem(&about, Topic::Writing, Level::Error, &why, "");
             return None;
         }
     };
     if !applied.warnings.is_empty() {
-        story.problem(&about, Topic::Entries, Level::Warn, &applied.warnings.join("; "), "");
+        log.problem(&about, Topic::Entries, Level::Warn, &applied.warnings.join("; "), "");
     }
     match &applied.edit {
-        Edit::Refuse(why) => say_refusal(&about, why, applied.paste.as_deref(), story),
+        Edit::Refuse(why) => say_refusal(&about, why, applied.paste.as_deref(), log),
         Edit::Same | Edit::Write(_) => {
             let count = applied.ours.len();
             let plural = if count == 1 { "" } else { "s" };
             let name = kept.client.name;
-            story.say(Subject::Config, format!("Generated {name} config with {count} server{plural}"));
+            log.say(Subject::Config, format!("Generated {name} config with {count} server{plural}"));
         }
     }
     let side_files = applied.side_files.into_iter().map(|(name, _)| name);
@@ -135,9 +135,9 @@ fn keep_one(
 }
 
 /// Says that a file is left alone, and once what its owner may paste into it.
-fn say_refusal(about: &str, why: &str, paste: Option<&str>, story: &mut Story) {
+fn say_refusal(about: &str, why: &str, paste: Option<&str>, log: &mut CycleLog) {
     let level = if paste.is_some() { Level::Warn } else { Level::Error };
-    if story.problem(about, Topic::Writing, level, &format!("{why}; left as it is"), "") {
+    if log.problem(about, Topic::Writing, level, &format!("{why}; left as it is"), "") {
         for line in paste.unwrap_or_default().lines().filter(|line| !line.is_empty()) {
             log::info!(target: "CONFIG", "to paste: {line}");
         }
@@ -151,7 +151,7 @@ fn bring_up_to_date(
     remembered: &[Owned],
     place: ReaderPaths,
     wanted: &ClientFiles,
-    story: &mut Story,
+    log: &mut CycleLog,
 ) -> Result<Applied, String> {
     let settings = wanted.settings;
     let decide = |file: &UserFile| {
@@ -171,7 +171,7 @@ fn bring_up_to_date(
             replace_text(&settings.tokens_dir.join(name), token.expose())
                 .map_err(|error| format!("{name} cannot be written: {}", reason(&error)))?;
         }
-        // A file of our own is private whatever stands in it.
+        // A file in the tokens directory is private, with or without a secret.
         let private = applied.holds_secret || kept.path.is_none();
         let closes = private && file.is_open_to_others() && !matches!(applied.edit, Edit::Refuse(_));
         let replaced = match &applied.edit {
@@ -179,7 +179,7 @@ fn bring_up_to_date(
             Edit::Same if closes => file.close_to_others().map_err(NotReplaced::Failed),
             Edit::Same => Ok(()),
             Edit::Write(text) => {
-                story.something_happened();
+                log.something_happened();
                 file.replace(text.expose(), private)
             }
         };
@@ -207,7 +207,7 @@ fn remove_stale(
     tokens_dir: &Path,
     before: &BTreeMap<String, ClientRecord>,
     after: &mut BTreeMap<String, (ClientRecord, ClientRecord)>,
-    story: &mut Story,
+    log: &mut CycleLog,
 ) {
     // Another process may keep other clients here.
     let foreign = before.iter().filter(|(key, _)| !after.contains_key(*key)).map(|(_, record)| record);
@@ -219,10 +219,10 @@ fn remove_stale(
             match std::fs::remove_file(tokens_dir.join(name)) {
                 Err(error) if error.kind() != io::ErrorKind::NotFound => {
                     let message = format!("cannot be removed: {}", reason(&error));
-                    story.problem(name, Topic::Writing, Level::Error, &message, "");
+                    log.problem(name, Topic::Writing, Level::Error, &message, "");
                     new.side_files.insert(name.clone());
                 }
-                _ => story.something_happened(),
+                _ => log.something_happened(),
             }
         }
     }

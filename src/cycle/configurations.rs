@@ -6,9 +6,9 @@ use std::time::Duration;
 use log::Level;
 
 use super::client_files;
+use super::cycle_log::{CycleLog, Subject, Topic};
 use super::default_files;
 use super::scan::TokenScan;
-use super::story::{Story, Subject, Topic};
 use crate::clients::sign_in_advice;
 use crate::files::{Lock, LockError, own_directory, reason};
 use crate::servers::{self, Registry};
@@ -34,26 +34,26 @@ pub(crate) fn generate(
     seen: &mut TokenScan,
     exe: &Result<String, String>,
     memory: &Store,
-    story: &mut Story,
+    log: &mut CycleLog,
 ) {
-    story.say(Subject::Config, "Scanning for no-auth services...");
+    log.say(Subject::Config, "Scanning for no-auth services...");
     let registry = servers::read_registry(&settings.servers_dir);
     for (about, message) in &registry.problems {
-        story.problem(about, Topic::Entries, Level::Warn, message, "");
+        log.problem(about, Topic::Entries, Level::Warn, message, "");
     }
     let no_auth: Vec<&str> =
         registry.servers.iter().filter(|server| server.is_open()).map(|server| &*server.name).collect();
-    story.say(Subject::Config, counted(no_auth.len(), "no-auth service", &no_auth));
-    story.say(Subject::Config, "Generating MCP configurations...");
+    log.say(Subject::Config, counted(no_auth.len(), "no-auth service", &no_auth));
+    log.say(Subject::Config, "Generating MCP configurations...");
     let written = locked(&settings.tokens_dir).and_then(|lock| {
         // Another process may have refreshed one since the scan.
         seen.tokens.iter_mut().for_each(|token| token.source.read_again());
-        let gathered = collect(settings, seen, &registry, story);
+        let gathered = collect(settings, seen, &registry, log);
         let services = &gathered.services.list;
         let unread = match missing(settings, seen, &registry, gathered.gateway) {
             Some(Unreadable::Gateway(file)) => {
                 let message = format!("stay as they are until {file} can be read");
-                story.problem("the configurations", Topic::Entries, Level::Warn, &message, "");
+                log.problem("the configurations", Topic::Entries, Level::Warn, &message, "");
                 return Ok(());
             }
             Some(Unreadable::Services(file)) => Some(file),
@@ -64,15 +64,15 @@ pub(crate) fn generate(
         // A token file that cannot be read for the moment may be the one that lacks.
         let may_lack = seen.problems.iter().all(|(file, _)| role(file) != Role::Service);
         if let Some(advice) = signed_out.filter(|_| may_lack) {
-            story.problem("the registry's servers", Topic::Entries, Level::Warn, &advice, "");
+            log.problem("the registry's servers", Topic::Entries, Level::Warn, &advice, "");
         }
-        let written = default_files::keep(settings, services, unread.is_none(), story);
-        client_files::keep(&client_files::ClientFiles { settings, exe, services, unread, memory }, story);
+        let written = default_files::keep(settings, services, unread.is_none(), log);
+        client_files::keep(&client_files::ClientFiles { settings, exe, services, unread, memory }, log);
         drop(lock);
         written
     });
     if let Err(message) = written {
-        story.problem("the MCP configurations", Topic::Writing, Level::Error, &message, "");
+        log.problem("the MCP configurations", Topic::Writing, Level::Error, &message, "");
     }
 }
 
@@ -97,18 +97,18 @@ fn collect<'a>(
     settings: &Settings,
     seen: &'a TokenScan,
     registry: &Registry,
-    story: &mut Story,
+    log: &mut CycleLog,
 ) -> Gathered<'a> {
     let files = seen.tokens.iter().map(|token| &token.source);
     let keycloak = is_keycloak(&settings.environment);
     let gathered = gather(files, &registry.servers, settings.registry_url.as_deref(), keycloak);
     for (file, why) in &gathered.renamed {
-        story.problem(file, Topic::Entries, Level::Warn, why, "");
+        log.problem(file, Topic::Entries, Level::Warn, why, "");
     }
     let warnings = &gathered.services.warnings;
     if !warnings.is_empty() {
         let all = warnings.join("; ");
-        story.problem("the MCP configurations", Topic::Entries, Level::Warn, &all, "");
+        log.problem("the MCP configurations", Topic::Entries, Level::Warn, &all, "");
     }
     gathered
 }

@@ -9,16 +9,16 @@ use std::time::{Duration, Instant};
 
 use log::Level;
 
+use super::cycle_log::{CycleLog, Subject, Topic};
 use super::outcome::Outcome;
 use super::publish::publish;
 use super::scan::{ScanContext, TokenScan, scan};
 use super::setup::{http_settings, providers};
-use super::story::{Story, Subject, Topic};
 use super::{client_files, configurations, narrate, plan, work, writers};
 use crate::clock::Timestamp;
 use crate::files::{Stamp, reason};
 use crate::oauth::{Providers, TokenClient};
-use crate::refresh::{Context, Endpoints, Job, Limits, Stop, Storing, Written, settle_leftover};
+use crate::refresh::{Context, Endpoints, Job, Limits, Stop, Storing, Written, recover_leftover};
 use crate::secret::Fingerprint;
 use crate::services::generated;
 use crate::settings::Settings;
@@ -28,10 +28,10 @@ use crate::tokens::directory;
 
 /// Why a cycle runs.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Occasion {
+pub(crate) enum Trigger {
     /// The first one of the process.
     First,
-    /// A person or script asked for it by a signal.
+    /// A signal ordered it.
     Signal,
     /// Something is due, something has changed, or the interval is over.
     Usual,
@@ -48,11 +48,11 @@ pub(crate) struct Ended {
     /// Files that hold other tokens now.
     pub changed: BTreeSet<String>,
     /// What stood in the tokens directory, or why it could not be read.
-    pub seen: Result<Found, String>,
+    pub seen: Result<FoundFiles, String>,
 }
 
 /// What a cycle found.
-pub(crate) struct Found {
+pub(crate) struct FoundFiles {
     /// The names in the tokens directory.
     pub names: Vec<String>,
     /// The token files and the state in which the cycle read or left each.
@@ -60,12 +60,12 @@ pub(crate) struct Found {
 }
 
 /// What lives from cycle to cycle.
-pub(crate) struct Keeper {
+pub(crate) struct Cycles {
     client: TokenClient,
     providers: Providers,
     endpoints: Endpoints,
     store: Store,
-    story: Story,
+    log: CycleLog,
     stop: Arc<Stop>,
     /// Files that were said to have another writer.
     shared: BTreeSet<String>,
@@ -89,7 +89,7 @@ const SOONEST: Duration = Duration::from_millis(500);
 /// How long the daemon does: it has other credentials, and comes back.
 const DAEMON_PATIENCE: Duration = Duration::from_millis(200);
 
-impl Keeper {
+impl Cycles {
     /// Prepares for cycles with `settings`.
     ///
     /// # Errors
@@ -101,7 +101,7 @@ impl Keeper {
             providers: providers(settings)?,
             endpoints: Endpoints::new(store.endpoints()),
             store,
-            story: Story::default(),
+            log: CycleLog::default(),
             stop,
             shared: BTreeSet::new(),
             exe: client_files::own_path(),
@@ -144,10 +144,10 @@ impl Keeper {
     /// Remembers an answer that could be stored at last.
     pub(crate) fn stored(&mut self, storing: Storing) {
         let now = Timestamp::now();
-        self.story.begin(true);
+        self.log.begin(true);
         let mut outcome = Outcome::default();
         for (name, report) in storing.conclude(&self.store, None) {
-            narrate::report(&name, &report, None, false, now, &mut self.story);
+            narrate::report(&name, &report, None, false, now, &mut self.log);
             outcome.take(&name, &report, None, now);
         }
         self.store.flush();
@@ -168,19 +168,19 @@ impl Keeper {
     pub(crate) fn cycle(
         &mut self,
         settings: &Settings,
-        occasion: Occasion,
+        trigger: Trigger,
         busy: &BTreeSet<String>,
         beat: &dyn Fn(),
     ) -> Ended {
         let now = Timestamp::now();
         let begun = Instant::now();
-        self.story.begin(occasion != Occasion::Usual);
-        self.story.say(Subject::Refresh, "Token refresh check starting...");
+        self.log.begin(trigger != Trigger::Usual);
+        self.log.say(Subject::Refresh, "Token refresh check starting...");
         let mut seen = match self.look(settings, now) {
             Ok(seen) => seen,
             Err(message) => {
                 let directory = settings.tokens_dir.display().to_string();
-                self.story.problem(&directory, Topic::Contents, Level::Error, &message, "");
+                self.log.problem(&directory, Topic::Contents, Level::Error, &message, "");
                 // What else was wrong was not looked at, so it is not over either.
                 return Ended {
                     next: None,
@@ -193,10 +193,10 @@ impl Keeper {
         };
         let forced = self.first_read.is_some();
         let agenda = plan::plan(&seen, forced, busy, &self.waiting);
-        narrate::agenda(&seen, &agenda, now, &mut self.story);
+        narrate::agenda(&seen, &agenda, now, &mut self.log);
         let mut outcome = self.work(settings, agenda.jobs, &seen, beat);
         self.waiting = std::mem::take(&mut outcome.waiting);
-        configurations::generate(settings, &mut seen, &self.exe, &self.store, &mut self.story);
+        configurations::generate(settings, &mut seen, &self.exe, &self.store, &mut self.log);
         self.finish(settings, seen, outcome, begun)
     }
 
@@ -220,12 +220,12 @@ impl Keeper {
             force: self.first_read.as_ref(),
             written: &Written::default(),
         };
-        let story = &mut self.story;
+        let log = &mut self.log;
         work::run(jobs, settings.jobs, &context, |reports, held| {
             let now = Timestamp::now();
             for (name, report) in reports {
                 let token = found.find(&name);
-                narrate::report(&name, &report, token, outcome.changed.contains(&name), now, story);
+                narrate::report(&name, &report, token, outcome.changed.contains(&name), now, log);
                 outcome.take(&name, &report, token, now);
             }
             for storing in held {
@@ -234,7 +234,7 @@ impl Keeper {
             beat();
         });
         for name in &found.leftovers {
-            settle_leftover(name, &context);
+            recover_leftover(name, &context);
         }
         self.client.end_cycle();
         outcome
@@ -252,14 +252,14 @@ impl Keeper {
         for token in seen.tokens.iter_mut().filter(|token| outcome.changed.contains(token.name())) {
             token.look_again(&self.store, settings.buffer, now);
         }
-        // Due, and not asked for in this cycle: not fresh either.
+        // Due, and not refreshed in this cycle: not fresh either.
         let stuck = seen.tokens.iter().filter(|token| token.is_stuck()).map(|token| token.name().to_owned());
         outcome.failing.extend(stuck);
         let failing = outcome.failing.len();
         let cycle = CycleRecord { ended: now, tokens: seen.tokens.len(), failing };
         self.store.end_cycle(cycle, self.endpoints.snapshot(), &seen.names, now);
         if let Some(message) = self.store.failure() {
-            self.story.problem("the status file", Topic::Writing, Level::Error, &message, "");
+            self.log.problem("the status file", Topic::Writing, Level::Error, &message, "");
         }
         self.count(Counters { cycles: 1, ..outcome.counters });
         let hook = self.store.hook();
@@ -273,20 +273,20 @@ impl Keeper {
             hook_failures: hook.failures,
             hook_waiting: hook.waiting.len(),
         };
-        publish(settings, &seen, &moment, &mut self.story);
+        publish(settings, &seen, &moment, &mut self.log);
         let next = Self::next_attempt(&seen, &outcome, now);
-        let idle = !self.story.is_eventful();
-        narrate::ended(failing, &mut self.story);
+        let idle = !self.log.is_eventful();
+        narrate::ended(failing, &mut self.log);
         if idle {
             narrate::idle(seen.tokens.len(), failing, next, now);
         }
-        self.story.end();
+        self.log.end();
         let files = seen.files(&settings.tokens_dir);
-        let seen = Ok(Found { names: seen.names, files });
+        let seen = Ok(FoundFiles { names: seen.names, files });
         Ended { next, failing, held: outcome.held, changed: outcome.changed, seen }
     }
 
-    /// The earliest time at which a credential is due or may be asked for again.
+    /// The earliest time at which a credential is due or may be refreshed again.
     fn next_attempt(seen: &TokenScan, outcome: &Outcome, now: Timestamp) -> Option<Timestamp> {
         let planned = seen.tokens.iter().filter(|token| token.monitored.is_none()).filter_map(|token| {
             match token.plan {
@@ -312,7 +312,7 @@ impl Keeper {
         };
         let seen = scan(&settings.tokens_dir, &context)
             .map_err(|error| format!("cannot be read: {}", reason(&error)))?;
-        narrate::found(&seen, &mut self.story);
+        narrate::found(&seen, &mut self.log);
         writers::notice(&seen, &self.store, &mut self.shared);
         if let Some(first) = &mut self.first_read
             && first.is_empty()

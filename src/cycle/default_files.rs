@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use log::Level;
 
-use super::story::{Story, Subject, Topic};
+use super::cycle_log::{CycleLog, Subject, Topic};
 use crate::clients::{DefaultFile, Service, default_text, other_entries};
 use crate::files::{Replaced, UserFile, reason, replace_text};
 use crate::settings::Settings;
@@ -15,7 +15,7 @@ pub(super) fn keep(
     settings: &Settings,
     services: &[Service],
     is_complete: bool,
-    story: &mut Story,
+    log: &mut CycleLog,
 ) -> Result<(), String> {
     let root = settings.dir.to_string_lossy();
     for file in DefaultFile::ALL {
@@ -29,16 +29,16 @@ pub(super) fn keep(
         };
         let made = default_text(file, services, kept, &root);
         if !made.warnings.is_empty() {
-            story.problem(&about, Topic::Entries, Level::Warn, &made.warnings.join("; "), "");
+            log.problem(&about, Topic::Entries, Level::Warn, &made.warnings.join("; "), "");
         }
         match replace_text(&path, made.text.expose()) {
             Ok(Replaced::Same) => {}
-            Ok(Replaced::Written) => story.something_happened(),
+            Ok(Replaced::Written) => log.something_happened(),
             Err(error) => return Err(format!("{about} cannot be written: {}", reason(&error))),
         }
         let plural = if made.count == 1 { "" } else { "s" };
         let line = format!("Generated {} config with {} server{plural}", file.reader(), made.count);
-        story.say(Subject::Config, line);
+        log.say(Subject::Config, line);
     }
     Ok(())
 }

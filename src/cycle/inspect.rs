@@ -55,11 +55,10 @@ pub(crate) fn inspect(settings: &Settings, now: Timestamp) -> Result<Overview, S
     Ok(report.sorted())
 }
 
-/// The facts about a token, as far as this process can know them: client credentials may stand in the
-/// daemon's environment alone, so one that has been refreshed without a refresh token is no token that
-/// nobody can refresh.
+/// The facts about a token, as far as this process can know them. Client credentials may be in the daemon's environment
+/// alone: a token that has been refreshed without a refresh token is not reported as one that cannot be refreshed.
 fn trusted(seen: &Credential) -> Facts<'_> {
     let facts = seen.facts();
-    let machine = facts.refresh_hash.is_none() && facts.standing.last_success.is_some();
+    let machine = facts.refresh_hash.is_none() && facts.remembered.last_success.is_some();
     Facts { monitored: facts.monitored.filter(|_| !machine), ..facts }
 }

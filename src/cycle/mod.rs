@@ -1,11 +1,13 @@
 //! One cycle: scan the tokens directory, plan, refresh, write the configurations, say what was done.
 //!
-//! `scan` judges every file, `plan` makes the jobs and `outcome` sums up their reports, both pure; `work` runs the jobs;
-//! `narrate` holds every sentence of the log about a token, and `story` says each problem once. `configurations`,
-//! `client_files` and `publish` write what others read. `inspect` looks as a cycle does and changes nothing.
+//! `scan` judges every file, `plan` makes the jobs and `outcome` sums up their reports, both pure; `work` runs the
+//! jobs. `narrate` holds every sentence of the log about a token, and `cycle_log` says each problem once.
+//! `configurations`, `client_files` and `publish` write what others read. `inspect` looks as a cycle does and changes
+//! nothing.
 
 mod client_files;
 mod configurations;
+mod cycle_log;
 mod cycles;
 mod default_files;
 mod inspect;
@@ -15,11 +17,10 @@ mod plan;
 mod publish;
 mod scan;
 mod setup;
-mod story;
 mod work;
 mod writers;
 
-pub(crate) use cycles::{Ended, Keeper, Occasion, listed_names};
+pub(crate) use cycles::{Cycles, Ended, Trigger, listed_names};
 pub(crate) use inspect::inspect;
 pub(crate) use publish::farewell;
 pub(crate) use setup::connect;

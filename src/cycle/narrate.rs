@@ -2,9 +2,9 @@
 
 use log::Level;
 
+use super::cycle_log::{CycleLog, Subject, Topic};
 use super::plan::{Agenda, Lead};
 use super::scan::{Credential, TokenScan};
-use super::story::{Story, Subject, Topic};
 use crate::clock::{Timestamp, Words};
 use crate::refresh::{Job, Report};
 use crate::state::{FailureKind, LastFailure, Plan};
@@ -12,19 +12,19 @@ use crate::status::{AHEAD, NeededFor};
 use crate::tokens::name::{Role, stem};
 
 /// What was found in the directory.
-pub(super) fn found(scan: &TokenScan, story: &mut Story) {
+pub(super) fn found(scan: &TokenScan, log: &mut CycleLog) {
     let plural = |count: usize| if count == 1 { "" } else { "s" };
     let services = scan.tokens.iter().filter(|token| token.source.role == Role::Service).count();
-    story.say(Subject::Refresh, format!("Found {services} egress token file{} to check", plural(services)));
+    log.say(Subject::Refresh, format!("Found {services} egress token file{} to check", plural(services)));
     let others = scan.tokens.len() - services;
     if others > 0 {
-        story.say(Subject::Refresh, format!("Found {others} other token file{}", plural(others)));
+        log.say(Subject::Refresh, format!("Found {others} other token file{}", plural(others)));
     }
     for (name, problem) in &scan.problems {
-        story.problem(name, Topic::Contents, Level::Warn, &format!("not used: {problem}"), "");
+        log.problem(name, Topic::Contents, Level::Warn, &format!("not used: {problem}"), "");
     }
     for token in scan.tokens.iter().filter(|token| !token.oddities.is_empty()) {
-        story.problem(token.name(), Topic::Contents, Level::Warn, &token.oddities.join("; "), "");
+        log.problem(token.name(), Topic::Contents, Level::Warn, &token.oddities.join("; "), "");
     }
 }
 
@@ -38,36 +38,36 @@ pub(super) fn foreign_writer(name: &str) {
 }
 
 /// When each token expires and what is done about it.
-pub(super) fn agenda(scan: &TokenScan, agenda: &Agenda, now: Timestamp, story: &mut Story) {
+pub(super) fn agenda(scan: &TokenScan, agenda: &Agenda, now: Timestamp, log: &mut CycleLog) {
     if agenda.is_eventful() {
-        story.something_happened();
+        log.something_happened();
     }
     for (index, token) in scan.tokens.iter().enumerate() {
         if !agenda.due.contains(&index) {
-            not_refreshed(token, now, story);
+            not_refreshed(token, now, log);
         }
     }
     for token in &scan.tokens {
-        early_warning(token, now, story);
+        early_warning(token, now, log);
     }
     for (job, Lead { index, quiet }) in agenda.jobs.iter().zip(&agenda.leads) {
         let token = &scan.tokens[*index];
         let name = token.name();
         let line = match job {
-            Job::Heal { .. } => {
+            Job::Repair { .. } => {
                 format!("{name}: holds a refresh token that has been replaced; bringing it up to date...")
             }
             Job::Refresh(_) if *quiet => continue,
             Job::Refresh(_) => format!("{name}: {}, refreshing...", expires(token, now)),
         };
-        story.say(Subject::Refresh, line);
+        log.say(Subject::Refresh, line);
     }
 }
 
 /// A token that is not refreshed in this cycle.
-fn not_refreshed(token: &Credential, now: Timestamp, story: &mut Story) {
+fn not_refreshed(token: &Credential, now: Timestamp, log: &mut CycleLog) {
     if let Some(why) = &token.monitored {
-        return monitored(token, why, now, story);
+        return monitored(token, why, now, log);
     }
     let expires = expires(token, now);
     let what = match token.plan {
@@ -77,46 +77,46 @@ fn not_refreshed(token: &Credential, now: Timestamp, story: &mut Story) {
         Plan::Due | Plan::Recheck => "its new token is being stored".to_owned(),
     };
     let name = token.name();
-    story.say(Subject::Refresh, format!("{name}: {expires}, {what}"));
+    log.say(Subject::Refresh, format!("{name}: {expires}, {what}"));
     if let Some(failure) = token.state.failure.as_ref().filter(|failure| {
         matches!(token.plan, Plan::Waiting(_) | Plan::Blocked)
             && failure.refresh_hash == token.source.refresh_hash
     }) {
-        failed(name, failure, token.source.life.expires_at, now, story);
+        failed(name, failure, token.source.life.expires_at, now, log);
     }
 }
 
 /// A token that only a person can renew: said when it is found, a day before it ends, and when it has ended.
-fn monitored(token: &Credential, why: &str, now: Timestamp, story: &mut Story) {
+fn monitored(token: &Credential, why: &str, now: Timestamp, log: &mut CycleLog) {
     let name = token.name();
     match token.source.life.expires_at {
         Some(end) if end <= now => {
             let message = format!("has expired and cannot be refreshed ({why}); put a new token there");
-            story.problem(name, Topic::Ending, Level::Error, &message, "");
+            log.problem(name, Topic::Ending, Level::Error, &message, "");
         }
         Some(end) if end.since(now) <= AHEAD => {
             let message =
                 format!("expires within a day and cannot be refreshed ({why}); put a new token there");
             let detail = format!(" (in {})", Words(end.since(now)));
-            story.problem(name, Topic::Ending, Level::Warn, &message, &detail);
+            log.problem(name, Topic::Ending, Level::Warn, &message, &detail);
         }
         _ => {}
     }
-    story.say(Subject::Refresh, format!("{name}: {}, monitored only: {why}", expires(token, now)));
+    log.say(Subject::Refresh, format!("{name}: {}, monitored only: {why}", expires(token, now)));
 }
 
 /// That a person will be needed, said while there is a day left. Of a token that is monitored only its own sentence
 /// says it.
-fn early_warning(token: &Credential, now: Timestamp, story: &mut Story) {
+fn early_warning(token: &Credential, now: Timestamp, log: &mut CycleLog) {
     let facts = token.facts();
     match facts.need(now) {
         Some(need) if need.what != NeededFor::TokenEnds => {
             let detail = format!(" ({})", need.words(now));
-            story.problem(token.name(), Topic::Ending, Level::Warn, need.message(), &detail);
+            log.problem(token.name(), Topic::Ending, Level::Warn, need.message(), &detail);
         }
         // NeededFor it warned of has come; the error about that is said elsewhere.
-        None if token.monitored.is_none() && facts.trouble().is_some() => {
-            story.still(token.name(), Topic::Ending);
+        None if token.monitored.is_none() && facts.failure().is_some() => {
+            log.keep_problem(token.name(), Topic::Ending);
         }
         _ => {}
     }
@@ -139,12 +139,12 @@ pub(super) fn report(
     found: Option<&Credential>,
     again: bool,
     now: Timestamp,
-    story: &mut Story,
+    log: &mut CycleLog,
 ) {
     match report {
         Report::Refreshed(warnings) => {
-            story.something_happened();
-            story.say(Subject::Refresh, format!("Successfully refreshed token for {}", stem(name)));
+            log.something_happened();
+            log.say(Subject::Refresh, format!("Successfully refreshed token for {}", stem(name)));
             for warning in warnings {
                 log::warn!(target: "REFRESH", "{name}: {warning}");
             }
@@ -152,36 +152,36 @@ pub(super) fn report(
         Report::NotDue => {}
         Report::Followed if again => {}
         Report::RefreshedElsewhere => {
-            story.say(Subject::Refresh, format!("{name}: another process has refreshed it; using its token"));
+            log.say(Subject::Refresh, format!("{name}: another process has refreshed it; using its token"));
         }
         Report::Finished => log::info!(target: "REFRESH", "{name}: finished a refresh that was interrupted"),
         Report::Followed => {
-            story.say(Subject::Refresh, format!("{name}: took over the new refresh token of its chain"));
+            log.say(Subject::Refresh, format!("{name}: took over the new refresh token of its chain"));
         }
-        Report::Healed(holder) => log::warn!(
+        Report::Repaired(holder) => log::warn!(
             target: "REFRESH",
             "{name}: was an old copy, with a refresh token that has been replaced; took the one in {holder}"
         ),
-        Report::Stopped => story.say(Subject::Refresh, format!("{name}: left for the next start")),
+        Report::Stopped => log.say(Subject::Refresh, format!("{name}: left for the next start")),
         Report::SignedInMeanwhile => log::warn!(
             target: "REFRESH", "{name}: somebody signed in while it was being refreshed; theirs stays"
         ),
-        Report::Gone => story.say(Subject::Refresh, format!("{name}: is gone; nothing is made again")),
-        Report::Busy => story.say(Subject::Refresh, format!("{name}: another process is refreshing it")),
+        Report::Gone => log.say(Subject::Refresh, format!("{name}: is gone; nothing is made again")),
+        Report::Busy => log.say(Subject::Refresh, format!("{name}: another process is refreshing it")),
         Report::Waiting(until) => {
             let detail = format!("; next attempt in {}", Words(until.since(now)));
-            story.problem(name, Topic::Freshness, Level::Warn, "its endpoint is in trouble", &detail);
+            log.problem(name, Topic::Freshness, Level::Warn, "its endpoint is in trouble", &detail);
         }
         Report::Monitored(why) => {
             if let Some(token) = found {
-                monitored(token, why, now, story);
+                monitored(token, why, now, log);
             }
         }
         Report::Failed(failure) => {
-            failed(name, failure, found.and_then(|token| token.source.life.expires_at), now, story);
+            failed(name, failure, found.and_then(|token| token.source.life.expires_at), now, log);
         }
         Report::Unusable(why) => {
-            story.problem(name, Topic::Freshness, Level::Error, why, "");
+            log.problem(name, Topic::Freshness, Level::Error, why, "");
         }
     }
 }
@@ -193,7 +193,7 @@ fn failed(
     failure: &LastFailure,
     expires_at: Option<Timestamp>,
     now: Timestamp,
-    story: &mut Story,
+    log: &mut CycleLog,
 ) {
     let level = match failure.kind {
         FailureKind::ReauthRequired | FailureKind::Configuration | FailureKind::Local => Level::Error,
@@ -208,15 +208,15 @@ fn failed(
     } else {
         failure.message.clone()
     };
-    story.problem(name, Topic::Freshness, level, &message, &detail);
+    log.problem(name, Topic::Freshness, level, &message, &detail);
 }
 
 /// The end of a cycle.
-pub(super) fn ended(failing: usize, story: &mut Story) {
+pub(super) fn ended(failing: usize, log: &mut CycleLog) {
     if failing == 0 {
-        story.say(Subject::Refresh, "Token refresh cycle completed successfully");
+        log.say(Subject::Refresh, "Token refresh cycle completed successfully");
     } else {
-        story.say(Subject::Refresh, format!("Token refresh cycle completed, {failing} not refreshed"));
+        log.say(Subject::Refresh, format!("Token refresh cycle completed, {failing} not refreshed"));
     }
 }
 

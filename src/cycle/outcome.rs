@@ -32,7 +32,7 @@ impl Outcome {
             | Report::RefreshedElsewhere
             | Report::Finished
             | Report::Followed
-            | Report::Healed(_)
+            | Report::Repaired(_)
             | Report::SignedInMeanwhile => (true, false),
             Report::NotDue | Report::Gone | Report::Monitored(_) => (false, false),
             Report::Busy | Report::Stopped | Report::Waiting(_) | Report::Failed(_) | Report::Unusable(_) => {

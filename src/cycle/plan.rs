@@ -21,7 +21,7 @@ pub(super) struct Agenda {
 /// The credential that a job is for.
 pub(super) struct Lead {
     pub index: usize,
-    /// Whether nothing is said of it: what stands against it was said, and most likely still does.
+    /// Whether nothing is said of it: its failure was said before, and most likely still holds.
     pub quiet: bool,
 }
 
@@ -65,7 +65,7 @@ pub(super) fn plan(
         }
         let alone = || vec![token];
         let job = match (token.newest, token.source.refresh_hash) {
-            (Some(newest), _) => Job::Heal { copy: token.name().to_owned(), newest },
+            (Some(newest), _) => Job::Repair { copy: token.name().to_owned(), newest },
             (None, hash) => {
                 let files = hash.and_then(|hash| chains.get(&hash).cloned()).unwrap_or_else(alone);
                 planned.extend(files.iter().map(|file| file.name()));

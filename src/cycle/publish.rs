@@ -4,29 +4,29 @@ use std::path::Path;
 
 use log::Level;
 
+use super::cycle_log::{CycleLog, Topic};
 use super::scan::{Credential, TokenScan};
-use super::story::{Story, Topic};
 use crate::files::{Holder, reason, replace_public};
 use crate::settings::Settings;
 use crate::state::daemon_holder;
 use crate::status::metrics::{self, MetricsSnapshot};
 
-/// Writes the metrics of the cycle that has just ended, where somebody wants them. One of `--once` leaves
+/// Writes the metrics of the cycle that has just ended, where the settings name a file. `--once` leaves
 /// those of a running daemon alone: its counters go on.
-pub(super) fn publish(settings: &Settings, seen: &TokenScan, moment: &MetricsSnapshot, story: &mut Story) {
+pub(super) fn publish(settings: &Settings, seen: &TokenScan, moment: &MetricsSnapshot, log: &mut CycleLog) {
     let Some(path) = &settings.metrics_file else { return };
     if settings.once && matches!(daemon_holder(&settings.tokens_dir), Ok(Holder::Somebody { .. })) {
         return;
     }
     if !is_ours(path) {
         let message = "is left alone: it holds something else than metrics";
-        story.problem(&path.display().to_string(), Topic::Writing, Level::Error, message, "");
+        log.problem(&path.display().to_string(), Topic::Writing, Level::Error, message, "");
         return;
     }
     let tokens = || seen.tokens.iter().map(Credential::facts);
     if let Err(error) = replace_public(path, |out| metrics::write(out, moment, tokens)) {
         let message = format!("the metrics cannot be written: {}", reason(&error));
-        story.problem(&path.display().to_string(), Topic::Writing, Level::Error, &message, "");
+        log.problem(&path.display().to_string(), Topic::Writing, Level::Error, &message, "");
     }
 }
 

@@ -70,7 +70,7 @@ pub(crate) struct ScanContext<'a> {
 /// Looks through `directory`.
 pub(crate) fn scan(directory: &Path, context: &ScanContext<'_>) -> io::Result<TokenScan> {
     let listing = directory::list(directory, &generated())?;
-    let mut found = Found::default();
+    let mut found = Scanning::default();
     let mut second_look = Vec::new();
     for name in &listing.names {
         // Resolving and looking first take system calls that ten thousand files feel.
@@ -100,14 +100,14 @@ pub(crate) fn scan(directory: &Path, context: &ScanContext<'_>) -> io::Result<To
 
 /// What was found so far.
 #[derive(Default)]
-struct Found {
+struct Scanning {
     scan: TokenScan,
     /// Files without a refresh token: whether they can be refreshed depends on the client credentials, which are known
     /// when all files have been read.
     unclear: BTreeMap<String, CredentialConfig>,
 }
 
-impl Found {
+impl Scanning {
     fn add(
         &mut self,
         name: &str,
@@ -221,7 +221,7 @@ impl Credential {
             && !written_by_us(&self.source.real, &self.source.stamp)
     }
 
-    /// What is known of it, for those who judge.
+    /// What is known of it, for the status views.
     pub(crate) fn facts(&self) -> Facts<'_> {
         Facts {
             file: &self.source.name,
@@ -230,7 +230,7 @@ impl Credential {
             has_access: self.source.has_access,
             refresh_hash: self.source.refresh_hash,
             monitored: self.monitored.as_deref(),
-            standing: &self.state,
+            remembered: &self.state,
             plan: self.plan,
         }
     }

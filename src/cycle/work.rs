@@ -8,7 +8,7 @@ use std::sync::{Mutex, PoisonError};
 
 use crate::refresh::{Context, Done, Job, Report, Reports, Storing};
 
-/// The jobs that nobody has begun yet.
+/// The jobs that no thread has begun yet.
 struct Queue(Mutex<VecDeque<Job>>);
 
 impl Queue {

@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 
 use crate::cli::Options;
 use crate::clock::Timestamp;
-use crate::cycle::{Ended, Keeper, Occasion, farewell};
+use crate::cycle::{Cycles, Ended, Trigger, farewell};
 use crate::files::Holder;
 use crate::logging;
 use crate::refresh::Stop;
@@ -44,7 +44,7 @@ const BEAT: Duration = Duration::from_secs(1);
 /// Runs the daemon until it is told to stop, or one cycle with `--once`.
 pub(crate) fn run(settings: Settings, options: &Options) -> Result<(), DaemonError> {
     let stop = Arc::new(Stop::default());
-    let keeper = Keeper::new(&settings, Arc::clone(&stop)).map_err(DaemonError::Setting)?;
+    let keeper = Cycles::new(&settings, Arc::clone(&stop)).map_err(DaemonError::Setting)?;
     make_tokens_directory(&settings)
         .and_then(|()| {
             if settings.once {
@@ -64,14 +64,14 @@ pub(crate) enum DaemonError {
     Running(String),
 }
 
-fn once(mut keeper: Keeper, settings: &Settings, stop: Arc<Stop>) -> Result<(), String> {
+fn once(mut keeper: Cycles, settings: &Settings, stop: Arc<Stop>) -> Result<(), String> {
     // Registered first, so that a stop during the cycle lets the refreshes in flight end.
     let _signals = Signals::listen(stop).map_err(|error| format!("signals cannot be received: {error}"))?;
     // A daemon's settings stay: they hold for most of the cycles.
     if !matches!(daemon_holder(&settings.tokens_dir), Ok(Holder::Somebody { .. })) {
         keeper.store().set_daemon(record(settings, Timestamp::now()));
     }
-    let mut ended = keeper.cycle(settings, Occasion::First, &BTreeSet::new(), &|| {});
+    let mut ended = keeper.cycle(settings, Trigger::First, &BTreeSet::new(), &|| {});
     let mut changed = std::mem::take(&mut ended.changed);
     if !ended.held.is_empty() {
         let mut held = Unstored::default();
@@ -80,7 +80,7 @@ fn once(mut keeper: Keeper, settings: &Settings, stop: Arc<Stop>) -> Result<(), 
         held.last_tries(&mut keeper)?;
         // The configurations want the new tokens too; no token is refreshed a second time.
         keeper.no_longer_forced();
-        ended = keeper.cycle(settings, Occasion::First, &BTreeSet::new(), &|| {});
+        ended = keeper.cycle(settings, Trigger::First, &BTreeSet::new(), &|| {});
         changed.append(&mut ended.changed);
     }
     let mut hook = Hook::new(settings, keeper.store());
@@ -97,7 +97,7 @@ fn once(mut keeper: Keeper, settings: &Settings, stop: Arc<Stop>) -> Result<(), 
 
 struct Daemon {
     settings: Settings,
-    keeper: Keeper,
+    keeper: Cycles,
     presence: Presence,
     manager: ServiceManager,
     signals: Signals,
@@ -108,7 +108,7 @@ struct Daemon {
 }
 
 impl Daemon {
-    fn start(settings: Settings, keeper: Keeper, stop: Arc<Stop>) -> Result<Self, String> {
+    fn start(settings: Settings, keeper: Cycles, stop: Arc<Stop>) -> Result<Self, String> {
         let presence = Presence::claim(&settings)?;
         let signals =
             Signals::listen(stop).map_err(|error| format!("signals cannot be received: {error}"))?;
@@ -122,7 +122,7 @@ impl Daemon {
     }
 
     fn run(mut self, options: &Options) -> Result<(), String> {
-        let mut occasion = Occasion::First;
+        let mut occasion = Trigger::First;
         let mut displaced = Ok(());
         // Before the first request: services that wait for this one wait for no endpoint.
         self.manager.ready();
@@ -146,14 +146,14 @@ impl Daemon {
                     self.watch.env_file_is_read(&self.settings);
                     self.reload(options);
                     self.manager.ready();
-                    occasion = Occasion::Signal;
+                    occasion = Trigger::Signal;
                 }
                 Wake::Check => {
                     self.keeper.forget_outages();
                     self.hook.retry_now();
-                    occasion = Occasion::Signal;
+                    occasion = Trigger::Signal;
                 }
-                Wake::Nothing => occasion = Occasion::Usual,
+                Wake::Nothing => occasion = Trigger::Usual,
             }
         }
         self.manager.stopping();
@@ -170,7 +170,7 @@ impl Daemon {
 
     /// Runs a cycle. A long one shows at each credential that is done that the daemon is alive; nothing
     /// that it waits for takes longer than a request's limits, so silence means that it hangs.
-    fn cycle(&mut self, occasion: Occasion) -> Ended {
+    fn cycle(&mut self, occasion: Trigger) -> Ended {
         let (presence, manager) = (&self.presence, &self.manager);
         let last = Cell::new(Instant::now());
         let beat = || {

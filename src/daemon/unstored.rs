@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use crate::clock::Words;
-use crate::cycle::Keeper;
+use crate::cycle::Cycles;
 use crate::refresh::Storing;
 
 /// How long a stop waits for an answer that cannot be written.
@@ -63,7 +63,7 @@ impl Unstored {
     }
 
     /// Tries those whose time has come; whether one is done.
-    pub(super) fn retry(&mut self, keeper: &mut Keeper) -> bool {
+    pub(super) fn retry(&mut self, keeper: &mut Cycles) -> bool {
         let before = self.0.len();
         let mut waiting = std::mem::take(&mut self.0);
         for mut one in waiting.drain(..) {
@@ -78,7 +78,7 @@ impl Unstored {
 
     /// At the end of the process: tries for a minute, then names the files. An answer that could not be
     /// brought into place stays beside its file for the next start. A second signal ends the wait.
-    pub(super) fn last_tries(&mut self, keeper: &mut Keeper) -> Result<(), String> {
+    pub(super) fn last_tries(&mut self, keeper: &mut Cycles) -> Result<(), String> {
         let deadline = Instant::now() + LAST_TRIES;
         while !self.0.is_empty() {
             self.retry(keeper);

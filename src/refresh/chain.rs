@@ -24,7 +24,7 @@ pub(super) fn refresh(chain: &Chain, context: &Context<'_>) -> Done {
         Err(obstacle) => return not_locked(chain, &obstacle, context).into(),
     };
     // 2. Read again.
-    let finished = remember_settled(&members, context.state);
+    let finished = remember_recovered(&members, context.state);
     let now = Timestamp::now();
     if is_another_chain(&members, chain) {
         let mut done = split(&members, chain, &finished, now, context);
@@ -34,7 +34,7 @@ pub(super) fn refresh(chain: &Chain, context: &Context<'_>) -> Done {
     if let Some(newest) = chain.token.and_then(|token| context.state.newest(token)) {
         // Another process has replaced the token while this one looked through the directory. It must not be sent.
         let copies = members.iter().flat_map(|member| &member.names);
-        let then = copies.map(|copy| Job::Heal { copy: copy.clone(), newest }).collect();
+        let then = copies.map(|copy| Job::Repair { copy: copy.clone(), newest }).collect();
         return Done { reports, then, ..Done::default() };
     }
     let Some(due) = first_due(&members, chain, now, context) else {
@@ -79,7 +79,7 @@ fn split(
     done
 }
 
-/// The member that the request is for: the first that is due, one against which nothing stands before others.
+/// The member that the request is for: the first that is due, one that no failure holds back before others.
 fn first_due(members: &[Member], chain: &Chain, now: Timestamp, context: &Context<'_>) -> Option<usize> {
     let is_due = |member: &Member| {
         let served = member.names.iter().any(|name| chain.file(name).is_some_and(|file| file.served));
@@ -109,10 +109,10 @@ fn not_due(member: &Member, chain: &Chain, finished: &BTreeSet<String>, context:
 }
 
 /// Remembers what the process that was interrupted could not any more; the names of those files.
-pub(super) fn remember_settled(members: &[Member], state: &Store) -> BTreeSet<String> {
+pub(super) fn remember_recovered(members: &[Member], state: &Store) -> BTreeSet<String> {
     let mut names = BTreeSet::new();
     for member in members {
-        let Some(mark) = &member.settled else { continue };
+        let Some(mark) = &member.recovered else { continue };
         for name in &member.names {
             state.update(name, |state| {
                 state.replace(mark.refresh, member.fingerprint());

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use zeroize::Zeroizing;
 
-use super::lifetime::{self, Basis, Sources};
+use super::lifetime::{self, Basis, LifetimeSources};
 use super::member::Member;
 use crate::clock::Timestamp;
 use crate::oauth::{TokenRequest, TokenResponse, backoff};
@@ -36,7 +36,7 @@ pub(super) fn interpret(member: &Member, request: &TokenRequest, response: Token
     let now = Timestamp::now();
     let life = member.life();
     let asked_at = response.asked_at;
-    let sources = Sources {
+    let sources = LifetimeSources {
         expires_in: response.expires_in,
         claimed_end: response.expires_at.or_else(|| crate::tokens::jwt_expiry(&response.access_token)),
         previous: life.length,

@@ -16,7 +16,7 @@ pub(crate) enum Job {
     /// Refresh what is due of a chain.
     Refresh(Chain),
     /// Give an old copy the refresh token of the file that holds the successor of its own.
-    Heal {
+    Repair {
         /// The copy's name.
         copy: String,
         /// The youngest successor of its refresh token.
@@ -95,7 +95,7 @@ impl Job {
     pub(crate) fn names(&self) -> Vec<String> {
         match self {
             Self::Refresh(chain) => chain.names(),
-            Self::Heal { copy, .. } => vec![copy.clone()],
+            Self::Repair { copy, .. } => vec![copy.clone()],
         }
     }
 }

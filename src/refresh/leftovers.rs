@@ -1,4 +1,4 @@
-//! What is told by our own small files beside token files that are not refreshed now.
+//! What the small files beside a token file tell, where the token file is not refreshed now.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -8,10 +8,9 @@ use super::locked::lock_and_read;
 use super::member::{Obstacle, Patience, lock};
 use crate::files::{Reserve, Stamp, lock_of, reason};
 
-/// Settles what a crash left beside the file `name` that is not refreshed any more: it is gone, or
-/// somebody else owns it now. What cannot be settled, or is no leftover but the reserve of a process
-/// that is at it, waits for the next look.
-pub(crate) fn settle_leftover(name: &str, context: &Context<'_>) {
+/// Recovers what a crash left beside the file `name` that is not refreshed any more: it is gone, or monitored only
+/// now. What cannot be recovered, or is the reserve of a process at work, waits for the next look.
+pub(crate) fn recover_leftover(name: &str, context: &Context<'_>) {
     let path = context.directory.join(name);
     let settled = if std::fs::symlink_metadata(&path).is_ok() {
         let patience = Patience { longest: Duration::ZERO, give_up: &|| true };
@@ -24,7 +23,7 @@ pub(crate) fn settle_leftover(name: &str, context: &Context<'_>) {
     }
 }
 
-/// Removes the reserve of a file that is gone: somebody signed out.
+/// Removes the reserve of a token file that is gone after a sign-out.
 fn remove_orphan(path: &Path) -> Result<(), Obstacle> {
     let _lock = lock(path, Instant::now(), &|| true)?;
     if std::fs::symlink_metadata(path).is_ok() {

@@ -8,12 +8,12 @@ use std::time::Duration;
 use crate::clock::Timestamp;
 use crate::tokens::change::Lasting;
 
-/// Assumed when nobody says anything: what most providers use.
+/// Assumed where neither answer, file nor provider says a lifetime: what most providers use.
 pub(super) const ASSUMED: Duration = Duration::from_hours(1);
 
 /// What there is to go by, best first.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Sources {
+pub(super) struct LifetimeSources {
     /// The answer's `expires_in`, where it is more than 0.
     pub expires_in: Option<Duration>,
     /// The answer's absolute end, or the `exp` claim of the new access token.
@@ -29,16 +29,16 @@ pub(super) struct Sources {
 /// How the lifetime was found.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Basis {
-    /// Somebody said it.
+    /// The answer, the file or the provider says it.
     Known,
-    /// Nobody said anything; an hour is assumed, which deserves a warning.
+    /// Nothing says it; an hour is assumed, which deserves a warning.
     Assumed,
     /// The token had already expired when it arrived.
     ArrivedExpired,
 }
 
-/// The lifetime of a token asked for at `asked_at` that arrived at `now`.
-pub(super) fn lasting(sources: &Sources, asked_at: Timestamp, now: Timestamp) -> (Lasting, Basis) {
+/// The lifetime of a token whose request was sent at `asked_at` and that arrived at `now`.
+pub(super) fn lasting(sources: &LifetimeSources, asked_at: Timestamp, now: Timestamp) -> (Lasting, Basis) {
     let claimed = sources.claimed_end.map(|end| end.since(asked_at));
     match sources.expires_in.or(claimed) {
         Some(length) if asked_at + length <= now => (Lasting::For(length), Basis::ArrivedExpired),
@@ -59,7 +59,7 @@ mod tests {
     fn the_best_source_counts() {
         let asked = Timestamp::from_seconds(1000);
         let seconds = Duration::from_secs;
-        let all = Sources {
+        let all = LifetimeSources {
             expires_in: Some(seconds(60)),
             claimed_end: Some(Timestamp::from_seconds(1300)),
             previous: Some(seconds(7200)),
@@ -69,22 +69,33 @@ mod tests {
         let known = |length| (Lasting::For(seconds(length)), Basis::Known);
         for (what, sources, expected) in [
             ("expires_in", all, known(60)),
-            ("exp", Sources { expires_in: None, ..all }, known(300)),
+            ("exp", LifetimeSources { expires_in: None, ..all }, known(300)),
             (
                 "unlimited before",
-                Sources { expires_in: None, claimed_end: None, ..all },
+                LifetimeSources { expires_in: None, claimed_end: None, ..all },
                 (Lasting::Unlimited, Basis::Known),
             ),
             (
                 "previous",
-                Sources { previous: all.previous, provider: all.provider, ..Sources::default() },
+                LifetimeSources {
+                    previous: all.previous,
+                    provider: all.provider,
+                    ..LifetimeSources::default()
+                },
                 known(7200),
             ),
-            ("provider", Sources { provider: all.provider, ..Sources::default() }, known(28_800)),
-            ("nothing", Sources::default(), (Lasting::For(ASSUMED), Basis::Assumed)),
+            (
+                "provider",
+                LifetimeSources { provider: all.provider, ..LifetimeSources::default() },
+                known(28_800),
+            ),
+            ("nothing", LifetimeSources::default(), (Lasting::For(ASSUMED), Basis::Assumed)),
             (
                 "expired on arrival",
-                Sources { claimed_end: Some(Timestamp::from_seconds(10)), ..Sources::default() },
+                LifetimeSources {
+                    claimed_end: Some(Timestamp::from_seconds(10)),
+                    ..LifetimeSources::default()
+                },
                 (Lasting::For(Duration::ZERO), Basis::ArrivedExpired),
             ),
         ] {

@@ -7,8 +7,8 @@ use std::time::Instant;
 
 use super::mark::Mark;
 use super::member::{Member, Obstacle, Patience, lock};
+use super::recover::recover;
 use super::report::{Report, Reports};
-use super::settle::settle;
 use crate::files::{Lock, ReadError, reason};
 use crate::tokens::directory::{Problem, read_document};
 
@@ -61,7 +61,7 @@ pub(super) fn lock_and_read(
     for file in unread {
         read_under_lock(file, &mut found)?;
     }
-    settle(&mut found.members).map_err(|error| unfinished(&error))?;
+    recover(&mut found.members).map_err(|error| unfinished(&error))?;
     Ok(found)
 }
 
@@ -71,7 +71,7 @@ fn read_under_lock(file: Unread, found: &mut Locked) -> Result<(), Obstacle> {
             let note = file.lock.note().map_err(|error| unfinished(&error))?;
             let doubt = Mark::parse(&note).filter(|mark| mark.names(&document));
             let Unread { names, path, real, lock } = file;
-            found.members.push(Member { names, path, real, lock, stamp, document, doubt, settled: None });
+            found.members.push(Member { names, path, real, lock, stamp, document, doubt, recovered: None });
             return Ok(());
         }
         Err(Problem::Unreadable(ReadError::Gone)) => Report::Gone,

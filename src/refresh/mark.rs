@@ -1,19 +1,19 @@
 //! The mark: a note in the lock file that says which refresh token is on its way.
 //!
-//! Written durably before the request and cleared after the new token is stored. Whoever finds it
-//! knows that a process died in between, and by the two fingerprints whether the token file is still
-//! the one from before.
+//! Written durably before the request and cleared after the new token is stored. A mark that is found means
+//! that a process died in between; its two fingerprints tell whether the token file is still the one from
+//! before.
 
 use crate::clock::Timestamp;
 use crate::secret::{Fingerprint, Secret};
 use crate::tokens::Document;
 
-/// Who was on the way, and since when.
+/// Which refresh token was sent, and since when.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct Mark {
     /// When the refresh token was first sent without a known outcome.
     pub since: Timestamp,
-    /// When it was last sent: tells an attempt that nobody lived to record from those on record.
+    /// When the token was last sent: tells an attempt whose process died from the attempts on record.
     pub last: Timestamp,
     /// The refresh token that was sent.
     pub refresh: Option<Fingerprint>,

@@ -25,7 +25,7 @@ pub(crate) struct Member {
     /// The mark of a request whose outcome is unknown.
     pub doubt: Option<Mark>,
     /// The mark of an interrupted refresh that was finished on the way here.
-    pub settled: Option<Mark>,
+    pub recovered: Option<Mark>,
 }
 
 impl Member {

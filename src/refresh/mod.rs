@@ -6,7 +6,7 @@
 //!
 //! 1. **Lock** every file of the chain, in the order of their paths (`locked`). A busy lock means that another process
 //!    is refreshing the chain.
-//! 2. **Read again** (`chain`). What a crash left is settled first (`settle`). A chain that is not due any more is
+//! 2. **Read again** (`chain`). What a crash left is settled first (`recover`). A chain that is not due any more is
 //!    left alone; one that is another chain by now is another job.
 //! 3. **Reserve** the room for the new file beside each file (`precautions`). A full disk, a read-only directory or a
 //!    foreign file is found out here, and nothing has been sent.
@@ -34,12 +34,12 @@ mod locked;
 mod mark;
 mod may_send;
 mod member;
+mod old_copy;
 mod precautions;
+mod recover;
 mod report;
 mod request;
 mod run;
-mod settle;
-mod stale;
 mod stop;
 mod storing;
 #[cfg(test)]
@@ -50,7 +50,7 @@ pub(crate) use config::{client_file, of as config_of};
 pub(crate) use context::{Context, Limits, Written};
 pub(crate) use endpoints::Endpoints;
 pub(crate) use job::{Chain, Done, Job};
-pub(crate) use leftovers::{settle_leftover, written_by_us};
+pub(crate) use leftovers::{recover_leftover, written_by_us};
 pub(crate) use report::{Report, Reports};
 pub(crate) use stop::Stop;
 pub(crate) use storing::Storing;

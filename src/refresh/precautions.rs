@@ -1,5 +1,5 @@
-//! What is made sure before a refresh token is sent: that the answer can be stored, and that whoever
-//! comes after a crash can tell that it was sent.
+//! Steps 3 and 4: before a refresh token is sent it is made sure that the answer can be stored, and that a process
+//! after a crash can tell that the token was sent.
 
 use super::mark::Mark;
 use super::member::Member;
@@ -7,7 +7,7 @@ use crate::clock::Timestamp;
 use crate::files::{Foreign, Reserve, directory_is_private, directory_of, is_mount_point, reason};
 use crate::oauth::Class;
 
-/// Why a chain is held back: the file of the member at `index` stands in the way.
+/// Why a chain is held back: the file of the member at `index` cannot be replaced or marked.
 #[derive(Debug)]
 pub(super) struct HeldBack {
     pub index: usize,
@@ -45,7 +45,7 @@ fn reserve(member: &Member) -> Result<Reserve, String> {
     }
     let reserve = Reserve::create(&member.real, member.document.file_text().len() as u64).map_err(failed)?;
     let metadata = std::fs::metadata(&member.real).map_err(failed)?;
-    // A file of ours has just been made, so its owner is who we are.
+    // The reserve has just been made, so its owner is the user of this process.
     match reserve.owner().map(|ours| Foreign::check(&metadata, &directory, ours)).map_err(failed)? {
         Ok(()) => Ok(reserve),
         Err(Foreign::Directory) => Err(others_write()),

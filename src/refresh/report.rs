@@ -20,7 +20,7 @@ pub(crate) enum Report {
     /// It got the new refresh token of its chain and keeps its own access token.
     Followed,
     /// It was an old copy, and got the refresh token of the file called so.
-    Healed(String),
+    Repaired(String),
     /// Another program stored a new sign-in during the request; that sign-in stays and the answer is dropped.
     SignedInMeanwhile,
     /// It is not there any more.

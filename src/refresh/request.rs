@@ -142,13 +142,13 @@ impl Try<'_> {
     /// The request could not be made or its endpoint not be found; nothing was sent.
     fn not_prepared(&self, permit: Option<Permit<'_>>, failure: &Failure) -> Reports {
         // What is wrong with a setting says nothing of the endpoint.
-        self.settle_permit(permit.filter(|_| failure.endpoint_wide), failure);
+        self.conclude_permit(permit.filter(|_| failure.endpoint_wide), failure);
         self.failed(failure)
     }
 
     /// There are no new tokens. What is remembered is on disk before the locks are let go.
     fn not_granted(&self, permit: Option<Permit<'_>>, failure: &Failure, marked: bool) -> Reports {
-        self.settle_permit(permit, failure);
+        self.conclude_permit(permit, failure);
         if failure.class == Class::SignInAgain && self.members.iter().any(holds_another) {
             return self.refused_for_another(failure);
         }
@@ -224,7 +224,7 @@ impl Try<'_> {
     }
 
     /// What the failure means for the endpoint.
-    fn settle_permit(&self, permit: Option<Permit<'_>>, failure: &Failure) {
+    fn conclude_permit(&self, permit: Option<Permit<'_>>, failure: &Failure) {
         let Some(permit) = permit else { return };
         if failure.endpoint_wide {
             let expires_at = self.members[self.due].life().expires_at;

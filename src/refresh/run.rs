@@ -2,14 +2,14 @@
 
 use super::context::Context;
 use super::job::{Done, Job};
-use super::{chain, stale};
+use super::{chain, old_copy};
 
 impl Job {
     /// Does the job.
     pub(crate) fn run(&self, context: &Context<'_>) -> Done {
         match self {
             Self::Refresh(chain) => chain::refresh(chain, context),
-            Self::Heal { copy, newest } => stale::heal(copy, *newest, context),
+            Self::Repair { copy, newest } => old_copy::repair(copy, *newest, context),
         }
     }
 }

@@ -1,8 +1,8 @@
-//! A stop that was asked for, and the refreshes that it must wait for.
+//! The order to stop, and the refreshes that a stop must wait for.
 //!
 //! Between the mark and the stored answer a refresh must not be interrupted; everything before it may
-//! be left for the next start. So a stop is asked for once, nothing new begins after it, and what has
-//! begun is counted.
+//! be left for the next start. So no refresh begins after the order, and those that have begun are
+//! counted.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
@@ -18,18 +18,18 @@ pub(crate) struct Stop {
 pub(crate) struct InFlight<'a>(&'a Stop);
 
 impl Stop {
-    /// Asks for a stop; how many refreshes it has to wait for.
+    /// Orders a stop; returns how many refreshes it has to wait for.
     pub(crate) fn ask(&self) -> usize {
         self.asked.store(true, Ordering::SeqCst);
         self.in_flight.load(Ordering::SeqCst)
     }
 
-    /// Whether a stop was asked for.
+    /// Whether a stop was ordered.
     pub(crate) fn is_asked(&self) -> bool {
         self.asked.load(Ordering::SeqCst)
     }
 
-    /// Begins a refresh, unless a stop was asked for. Counted first and then asked, so that a stop
+    /// Begins a refresh, unless a stop was ordered. The refresh is counted first, so that a stop
     /// never misses one.
     pub(crate) fn begin(&self) -> Option<InFlight<'_>> {
         self.in_flight.fetch_add(1, Ordering::SeqCst);

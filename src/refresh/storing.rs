@@ -266,7 +266,7 @@ impl Storing {
 impl Item {
     /// Whether the new tokens are in the file.
     fn has_new_tokens(&self) -> bool {
-        matches!(self.done, Some(Report::Refreshed(_) | Report::Followed | Report::Healed(_)))
+        matches!(self.done, Some(Report::Refreshed(_) | Report::Followed | Report::Repaired(_)))
     }
 }
 

@@ -73,8 +73,8 @@ pub(super) fn endpoint_again(
     Again { in_turn: backoff::after_passing(&context), last_chance: now + wait }
 }
 
-/// What stands against a request now, if anything does: what is on record, and a mark of a request whose sender did
-/// not live to record its outcome.
+/// The failure that forbids a request now, if one does: the one on record, or one that only a mark tells of, since the
+/// process died before it recorded the outcome.
 pub(super) fn against(attempt: &Attempt<'_>) -> Option<LastFailure> {
     let known = attempt.before.filter(|known| known.refresh_hash == attempt.refresh_hash);
     let request = attempt.request.fingerprint();

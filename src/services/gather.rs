@@ -32,7 +32,7 @@ pub(crate) struct Gathered<'a> {
     pub renamed: Vec<Renamed<'a>>,
 }
 
-/// Whether the environment says that Keycloak stands before the gateway.
+/// Whether the environment says that the gateway takes tokens of Keycloak.
 pub(crate) fn is_keycloak(environment: &Environment) -> bool {
     environment.get("AUTH_PROVIDER").is_some_and(|provider| provider.eq_ignore_ascii_case("keycloak"))
 }

@@ -28,7 +28,7 @@ pub(super) struct StatusFile {
     /// The last cycle, of whichever process.
     #[serde(default)]
     pub cycle: Option<CycleRecord>,
-    /// How `--on-refresh` stands.
+    /// What is known of the `--on-refresh` command.
     #[serde(default)]
     pub hook: HookRecord,
     /// Token endpoints in trouble, by scheme, host and port.

@@ -11,7 +11,7 @@ const REMEMBERED: usize = 8;
 
 /// A refresh token that must never be sent again, and the one that took its place.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
-pub(super) struct Replaced {
+pub(super) struct Replacement {
     pub token: Fingerprint,
     pub successor: Fingerprint,
 }
@@ -19,7 +19,7 @@ pub(super) struct Replaced {
 /// The replaced refresh tokens of one file, newest last.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 #[serde(transparent)]
-pub(crate) struct ReplacedTokens(Vec<Replaced>);
+pub(crate) struct ReplacedTokens(Vec<Replacement>);
 
 impl ReplacedTokens {
     /// Remembers that `token` was replaced by `successor`.
@@ -28,7 +28,7 @@ impl ReplacedTokens {
             return;
         }
         self.0.retain(|known| known.token != token && known.token != successor);
-        self.0.push(Replaced { token, successor });
+        self.0.push(Replacement { token, successor });
         self.shorten();
     }
 

@@ -1,4 +1,4 @@
-//! When a token is to be refreshed, all things considered: its life, and what stands against an attempt.
+//! When a token is to be refreshed: its life, and the failure that holds an attempt back.
 
 use std::time::Duration;
 
@@ -44,8 +44,8 @@ impl Schedule<'_> {
         due::due_at(self.life, &self.state.past(self.refresh_hash), self.buffer, now)
     }
 
-    /// The same with what stands against an attempt. The fingerprint of the request is not known here: an attempt
-    /// finds out whether a changed setting ends a failure.
+    /// The same, with the failure that holds an attempt back. The fingerprint of the request is not known here: an
+    /// attempt finds out whether a changed setting ends a failure.
     pub(crate) fn plan(&self, now: Timestamp) -> Plan {
         let Some(due) = self.due_at(now) else { return Plan::Never };
         if due > now {

@@ -168,7 +168,7 @@ impl Store {
         self.known().file.hook.clone()
     }
 
-    /// Remembers how `--on-refresh` stands, at once: a change that no command has been told of must
+    /// Remembers what is known of the `--on-refresh` command, at once: a change that it was not told of must
     /// outlive a crash.
     pub(crate) fn set_hook(&self, hook: HookRecord) {
         let mut known = self.known();

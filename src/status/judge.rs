@@ -24,7 +24,7 @@ pub(crate) struct Facts<'a> {
     /// Why it is only watched, where it is.
     pub monitored: Option<&'a str>,
     /// What earlier attempts left to know.
-    pub standing: &'a CredentialState,
+    pub remembered: &'a CredentialState,
     /// When it is to be refreshed.
     pub plan: Plan,
 }
@@ -104,8 +104,8 @@ impl TokenState {
 
 impl<'a> Facts<'a> {
     /// What went wrong at the last attempt with the refresh token that the file holds now.
-    pub(crate) fn trouble(&self) -> Option<&'a LastFailure> {
-        self.standing.failure.as_ref().filter(|trouble| trouble.refresh_hash == self.refresh_hash)
+    pub(crate) fn failure(&self) -> Option<&'a LastFailure> {
+        self.remembered.failure.as_ref().filter(|trouble| trouble.refresh_hash == self.refresh_hash)
     }
 
     /// Whether its access token has ended.
@@ -123,7 +123,7 @@ impl<'a> Facts<'a> {
         if self.monitored.is_some() {
             return TokenState::Monitored;
         }
-        match (self.plan, self.trouble().map(|trouble| trouble.kind)) {
+        match (self.plan, self.failure().map(|trouble| trouble.kind)) {
             (Plan::Never, _) => TokenState::Lasting,
             // Known before it is due, where --force has found it out.
             (Plan::Blocked, _) | (Plan::Later(_), Some(FailureKind::ReauthRequired)) => {
@@ -161,7 +161,7 @@ impl<'a> Facts<'a> {
         match self.state() {
             TokenState::Lasting => "neither the file nor the token says when it ends".to_owned(),
             TokenState::Fresh => self.pace(buffer, now),
-            _ => match self.trouble() {
+            _ => match self.failure() {
                 Some(trouble) => run(trouble, now),
                 None if !self.has_access => "it holds a refresh token and no access token yet".to_owned(),
                 None => format!("due now: {}", self.pace(buffer, now)),
@@ -172,7 +172,7 @@ impl<'a> Facts<'a> {
     /// The rule that set the time of its refresh (`tokens::due`).
     fn pace(&self, buffer: Duration, now: Timestamp) -> String {
         let life = self.life;
-        let prolonged = self.standing.moved_refresh_end;
+        let prolonged = self.remembered.moved_refresh_end;
         if let (Some(refresh_end), Some(end)) = (life.refresh_expires_at, life.expires_at)
             && prolonged
             && refresh_end < end
@@ -222,7 +222,7 @@ mod tests {
         Fingerprint::of(name.as_bytes())
     }
 
-    fn facts<'a>(life: &'a Life, standing: &'a CredentialState, plan: Plan) -> Facts<'a> {
+    fn facts<'a>(life: &'a Life, remembered: &'a CredentialState, plan: Plan) -> Facts<'a> {
         Facts {
             file: "github-repos-egress.json",
             in_configurations: true,
@@ -230,7 +230,7 @@ mod tests {
             has_access: true,
             refresh_hash: Some(token("r")),
             monitored: None,
-            standing,
+            remembered,
             plan,
         }
     }

@@ -104,18 +104,18 @@ const PER_TOKEN: &[PerToken] = &[
     PerToken {
         name: "token_refresher_token_last_success_timestamp_seconds",
         help: "When a refresh last succeeded.",
-        value: |facts, _| facts.standing.last_success.map(Timestamp::as_seconds),
+        value: |facts, _| facts.remembered.last_success.map(Timestamp::as_seconds),
     },
     PerToken {
         name: "token_refresher_token_failures",
         help: "Failed attempts in a row; 0 after a success.",
-        value: |facts, _| Some(facts.trouble().map_or(0, |trouble| i64::from(trouble.failures))),
+        value: |facts, _| Some(facts.failure().map_or(0, |trouble| i64::from(trouble.failures))),
     },
     PerToken {
         name: "token_refresher_token_person_needed_timestamp_seconds",
         help: "By when a person is needed: already, or within a day.",
         value: |facts, now| match facts.state() {
-            TokenState::SignInAgain => facts.trouble().map(|trouble| trouble.since.as_seconds()),
+            TokenState::SignInAgain => facts.failure().map(|trouble| trouble.since.as_seconds()),
             _ => facts.need(now).map(|need| need.by.as_seconds()),
         },
     },
@@ -256,7 +256,7 @@ mod tests {
             has_access: true,
             refresh_hash: None,
             monitored: None,
-            standing: &standing,
+            remembered: &standing,
             plan: Plan::Later(Timestamp::from_seconds(1_003_100)),
         };
         let mut text = Vec::new();

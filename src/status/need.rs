@@ -75,7 +75,7 @@ impl Facts<'_> {
                 self.refresh_end().filter(soon).map(need(NeededFor::RefreshTokenEnds))
             }
             TokenState::Retrying | TokenState::InDoubt | TokenState::Local => {
-                let lasting = self.trouble().is_some_and(|trouble| trouble.failures >= LASTING_RUN);
+                let lasting = self.failure().is_some_and(|trouble| trouble.failures >= LASTING_RUN);
                 let failing = token_end.filter(|_| lasting).map(need(NeededFor::KeepsFailing));
                 let refresh_end = self.refresh_end().filter(soon).map(need(NeededFor::RefreshTokenEnds));
                 [refresh_end, failing].into_iter().flatten().min_by_key(|need| need.by)
@@ -95,9 +95,9 @@ impl Facts<'_> {
         };
         // Known only of the refresh token that our own refresh left: one from a sign-in may move.
         let refreshed =
-            self.standing.last_success.is_some() && self.standing.refresh_hash == self.refresh_hash;
-        let outlived = self.standing.last_success.is_some_and(|success| success > end);
-        (!outlived && (too_late || (refreshed && !self.standing.moved_refresh_end))).then_some(end)
+            self.remembered.last_success.is_some() && self.remembered.refresh_hash == self.refresh_hash;
+        let outlived = self.remembered.last_success.is_some_and(|success| success > end);
+        (!outlived && (too_late || (refreshed && !self.remembered.moved_refresh_end))).then_some(end)
     }
 }
 
@@ -128,7 +128,7 @@ mod tests {
     fn need(
         hours: u32,
         refresh: Option<u32>,
-        standing: &CredentialState,
+        remembered: &CredentialState,
         plan: Plan,
         monitored: bool,
     ) -> Option<(NeededFor, u64)> {
@@ -144,7 +144,7 @@ mod tests {
             has_access: true,
             refresh_hash: Some(token("r")),
             monitored: monitored.then_some("why"),
-            standing,
+            remembered,
             plan,
         };
         facts.need(NOW).map(|need| (need.what, need.by.since(NOW).as_secs() / 3600))

@@ -91,7 +91,7 @@ pub(crate) enum Severity {
 impl Token {
     /// What is shown of a token file with these facts.
     pub(crate) fn of(facts: &Facts<'_>, buffer: Duration, now: Timestamp) -> Self {
-        let trouble = facts.trouble().filter(|_| facts.state() != TokenState::Fresh);
+        let trouble = facts.failure().filter(|_| facts.state() != TokenState::Fresh);
         Self {
             file: facts.file.to_owned(),
             name: facts.name().to_owned(),
@@ -101,7 +101,7 @@ impl Token {
             has_access: facts.has_access,
             expires_at: facts.life.expires_at,
             refresh_expires_at: facts.life.refresh_expires_at,
-            last_success: facts.standing.last_success,
+            last_success: facts.remembered.last_success,
             next_attempt: facts.next_attempt(now),
             failures: trouble.map_or(0, |trouble| trouble.failures),
             error: trouble.map(|trouble| trouble.message.clone()),

@@ -1,8 +1,8 @@
-//! A day without an endpoint, played through in simulated time: how often it is asked meanwhile, that
-//! nobody is forgotten when it is back, and that one credential's trouble is not everybody's.
+//! A day without an endpoint, played through in simulated time: how often it gets a request meanwhile, that no
+//! credential is forgotten when it is back, and that the failures of one credential hold up no other.
 //!
-//! The decisions are the program's own: when a token is due, whose turn it is, whether it may be asked
-//! for, when it is asked for again. Only the clock and the endpoint are made up.
+//! The decisions are the program's own: when a token is due, in which order, whether a request may be sent, and when
+//! the next one is. Only the clock and the endpoint are made up.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -187,7 +187,9 @@ proptest! {
     /// The endpoint is well but for one credential, with which it answers 500 for ever.
     #[test]
     fn one_credential_does_not_starve_the_others(
-        expiries in prop::collection::vec(300_u64..1200, 2..30), seed in any::<u64>(), sick in any::<prop::sample::Index>()
+        expiries in prop::collection::vec(300_u64..1200, 2..30),
+        seed in any::<u64>(),
+        sick in any::<prop::sample::Index>(),
     ) {
         let mut world = World::new(&expiries, seed);
         let sick = sick.index(expiries.len());

@@ -4,7 +4,7 @@
 //! Sending that token would make a strict provider revoke the sign-in in use, so it is never sent, not even with
 //! `--force`. The copy gets the refresh token of the file that holds the successor.
 
-use super::chain::{local, remember_settled};
+use super::chain::{local, remember_recovered};
 use super::context::Context;
 use super::interpret::Renewal;
 use super::job::{Chain, Done, Job};
@@ -19,7 +19,7 @@ use crate::state::{FailureKind, LastFailure};
 
 /// Gives the file `copy` the refresh token of a file that holds `newest`, the youngest successor of its own. Where no
 /// file does, only a new sign-in helps. Refreshing the chain that the copy belongs to then is another job.
-pub(super) fn heal(copy: &str, newest: Fingerprint, context: &Context<'_>) -> Done {
+pub(super) fn repair(copy: &str, newest: Fingerprint, context: &Context<'_>) -> Done {
     let holder = context.chain_of(newest).into_iter().find(|name| name != copy);
     let names: Vec<String> = [Some(copy.to_owned()), holder.clone()].into_iter().flatten().collect();
     let locked = context.patiently(|patience| lock_and_read(context.directory, &names, patience));
@@ -27,7 +27,7 @@ pub(super) fn heal(copy: &str, newest: Fingerprint, context: &Context<'_>) -> Do
         Ok(locked) => locked,
         Err(obstacle) => return vec![(copy.to_owned(), not_locked(copy, obstacle, context))].into(),
     };
-    remember_settled(&members, context.state);
+    remember_recovered(&members, context.state);
     let mut take = |name: &str| {
         let called = |member: &Member| member.names.iter().any(|known| known == name);
         members.iter().position(called).map(|index| members.swap_remove(index))
@@ -79,7 +79,7 @@ fn take_over(old: Member, current: &Member, newest: Fingerprint, context: &Conte
         }
     };
     let replaced = context.state.get(&copy).replaced.tokens().collect();
-    let report = Report::Healed(current.name().to_owned());
+    let report = Report::Repaired(current.name().to_owned());
     let part = Part { member: old, reserve, takes_access: false, report };
     let mut storing = Storing::new(vec![part], Renewal::of_refresh_token(token), replaced);
     match storing.attempt() {

@@ -52,18 +52,18 @@ impl Subject {
 
 /// What has been said, over all cycles of the process.
 #[derive(Default)]
-pub(crate) struct Story {
+pub(crate) struct CycleLog {
     held_back: Vec<(Subject, String)>,
     eventful: bool,
-    problems: BTreeMap<(String, Topic), Problem>,
+    problems: BTreeMap<(String, Topic), SaidProblem>,
 }
 
-struct Problem {
+struct SaidProblem {
     message: String,
     mentioned: bool,
 }
 
-impl Story {
+impl CycleLog {
     /// Begins a cycle; `eventful` says at once that all of it is worth telling, as does a log that is
     /// to show everything.
     pub(crate) fn begin(&mut self, eventful: bool) {
@@ -116,13 +116,13 @@ impl Story {
         } else {
             log::debug!(target: subject.target(), "{about}: still: {message}{detail}");
         }
-        let problem = Problem { message: message.to_owned(), mentioned: true };
+        let problem = SaidProblem { message: message.to_owned(), mentioned: true };
         self.problems.insert((about.to_owned(), topic), problem);
         new
     }
 
     /// Whatever was said of `about` before still holds; nothing new is to be said of it.
-    pub(crate) fn still(&mut self, about: &str, topic: Topic) {
+    pub(crate) fn keep_problem(&mut self, about: &str, topic: Topic) {
         if let Some(problem) = self.problems.get_mut(&(about.to_owned(), topic)) {
             problem.mentioned = true;
         }

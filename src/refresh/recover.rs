@@ -1,7 +1,7 @@
 //! What a crash may have left beside the files of a chain, settled under their locks and before anything is sent.
 //!
 //! A file is touched only when its mark names exactly the tokens that it holds now; in any other case
-//! somebody else has written it since, and what was left behind is rubbish.
+//! another program has written it since, and the leftovers are of no use.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
@@ -24,7 +24,7 @@ struct Interrupted {
 ///
 /// # Errors
 /// What the system said. Whatever fails here, a whole answer stays where it is.
-pub(super) fn settle(members: &mut [Member]) -> io::Result<()> {
+pub(super) fn recover(members: &mut [Member]) -> io::Result<()> {
     let mut interrupted = BTreeMap::new();
     for (index, member) in members.iter().enumerate() {
         let whole = match member.doubt {
@@ -41,7 +41,7 @@ pub(super) fn settle(members: &mut [Member]) -> io::Result<()> {
     let chains: BTreeSet<_> = interrupted.keys().filter_map(|index| sent(&members[*index])).collect();
     for chain in chains {
         let indexes = (0..members.len()).filter(|index| sent(&members[*index]) == Some(chain));
-        settle_chain(members, &indexes.collect::<Vec<_>>(), &mut interrupted)?;
+        recover_chain(members, &indexes.collect::<Vec<_>>(), &mut interrupted)?;
     }
     Ok(())
 }
@@ -53,7 +53,7 @@ fn whole_answer(real: &Path) -> io::Result<Option<Interrupted>> {
 }
 
 /// Settles the members at `indexes`, whose marks name the same refresh token.
-fn settle_chain(
+fn recover_chain(
     members: &mut [Member],
     indexes: &[usize],
     interrupted: &mut BTreeMap<usize, Interrupted>,
@@ -90,7 +90,7 @@ fn settle_chain(
         let member = &mut members[index];
         member.stamp = reserve.take_place()?;
         member.document = document;
-        member.settled = member.doubt.take();
+        member.recovered = member.doubt.take();
         // It names tokens that the file does not hold any more, so it is harmless where it stays.
         let _ = member.lock.clear_note();
     }
@@ -194,7 +194,7 @@ mod tests {
         let scratch = Scratch::new();
         interrupted(&scratch, "a.json", &text("old", "a"), Some(text("new", "a2").as_bytes()));
         interrupted(&scratch, "b.json", &text("old", "b"), None);
-        // Something that cannot be removed as a file stands where its reserve would.
+        // A directory has the name of the reserve, so it cannot be removed as a file.
         fs::create_dir(leftover(&scratch.join("b.json"))).unwrap();
         assert!(matches!(locked(&scratch, &["a.json", "b.json"]), Err(Obstacle::Local(_))));
         assert_eq!(fs::read_to_string(leftover(&scratch.join("a.json"))).unwrap(), text("new", "a2"));
