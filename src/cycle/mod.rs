@@ -2,8 +2,8 @@
 //!
 //! `scan` judges every file, `plan` makes the jobs and `outcome` sums up their reports, both pure; `work` runs the
 //! jobs. `narrate` holds every sentence of the log about a token, and `cycle_log` says each problem once.
-//! `configurations`, `client_files` and `publish` write what others read. `inspect` looks as a cycle does and changes
-//! nothing.
+//! `configurations`, `default_files`, `client_files` and `publish` write what others read. `inspect` looks as a cycle
+//! does and changes nothing.
 
 mod client_files;
 mod configurations;

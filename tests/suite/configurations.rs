@@ -328,3 +328,21 @@ fn servers_that_need_a_sign_in_are_named_once_with_the_command() {
     assert_eq!(names(&project, "mcp.json"), ["jira", "xquik"]);
     assert_eq!(headers(&project, "xquik"), pairs(&[("X-Authorization", "Bearer at-gw")]));
 }
+
+#[test]
+fn the_first_access_token_is_in_every_configuration_of_the_same_cycle() {
+    let endpoint = Endpoint::start();
+    let client = Client::new("app");
+    endpoint.register(client.clone());
+    let project = Project::new();
+    let file = TokenFile::signed_in("github", "repos", &endpoint, &client);
+    let mut document: Value = serde_json::from_str(&file.text()).unwrap();
+    document.as_object_mut().unwrap().remove("access_token");
+    project.write_tokens_file(file.name(), document.to_string());
+    let program = Program::new(&project).env("REGISTRY_URL", "https://gateway.example.com/");
+    program.args("--client cursor").once().expect_code(0);
+    for file in BOTH {
+        assert_eq!(names(&project, file), ["repos"]);
+    }
+    assert_eq!(names(&project, "mcp-cursor.json"), ["repos"]);
+}
