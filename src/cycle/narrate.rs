@@ -23,6 +23,10 @@ pub(super) fn found(scan: &TokenScan, log: &mut CycleLog) {
     for (name, problem) in &scan.problems {
         log.problem(name, Topic::Contents, Level::Warn, &format!("not used: {problem}"), "");
     }
+    for name in &scan.copies {
+        let message = "is passed over: its name is that of a copy, and a copy's refresh token is never sent";
+        log.problem(name, Topic::Contents, Level::Info, message, "");
+    }
     for token in scan.tokens.iter().filter(|token| !token.oddities.is_empty()) {
         log.problem(token.name(), Topic::Contents, Level::Warn, &token.oddities.join("; "), "");
     }

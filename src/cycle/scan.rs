@@ -49,6 +49,8 @@ pub(crate) struct TokenScan {
     pub problems: Vec<(String, Problem)>,
     /// Every name that was listed, sorted.
     pub names: Vec<String>,
+    /// Copies of token files, by their names: never read.
+    pub copies: Vec<String>,
     /// Names beside which a crash left something, and that are not refreshed.
     pub leftovers: Vec<String>,
 }
@@ -94,7 +96,7 @@ pub(crate) fn scan(directory: &Path, context: &ScanContext<'_>) -> io::Result<To
     let mut scan = found.resolved(context);
     let refreshed = |name: &String| scan.find(name).is_some_and(|token| token.monitored.is_none());
     let leftovers = listing.leftovers.into_iter().filter(|name| !refreshed(name)).collect();
-    (scan.leftovers, scan.names) = (leftovers, listing.names);
+    (scan.leftovers, scan.names, scan.copies) = (leftovers, listing.names, listing.copies);
     Ok(scan)
 }
 

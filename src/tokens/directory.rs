@@ -9,7 +9,7 @@ use std::time::Duration;
 use zeroize::Zeroizing;
 
 use super::document::{Document, Unusable};
-use super::name::may_be_token_file;
+use super::name::{is_copy, may_be_token_file};
 use crate::files::{self, ReadError, Stamp, leftover_target, read_private};
 
 /// How long a text that does not parse is given before it is read once more: another tool may be
@@ -63,6 +63,8 @@ pub(crate) struct Listing {
     pub names: Vec<String>,
     /// Those among them that are not plainly regular files: links, and what must be looked at first.
     pub special: BTreeSet<String>,
+    /// Copies of token files, which are no token files.
+    pub copies: Vec<String>,
     /// Those beside which a crash left the file of an unfinished refresh.
     pub leftovers: BTreeSet<String>,
 }
@@ -81,9 +83,12 @@ pub(crate) fn list(directory: &Path, generated: &[String]) -> io::Result<Listing
             listing.names.push(name);
         } else if let Some(target) = leftover_target(&name) {
             listing.leftovers.insert(target.to_owned());
+        } else if is_copy(&name) && !name.starts_with('.') {
+            listing.copies.push(name);
         }
     }
     listing.names.sort_unstable();
+    listing.copies.sort_unstable();
     Ok(listing)
 }
 

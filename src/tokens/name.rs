@@ -30,6 +30,32 @@ pub(crate) fn may_be_token_file(file_name: &str, generated: &[String]) -> bool {
         && !file_name.starts_with('.')
         && !file_name.to_ascii_lowercase().contains("readable")
         && !generated.iter().any(|ours| ours == file_name)
+        && !is_copy(file_name)
+}
+
+/// Whether the name is that of a copy which a synchronisation tool, an editor or a file manager made of a token file.
+/// Sending the refresh token of a copy would spend that of the original.
+pub(crate) fn is_copy(file_name: &str) -> bool {
+    let name = file_name.to_ascii_lowercase();
+    let Some(stem) = ["", "~", ".bak", ".orig", ".old"]
+        .iter()
+        .find_map(|ending| name.strip_suffix(ending)?.strip_suffix(".json"))
+    else {
+        return false;
+    };
+    let numbered = |stem: &str| {
+        let bare = stem.trim_end_matches(|letter: char| letter.is_ascii_digit());
+        if bare.len() == stem.len() { None } else { bare.strip_suffix(' ').map(str::to_owned) }
+    };
+    let in_brackets = |stem: &str| numbered(stem.strip_suffix(')')?.replace('(', "").as_str());
+    let base = in_brackets(stem).or_else(|| numbered(stem)).unwrap_or_else(|| stem.to_owned());
+    name.strip_suffix(".json").is_none()
+        || in_brackets(stem).is_some()
+        || [".sync-conflict-", "conflicted copy", "case conflict", "_conflict-"]
+            .iter()
+            .any(|mark| stem.contains(mark))
+        || ["copy of ", "copy-of-"].iter().any(|start| stem.starts_with(start))
+        || ["~", ".bak", ".orig", " copy", " - copy"].iter().any(|end| base.ends_with(end))
 }
 
 /// The file's name without `.json` and `-egress`: how the log calls a credential.
@@ -67,6 +93,43 @@ mod tests {
             ("githubber-x-egress.json", None, Some("github"), "githubber-x"),
         ] {
             assert_eq!(server(file, provider, built_in), expected, "{file}");
+        }
+    }
+
+    #[test]
+    fn copies_are_known_by_their_names() {
+        for name in [
+            "a-egress.sync-conflict-20260101-120000-ABCDEFG.json",
+            "a-egress (conflicted copy 2026-01-01 120000).json",
+            "a-egress (Ann's conflicted copy 2026-01-01).json",
+            "a-egress (Case Conflict).json",
+            "a-egress_conflict-20260101-120000.json",
+            "a-egress~.json",
+            "a-egress.json~",
+            "a-egress.json.bak",
+            "a-egress.bak.json",
+            "a-egress.json.orig",
+            "Copy of a-egress.json",
+            "a-egress - Copy.json",
+            "a-egress - Copy (2).json",
+            "a-egress copy.json",
+            "a-egress copy 2.json",
+            "a-egress (1).json",
+        ] {
+            assert!(is_copy(name), "{name}");
+        }
+        for name in [
+            "a-egress.json",
+            "copy-egress.json",
+            "photocopy.json",
+            "github-copy-egress.json",
+            "conflict-egress.json",
+            "oauth-x-2.json",
+            "v 2.json",
+            "notes.bak",
+            "a.txt~",
+        ] {
+            assert!(!is_copy(name), "{name}");
         }
     }
 

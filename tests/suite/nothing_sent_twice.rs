@@ -109,6 +109,30 @@ fn a_copy_that_turns_up_gets_the_present_token_whether_it_is_due_or_not() {
 }
 
 #[test]
+fn copies_that_other_tools_make_are_passed_over_with_a_line_and_never_sent() {
+    let Due { endpoint, project, .. } = due();
+    let text = project.text(&format!(".oauth-tokens/{FILE}"));
+    let copies = [
+        "github-repos-egress.sync-conflict-20260101-120000-ABCDEFG.json",
+        "github-repos-egress (conflicted copy 2026-01-01).json",
+        "github-repos-egress.json.bak",
+        "Copy of github-repos-egress.json",
+        "github-repos-egress (1).json",
+    ];
+    for name in copies {
+        project.write_tokens_file(name, &text);
+    }
+    let finished = Program::new(&project).once().expect_code(0);
+    for name in copies {
+        let said = finished.log.matches(&format!("{name}: is passed over")).count();
+        assert_eq!(said, 1, "{name}: {}", finished.log);
+        assert_eq!(project.text(&format!(".oauth-tokens/{name}")), text, "{name}");
+    }
+    assert_eq!(endpoint.requests().len(), 1);
+    assert!(holds_the_last_answer(&endpoint, &project, FILE));
+}
+
+#[test]
 fn a_sign_in_right_after_a_refresh_is_refreshed_where_it_is_due() {
     let Due { endpoint, project, client } = due();
     for count in 1..=3 {
