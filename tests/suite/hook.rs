@@ -105,7 +105,7 @@ fn mending_an_old_copy_counts_the_copy_alone() {
     hooked.due("github", "repos");
     let mut copy = hooked.project.read_token("github-repos-egress.json");
     hooked.program("true").once().expect_code(0);
-    copy["expires_at"] = (support::now() + 7200).into();
+    copy["expires_at"] = (crate::support::now() + 7200).into();
     hooked.project.write_tokens_file("github-copy-egress.json", copy.to_string());
     let script = "echo $TOKEN_REFRESHER_CHANGED $TOKEN_REFRESHER_CHANGED_NAMES >> runs";
     let finished = hooked.program(script).once().expect_code(0);
