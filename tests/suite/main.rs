@@ -18,7 +18,6 @@ mod endpoint_answers;
 mod generated;
 mod headers;
 mod hook;
-mod interop_python;
 mod metrics;
 mod nothing_lost;
 mod nothing_sent_twice;

@@ -4,6 +4,10 @@
 //!
 //! Needs Python 3.11 or newer and the packages of tests/interop/python: `make interop-python` brings them.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a broken expectation is how a test fails")]
+
+mod support;
+
 use std::collections::BTreeSet;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
@@ -13,9 +17,9 @@ use std::sync::{Arc, Condvar, Mutex};
 use std::thread;
 use std::time::Duration;
 
-use crate::support::due::text;
-use crate::support::{self, DEADLINE, Program, Project, Signal, TokenFile, internals};
 use serde_json::{Value, json};
+use support::due::text;
+use support::{DEADLINE, Program, Project, Signal, TokenFile, internals};
 
 /// How often each sign-in is refreshed in a row.
 const ROUNDS: usize = 10;
