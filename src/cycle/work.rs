@@ -16,10 +16,17 @@ impl Queue {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).pop_front()
     }
 
-    /// Puts the jobs that follow from another one before all others.
-    fn put_first(&self, jobs: Vec<Job>) {
+    /// Puts the jobs that follow from another one before all others. One that sends a request again comes last: its
+    /// endpoint may take another timeout to answer.
+    fn put(&self, jobs: Vec<Job>) {
         let mut queue = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        jobs.into_iter().rev().for_each(|job| queue.push_front(job));
+        for job in jobs.into_iter().rev() {
+            if job.sends_again() {
+                queue.push_back(job);
+            } else {
+                queue.push_front(job);
+            }
+        }
     }
 }
 
@@ -70,7 +77,7 @@ pub(super) fn run(
 /// Runs a job and puts what follows from it into the queue.
 fn one(job: &Job, queue: &Queue, context: &Context<'_>) -> (Reports, Vec<Storing>) {
     let Done { reports, held, then } = guarded(job, context);
-    queue.put_first(then);
+    queue.put(then);
     (reports, held)
 }
 

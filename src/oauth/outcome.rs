@@ -42,19 +42,27 @@ pub(crate) struct Failure {
     pub endpoint_wide: bool,
     /// The OAuth error code (RFC 6749 5.2) or the provider's own, where there was one.
     pub code: Option<String>,
+    /// Whether an answer was lost on its way: the connection broke or timed out after the request left, or a gateway
+    /// lost it.
+    pub lost: bool,
 }
 
 impl Failure {
     /// A failure found before anything was sent, for which somebody must change a setting.
     pub(crate) fn configuration(message: impl Into<String>) -> Self {
         let message = message.into();
-        Self { class: Class::Configuration, message, retry_after: None, endpoint_wide: false, code: None }
+        Self { message, ..Self::new(Class::Configuration) }
     }
 
     /// The endpoint could not be used, and the request never left.
     pub(crate) fn unreachable(message: impl Into<String>) -> Self {
         let message = message.into();
-        Self { class: Class::Passing, message, retry_after: None, endpoint_wide: true, code: None }
+        Self { message, endpoint_wide: true, ..Self::new(Class::Passing) }
+    }
+
+    const fn new(class: Class) -> Self {
+        let message = String::new();
+        Self { class, message, retry_after: None, endpoint_wide: false, code: None, lost: false }
     }
 }
 

@@ -17,6 +17,9 @@ use crate::tokens::directory::read_document;
 /// Refreshes what is due of the chain: steps 1 and 2, then the request.
 pub(super) fn refresh(chain: &Chain, context: &Context<'_>) -> Done {
     let names = chain.names();
+    if let Some(time) = chain.again {
+        context.stop.wait_until(time);
+    }
     // 1. Lock.
     let locked = context.patiently(|patience| lock_and_read(context.directory, &names, patience));
     let Locked { members, mut reports } = match locked {

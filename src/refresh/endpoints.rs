@@ -49,6 +49,11 @@ impl Endpoints {
         Ok(permit())
     }
 
+    /// The endpoint answered a request that had no permit: whatever the answer, the endpoint is there.
+    pub(super) fn answered(&self, key: &str) {
+        self.table().outages.remove(key);
+    }
+
     /// Ends the wait of a credential that waits for an endpoint which is well again.
     pub(crate) fn end_wait(&self, state: &mut CredentialState) {
         let Some(failure) = state.failure.as_mut().filter(|failure| failure.kind == FailureKind::Transient)

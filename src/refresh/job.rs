@@ -1,6 +1,7 @@
 //! A job takes the locks of one chain and sends at most one request; what follows from it is another job.
 
 use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
 
 use super::report::Reports;
 use super::storing::Storing;
@@ -32,6 +33,8 @@ pub(crate) struct Chain {
     pub token: Option<Fingerprint>,
     /// How often the chain may still turn out to be another one.
     pub(super) attempts: u8,
+    /// When its refresh token is sent again after its answer was lost.
+    pub(super) again: Option<Instant>,
 }
 
 /// One file of a chain.
@@ -58,7 +61,7 @@ impl Chain {
     /// The chain as the scan saw it.
     pub(crate) fn new(files: impl IntoIterator<Item = (String, Stamp)>, token: Option<Fingerprint>) -> Self {
         let file = |(name, stamp)| ChainFile { name, stamp: Some(stamp), served: false };
-        Self { files: files.into_iter().map(file).collect(), token, attempts: CHAIN_ATTEMPTS }
+        Self { files: files.into_iter().map(file).collect(), token, attempts: CHAIN_ATTEMPTS, again: None }
     }
 
     /// The files called `names`, which hold `token` now; what is known of their earlier state is kept.
@@ -68,17 +71,24 @@ impl Chain {
             Some(file) => ChainFile::clone(file),
             None => ChainFile { name, stamp: None, served: false },
         };
-        Self {
-            files: names.into_iter().map(file).collect(),
-            token,
-            attempts: self.attempts.saturating_sub(1),
-        }
+        let files = names.into_iter().map(file).collect();
+        Self { files, token, attempts: self.attempts.saturating_sub(1), again: None }
+    }
+
+    /// The same chain, whose refresh token is sent again after `delay`.
+    pub(super) fn again_after(&self, delay: Duration) -> Self {
+        Self { files: self.files.clone(), again: Some(Instant::now() + delay), ..*self }
     }
 
     /// A chain of which nothing is known but the names of its files.
     pub(super) fn unseen(names: Vec<String>, token: Fingerprint) -> Self {
         let file = |name| ChainFile { name, stamp: None, served: false };
-        Self { files: names.into_iter().map(file).collect(), token: Some(token), attempts: CHAIN_ATTEMPTS }
+        Self {
+            files: names.into_iter().map(file).collect(),
+            token: Some(token),
+            attempts: CHAIN_ATTEMPTS,
+            again: None,
+        }
     }
 
     pub(super) fn names(&self) -> Vec<String> {
@@ -91,6 +101,11 @@ impl Chain {
 }
 
 impl Job {
+    /// Whether the job sends a request whose first answer was lost.
+    pub(crate) fn sends_again(&self) -> bool {
+        matches!(self, Self::Refresh(Chain { again: Some(_), .. }))
+    }
+
     /// The names of the files that the job is about.
     pub(crate) fn names(&self) -> Vec<String> {
         match self {

@@ -2,6 +2,7 @@
 
 use super::context::Context;
 use super::endpoints::Permit;
+use super::job::Chain;
 use super::member::Member;
 use super::report::Report;
 use super::verdict::{self, Attempt};
@@ -51,9 +52,10 @@ pub(super) fn may_send(
     }
 }
 
-/// Permission to send the request to its endpoint now, or else when to come back. A forced request to an endpoint in
-/// trouble needs none.
+/// Permission to send the request to its endpoint now, or else when to come back. A request that is forced, or sent
+/// again after a lost answer, needs none of an endpoint in trouble.
 pub(super) fn permit<'a>(
+    chain: &Chain,
     member: &Member,
     request: &TokenRequest,
     context: &Context<'a>,
@@ -62,7 +64,7 @@ pub(super) fn permit<'a>(
     let last_chance = context.state.get(member.name()).last_chance(member.life().expires_at, now);
     match context.endpoints.try_acquire(&request.endpoint_key(), now, last_chance) {
         Ok(permit) => Ok(Some(permit)),
-        Err(_) if context.force.is_some() => Ok(None),
+        Err(_) if context.force.is_some() || chain.again.is_some() => Ok(None),
         Err(until) => {
             log::debug!(target: "REFRESH", "{}: {} is in trouble", member.name(), request.endpoint());
             Err(until)

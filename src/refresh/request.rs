@@ -27,11 +27,11 @@ pub(super) fn request(chain: &Chain, members: Vec<Member>, due: usize, context: 
         Ok(request) => request,
         Err(report) => return context.tell(&members, &report).into(),
     };
-    let permit = match permit(&members[due], &request, context) {
+    let permit = match permit(chain, &members[due], &request, context) {
         Ok(permit) => permit,
         Err(until) => return context.tell(&members, &Report::Waiting(until)).into(),
     };
-    let try_ = Try { members: &members, due, request: &request, asked_at: Timestamp::now(), context };
+    let try_ = Try { chain, members: &members, due, request: &request, asked_at: Timestamp::now(), context };
     let prepared = match context.client.prepare(&request, try_.asked_at) {
         Ok(prepared) => prepared,
         Err(failure) => return try_.not_prepared(permit, &failure).into(),
@@ -63,14 +63,15 @@ pub(super) fn request(chain: &Chain, members: Vec<Member>, due: usize, context: 
         (Ok(response), _) => response,
         (Err(_), Some(Err(held))) => return drop_and(reserves, || try_.held_back(&held)).into(),
         (Err(failure), marked) => {
-            return drop_and(reserves, || try_.not_granted(permit, &failure, marked.is_some())).into();
+            return drop_and(reserves, || try_.not_granted(permit, &failure, marked.is_some()));
         }
     };
     let renewal = interpret(&members[due], &request, response);
     // 7 to 9. Store, look again, replace.
     let done = store(chain, members, reserves, due, renewal, replaced, context);
-    if let Some(permit) = permit {
-        permit.answered();
+    match permit {
+        Some(permit) => permit.answered(),
+        None => context.endpoints.answered(&request.endpoint_key()),
     }
     done
 }
@@ -130,6 +131,7 @@ fn rest(chain: &Chain, reports: &Reports, holds: Option<Fingerprint>) -> Vec<Job
 
 /// One attempt for the member at `due` of a locked chain.
 struct Try<'a> {
+    chain: &'a Chain,
     members: &'a [Member],
     due: usize,
     request: &'a TokenRequest,
@@ -146,16 +148,20 @@ impl Try<'_> {
         self.failed(failure)
     }
 
-    /// There are no new tokens. What is remembered is on disk before the locks are let go.
-    fn not_granted(&self, permit: Option<Permit<'_>>, failure: &Failure, marked: bool) -> Reports {
+    /// There are no new tokens. What is remembered is on disk before the locks are let go. After a lost answer the same
+    /// refresh token is sent again, where that can save it.
+    fn not_granted(&self, permit: Option<Permit<'_>>, failure: &Failure, marked: bool) -> Done {
         self.conclude_permit(permit, failure);
         if failure.class == Class::SignInAgain && self.members.iter().any(holds_another) {
-            return self.refused_for_another(failure);
+            return self.refused_for_another(failure).into();
         }
         if marked {
             unmark(self.members, failure.class);
         }
-        self.failed(failure)
+        let first = self.members[self.due].doubt.is_none() && self.chain.again.is_none();
+        let again = first && verdict::is_sent_again_at_once(failure, self.request);
+        let then = again.then(|| Job::Refresh(self.chain.again_after(verdict::AT_ONCE)));
+        Done { reports: self.failed(failure), then: then.into_iter().collect(), ..Done::default() }
     }
 
     fn failed(&self, failure: &Failure) -> Reports {

@@ -5,6 +5,10 @@
 //! counted.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+/// How soon a stop ends a wait.
+const POLL: Duration = Duration::from_millis(50);
 
 /// Shared by the thread that receives signals and those that refresh.
 #[derive(Default, Debug)]
@@ -27,6 +31,17 @@ impl Stop {
     /// Whether a stop was ordered.
     pub(crate) fn is_asked(&self) -> bool {
         self.asked.load(Ordering::SeqCst)
+    }
+
+    /// Waits until `time`, or until a stop is ordered.
+    pub(crate) fn wait_until(&self, time: Instant) {
+        while !self.is_asked() {
+            let left = time.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                break;
+            }
+            std::thread::sleep(left.min(POLL));
+        }
     }
 
     /// Begins a refresh, unless a stop was ordered. The refresh is counted first, so that a stop

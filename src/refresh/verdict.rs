@@ -13,6 +13,13 @@ use crate::tokens::Life;
 /// When a file that another process is refreshing is looked at again.
 pub(crate) const BUSY_AGAIN: Duration = Duration::from_secs(5);
 
+/// How long after a lost answer the same refresh token is sent again: a server that answered and has a grace window
+/// gives the answer once more.
+pub(super) const AT_ONCE: Duration = Duration::from_secs(1);
+
+/// How old a mark may be for the same after a crash.
+const JUST_CRASHED: Duration = Duration::from_secs(30);
+
 /// The circumstances of a failed attempt.
 #[derive(Clone)]
 pub(super) struct Attempt<'a> {
@@ -49,8 +56,25 @@ pub(super) fn last_failure(failure: &Failure, attempt: &Attempt<'_>) -> LastFail
     }
     last.endpoint = failure.endpoint_wide.then(|| attempt.request.endpoint_key());
     let doubt = doubt(attempt, first_sent, last.failures);
-    last.next_attempt = backoff::next_attempt(failure.class, &context, Some(&doubt));
+    last.next_attempt = if attempt.doubt.is_none() && is_sent_again_at_once(failure, attempt.request) {
+        Some(attempt.now + AT_ONCE)
+    } else {
+        backoff::next_attempt(failure.class, &context, Some(&doubt))
+    };
     last
+}
+
+/// Whether the answer to a first request was lost, and the same refresh token is sent again at once: everywhere but where
+/// the endpoint wants to be left alone, or the provider is known to end the old token with the first answer.
+pub(super) fn is_sent_again_at_once(failure: &Failure, request: &TokenRequest) -> bool {
+    failure.class == Class::InDoubt
+        && failure.lost
+        && failure.retry_after.is_none_or(|wait| wait <= AT_ONCE)
+        && may_have_grace(request)
+}
+
+fn may_have_grace(request: &TokenRequest) -> bool {
+    request.grace() != Some(Duration::ZERO)
 }
 
 /// From when the endpoint of an attempt that failed at `now` may get another request, after so many failures in a
@@ -104,7 +128,10 @@ fn left_in_doubt(mark: &Mark, before: Option<&LastFailure>, attempt: &Attempt<'_
     let message = "an earlier request for it was interrupted, so its refresh token may be spent".to_owned();
     let failures = before.map_or(1, |before| before.failures.saturating_add(1));
     let context = backoff::FailureContext { now: last, ..failure_context(attempt, failures, None) };
-    let next = backoff::after_doubt(&context, &doubt(attempt, first, failures));
+    // Sent once, by a process that died just now.
+    let at_once =
+        mark.since == mark.last && attempt.now.since(last) < JUST_CRASHED && may_have_grace(attempt.request);
+    let next = if at_once { last } else { backoff::after_doubt(&context, &doubt(attempt, first, failures)) };
     LastFailure {
         failures,
         since: first,

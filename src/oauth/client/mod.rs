@@ -188,6 +188,11 @@ const fn is_trouble(status: u16) -> bool {
     matches!(status, 429 | 500..=599)
 }
 
+/// Whether the status says that a gateway passed the request on and lost its answer.
+const fn is_lost_by_gateway(status: u16) -> bool {
+    matches!(status, 502 | 504 | 520 | 524)
+}
+
 /// The authentication that the issuer and the client both know.
 fn discovered_method(
     request: &TokenRequest,
@@ -282,6 +287,7 @@ impl Prepared<'_> {
             retry_after: None,
             endpoint_wide: error.timed_out,
             code: None,
+            lost: true,
         }
     }
 
@@ -327,6 +333,7 @@ impl Prepared<'_> {
                 .and_then(|header| retry_after(header, reply.header("date"), Timestamp::now())),
             endpoint_wide: is_trouble(reply.status) || reply.cut.as_ref().is_some_and(|cut| cut.timed_out),
             code,
+            lost: reply.cut.is_some() || is_lost_by_gateway(reply.status),
         })
     }
 

@@ -118,6 +118,7 @@ impl World {
             retry_after: None,
             endpoint_wide: true,
             code: None,
+            lost: false,
         };
         let attempt = Attempt {
             before: credential.state.failure.as_ref(),

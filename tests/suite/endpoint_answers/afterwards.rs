@@ -118,3 +118,69 @@ pub(crate) fn after_a_passing_failure_the_daemon_comes_back_by_itself() {
     let gap = gaps(&world.endpoint.requests())[0];
     assert!((15..=33).contains(&gap.as_secs()), "{gap:?}");
 }
+
+/// A token that is due, whose provider nothing is known of, at a server that rotates with a grace of a few seconds.
+fn due_with_grace(step: Step) -> World {
+    let (endpoint, project) = (Endpoint::start(), Project::new());
+    let client = Client::new("app").grace(Duration::from_secs(10));
+    endpoint.register(client.clone());
+    endpoint.script(Who::Anyone, [step]);
+    let file = TokenFile::signed_in("acme", "server", &endpoint, &client).expires_in(1800);
+    project.write_token(&file);
+    World { endpoint, client, project, file }
+}
+
+#[test]
+fn a_lost_answer_is_asked_for_once_more_at_once() {
+    let gateway = |status| {
+        Step::spent(Delivery::Raw(format!("HTTP/1.1 {status} x\r\nContent-Length: 0\r\n\r\n").into()))
+    };
+    for (what, step) in [
+        ("closed", Step::spent(Delivery::Nothing(End::Close))),
+        ("reset", Step::spent(Delivery::Nothing(End::Reset))),
+        ("502", gateway(502)),
+        ("504", gateway(504)),
+    ] {
+        let world = due_with_grace(step);
+        let finished = Program::new(&world.project).once().expect_code(0);
+        assert!(
+            finished.log.contains("Successfully refreshed token for acme-server"),
+            "{what}: {}",
+            finished.log
+        );
+        let sent: Vec<String> = world
+            .endpoint
+            .requests()
+            .iter()
+            .map(|one| one.field("refresh_token").unwrap().to_owned())
+            .collect();
+        assert_eq!((sent.len(), world.endpoint.reuses()), (2, 0), "{what}");
+        assert_eq!(sent[0], sent[1], "{what}");
+        let requests = world.endpoint.requests();
+        let between = requests[1].arrived - requests[0].arrived;
+        assert!(between >= Duration::from_millis(900), "{what}: {between:?}");
+    }
+}
+
+#[test]
+fn a_lost_answer_is_asked_for_once_more_only_once_and_not_where_the_old_token_is_dead_at_once() {
+    let lost = || Step::unspent(Delivery::Nothing(End::Close));
+    let world = due("acme", [lost(), lost(), lost()]);
+    assert_eq!([world.asked(""), world.asked("")], [2, 0]);
+    let world = due("github", [lost(), lost()]);
+    assert_eq!([world.asked(""), world.asked("")], [1, 0]);
+}
+
+#[test]
+fn a_process_that_died_just_now_left_a_token_that_is_sent_once_more() {
+    let world = due_with_grace(Step::spent(Delivery::Nothing(End::Silence)));
+    let daemon = Program::new(&world.project).arg("--once").start();
+    world.endpoint.wait_for_requests(1);
+    daemon.signal(crate::support::Signal::Kill);
+    daemon.wait();
+    assert_eq!([world.asked(""), world.asked("")], [1, 0]);
+    assert!(
+        world.endpoint.is_live(world.project.read_token(world.file.name())["access_token"].as_str().unwrap())
+    );
+    assert_eq!(world.endpoint.reuses(), 0);
+}

@@ -98,6 +98,12 @@ impl Case {
         self
     }
 
+    /// The same refresh token is sent once more, since its answer was lost.
+    pub(crate) fn sent_again(mut self) -> Self {
+        self.sent += 1;
+        self
+    }
+
     /// The message need not contain the endpoint's address.
     pub(crate) fn nameless(mut self) -> Self {
         self.nameless = true;

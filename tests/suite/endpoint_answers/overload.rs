@@ -130,7 +130,7 @@ fn how_long_an_endpoint_wants_to_be_left_alone() {
         busy(500, Some("invalid_client"), &[], passing()),
         // Also where the token may be spent: in a grace, and before the expiry.
         in_grace(502, "120", Outcome::InDoubt(120..=120)),
-        in_grace(502, "1", Outcome::InDoubt(0..=2)),
+        in_grace(502, "1", Outcome::InDoubt(0..=2)).sent_again(),
         busy(502, None, &[("Retry-After", "3000".to_owned())], Outcome::InDoubt(3000..=3000)),
         // What is final stays final.
         busy(400, Some("invalid_grant"), &[("Retry-After", "60".to_owned())], Outcome::SignIn),

@@ -28,7 +28,7 @@ fn a_row_says_how_to_read_its_answers() {
         at(400, r#"{"fault":"ANYTHING"}"#, Outcome::Configuration),
         at(409, r#"{"detail":"user is signed out"}"#, Outcome::SignIn),
         at(409, r#"{"detail":"something else"}"#, passing()),
-        at(504, "", Outcome::InDoubt(0..=2)),
+        at(504, "", Outcome::InDoubt(0..=2)).sent_again(),
         // A built-in row with one key of the user's own.
         Case::json("github", 504, "", passing()).providers_json(rows()),
         Case::json("github", 200, &format!(r#"{{"access_token":"{NEW_ACCESS}","expires_in":60}}"#), kept(60))
