@@ -160,7 +160,10 @@ fn judge(file: &TokenFile, interrupted: bool, context: &ScanContext<'_>) -> Cred
     let source = TokenSource::of(file, context.providers);
     let monitored = if document.is_monitored_only() {
         Some("\"refresh\": false stands in it".to_owned())
-    } else if document.raw("access_token").is_none() && source.refresh_hash.is_none() {
+    } else if document.raw("access_token").is_none()
+        && source.refresh_hash.is_none()
+        && document.has_access_token()
+    {
         Some("it holds a bare token and nothing to refresh it with".to_owned())
     } else {
         None

@@ -253,13 +253,20 @@ impl Document {
 
     /// What kind of file this is.
     pub(crate) fn kind(&self) -> FileKind {
-        if self.holds("refresh_token") || self.has_access_token() {
+        if self.holds("refresh_token") || self.has_access_token() || self.wants_a_first_token() {
             FileKind::Token
         } else if self.text("client_id").is_some() && self.holds("client_secret") {
             FileKind::ClientCredentials
         } else {
             FileKind::Other
         }
+    }
+
+    /// Whether the file says that an application gets its token for its credentials, and holds none yet. One
+    /// that `revoke` has signed out gets none until a person signs in again.
+    fn wants_a_first_token(&self) -> bool {
+        self.text("grant_type").as_deref() == Some("client_credentials")
+            && self.raw("signed_out_at").is_none()
     }
 
     /// What is strange about the document without making it useless, a sentence each, quoting nothing.
@@ -341,6 +348,11 @@ mod tests {
             (r#"{"refresh_token":"r"}"#, FileKind::Token),
             (r#"{"token":"a"}"#, FileKind::Token),
             (r#"{"tokens":{"access_token":"a","refresh_token":null}}"#, FileKind::Token),
+            (r#"{"grant_type":"client_credentials","client_id":"c","client_secret":"s"}"#, FileKind::Token),
+            (
+                r#"{"grant_type":"client_credentials","client_id":"c","client_secret":"s","signed_out_at":1}"#,
+                FileKind::ClientCredentials,
+            ),
             (r#"{"access_token":"","client_id":"c","client_secret":"s"}"#, FileKind::ClientCredentials),
             (r#"{"client_id":"c"}"#, FileKind::Other),
             (r#"{"access_token":null}"#, FileKind::Other),

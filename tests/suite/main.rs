@@ -18,6 +18,7 @@ mod endpoint_answers;
 mod generated;
 mod headers;
 mod hook;
+mod login;
 mod metrics;
 mod nothing_lost;
 mod nothing_sent_twice;

@@ -27,9 +27,9 @@ pub(crate) enum ClientAuth {
 /// A registered client.
 #[derive(Clone, Debug)]
 pub(crate) struct Client {
-    id: String,
-    secret: String,
-    auth: ClientAuth,
+    pub(super) id: String,
+    pub(super) secret: String,
+    pub(super) auth: ClientAuth,
     rotating: bool,
     grace: Duration,
     lifetime: Duration,
@@ -115,36 +115,36 @@ pub(crate) enum Outcome {
     Scripted,
 }
 
-struct RefreshToken {
-    family: usize,
+pub(super) struct RefreshToken {
+    pub(super) family: usize,
     spent: Option<Instant>,
 }
 
-struct AccessToken {
-    family: Option<usize>,
+pub(super) struct AccessToken {
+    pub(super) family: Option<usize>,
     until: Instant,
 }
 
-struct Family {
-    client_id: String,
+pub(super) struct Family {
+    pub(super) client_id: String,
     newest_refresh_token: String,
-    revoked: bool,
+    pub(super) revoked: bool,
 }
 
 /// All that the endpoint knows.
 #[derive(Default)]
 pub(super) struct Authority {
-    clients: HashMap<String, Client>,
-    families: Vec<Family>,
-    refresh_tokens: HashMap<String, RefreshToken>,
-    access_tokens: HashMap<String, AccessToken>,
+    pub(super) clients: HashMap<String, Client>,
+    pub(super) families: Vec<Family>,
+    pub(super) refresh_tokens: HashMap<String, RefreshToken>,
+    pub(super) access_tokens: HashMap<String, AccessToken>,
     issued: usize,
     reuses: usize,
     /// Where people sign in.
     pub(super) sign_ins: SignIns,
 }
 
-type Refusal = (u16, &'static str);
+pub(super) type Refusal = (u16, &'static str);
 const INVALID_REQUEST: Refusal = (400, "invalid_request");
 const INVALID_GRANT: Refusal = (400, "invalid_grant");
 
@@ -278,78 +278,7 @@ impl Authority {
         }
     }
 
-    /// The answer to a person's sign-in.
-    fn signed_in(&mut self, client: &Client, now: Instant) -> (Answer, Outcome) {
-        let tokens = self.sign_in(&client.id, None, now);
-        let refresh = self.sign_ins.gives_refresh_token.then_some(tokens.refresh_token);
-        granted(client, tokens.access_token, refresh)
-    }
-
-    /// Judges a request to the MCP server, or to where people sign in.
-    pub(super) fn sign_in_page(&mut self, request: &Request, now: Instant) -> (Answer, Outcome) {
-        let path = request.target.split('?').next().unwrap_or_default().to_owned();
-        let form = parse_form(&request.body).unwrap_or_default();
-        let served = Outcome::Scripted;
-        match (request.method.as_str(), path.as_str()) {
-            (_, "/mcp") => self.mcp_server(request, now),
-            ("POST", "/as/register") => {
-                let (answer, registered) = self.sign_ins.register(request);
-                if let Some((id, secret)) = registered {
-                    let auth = if secret.is_some() { ClientAuth::Post } else { ClientAuth::Public };
-                    let client = Client::new(&id).auth(auth);
-                    self.register(Client { secret: secret.unwrap_or_default(), ..client });
-                }
-                (answer, served)
-            }
-            ("POST", "/as/device") => (self.sign_ins.device(&form), served),
-            ("POST", "/as/revoke") => (self.revocation(request, &form), served),
-            ("GET", _) => match self.sign_ins.get(request) {
-                Some(answer) => (answer, served),
-                None => {
-                    (Answer::new(404, "nothing here\n"), Outcome::Refused { status: 404, error: "not_found" })
-                }
-            },
-            _ => (Answer::new(405, ""), Outcome::Refused { status: 405, error: "invalid_request" }),
-        }
-    }
-
-    /// An MCP server that wants a token.
-    fn mcp_server(&self, request: &Request, now: Instant) -> (Answer, Outcome) {
-        let token = request.header("authorization").and_then(|value| value.strip_prefix("Bearer "));
-        let live = token.is_some_and(|token| self.is_live(token, now));
-        let answer = if live {
-            Answer::json(200, &json!({"jsonrpc": "2.0", "id": 1, "result": {}}))
-        } else {
-            Answer::new(401, "").header("WWW-Authenticate", &self.sign_ins.challenge())
-        };
-        (answer, Outcome::Resource { live })
-    }
-
-    /// RFC 7009: a token of another client is left alone, an unknown one is gone already.
-    fn revocation(&mut self, request: &Request, form: &[(String, String)]) -> Answer {
-        let field = |name: &str| form.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str());
-        let client = match self.authenticate(request, field("client_id"), field("client_secret")) {
-            Ok(client) => client.id.clone(),
-            Err((status, error)) => return Answer::json(status, &json!({"error": error})),
-        };
-        let Some(token) = field("token") else {
-            return Answer::json(400, &json!({"error": "invalid_request"}));
-        };
-        let family = self.refresh_tokens.get(token).map(|known| known.family);
-        let family = family.or_else(|| self.access_tokens.get(token).and_then(|known| known.family));
-        if let Some(family) = family.filter(|family| self.families[*family].client_id == client) {
-            self.families[family].revoked = true;
-        }
-        Answer::new(200, "")
-    }
-
-    /// Forgets a client with its redirect addresses.
-    pub(super) fn forget(&mut self, client_id: &str) {
-        self.clients.remove(client_id);
-        self.sign_ins.forget(client_id);
-    }
-
-    fn authenticate(
+    pub(super) fn authenticate(
         &self,
         request: &Request,
         id_in_body: Option<&str>,
@@ -420,7 +349,11 @@ impl Authority {
     }
 }
 
-fn granted(client: &Client, access_token: String, refresh_token: Option<String>) -> (Answer, Outcome) {
+pub(super) fn granted(
+    client: &Client,
+    access_token: String,
+    refresh_token: Option<String>,
+) -> (Answer, Outcome) {
     let mut body = client.extra.clone();
     body.insert("access_token".into(), access_token.as_str().into());
     body.insert("token_type".into(), "Bearer".into());

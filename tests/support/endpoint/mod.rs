@@ -12,6 +12,7 @@ mod authority;
 mod http;
 mod script;
 mod sign_in;
+mod sign_in_pages;
 
 use std::collections::{HashMap, VecDeque};
 use std::io;

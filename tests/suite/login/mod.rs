@@ -1,15 +1,13 @@
 //! `token-refresher login` and `revoke` against the strict endpoint; the browser is played by a plain HTTP
 //! client. If something here fails, a person signs in for nothing, or another person signs in instead.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a broken expectation is how a test fails")]
-
-#[path = "../support/mod.rs"]
-mod support;
-
+mod again;
 mod bad_input;
 mod browser;
+mod discovery;
+mod other_ways;
 
-use support::{Daemon, Endpoint, Finished, Program, Project, query_of};
+use crate::support::{self, Daemon, Endpoint, Finished, Program, Project, query_of};
 
 /// A sign-in that waits for the person.
 struct Waiting {
@@ -26,17 +24,25 @@ impl Waiting {
 
     /// The same for a program with more about it.
     fn of(program: Program) -> Self {
-        let mut program = program.start();
-        let mut address = None;
-        let end = std::time::Instant::now() + support::DEADLINE;
-        while address.is_none() {
-            let said = program.said();
-            address = said.lines().map(str::trim).find(|line| line.contains("client_id=")).map(str::to_owned);
-            assert!(!program.has_ended() || address.is_some(), "it ended: {}", program.said());
-            assert!(std::time::Instant::now() < end, "no address is shown: {said}");
-            std::thread::sleep(support::POLL);
-        }
-        Self { program, address: address.unwrap() }
+        let mut waiting = Self { program: program.start(), address: String::new() };
+        waiting.await_another_address();
+        waiting
+    }
+
+    /// Waits until it shows an address that it has not shown before.
+    fn await_another_address(&mut self) {
+        let mut shown = None;
+        let in_time = support::holds_in_time(|| {
+            // In this order: what a program said just before it ended counts.
+            let ended = self.program.has_ended();
+            let said = self.program.said();
+            let addresses = said.lines().map(str::trim).filter(|line| line.contains("client_id="));
+            shown = addresses.map(str::to_owned).next_back().filter(|address| *address != self.address);
+            shown.is_some() || ended
+        });
+        let shown =
+            shown.unwrap_or_else(|| panic!("no address is shown ({in_time}): {}", self.program.said()));
+        self.address = shown;
     }
 
     /// The redirect address of the request.

@@ -5,8 +5,8 @@ use std::net::TcpStream;
 
 use serde_json::json;
 
+use super::{Waiting, expect_clean};
 use crate::support::{Decision, Endpoint, Finished, Program, Project, Signal, browser};
-use crate::{Waiting, expect_clean};
 
 /// A sign-in at an MCP server that waits for the person.
 fn waiting(project: &Project, endpoint: &Endpoint, arguments: &str) -> Waiting {

@@ -2,8 +2,8 @@
 
 use serde_json::json;
 
+use super::{Waiting, expect_clean};
 use crate::support::{Client, ClientAuth, Endpoint, Project, now};
-use crate::{Waiting, expect_clean};
 
 /// A provider of the user's own table, at the strict endpoint, with a public client.
 fn provider(project: &Project, endpoint: &Endpoint) {
