@@ -4,6 +4,7 @@
 //! which the pieces are used is the promise "nothing is lost, nothing is spent twice" and is
 //! kept in `refresh`.
 
+mod attributes;
 mod directory;
 mod holder;
 mod lock;

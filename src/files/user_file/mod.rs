@@ -2,8 +2,8 @@
 //!
 //! Read it, decide on a new text, [`UserFile::replace`] it; where another program has written it in
 //! between, nothing is replaced and the caller begins again with the present text. The new text is
-//! synced before it takes the old one's place. Links are followed; mode, owner and group stay. Access
-//! control lists and other extended attributes do not.
+//! synced before it takes the old one's place. Links are followed; mode, owner, group, access control list and
+//! extended attributes stay. A file with a second name (a hard link) is left alone.
 
 use std::fmt;
 use std::fs::{File, OpenOptions, Permissions};
@@ -17,6 +17,7 @@ use rustix::fs::{CWD, RenameFlags, renameat_with};
 use rustix::io::Errno;
 use zeroize::Zeroizing;
 
+use super::attributes::copy_attributes;
 use super::directory::{directory_of, sync_directory};
 use super::open::{ReadError, open_regular};
 use super::read::{bytes_of, text};
@@ -49,6 +50,8 @@ struct Before {
     stamp: Stamp,
     mode: u32,
     owner: (u32, u32),
+    /// How many names the file has.
+    names: u64,
 }
 
 /// Without the text, which may hold tokens.
@@ -71,6 +74,10 @@ pub(crate) enum NotEditable {
     Locked,
     /// Its owner took the permission to write from himself.
     ReadOnly,
+    /// It has another name (a hard link), which would keep the old text.
+    SecondName,
+    /// Its access control list or another attribute cannot be kept.
+    Attributes(io::Error),
     /// Its mode cannot be changed.
     Mode(io::Error),
     /// The new text cannot be written or put in its place.
@@ -87,6 +94,12 @@ impl fmt::Display for NotEditable {
             }
             Self::Locked => out.write_str("cannot be locked: another process is editing in its directory"),
             Self::ReadOnly => out.write_str("it is read-only; make it writable with chmod u+w"),
+            Self::SecondName => out.write_str(
+                "it has a second name (a hard link), which would keep the old text; make one of them a symbolic link",
+            ),
+            Self::Attributes(error) => {
+                write!(out, "its access control list or attributes cannot be kept: {}", reason(error))
+            }
             Self::Mode(error) => write!(out, "its mode cannot be changed: {}", reason(error)),
             Self::Unwritable(error) => write!(out, "cannot be written: {}", reason(error)),
         }
@@ -138,10 +151,12 @@ impl UserFile {
         if self.before.as_ref().is_some_and(|before| before.mode & 0o200 == 0) {
             return Err(NotReplaced::Failed(NotEditable::ReadOnly));
         }
+        if self.before.as_ref().is_some_and(|before| before.names > 1) {
+            return Err(NotReplaced::Failed(NotEditable::SecondName));
+        }
         let temporary = self.temporary();
         let written = self
             .write(&temporary, text, private)
-            .map_err(NotReplaced::from)
             .and_then(|()| if self.is_unchanged() { Ok(()) } else { Err(NotReplaced::Changed) });
         written.map_err(|why| discard(&temporary, why))?;
         match &self.before {
@@ -162,10 +177,10 @@ impl UserFile {
     }
 
     /// Writes the new file beside the old one and syncs it.
-    fn write(&self, temporary: &Path, text: &str, private: bool) -> io::Result<()> {
+    fn write(&self, temporary: &Path, text: &str, private: bool) -> Result<(), NotReplaced> {
         // Left over from a crash: the directory is locked, so no other process is writing it.
         match std::fs::remove_file(temporary) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error.into()),
             _ => {}
         }
         let mut file = OpenOptions::new()
@@ -174,7 +189,7 @@ impl UserFile {
             .mode(0o600)
             .custom_flags(libc::O_NOFOLLOW)
             .open(temporary)?;
-        file.write_all(text.as_bytes())?;
+        // Who may read it is settled while it is empty.
         match &self.before {
             None => {}
             Some(before) => {
@@ -182,11 +197,17 @@ impl UserFile {
                 if (made.uid(), made.gid()) != before.owner {
                     fchown(&file, Some(before.owner.0), Some(before.owner.1))?;
                 }
+                copy_attributes(&self.real, &file).map_err(|error| match error.kind() {
+                    io::ErrorKind::NotFound => NotReplaced::Changed,
+                    _ => NotReplaced::Failed(NotEditable::Attributes(error)),
+                })?;
+                // Of a file with an access control list this narrows the list's mask.
                 let mask = if private { OTHERS } else { 0 };
                 file.set_permissions(Permissions::from_mode(before.mode & !mask))?;
             }
         }
-        file.sync_all()
+        file.write_all(text.as_bytes())?;
+        Ok(file.sync_all()?)
     }
 
     /// Exchanges the new file and the one in place, and looks at what came out: a rename would destroy what
@@ -313,6 +334,7 @@ fn read(real: &Path) -> Result<Option<Before>, ReadError> {
         stamp: Stamp::of(&found),
         mode: found.mode() & 0o7777,
         owner: (found.uid(), found.gid()),
+        names: found.nlink(),
     }))
 }
 

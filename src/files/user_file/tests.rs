@@ -157,3 +157,96 @@ fn two_of_us_wait_for_each_other() {
     });
     assert_eq!(std::fs::read_to_string(&path).unwrap(), "100");
 }
+
+/// The access control list of a file, as the system stores it.
+fn access_list(path: &Path) -> Option<Vec<u8>> {
+    let mut list = vec![0; 1000];
+    let length = rustix::fs::getxattr(path, c"system.posix_acl_access", &mut list[..]).ok()?;
+    list.truncate(length);
+    Some(list)
+}
+
+/// Runs `setfacl`; `false` where the file system or the machine has no lists.
+fn set_list(arguments: &[&str], path: &Path) -> bool {
+    let ran = std::process::Command::new("setfacl").args(arguments).arg(path).output();
+    let done = ran.is_ok_and(|output| output.status.success());
+    if !done {
+        eprintln!("skipped: no access control lists here");
+    }
+    done
+}
+
+/// The mode of a file with a list was copied without the list: its group got what the list gave to one user.
+#[test]
+fn a_list_stays_and_opens_the_file_to_nobody_else() {
+    let scratch = Scratch::new();
+    let path = scratch.write("a.json", "{}");
+    std::fs::set_permissions(&path, Permissions::from_mode(0o600)).unwrap();
+    if !set_list(&["-m", "u:12345:rw"], &path) {
+        return;
+    }
+    let before = access_list(&path).expect("a list");
+    assert_eq!(mode(&path), 0o660, "the mask of the list");
+    UserFile::read(&path).unwrap().replace("{1}", false).unwrap();
+    assert_eq!((access_list(&path), mode(&path)), (Some(before), 0o660));
+    // With a secret in it, it is for its owner alone: the list is still there and masked.
+    UserFile::read(&path).unwrap().replace("{2}", true).unwrap();
+    assert_eq!(mode(&path), 0o600);
+    assert!(access_list(&path).is_some());
+    assert_eq!(std::fs::read_to_string(&path).unwrap(), "{2}");
+}
+
+#[test]
+fn a_list_that_the_directory_hands_down_is_not_taken_over() {
+    let scratch = Scratch::new();
+    let path = scratch.write("a.json", "{}");
+    std::fs::set_permissions(&path, Permissions::from_mode(0o640)).unwrap();
+    if !set_list(&["-d", "-m", "u:12345:rwx"], &scratch.join(".")) {
+        return;
+    }
+    UserFile::read(&path).unwrap().replace("{1}", false).unwrap();
+    assert_eq!((access_list(&path), mode(&path)), (None, 0o640));
+}
+
+#[test]
+fn other_attributes_stay() {
+    let scratch = Scratch::new();
+    let path = scratch.write("a.json", "{}");
+    let set = |name: &std::ffi::CStr, value: &[u8]| {
+        rustix::fs::setxattr(&path, name, value, rustix::fs::XattrFlags::empty())
+    };
+    if set(c"user.comment", b"mine").is_err() {
+        eprintln!("skipped: no extended attributes here");
+        return;
+    }
+    set(c"user.empty", b"").unwrap();
+    set(c"user.long", &[7; 2000]).unwrap();
+    for private in [false, true] {
+        UserFile::read(&path).unwrap().replace(if private { "{1}" } else { "{2}" }, private).unwrap();
+        for (name, value) in
+            [(c"user.comment", &b"mine"[..]), (c"user.empty", b""), (c"user.long", &[7; 2000])]
+        {
+            let mut there = [0; 3000];
+            let length = rustix::fs::getxattr(&path, name, &mut there[..]).unwrap();
+            assert_eq!(&there[..length], value, "{name:?}");
+        }
+    }
+}
+
+/// The other name kept the old text, and its owner edited that one from then on.
+#[test]
+fn a_file_with_two_names_is_left_alone() {
+    let scratch = Scratch::new();
+    let path = scratch.write("a.json", "{}");
+    std::fs::hard_link(&path, scratch.join("b.json")).unwrap();
+    let refused = UserFile::read(&path).unwrap().replace("{1}", false).unwrap_err();
+    let NotReplaced::Failed(why) = refused else { panic!("{refused:?}") };
+    assert!(why.to_string().contains("a second name"), "{why}");
+    assert_eq!(std::fs::read_to_string(&path).unwrap(), "{}");
+    assert_eq!(names(&scratch), ["a.json", "b.json"]);
+    // A symbolic link is one way out, and one name another.
+    std::fs::remove_file(scratch.join("b.json")).unwrap();
+    symlink("a.json", scratch.join("b.json")).unwrap();
+    UserFile::read(&scratch.join("b.json")).unwrap().replace("{1}", false).unwrap();
+    assert_eq!(std::fs::read_to_string(&path).unwrap(), "{1}");
+}
