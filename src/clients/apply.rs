@@ -1,8 +1,9 @@
 //! What should become of one client's file.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 
 use super::entry::{ClientEntry, NoEntry, Owned, ReaderPaths, Secrets, client_entry};
+use super::json::UserMembers;
 use super::known::{Format, McpClient};
 use super::service::{Header, HeaderValue, Service};
 use super::{json, whole};
@@ -26,6 +27,8 @@ pub(crate) struct Applied {
     pub edit: Edit,
     /// The entries that are ours after the edit: to be remembered in place of the earlier ones.
     pub ours: Vec<Owned>,
+    /// The members that their users had set in entries that are gone, by the entry's name: to be remembered, too.
+    pub users_own: BTreeMap<String, UserMembers>,
     /// Services that are not kept in the file, one line each.
     pub warnings: Vec<String>,
     /// Files in the tokens directory that entries refer to, name and text: to be written first.
@@ -47,12 +50,13 @@ struct Entries {
 }
 
 /// Decides what should become of a client's file: `existing` is its text (none: there is no such
-/// file), `remembered` the entries that the last cycle left in it.
+/// file), `remembered` the entries that the last cycle left in it, `users_own` what it said of entries that are gone.
 pub(crate) fn apply(
     client: &McpClient,
     existing: Option<&str>,
     services: &[Service],
     remembered: &[Owned],
+    users_own: &BTreeMap<String, UserMembers>,
     secrets: Secrets,
     paths: ReaderPaths,
 ) -> Applied {
@@ -60,6 +64,7 @@ pub(crate) fn apply(
     let mut applied = Applied {
         edit: Edit::Same,
         ours: Vec::new(),
+        users_own: users_own.clone(),
         warnings,
         side_files: Vec::new(),
         holds_secret: false,
@@ -74,11 +79,13 @@ pub(crate) fn apply(
                 entries: &entries,
                 refused: &refused,
                 remembered,
+                users_own,
             };
             match json::edit(&wanted, existing) {
                 Ok(edited) => {
                     applied.edit = edited.text.map_or(Edit::Same, Edit::Write);
                     applied.ours = edited.ours;
+                    applied.users_own = edited.users_own;
                     applied.warnings.extend(edited.warnings);
                 }
                 Err(why) => applied.edit = Edit::Refuse(why.to_string()),

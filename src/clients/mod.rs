@@ -21,6 +21,7 @@ mod whole;
 
 pub(crate) use apply::{Applied, Edit, apply};
 pub(crate) use entry::{Owned, ReaderPaths, Secrets};
+pub(crate) use json::UserMembers;
 pub(crate) use known::{Format, McpClient, client, names};
 pub(crate) use list::list;
 pub(crate) use quote::headers_json;

@@ -9,7 +9,7 @@ use std::time::Duration;
 use log::Level;
 
 use super::cycle_log::{CycleLog, Subject, Topic};
-use crate::clients::{Applied, Edit, Format, Owned, ReaderPaths, Service, apply};
+use crate::clients::{Applied, Edit, Format, Owned, ReaderPaths, Service, UserMembers, apply};
 use crate::clock::Timestamp;
 use crate::files::{NotReplaced, UserFile, reason, replace_text};
 use crate::settings::{KeptClient, Settings};
@@ -106,7 +106,7 @@ fn keep_one(
             return None;
         }
     }
-    let applied = match bring_up_to_date(kept, file, &remembered, place, wanted, log) {
+    let applied = match bring_up_to_date(kept, file, (&remembered, &old.users_own), place, wanted, log) {
         Ok(applied) => applied,
         Err(why) => {
             log.problem(&about, Topic::Writing, Level::Error, &why, "");
@@ -131,6 +131,7 @@ fn keep_one(
         updated: Timestamp::default(),
         entries: applied.ours.into_iter().chain(spared).map(|owned| (owned.name, owned.url)).collect(),
         side_files: side_files.chain(spared_files).collect(),
+        users_own: applied.users_own,
     })
 }
 
@@ -148,7 +149,7 @@ fn say_refusal(about: &str, why: &str, paste: Option<&str>, log: &mut CycleLog) 
 fn bring_up_to_date(
     kept: &KeptClient,
     path: &Path,
-    remembered: &[Owned],
+    (remembered, users_own): (&[Owned], &BTreeMap<String, UserMembers>),
     place: ReaderPaths,
     wanted: &ClientFiles,
     log: &mut CycleLog,
@@ -156,7 +157,7 @@ fn bring_up_to_date(
     let settings = wanted.settings;
     let decide = |file: &UserFile| {
         let how = settings.client_secrets;
-        apply(kept.client, file.text(), wanted.services, remembered, how, place)
+        apply(kept.client, file.text(), wanted.services, remembered, users_own, how, place)
     };
     for _ in 0..ATTEMPTS {
         let mut file = UserFile::read(path).map_err(|why| why.to_string())?;

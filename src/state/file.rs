@@ -75,6 +75,9 @@ pub(crate) struct ClientRecord {
     /// The names of the files with tokens that they refer to.
     #[serde(default)]
     pub side_files: BTreeSet<String>,
+    /// Members that users had set in entries that are gone: by entry and name, in JSON notation. No texts.
+    #[serde(default)]
+    pub users_own: BTreeMap<String, BTreeMap<String, String>>,
 }
 
 /// One cycle.

@@ -11,8 +11,9 @@
 
 mod draft;
 mod render;
+mod users_own;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fmt;
 
 use jsonc_parser::ast::{Object, ObjectProp, Value};
@@ -21,6 +22,8 @@ use jsonc_parser::{CollectOptions, ParseOptions, parse_to_ast};
 
 use self::draft::{Draft, position};
 use self::render::Node;
+pub(crate) use self::users_own::UserMembers;
+use self::users_own::{user_members, with_user_members};
 use super::entry::{ClientEntry, EntryValue, Owned};
 use super::known::{ADDRESS_KEYS, McpClient, Reference};
 use super::service::HEADER_NAMES;
@@ -37,6 +40,8 @@ pub(super) struct WantedEntries<'a> {
     /// Services that cannot have an entry now: an entry of ours for them stays as it is.
     pub refused: &'a HashSet<String>,
     pub remembered: &'a [Owned],
+    /// The members that their users had set in entries that are gone, by the entry's name.
+    pub users_own: &'a BTreeMap<String, UserMembers>,
 }
 
 /// The outcome of [`edit`].
@@ -45,6 +50,8 @@ pub(super) struct Edited {
     pub text: Option<Secret>,
     /// The entries that are ours then.
     pub ours: Vec<Owned>,
+    /// The members that their users had set in entries that are gone then.
+    pub users_own: BTreeMap<String, UserMembers>,
     pub warnings: Vec<String>,
 }
 
@@ -88,10 +95,12 @@ pub(super) fn edit(wanted: &WantedEntries, existing: Option<&str>) -> Result<Edi
     };
     let remembered = wanted.remembered.iter().map(|old| (old.name.as_str(), old.url.as_str())).collect();
     let draft = Draft::new(body, root);
-    let mut editor = Editor { wanted, remembered, draft, ours: Vec::new(), warnings: Vec::new() };
+    let (ours, users_own, warnings) = (Vec::new(), wanted.users_own.clone(), Vec::new());
+    let mut editor = Editor { wanted, remembered, draft, ours, users_own, warnings };
     editor.file(root)?;
     let text = editor.draft.finish().map(|text| Secret::new([mark, text.expose()].concat()));
-    Ok(Edited { text, ours: editor.ours, warnings: editor.warnings })
+    editor.ours.iter().for_each(|owned| drop(editor.users_own.remove(&owned.name)));
+    Ok(Edited { text, ours: editor.ours, users_own: editor.users_own, warnings: editor.warnings })
 }
 
 fn parse(text: &str) -> Result<Option<Value<'_>>, FaultAt> {
@@ -140,6 +149,7 @@ struct Editor<'a> {
     remembered: HashMap<&'a str, &'a str>,
     draft: Draft<'a>,
     ours: Vec<Owned>,
+    users_own: BTreeMap<String, UserMembers>,
     warnings: Vec<String>,
 }
 
@@ -148,7 +158,8 @@ impl<'a> Editor<'a> {
         let wanted = self.wanted;
         let Some(servers) = self.unique_member(root, wanted.servers)? else {
             if !wanted.entries.is_empty() {
-                let all = wanted.entries.iter().map(|entry| (entry.name.as_str(), node_of(entry))).collect();
+                let all =
+                    wanted.entries.iter().map(|entry| (entry.name.as_str(), self.new_entry(entry))).collect();
                 self.draft.change_members(root, &[], &[(wanted.servers, Node::Object(all))]);
                 self.ours = wanted.entries.iter().map(ClientEntry::owned).collect();
             }
@@ -175,7 +186,7 @@ impl<'a> Editor<'a> {
         let mut added = Vec::new();
         for entry in wanted.entries {
             match self.indexed_member(servers, there, &entry.name)? {
-                None => added.push((entry.name.as_str(), node_of(entry))),
+                None => added.push((entry.name.as_str(), self.new_entry(entry))),
                 Some(index) if self.is_ours(&servers.properties[index], &entry.name, Some(&entry.url)) => {
                     self.update(entry, &servers.properties[index])?;
                 }
@@ -206,9 +217,24 @@ impl<'a> Editor<'a> {
                 self.ours.push(old.clone());
             } else {
                 removed.push(index);
+                self.remember_users_own(&old.name, &servers.properties[index]);
             }
         }
         Ok(removed)
+    }
+
+    fn new_entry(&self, entry: &'a ClientEntry) -> Node<'a> {
+        with_user_members(entry, self.wanted.users_own.get(&entry.name), node)
+    }
+
+    /// Remembers the user's own members of an entry that goes.
+    fn remember_users_own(&mut self, name: &str, prop: &ObjectProp) {
+        let Value::Object(object) = &prop.value else { return };
+        let client = self.wanted.client;
+        let members = user_members(self.draft.text(), object, |key| self.is_kept(key), client.extra);
+        if !members.is_empty() {
+            self.users_own.insert(name.to_owned(), members);
+        }
     }
 
     /// Finds the member of that name. A name that an object has twice is an error: clients differ in which of the
@@ -323,11 +349,6 @@ impl<'a> Editor<'a> {
 /// Header names have no case (RFC 9110 section 5.1).
 fn is_our_header(prop: &ObjectProp) -> bool {
     HEADER_NAMES.iter().any(|name| name.eq_ignore_ascii_case(prop.name.as_str()))
-}
-
-fn node_of(entry: &ClientEntry) -> Node<'_> {
-    let all = entry.members.iter().chain(&entry.extra);
-    Node::Object(all.map(|(key, member)| (*key, node(member))).collect())
 }
 
 fn node(member: &EntryValue) -> Node<'_> {

@@ -7,6 +7,8 @@ use crate::secret::{Secret, SecretText};
 /// A value to write.
 pub(super) enum Node<'a> {
     Text(&'a str),
+    /// A value in its JSON notation.
+    Written(&'a str),
     Fixed(Fixed),
     Object(Vec<(&'a str, Node<'a>)>),
 }
@@ -30,6 +32,7 @@ pub(super) fn render(node: &Node, indent: Option<&str>, style: Style) -> Secret 
 fn push(text: &mut SecretText, node: &Node, indent: Option<&str>, style: Style) {
     match node {
         Node::Text(value) => push_quoted(text, value),
+        Node::Written(value) => text.push(value),
         Node::Fixed(fixed) => push_fixed(text, *fixed),
         Node::Object(members) => {
             let inner = indent.map(|indent| format!("{indent}{}", style.step));

@@ -314,3 +314,46 @@ fn a_file_that_cannot_be_read_today_still_gets_its_tokens() {
     assert!(matches!(done.edit, Edit::Refuse(_)) && done.paste.is_none());
     assert_eq!((done.side_files[0].0.as_str(), done.side_files[0].1.expose()), ("docs.token", "two"));
 }
+
+/// A service that was signed out for a while came back without its user's switches.
+#[test]
+fn what_a_user_set_in_an_entry_comes_back_with_it() {
+    let cline = super::super::client("cline").unwrap();
+    let docs = [signed_in("docs", "one")];
+    let made = run(cline, None, &docs, &[], Secrets::Auto);
+    let users = [
+        ("\"disabled\": false", "\"disabled\": true"),
+        ("\"autoApprove\": []", "\"autoApprove\": [\"search\"], \"timeout\": 120"),
+    ];
+    let text = users.iter().fold(text_of(&made, None), |text, (from, to)| text.replace(from, to));
+    let text = text.replace("\"type\"", "\"note\": \"hush\", \"env\": {\"KEY\": \"hush\"}, \"type\"");
+    let apply = |text: &str, services: &[Service], before: &Applied| {
+        apply(cline, Some(text), services, &before.ours, &before.users_own, Secrets::Auto, PATHS)
+    };
+    let gone = apply(&text, &[], &made);
+    let kept: Vec<_> =
+        gone.users_own["docs"].iter().map(|(key, text)| (key.as_str(), text.as_str())).collect();
+    assert_eq!(kept, [("autoApprove", "[\"search\"]"), ("disabled", "true"), ("timeout", "120")]);
+    let empty = text_of(&gone, Some(&text));
+    assert!(!empty.contains("docs"), "{empty}");
+    // It is remembered for as long as the service is gone, also by cycles that change nothing.
+    let still = apply(&empty, &[open("time")], &gone);
+    let there = text_of(&still, Some(&empty));
+    let back = apply(&there, &docs, &still);
+    let json: serde_json::Value = serde_json::from_str(&text_of(&back, Some(&there))).unwrap();
+    let entry = &json["mcpServers"]["docs"];
+    assert_eq!((&entry["disabled"], &entry["timeout"]), (&true.into(), &120.into()));
+    assert_eq!(entry["autoApprove"], serde_json::json!(["search"]));
+    assert_eq!(entry["headers"]["Authorization"], "Bearer one");
+    assert!(back.users_own.is_empty());
+
+    // What a new entry gets is nobody's setting, and what is no plain value is not written.
+    let plain = apply(&text_of(&made, None), &[], &made);
+    assert!(plain.users_own.is_empty());
+    let mut odd = gone;
+    odd.users_own.get_mut("docs").unwrap().insert("x".to_owned(), "1}, {".to_owned());
+    odd.users_own.get_mut("docs").unwrap().insert("url".to_owned(), "7".to_owned());
+    let json: serde_json::Value = serde_json::from_str(&text_of(&apply(&empty, &docs, &odd), None)).unwrap();
+    assert_eq!(json["mcpServers"]["docs"].get("x"), None);
+    assert_eq!(json["mcpServers"]["docs"]["url"], docs[0].url.as_str());
+}

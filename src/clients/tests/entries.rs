@@ -167,7 +167,7 @@ fn a_name_that_no_file_can_have_costs_its_own_entry_only() {
         let made = client_entry(opencode, &service(&"n".repeat(length)), Secrets::Auto, PATHS);
         assert_eq!(made.is_ok(), fine, "{length}");
         let long = [service(&"n".repeat(length)), service("short")];
-        let done = apply(opencode, None, &long, &[], Secrets::Auto, PATHS);
+        let done = apply(opencode, None, &long, &[], &BTreeMap::new(), Secrets::Auto, PATHS);
         assert_eq!((done.ours.len(), done.warnings.len()), (1 + usize::from(fine), usize::from(!fine)));
     }
 }

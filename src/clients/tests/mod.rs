@@ -7,6 +7,7 @@ mod new;
 mod properties;
 mod readers;
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use super::{
@@ -57,7 +58,7 @@ fn run(
     remembered: &[Owned],
     how: Secrets,
 ) -> Applied {
-    apply(client, existing, services, remembered, how, PATHS)
+    apply(client, existing, services, remembered, &BTreeMap::new(), how, PATHS)
 }
 
 /// The text after an edit of `before`.

@@ -1,0 +1,80 @@
+//! Members of an entry that are the user's (`disabled`, allowed tools, time limits): they are remembered when the entry
+//! goes with its service, and come back with it.
+//!
+//! Only switches, numbers and lists of words are remembered: a text or an object may hold a secret, and the place
+//! where this is remembered is no place for one.
+
+use std::collections::BTreeMap;
+
+use jsonc_parser::ast::{Object, Value};
+use jsonc_parser::common::Ranged as _;
+
+use super::parse;
+use super::render::Node;
+use crate::clients::entry::ClientEntry;
+use crate::clients::known::Fixed;
+
+/// Members of an entry by name, each with its value as it was written.
+pub(crate) type UserMembers = BTreeMap<String, String>;
+
+/// Returns the members of an entry that its user has set. `is_kept` says which ones this program decides about,
+/// `defaults` are those that it gives to a new entry.
+pub(super) fn user_members(
+    text: &str,
+    object: &Object,
+    is_kept: impl Fn(&str) -> bool,
+    defaults: &[(&str, Fixed)],
+) -> UserMembers {
+    let mut members = UserMembers::new();
+    for prop in &object.properties {
+        let (name, range) = (prop.name.as_str(), prop.value.range());
+        let is_default = defaults.iter().any(|(key, value)| *key == name && is_fixed(&prop.value, *value));
+        if !is_kept(name) && is_plain(&prop.value) && !is_default {
+            members.insert(name.to_owned(), text[range.start..range.end].to_owned());
+        }
+    }
+    members
+}
+
+/// A new entry with the members that its user had set in an earlier one.
+pub(super) fn with_user_members<'a>(
+    entry: &'a ClientEntry,
+    members: Option<&'a UserMembers>,
+    node: impl Fn(&'a super::EntryValue) -> Node<'a>,
+) -> Node<'a> {
+    let mut all: Vec<(&str, Node)> = entry.members.iter().map(|(key, value)| (*key, node(value))).collect();
+    let is_valid = |text: &str| parse(text).ok().flatten().is_some_and(|value| is_plain(&value));
+    let theirs = |key: &str| members.and_then(|members| members.get(key)).filter(|text| is_valid(text));
+    for (key, value) in &entry.extra {
+        all.push((key, theirs(key).map_or_else(|| node(value), |text| Node::Written(text))));
+    }
+    for key in members.into_iter().flat_map(BTreeMap::keys) {
+        if let Some(text) = theirs(key).filter(|_| all.iter().all(|(there, _)| there != key)) {
+            all.push((key, Node::Written(text)));
+        }
+    }
+    Node::Object(all)
+}
+
+/// Whether a value is a switch, a number or a list of words.
+fn is_plain(value: &Value) -> bool {
+    match value {
+        Value::BooleanLit(_) | Value::NumberLit(_) => true,
+        Value::Array(list) => list.elements.iter().all(|one| matches!(one, Value::StringLit(_))),
+        _ => false,
+    }
+}
+
+fn is_fixed(value: &Value, fixed: Fixed) -> bool {
+    match (value, fixed) {
+        (Value::BooleanLit(there), Fixed::Flag(flag)) => there.value == flag,
+        (Value::Array(list), Fixed::Names(names)) => {
+            let words = list.elements.iter().map(|one| match one {
+                Value::StringLit(word) => Some(&*word.value),
+                _ => None,
+            });
+            words.eq(names.iter().map(|name| Some(*name)))
+        }
+        _ => false,
+    }
+}
