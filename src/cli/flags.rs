@@ -326,6 +326,43 @@ pub(super) const FLAGS: &[Flag] = &[
         ..ROW
     },
     Flag {
+        long: "client-program",
+        value: Some("PATH"),
+        variable: Some("TOKEN_REFRESHER_CLIENT_PROGRAM"),
+        example: Some("/usr/local/bin/token-refresher"),
+        group: Group::Clients,
+        help: "where assistants find this program",
+        detail: "The path of this program as the assistants see it, for entries that start it: from a \
+                 container, the program on the host. Without it and --client-dir, in what looks like a \
+                 container, tokens stand in the clients' configurations themselves.",
+        ..ROW
+    },
+    Flag {
+        long: "client-dir",
+        value: Some("DIR"),
+        variable: Some("TOKEN_REFRESHER_CLIENT_DIR"),
+        example: Some("/srv/gateway"),
+        group: Group::Clients,
+        help: "where assistants find the project",
+        detail: "The project directory as the assistants see it, for entries that name it: from a \
+                 container, the directory on the host that is mounted.",
+        ..ROW
+    },
+    Flag {
+        long: "launcher",
+        value: Some("KIND"),
+        variable: Some("TOKEN_REFRESHER_LAUNCHER"),
+        default: Some("seed"),
+        example: Some("http"),
+        choices: &["seed", "http", "none"],
+        group: Group::Clients,
+        help: "what mcp.json and vscode_mcp.json hold",
+        detail: "What the entries of mcp.json and vscode_mcp.json are: seed, the local programs of the \
+                 Python service's documentation; http, addresses and headers as the gateway's own tools \
+                 write them. With none neither file is written.",
+        ..ROW
+    },
+    Flag {
         long: "log-level",
         everyday: true,
         value: Some("LEVEL"),

@@ -100,6 +100,11 @@ impl McpClient {
         format!("mcp-{}.{}", self.name, self.format.extension())
     }
 
+    /// Whether an entry can refer to a secret instead of holding it.
+    pub(crate) fn refers_to_secrets(&self) -> bool {
+        self.reference != Reference::No
+    }
+
     /// How an entry of this client says a transport; none where it does not speak it.
     pub(crate) const fn transport_entry(&self, transport: McpTransport) -> Option<TransportEntry> {
         match transport {

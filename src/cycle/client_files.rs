@@ -9,7 +9,8 @@ use std::time::Duration;
 use log::Level;
 
 use super::cycle_log::{CycleLog, Subject, Topic};
-use crate::clients::{Applied, Edit, Format, Owned, ReaderPaths, Service, UserMembers, apply};
+use super::reader::{self, Reader};
+use crate::clients::{Applied, Edit, Format, Owned, ReaderPaths, Secrets, Service, UserMembers, apply};
 use crate::clock::Timestamp;
 use crate::files::{NotReplaced, UserFile, reason, replace_text};
 use crate::settings::{KeptClient, Settings};
@@ -54,23 +55,22 @@ pub(super) fn keep(wanted: &ClientFiles, log: &mut CycleLog) {
         return;
     }
     let about = "the clients' configurations";
-    let paths =
-        wanted.exe.clone().and_then(|exe| Ok((exe, utf8(&settings.dir)?, utf8(&settings.tokens_dir)?)));
-    let (exe, dir, tokens_dir) = match paths {
-        Ok(paths) => paths,
+    let reader = match Reader::of(settings, wanted.exe) {
+        Ok(reader) => reader,
         Err(why) => {
             log.problem(about, Topic::Writing, Level::Error, &format!("cannot be written: {why}"), "");
             return;
         }
     };
-    let place = ReaderPaths { exe: &exe, dir: &dir, tokens_dir: &tokens_dir };
+    let place = ReaderPaths { exe: &reader.exe, dir: &reader.dir, tokens_dir: &reader.tokens_dir };
+    let secrets = secrets(settings, about, log);
     let before = wanted.memory.clients();
     let mut after = BTreeMap::new();
     for kept in &settings.clients {
         let file = kept.file(&settings.tokens_dir);
         let key = format!("{}={}", kept.client.name, file.display());
         let old = before.get(&key).cloned().unwrap_or_default();
-        let new = keep_one(kept, &file, &old, place, wanted, log).unwrap_or_else(|| old.clone());
+        let new = keep_one(kept, &file, &old, (secrets, place), wanted, log).unwrap_or_else(|| old.clone());
         after.insert(key, (old, new));
     }
     remove_stale(&settings.tokens_dir, &before, &mut after, log);
@@ -83,12 +83,25 @@ pub(super) fn keep(wanted: &ClientFiles, log: &mut CycleLog) {
     }
 }
 
+/// Decides where tokens are written. Outside of a container nobody can run the program, or read the files, of its inside.
+fn secrets(settings: &Settings, about: &str, log: &mut CycleLog) -> Secrets {
+    let refers = settings.clients.iter().any(|kept| kept.client.refers_to_secrets());
+    let unreachable = !reader::is_told(settings) && reader::looks_like_container();
+    if settings.client_secrets == Secrets::Inline || !refers || !unreachable {
+        return settings.client_secrets;
+    }
+    let message = "hold the tokens themselves, since this looks like a container and assistants outside cannot run \
+                   its program; --client-program and --client-dir say where both are for them";
+    log.problem(about, Topic::Entries, Level::Info, message, "");
+    Secrets::Inline
+}
+
 /// Brings one file up to date; returns its entries after that. `None`: they are as before.
 fn keep_one(
     kept: &KeptClient,
     file: &Path,
     old: &ClientRecord,
-    place: ReaderPaths,
+    place: (Secrets, ReaderPaths),
     wanted: &ClientFiles,
     log: &mut CycleLog,
 ) -> Option<ClientRecord> {
@@ -150,14 +163,13 @@ fn bring_up_to_date(
     kept: &KeptClient,
     path: &Path,
     (remembered, users_own): (&[Owned], &BTreeMap<String, UserMembers>),
-    place: ReaderPaths,
+    (secrets, paths): (Secrets, ReaderPaths),
     wanted: &ClientFiles,
     log: &mut CycleLog,
 ) -> Result<Applied, String> {
     let settings = wanted.settings;
     let decide = |file: &UserFile| {
-        let how = settings.client_secrets;
-        apply(kept.client, file.text(), wanted.services, remembered, users_own, how, place)
+        apply(kept.client, file.text(), wanted.services, remembered, users_own, secrets, paths)
     };
     for _ in 0..ATTEMPTS {
         let mut file = UserFile::read(path).map_err(|why| why.to_string())?;

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use log::Level;
 
 use super::cycle_log::{CycleLog, Subject, Topic};
-use crate::clients::{DefaultFile, Service, default_text, other_entries};
+use crate::clients::{DefaultFile, Launcher, Service, default_text, other_entries};
 use crate::files::{Replaced, UserFile, reason, replace_text};
 use crate::settings::Settings;
 
@@ -17,7 +17,12 @@ pub(super) fn keep(
     is_complete: bool,
     log: &mut CycleLog,
 ) -> Result<(), String> {
-    let root = settings.dir.to_string_lossy();
+    let here = settings.dir.to_string_lossy();
+    let root = settings.client_dir.as_deref().unwrap_or(&here);
+    let launcher = settings.launcher;
+    if launcher == Launcher::None {
+        return Ok(());
+    }
     for file in DefaultFile::ALL {
         let path = settings.tokens_dir.join(file.file_name());
         let about = path.display().to_string();
@@ -25,9 +30,9 @@ pub(super) fn keep(
             BTreeMap::new()
         } else {
             let present = UserFile::read(&path).map_err(|why| format!("{about}: {why}"))?;
-            other_entries(present.text().unwrap_or_default(), services)
+            other_entries(file, launcher, present.text().unwrap_or_default(), services)
         };
-        let made = default_text(file, services, kept, &root);
+        let made = default_text(file, launcher, services, kept, root);
         if !made.warnings.is_empty() {
             log.problem(&about, Topic::Entries, Level::Warn, &made.warnings.join("; "), "");
         }

@@ -15,6 +15,7 @@ mod narrate;
 mod outcome;
 mod plan;
 mod publish;
+mod reader;
 mod scan;
 mod setup;
 mod work;

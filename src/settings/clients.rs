@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::clients::{self, McpClient, Secrets};
+use crate::clients::{self, Launcher, McpClient, Secrets};
 
 use super::values::{self, Fault};
 
@@ -53,6 +53,23 @@ pub(super) fn secrets(text: &str) -> Result<Secrets, Fault> {
         "bridge" => Err("is not built into this version, which knows auto and inline".into()),
         _ => Err("is not one of auto, inline".into()),
     }
+}
+
+/// What the two default files hold.
+pub(super) fn launcher(text: &str) -> Result<Launcher, Fault> {
+    match text.trim() {
+        "seed" => Ok(Launcher::Seed),
+        "http" => Ok(Launcher::Http),
+        "none" => Ok(Launcher::None),
+        "bridge" => Err("is not built into this version, which knows seed, http and none".into()),
+        _ => Err("is not one of seed, http, none".into()),
+    }
+}
+
+/// A path on another machine or in another root: it must be whole, since nothing here can complete it.
+pub(super) fn elsewhere(text: &str) -> Result<String, Fault> {
+    let text = text.trim();
+    if text.starts_with('/') { Ok(text.to_owned()) } else { Err("is not an absolute path".into()) }
 }
 
 /// Each file once. Two clients of one file would undo each other's entries at every check.
@@ -115,6 +132,20 @@ mod tests {
         assert_eq!((secrets("auto"), secrets("inline")), (Ok(Secrets::Auto), Ok(Secrets::Inline)));
         assert!(secrets("bridge").is_err_and(|fault| fault.contains("not built into this version")));
         assert!(secrets("").is_err() && secrets("AUTO").is_err());
+    }
+
+    #[test]
+    fn launchers_and_paths_elsewhere() {
+        for (text, kind) in [("seed", Launcher::Seed), (" http ", Launcher::Http), ("none", Launcher::None)] {
+            assert!(launcher(text).is_ok_and(|found| found == kind), "{text}");
+        }
+        for text in ["", "SEED", "bridge", "uv"] {
+            assert!(launcher(text).is_err(), "{text}");
+        }
+        assert!(elsewhere("/usr/bin/token-refresher").is_ok());
+        for text in ["", "token-refresher", "~/bin/token-refresher", "./x"] {
+            assert!(elsewhere(text).is_err(), "{text}");
+        }
     }
 
     #[test]

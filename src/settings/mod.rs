@@ -19,7 +19,7 @@ use std::time::Duration;
 use log::LevelFilter;
 
 use crate::cli::{Flag, Options, flag};
-use crate::clients::Secrets;
+use crate::clients::{Launcher, Secrets};
 use crate::files::reason;
 use crate::logging::LogTarget;
 
@@ -64,6 +64,12 @@ pub(crate) struct Settings {
     pub clients: Vec<KeptClient>,
     /// Where the tokens in those stand.
     pub client_secrets: Secrets,
+    /// The path of this program for the clients, where that is another than here. Absolute.
+    pub client_program: Option<String>,
+    /// The project root for the clients, where that is another than here. Absolute.
+    pub client_dir: Option<String>,
+    /// What the two default files hold.
+    pub launcher: Launcher,
     /// The user's own providers. Absolute. The default need not exist.
     pub providers: PathBuf,
     /// Whether an option or a variable names that file, so that it must exist.
@@ -201,6 +207,9 @@ impl Settings {
             clients: clients::once_each(sources.list(CLIENT, client)?)
                 .map_err(|fault| Invalid::whole(format!("--{}", CLIENT.long), fault.to_string()))?,
             client_secrets: sources.value(const { flag("client-secrets") }, text(clients::secrets))?,
+            client_program: sources.optional(const { flag("client-program") }, text(clients::elsewhere))?,
+            client_dir: sources.optional(const { flag("client-dir") }, text(clients::elsewhere))?,
+            launcher: sources.value(const { flag("launcher") }, text(clients::launcher))?,
             providers: sources.value(PROVIDERS, path)?,
             providers_named: options.has(PROVIDERS)
                 || PROVIDERS.variable.is_some_and(|name| environment.get(name).is_some()),

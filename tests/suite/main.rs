@@ -10,8 +10,10 @@ mod support;
 
 mod bad_files;
 mod client_files;
+mod client_files_reader;
 mod client_files_servers;
 mod client_files_shared;
+mod client_files_users_own;
 mod command_line;
 mod configurations;
 mod endpoint_answers;

@@ -1,6 +1,7 @@
 //! The wing as a whole: every client's file, new and edited, read back by readers that refuse what
 //! the clients refuse.
 
+mod default_files;
 mod edited;
 mod entries;
 mod new;

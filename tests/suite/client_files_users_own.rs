@@ -1,15 +1,11 @@
 //! What of an assistant's own configuration is its user's: it stays, whatever comes and goes.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a broken expectation is how a test fails")]
-
-mod support;
-
 use std::fs;
 
+use crate::support::{Finished, Program, Project, TokenFile};
 use serde_json::{Value, json};
-use support::{Program, Project, TokenFile};
 
-fn run(project: &Project, client: &str) -> support::Finished {
+fn run(project: &Project, client: &str) -> Finished {
     let program = Program::new(project).env("REGISTRY_URL", "https://gateway.example.com");
     program.arg("--client").arg(client).once()
 }

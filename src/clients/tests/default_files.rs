@@ -1,0 +1,203 @@
+//! The two default files: the shapes of every launcher, and what is left out or kept.
+
+use super::*;
+use crate::clients::service::{Egress, Ingress, services};
+use crate::clients::{DefaultFile, Launcher, default_text, other_entries};
+use crate::servers::read_server;
+
+fn egress(name: &str, cloud_id: Option<&str>) -> Egress {
+    let cloud_id = cloud_id.map(str::to_owned);
+    Egress {
+        name: name.to_owned(),
+        provider: None,
+        access_token: Secret::new("<token>"),
+        cloud_id,
+        server_url: None,
+    }
+}
+
+fn roocode(services: &[Service], root: &str) -> Secret {
+    default_text(DefaultFile::Roocode, Launcher::Seed, services, BTreeMap::new(), root).text
+}
+
+fn vscode(services: &[Service]) -> Secret {
+    default_text(DefaultFile::Vscode, Launcher::Seed, services, BTreeMap::new(), "/p").text
+}
+
+const GATEWAY: Option<&str> = Some("https://gateway.example.com");
+
+#[test]
+fn both_files_are_the_documented_ones_byte_for_byte() {
+    let all = services(&[egress("sre-gateway", None)], None, &[], GATEWAY);
+    assert_eq!(
+        roocode(&all.list, "/path/to/project").expose(),
+        r#"{
+  "mcpServers": {
+    "sre-gateway": {
+      "command": "uv",
+      "args": ["--directory", "/path/to/project", "run", "mcp"],
+      "env": {
+        "MCP_SERVER_URL": "https://gateway.example.com/mcp/sre-gateway/mcp",
+        "MCP_SERVER_AUTH_TOKEN": "Bearer <token>"
+      }
+    }
+  }
+}
+"#
+    );
+    assert_eq!(
+        vscode(&all.list).expose(),
+        r#"{
+  "mcpServers": {
+    "sre-gateway": {
+      "command": "npx",
+      "args": ["-y", "@modelcontextprotocol/server-fetch"],
+      "env": {
+        "FETCH_BASE_URL": "https://gateway.example.com/mcp/sre-gateway/mcp",
+        "FETCH_HEADERS": "{\"Authorization\": \"Bearer <token>\"}"
+      }
+    }
+  }
+}
+"#
+    );
+}
+
+#[test]
+fn gateway_headers_travel_in_both_files_and_without_them_a_no_auth_entry_has_none() {
+    let time = include_str!("../../../tests/fixtures/servers/currenttime.json");
+    let time = read_server("currenttime.json", time).unwrap().unwrap();
+    let ingress = Ingress {
+        provider: Some("keycloak_m2m".to_owned()),
+        access_token: Secret::new("ing"),
+        client_id: Some("mcp-gateway-m2m".to_owned()),
+        user_pool_id: None,
+        region: None,
+        realm: Some("mcp-gateway".to_owned()),
+        keycloak_url: Some("http://127.0.0.1:8080".to_owned()),
+    };
+    let tokens = [egress("atlassian", Some("site-1"))];
+    let with = services(&tokens, Some(&ingress), std::slice::from_ref(&time), GATEWAY).list;
+    let without = services(&[], None, &[time], GATEWAY).list;
+
+    let gateway = r#"\"X-Authorization\": \"Bearer ing\", \"X-Client-Id\": \"mcp-gateway-m2m\", \"X-Keycloak-Realm\": \"mcp-gateway\", \"X-Keycloak-URL\": \"http://127.0.0.1:8080\"}""#;
+    let (roocode_text, vscode_text) = (roocode(&with, "/p"), vscode(&with));
+    for wanted in [
+        format!("\"MCP_SERVER_HEADERS\": \"{{\\\"X-Atlassian-Cloud-Id\\\": \\\"site-1\\\", {gateway}\n"),
+        format!(
+            "\"MCP_SERVER_URL\": \"https://gateway.example.com/currenttime/mcp\",\n        \"MCP_SERVER_HEADERS\": \"{{{gateway}\n"
+        ),
+    ] {
+        assert!(roocode_text.expose().contains(&wanted), "{wanted}");
+    }
+    for wanted in [
+        format!(
+            r#""FETCH_HEADERS": "{{\"Authorization\": \"Bearer <token>\", \"X-Atlassian-Cloud-Id\": \"site-1\", {gateway}"#
+        ),
+        format!(r#""FETCH_HEADERS": "{{{gateway}"#),
+    ] {
+        assert!(vscode_text.expose().contains(&wanted), "{wanted}");
+    }
+    assert!(roocode(&without, "/p").expose().contains(
+        "\"env\": {\n        \"MCP_SERVER_URL\": \"https://gateway.example.com/currenttime/mcp\"\n      }"
+    ));
+    assert!(vscode(&without).expose().contains("\"FETCH_HEADERS\": \"{}\"\n"));
+}
+
+#[test]
+fn any_text_is_valid_json_and_reads_back() {
+    let name = "quote \" slash \\ ü 🚀";
+    let odd = format!("{name} line\n tab\t bell\u{7} del\u{7f}");
+    let mut all = services(&[egress("a", None)], None, &[], GATEWAY).list;
+    name.clone_into(&mut all[0].name);
+    let json: serde_json::Value = serde_json::from_str(roocode(&all, &odd).expose()).unwrap();
+    assert_eq!(json["mcpServers"][name]["args"][1], odd);
+    let empty: serde_json::Value = serde_json::from_str(vscode(&[]).expose()).unwrap();
+    assert_eq!(empty, serde_json::json!({"mcpServers": {}}));
+}
+
+#[test]
+fn what_an_assistant_would_expand_is_in_neither_file() {
+    for bad in ["${env:HOME}", "${HOME}", "a$b", "{file:/x}", "a}"] {
+        let mut all = services(&[egress("bad", None), egress("good", None)], None, &[], GATEWAY).list;
+        all[0].authorization = Some(Secret::new(bad));
+        for (file, launcher) in
+            [(DefaultFile::Roocode, Launcher::Seed), (DefaultFile::Vscode, Launcher::Http)]
+        {
+            let made = default_text(file, launcher, &all, BTreeMap::new(), "/p");
+            assert!(!made.text.expose().contains(bad), "{bad}");
+            let json: serde_json::Value = serde_json::from_str(made.text.expose()).unwrap();
+            let servers =
+                if launcher == Launcher::Seed { &json["mcpServers"] } else { &json["mcp"]["servers"] };
+            assert!(servers.get("bad").is_none() && servers.get("good").is_some());
+            let why = "bad is left out: its Authorization header holds `$`, `{` or `}`, which an assistant";
+            assert!(made.warnings[0].starts_with(why) && made.count == 1, "{:?}", made.warnings);
+        }
+    }
+    // Also where the gateway's token or a name is such a text.
+    let odd = [("its name", 0), ("its X-Client-Id header", 1)];
+    for (part, which) in odd {
+        let mut all = services(&[egress("a", None)], None, &[], GATEWAY).list;
+        match which {
+            0 => all[0].name.push_str("${x}"),
+            _ => all[0].extra.push(Header { name: "X-Client-Id", value: HeaderValue::Plain("${x}".into()) }),
+        }
+        let made = default_text(DefaultFile::Vscode, Launcher::Seed, &all, BTreeMap::new(), "/p");
+        assert!(made.count == 0 && made.warnings[0].contains(part), "{:?}", made.warnings);
+    }
+}
+
+#[test]
+fn entries_that_are_kept_stay_as_they_are() {
+    let all = services(&[egress("a", None), egress("b", None), egress("c", None)], None, &[], GATEWAY).list;
+    let before = roocode(&all, "/p");
+    let mut now = vec![all[0].clone(), all[2].clone()];
+    assert_eq!(
+        other_entries(DefaultFile::Roocode, Launcher::Seed, before.expose(), &now).keys().collect::<Vec<_>>(),
+        ["b"]
+    );
+    let kept = other_entries(DefaultFile::Roocode, Launcher::Seed, before.expose(), &now);
+    let made = default_text(DefaultFile::Roocode, Launcher::Seed, &now, kept, "/p");
+    assert_eq!((made.text.expose(), made.count), (before.expose(), 3));
+    // A service that is there decides over its entry, also when it is left out.
+    now[0].authorization = Some(Secret::new("a${b}"));
+    let kept = other_entries(DefaultFile::Roocode, Launcher::Seed, before.expose(), &now);
+    assert_eq!(default_text(DefaultFile::Roocode, Launcher::Seed, &now, kept, "/p").count, 2);
+    for other in ["", "{", "[]", "{\"mcpServers\": []}", "{\"servers\": {\"a\": {}}}"] {
+        assert!(other_entries(DefaultFile::Roocode, Launcher::Seed, other, &[]).is_empty(), "{other}");
+    }
+}
+
+/// What the gateway's `add_services.py` writes.
+#[test]
+fn the_gateways_own_shapes() {
+    let mut all = vec![over_sse("mail", "two"), open("time"), signed_in("wiki", "one")];
+    all[0].extra.clear();
+    let text = |file| default_text(file, Launcher::Http, &all, BTreeMap::new(), "/p").text;
+    let (roo, vscode) = (text(DefaultFile::Roocode), text(DefaultFile::Vscode));
+    let json = |text: &Secret| serde_json::from_str::<serde_json::Value>(text.expose()).unwrap();
+    let headers = serde_json::json!({
+        "Authorization": "Bearer one", "X-Authorization": "Bearer gateway-token", "X-Client-Id": "client-1",
+    });
+    let entry = |kind: &str, url: &str| serde_json::json!({"type": kind, "url": url, "disabled": false, "alwaysAllow": []});
+    let mut wiki = entry("streamable-http", "https://gateway.example/wiki/mcp");
+    wiki["headers"] = headers.clone();
+    let mut mail = entry("sse", "https://gateway.example/mail/sse");
+    mail["headers"] = serde_json::json!({"Authorization": "Bearer two"});
+    let time = entry("streamable-http", "https://gateway.example/time/mcp");
+    assert_eq!(json(&roo), serde_json::json!({"mcpServers": {"mail": mail, "time": time, "wiki": wiki}}));
+    let servers = &json(&vscode)["mcp"]["servers"];
+    assert_eq!(
+        servers["wiki"],
+        serde_json::json!({"url": "https://gateway.example/wiki/mcp", "headers": headers})
+    );
+    assert_eq!(servers["time"], serde_json::json!({"url": "https://gateway.example/time/mcp"}));
+    for (file, before) in [(DefaultFile::Roocode, roo), (DefaultFile::Vscode, vscode)] {
+        let kept = other_entries(file, Launcher::Http, before.expose(), &all[..1]);
+        assert_eq!(kept.keys().collect::<Vec<_>>(), ["time", "wiki"]);
+        let again = default_text(file, Launcher::Http, &all[..1], kept, "/p");
+        assert_eq!((again.text.expose(), again.count), (before.expose(), 3));
+        let none = default_text(file, Launcher::Http, &[], BTreeMap::new(), "/p").text;
+        assert!(serde_json::from_str::<serde_json::Value>(none.expose()).is_ok(), "{}", none.expose());
+    }
+}
