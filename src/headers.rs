@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use crate::clients::{Service, headers_json};
 use crate::clock::{Timestamp, Words};
-use crate::files::{Holder, holder, lock_of, reason};
+use crate::files::{Holder, Stamp, holder, lock_of, reason};
 use crate::oauth::Providers;
 use crate::secret::Secret;
 use crate::servers;
@@ -59,6 +59,40 @@ pub(crate) fn headers(server: &str, places: &Places) -> Result<Secret, String> {
             Some((file, ended)) => Err(expired(file, now.since(ended), &store, places)),
         };
     }
+}
+
+/// What a request to one server needs at this moment.
+pub(crate) struct Moment {
+    /// Its address and its headers.
+    pub service: Service,
+    /// The files that the tokens in its headers are from, and their states when they were read.
+    pub files: Vec<(PathBuf, Stamp)>,
+    /// When the first of those tokens expires.
+    pub expires_at: Option<Timestamp>,
+    /// Why a token that has expired is not another one yet, where one has.
+    pub expired: Option<String>,
+    /// Whether there may be another token in a moment.
+    pub changing: bool,
+}
+
+/// What a request to `server` needs, expired or not. `otherwise` says where things are where no daemon
+/// has said it.
+///
+/// # Errors
+/// One line for people: there is no such server, or a token that its headers need cannot be read.
+pub(crate) fn moment(server: &str, places: &Places, otherwise: &DaemonRecord) -> Result<Moment, String> {
+    let store = Store::open(&places.tokens_dir);
+    let record = store.daemon();
+    let Found { service, files } = find(server, places, Some(record.as_ref().unwrap_or(otherwise)))?;
+    let now = Timestamp::now();
+    let ended = files.iter().find_map(|file| Some((file, file.expired_since(now)?)));
+    Ok(Moment {
+        expired: ended.map(|(file, ended)| expired(file, now.since(ended), &store, places)),
+        changing: files.iter().any(|file| is_changing(file, now)),
+        expires_at: files.iter().filter_map(|file| file.life.expires_at).min(),
+        files: files.into_iter().map(|file| (places.tokens_dir.join(&file.name), file.stamp)).collect(),
+        service,
+    })
 }
 
 /// Whether there may be another token in a moment: its refresh is under way, or should be.

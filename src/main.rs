@@ -21,6 +21,7 @@
 
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, reason = "in a test, to panic is to fail"))]
 
+mod bridge;
 mod cli;
 mod clients;
 mod clock;
@@ -87,6 +88,7 @@ fn run(invocation: &Invocation) -> ExitCode {
         Verb::Status => show(options, &process),
         Verb::Check => check(options, &process),
         Verb::Headers => show_headers(invocation, &process),
+        Verb::Bridge => bridge(invocation, &process),
         Verb::Clients => print(&clients::list()),
         Verb::Login | Verb::Revoke => sign_in_or_out(invocation, &process),
         Verb::Help => match cli::help(invocation.operand()) {
@@ -170,6 +172,25 @@ fn show_headers(invocation: &Invocation, process: &Environment) -> ExitCode {
     match headers::headers(server, &places) {
         Ok(json) => print(&zeroize::Zeroizing::new(format!("{}\n", json.expose()))),
         Err(message) => complain(FAILED, &message),
+    }
+}
+
+/// Speaks MCP on standard input and output until the client has gone.
+fn bridge(invocation: &Invocation, process: &Environment) -> ExitCode {
+    let settings = match Settings::read(&invocation.options, process) {
+        Ok(loaded) => loaded.settings,
+        Err(invalid) => return complain(WRONG, &invalid.to_string()),
+    };
+    let server = invocation.operand().map(OsStr::to_str);
+    if server == Some(None) {
+        return complain(WRONG, "bridge: the SERVER is not UTF-8");
+    }
+    // Standard output is for MCP alone.
+    logging::start(&logging::LogTarget::StandardError, settings.log_level);
+    match bridge::run(server.flatten(), &settings) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(bridge::BridgeError::Setting(message)) => complain(WRONG, &message),
+        Err(bridge::BridgeError::System(message)) => complain(FAILED, &message),
     }
 }
 

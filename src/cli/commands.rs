@@ -20,6 +20,9 @@ pub(super) const LOGIN: &str = "login";
 /// The command that ends a sign-in.
 pub(super) const REVOKE: &str = "revoke";
 
+/// The command that a client starts as its MCP server.
+pub(super) const BRIDGE: &str = "bridge";
+
 /// Every command, in the order of the help.
 pub(super) const COMMANDS: &[Command] = &[
     Command {
@@ -72,6 +75,15 @@ pub(super) const COMMANDS: &[Command] = &[
         help: "the headers of a request to it, as JSON",
         detail: "Prints the headers of a request to a server as one JSON object, for clients that run a command \
                  to get them. A token that has expired is an error and is not printed.",
+    },
+    Command {
+        verb: Verb::Bridge,
+        name: BRIDGE,
+        operands: "[SERVER]",
+        help: "an MCP server on standard input and output",
+        detail: "Passes everything between the client that started it and the server, with the token that is \
+                 valid at that moment. Without SERVER it takes MCP_SERVER_URL and MCP_SERVER_AUTH_TOKEN, or \
+                 FETCH_BASE_URL and FETCH_HEADERS, from its environment. The log goes to standard error.",
     },
     Command {
         verb: Verb::Clients,

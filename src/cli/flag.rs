@@ -105,6 +105,8 @@ pub(crate) enum Verb {
     Daemon,
     /// Print the headers of requests to one server.
     Headers,
+    /// Speak MCP on standard input and output for one server.
+    Bridge,
     /// List the clients whose configurations can be kept.
     Clients,
     /// Show every token.

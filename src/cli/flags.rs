@@ -2,17 +2,20 @@
 //! names in the settings' errors are read off [`FLAGS`]. A new option is one row here and one field of
 //! the settings.
 
-use super::commands::{CHECK, DAEMON, HEADERS, LOGIN, REVOKE, STATUS};
+use super::commands::{BRIDGE, CHECK, DAEMON, HEADERS, LOGIN, REVOKE, STATUS};
 use super::flag::{Flag, Group};
 
 /// The commands that read settings: the daemon alone.
 const SETTINGS: &[&str] = &[DAEMON];
 
+/// The commands that have to find the server and say what they do.
+const SERVING: &[&str] = &[DAEMON, BRIDGE];
+
 /// The commands that need to know only where the tokens are; the rest they learn from the status file.
-const PLACES: &[&str] = &[DAEMON, LOGIN, REVOKE, STATUS, CHECK, HEADERS];
+const PLACES: &[&str] = &[DAEMON, LOGIN, REVOKE, STATUS, CHECK, HEADERS, BRIDGE];
 
 /// The commands that speak to token endpoints.
-const SPEAKING: &[&str] = &[DAEMON, LOGIN, REVOKE];
+const SPEAKING: &[&str] = &[DAEMON, LOGIN, REVOKE, BRIDGE];
 
 /// What most rows have in common.
 const ROW: Flag = Flag {
@@ -144,6 +147,7 @@ pub(super) const FLAGS: &[Flag] = &[
         variable: Some("TOKEN_REFRESHER_SERVERS_DIR"),
         default: Some("registry/servers"),
         group: Group::Places,
+        commands: SERVING,
         help: "the registry's server files",
         detail: "The registry's server files. Servers that need no sign-in are taken from them.",
         ..ROW
@@ -180,6 +184,7 @@ pub(super) const FLAGS: &[Flag] = &[
         variable: Some("REGISTRY_URL"),
         example: Some("https://gateway.example.com"),
         group: Group::Places,
+        commands: SERVING,
         help: "the gateway's public URL",
         detail: "The gateway's public URL, from which the servers' URLs in the configurations are \
                  built. Without it they begin with http://localhost, and the log says so.",
@@ -371,6 +376,7 @@ pub(super) const FLAGS: &[Flag] = &[
         example: Some("INFO"),
         choices: &["DEBUG", "INFO", "WARNING", "ERROR"],
         group: Group::Log,
+        commands: SERVING,
         help: "DEBUG, INFO, WARNING or ERROR",
         detail: "How much to log: DEBUG, INFO, WARNING or ERROR. No level shows a token.",
         ..ROW

@@ -24,4 +24,4 @@ mod writers;
 pub(crate) use cycles::{Cycles, Ended, Trigger, listed_names};
 pub(crate) use inspect::inspect;
 pub(crate) use publish::farewell;
-pub(crate) use setup::connect;
+pub(crate) use setup::{connect, http_settings};

@@ -23,7 +23,7 @@ pub(super) fn providers(settings: &Settings) -> Result<Providers, String> {
 
 /// How HTTP is to be spoken, from the environment's well-known variables, in the order in which curl
 /// reads them.
-pub(super) fn http_settings(settings: &Settings) -> Result<HttpSettings, String> {
+pub(crate) fn http_settings(settings: &Settings) -> Result<HttpSettings, String> {
     let variable = |names: &[&str]| names.iter().find_map(|name| settings.environment.get(name));
     let root_certificates = match variable(&["SSL_CERT_FILE"]) {
         None => None,

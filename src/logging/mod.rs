@@ -23,7 +23,7 @@ use crate::text::escaped;
 use output::LogOutput;
 
 /// The subjects of our own lines, which are the `target` of every record that is ours.
-const SUBJECTS: [&str; 2] = ["REFRESH", "CONFIG"];
+const SUBJECTS: [&str; 3] = ["REFRESH", "CONFIG", "BRIDGE"];
 
 /// Where the log goes.
 #[derive(Clone, Debug, PartialEq, Eq)]

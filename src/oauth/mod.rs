@@ -42,5 +42,5 @@ pub(crate) use provider_row::ProviderRow;
 pub(crate) use providers::Providers;
 pub(crate) use request::TokenRequest;
 pub(crate) use resolve::{Resolution, RowEndpoints, Surroundings, resolve};
-pub(crate) use transport::HttpSettings;
+pub(crate) use transport::{Connecting, HttpSettings, connecting};
 pub(crate) use wording::shown as shown_text;

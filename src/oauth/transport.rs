@@ -107,16 +107,13 @@ pub(super) struct Transport {
 
 impl Transport {
     pub(super) fn new(settings: &HttpSettings) -> Result<Self, String> {
-        let roots = match &settings.root_certificates {
-            None => RootCerts::WebPki,
-            Some(pem) => roots(pem)?,
-        };
+        let tls = tls(settings)?;
         let config = |proxy: Option<Proxy>| {
             Agent::config_builder()
                 .http_status_as_error(false)
                 .max_redirects(0)
                 .proxy(proxy)
-                .tls_config(TlsConfig::builder().root_certs(roots.clone()).build())
+                .tls_config(tls.clone())
                 .timeout_resolve(Some(settings.connect_timeout))
                 .timeout_connect(Some(settings.connect_timeout))
                 .timeout_global(Some(settings.total_timeout))
@@ -128,14 +125,7 @@ impl Transport {
                 .user_agent(&settings.user_agent)
                 .build()
         };
-        let proxy =
-            match settings.proxy.as_deref().map(str::trim).filter(|proxy| !proxy.is_empty()) {
-                // The address may hold a password, so it is not repeated.
-                Some(proxy) => Some(Proxy::new(proxy).map_err(|_| {
-                    "HTTPS_PROXY is not the address of a proxy: use http://HOST:PORT".to_owned()
-                })?),
-                None => None,
-            };
+        let proxy = proxy(settings)?;
         Ok(Self {
             direct: config(None),
             proxied: proxy.map(|proxy| config(Some(proxy))),
@@ -205,6 +195,44 @@ impl Transport {
 fn run<T>(exchange: impl FnOnce() -> Result<T, ureq::Error>) -> Result<T, ureq::Error> {
     catch_unwind(AssertUnwindSafe(exchange))
         .unwrap_or_else(|_| Err(ureq::Error::Io(io::Error::other("out of threads or memory"))))
+}
+
+/// How connections to an address are made.
+pub(crate) struct Connecting {
+    /// Through this proxy, if any.
+    pub proxy: Option<Proxy>,
+    /// With these roots.
+    pub tls: TlsConfig,
+}
+
+/// How connections to `url` are made: for another part of the program that speaks HTTP.
+///
+/// # Errors
+/// What is wrong with the address, or with a setting.
+pub(crate) fn connecting(settings: &HttpSettings, url: &str) -> Result<Connecting, String> {
+    let endpoint = EndpointUrl::parse(url)?;
+    let proxied = endpoint.secure && !endpoint.is_loopback();
+    let bypasses = proxy::bypasses(settings.no_proxy.as_deref().unwrap_or_default(), &endpoint.host);
+    let proxy = if proxied && !bypasses { proxy(settings)? } else { None };
+    Ok(Connecting { proxy, tls: tls(settings)? })
+}
+
+fn tls(settings: &HttpSettings) -> Result<TlsConfig, String> {
+    let roots = match &settings.root_certificates {
+        None => RootCerts::WebPki,
+        Some(pem) => roots(pem)?,
+    };
+    Ok(TlsConfig::builder().root_certs(roots).build())
+}
+
+fn proxy(settings: &HttpSettings) -> Result<Option<Proxy>, String> {
+    match settings.proxy.as_deref().map(str::trim).filter(|proxy| !proxy.is_empty()) {
+        // The address may hold a password, so it is not repeated.
+        Some(proxy) => Proxy::new(proxy)
+            .map(Some)
+            .map_err(|_| "HTTPS_PROXY is not the address of a proxy: use http://HOST:PORT".to_owned()),
+        None => Ok(None),
+    }
 }
 
 fn roots(pem: &[u8]) -> Result<RootCerts, String> {

@@ -1,0 +1,219 @@
+//! Where the server is and what lets a request in: the token that is valid at this moment.
+//!
+//! The files are looked at before each request, and read when they have changed. A token that has expired
+//! is not sent: a new one is waited for, as after a refusal.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use ureq::http::{HeaderMap, HeaderName, HeaderValue};
+
+use crate::clients::Service;
+use crate::clock::Timestamp;
+use crate::files::Stamp;
+use crate::headers::{Moment, moment};
+use crate::secret::{Fingerprint, Secret};
+use crate::servers::McpTransport;
+use crate::settings::Places;
+use crate::state::DaemonRecord;
+
+/// How long a refresh is waited for after a token was refused.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// How often it is looked whether there is another token.
+const POLL: Duration = Duration::from_millis(25);
+
+/// Where the address and the headers come from.
+pub(super) enum Whereabouts {
+    /// The files of a project.
+    Files {
+        /// The server's name.
+        server: String,
+        /// Where the files are.
+        places: Places,
+        /// What a daemon would say of the rest.
+        otherwise: Box<DaemonRecord>,
+    },
+    /// The environment, which does not change.
+    Environment {
+        /// The server's address.
+        url: String,
+        /// The headers of a request.
+        headers: Vec<(String, Secret)>,
+    },
+}
+
+/// What one request needs.
+pub(super) struct Admission {
+    pub url: String,
+    /// The address for messages.
+    pub shown: String,
+    pub transport: McpTransport,
+    pub headers: HeaderMap,
+    /// Tells one set of headers from another without being a secret.
+    mark: Fingerprint,
+    files: Vec<(PathBuf, Stamp)>,
+    expires_at: Option<Timestamp>,
+    expired: Option<String>,
+    changing: bool,
+}
+
+/// Hands out passes.
+pub(super) struct Doorman {
+    source: Whereabouts,
+    known: Mutex<Option<Arc<Admission>>>,
+    /// The mark of headers that were refused, and nothing better came in time.
+    dead: Mutex<Option<Fingerprint>>,
+}
+
+impl Doorman {
+    /// Reads what is needed for the first time; the error is one line for people.
+    pub(super) fn new(source: Whereabouts) -> Result<Self, String> {
+        let first = Arc::new(pass(&source)?);
+        Ok(Self { source, known: Mutex::new(Some(first)), dead: Mutex::default() })
+    }
+
+    /// The server's address and how it is spoken to, which stay the same.
+    pub(super) fn server(&self) -> Result<(String, McpTransport), String> {
+        self.look().map(|pass| (pass.url.clone(), pass.transport))
+    }
+
+    /// What a request needs now. Waits a while where the token has expired; the error says what to do.
+    pub(super) fn current(&self) -> Result<Arc<Admission>, String> {
+        let pass = self.look()?;
+        let Some(expired) = pass.expired.clone() else { return Ok(pass) };
+        self.other_than(&pass).ok_or(expired)
+    }
+
+    /// After `refused` was refused: what a request needs as soon as that is something else. A refresh that
+    /// may be under way is waited for, but not again and again for the same token.
+    pub(super) fn other_than(&self, refused: &Admission) -> Option<Arc<Admission>> {
+        let is_dead = |dead: &Option<Fingerprint>| *dead == Some(refused.mark);
+        let known_dead = is_dead(&self.dead.lock().unwrap_or_else(PoisonError::into_inner));
+        let until = Instant::now() + PATIENCE;
+        // Files that have come since are found by reading all of them again.
+        *self.known.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        loop {
+            let now = self.look().ok();
+            if let Some(pass) = now.filter(|pass| pass.mark != refused.mark && pass.expired.is_none()) {
+                return Some(pass);
+            }
+            if Instant::now() >= until || self.is_fixed() || known_dead && !self.is_changing() {
+                *self.dead.lock().unwrap_or_else(PoisonError::into_inner) = Some(refused.mark);
+                return None;
+            }
+            std::thread::sleep(POLL);
+        }
+    }
+
+    /// What a person should do about a token that the server refuses.
+    pub(super) fn remedy(&self, pass: &Admission) -> String {
+        match (&self.source, &pass.expired) {
+            (_, Some(expired)) => expired.clone(),
+            (Whereabouts::Files { .. }, None) => {
+                let files: Vec<_> =
+                    pass.files.iter().filter_map(|(path, _)| path.file_stem()?.to_str()).collect();
+                format!(
+                    "sign in again with token-refresher login {}, or see token-refresher status",
+                    files.first().unwrap_or(&"NAME")
+                )
+            }
+            (Whereabouts::Environment { .. }, None) => {
+                "the token in this program's environment does not change; start it again with a new one"
+                    .to_owned()
+            }
+        }
+    }
+
+    fn is_fixed(&self) -> bool {
+        matches!(self.source, Whereabouts::Environment { .. })
+    }
+
+    fn is_changing(&self) -> bool {
+        pass(&self.source).is_ok_and(|pass| pass.changing)
+    }
+
+    /// What is known, or what the files say where they have changed or a token in them has expired.
+    fn look(&self) -> Result<Arc<Admission>, String> {
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(pass) = known.as_ref().filter(|pass| pass.is_current()) {
+            return Ok(Arc::clone(pass));
+        }
+        let pass = Arc::new(pass(&self.source)?);
+        *known = Some(Arc::clone(&pass));
+        Ok(pass)
+    }
+}
+
+impl Admission {
+    fn is_current(&self) -> bool {
+        self.expired.is_none()
+            && self.expires_at.is_none_or(|end| Timestamp::now() < end)
+            && self.files.iter().all(|(path, stamp)| stamp_of(path) == Some(*stamp))
+    }
+}
+
+fn stamp_of(path: &Path) -> Option<Stamp> {
+    std::fs::metadata(path).ok().map(|metadata| Stamp::of(&metadata))
+}
+
+fn pass(source: &Whereabouts) -> Result<Admission, String> {
+    match source {
+        Whereabouts::Files { server, places, otherwise } => {
+            let Moment { service, files, expires_at, expired, changing } = moment(server, places, otherwise)?;
+            let headers = headers_of(&service)?;
+            let Service { url, transport, .. } = service;
+            let mark = mark(&headers);
+            let shown = shown(&url);
+            Ok(Admission { url, shown, transport, headers, mark, files, expires_at, expired, changing })
+        }
+        Whereabouts::Environment { url, headers } => {
+            let headers = map(headers.iter().map(|(name, value)| (name.as_str(), value.clone())))?;
+            Ok(Admission {
+                url: url.clone(),
+                shown: shown(url),
+                transport: McpTransport::StreamableHttp,
+                mark: mark(&headers),
+                headers,
+                files: Vec::new(),
+                expires_at: None,
+                expired: None,
+                changing: false,
+            })
+        }
+    }
+}
+
+/// An address without its query, which may hold a secret.
+fn shown(url: &str) -> String {
+    url.split(['?', '#']).next().unwrap_or_default().to_owned()
+}
+
+fn headers_of(service: &Service) -> Result<HeaderMap, String> {
+    let headers: Vec<_> = service.headers().map(|header| (header.name, header.value.to_text())).collect();
+    map(headers.into_iter())
+}
+
+fn map<'a>(headers: impl Iterator<Item = (&'a str, Secret)>) -> Result<HeaderMap, String> {
+    let mut map = HeaderMap::new();
+    for (name, value) in headers {
+        let wrong = || format!("the header {} cannot be sent", name.escape_debug());
+        let name = HeaderName::from_bytes(name.as_bytes()).map_err(|_| wrong())?;
+        let mut value = HeaderValue::from_str(value.expose()).map_err(|_| wrong())?;
+        value.set_sensitive(true);
+        map.insert(name, value);
+    }
+    Ok(map)
+}
+
+fn mark(headers: &HeaderMap) -> Fingerprint {
+    let mut all = zeroize::Zeroizing::new(Vec::with_capacity(8 << 10));
+    for (name, value) in headers {
+        all.extend_from_slice(name.as_str().as_bytes());
+        all.push(0);
+        all.extend_from_slice(value.as_bytes());
+        all.push(0);
+    }
+    Fingerprint::of(&all)
+}

@@ -1,0 +1,116 @@
+//! What all threads of the bridge share.
+
+use std::sync::Arc;
+
+use ureq::http::header::{ACCEPT, CONTENT_TYPE};
+use ureq::http::{HeaderMap, HeaderValue};
+
+use super::access::{Admission, Doorman};
+use super::cookies::Cookies;
+use super::crew::Crew;
+use super::flights::{Flight, Flights};
+use super::message::{Id, Message, read};
+use super::modern::Tools;
+use super::out::Out;
+use super::queue::{Notes, Push};
+use super::session::Session;
+
+/// Largest message to the client: the official readers of standard input give up above 10 MiB.
+pub(super) const LARGEST_TO_CLIENT: usize = (10 << 20) - (64 << 10);
+
+/// Largest message to the server.
+pub(super) const LARGEST_TO_SERVER: usize = 16 << 20;
+
+/// What all threads share.
+pub(super) struct Bridge {
+    pub access: Doorman,
+    pub crew: Arc<Crew>,
+    pub out: Out,
+    pub flights: Flights,
+    pub session: Session,
+    pub cookies: Cookies,
+    pub tools: Tools,
+    pub notes: Notes,
+    pub push: Push,
+}
+
+/// What a message from the server is, as far as it decides where it goes.
+pub(super) enum Delivery {
+    /// An answer to this request.
+    Answer(Id),
+    /// An error that names no request.
+    Error,
+    /// It wants something from the client, or tells something.
+    News,
+    /// Several messages, of which these are answers.
+    Batch(Vec<Id>),
+    /// It is no message.
+    Nothing,
+}
+
+/// Tells what a message from the server is.
+pub(super) fn delivery(message: &[u8]) -> Delivery {
+    match read(message) {
+        Ok(Message::Answer(answer)) => match (answer.id, answer.error) {
+            (Some(id), _) => Delivery::Answer(id),
+            (None, Some(_)) => Delivery::Error,
+            (None, None) => Delivery::Nothing,
+        },
+        Ok(Message::Request(_) | Message::Notification(_)) => Delivery::News,
+        Ok(Message::Batch(parts)) => {
+            let id = |part: Message<'_>| if let Message::Answer(answer) = part { answer.id } else { None };
+            Delivery::Batch(parts.into_iter().filter_map(id).collect())
+        }
+        Err(_) => Delivery::Nothing,
+    }
+}
+
+impl Bridge {
+    /// The headers of a request, apart from what it carries of a session or repeats of its message.
+    pub(super) fn headers(&self, pass: &Admission) -> HeaderMap {
+        let mut headers = pass.headers.clone();
+        headers.insert(ACCEPT, HeaderValue::from_static("application/json, text/event-stream"));
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        self.cookies.add_to(&mut headers);
+        headers
+    }
+
+    /// Passes on a message that came on a stream for all.
+    pub(super) fn deliver(&self, message: Vec<u8>) {
+        match delivery(&message) {
+            Delivery::News => self.out.pass(message),
+            Delivery::Answer(id) if self.flights.answer(&id) => self.out.pass(message),
+            Delivery::Batch(ids) => {
+                let answered = ids.iter().filter(|id| self.flights.answer(id)).count();
+                if ids.is_empty() || answered > 0 {
+                    self.out.pass(message);
+                }
+            }
+            Delivery::Answer(id) => {
+                let id = id.as_json().escape_debug();
+                log::warn!(target: "BRIDGE", "the server answered {id}, which has no open request");
+            }
+            Delivery::Error | Delivery::Nothing => {
+                log::warn!(target: "BRIDGE", "the server sent {} bytes that are no message", message.len());
+            }
+        }
+    }
+
+    /// Whether no answer is awaited and nothing waits to be sent.
+    pub(super) fn is_idle(&self) -> bool {
+        self.flights.all().is_empty() && self.notes.is_idle()
+    }
+
+    /// It is over: its place goes to another one.
+    pub(super) fn end(&self, flight: &Arc<Flight>) {
+        self.flights.end(flight);
+        self.free(flight);
+    }
+
+    /// Gives the place of a flight to another one, where it has one.
+    pub(super) fn free(&self, flight: &Flight) {
+        if flight.take_place() {
+            self.crew.give_back();
+        }
+    }
+}

@@ -1,0 +1,127 @@
+//! The threads that talk to the server, and how many requests may be under way.
+//!
+//! A thread has one connection. The thread that was idle last gets the next job, so that its connection is
+//! used again; one that has been idle for a while ends, since its connection would be closed soon anyway.
+
+use std::collections::VecDeque;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use super::http::{IDLE, Route, Wire};
+
+/// How many requests of the client may be under way at once.
+const PLACES: usize = 64;
+
+/// How many more wait for a place before the client is told that there are too many.
+const QUEUE: usize = 4096;
+
+/// Something to be done with a connection.
+pub(super) type Exchange = Box<dyn FnOnce(&Wire) + Send>;
+
+/// Too many requests wait already.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Full;
+
+/// The threads, and the jobs that wait.
+pub(super) struct Crew {
+    route: Route,
+    state: Mutex<CrewState>,
+}
+
+#[derive(Default)]
+struct CrewState {
+    /// How to give a job to a thread that is idle, the latest last.
+    idle: Vec<(u64, Sender<Exchange>)>,
+    /// Numbers threads.
+    count: u64,
+    taken: usize,
+    waiting: VecDeque<Exchange>,
+}
+
+impl Crew {
+    pub(super) fn new(route: Route) -> Self {
+        Self { route, state: Mutex::default() }
+    }
+
+    /// Does a job as soon as there is a place for it. Who does it gives the place back with
+    /// [`Self::give_back`].
+    pub(super) fn queue(self: &Arc<Self>, job: Exchange) -> Result<(), Full> {
+        let mut state = self.state();
+        if state.taken < PLACES {
+            state.taken += 1;
+            self.start(&mut state, job);
+        } else if state.waiting.len() < QUEUE {
+            state.waiting.push_back(job);
+        } else {
+            return Err(Full);
+        }
+        Ok(())
+    }
+
+    /// Does a job that needs no place.
+    pub(super) fn run(self: &Arc<Self>, job: Exchange) {
+        self.start(&mut self.state(), job);
+    }
+
+    /// A place is free again.
+    pub(super) fn give_back(self: &Arc<Self>) {
+        let mut state = self.state();
+        match state.waiting.pop_front() {
+            Some(job) => self.start(&mut state, job),
+            None => state.taken -= 1,
+        }
+    }
+
+    /// A connection of one's own, for a stream that stays.
+    pub(super) fn wire(&self) -> Wire {
+        Wire::new(&self.route)
+    }
+
+    fn state(&self) -> MutexGuard<'_, CrewState> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn start(self: &Arc<Self>, state: &mut CrewState, job: Exchange) {
+        let mut job = job;
+        while let Some((_, thread)) = state.idle.pop() {
+            match thread.send(job) {
+                Ok(()) => return,
+                // It panicked: the job comes back.
+                Err(back) => job = back.0,
+            }
+        }
+        state.count += 1;
+        let (number, crew) = (state.count, Arc::clone(self));
+        let (sender, receiver) = channel();
+        let thread = std::thread::Builder::new().name("exchange".to_owned());
+        // The channel holds a job until its thread is there.
+        let sent = sender.send(job).is_ok();
+        if let Err(error) = thread.spawn(move || crew.work(number, &sender, &receiver)) {
+            log::error!(target: "BRIDGE", "no thread can be started ({error}); sent: {sent}");
+            std::process::exit(1);
+        }
+    }
+
+    /// One thread: does jobs until none has come for a while.
+    fn work(self: Arc<Self>, number: u64, own: &Sender<Exchange>, jobs: &Receiver<Exchange>) {
+        let wire = Wire::new(&self.route);
+        loop {
+            let job = match jobs.recv_timeout(IDLE) {
+                Ok(job) => job,
+                Err(RecvTimeoutError::Disconnected) => return,
+                Err(RecvTimeoutError::Timeout) => {
+                    let mut state = self.state();
+                    let before = state.idle.len();
+                    state.idle.retain(|(idle, _)| *idle != number);
+                    if state.idle.len() < before {
+                        return;
+                    }
+                    // A job was given to this thread in the meantime.
+                    continue;
+                }
+            };
+            job(&wire);
+            self.state().idle.push((number, own.clone()));
+        }
+    }
+}

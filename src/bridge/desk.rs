@@ -1,0 +1,222 @@
+//! Where the client's messages arrive: each is told apart and goes its way, in the order of their coming.
+//!
+//! The thread that reads never waits for the server. During the handshake what comes next is held back: no
+//! message may leave before the server has taken the one before.
+
+use std::collections::VecDeque;
+use std::io::{self, Read};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use super::context::{Bridge, LARGEST_TO_SERVER};
+use super::lines::{Input, InputLine};
+use super::message::{Id, Message, NotAMessage, Notification, Request, member, read};
+use super::modern::version;
+use super::out::{INVALID_REQUEST, PARSE_ERROR};
+use super::queue::Note;
+use super::session::Text;
+
+/// Takes the client's messages.
+pub(super) struct Desk {
+    bridge: Arc<Bridge>,
+    gate: Mutex<Handshake>,
+}
+
+/// What holds messages back.
+#[derive(Default)]
+struct Handshake {
+    closed: bool,
+    held: VecDeque<Text>,
+}
+
+/// A message that wants an answer.
+struct Asked {
+    ids: Vec<Id>,
+    /// The method; of a batch nothing.
+    method: String,
+    modern: bool,
+}
+
+/// What a message of the client is to the desk.
+enum Errand {
+    /// A request that begins a session.
+    Initialize(Asked),
+    /// The notification that ends the handshake.
+    Initialized,
+    /// A request, or a batch with some.
+    Requests(Asked),
+    /// Another notification.
+    Notification(Option<Id>),
+    /// An answer to the server, or several.
+    Answer,
+    /// A batch, which the negotiated version does not have.
+    NoBatches,
+    /// It is no message.
+    Wrong(i64, Option<Id>),
+}
+
+impl Desk {
+    pub(super) fn new(bridge: Arc<Bridge>) -> Arc<Self> {
+        Arc::new(Self { bridge, gate: Mutex::default() })
+    }
+
+    /// Takes messages until there are no more.
+    pub(super) fn serve(self: &Arc<Self>, input: impl Read) -> io::Result<()> {
+        let mut lines = Input::new(input, LARGEST_TO_SERVER);
+        loop {
+            match lines.next()? {
+                InputLine::Message(message) => self.arrived(message.into()),
+                InputLine::TooLong => {
+                    self.bridge.out.error(
+                        None,
+                        INVALID_REQUEST,
+                        "a message of more than 16 MiB is not passed on",
+                    );
+                }
+                InputLine::End => return Ok(()),
+            }
+        }
+    }
+
+    /// Whether nothing is held back.
+    pub(super) fn is_idle(&self) -> bool {
+        let gate = self.gate.lock().unwrap_or_else(PoisonError::into_inner);
+        !gate.closed && gate.held.is_empty()
+    }
+
+    fn arrived(self: &Arc<Self>, message: Text) {
+        let mut gate = self.gate.lock().unwrap_or_else(PoisonError::into_inner);
+        if gate.closed && !matches!(read(&message), Ok(Message::Answer(_))) {
+            gate.held.push_back(message);
+        } else {
+            self.go(&mut gate, message);
+        }
+    }
+
+    /// What was held back goes on, up to the next message that has to be alone.
+    fn open(self: &Arc<Self>) {
+        let mut gate = self.gate.lock().unwrap_or_else(PoisonError::into_inner);
+        gate.closed = false;
+        while !gate.closed
+            && let Some(message) = gate.held.pop_front()
+        {
+            self.go(&mut gate, message);
+        }
+    }
+
+    /// Sends a message its way.
+    fn go(self: &Arc<Self>, gate: &mut Handshake, message: Text) {
+        let bridge = &self.bridge;
+        match self.kind(&message) {
+            Errand::Initialize(asked) => {
+                gate.closed = true;
+                self.call(message, asked, true);
+            }
+            Errand::Initialized => {
+                gate.closed = true;
+                bridge.session.remember(|replay| replay.initialized = Some(Arc::clone(&message)));
+                let desk = Arc::clone(self);
+                bridge.crew.run(Box::new(move |wire| {
+                    let told = desk.bridge.say(wire, &message);
+                    desk.open();
+                    if told {
+                        desk.bridge.listen();
+                    }
+                }));
+            }
+            Errand::Requests(asked) => self.call(message, asked, false),
+            Errand::Notification(cancelled) => self.notify(message, cancelled.as_ref()),
+            Errand::Answer => bridge.reply(message),
+            Errand::NoBatches => {
+                let why = "an array of messages: only revision 2025-03-26 has them";
+                bridge.out.error(None, INVALID_REQUEST, why);
+            }
+            Errand::Wrong(code, id) => {
+                let why = if code == PARSE_ERROR {
+                    "this line is not JSON"
+                } else {
+                    "this line is no JSON-RPC message"
+                };
+                bridge.out.error(id.as_ref(), code, why);
+            }
+        }
+    }
+
+    /// Has a request carried out. The gate is opened behind the one that closed it.
+    fn call(self: &Arc<Self>, message: Text, asked: Asked, gated: bool) {
+        let Asked { ids, method, modern } = asked;
+        // A standing stream must not keep others from their turn.
+        let placed = method != "subscriptions/listen";
+        let flight = self.bridge.flights.begin(ids, method, modern, placed);
+        let (desk, own) = (Arc::clone(self), Arc::clone(&flight));
+        let job = Box::new(move |wire: &super::http::Wire| {
+            desk.bridge.call(wire, &own, &message);
+            if gated {
+                desk.open();
+            }
+        });
+        if !placed {
+            self.bridge.crew.run(job);
+        } else if self.bridge.crew.queue(job).is_err() {
+            flight.take_place();
+            self.bridge.fail(&flight, "too many requests wait for an answer");
+            self.bridge.end(&flight);
+        }
+    }
+
+    fn notify(&self, message: Text, cancelled: Option<&Id>) {
+        match cancelled.and_then(|id| self.bridge.flights.cancel(id)) {
+            // Closing the stream is the cancellation; the server expects no message.
+            Some((flight, _)) if flight.modern => flight.cut(),
+            Some((flight, Some(line))) => self.bridge.note(Note { message, cancels: Some((flight, line)) }),
+            // It was not sent, and never will be.
+            Some((_, None)) => {}
+            None => self.bridge.note(Note { message, cancels: None }),
+        }
+    }
+
+    fn kind(&self, message: &[u8]) -> Errand {
+        match read(message) {
+            Ok(Message::Request(request)) => {
+                let modern = version(request.params).is_some();
+                if !modern {
+                    self.bridge.remember(&request, message);
+                }
+                let Request { id, method, .. } = request;
+                let asked = Asked { ids: vec![id], method: method.into_owned(), modern };
+                if !modern && asked.method == "initialize" {
+                    Errand::Initialize(asked)
+                } else {
+                    Errand::Requests(asked)
+                }
+            }
+            Ok(Message::Notification(notification)) if notification.method == "notifications/initialized" => {
+                Errand::Initialized
+            }
+            Ok(Message::Notification(notification)) => Errand::Notification(cancelled_by(&notification)),
+            Ok(Message::Answer(_)) => Errand::Answer,
+            Ok(Message::Batch(_)) if !self.bridge.session.has_batches() => Errand::NoBatches,
+            Ok(Message::Batch(parts)) => {
+                let ids: Vec<Id> = parts.into_iter().filter_map(id_of).collect();
+                // Without a request in it, nothing but its acceptance is waited for.
+                if ids.is_empty() {
+                    Errand::Answer
+                } else {
+                    Errand::Requests(Asked { ids, method: String::new(), modern: false })
+                }
+            }
+            Err(NotAMessage::Syntax) => Errand::Wrong(PARSE_ERROR, None),
+            Err(NotAMessage::Invalid(id)) => Errand::Wrong(INVALID_REQUEST, id),
+        }
+    }
+}
+
+fn id_of(message: Message<'_>) -> Option<Id> {
+    if let Message::Request(request) = message { Some(request.id) } else { None }
+}
+
+/// The request that a notification cancels.
+fn cancelled_by(notification: &Notification<'_>) -> Option<Id> {
+    let cancels = notification.method == "notifications/cancelled";
+    let id = member(notification.params.filter(|_| cancels)?, "requestId")?;
+    Some(Id::new(id.get()))
+}

@@ -1,0 +1,250 @@
+//! One HTTP exchange with the server, as far as its header: what came, or that nothing did.
+//!
+//! No redirect is followed, and nothing is repeated. A request counts as sent from the moment at which the
+//! HTTP library takes the first bytes of its body: the connection, the proxy and TLS are done by then.
+
+use std::io::{self, Read};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::time::Duration;
+
+use ureq::config::Config;
+use ureq::http::{self, HeaderMap, Method};
+use ureq::unversioned::resolver::DefaultResolver;
+use ureq::unversioned::transport::{
+    ConnectProxyConnector, ConnectionDetails, Connector, RustlsConnector, Transport,
+};
+use ureq::{Agent, SendBody, Timeout};
+
+use super::socket::{Dialer, Line, Progress, Sentry};
+use crate::oauth::{Connecting, HttpSettings, connecting};
+
+/// The longest time for a name, and again for TCP, proxy and TLS together.
+const CONNECT: Duration = Duration::from_secs(10);
+
+/// Servers close an idle connection after 5 s at the earliest; a request must not meet that moment.
+pub(super) const IDLE: Duration = Duration::from_millis(3500);
+
+/// Largest header of an answer.
+const LARGEST_HEADER: usize = 32 << 10;
+
+/// How connections to one server are made. Shared by all threads.
+pub(super) struct Route {
+    config: Config,
+    tls: Shared,
+}
+
+impl Route {
+    /// Prepares for connections to `url`; the error says what is wrong with it or with a setting.
+    pub(super) fn new(settings: &HttpSettings, url: &str) -> Result<Self, String> {
+        let Connecting { proxy, tls } = connecting(settings, url)?;
+        let config = Agent::config_builder()
+            .http_status_as_error(false)
+            .max_redirects(0)
+            .proxy(proxy)
+            .tls_config(tls)
+            .timeout_resolve(Some(CONNECT))
+            .timeout_connect(Some(CONNECT))
+            .max_response_header_size(LARGEST_HEADER)
+            .input_buffer_size(LARGEST_HEADER)
+            .output_buffer_size(16 << 10)
+            .max_idle_age(IDLE)
+            .max_idle_connections(1)
+            .max_idle_connections_per_host(1)
+            .user_agent(&settings.user_agent)
+            .build();
+        Ok(Self { config, tls: Shared(Arc::new(RustlsConnector::default())) })
+    }
+}
+
+/// The TLS settings of one server, which are built once.
+#[derive(Clone, Debug)]
+struct Shared(Arc<RustlsConnector>);
+
+impl<In: Transport> Connector<In> for Shared {
+    type Out = <RustlsConnector as Connector<In>>::Out;
+
+    fn connect(
+        &self,
+        details: &ConnectionDetails,
+        chained: Option<In>,
+    ) -> Result<Option<Self::Out>, ureq::Error> {
+        self.0.connect(details, chained)
+    }
+}
+
+/// What one thread speaks HTTP with: one connection at a time.
+pub(super) struct Wire {
+    agent: Agent,
+    pub line: Arc<Line>,
+}
+
+/// Why there is no answer.
+#[derive(Debug)]
+pub(super) struct Unanswered {
+    /// Whether the request may have arrived.
+    pub sent: bool,
+    /// Whether it may work in a moment: the server is not up, or its name does not resolve.
+    pub passing: bool,
+    /// In the words of a message.
+    pub why: String,
+}
+
+/// The header of an answer, and its body to be read.
+pub(super) struct Incoming {
+    pub status: u16,
+    pub headers: HeaderMap,
+    pub body: ureq::BodyReader<'static>,
+}
+
+impl Incoming {
+    /// A header's text, or nothing.
+    pub(super) fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name)?.to_str().ok()
+    }
+}
+
+impl Wire {
+    pub(super) fn new(route: &Route) -> Self {
+        let line = Arc::new(Line::default());
+        let connector =
+            ().chain(ConnectProxyConnector::default())
+                .chain(Dialer(Arc::clone(&line)))
+                .chain(route.tls.clone())
+                .chain(Sentry(Arc::clone(&line)));
+        let agent = Agent::with_parts(route.config.clone(), connector, DefaultResolver::default());
+        Self { agent, line }
+    }
+
+    /// Sends a request and waits for the header of its answer, for as long as that takes.
+    pub(super) fn send(
+        &self,
+        method: Method,
+        url: &str,
+        headers: HeaderMap,
+        body: Option<&[u8]>,
+    ) -> Result<Incoming, Unanswered> {
+        self.line.begin();
+        let mut watched = BodyToSend { rest: body.unwrap_or_default(), asked: false };
+        let mut request = http::Request::builder().method(method).uri(url);
+        if let Some(all) = request.headers_mut() {
+            *all = headers;
+            if let Some(body) = body {
+                all.insert(http::header::CONTENT_LENGTH, body.len().into());
+            }
+        }
+        let outcome = match body {
+            Some(_) => self.run(request.body(SendBody::from_reader(&mut watched))),
+            None => self.run(request.body(SendBody::none())),
+        };
+        self.line.note(Progress::Answered);
+        match outcome {
+            Ok(response) => {
+                let (parts, body) = response.into_parts();
+                // Events may come for ever; who reads a document sets a limit of its own.
+                let body = body.into_with_config().limit(u64::MAX).reader();
+                Ok(Incoming { status: parts.status.as_u16(), headers: parts.headers, body })
+            }
+            Err(error) => Err(unanswered(&error, body.is_none() || watched.asked)),
+        }
+    }
+
+    fn run(
+        &self,
+        request: http::Result<http::Request<SendBody<'_>>>,
+    ) -> Result<http::Response<ureq::Body>, ureq::Error> {
+        let request = request.map_err(ureq::Error::Http)?;
+        // The library looks up names in a thread; where none can be started, that panics.
+        catch_unwind(AssertUnwindSafe(|| self.agent.run(request)))
+            .unwrap_or_else(|_| Err(io::Error::other("out of threads or memory").into()))
+    }
+}
+
+/// A body that notices when it is first read.
+struct BodyToSend<'a> {
+    rest: &'a [u8],
+    asked: bool,
+}
+
+impl Read for BodyToSend<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.asked = true;
+        self.rest.read(buffer)
+    }
+}
+
+/// A document that did not come whole.
+pub(super) struct Broken {
+    pub begun: Vec<u8>,
+    pub why: String,
+}
+
+/// Reads a body that is one document.
+pub(super) fn document(wire: &Wire, incoming: &mut Incoming, limit: usize) -> Result<Vec<u8>, Broken> {
+    wire.line.hurry();
+    let length = incoming
+        .header(http::header::CONTENT_LENGTH.as_str())
+        .and_then(|length| length.parse::<usize>().ok());
+    let too_large =
+        |begun| Err(Broken { begun, why: "the server sent a message of more than 10 MiB".to_owned() });
+    if length.is_some_and(|length| length > limit) {
+        return too_large(Vec::new());
+    }
+    // One byte more, for the line end behind it.
+    let mut body = Vec::with_capacity(length.map_or(0, |length| length + 1));
+    match incoming.body.by_ref().take(limit as u64 + 1).read_to_end(&mut body) {
+        Ok(_) if body.len() > limit => too_large(body),
+        Ok(_) => Ok(body),
+        Err(error) => Err(Broken { begun: body, why: io_words(&error) }),
+    }
+}
+
+fn unanswered(error: &ureq::Error, sent: bool) -> Unanswered {
+    let passing = match error {
+        ureq::Error::Timeout(Timeout::Resolve | Timeout::Connect)
+        | ureq::Error::HostNotFound
+        | ureq::Error::ConnectProxyFailed(_) => true,
+        // What a resolver says is an error of no special kind; a certificate that is refused is `InvalidData`.
+        ureq::Error::Io(error) => error.kind() != io::ErrorKind::InvalidData,
+        _ => false,
+    };
+    Unanswered { sent, passing: passing && !sent, why: words(error) }
+}
+
+/// What went wrong, in the words of a message.
+fn words(error: &ureq::Error) -> String {
+    match error {
+        ureq::Error::Timeout(Timeout::Resolve) => "its name was not resolved in time".to_owned(),
+        ureq::Error::Timeout(Timeout::Connect) => "connecting took too long".to_owned(),
+        ureq::Error::Timeout(_) => "it fell silent in the middle of its answer".to_owned(),
+        ureq::Error::HostNotFound => "its name does not resolve".to_owned(),
+        ureq::Error::LargeResponseHeader(..) => "the header of its answer is too large".to_owned(),
+        ureq::Error::ConnectProxyFailed(_) => "the proxy refused the connection".to_owned(),
+        ureq::Error::Protocol(_) => "it does not speak HTTP".to_owned(),
+        ureq::Error::Io(error) => io_words(error),
+        other => other.to_string(),
+    }
+}
+
+/// What went wrong with a connection, in the words of a message.
+pub(super) fn io_words(error: &io::Error) -> String {
+    if let Some(inner) = error.get_ref().and_then(|inner| inner.downcast_ref::<ureq::Error>()) {
+        return words(inner);
+    }
+    match error.kind() {
+        io::ErrorKind::ConnectionRefused => "connection refused".to_owned(),
+        io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionAborted => {
+            "the connection was reset".to_owned()
+        }
+        io::ErrorKind::UnexpectedEof => "the connection was closed".to_owned(),
+        _ => {
+            let text = error.to_string();
+            let cure = if text.contains("UnknownIssuer") {
+                " (SSL_CERT_FILE names private authorities)"
+            } else {
+                ""
+            };
+            format!("{text}{cure}")
+        }
+    }
+}

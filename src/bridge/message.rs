@@ -1,0 +1,344 @@
+//! What has to be known of a JSON-RPC message to pass it on. Its bytes stay as they are.
+//!
+//! Only the members at the top are looked at; everything below is skipped, however deep. Of a member that is
+//! there twice the last one counts, as for most readers.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde_json::value::RawValue;
+
+/// The id of a request, as its sender spelled it.
+#[derive(Clone, Debug)]
+pub(super) struct Id(Box<str>);
+
+impl Id {
+    /// The id that this JSON text spells.
+    pub(super) fn new(json: &str) -> Self {
+        Self(json.into())
+    }
+
+    /// Its text in JSON.
+    pub(super) fn as_json(&self) -> &str {
+        &self.0
+    }
+
+    fn of(value: &RawValue) -> Option<Self> {
+        let text = value.get();
+        let is_id = matches!(text.as_bytes().first(), Some(b'"' | b'-' | b'0'..=b'9'));
+        is_id.then(|| Self(text.into()))
+    }
+
+    /// What it means: peers spell texts and large numbers anew.
+    fn meaning(&self) -> Meaning<'_> {
+        if let Some(text) = text_of(&self.0) {
+            return Meaning::Text(text);
+        }
+        self.0.parse().map_or(Meaning::Other(&self.0), Meaning::Number)
+    }
+}
+
+#[derive(PartialEq)]
+enum Meaning<'a> {
+    Text(Cow<'a, str>),
+    Number(f64),
+    Other(&'a str),
+}
+
+impl PartialEq for Id {
+    fn eq(&self, other: &Self) -> bool {
+        self.0 == other.0 || self.meaning() == other.meaning()
+    }
+}
+
+/// A message.
+#[derive(Debug)]
+pub(super) enum Message<'a> {
+    /// It wants an answer.
+    Request(Request<'a>),
+    /// It wants none.
+    Notification(Notification<'a>),
+    /// It is an answer.
+    Answer(RpcAnswer<'a>),
+    /// Several in an array.
+    Batch(Vec<Message<'a>>),
+}
+
+/// A request.
+#[derive(Debug)]
+pub(super) struct Request<'a> {
+    pub id: Id,
+    pub method: Cow<'a, str>,
+    pub params: Option<&'a RawValue>,
+}
+
+/// A notification.
+#[derive(Debug)]
+pub(super) struct Notification<'a> {
+    pub method: Cow<'a, str>,
+    pub params: Option<&'a RawValue>,
+}
+
+/// An answer.
+#[derive(Debug)]
+pub(super) struct RpcAnswer<'a> {
+    /// The id of its request; none where the sender could not tell.
+    pub id: Option<Id>,
+    /// What the request wanted.
+    pub result: Option<&'a RawValue>,
+    /// Why there is no result.
+    pub error: Option<&'a RawValue>,
+}
+
+/// Why a text is no message.
+#[derive(Debug, PartialEq)]
+pub(super) enum NotAMessage {
+    /// It is not JSON.
+    Syntax,
+    /// It is JSON and nothing that JSON-RPC knows; with its id, where it has one.
+    Invalid(Option<Id>),
+}
+
+/// Reads one message.
+pub(super) fn read(bytes: &[u8]) -> Result<Message<'_>, NotAMessage> {
+    let text = std::str::from_utf8(bytes).map_err(|_| NotAMessage::Syntax)?;
+    if text.trim_start().starts_with('[') {
+        let List(parts) = serde_json::from_str(text).map_err(|_| NotAMessage::Syntax)?;
+        if parts.is_empty() {
+            return Err(NotAMessage::Invalid(None));
+        }
+        return parts.into_iter().map(|part| one(part.get())).collect::<Result<_, _>>().map(Message::Batch);
+    }
+    one(text)
+}
+
+fn one(text: &str) -> Result<Message<'_>, NotAMessage> {
+    let members: Members<'_> = serde_json::from_str(text).map_err(|error| match error.classify() {
+        serde_json::error::Category::Data => NotAMessage::Invalid(None),
+        _ => NotAMessage::Syntax,
+    })?;
+    let id = members.id.and_then(Id::of);
+    let named_id = members.id.is_some_and(|id| id.get() != "null");
+    let params = members.params;
+    match members.method.map(RawValue::get) {
+        Some(method) => match (text_of(method), id, named_id) {
+            (Some(method), Some(id), _) => Ok(Message::Request(Request { id, method, params })),
+            (Some(method), None, false) => Ok(Message::Notification(Notification { method, params })),
+            (_, id, _) => Err(NotAMessage::Invalid(id)),
+        },
+        None if members.result.is_some() || members.error.is_some() => {
+            Ok(Message::Answer(RpcAnswer { id, result: members.result, error: members.error }))
+        }
+        None => Err(NotAMessage::Invalid(id)),
+    }
+}
+
+/// The members of `value` that are called so: for what lies deeper than the top.
+pub(super) fn member<'a>(value: &'a RawValue, name: &str) -> Option<&'a RawValue> {
+    let Object(members) = serde_json::from_str(value.get()).ok()?;
+    members.into_iter().rev().find(|(key, _)| key == name).map(|(_, value)| value)
+}
+
+/// The text that a value spells, where it is one.
+pub(super) fn text(value: &RawValue) -> Option<Cow<'_, str>> {
+    text_of(value.get())
+}
+
+/// The number that a value spells, where it is a whole one.
+pub(super) fn whole_number(value: &RawValue) -> Option<i64> {
+    value.get().parse().ok()
+}
+
+fn text_of(json: &str) -> Option<Cow<'_, str>> {
+    crate::json::as_text(json)
+}
+
+/// The elements of a JSON array.
+pub(super) struct List<'a>(pub Vec<&'a RawValue>);
+
+/// The members of a JSON object in their order, duplicates included.
+pub(super) struct Object<'a>(pub Vec<(String, &'a RawValue)>);
+
+#[derive(Default)]
+struct Members<'a> {
+    id: Option<&'a RawValue>,
+    method: Option<&'a RawValue>,
+    params: Option<&'a RawValue>,
+    result: Option<&'a RawValue>,
+    error: Option<&'a RawValue>,
+}
+
+#[derive(serde::Deserialize)]
+#[serde(field_identifier, rename_all = "lowercase")]
+enum Name {
+    Id,
+    Method,
+    Params,
+    Result,
+    Error,
+    #[serde(other)]
+    Other,
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for Members<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Top;
+        impl<'de> Visitor<'de> for Top {
+            type Value = Members<'de>;
+            fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+                out.write_str("an object")
+            }
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+                let mut members = Members::default();
+                while let Some(name) = map.next_key()? {
+                    match name {
+                        Name::Id => members.id = Some(map.next_value()?),
+                        Name::Method => members.method = Some(map.next_value()?),
+                        Name::Params => members.params = Some(map.next_value()?),
+                        Name::Result => members.result = Some(map.next_value()?),
+                        Name::Error => members.error = Some(map.next_value()?),
+                        Name::Other => drop(map.next_value::<IgnoredAny>()?),
+                    }
+                }
+                Ok(members)
+            }
+        }
+        deserializer.deserialize_map(Top)
+    }
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for Object<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct InOrder;
+        impl<'de> Visitor<'de> for InOrder {
+            type Value = Object<'de>;
+            fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+                out.write_str("an object")
+            }
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+                let mut members = Vec::new();
+                while let Some(member) = map.next_entry()? {
+                    members.push(member);
+                }
+                Ok(Object(members))
+            }
+        }
+        deserializer.deserialize_map(InOrder)
+    }
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for List<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct InOrder;
+        impl<'de> Visitor<'de> for InOrder {
+            type Value = List<'de>;
+            fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+                out.write_str("an array")
+            }
+            fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
+                let mut elements = Vec::new();
+                while let Some(element) = seq.next_element()? {
+                    elements.push(element);
+                }
+                Ok(List(elements))
+            }
+        }
+        deserializer.deserialize_seq(InOrder)
+    }
+}
+
+/// The message in one line: line ends between its members become blanks.
+pub(super) fn on_one_line(message: &mut [u8]) {
+    for byte in message {
+        if matches!(byte, b'\n' | b'\r') {
+            *byte = b' ';
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// What kind of message a text is, in a short form.
+    fn kind(text: &str) -> String {
+        match read(text.as_bytes()) {
+            Ok(message) => shown(&message),
+            Err(NotAMessage::Syntax) => "syntax".to_owned(),
+            Err(NotAMessage::Invalid(id)) => format!("invalid {}", id.as_ref().map_or("-", Id::as_json)),
+        }
+    }
+
+    fn shown(message: &Message<'_>) -> String {
+        match message {
+            Message::Request(request) => format!("request {} {}", request.id.as_json(), request.method),
+            Message::Notification(notification) => format!("notification {}", notification.method),
+            Message::Answer(answer) => {
+                let outcome = if answer.error.is_some() { "error" } else { "result" };
+                format!("{outcome} {}", answer.id.as_ref().map_or("-", Id::as_json))
+            }
+            Message::Batch(parts) => parts.iter().map(shown).collect::<Vec<_>>().join(", "),
+        }
+    }
+
+    #[test]
+    fn each_kind_of_message_is_told_from_the_others() {
+        for (text, expected) in [
+            (r#"{"jsonrpc":"2.0","id":1,"method":"ping"}"#, "request 1 ping"),
+            (r#" {"method":"a\/b","id":"x\u0041"} "#, r#"request "x\u0041" a/b"#),
+            (r#"{"method":"m","params":{"id":[[]]}}"#, "notification m"),
+            (r#"{"method":"m","id":null}"#, "notification m"),
+            (
+                r#"{"id":12345678901234567890,"result":{},"extra":[1,{"a":1,"a":2}]}"#,
+                "result 12345678901234567890",
+            ),
+            (r#"{"id":null,"error":{"code":1}}"#, "error -"),
+            (r#"{"id":1,"id":2,"method":"m"}"#, "request 2 m"),
+            (r#"[{"id":1,"method":"m"},{"method":"n"}]"#, "request 1 m, notification n"),
+            ("[]", "invalid -"),
+            ("[1]", "invalid -"),
+            ("7", "invalid -"),
+            ("{}", "invalid -"),
+            (r#"{"id":4}"#, "invalid 4"),
+            (r#"{"id":4,"method":7}"#, "invalid 4"),
+            (r#"{"id":{},"method":"m"}"#, "invalid -"),
+            (r#"{"id":1,"method":"m""#, "syntax"),
+            (r#"{"id":1,"method":"m"} x"#, "syntax"),
+            ("hello", "syntax"),
+        ] {
+            assert_eq!(kind(text), expected, "{text}");
+        }
+        assert_eq!(read(b"{\"method\":\"\xff\"}").unwrap_err(), NotAMessage::Syntax);
+    }
+
+    #[test]
+    fn ids_are_the_same_when_they_mean_the_same() {
+        let id = |text: &str| Id(text.into());
+        assert_eq!(id("1"), id("1.0"));
+        assert_eq!(id("\"A\""), id("\"\\u0041\""));
+        assert_eq!(id("12345678901234567890"), id("12345678901234567000"), "as JavaScript writes it");
+        for (one, other) in [("1", "\"1\""), ("1", "2"), ("\"a\"", "\"A\"")] {
+            assert_ne!(id(one), id(other));
+        }
+    }
+
+    #[test]
+    fn a_hundred_thousand_levels_are_skipped_without_a_stack() {
+        let text = format!("{{\"id\":1,\"result\":{}{}}}", "[".repeat(100_000), "]".repeat(100_000));
+        assert_eq!(kind(&text), "result 1");
+    }
+
+    proptest! {
+        #[test]
+        fn no_bytes_make_the_reader_panic(bytes in prop::collection::vec(any::<u8>(), 0..60)) {
+            let _ = read(&bytes);
+        }
+
+        #[test]
+        fn no_text_makes_the_reader_panic(text in "[\\{\\}\\[\\]\":,\\\\a-z0-9 ]{0,60}|\\PC{0,40}") {
+            let _ = read(text.as_bytes());
+        }
+    }
+}

@@ -1,0 +1,146 @@
+//! `token-refresher bridge SERVER`: an MCP server on standard input and output that passes everything to the
+//! real one by streamable HTTP, with the token that is valid at that moment.
+//!
+//! A client that reads its configuration once keeps a token that dies; this entry of it holds none. Threads
+//! that block, no listener: the desk reads the client's messages, the crew exchanges them with the server.
+
+mod access;
+mod call;
+mod context;
+mod cookies;
+mod crew;
+mod desk;
+mod ending;
+mod events;
+mod flights;
+mod http;
+mod lines;
+mod message;
+mod modern;
+mod notes;
+mod out;
+mod post;
+mod push;
+mod queue;
+mod renewal;
+mod session;
+mod socket;
+mod source;
+mod verdict;
+
+use std::io;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use ureq::http::Method;
+
+use crate::servers::McpTransport;
+use crate::settings::Settings;
+
+use access::Doorman;
+use context::Bridge;
+use cookies::Cookies;
+use crew::Crew;
+use desk::Desk;
+use ending::{Ending, Reason};
+use flights::Flights;
+use http::Route;
+use modern::Tools;
+use out::Out;
+use queue::{Notes, Push};
+use session::Session;
+
+/// How long answers are still waited for when the client has closed its side.
+const LAST_ANSWERS: Duration = Duration::from_millis(400);
+
+/// How long the server has to take in that the session is over.
+const FAREWELL: Duration = Duration::from_millis(300);
+
+/// Why the bridge did not start.
+pub(crate) enum BridgeError {
+    /// The command line or a setting is wrong.
+    Setting(String),
+    /// The system refused something.
+    System(String),
+}
+
+/// Serves the client until it has gone. `server` is the name of a server of the project; without one the
+/// environment says where it is.
+pub(crate) fn run(server: Option<&str>, settings: &Settings) -> Result<(), BridgeError> {
+    let source = source::source(server, settings).map_err(BridgeError::Setting)?;
+    let access = Doorman::new(source).map_err(BridgeError::Setting)?;
+    let http = crate::cycle::http_settings(settings).map_err(BridgeError::Setting)?;
+    let (url, transport) = access.server().map_err(BridgeError::Setting)?;
+    if transport == McpTransport::Sse {
+        let why = "bridge: this server's file lists only sse, a transport that is not spoken";
+        return Err(BridgeError::Setting(why.to_owned()));
+    }
+    let route = Route::new(&http, &url).map_err(BridgeError::Setting)?;
+    let refused = |error: io::Error| BridgeError::System(crate::files::reason(&error));
+    let (ending, bells) = Ending::watch().map_err(refused)?;
+    let bridge = Arc::new(Bridge {
+        access,
+        crew: Arc::new(Crew::new(route)),
+        out: Out::new(Box::new(io::stdout()), Box::new(move || bells.stop.ring())),
+        flights: Flights::default(),
+        session: Session::default(),
+        cookies: Cookies::default(),
+        tools: Tools::default(),
+        notes: Notes::default(),
+        push: Push::default(),
+    });
+    let desk = Desk::new(Arc::clone(&bridge));
+    let (reader, input_over) = (Arc::clone(&desk), bells.input_over);
+    let reading = std::thread::Builder::new().name("input".to_owned()).spawn(move || {
+        if let Err(error) = reader.serve(io::stdin()) {
+            log::error!(target: "BRIDGE", "standard input cannot be read: {error}");
+        }
+        input_over.ring();
+    });
+    reading.map_err(refused)?;
+    let reason = ending.wait();
+    log::debug!(target: "BRIDGE", "ending: {reason:?}");
+    if reason == Reason::InputClosed {
+        ending.wait_for_input_over(LAST_ANSWERS / 2);
+        let until = Instant::now() + LAST_ANSWERS;
+        while Instant::now() < until && !(desk.is_idle() && bridge.is_idle()) {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+    farewell(&bridge);
+    Ok(())
+}
+
+/// Tells the server that the client has gone: cancels what is under way and ends the session. The process
+/// ends in time whatever the server does.
+fn farewell(bridge: &Arc<Bridge>) {
+    let (done, is_done) = std::sync::mpsc::channel();
+    let own = Arc::clone(bridge);
+    bridge.crew.run(Box::new(move |wire| {
+        let carried = own.session.carried();
+        for flight in own.flights.all() {
+            if flight.modern {
+                flight.cut();
+                continue;
+            }
+            for id in flight.open() {
+                let id = id.as_json();
+                let params = format!(r#"{{"requestId":{id},"reason":"the client has gone"}}"#);
+                let cancelled =
+                    format!(r#"{{"jsonrpc":"2.0","method":"notifications/cancelled","params":{params}}}"#);
+                // It is over in any case.
+                let _ = own.tell(wire, cancelled.as_bytes(), &carried);
+            }
+        }
+        if carried.id.is_some()
+            && let Ok(pass) = own.access.current()
+        {
+            let headers = own.listening(&pass, &carried, None);
+            // A server need not know DELETE.
+            let _ = wire.send(Method::DELETE, &pass.url, headers, None);
+        }
+        // The other side has gone on where it took too long.
+        let _ = done.send(());
+    }));
+    let _ = is_done.recv_timeout(FAREWELL);
+}

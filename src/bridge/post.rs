@@ -1,0 +1,377 @@
+//! One POST of a message that wants an answer: it is sent once, and what comes is delivered.
+//!
+//! A stream that ends early is resumed where the server numbers its events; otherwise the request has failed.
+
+use std::io::Read as _;
+use std::time::{Duration, Instant};
+
+use ureq::http::header::{ACCEPT, CONTENT_TYPE};
+use ureq::http::{HeaderMap, HeaderName, HeaderValue, Method};
+
+use super::access::Admission;
+use super::context::{Bridge, Delivery, LARGEST_TO_CLIENT, delivery};
+use super::events::{Event, Events};
+use super::flights::Flight;
+use super::http::{Broken, Incoming, Unanswered, Wire, document, io_words};
+use super::message::{Id, Message, RpcAnswer, member, read, whole_number};
+use super::modern::HEADER_MISMATCH;
+use super::session::Carried;
+use super::verdict::{BodyKind, HttpAnswer, Says, TRY_FOR, Verdict, kind, reopening, verdict};
+
+/// How much of a body that is no message is looked at.
+const GLANCE: usize = 64 << 10;
+
+/// `Last-Event-ID`
+pub(super) const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
+
+/// What is sent.
+pub(super) struct Outgoing<'a> {
+    pub pass: &'a Admission,
+    pub carried: &'a Carried,
+    pub headers: HeaderMap,
+    pub message: &'a [u8],
+}
+
+/// Who waits for the answer.
+pub(super) enum Asker<'a> {
+    /// The client.
+    Client(&'a Flight),
+    /// The bridge itself.
+    Own {
+        /// The id of its request.
+        id: &'a Id,
+        /// The answer, when it has come, and the header that it came with.
+        answer: Option<(Vec<u8>, HeaderMap)>,
+    },
+}
+
+/// How it ended.
+pub(super) enum Posted {
+    /// There is an answer to every request, or the client wants it no more.
+    Answered,
+    /// Nothing was sent.
+    Unsent(Unanswered),
+    /// The token is not accepted.
+    TokenRefused,
+    /// The server does not know the session any more.
+    SessionLost,
+    /// Nothing was done, and the server wants to be asked again so much later.
+    Later(Duration),
+    /// The headers do not fit the message, says this answer.
+    HeaderMismatch(Vec<u8>),
+    /// There will be no answer, for this reason.
+    Failed(String),
+}
+
+impl Asker<'_> {
+    fn waits_for(&self, id: &Id) -> bool {
+        match self {
+            Self::Client(flight) => flight.open().contains(id),
+            Self::Own { id: own, .. } => *own == id,
+        }
+    }
+
+    fn is_answered(&self) -> bool {
+        match self {
+            Self::Client(flight) => flight.is_answered(),
+            Self::Own { answer, .. } => answer.is_some(),
+        }
+    }
+
+    fn is_cancelled(&self) -> bool {
+        matches!(self, Self::Client(flight) if flight.is_cancelled())
+    }
+
+    fn is_modern(&self) -> bool {
+        matches!(self, Self::Client(flight) if flight.modern)
+    }
+}
+
+impl Bridge {
+    /// Sends a message and delivers what comes back.
+    pub(super) fn post(&self, wire: &Wire, outgoing: Outgoing<'_>, asker: &mut Asker<'_>) -> Posted {
+        let Outgoing { pass, carried, headers, message } = outgoing;
+        let mut incoming = match wire.send(Method::POST, &pass.url, headers, Some(message)) {
+            Ok(incoming) => incoming,
+            Err(unanswered) if !unanswered.sent => return Posted::Unsent(unanswered),
+            Err(_) if asker.is_cancelled() => return Posted::Answered,
+            Err(unanswered) => return Posted::Failed(lost(&unanswered.why)),
+        };
+        self.cookies.take(&incoming.headers);
+        let kind = kind(incoming.header("content-type"));
+        if (200..300).contains(&incoming.status) && kind == BodyKind::Events {
+            return self.stream(wire, incoming, carried, asker);
+        }
+        let limit = if kind == BodyKind::Json { LARGEST_TO_CLIENT } else { GLANCE };
+        match document(wire, &mut incoming, limit) {
+            Ok(body) => self.judge(&incoming, kind, body, carried, asker),
+            Err(_) if asker.is_cancelled() => Posted::Answered,
+            // What is no message need not be whole.
+            Err(Broken { begun, .. }) if kind != BodyKind::Json => {
+                self.judge(&incoming, kind, begun, carried, asker)
+            }
+            Err(broken) => Posted::Failed(lost(&broken.why)),
+        }
+    }
+
+    /// Judges an answer that is one document.
+    fn judge(
+        &self,
+        incoming: &Incoming,
+        kind: BodyKind,
+        body: Vec<u8>,
+        carried: &Carried,
+        asker: &mut Asker<'_>,
+    ) -> Posted {
+        let text = String::from_utf8_lossy(&body[..body.len().min(4096)]).into_owned();
+        let reply = HttpAnswer {
+            status: incoming.status,
+            kind,
+            says: says(&body, incoming.status, asker),
+            text: &text,
+            session: carried.id.is_some(),
+            challenge: incoming.header("www-authenticate"),
+            retry_after: incoming.header("retry-after"),
+        };
+        match verdict(&reply) {
+            Verdict::Pass => match self.take(body, &incoming.headers, asker) {
+                Some(mismatch) => Posted::HeaderMismatch(mismatch),
+                None if asker.is_answered() => Posted::Answered,
+                None => Posted::Failed("the server did not answer all requests of a batch".to_owned()),
+            },
+            Verdict::PassWithId => match with_id(&body, asker) {
+                Some(body) => match self.take(body, &incoming.headers, asker) {
+                    Some(mismatch) => Posted::HeaderMismatch(mismatch),
+                    None => Posted::Answered,
+                },
+                None => Posted::Failed(format!("the server answered HTTP {} with an error", incoming.status)),
+            },
+            Verdict::TokenRefused => Posted::TokenRefused,
+            Verdict::SessionLost => Posted::SessionLost,
+            Verdict::Later(pause) => Posted::Later(pause),
+            Verdict::Failed(why) => Posted::Failed(why),
+        }
+    }
+
+    /// Delivers the events of a stream until the answer has come, and what comes behind it.
+    fn stream(&self, wire: &Wire, incoming: Incoming, carried: &Carried, asker: &mut Asker<'_>) -> Posted {
+        let mut events = Events::new(LARGEST_TO_CLIENT);
+        let mut incoming = incoming;
+        loop {
+            let over = match self.pump(wire, &mut incoming, &mut events, asker) {
+                Pumped::Mismatch(message) => return Posted::HeaderMismatch(message),
+                Pumped::TooLarge => {
+                    return Posted::Failed("the server sent a message of more than 10 MiB".to_owned());
+                }
+                Pumped::Over(why) => why,
+            };
+            if asker.is_answered() || asker.is_cancelled() {
+                return Posted::Answered;
+            }
+            if asker.is_modern() || events.last_id().is_none() {
+                return Posted::Failed(lost(&over));
+            }
+            incoming = match self.resume(wire, &mut events, carried, asker) {
+                Ok(incoming) => incoming,
+                Err(_) if asker.is_cancelled() => return Posted::Answered,
+                Err(why) => return Posted::Failed(lost(&why)),
+            };
+        }
+    }
+
+    /// Opens a stream again behind the last event that came.
+    fn resume(
+        &self,
+        wire: &Wire,
+        events: &mut Events,
+        carried: &Carried,
+        asker: &Asker<'_>,
+    ) -> Result<Incoming, String> {
+        let begun = Instant::now();
+        let mut failures = 0;
+        let mut refused = false;
+        loop {
+            rest(reopening(events.retry(), failures), asker);
+            if asker.is_cancelled() {
+                return Err(String::new());
+            }
+            let pass = self.access.current()?;
+            let headers = self.listening(&pass, carried, events.last_id());
+            let why = match wire.send(Method::GET, &pass.url, headers, None) {
+                Ok(incoming)
+                    if incoming.status == 200
+                        && kind(incoming.header("content-type")) == BodyKind::Events =>
+                {
+                    events.restart();
+                    return Ok(incoming);
+                }
+                Ok(incoming) if incoming.status == 401 && !refused => {
+                    refused = true;
+                    self.access.other_than(&pass).ok_or_else(|| self.access.remedy(&pass))?;
+                    continue;
+                }
+                Ok(incoming) if incoming.status < 500 => {
+                    return Err(format!("the stream cannot be resumed: HTTP {}", incoming.status));
+                }
+                Ok(incoming) => format!("HTTP {}", incoming.status),
+                Err(unanswered) => unanswered.why,
+            };
+            failures += 1;
+            if begun.elapsed() > TRY_FOR {
+                return Err(format!("the stream cannot be resumed: {why}"));
+            }
+        }
+    }
+
+    /// The headers of a GET for a stream.
+    pub(super) fn listening(&self, pass: &Admission, carried: &Carried, last_id: Option<&str>) -> HeaderMap {
+        let mut headers = self.headers(pass);
+        headers.insert(ACCEPT, HeaderValue::from_static("text/event-stream"));
+        headers.remove(CONTENT_TYPE);
+        carried.add_to(&mut headers);
+        if let Some(id) = last_id.and_then(|id| HeaderValue::from_str(id).ok()) {
+            headers.insert(LAST_EVENT_ID, id);
+        }
+        headers
+    }
+
+    /// Reads a stream to its end.
+    fn pump(
+        &self,
+        wire: &Wire,
+        incoming: &mut Incoming,
+        events: &mut Events,
+        asker: &mut Asker<'_>,
+    ) -> Pumped {
+        let mut buffer = vec![0; 32 << 10];
+        loop {
+            let count = match incoming.body.read(&mut buffer) {
+                Ok(0) => return Pumped::Over("the server ended the stream".to_owned()),
+                Ok(count) => count,
+                Err(error) => return Pumped::Over(io_words(&error)),
+            };
+            let mut bytes = &buffer[..count];
+            while !bytes.is_empty() {
+                let Ok((used, event)) = events.feed(bytes) else { return Pumped::TooLarge };
+                bytes = &bytes[used..];
+                let Some(Event { data, .. }) = event.filter(|event| !event.data.is_empty()) else { continue };
+                if let Some(mismatch) = self.take(data, &incoming.headers, asker) {
+                    return Pumped::Mismatch(mismatch);
+                }
+                if asker.is_answered() {
+                    if let Asker::Client(flight) = asker {
+                        self.free(flight);
+                    }
+                    // The stream should end now.
+                    wire.line.hurry();
+                }
+            }
+        }
+    }
+
+    /// Delivers one message. Gives it back where it says that the headers do not fit.
+    fn take(&self, message: Vec<u8>, headers: &HeaderMap, asker: &mut Asker<'_>) -> Option<Vec<u8>> {
+        if asker.is_modern() && asker.is_cancelled() {
+            return None;
+        }
+        match delivery(&message) {
+            Delivery::Answer(id) if asker.waits_for(&id) => match asker {
+                Asker::Own { answer, .. } => *answer = Some((message, headers.clone())),
+                Asker::Client(flight) => return self.answer(message, headers, flight, &id),
+            },
+            _ => self.deliver(message),
+        }
+        None
+    }
+
+    /// Passes the answer to one of the client's requests on.
+    fn answer(&self, mut message: Vec<u8>, headers: &HeaderMap, flight: &Flight, id: &Id) -> Option<Vec<u8>> {
+        if flight.modern && error_code(&message) == Some(HEADER_MISMATCH) {
+            return Some(message);
+        }
+        if flight.method == "initialize"
+            && let Ok(Message::Answer(RpcAnswer { result: Some(result), .. })) = read(&message)
+        {
+            self.session.established(headers, result);
+        }
+        if flight.modern
+            && flight.method == "tools/list"
+            && let Some((edited, why)) = self.tools.learn(&message)
+        {
+            for why in why {
+                log::warn!(target: "BRIDGE", "{why}");
+            }
+            message = edited;
+        }
+        if flight.answer(id) {
+            self.out.pass(message);
+        }
+        None
+    }
+}
+
+/// How reading a stream ended.
+enum Pumped {
+    /// It is over, for this reason.
+    Over(String),
+    /// A message or a line is too large.
+    TooLarge,
+    /// The headers do not fit the message, says this answer.
+    Mismatch(Vec<u8>),
+}
+
+/// What is said of a request that has left and will have no answer.
+fn lost(why: &str) -> String {
+    format!("no answer came: {why}; the request may have been carried out or not")
+}
+
+/// What a document says to the asker.
+fn says(body: &[u8], status: u16, asker: &Asker<'_>) -> Says {
+    match delivery(body) {
+        Delivery::Answer(id) if asker.waits_for(&id) => Says::Answer,
+        Delivery::Batch(ids) if ids.iter().any(|id| asker.waits_for(id)) => Says::Answer,
+        Delivery::Error => Says::Error,
+        // Some servers name their own errors in the place of an id.
+        Delivery::Answer(_) if status >= 400 && error_code(body).is_some() => Says::Error,
+        _ => Says::Nothing,
+    }
+}
+
+fn error_code(message: &[u8]) -> Option<i64> {
+    let Ok(Message::Answer(RpcAnswer { error: Some(error), .. })) = read(message) else { return None };
+    member(error, "code").and_then(whole_number)
+}
+
+/// An error with the id of the one request that waits for it.
+fn with_id(body: &[u8], asker: &Asker<'_>) -> Option<Vec<u8>> {
+    let Asker::Client(flight) = asker else { return None };
+    let [id] = &flight.open()[..] else { return None };
+    let text = std::str::from_utf8(body).ok()?;
+    Some(crate::json::with_member(text, "id", id.as_json()).ok()?.as_bytes().to_vec())
+}
+
+/// Sleeps, unless the client does not want the answer any more.
+pub(super) fn rest(pause: Duration, asker: &Asker<'_>) {
+    let until = Instant::now() + pause;
+    while !asker.is_cancelled() {
+        let left = until.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return;
+        }
+        std::thread::sleep(left.min(Duration::from_millis(50)));
+    }
+}
+
+/// Uses a connection for a flight, and no longer. Does nothing for one that was cancelled before.
+pub(super) fn using(
+    flight: &Flight,
+    wire: &Wire,
+    work: impl FnOnce() -> Result<(), String>,
+) -> Result<(), String> {
+    if !flight.begins_on(&wire.line) {
+        return Ok(());
+    }
+    let outcome = work();
+    flight.leaves_line();
+    outcome
+}

@@ -1,0 +1,151 @@
+//! The standing stream of a session: what the server tells without having been asked.
+//!
+//! It is opened again for as long as the bridge runs, with pauses that grow while that fails. A server
+//! without such a stream says so once, and is left alone until there is a new session.
+
+use std::io::Read as _;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use ureq::http::Method;
+
+use super::context::{Bridge, LARGEST_TO_CLIENT};
+use super::events::Events;
+use super::http::{Incoming, Wire};
+use super::session::Carried;
+use super::verdict::{BodyKind, is_session_lost, kind, reopening};
+
+/// A stream that lasted so long has not failed, whether anything came or not.
+const LASTED: Duration = Duration::from_secs(5);
+
+/// How an attempt ended.
+enum Listened {
+    /// It was open and has ended; whether it served its purpose.
+    Over(bool),
+    /// The server has no such stream.
+    None(u16),
+    /// The server does not know the session any more.
+    SessionLost,
+    /// It could not be opened, for this reason.
+    Failed(String),
+}
+
+impl Bridge {
+    /// Keeps the stream open from now on.
+    pub(super) fn listen(self: &Arc<Self>) {
+        if !self.push.start() {
+            return;
+        }
+        let bridge = Arc::clone(self);
+        let thread = std::thread::Builder::new().name("listening".to_owned());
+        if let Err(error) = thread.spawn(move || bridge.keep_listening()) {
+            let lost = "the server's own messages will not arrive";
+            log::warn!(target: "BRIDGE", "{lost}: no thread can be started ({error})");
+        }
+    }
+
+    fn keep_listening(&self) {
+        let wire = self.crew.wire();
+        let mut events = Events::new(LARGEST_TO_CLIENT);
+        let (mut number, mut failures) = (0, 0_u32);
+        loop {
+            let carried = self.session.carried();
+            if carried.number != number {
+                number = carried.number;
+                failures = 0;
+                events = Events::new(LARGEST_TO_CLIENT);
+            }
+            self.push.uses(&wire.line);
+            match self.attempt(&wire, &carried, &mut events) {
+                Listened::Over(true) => failures = 0,
+                Listened::Over(false) => failures = failures.saturating_add(1),
+                Listened::None(status) => {
+                    log::debug!(target: "BRIDGE", "the server has no standing stream: HTTP {status}");
+                    if self.push.stopped() {
+                        return;
+                    }
+                    continue;
+                }
+                Listened::SessionLost => match self.renew(&wire, &carried) {
+                    Ok(()) => continue,
+                    Err(why) => failures = failed(failures, &why),
+                },
+                Listened::Failed(why) => failures = failed(failures, &why),
+            }
+            self.push.pause(reopening(events.retry(), failures));
+        }
+    }
+
+    fn attempt(&self, wire: &Wire, carried: &Carried, events: &mut Events) -> Listened {
+        let pass = match self.access.current() {
+            Ok(pass) => pass,
+            Err(why) => return Listened::Failed(why),
+        };
+        let headers = self.listening(&pass, carried, events.last_id());
+        let mut incoming = match wire.send(Method::GET, &pass.url, headers, None) {
+            Ok(incoming) => incoming,
+            Err(unanswered) => return Listened::Failed(unanswered.why),
+        };
+        self.cookies.take(&incoming.headers);
+        let status = incoming.status;
+        match status {
+            200 if kind(incoming.header("content-type")) == BodyKind::Events => {
+                events.restart();
+                let begun = Instant::now();
+                let came = self.read_stream(&mut incoming, events);
+                Listened::Over(came || begun.elapsed() > LASTED)
+            }
+            401 => match self.access.other_than(&pass) {
+                Some(_) => Listened::Over(true),
+                None => Listened::Failed(self.access.remedy(&pass)),
+            },
+            _ if carried.id.is_some() && is_session_lost(status, &glance(wire, &mut incoming)) => {
+                Listened::SessionLost
+            }
+            408 | 409 | 425 | 429 | 500..=599 => Listened::Failed(format!("HTTP {status}")),
+            _ => Listened::None(status),
+        }
+    }
+
+    /// Delivers what comes until the stream ends; whether anything came.
+    fn read_stream(&self, incoming: &mut Incoming, events: &mut Events) -> bool {
+        let mut buffer = vec![0; 16 << 10];
+        let mut came = false;
+        loop {
+            let count = match incoming.body.read(&mut buffer) {
+                Ok(0) | Err(_) => return came,
+                Ok(count) => count,
+            };
+            let mut bytes = &buffer[..count];
+            while !bytes.is_empty() {
+                let Ok((used, event)) = events.feed(bytes) else {
+                    log::warn!(target: "BRIDGE", "the server sent a message of more than 10 MiB; it is left out");
+                    return came;
+                };
+                bytes = &bytes[used..];
+                came = true;
+                if let Some(event) = event.filter(|event| !event.data.is_empty()) {
+                    self.deliver(event.data);
+                }
+            }
+        }
+    }
+}
+
+/// Says once that it fails, however often it does.
+fn failed(failures: u32, why: &str) -> u32 {
+    if failures == 0 {
+        let stream = "the stream of the server's own messages cannot be opened";
+        log::info!(target: "BRIDGE", "{stream}: {why}; trying again for as long as it takes");
+    }
+    failures.saturating_add(1)
+}
+
+/// The beginning of a body, for its words.
+fn glance(wire: &Wire, incoming: &mut Incoming) -> String {
+    wire.line.hurry();
+    let mut text = Vec::new();
+    // What did come says enough.
+    let _ = incoming.body.by_ref().take(4096).read_to_end(&mut text);
+    String::from_utf8_lossy(&text).into_owned()
+}

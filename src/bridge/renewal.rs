@@ -1,0 +1,102 @@
+//! A new session in the place of one that the server has forgotten: the client's own handshake once more,
+//! and what it had set since.
+
+use serde_json::value::RawValue;
+use ureq::http::HeaderMap;
+
+use super::context::Bridge;
+use super::http::Wire;
+use super::message::{Message, Request, RpcAnswer, member, read, text};
+use super::post::Asker;
+use super::session::{Carried, Renewing, Replay, Session};
+
+/// Ends a renewal in any case, also when it panics: others wait for it.
+struct Renewal<'a>(&'a Session, Result<(), String>);
+
+impl Drop for Renewal<'_> {
+    fn drop(&mut self) {
+        self.0.end_renewal(&self.1);
+    }
+}
+
+impl Bridge {
+    /// Makes a new session in the place of `lost`, or waits until another thread has.
+    pub(super) fn renew(&self, wire: &Wire, lost: &Carried) -> Result<(), String> {
+        match self.session.lost(lost.number) {
+            Renewing::Done => Ok(()),
+            Renewing::Failed(why) => Err(why),
+            Renewing::Yours(replay) => {
+                log::info!(target: "BRIDGE", "the server has ended the session; beginning a new one");
+                let mut renewal = Renewal(&self.session, Err("the renewal was broken off".to_owned()));
+                renewal.1 = self.begin_again(wire, &replay);
+                let outcome = renewal.1.clone();
+                drop(renewal);
+                self.push.kick();
+                outcome
+            }
+        }
+    }
+
+    fn begin_again(&self, wire: &Wire, replay: &Replay) -> Result<(), String> {
+        let initialize =
+            replay.initialize.as_ref().ok_or("the server wants a session, and the client has begun none")?;
+        let (answer, headers) = self.ask(wire, initialize, &Carried::default())?;
+        let Ok(Message::Answer(RpcAnswer { result: Some(result), .. })) = read(&answer) else {
+            return Err("the server refuses a new session".to_owned());
+        };
+        let lists = self.session.established(&headers, result);
+        let carried = self.session.carried_meanwhile();
+        if let Some(initialized) = &replay.initialized {
+            self.tell(wire, initialized, &carried)?;
+        }
+        for message in replay.level.iter().chain(replay.subscriptions.values()) {
+            if let Err(why) = self.ask(wire, message, &carried) {
+                log::warn!(target: "BRIDGE", "a setting of the old session is not in the new one: {why}");
+            }
+        }
+        for list in lists {
+            let changed = format!(r#"{{"jsonrpc":"2.0","method":"notifications/{list}/list_changed"}}"#);
+            self.out.pass(changed.into_bytes());
+        }
+        Ok(())
+    }
+
+    /// Sends a request of the client's once more, and keeps the answer.
+    fn ask(&self, wire: &Wire, message: &[u8], carried: &Carried) -> Result<(Vec<u8>, HeaderMap), String> {
+        let Ok(Message::Request(Request { id, .. })) = read(message) else {
+            return Err("what was kept is no request".to_owned());
+        };
+        let mut asker = Asker::Own { id: &id, answer: None };
+        self.attempts(wire, &mut asker, Some(carried), message)?;
+        match asker {
+            Asker::Own { answer: Some(answer), .. } => Ok(answer),
+            _ => Err("no answer came".to_owned()),
+        }
+    }
+
+    /// Notes what a new session would have to be told.
+    pub(super) fn remember(&self, request: &Request<'_>, message: &[u8]) {
+        let uri = || request.params.and_then(uri_of);
+        match request.method.as_ref() {
+            "initialize" => self.session.remember(|replay| {
+                *replay = Replay { initialize: Some(message.into()), ..Replay::default() };
+            }),
+            "logging/setLevel" => self.session.remember(|replay| replay.level = Some(message.into())),
+            "resources/subscribe" => {
+                if let Some(uri) = uri() {
+                    self.session.remember(|replay| drop(replay.subscriptions.insert(uri, message.into())));
+                }
+            }
+            "resources/unsubscribe" => {
+                if let Some(uri) = uri() {
+                    self.session.remember(|replay| drop(replay.subscriptions.remove(&uri)));
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
+fn uri_of(params: &RawValue) -> Option<String> {
+    member(params, "uri").and_then(text).map(std::borrow::Cow::into_owned)
+}

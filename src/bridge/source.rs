@@ -1,0 +1,68 @@
+//! Which server it is: one of the project, or the one that the environment names.
+
+use serde_json::Value;
+
+use super::access::Whereabouts;
+use crate::clock::Timestamp;
+use crate::secret::Secret;
+use crate::services::is_keycloak;
+use crate::settings::{Environment, Places, Settings};
+use crate::state::DaemonRecord;
+
+/// Where the address and the headers come from; the error is one line for people.
+pub(super) fn source(server: Option<&str>, settings: &Settings) -> Result<Whereabouts, String> {
+    match server {
+        Some(server) => Ok(Whereabouts::Files {
+            server: server.to_owned(),
+            places: Places { dir: settings.dir.clone(), tokens_dir: settings.tokens_dir.clone() },
+            otherwise: Box::new(otherwise(settings)),
+        }),
+        None => from_environment(&settings.environment),
+    }
+}
+
+/// What a daemon with these settings would record.
+fn otherwise(settings: &Settings) -> DaemonRecord {
+    DaemonRecord {
+        pid: 0,
+        started: Timestamp::from_millis(0),
+        interval: settings.interval.as_secs(),
+        buffer: settings.buffer.as_secs(),
+        registry_url: settings.registry_url.clone(),
+        servers_dir: settings.servers_dir.display().to_string(),
+        providers: settings.providers.is_file().then(|| settings.providers.display().to_string()),
+        keycloak: is_keycloak(&settings.environment),
+    }
+}
+
+/// The two shapes that the default files give a program: an address with a token, or with headers.
+fn from_environment(environment: &Environment) -> Result<Whereabouts, String> {
+    if let Some(url) = environment.get("MCP_SERVER_URL") {
+        let mut headers = environment
+            .get("MCP_SERVER_HEADERS")
+            .map_or(Ok(Vec::new()), |text| object("MCP_SERVER_HEADERS", &text))?;
+        if let Some(token) = environment.get("MCP_SERVER_AUTH_TOKEN") {
+            let bare = token.split_once(' ').is_none();
+            let value = if bare { Secret::new(format!("Bearer {token}")) } else { Secret::new(token) };
+            headers.push(("Authorization".to_owned(), value));
+        }
+        return Ok(Whereabouts::Environment { url, headers });
+    }
+    if let Some(url) = environment.get("FETCH_BASE_URL") {
+        let headers =
+            environment.get("FETCH_HEADERS").map_or(Ok(Vec::new()), |text| object("FETCH_HEADERS", &text))?;
+        return Ok(Whereabouts::Environment { url, headers });
+    }
+    Err("bridge: needs a SERVER, or MCP_SERVER_URL in its environment".to_owned())
+}
+
+/// Headers as one JSON object.
+fn object(name: &str, text: &str) -> Result<Vec<(String, Secret)>, String> {
+    let wrong = || format!("{name} is not a JSON object of texts");
+    let Ok(Value::Object(members)) = serde_json::from_str(text) else { return Err(wrong()) };
+    let header = |(name, value)| match value {
+        Value::String(value) => Ok((name, Secret::new(value))),
+        _ => Err(wrong()),
+    };
+    members.into_iter().map(header).collect()
+}

@@ -1,0 +1,277 @@
+//! What the server's HTTP answer to a message means. Pure decisions.
+
+use std::time::Duration;
+
+/// What a body holds, by its content type.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum BodyKind {
+    /// An event stream.
+    Events,
+    /// One JSON document.
+    Json,
+    /// Anything else, or nothing.
+    Other,
+}
+
+/// Reads a `Content-Type`.
+pub(super) fn kind(content_type: Option<&str>) -> BodyKind {
+    let essence = content_type.unwrap_or_default().split(';').next().unwrap_or_default();
+    let essence = essence.trim().to_ascii_lowercase();
+    match essence.as_str() {
+        "text/event-stream" => BodyKind::Events,
+        "application/json" => BodyKind::Json,
+        _ if essence.starts_with("application/") && essence.ends_with("+json") => BodyKind::Json,
+        _ => BodyKind::Other,
+    }
+}
+
+/// What a document says to the requests that were sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Says {
+    /// It answers one of them.
+    Answer,
+    /// It is an error that names none of them.
+    Error,
+    /// It is no message, or one about something else.
+    Nothing,
+}
+
+/// An answer, as far as it decides anything.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct HttpAnswer<'a> {
+    pub status: u16,
+    pub kind: BodyKind,
+    pub says: Says,
+    /// The beginning of the body.
+    pub text: &'a str,
+    /// Whether the request carried a session.
+    pub session: bool,
+    /// `WWW-Authenticate`
+    pub challenge: Option<&'a str>,
+    /// `Retry-After`
+    pub retry_after: Option<&'a str>,
+}
+
+/// What to do with an answer.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Verdict {
+    /// The document is for the client, as it is.
+    Pass,
+    /// The document is for the client, with the id of the request.
+    PassWithId,
+    /// The token is not accepted.
+    TokenRefused,
+    /// The server does not know the session any more.
+    SessionLost,
+    /// Nothing was done, and the server wants to be asked again so much later.
+    Later(Duration),
+    /// There is no answer, for this reason.
+    Failed(String),
+}
+
+/// The longest `Retry-After` that is waited for: a client waits for its answer meanwhile.
+const SOON: Duration = Duration::from_secs(1);
+
+/// Judges the answer to a request.
+pub(super) fn verdict(reply: &HttpAnswer<'_>) -> Verdict {
+    let status = reply.status;
+    match (status, reply.says) {
+        (401, _) => Verdict::TokenRefused,
+        (_, Says::Answer) => Verdict::Pass,
+        _ if reply.session && is_session_lost(status, reply.text) => Verdict::SessionLost,
+        (_, Says::Error) => Verdict::PassWithId,
+        (403, _) => Verdict::Failed(forbidden(reply.challenge)),
+        (429, _) => match seconds(reply.retry_after) {
+            Some(pause) if pause <= SOON => Verdict::Later(pause),
+            Some(pause) => failed(status, &format!("it wants to be asked again in {} s", pause.as_secs())),
+            None => failed(status, "it is asked too often"),
+        },
+        (200..=299, _) => failed(status, without_answer(reply)),
+        (300..=399, _) => {
+            failed(status, "a redirect, which is not followed; check REGISTRY_URL and the server's path")
+        }
+        (404 | 405, _) => failed(status, "there is no MCP server at this address"),
+        _ => failed(status, "no message came with it"),
+    }
+}
+
+fn failed(status: u16, why: &str) -> Verdict {
+    Verdict::Failed(format!("the server answered HTTP {status}: {why}"))
+}
+
+fn without_answer(reply: &HttpAnswer<'_>) -> &'static str {
+    match reply.kind {
+        _ if reply.text.trim().is_empty() => "it took the request without answering it",
+        BodyKind::Json => "what came is no answer to the request",
+        _ => "what came is neither JSON nor an event stream",
+    }
+}
+
+/// Whether an answer says that there is no such session: by its status, as the specification wants, or in
+/// words, as many servers do after a restart.
+pub(super) fn is_session_lost(status: u16, text: &str) -> bool {
+    let speaks_of_it = || {
+        let text = text.to_ascii_lowercase();
+        text.contains("session") || text.contains("initializ")
+    };
+    status == 404 || matches!(status, 400 | 503) && speaks_of_it()
+}
+
+/// What a refusal for lack of a scope says (RFC 6750 3.1).
+fn forbidden(challenge: Option<&str>) -> String {
+    let scope = challenge.and_then(|challenge| parameter(challenge, "scope"));
+    match scope {
+        Some(scope) => format!(
+            "the server answered HTTP 403: the token lacks the scope {}; sign in again with it",
+            scope.escape_debug()
+        ),
+        None => "the server answered HTTP 403: the token does not allow this".to_owned(),
+    }
+}
+
+/// The value of a parameter of a challenge.
+fn parameter<'a>(challenge: &'a str, name: &str) -> Option<&'a str> {
+    let mut rest = challenge;
+    loop {
+        let at = rest.to_ascii_lowercase().find(name)?;
+        let begins = rest[..at].chars().next_back().is_none_or(|before| matches!(before, ' ' | ','));
+        let value = rest[at + name.len()..].strip_prefix('=').filter(|_| begins);
+        match value {
+            Some(value) => {
+                let quoted = value.strip_prefix('"').and_then(|value| value.split('"').next());
+                return Some(quoted.unwrap_or_else(|| value.split([',', ' ']).next().unwrap_or_default()));
+            }
+            None => rest = &rest[at + name.len()..],
+        }
+    }
+}
+
+fn seconds(retry_after: Option<&str>) -> Option<Duration> {
+    retry_after?.trim().parse().ok().map(Duration::from_secs)
+}
+
+/// How long what was never sent is tried.
+pub(super) const TRY_FOR: Duration = Duration::from_secs(20);
+
+/// The pause before what was never sent is tried again, after so many tries.
+pub(super) fn pause(tries: u32) -> Duration {
+    Duration::from_millis(50 << tries.min(4))
+}
+
+/// The pause before a stream is opened again: what the server wants, and longer the more often it failed.
+pub(super) fn reopening(wanted: Option<Duration>, failures: u32) -> Duration {
+    const LONGEST: Duration = Duration::from_secs(30);
+    match (wanted, failures) {
+        (Some(wanted), 0) => wanted.min(LONGEST * 10),
+        (None, 0) => Duration::from_secs(1),
+        (wanted, _) => {
+            let growing = Duration::from_millis(500 << failures.min(6)).min(LONGEST);
+            growing.max(wanted.unwrap_or_default().min(LONGEST))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn content_types() {
+        for (text, expected) in [
+            (Some("text/event-stream"), BodyKind::Events),
+            (Some("Text/Event-Stream; charset=utf-8"), BodyKind::Events),
+            (Some("application/json;charset=utf-8"), BodyKind::Json),
+            (Some("application/problem+json"), BodyKind::Json),
+            (Some("text/html"), BodyKind::Other),
+            (Some(""), BodyKind::Other),
+            (None, BodyKind::Other),
+        ] {
+            assert_eq!(kind(text), expected, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn answers_are_judged_by_status_document_and_session() {
+        use Says::{Answer, Error, Nothing};
+        let lost = r#"{"error":{"message":"Bad Request: No valid session ID provided"}}"#;
+        for (status, says, text, session, expected) in [
+            (200, Answer, "{}", true, "Pass"),
+            (400, Answer, "{}", false, "Pass"),
+            (404, Answer, "{}", true, "Pass"),
+            (404, Nothing, "", true, "SessionLost"),
+            (404, Error, "Session not found", true, "SessionLost"),
+            (404, Nothing, "", false, "there is no MCP server"),
+            (404, Error, "", false, "PassWithId"),
+            (400, Error, lost, true, "SessionLost"),
+            (400, Error, lost, false, "PassWithId"),
+            (400, Error, "bad arguments", true, "PassWithId"),
+            (400, Nothing, "Server not initialized", true, "SessionLost"),
+            (503, Nothing, "no such session", true, "SessionLost"),
+            (503, Nothing, "down", true, "HTTP 503"),
+            (500, Nothing, "session", true, "HTTP 500"),
+            (401, Answer, "{}", true, "TokenRefused"),
+            (403, Nothing, "", true, "lacks the scope files:write;"),
+            (403, Error, "", true, "PassWithId"),
+            (429, Nothing, "", true, "Later"),
+            (202, Nothing, "", true, "without answering"),
+            (200, Nothing, "<html>", true, "neither JSON"),
+            (302, Nothing, "", true, "redirect"),
+        ] {
+            let reply = HttpAnswer {
+                status,
+                kind: BodyKind::Other,
+                says,
+                text,
+                session,
+                challenge: Some(r#"Bearer error="insufficient_scope", xscope="no", scope="files:write""#),
+                retry_after: Some("1"),
+            };
+            let found = format!("{:?}", verdict(&reply));
+            assert!(found.contains(expected), "{status} {says:?} {text}: {found}");
+        }
+    }
+
+    #[test]
+    fn a_long_pause_is_not_waited_for() {
+        let reply = |retry_after| HttpAnswer {
+            status: 429,
+            kind: BodyKind::Other,
+            says: Says::Nothing,
+            text: "",
+            session: false,
+            challenge: None,
+            retry_after,
+        };
+        for (header, expected) in [(Some("2"), "in 2 s"), (None, "too often"), (Some("Wed, 21"), "too often")]
+        {
+            let found = format!("{:?}", verdict(&reply(header)));
+            assert!(found.contains(expected), "{header:?}: {found}");
+        }
+        assert_eq!(verdict(&reply(Some("0"))), Verdict::Later(Duration::ZERO));
+    }
+
+    #[test]
+    fn the_scope_is_found_in_a_challenge() {
+        for (challenge, expected) in [
+            (r#"Bearer scope="a b", error="insufficient_scope""#, Some("a b")),
+            ("Bearer error=insufficient_scope, scope=a", Some("a")),
+            (r#"Bearer error_description="the scope is small""#, None),
+            ("Bearer", None),
+        ] {
+            assert_eq!(parameter(challenge, "scope"), expected, "{challenge}");
+        }
+    }
+
+    #[test]
+    fn pauses_grow_to_a_limit() {
+        let millis = |pause: Duration| pause.as_millis();
+        assert_eq!([0, 1, 4, 99].map(pause).map(millis), [50, 100, 800, 800]);
+        let wanted = Some(Duration::from_millis(10));
+        assert_eq!(
+            [0, 1, 2, 99].map(|failures| millis(reopening(wanted, failures))),
+            [10, 1000, 2000, 30_000]
+        );
+        assert_eq!(millis(reopening(None, 0)), 1000);
+        assert_eq!(millis(reopening(Some(Duration::from_hours(1)), 1)), 30_000);
+    }
+}

@@ -1,0 +1,257 @@
+//! What the server says of its own: on the standing stream and in the middle of a call.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Condvar, Mutex};
+use std::time::Duration;
+
+use serde_json::json;
+
+use crate::client::{Bridge, project};
+use crate::mcp::Server;
+use crate::support::holds_in_time;
+
+#[test]
+fn a_standing_stream_that_is_cut_twenty_times_is_opened_again() {
+    let server = Server::start();
+    let project = project(&server);
+    let mut bridge = Bridge::ready(&project);
+    for count in 0..20 {
+        server.wait_for_stream();
+        let message = format!(r#"{{"jsonrpc":"2.0","method":"notifications/n{count}"}}"#);
+        // So that the next one comes at once.
+        assert!(server.streams().iter().all(|stream| stream.bytes(b"retry: 10\n\n")));
+        assert_eq!(server.push(&message), 1);
+        bridge.message(&format!("notifications/n{count}"));
+        server.cut_streams();
+    }
+    let lines = bridge.log().lines().filter(|line| line.contains("stream")).count();
+    assert!(lines <= 1, "{}", bridge.log());
+    bridge.works();
+}
+
+#[test]
+fn a_conflict_on_the_standing_stream_passes() {
+    let server = Server::start();
+    let project = project(&server);
+    let count = AtomicUsize::new(0);
+    server.behave(move |seen, reply| {
+        seen.method == "GET" && count.fetch_add(1, Ordering::AcqRel) < 2 && {
+            reply.send(409, &[], b"only one stream per session");
+            true
+        }
+    });
+    let bridge = Bridge::ready(&project);
+    server.wait_for_stream();
+    server.push(r#"{"jsonrpc":"2.0","method":"notifications/hello"}"#);
+    bridge.message("notifications/hello");
+    assert_eq!(server.calls("initialize").len(), 1);
+}
+
+#[test]
+fn a_server_without_a_standing_stream_is_left_alone() {
+    let server = Server::start();
+    let project = project(&server);
+    server.behave(|seen, reply| {
+        seen.method == "GET" && {
+            reply.send(405, &[], b"");
+            true
+        }
+    });
+    let mut bridge = Bridge::ready(&project);
+    server.wait_for_http("GET", 1);
+    bridge.works();
+    std::thread::sleep(Duration::from_secs(2));
+    assert_eq!(server.seen().iter().filter(|seen| seen.method == "GET").count(), 1);
+    assert!(!bridge.log().contains("[WARN") && !bridge.log().contains("[ERROR"), "{}", bridge.log());
+}
+
+#[test]
+fn sixty_four_calls_that_each_ask_the_client_back_are_answered() {
+    let server = Server::start();
+    let project = project(&server);
+    let answered = Arc::new((Mutex::new(Vec::<u64>::new()), Condvar::new()));
+    let own = Arc::clone(&answered);
+    server.behave(move |seen, reply| {
+        let message = seen.json();
+        if seen.method == "POST" && message["method"].is_null() {
+            own.0.lock().unwrap().push(message["id"].as_u64().unwrap());
+            own.1.notify_all();
+            return false;
+        }
+        message["params"]["name"] == "ask" && {
+            let ask = 1000 + message["id"].as_u64().unwrap();
+            let events = reply.events();
+            events.message(
+                &json!({"jsonrpc": "2.0", "id": ask, "method": "elicitation/create", "params": {}})
+                    .to_string(),
+            );
+            let waiting = own.0.lock().unwrap();
+            let limit = Duration::from_secs(15);
+            let waited = own.1.wait_timeout_while(waiting, limit, |all| !all.contains(&ask)).unwrap();
+            assert!(!waited.1.timed_out());
+            drop(waited);
+            events.message(&json!({"jsonrpc": "2.0", "id": message["id"], "result": {}}).to_string());
+            events.end();
+            true
+        }
+    });
+    let mut bridge = Bridge::ready(&project);
+    // One more than there are places waits for its turn.
+    let ids: Vec<u64> = (0..65).map(|_| bridge.call("ask", &json!({}))).collect();
+    let mut replied = 0;
+    assert!(holds_in_time(|| {
+        let asked: Vec<u64> = bridge
+            .lines()
+            .iter()
+            .filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok())
+            .filter(|message| message["method"] == "elicitation/create")
+            .map(|message| message["id"].as_u64().unwrap())
+            .collect();
+        // All places are taken before the first answer.
+        if asked.len() >= 64 {
+            for id in &asked[replied..] {
+                bridge.send(&json!({"jsonrpc": "2.0", "id": id, "result": {"action": "accept"}}).to_string());
+            }
+            replied = asked.len();
+        }
+        replied == 65
+    }));
+    for id in ids {
+        assert!(bridge.answer(id)["result"].is_object());
+    }
+}
+
+#[test]
+fn progress_comes_before_the_result_and_at_once() {
+    let server = Server::start();
+    let project = project(&server);
+    let go = Arc::new((Mutex::new(false), Condvar::new()));
+    let own = Arc::clone(&go);
+    server.behave(move |seen, reply| {
+        seen.json()["params"]["name"] == "long" && {
+            let events = reply.events();
+            events.message(r#"{"jsonrpc":"2.0","method":"notifications/progress","params":{"progress":1}}"#);
+            let waiting = own.0.lock().unwrap();
+            drop(own.1.wait_timeout_while(waiting, Duration::from_secs(15), |go| !*go).unwrap());
+            events.message(&json!({"jsonrpc": "2.0", "id": seen.json()["id"], "result": {}}).to_string());
+            events.end();
+            true
+        }
+    });
+    let mut bridge = Bridge::ready(&project);
+    let id = bridge.call("long", &json!({}));
+    bridge.message("notifications/progress");
+    assert_eq!(bridge.answers(id), 0);
+    *go.0.lock().unwrap() = true;
+    go.1.notify_all();
+    assert!(bridge.answer(id)["result"].is_object());
+}
+
+#[test]
+fn a_cancellation_comes_behind_its_request_and_ends_the_wait() {
+    let server = Server::start();
+    let project = project(&server);
+    let closed = Arc::new(AtomicUsize::new(0));
+    let own = Arc::clone(&closed);
+    server.behave(move |seen, reply| {
+        seen.json()["params"]["name"] == "never" && {
+            let events = reply.events();
+            while !events.is_closed() {
+                std::thread::sleep(Duration::from_millis(10));
+            }
+            own.fetch_add(1, Ordering::AcqRel);
+            true
+        }
+    });
+    let mut bridge = Bridge::ready(&project);
+    // At once, so that it meets the request in the queue or on its way, and later.
+    for pause in 0..20 {
+        let id = bridge.call("never", &json!({"large": "x".repeat(300_000)}));
+        std::thread::sleep(Duration::from_micros(pause * 500));
+        let params = json!({"requestId": id, "reason": "enough"});
+        bridge.send(
+            &json!({"jsonrpc": "2.0", "method": "notifications/cancelled", "params": params}).to_string(),
+        );
+    }
+    let id = bridge.call("never", &json!({}));
+    server.wait_for("tools/call", 1);
+    assert!(holds_in_time(|| server.calls("tools/call").iter().any(|seen| seen.json()["id"] == id)));
+    let last = json!({"jsonrpc": "2.0", "method": "notifications/cancelled", "params": {"requestId": id}});
+    bridge.send(&last.to_string());
+    assert!(holds_in_time(|| {
+        let all = server.calls("notifications/cancelled");
+        all.last().is_some_and(|seen| seen.json()["params"]["requestId"] == id)
+    }));
+    let mut open = Vec::new();
+    for seen in server.seen() {
+        let message = seen.json();
+        match seen.rpc().as_str() {
+            "tools/call" => open.push(message["id"].clone()),
+            "notifications/cancelled" => {
+                let id = &message["params"]["requestId"];
+                assert!(open.contains(id), "the cancellation of {id} overtook it");
+                open.retain(|other| other != id);
+            }
+            _ => {}
+        }
+    }
+    assert_eq!(open, Vec::<serde_json::Value>::new(), "what was sent was cancelled");
+    let sent = server.calls("tools/call").len();
+    assert!(
+        holds_in_time(|| closed.load(Ordering::Acquire) == sent),
+        "the streams are closed some time after"
+    );
+    bridge.works();
+    assert!(!bridge.lines().concat().contains("\"error\""), "a cancelled request has no answer");
+}
+
+#[test]
+fn in_the_new_era_closing_the_stream_is_the_cancellation() {
+    let server = Server::start();
+    let project = project(&server);
+    let closed = Arc::new(AtomicUsize::new(0));
+    let own = Arc::clone(&closed);
+    server.behave(move |seen, reply| {
+        seen.rpc() == "subscriptions/listen" && {
+            let events = reply.events();
+            events.message(
+                r#"{"jsonrpc":"2.0","method":"notifications/subscriptions/acknowledged","params":{}}"#,
+            );
+            while !events.is_closed() {
+                std::thread::sleep(Duration::from_millis(10));
+            }
+            own.fetch_add(1, Ordering::AcqRel);
+            true
+        }
+    });
+    let mut bridge = Bridge::start(&project);
+    // More streams than there are places, and calls still have theirs.
+    let ids: Vec<u64> =
+        (0..70).map(|_| bridge.modern("subscriptions/listen", &json!({"notifications": {}}))).collect();
+    server.wait_for("subscriptions/listen", 70);
+    let call = bridge.modern("tools/call", &json!({"name": "echo", "arguments": {}}));
+    assert!(bridge.answer(call)["result"].is_object());
+    for id in ids {
+        let params = json!({"requestId": id});
+        bridge.send(
+            &json!({"jsonrpc": "2.0", "method": "notifications/cancelled", "params": params}).to_string(),
+        );
+    }
+    assert!(holds_in_time(|| closed.load(Ordering::Acquire) == 70));
+    assert!(server.calls("notifications/cancelled").is_empty());
+    assert!(!bridge.lines().concat().contains("\"error\""), "{:?}", bridge.lines());
+}
+
+#[test]
+fn one_connection_is_enough_for_one_call_after_the_other() {
+    let server = Server::start();
+    let project = project(&server);
+    let mut bridge = Bridge::ready(&project);
+    server.wait_for_stream();
+    bridge.works();
+    let before = server.connections();
+    for _ in 0..50 {
+        bridge.works();
+    }
+    assert!(server.connections() <= before + 1, "{before} and then {}", server.connections());
+}
