@@ -34,7 +34,7 @@ BUILT ?= $(TARGET_DIR)/release/token-refresher
 FAULT_TRIALS ?= 1000
 FAULT_SECONDS ?= 300
 
-.PHONY: help build static demo test faults interop interop-oidc interop-python interop-clients soak bench lint image deb install uninstall
+.PHONY: help build static demo test faults interop interop-oidc interop-python interop-clients interop-bridge soak bench lint image deb install uninstall
 
 help: ## list these targets
 	@sed -n 's/^\([a-z]*\):.*## /\1 /p' Makefile | while read -r name what; do printf '  make %-10s %s\n' "$$name" "$$what"; done
@@ -56,7 +56,7 @@ test: ## run all tests
 	$(CARGO) test --locked
 
 bench: ## print what the program costs, as ratios to the bare work
-	$(CARGO) bench --locked --bench cost
+	$(CARGO) bench --locked --bench cost --bench bridge
 
 faults: ## kill it, fail its system calls, fill its disk; ten minutes (needs strace, and root to mount)
 	@command -v strace >/dev/null || { echo "once before: apt-get install strace (or your system's)" >&2; exit 1; }
@@ -64,7 +64,7 @@ faults: ## kill it, fail its system calls, fill its disk; ten minutes (needs str
 		$(CARGO) test --locked --test faults -- --ignored --nocapture --test-threads=1
 	PROGRAM=$(abspath $(PROGRAM)) $(CARGO) test --locked --test suite nothing_lost:: -- --ignored --nocapture --test-threads=1
 
-interop: interop-oidc interop-python interop-clients ## try it with real authorization servers and assistants (needs Node.js, Python, openssl)
+interop: interop-oidc interop-python interop-clients interop-bridge ## try it with real authorization servers and assistants (needs Node.js, Python, openssl)
 
 interop-oidc: $(INTEROP)/node_modules/.package-lock.json
 	$(CARGO) test --locked --test interop -- --ignored --nocapture
@@ -88,6 +88,12 @@ interop-clients:
 	cd $(INTEROP)/clients && { cmp -s package-lock.json node_modules/.installed || \
 		{ npm ci --ignore-scripts --no-audit --no-fund --loglevel=error && cp package-lock.json node_modules/.installed; }; }
 	$(CARGO) test --locked --test interop_clients -- --ignored
+
+interop-bridge:
+	@command -v npm >/dev/null || { echo "it needs Node.js 20 or newer, with npm" >&2; exit 1; }
+	cd $(INTEROP)/bridge && { cmp -s package-lock.json node_modules/.installed || \
+		{ npm ci --ignore-scripts --no-audit --no-fund --loglevel=error && cp package-lock.json node_modules/.installed; }; }
+	$(CARGO) test --locked --test interop_bridge -- --ignored
 
 soak: ## run for SOAK_MINUTES (20) with tokens of 30 seconds, and show that nothing grows
 	$(CARGO) test --locked --test soak -- --ignored --nocapture
