@@ -18,6 +18,7 @@ use crate::services::{KEYCLOAK_GATEWAY, TokenSource, gather, recorded_providers}
 use crate::settings::Places;
 use crate::state::{DaemonRecord, Store, daemon_holder};
 use crate::tokens::directory::Problem;
+use crate::tokens::due::{Past, due_at};
 use crate::tokens::name::{Role, role};
 
 /// How long a refresh that is under way is waited for. Clients give their helper some ten seconds.
@@ -69,6 +70,8 @@ pub(crate) struct Moment {
     pub files: Vec<(PathBuf, Stamp)>,
     /// When the first of those tokens expires.
     pub expires_at: Option<Timestamp>,
+    /// When the first of them is to be refreshed.
+    pub due_at: Option<Timestamp>,
     /// Why a token that has expired is not another one yet, where one has.
     pub expired: Option<String>,
     /// Whether there may be another token in a moment.
@@ -83,13 +86,16 @@ pub(crate) struct Moment {
 pub(crate) fn moment(server: &str, places: &Places, otherwise: &DaemonRecord) -> Result<Moment, String> {
     let store = Store::open(&places.tokens_dir);
     let record = store.daemon();
-    let Found { service, files } = find(server, places, Some(record.as_ref().unwrap_or(otherwise)))?;
+    let record = record.as_ref().unwrap_or(otherwise);
+    let Found { service, files } = find(server, places, Some(record))?;
     let now = Timestamp::now();
+    let buffer = Duration::from_secs(record.buffer);
     let ended = files.iter().find_map(|file| Some((file, file.expired_since(now)?)));
     Ok(Moment {
         expired: ended.map(|(file, ended)| expired(file, now.since(ended), &store, places)),
         changing: files.iter().any(|file| is_changing(file, now)),
         expires_at: files.iter().filter_map(|file| file.life.expires_at).min(),
+        due_at: files.iter().filter_map(|file| due_at(&file.life, &Past::default(), buffer, now)).min(),
         files: files.into_iter().map(|file| (places.tokens_dir.join(&file.name), file.stamp)).collect(),
         service,
     })

@@ -3,12 +3,14 @@
 //! The files are looked at before each request, and read when they have changed. A token that has expired
 //! is not sent: a new one is waited for, as after a refusal.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use ureq::http::{HeaderMap, HeaderName, HeaderValue};
 
+use super::refresher::Refresher;
 use crate::clients::Service;
 use crate::clock::Timestamp;
 use crate::files::Stamp;
@@ -55,6 +57,7 @@ pub(super) struct Admission {
     mark: Fingerprint,
     files: Vec<(PathBuf, Stamp)>,
     expires_at: Option<Timestamp>,
+    due_at: Option<Timestamp>,
     expired: Option<String>,
     changing: bool,
 }
@@ -65,13 +68,14 @@ pub(super) struct Doorman {
     known: Mutex<Option<Arc<Admission>>>,
     /// The mark of headers that were refused, and nothing better came in time.
     dead: Mutex<Option<Fingerprint>>,
+    refresher: Arc<Refresher>,
 }
 
 impl Doorman {
     /// Reads what is needed for the first time; the error is one line for people.
-    pub(super) fn new(source: Whereabouts) -> Result<Self, String> {
+    pub(super) fn new(source: Whereabouts, refresher: Arc<Refresher>) -> Result<Self, String> {
         let first = Arc::new(pass(&source)?);
-        Ok(Self { source, known: Mutex::new(Some(first)), dead: Mutex::default() })
+        Ok(Self { source, known: Mutex::new(Some(first)), dead: Mutex::default(), refresher })
     }
 
     /// The server's address and how it is spoken to, which stay the same.
@@ -82,6 +86,9 @@ impl Doorman {
     /// What a request needs now. Waits a while where the token has expired; the error says what to do.
     pub(super) fn current(&self) -> Result<Arc<Admission>, String> {
         let pass = self.look()?;
+        if pass.due_at.is_some_and(|due| due <= Timestamp::now()) {
+            self.refresher.want(pass.file_names());
+        }
         let Some(expired) = pass.expired.clone() else { return Ok(pass) };
         self.other_than(&pass).ok_or(expired)
     }
@@ -131,7 +138,7 @@ impl Doorman {
     }
 
     fn is_changing(&self) -> bool {
-        pass(&self.source).is_ok_and(|pass| pass.changing)
+        self.refresher.is_running() || pass(&self.source).is_ok_and(|pass| pass.changing)
     }
 
     /// What is known, or what the files say where they have changed or a token in them has expired.
@@ -147,6 +154,11 @@ impl Doorman {
 }
 
 impl Admission {
+    fn file_names(&self) -> BTreeSet<String> {
+        let names = self.files.iter().filter_map(|(path, _)| path.file_name()?.to_str());
+        names.map(str::to_owned).collect()
+    }
+
     fn is_current(&self) -> bool {
         self.expired.is_none()
             && self.expires_at.is_none_or(|end| Timestamp::now() < end)
@@ -161,12 +173,24 @@ fn stamp_of(path: &Path) -> Option<Stamp> {
 fn pass(source: &Whereabouts) -> Result<Admission, String> {
     match source {
         Whereabouts::Files { server, places, otherwise } => {
-            let Moment { service, files, expires_at, expired, changing } = moment(server, places, otherwise)?;
+            let Moment { service, files, expires_at, due_at, expired, changing } =
+                moment(server, places, otherwise)?;
             let headers = headers_of(&service)?;
             let Service { url, transport, .. } = service;
             let mark = mark(&headers);
             let shown = shown(&url);
-            Ok(Admission { url, shown, transport, headers, mark, files, expires_at, expired, changing })
+            Ok(Admission {
+                url,
+                shown,
+                transport,
+                headers,
+                mark,
+                files,
+                expires_at,
+                due_at,
+                expired,
+                changing,
+            })
         }
         Whereabouts::Environment { url, headers } => {
             let headers = map(headers.iter().map(|(name, value)| (name.as_str(), value.clone())))?;
@@ -178,6 +202,7 @@ fn pass(source: &Whereabouts) -> Result<Admission, String> {
                 headers,
                 files: Vec::new(),
                 expires_at: None,
+                due_at: None,
                 expired: None,
                 changing: false,
             })

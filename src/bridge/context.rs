@@ -6,6 +6,7 @@ use ureq::http::header::{ACCEPT, CONTENT_TYPE};
 use ureq::http::{HeaderMap, HeaderValue};
 
 use super::access::{Admission, Doorman};
+use super::channel::Channel;
 use super::cookies::Cookies;
 use super::crew::Crew;
 use super::flights::{Flight, Flights};
@@ -32,6 +33,8 @@ pub(super) struct Bridge {
     pub tools: Tools,
     pub notes: Notes,
     pub push: Push,
+    /// The stream for everything, where the server speaks the transport before streamable HTTP.
+    pub channel: Option<Arc<Channel>>,
 }
 
 /// What a message from the server is, as far as it decides where it goes.
@@ -79,6 +82,8 @@ impl Bridge {
     pub(super) fn deliver(&self, message: Vec<u8>) {
         match delivery(&message) {
             Delivery::News => self.out.pass(message),
+            Delivery::Answer(id)
+                if self.channel.as_ref().is_some_and(|channel| channel.keep(&id, &message)) => {}
             Delivery::Answer(id) if self.flights.answer(&id) => self.out.pass(message),
             Delivery::Batch(ids) => {
                 let answered = ids.iter().filter(|id| self.flights.answer(id)).count();

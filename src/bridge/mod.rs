@@ -6,6 +6,7 @@
 
 mod access;
 mod call;
+mod channel;
 mod context;
 mod cookies;
 mod crew;
@@ -14,6 +15,7 @@ mod ending;
 mod events;
 mod flights;
 mod http;
+mod http_sse;
 mod lines;
 mod message;
 mod modern;
@@ -22,6 +24,7 @@ mod out;
 mod post;
 mod push;
 mod queue;
+mod refresher;
 mod renewal;
 mod session;
 mod socket;
@@ -48,6 +51,7 @@ use http::Route;
 use modern::Tools;
 use out::Out;
 use queue::{Notes, Push};
+use refresher::Refresher;
 use session::Session;
 
 /// How long answers are still waited for when the client has closed its side.
@@ -68,13 +72,10 @@ pub(crate) enum BridgeError {
 /// environment says where it is.
 pub(crate) fn run(server: Option<&str>, settings: &Settings) -> Result<(), BridgeError> {
     let source = source::source(server, settings).map_err(BridgeError::Setting)?;
-    let access = Doorman::new(source).map_err(BridgeError::Setting)?;
+    let refresher = Refresher::new(settings);
+    let access = Doorman::new(source, Arc::clone(&refresher)).map_err(BridgeError::Setting)?;
     let http = crate::cycle::http_settings(settings).map_err(BridgeError::Setting)?;
     let (url, transport) = access.server().map_err(BridgeError::Setting)?;
-    if transport == McpTransport::Sse {
-        let why = "bridge: this server's file lists only sse, a transport that is not spoken";
-        return Err(BridgeError::Setting(why.to_owned()));
-    }
     let route = Route::new(&http, &url).map_err(BridgeError::Setting)?;
     let refused = |error: io::Error| BridgeError::System(crate::files::reason(&error));
     let (ending, bells) = Ending::watch().map_err(refused)?;
@@ -88,7 +89,13 @@ pub(crate) fn run(server: Option<&str>, settings: &Settings) -> Result<(), Bridg
         tools: Tools::default(),
         notes: Notes::default(),
         push: Push::default(),
+        channel: (transport == McpTransport::Sse).then(Arc::default),
     });
+    if let Some(channel) = bridge.channel.clone() {
+        let own = Arc::clone(&bridge);
+        let thread = std::thread::Builder::new().name("stream".to_owned());
+        thread.spawn(move || own.keep_channel(&channel)).map_err(refused)?;
+    }
     let desk = Desk::new(Arc::clone(&bridge));
     let (reader, input_over) = (Arc::clone(&desk), bells.input_over);
     let reading = std::thread::Builder::new().name("input".to_owned()).spawn(move || {
@@ -108,6 +115,7 @@ pub(crate) fn run(server: Option<&str>, settings: &Settings) -> Result<(), Bridg
         }
     }
     farewell(&bridge);
+    refresher.end();
     Ok(())
 }
 

@@ -114,7 +114,12 @@ impl Bridge {
             {
                 add_standard(&mut headers, &version, &notification.method);
             }
-            match wire.send(Method::POST, &pass.url, headers, Some(message)) {
+            let address = match &self.channel {
+                Some(channel) => channel.address(TRY_FOR).map(|(_, address)| address),
+                None => Some(pass.url.clone()),
+            };
+            let address = address.ok_or_else(|| Untold::Failed("the server cannot be reached".to_owned()))?;
+            match wire.send(Method::POST, &address, headers, Some(message)) {
                 Ok(incoming) => {
                     self.cookies.take(&incoming.headers);
                     match accepted(wire, incoming, carried) {

@@ -90,6 +90,9 @@ impl Asker<'_> {
 impl Bridge {
     /// Sends a message and delivers what comes back.
     pub(super) fn post(&self, wire: &Wire, outgoing: Outgoing<'_>, asker: &mut Asker<'_>) -> Posted {
+        if let Some(channel) = &self.channel {
+            return self.post_on_channel(wire, channel, outgoing, asker);
+        }
         let Outgoing { pass, carried, headers, message } = outgoing;
         let mut incoming = match wire.send(Method::POST, &pass.url, headers, Some(message)) {
             Ok(incoming) => incoming,
@@ -321,7 +324,7 @@ enum Pumped {
 }
 
 /// What is said of a request that has left and will have no answer.
-fn lost(why: &str) -> String {
+pub(super) fn lost(why: &str) -> String {
     format!("no answer came: {why}; the request may have been carried out or not")
 }
 

@@ -33,7 +33,7 @@ enum Listened {
 impl Bridge {
     /// Keeps the stream open from now on.
     pub(super) fn listen(self: &Arc<Self>) {
-        if !self.push.start() {
+        if self.channel.is_some() || !self.push.start() {
             return;
         }
         let bridge = Arc::clone(self);

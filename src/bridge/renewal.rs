@@ -27,14 +27,19 @@ impl Bridge {
             Renewing::Failed(why) => Err(why),
             Renewing::Yours(replay) => {
                 log::info!(target: "BRIDGE", "the server has ended the session; beginning a new one");
-                let mut renewal = Renewal(&self.session, Err("the renewal was broken off".to_owned()));
-                renewal.1 = self.begin_again(wire, &replay);
-                let outcome = renewal.1.clone();
-                drop(renewal);
-                self.push.kick();
-                outcome
+                self.make_session(wire, &replay)
             }
         }
+    }
+
+    /// Makes the new session. Requests wait for it from the moment at which the old one was said to be lost.
+    pub(super) fn make_session(&self, wire: &Wire, replay: &Replay) -> Result<(), String> {
+        let mut renewal = Renewal(&self.session, Err("the renewal was broken off".to_owned()));
+        renewal.1 = self.begin_again(wire, replay);
+        let outcome = renewal.1.clone();
+        drop(renewal);
+        self.push.kick();
+        outcome
     }
 
     fn begin_again(&self, wire: &Wire, replay: &Replay) -> Result<(), String> {

@@ -200,6 +200,23 @@ impl Cycles {
         self.finish(settings, seen, outcome, begun)
     }
 
+    /// Refreshes what is due of these files, and nothing else; writes no configuration. For a process that needs
+    /// their tokens where no daemon runs. Gives back answers that are not in their files yet.
+    pub(crate) fn refresh_only(
+        &mut self,
+        settings: &Settings,
+        files: &BTreeSet<String>,
+    ) -> Result<Vec<Storing>, String> {
+        self.log.begin(false);
+        let scan = self.look(settings, Timestamp::now())?;
+        let mut agenda = plan::plan(&scan, false, &BTreeSet::new(), &self.waiting);
+        agenda.jobs.retain(|job| job.names().iter().any(|name| files.contains(name)));
+        let outcome = self.work(settings, agenda.jobs, &scan, &|| ());
+        self.store.flush();
+        self.log.end();
+        Ok(outcome.held)
+    }
+
     fn work(&mut self, settings: &Settings, jobs: Vec<Job>, found: &TokenScan, beat: &dyn Fn()) -> Outcome {
         let mut outcome = Outcome::default();
         let context = Context {

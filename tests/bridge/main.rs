@@ -13,7 +13,9 @@ mod mcp;
 #[allow(dead_code, reason = "as much as a client can do")]
 mod client;
 mod ends;
+mod http_sse;
 mod passes;
+mod refreshes;
 mod sessions;
 mod streams;
 mod tokens;

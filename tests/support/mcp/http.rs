@@ -10,6 +10,7 @@ use serde_json::Value;
 #[derive(Clone, Debug)]
 pub(crate) struct Seen {
     pub method: String,
+    pub path: String,
     /// In the order of their coming, the names in lower case.
     pub headers: Vec<(String, String)>,
     pub body: Vec<u8>,
@@ -139,7 +140,8 @@ pub(crate) fn serve(stream: TcpStream, connection: usize, handle: impl Fn(Seen, 
         if reader.read_line(&mut line)? == 0 {
             return Ok(());
         }
-        let method = line.split(' ').next().unwrap_or_default().to_owned();
+        let mut words = line.split(' ').map(str::to_owned);
+        let (method, path) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
         let mut headers = Vec::new();
         loop {
             let mut line = String::new();
@@ -147,7 +149,7 @@ pub(crate) fn serve(stream: TcpStream, connection: usize, handle: impl Fn(Seen, 
             let Some((name, value)) = line.trim_end().split_once(':') else { break };
             headers.push((name.to_ascii_lowercase(), value.trim().to_owned()));
         }
-        let mut seen = Seen { method, headers, body: Vec::new(), connection };
+        let mut seen = Seen { method, path, headers, body: Vec::new(), connection };
         let length = seen.header("content-length").map_or(0, |length| length.parse().unwrap());
         seen.body = vec![0; length];
         reader.read_exact(&mut seen.body)?;

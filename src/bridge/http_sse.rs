@@ -1,0 +1,170 @@
+//! The transport before streamable HTTP, for servers that have no other: what the client says is posted to an
+//! address, and everything that the server says comes on one stream.
+
+use std::io::Read as _;
+use std::sync::Arc;
+use std::time::Duration;
+
+use ureq::http::Method;
+
+use super::channel::{Channel, resolve};
+use super::context::{Bridge, LARGEST_TO_CLIENT};
+use super::events::Events;
+use super::http::{Incoming, Wire, document};
+use super::post::{Asker, Outgoing, Posted, lost};
+use super::session::{Carried, Renewing};
+use super::verdict::{BodyKind, TRY_FOR, kind, reopening};
+
+impl Bridge {
+    /// Keeps the stream open from now on.
+    pub(super) fn keep_channel(self: &Arc<Self>, channel: &Arc<Channel>) {
+        let wire = self.crew.wire();
+        let mut failures = 0_u32;
+        loop {
+            let mut retry = None;
+            let outcome = self.open_channel(&wire).map(|(url, mut incoming)| {
+                let mut events = Events::new(LARGEST_TO_CLIENT);
+                let came = self.read_channel(channel, &url, &mut incoming, &mut events);
+                retry = events.retry();
+                channel.close();
+                came
+            });
+            match outcome {
+                Ok(true) => failures = 0,
+                Ok(false) => failures = failures.saturating_add(1),
+                Err(why) => {
+                    if failures == 0 {
+                        log::warn!(target: "BRIDGE", "the server's stream cannot be opened: {why}; trying again");
+                    }
+                    failures = failures.saturating_add(1);
+                }
+            }
+            std::thread::sleep(reopening(retry, failures).min(Duration::from_secs(5)));
+        }
+    }
+
+    fn open_channel(&self, wire: &Wire) -> Result<(String, Incoming), String> {
+        let pass = self.access.current()?;
+        let headers = self.listening(&pass, &Carried::default(), None);
+        let incoming =
+            wire.send(Method::GET, &pass.url, headers, None).map_err(|unanswered| unanswered.why)?;
+        self.cookies.take(&incoming.headers);
+        match incoming.status {
+            200 if kind(incoming.header("content-type")) == BodyKind::Events => {
+                Ok((pass.url.clone(), incoming))
+            }
+            401 if self.access.other_than(&pass).is_some() => Err("the token was refused".to_owned()),
+            401 => Err(self.access.remedy(&pass)),
+            status => Err(format!("HTTP {status}")),
+        }
+    }
+
+    /// Delivers what comes until the stream ends; whether anything came.
+    fn read_channel(
+        self: &Arc<Self>,
+        channel: &Channel,
+        url: &str,
+        incoming: &mut Incoming,
+        events: &mut Events,
+    ) -> bool {
+        let mut buffer = vec![0; 16 << 10];
+        let mut came = false;
+        loop {
+            let count = match incoming.body.read(&mut buffer) {
+                Ok(0) | Err(_) => return came,
+                Ok(count) => count,
+            };
+            let mut bytes = &buffer[..count];
+            while !bytes.is_empty() {
+                let Ok((used, event)) = events.feed(bytes) else {
+                    log::warn!(target: "BRIDGE", "the server sent a message of more than 10 MiB; its stream is cut");
+                    return came;
+                };
+                bytes = &bytes[used..];
+                let Some(event) = event else { continue };
+                came = true;
+                if event.name != "endpoint" {
+                    self.deliver(event.data);
+                    channel.wake();
+                    continue;
+                }
+                let Some(address) = resolve(url, &String::from_utf8_lossy(&event.data)) else {
+                    log::error!(target: "BRIDGE", "the server names an address of another origin");
+                    return false;
+                };
+                self.open_for_messages(channel, address);
+            }
+        }
+    }
+
+    /// Lets messages go to the address. Another stream is another session, which comes before them; the thread
+    /// that reads the stream cannot wait for its answers itself.
+    fn open_for_messages(self: &Arc<Self>, channel: &Channel, address: String) {
+        let number = self.session.carried_meanwhile().number;
+        let renewing = channel.was_open().then(|| self.session.lost(number));
+        channel.open(address);
+        if let Some(Renewing::Yours(replay)) = renewing {
+            let bridge = Arc::clone(self);
+            self.crew.run(Box::new(move |wire| {
+                if let Err(why) = bridge.make_session(wire, &replay) {
+                    log::warn!(target: "BRIDGE", "there is no new session: {why}");
+                }
+            }));
+        }
+    }
+
+    /// Where a message goes now. One of the client waits until the session is ready for it.
+    fn destination(&self, channel: &Channel, asker: &Asker<'_>) -> Option<(u64, String)> {
+        loop {
+            let found = channel.address(TRY_FOR)?;
+            if matches!(asker, Asker::Own { .. }) {
+                return Some(found);
+            }
+            // This waits for a renewal that is under way, and the stream may end meanwhile.
+            self.session.carried();
+            if channel.address(Duration::ZERO).as_ref() == Some(&found) {
+                return Some(found);
+            }
+        }
+    }
+
+    /// Posts a message to the address that the stream has named, and waits for the answer on the stream.
+    pub(super) fn post_on_channel(
+        &self,
+        wire: &Wire,
+        channel: &Channel,
+        outgoing: Outgoing<'_>,
+        asker: &mut Asker<'_>,
+    ) -> Posted {
+        let Some((number, address)) = self.destination(channel, asker) else {
+            return Posted::Failed(format!("cannot reach {}; nothing was sent", outgoing.pass.shown));
+        };
+        if let Asker::Own { id, .. } = asker {
+            channel.expect(id);
+        }
+        let sent = wire.send(Method::POST, &address, outgoing.headers, Some(outgoing.message));
+        let mut incoming = match sent {
+            Ok(incoming) => incoming,
+            Err(unanswered) if !unanswered.sent => return Posted::Unsent(unanswered),
+            Err(unanswered) => return Posted::Failed(lost(&unanswered.why)),
+        };
+        self.cookies.take(&incoming.headers);
+        // What comes here is not for the client; the connection is used again.
+        let _ = document(wire, &mut incoming, 4096);
+        match incoming.status {
+            200..=299 => {}
+            401 => return Posted::TokenRefused,
+            status => return Posted::Failed(format!("the server answered HTTP {status}")),
+        }
+        let answered = match asker {
+            Asker::Own { id, answer } => {
+                *answer = channel.kept(number, id, TRY_FOR).map(|message| (message, incoming.headers));
+                answer.is_some()
+            }
+            Asker::Client(flight) => {
+                channel.wait_for(number, || flight.is_answered() || flight.is_cancelled())
+            }
+        };
+        if answered { Posted::Answered } else { Posted::Failed(lost("the stream has ended")) }
+    }
+}
