@@ -12,6 +12,8 @@ pub(crate) struct Flag {
     /// The environment variable that sets the same. Our own are `TOKEN_REFRESHER_` and the name in
     /// capitals; three are older than this program and keep their names.
     pub variable: Option<&'static str>,
+    /// Whether `.env` may set it too: figures only, nothing that names a file, a command or a host to trust.
+    pub in_env_file: bool,
     /// The value that holds when nothing is given, spelled as a user would give it.
     pub default: Option<&'static str>,
     /// A value to try, for the errors; `None` where no one value is likely to help.

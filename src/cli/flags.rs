@@ -23,6 +23,7 @@ const ROW: Flag = Flag {
     short: None,
     value: None,
     variable: None,
+    in_env_file: false,
     default: None,
     example: None,
     choices: &[],
@@ -41,6 +42,7 @@ pub(super) const FLAGS: &[Flag] = &[
         everyday: true,
         value: Some("SECONDS"),
         variable: Some("TOKEN_REFRESH_INTERVAL"),
+        in_env_file: true,
         default: Some("300"),
         example: Some("300"),
         help: "longest time between two checks",
@@ -53,6 +55,7 @@ pub(super) const FLAGS: &[Flag] = &[
         everyday: true,
         value: Some("SECONDS"),
         variable: Some("TOKEN_EXPIRY_BUFFER"),
+        in_env_file: true,
         default: Some("3600"),
         example: Some("3600"),
         help: "refresh this long before expiry",
@@ -82,6 +85,7 @@ pub(super) const FLAGS: &[Flag] = &[
         long: "jobs",
         value: Some("N"),
         variable: Some("TOKEN_REFRESHER_JOBS"),
+        in_env_file: true,
         default: Some("8"),
         example: Some("8"),
         help: "refreshes in flight at once",
@@ -112,8 +116,7 @@ pub(super) const FLAGS: &[Flag] = &[
                  shell, for 30 seconds at most. Its environment is PATH, HOME, TOKEN_REFRESHER_DIR, \
                  TOKEN_REFRESHER_TOKENS_DIR and what changed: TOKEN_REFRESHER_CHANGED (how many), \
                  TOKEN_REFRESHER_CHANGED_NAMES and TOKEN_REFRESHER_CHANGED_FILES (one a line). When it \
-                 fails, the log says so, and it is tried again.\n\n\
-                 The variable is not read from the .env file: who may write that may not have commands run.",
+                 fails, the log says so, and it is tried again.",
         ..ROW
     },
     Flag {
@@ -159,10 +162,12 @@ pub(super) const FLAGS: &[Flag] = &[
         default: Some(".env"),
         group: Group::Places,
         commands: PLACES,
-        help: "settings and client credentials",
-        detail: "Settings and client credentials as NAME=VALUE lines. What stands in the real \
-                 environment wins over it, and nothing of it is passed on to other programs. The \
-                 file may be missing.",
+        help: "figures and client credentials",
+        detail: "Figures and client credentials as NAME=VALUE lines: interval, buffer, jobs, log level, \
+                 REGISTRY_URL, AUTH_PROVIDER, and what providers look up. What names a file, a command, a \
+                 host to trust or a proxy has no effect there. The real environment wins over it, and \
+                 nothing of it is passed on to other programs. The default may be missing; a file that is \
+                 named here must exist. A pipe is read once.",
         ..ROW
     },
     Flag {
@@ -182,6 +187,7 @@ pub(super) const FLAGS: &[Flag] = &[
         everyday: true,
         value: Some("URL"),
         variable: Some("REGISTRY_URL"),
+        in_env_file: true,
         example: Some("https://gateway.example.com"),
         group: Group::Places,
         commands: SERVING,
@@ -372,6 +378,7 @@ pub(super) const FLAGS: &[Flag] = &[
         everyday: true,
         value: Some("LEVEL"),
         variable: Some("LOG_LEVEL"),
+        in_env_file: true,
         default: Some("INFO"),
         example: Some("INFO"),
         choices: &["DEBUG", "INFO", "WARNING", "ERROR"],
@@ -469,6 +476,11 @@ pub(super) const FLAGS: &[Flag] = &[
 /// script is told what to change.
 pub(super) const FORMER: &[(&str, &str)] =
     &[("debug", "use --log-level DEBUG"), ("no-kill", "leave it out: a second daemon never ends the first")];
+
+/// The options that a variable sets too.
+pub(crate) fn flags_with_variable() -> impl Iterator<Item = &'static Flag> + Clone {
+    FLAGS.iter().filter(|flag| flag.variable.is_some())
+}
 
 /// The row of the option `long`. For `const` items, where a name that is not in the table does not
 /// compile.

@@ -17,6 +17,7 @@ mod shown;
 mod tests;
 
 pub(crate) use flag::{Flag, Verb};
-pub(crate) use flags::flag;
+pub(crate) use flags::{flag, flags_with_variable};
+pub(crate) use nearest::nearest;
 pub(crate) use parse::{CommandLine, Invocation, Options, help, parse};
 pub(crate) use shown::shown;

@@ -2,7 +2,7 @@
 
 /// The name among `names` that `typed` is most likely a slip for: the only one that begins with it,
 /// else the nearest by edits. `None` when nothing is near enough to be worth offering.
-pub(super) fn nearest<'a>(typed: &str, names: impl Iterator<Item = &'a str> + Clone) -> Option<&'a str> {
+pub(crate) fn nearest<'a>(typed: &str, names: impl Iterator<Item = &'a str> + Clone) -> Option<&'a str> {
     if typed.is_empty() {
         return None;
     }

@@ -1,6 +1,6 @@
 //! What the cycles need of the settings: the providers, and how HTTP is spoken.
 
-use crate::files::{ReadError, read_whole, reason};
+use crate::files::{ReadError, read_bytes, read_order};
 use crate::oauth::{HttpSettings, Providers, TokenClient};
 use crate::settings::Settings;
 
@@ -12,8 +12,8 @@ pub(crate) fn connect(settings: &Settings) -> Result<(TokenClient, Providers), S
 /// The providers: the built-in ones and the user's rows.
 pub(super) fn providers(settings: &Settings) -> Result<Providers, String> {
     let path = &settings.providers;
-    match read_whole(path) {
-        Ok((text, _)) => {
+    match read_order(path) {
+        Ok(text) => {
             Providers::with_user_rows(&text).map_err(|why| format!("--providers: {}: {why}", path.display()))
         }
         Err(ReadError::Gone) if !settings.providers_named => Ok(Providers::builtin()),
@@ -21,15 +21,20 @@ pub(super) fn providers(settings: &Settings) -> Result<Providers, String> {
     }
 }
 
-/// How HTTP is to be spoken, from the environment's well-known variables, in the order in which curl
-/// reads them.
+/// The largest file of certificates, in bytes: many times all that systems trust.
+const LARGEST_CERTIFICATES: u64 = 16 << 20;
+
+/// How HTTP is to be spoken, from the well-known variables of the real environment, in the order in which
+/// curl reads them.
 pub(crate) fn http_settings(settings: &Settings) -> Result<HttpSettings, String> {
-    let variable = |names: &[&str]| names.iter().find_map(|name| settings.environment.get(name));
+    let real = |name: &&str| settings.environment.of_process_only(name)?.to_str().map(ToOwned::to_owned);
+    let variable = |names: &[&str]| names.iter().find_map(real);
     let root_certificates = match variable(&["SSL_CERT_FILE"]) {
         None => None,
         Some(path) => Some(
-            std::fs::read(&path)
-                .map_err(|error| format!("SSL_CERT_FILE: {path} cannot be read: {}", reason(&error)))?,
+            read_bytes(path.as_ref(), LARGEST_CERTIFICATES)
+                .map_err(|why| format!("SSL_CERT_FILE: {path} cannot be read: {why}"))?
+                .to_vec(),
         ),
     };
     Ok(HttpSettings {

@@ -6,25 +6,30 @@
 
 mod attributes;
 mod directory;
+mod follow;
 mod holder;
 mod lock;
 mod open;
-mod owner;
+mod pipe;
 mod read;
+mod read_error;
 mod reason;
 mod replace;
 mod reserve;
 mod stamp;
+mod trust;
 mod user_file;
 
 pub(crate) use directory::{OWN_DIRECTORY, directory_of, lock_of, make_private_directory, own_directory};
+pub(crate) use follow::follow;
 pub(crate) use holder::{Holder, holder};
 pub(crate) use lock::{Lock, LockError};
-pub(crate) use open::ReadError;
-pub(crate) use owner::{Foreign, directory_is_private};
-pub(crate) use read::{read_bytes, read_listed, read_private, read_whole};
+pub(crate) use pipe::{is_pipe, read_pipe};
+pub(crate) use read::{read_bytes, read_listed, read_order, read_order_bytes, read_private, read_whole};
+pub(crate) use read_error::ReadError;
 pub(crate) use reason::reason;
 pub(crate) use replace::{Replaced, replace_public, replace_text};
 pub(crate) use reserve::{Reserve, is_mount_point, leftover, leftover_target};
 pub(crate) use stamp::Stamp;
+pub(crate) use trust::{Foreign, directory_is_private};
 pub(crate) use user_file::{NotReplaced, UserFile};

@@ -1,44 +1,25 @@
 //! Opening a regular file, and nothing that a fifo, a device or an endless file could do to a reader.
 
-use std::fmt;
 use std::fs::{File, Metadata, OpenOptions};
-use std::io;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 
-use super::reason::reason;
+use super::directory::directory_of;
+use super::follow::{follow, judge_directory_at};
+use super::read_error::ReadError;
+use super::trust::judge_file;
 
-/// Why a file was not read.
-#[derive(Debug)]
-pub(crate) enum ReadError {
-    /// There is no such file (any more).
-    Gone,
-    /// A directory, fifo, socket or device has this name.
-    NotRegular,
-    /// Larger than this limit, in bytes.
-    TooLarge(u64),
-    /// The bytes are not UTF-8.
-    NotText,
-    /// The operating system refused.
-    Io(io::Error),
-}
-
-impl fmt::Display for ReadError {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Gone => out.write_str("there is no such file"),
-            Self::NotRegular => out.write_str("it is not a regular file"),
-            Self::TooLarge(limit) => write!(out, "it is larger than {} MiB", limit >> 20),
-            Self::NotText => out.write_str("it is not UTF-8 text; save it as UTF-8"),
-            Self::Io(error) => out.write_str(&reason(error)),
-        }
+/// Opens a file that gives orders: a regular file that no other user could have written, at `path` or where
+/// links that no other user could have turned lead from there.
+pub(super) fn open_order(path: &Path, limit: u64) -> Result<(File, Metadata), ReadError> {
+    let real = follow(path)?;
+    if !std::fs::symlink_metadata(&real)?.is_file() {
+        return Err(ReadError::NotRegular);
     }
-}
-
-impl From<io::Error> for ReadError {
-    fn from(error: io::Error) -> Self {
-        if error.kind() == io::ErrorKind::NotFound { Self::Gone } else { Self::Io(error) }
-    }
+    let (file, metadata) = open(&real, libc::O_NOFOLLOW, limit)?;
+    judge_file(&real, &file, &metadata)?;
+    judge_directory_at(directory_of(&real))?;
+    Ok((file, metadata))
 }
 
 /// Opens the regular file at `path`, links followed, of at most `limit` bytes. The name is looked at before

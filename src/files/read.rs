@@ -8,8 +8,10 @@ use std::time::{Duration, Instant};
 use fs2::FileExt;
 use zeroize::Zeroizing;
 
-use super::open::{ReadError, open_listed, open_regular};
+use super::open::{open_listed, open_order, open_regular};
+use super::read_error::ReadError;
 use super::stamp::Stamp;
+use super::trust::judge_file;
 
 /// The largest file that is read, in bytes. Real token files have a few kilobytes; a larger file
 /// under a token's name is a mistake that must not cost memory.
@@ -19,10 +21,12 @@ pub(crate) const MAX_SIZE: u64 = 1 << 20;
 /// (this program does) need no lock at all.
 const SHARED_LOCK_WAIT: Duration = Duration::from_millis(200);
 
-/// Reads a file whole under a shared lock on the file itself, tried for 200 ms and then read anyway
-/// (the lock is a courtesy between writers in place, not a promise). Returns its state with it.
+/// Reads a token file whole under a shared lock on the file itself, tried for 200 ms and then read anyway
+/// (the lock is a courtesy between writers in place, not a promise). Returns its state with it. Links are the
+/// caller's to follow.
 pub(crate) fn read_private(path: &Path) -> Result<(Zeroizing<String>, Stamp), ReadError> {
     let (file, before) = open_regular(path, MAX_SIZE)?;
+    judge_file(path, &file, &before)?;
     wait_for_writer(&file);
     text_of(&file, &before)
 }
@@ -30,6 +34,7 @@ pub(crate) fn read_private(path: &Path) -> Result<(Zeroizing<String>, Stamp), Re
 /// As [`read_private`], for a name that the directory listing calls a regular file.
 pub(crate) fn read_listed(path: &Path) -> Result<(Zeroizing<String>, Stamp), ReadError> {
     let (file, before) = open_listed(path, MAX_SIZE)?;
+    judge_file(path, &file, &before)?;
     wait_for_writer(&file);
     text_of(&file, &before)
 }
@@ -49,10 +54,21 @@ pub(crate) fn read_whole(path: &Path) -> Result<(Zeroizing<String>, Stamp), Read
     text_of(&file, &before)
 }
 
-/// Reads a file whole whose bytes need not be text.
-pub(crate) fn read_bytes(path: &Path) -> Result<Zeroizing<Vec<u8>>, ReadError> {
-    let (file, before) = open_regular(path, MAX_SIZE)?;
+/// Reads a file whole that gives orders, and that no other user could have written.
+pub(crate) fn read_order(path: &Path) -> Result<Zeroizing<String>, ReadError> {
+    text(read_order_bytes(path)?)
+}
+
+/// The same for a file whose bytes need not be text.
+pub(crate) fn read_order_bytes(path: &Path) -> Result<Zeroizing<Vec<u8>>, ReadError> {
+    let (file, before) = open_order(path, MAX_SIZE)?;
     bytes_of(&file, &before, MAX_SIZE)
+}
+
+/// Reads a regular file of at most `limit` bytes, links followed.
+pub(crate) fn read_bytes(path: &Path, limit: u64) -> Result<Zeroizing<Vec<u8>>, ReadError> {
+    let (file, before) = open_regular(path, limit)?;
+    bytes_of(&file, &before, limit)
 }
 
 fn text_of(file: &File, before: &Metadata) -> Result<(Zeroizing<String>, Stamp), ReadError> {

@@ -6,11 +6,11 @@ use std::path::{Path, PathBuf};
 
 use super::names::{generated, in_configurations};
 use crate::clock::Timestamp;
-use crate::files::{Stamp, read_whole};
+use crate::files::{Stamp, read_order};
 use crate::oauth::Providers;
 use crate::secret::{Fingerprint, Secret};
 use crate::state::DaemonRecord;
-use crate::tokens::directory::{Problem, TokenFile, list, read_document};
+use crate::tokens::directory::{Problem, TokenFile, list, read_document, real};
 use crate::tokens::name::{Role, role, server, stem};
 use crate::tokens::{Document, Life, due};
 
@@ -96,11 +96,9 @@ impl TokenSource {
     pub(crate) fn read_all(directory: &Path, providers: &Providers) -> io::Result<Readable> {
         let (mut files, mut unread) = (Vec::new(), Vec::new());
         for name in list(directory, &generated())?.names.into_iter().filter(|name| in_configurations(name)) {
-            let path = directory.join(&name);
-            // A link that leads nowhere fails to be read just as well.
-            let real = path.canonicalize().unwrap_or(path);
-            match read_document(&real) {
-                Ok((document, stamp)) => {
+            let found = real(&directory.join(&name)).and_then(|real| Ok((read_document(&real)?, real)));
+            match found {
+                Ok(((document, stamp), real)) => {
                     files.push(Self::of(&TokenFile { name, real, stamp, document }, providers));
                 }
                 Err(problem) => unread.push((name, problem)),
@@ -113,6 +111,6 @@ impl TokenSource {
 /// The providers that the daemon knows by its own file; `None` where it has none, or one that cannot be used any more,
 /// which is the daemon's to complain of.
 pub(crate) fn recorded_providers(record: &DaemonRecord) -> Option<Providers> {
-    let (text, _) = read_whole(Path::new(record.providers.as_deref()?)).ok()?;
+    let text = read_order(Path::new(record.providers.as_deref()?)).ok()?;
     Providers::with_user_rows(&text).ok()
 }

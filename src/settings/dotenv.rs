@@ -14,11 +14,17 @@
 //! content, which may be a secret.
 
 use std::path::Path;
+use std::time::Duration;
 
 use zeroize::Zeroizing;
 
-use crate::files::{ReadError, read_bytes};
+use crate::files::{ReadError, is_pipe, read_order_bytes, read_pipe};
 use crate::secret::Secret;
+
+use super::invalid::Invalid;
+
+/// How long the writer of a pipe has to write into it.
+const PIPE_PATIENCE: Duration = Duration::from_secs(10);
 
 /// So many broken lines are named one by one; a file that is no `.env` at all has thousands.
 const NAMED: usize = 5;
@@ -43,16 +49,34 @@ pub(super) struct Dotenv {
     pub warnings: Vec<String>,
 }
 
-/// Reads the file at `path`. One that is missing says nothing. One that cannot be read is a warning: the
-/// tokens that need nothing of it must stay fresh.
-pub(super) fn read(path: &Path) -> Dotenv {
-    match read_bytes(path) {
-        Ok(bytes) => parse(path, &bytes),
-        Err(ReadError::Gone) => Dotenv::default(),
-        Err(why) => {
-            Dotenv { assignments: Vec::new(), warnings: vec![format!("{}: not read: {why}", path.display())] }
+/// Reads the file at `path`, or a pipe. One that another user could have written is an error. Else, unless the
+/// file was `named`, a missing one says nothing, and one that cannot be read is a warning: the tokens that need
+/// nothing of it must stay fresh.
+pub(super) fn read(path: &Path, named: bool) -> Result<Dotenv, Invalid> {
+    let place = || path.display().to_string();
+    let found = if is_pipe(path) {
+        let nothing =
+            || format!("not read: it is a pipe, and its writer did not finish within {PIPE_PATIENCE:?}");
+        read_pipe(path, PIPE_PATIENCE)
+            .and_then(|bytes| bytes.ok_or(ReadError::Gone))
+            .map_err(
+                |why| if matches!(why, ReadError::Gone) { nothing() } else { format!("not read: {why}") },
+            )
+            .map_err(|why| Invalid::whole(place(), why))?
+    } else {
+        match read_order_bytes(path) {
+            Ok(bytes) => bytes,
+            Err(why) if named || matches!(why, ReadError::Untrusted(_)) => {
+                return Err(Invalid::whole(place(), format!("not read: {why}")));
+            }
+            Err(ReadError::Gone) => return Ok(Dotenv::default()),
+            Err(why) => {
+                let warnings = vec![format!("{}: not read: {why}", path.display())];
+                return Ok(Dotenv { assignments: Vec::new(), warnings });
+            }
         }
-    }
+    };
+    Ok(parse(path, &found))
 }
 
 fn parse(path: &Path, bytes: &[u8]) -> Dotenv {
@@ -165,7 +189,6 @@ fn unescaped(letter: char, quote: char) -> Option<char> {
 #[cfg(test)]
 mod tests {
     use std::os::unix::net::UnixListener;
-    use std::process::Command;
 
     use proptest::prelude::*;
 
@@ -277,23 +300,21 @@ mod tests {
     #[test]
     fn a_file_that_cannot_be_read_is_a_warning_and_a_missing_one_is_none() {
         let scratch = Scratch::new();
-        assert!(read(&scratch.join("missing")).warnings.is_empty());
+        assert!(read(&scratch.join("missing"), false).unwrap().warnings.is_empty());
         let link = scratch.join("loop");
         std::os::unix::fs::symlink("loop", &link).unwrap();
-        let fifo = scratch.join("fifo");
-        assert!(Command::new("mkfifo").arg(&fifo).status().unwrap().success());
         let socket = scratch.join("socket");
         let _listening = UnixListener::bind(&socket).unwrap();
         let large = scratch.write("large", vec![b'#'; (1 << 20) + 1]);
         for (path, why) in [
             (scratch.to_path_buf(), "it is not a regular file"),
-            (fifo, "it is not a regular file"),
             (socket, "it is not a regular file"),
             ("/dev/zero".into(), "it is not a regular file"),
             (large, "it is larger than 1 MiB"),
             (link, "too many levels"),
         ] {
-            let found = read(&path);
+            assert!(read(&path, true).is_err_and(|invalid| invalid.to_string().contains(why)));
+            let found = read(&path, false).unwrap();
             let expected = format!("{}: not read: {why}", path.display());
             assert!(
                 found.warnings.len() == 1 && found.warnings[0].starts_with(&expected),
@@ -302,7 +323,7 @@ mod tests {
             );
         }
         let full = scratch.write("full", [b"A=1\n".to_vec(), vec![b'#'; (1 << 20) - 4]].concat());
-        assert_eq!(read(&full).assignments.len(), 1);
+        assert_eq!(read(&full, true).unwrap().assignments.len(), 1);
     }
 
     /// `value` in double quotes, with all that the double quotes need.

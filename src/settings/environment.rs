@@ -7,7 +7,9 @@ use std::path::{Path, PathBuf};
 
 use crate::secret::Secret;
 
-use super::dotenv::Assignment;
+use super::dotenv::{self, Assignment, Dotenv};
+use super::invalid::Invalid;
+use super::notices;
 
 /// Two layers of variables. Nothing is ever written to the process's own environment: children
 /// would inherit secrets from it. A variable that is set to nothing counts as not set, because that
@@ -56,9 +58,19 @@ impl Environment {
         self.process.get(OsStr::new(name)).map(OsString::as_os_str).filter(|value| !value.is_empty())
     }
 
-    /// The same real environment over what was read from the `.env` file at `path`, in place of
-    /// what was read before. The last of several assignments counts.
-    pub(crate) fn over(&self, path: PathBuf, assignments: Vec<Assignment>) -> Self {
+    /// The same real environment over what the `.env` file at `path` says, in place of what was read before;
+    /// with what is to be said about that file and about the names in both. See [`dotenv::read`] for `named`.
+    pub(super) fn with_file(&self, path: &Path, named: bool) -> Result<(Self, Vec<String>), Invalid> {
+        let Dotenv { assignments, mut warnings } = dotenv::read(path, named)?;
+        let environment = self.over(path.to_owned(), assignments);
+        let assigned = environment.file.iter().map(|(name, assigned)| (name.as_str(), assigned.line));
+        warnings.extend(notices::of_file(path, assigned));
+        warnings.extend(notices::of_process(self.process.keys()));
+        Ok((environment, warnings))
+    }
+
+    /// The last of several assignments counts.
+    fn over(&self, path: PathBuf, assignments: Vec<Assignment>) -> Self {
         let file = assignments
             .into_iter()
             .map(|Assignment { line, name, value }| (name, Assigned { line, value }))
@@ -66,10 +78,12 @@ impl Environment {
         Self { process: self.process.clone(), file, path }
     }
 
-    /// The value of `name`, as text. One that is not UTF-8 counts as unset: no client id or secret
-    /// is anything else.
+    /// The value of `name`, as text, for client credentials and what a row of providers looks up. One that is
+    /// not UTF-8 counts as unset: no client id or secret is anything else. So does a name that is none: rows
+    /// make names from the members of token files.
     pub(crate) fn get(&self, name: &str) -> Option<String> {
-        self.find(name).and_then(|found| found.value.to_str()).map(str::to_owned)
+        let is_name = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+        self.find(name).filter(|_| is_name).and_then(|found| found.value.to_str()).map(str::to_owned)
     }
 
     /// The value of `name` with its place, the real environment first.
@@ -80,11 +94,6 @@ impl Environment {
         let assigned = self.file.get(name).filter(|assigned| !assigned.value.expose().is_empty())?;
         let place = format!("{} line {}: ", self.path.display(), assigned.line);
         Some(Variable { value: OsStr::new(assigned.value.expose()), place })
-    }
-
-    /// The line of `.env` that sets `name`, whatever the real environment says.
-    pub(crate) fn line_in_file(&self, name: &str) -> Option<usize> {
-        self.file.get(name).map(|assigned| assigned.line)
     }
 }
 
@@ -131,7 +140,6 @@ mod tests {
         let environment = environment(&[("A", "1")], &[("A", "2"), ("B", "3")]);
         assert_eq!(environment.find("A").map(|found| found.place).as_deref(), Some(""));
         assert_eq!(environment.find("B").map(|found| found.place).as_deref(), Some("/p/.env line 2: "));
-        assert_eq!(environment.line_in_file("A"), Some(1));
     }
 
     #[test]

@@ -1,4 +1,5 @@
-//! Where every setting comes from: option > environment > `.env` > default.
+//! Where every setting comes from: option > environment > `.env` > default. `.env` gives figures and credentials
+//! only: what names a file, a command, a host to trust or a proxy comes from the other two.
 //!
 //! [`Settings::read`] finds the project and its `.env`, [`Settings::load`] turns words into values
 //! and is pure, and [`Settings::reload`] does both again for a daemon that was told to. An error
@@ -9,6 +10,7 @@ mod clients;
 mod dotenv;
 mod environment;
 mod invalid;
+mod notices;
 mod sources;
 mod values;
 
@@ -20,13 +22,13 @@ use log::LevelFilter;
 
 use crate::cli::{Flag, Options, flag};
 use crate::clients::{Launcher, Secrets};
-use crate::files::reason;
+use crate::files::{is_pipe, reason};
 use crate::logging::LogTarget;
 
 pub(crate) use clients::KeptClient;
 pub(crate) use environment::Environment;
 pub(crate) use invalid::Invalid;
-use sources::{Sources, text};
+use sources::{Origins, text};
 use values::Fault;
 
 const FORCE: &Flag = flag("force");
@@ -35,8 +37,6 @@ const TOKENS_DIR: &Flag = flag("tokens-dir");
 const ENV_FILE: &Flag = flag("env-file");
 const PROVIDERS: &Flag = flag("providers");
 const CLIENT: &Flag = flag("client");
-const PID_FILE: &Flag = flag("pid-file");
-const ON_REFRESH: &Flag = flag("on-refresh");
 
 /// Everything the program was told, checked. A new option is a row in `cli::flags` and a field here, which
 /// [`Settings::load`] reads by the row's name: one that is not in the table does not compile.
@@ -118,75 +118,52 @@ impl Places {
     ///
     /// The option or variable that cannot be used.
     pub(crate) fn find(options: &Options, process: &Environment) -> Result<Self, Invalid> {
-        let sources = Sources { options, environment: process };
+        let sources = Origins { options, environment: process };
         let dir = sources.value(DIR, directory)?;
         let tokens_dir = sources.value(TOKENS_DIR, |value| values::path(value, &dir))?;
         Ok(Self { dir, tokens_dir })
     }
 }
 
-/// What cannot be set in `.env`, since it must be known before, or decides what is run.
-#[derive(Clone, Debug)]
-struct Fixed {
-    dir: PathBuf,
-    env_file: PathBuf,
-    /// A writer of `.env` must not be able to have a command run.
-    on_refresh: Vec<String>,
-}
-
 impl Settings {
-    /// Reads the settings of a program that starts: finds the project, reads its `.env`.
-    ///
-    /// # Errors
-    ///
-    /// The first setting that cannot be used. Nothing was written or made by then.
+    /// Reads the settings of a program that starts: finds the project, reads its `.env`. The first setting
+    /// that cannot be used is the error; nothing was written or made by then.
     pub(crate) fn read(options: &Options, process: &Environment) -> Result<Loaded, Invalid> {
-        let sources = Sources { options, environment: process };
+        let sources = Origins { options, environment: process };
         let dir = sources.value(DIR, directory)?;
         let env_file = sources.value(ENV_FILE, |value| values::path(value, &dir))?;
-        let on_refresh = sources.optional(ON_REFRESH, text(values::command))?.unwrap_or_default();
-        Self::read_at(options, process, &Fixed { dir, env_file, on_refresh })
+        let named = sources.is_given(ENV_FILE);
+        let (environment, warnings) = process.with_file(&env_file, named)?;
+        let settings = Self::load(options, environment, dir, env_file)?;
+        Ok(Loaded { settings, warnings })
     }
 
-    /// Reads the settings again, with the same options and a fresh `.env`, for a program that runs.
-    /// What needs a restart keeps its value, with a warning.
-    ///
-    /// # Errors
-    ///
-    /// The first setting that cannot be used; the present ones stay.
+    /// Reads the settings again, with the same options and a fresh `.env`, for a program that runs. What a
+    /// pipe gave stays: it can be read once. After an error the present settings stay.
     pub(crate) fn reload(&self, options: &Options) -> Result<Loaded, Invalid> {
-        let (dir, env_file) = (self.dir.clone(), self.env_file.clone());
-        let fixed = Fixed { dir, env_file, on_refresh: self.on_refresh.clone() };
-        let mut loaded = Self::read_at(options, &self.environment, &fixed)?;
-        for flag in needs_restart(self, &loaded.settings) {
-            loaded.warnings.push(format!("--{}: the change takes effect after a restart", flag.long));
-        }
-        loaded.settings.tokens_dir.clone_from(&self.tokens_dir);
-        loaded.settings.pid_file.clone_from(&self.pid_file);
-        Ok(loaded)
-    }
-
-    fn read_at(options: &Options, process: &Environment, fixed: &Fixed) -> Result<Loaded, Invalid> {
-        let found = dotenv::read(&fixed.env_file);
-        let environment = process.over(fixed.env_file.clone(), found.assignments);
-        let mut warnings = found.warnings;
-        for name in [DIR, ENV_FILE, ON_REFRESH].into_iter().filter_map(|flag| flag.variable) {
-            if let Some(line) = environment.line_in_file(name) {
-                let file = fixed.env_file.display();
-                warnings.push(format!("{file} line {line}: {name} has no effect in this file"));
-            }
-        }
-        Ok(Loaded { settings: Self::load(options, environment, fixed)?, warnings })
+        let named = Origins { options, environment: &self.environment }.is_given(ENV_FILE);
+        let (environment, warnings) = if is_pipe(&self.env_file) {
+            (self.environment.clone(), Vec::new())
+        } else {
+            self.environment.with_file(&self.env_file, named)?
+        };
+        let settings = Self::load(options, environment, self.dir.clone(), self.env_file.clone())?;
+        Ok(Loaded { settings, warnings })
     }
 
     /// Turns words into settings; looks at nothing but its arguments.
-    fn load(options: &Options, environment: Environment, fixed: &Fixed) -> Result<Self, Invalid> {
-        let sources = Sources { options, environment: &environment };
-        let path = |value: &OsStr| values::path(value, &fixed.dir);
+    fn load(
+        options: &Options,
+        environment: Environment,
+        dir: PathBuf,
+        env_file: PathBuf,
+    ) -> Result<Self, Invalid> {
+        let sources = Origins { options, environment: &environment };
+        let path = |value: &OsStr| values::path(value, &dir);
         let home = environment.of_process_only("HOME").and_then(OsStr::to_str).map(ToOwned::to_owned);
         let client = |value: &OsStr| {
             let text = value.to_str().ok_or("is not UTF-8")?;
-            clients::client(text, &fixed.dir, home.as_deref())
+            clients::client(text, &dir, home.as_deref())
         };
         let once = options.has(const { flag("once") });
         let force = options.has(FORCE);
@@ -200,7 +177,6 @@ impl Settings {
             log_level: sources.value(const { flag("log-level") }, text(values::level))?,
             once,
             force,
-            dir: fixed.dir.clone(),
             tokens_dir: sources.value(TOKENS_DIR, path)?,
             servers_dir: sources.value(const { flag("servers-dir") }, path)?,
             registry_url: sources.optional(const { flag("registry-url") }, text(values::gateway_url))?,
@@ -211,27 +187,20 @@ impl Settings {
             client_dir: sources.optional(const { flag("client-dir") }, text(clients::elsewhere))?,
             launcher: sources.value(const { flag("launcher") }, text(clients::launcher))?,
             providers: sources.value(PROVIDERS, path)?,
-            providers_named: options.has(PROVIDERS)
-                || PROVIDERS.variable.is_some_and(|name| environment.get(name).is_some()),
-            env_file: fixed.env_file.clone(),
-            log_file: sources
-                .value(const { flag("log-file") }, |value| values::log_target(value, &fixed.dir))?,
-            pid_file: sources.value(PID_FILE, |value| values::pid_file(value, &fixed.dir))?,
-            on_refresh: fixed.on_refresh.clone(),
+            providers_named: sources.is_given(PROVIDERS),
+            env_file,
+            log_file: sources.value(const { flag("log-file") }, |value| values::log_target(value, &dir))?,
+            pid_file: sources.value(const { flag("pid-file") }, |value| values::pid_file(value, &dir))?,
+            on_refresh: sources
+                .optional(const { flag("on-refresh") }, text(values::command))?
+                .unwrap_or_default(),
             metrics_file: sources.optional(const { flag("metrics-file") }, path)?,
             jobs: sources.value(const { flag("jobs") }, text(values::jobs))?,
             allow_http: sources.list(const { flag("allow-http") }, text(values::host))?,
+            dir,
             environment,
         })
     }
-}
-
-/// The options that differ between `old` and `new` and that a running daemon cannot change: it holds
-/// a lock in one directory and has its pid file in one place. (`--dir` and `--env-file` cannot
-/// differ: they come from the command line and the real environment alone.)
-fn needs_restart(old: &Settings, new: &Settings) -> Vec<&'static Flag> {
-    let changed = [(TOKENS_DIR, old.tokens_dir != new.tokens_dir), (PID_FILE, old.pid_file != new.pid_file)];
-    changed.into_iter().filter(|(_, differs)| *differs).map(|(flag, _)| flag).collect()
 }
 
 /// A directory that exists, absolute and without links: generated configurations name it, and it

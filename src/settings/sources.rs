@@ -4,7 +4,7 @@ use std::ffi::OsStr;
 
 use crate::cli::{Flag, Options, shown};
 
-use super::environment::Environment;
+use super::environment::{Environment, Variable};
 use super::invalid::Invalid;
 use super::values::Fault;
 
@@ -14,7 +14,7 @@ pub(super) fn text<T>(meaning: impl Fn(&str) -> Result<T, Fault>) -> impl Fn(&Os
 }
 
 /// Where values come from, and the order of it.
-pub(super) struct Sources<'a> {
+pub(super) struct Origins<'a> {
     /// What the command line says.
     pub options: &'a Options,
     /// What the variables say.
@@ -30,7 +30,7 @@ struct Given<'a> {
     example: Option<String>,
 }
 
-impl<'a> Sources<'a> {
+impl<'a> Origins<'a> {
     /// The value of a setting that has a default.
     pub(super) fn value<T>(
         &self,
@@ -66,6 +66,11 @@ impl<'a> Sources<'a> {
         given.into_iter().map(|given| meaning(given.value).map_err(|fault| given.fault(&fault))).collect()
     }
 
+    /// Whether an option or a variable names the value.
+    pub(super) fn is_given(&self, flag: &'static Flag) -> bool {
+        self.option(flag).next().is_some() || self.variable(flag).is_some()
+    }
+
     fn option(&self, flag: &'static Flag) -> impl Iterator<Item = Given<'a>> + use<'a> {
         let name = format!("--{}", flag.long);
         self.options.values(flag).map(move |value| Given {
@@ -77,7 +82,11 @@ impl<'a> Sources<'a> {
 
     fn variable(&self, flag: &'static Flag) -> Option<Given<'a>> {
         let variable = flag.variable?;
-        let found = self.environment.find(variable)?;
+        let found = if flag.in_env_file {
+            self.environment.find(variable)?
+        } else {
+            Variable { value: self.environment.of_process_only(variable)?, place: String::new() }
+        };
         let example = flag.example.map(|example| format!("{variable}={example}"));
         Some(Given { value: found.value, name: format!("{}{variable}", found.place), example })
     }

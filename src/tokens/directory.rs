@@ -108,7 +108,7 @@ pub(crate) fn read(directory: &Path, name: &str) -> Result<Option<TokenFile>, Pr
     let path = directory.join(name);
     let real = match std::fs::symlink_metadata(&path) {
         Ok(found) if !found.is_symlink() => path,
-        Ok(_link) => std::fs::canonicalize(&path).map_err(|_| Problem::BrokenLink)?,
+        Ok(_link) => real(&path)?,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(Problem::Unreadable(error.into())),
     };
@@ -117,6 +117,15 @@ pub(crate) fn read(directory: &Path, name: &str) -> Result<Option<TokenFile>, Pr
         Err(Problem::Unreadable(ReadError::Gone)) => Ok(None),
         Err(problem) => Err(problem),
     }
+}
+
+/// The file that the link at `path` leads to, unless another user could have turned it.
+pub(crate) fn real(path: &Path) -> Result<PathBuf, Problem> {
+    let real = files::follow(path).map_err(|why| match why {
+        ReadError::Untrusted(_) => Problem::Unreadable(why),
+        _ => Problem::BrokenLink,
+    })?;
+    std::fs::canonicalize(real).map_err(|_| Problem::BrokenLink)
 }
 
 /// Reads the document at `real`, once more after 50 ms where the text does not parse.

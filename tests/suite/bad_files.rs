@@ -185,7 +185,6 @@ fn an_env_file_that_cannot_be_read_stops_nobody() {
         ("UTF-16", Bytes(utf16("REGISTRY_URL=http://elsewhere"))),
         ("50 MB", Bytes(vec![b'x'; 50_000_000])),
         ("a directory", Directory),
-        ("a fifo", Fifo),
         ("a dangling link", LinkTo("nowhere")),
         ("unreadable", Unreadable),
     ] {

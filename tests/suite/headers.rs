@@ -85,15 +85,14 @@ fn nothing_is_written() {
 fn the_daemons_settings_come_from_the_status_file() {
     let project = Project::new();
     project.write("elsewhere/time.json", json!({"path": "/currenttime", "auth_type": "none"}).to_string());
-    project.write(".env", "AUTH_PROVIDER=keycloak\nTOKEN_REFRESHER_SERVERS_DIR=elsewhere\n");
+    project.write(".env", "AUTH_PROVIDER=keycloak\n");
     let gateway =
         |name: &str, token: &str| TokenFile::named(name).field("access_token", token).expires_in(7200);
     project.write_token(&gateway("ingress.json", "at-ingress"));
     project.write_token(&gateway("agent-ai-coding-assistant-m2m-token.json", "at-agent"));
     ask(&project, "currenttime").expect_code(1);
 
-    let daemon = Program::new(&project).start();
-    let mut daemon = daemon;
+    let mut daemon = Program::new(&project).args("--servers-dir elsewhere").start();
     daemon.wait_for_log("cycle completed");
     assert_eq!(headers(&project, "currenttime"), json!({"X-Authorization": "Bearer at-agent"}));
     // A run beside the daemon does not change what it said.

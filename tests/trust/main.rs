@@ -6,6 +6,8 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a broken expectation is how a test fails")]
 
+mod env_file;
+mod orders;
 mod root;
 mod scripts;
 #[path = "../support/mod.rs"]

@@ -156,6 +156,7 @@ const LATER: Grammar = Grammar {
         short: None,
         value: None,
         variable: None,
+        in_env_file: false,
         default: None,
         example: None,
         choices: &[],

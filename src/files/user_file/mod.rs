@@ -19,8 +19,9 @@ use zeroize::Zeroizing;
 
 use super::attributes::copy_attributes;
 use super::directory::{directory_of, sync_directory};
-use super::open::{ReadError, open_regular};
+use super::open::open_regular;
 use super::read::{bytes_of, text};
+use super::read_error::ReadError;
 use super::reason::reason;
 use super::stamp::Stamp;
 
