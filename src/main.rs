@@ -66,6 +66,7 @@ const FAILED: u8 = 1;
 const WRONG: u8 = 2;
 
 fn main() -> ExitCode {
+    user::keep_owner_bits();
     match cli::parse(std::env::args_os().skip(1)) {
         Ok(CommandLine::Print(text)) => print(&text),
         Ok(CommandLine::Run(invocation)) => run(&invocation),

@@ -9,7 +9,8 @@ use std::io;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
-use rustix::process::{getegid, geteuid, getgid, getgroups, getuid};
+use rustix::fs::Mode;
+use rustix::process::{getegid, geteuid, getgid, getgroups, getuid, umask};
 use rustix::thread::{
     CapabilitySet, CapabilitySets, Gid, Uid, capabilities, set_capabilities, set_thread_groups,
     set_thread_res_gid, set_thread_res_uid,
@@ -89,6 +90,13 @@ impl fmt::Display for NotOwner {
             ),
         }
     }
+}
+
+/// Takes the owner's bits out of the mask for new files: with them set there, the program could not use the files
+/// and directories that it makes.
+pub(crate) fn keep_owner_bits() {
+    let mask = umask(Mode::RWXG | Mode::RWXO);
+    umask(mask - Mode::RWXU);
 }
 
 /// Becomes the owner of the tokens directory, or of the project directory while the other is missing. Does

@@ -6,10 +6,16 @@ use log::Level;
 
 use super::cycle_log::{CycleLog, Topic};
 use super::scan::{Credential, TokenScan};
-use crate::files::{Holder, reason, replace_public};
+use crate::files::{Holder, ReadError, read_bytes, reason, replace_public};
 use crate::settings::Settings;
 use crate::state::daemon_holder;
 use crate::status::metrics::{self, MetricsSnapshot};
+
+/// How every metrics file of this program begins.
+const OURS: &[u8] = b"# HELP token_refresher_";
+
+/// The largest metrics file that is looked at, in bytes: several times the room for 100,000 tokens.
+const LARGEST: u64 = 256 << 20;
 
 /// Writes the metrics of the cycle that has just ended, where the settings name a file. `--once` leaves
 /// those of a running daemon alone: its counters go on.
@@ -32,17 +38,17 @@ pub(super) fn publish(settings: &Settings, seen: &TokenScan, moment: &MetricsSna
 
 /// Whether metrics may be written to `path`: a slip in the option must not cost a token file.
 fn is_ours(path: &Path) -> bool {
-    match std::fs::read(path) {
-        Ok(present) => present.is_empty() || present.starts_with(b"# "),
-        Err(error) => error.kind() == std::io::ErrorKind::NotFound,
+    match read_bytes(path, LARGEST) {
+        Ok(present) => present.is_empty() || present.starts_with(OURS),
+        Err(why) => matches!(why, ReadError::Gone),
     }
 }
 
 /// Says in the metrics file at `path` that the daemon has ended.
 pub(crate) fn farewell(path: &Path) {
-    let Some(text) = std::fs::read_to_string(path).ok().and_then(|text| metrics::ended(&text)) else {
-        return;
-    };
+    let present = read_bytes(path, LARGEST).ok().filter(|present| present.starts_with(OURS));
+    let text = present.as_deref().and_then(|present| std::str::from_utf8(present).ok());
+    let Some(text) = text.and_then(metrics::ended) else { return };
     if let Err(error) = replace_public(path, |out| out.write_all(text.as_bytes())) {
         log::warn!(target: "CONFIG", "{}: the metrics cannot be written: {}", path.display(), reason(&error));
     }

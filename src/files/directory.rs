@@ -6,6 +6,8 @@ use std::io;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 
+use super::trust::judge_own;
+
 /// The name of the program's own directory beside the token files.
 pub(crate) const OWN_DIRECTORY: &str = ".token-refresher";
 
@@ -31,7 +33,11 @@ pub(crate) fn lock_of(path: &Path) -> PathBuf {
 /// When it cannot be made, or something else than a directory has its name.
 pub(crate) fn own_directory(directory: &Path) -> io::Result<PathBuf> {
     let path = directory.join(OWN_DIRECTORY);
-    if std::fs::symlink_metadata(&path).is_ok_and(|found| found.is_dir()) {
+    if let Ok(found) = std::fs::symlink_metadata(&path)
+        && found.is_dir()
+    {
+        // Another user could make locks and marks there that this program would believe.
+        judge_own(&path, &found).map_err(|why| io::Error::other(why.to_string()))?;
         return Ok(path);
     }
     make_private_directory(&path)?;

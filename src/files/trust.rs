@@ -101,6 +101,15 @@ pub(super) fn judge_directory(path: &Path, directory: &File, found: &Metadata) -
     if !sticky && is_open(found, directory) { Err(untrusted(What::DirectoryMode)) } else { Ok(()) }
 }
 
+/// Judges the program's own directory by what was found at its path: root may not share it.
+pub(super) fn judge_own(path: &Path, found: &Metadata) -> Result<(), Untrusted> {
+    if found.uid() != me() {
+        return Err(untrusted(path, What::DirectoryOwner, found));
+    }
+    let open = others_write(found.mode(), found.uid(), found.gid(), || None);
+    if open { Err(untrusted(path, What::DirectoryMode, found)) } else { Ok(()) }
+}
+
 /// Judges a symbolic link.
 pub(super) fn judge_link(path: &Path, found: &Metadata) -> Result<(), Untrusted> {
     if may_order(found.uid(), me()) { Ok(()) } else { Err(untrusted(path, What::Link, found)) }

@@ -19,11 +19,13 @@ use zeroize::Zeroizing;
 
 use super::attributes::copy_attributes;
 use super::directory::{directory_of, sync_directory};
+use super::follow::follow;
 use super::open::open_regular;
 use super::read::{bytes_of, text};
 use super::read_error::ReadError;
 use super::reason::reason;
 use super::stamp::Stamp;
+use super::trust::{Untrusted, me};
 
 /// How long another process that edits a file in the same directory is waited for.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -73,6 +75,10 @@ pub(crate) enum NotEditable {
     NoDirectory(PathBuf),
     /// Another process is editing a file in its directory.
     Locked,
+    /// Another user, with this number, owns it.
+    Foreign(u32),
+    /// A link to it could have been turned by another user.
+    Untrusted(Untrusted),
     /// Its owner took the permission to write from himself.
     ReadOnly,
     /// It has another name (a hard link), which would keep the old text.
@@ -94,6 +100,10 @@ impl fmt::Display for NotEditable {
                 write!(out, "its directory is not there; make {}, or correct the path", directory.display())
             }
             Self::Locked => out.write_str("cannot be locked: another process is editing in its directory"),
+            Self::Foreign(owner) => {
+                write!(out, "it belongs to another user (uid {owner}); run token-refresher as that user")
+            }
+            Self::Untrusted(why) => why.fmt(out),
             Self::ReadOnly => out.write_str("it is read-only; make it writable with chmod u+w"),
             Self::SecondName => out.write_str(
                 "it has a second name (a hard link), which would keep the old text; make one of them a symbolic link",
@@ -124,6 +134,11 @@ impl UserFile {
         let directory = File::open(directory_of(&real)).map_err(unreadable)?;
         lock(&directory)?;
         let before = read(&real).map_err(NotEditable::Unreadable)?;
+        if let Some(Before { owner: (owner, _), .. }) = before
+            && owner != me()
+        {
+            return Err(NotEditable::Foreign(owner));
+        }
         Ok(Self { path: path.to_owned(), real, before, _directory: directory })
     }
 
@@ -194,9 +209,8 @@ impl UserFile {
         match &self.before {
             None => {}
             Some(before) => {
-                let made = file.metadata()?;
-                if (made.uid(), made.gid()) != before.owner {
-                    fchown(&file, Some(before.owner.0), Some(before.owner.1))?;
+                if file.metadata()?.gid() != before.owner.1 {
+                    fchown(&file, None, Some(before.owner.1))?;
                 }
                 copy_attributes(&self.real, &file).map_err(|error| match error.kind() {
                     io::ErrorKind::NotFound => NotReplaced::Changed,
@@ -289,6 +303,10 @@ fn unreadable(error: io::Error) -> NotEditable {
 
 /// The file that `path` leads to, which need not exist while its directory does.
 fn resolve(path: &Path) -> Result<PathBuf, NotEditable> {
+    // Where a link of another user leads, this one would write.
+    if let Err(ReadError::Untrusted(why)) = follow(path) {
+        return Err(NotEditable::Untrusted(why));
+    }
     let missing = match std::fs::canonicalize(path) {
         Ok(real) => return Ok(real),
         Err(error) if error.kind() == io::ErrorKind::NotFound => error,

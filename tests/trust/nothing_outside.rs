@@ -1,0 +1,141 @@
+//! Nothing that lies about makes the program hang, fills its memory, or is taken for a file of its own.
+
+use std::fs::{self, Permissions};
+use std::os::unix::fs::{PermissionsExt as _, symlink};
+use std::process::Command;
+
+use super::support::due::{Due, FILE, due, holds_the_last_answer};
+use super::support::{Finished, Program, Project};
+use super::{OTHER, OWNER, give, is_root};
+
+fn fifo(path: &std::path::Path) {
+    assert!(Command::new("mkfifo").args(["-m", "600"]).arg(path).status().unwrap().success());
+}
+
+/// A cycle with this option, in which the due token must be refreshed whatever becomes of the option.
+fn beside(option: &str) -> Finished {
+    let Due { endpoint, project, .. } = due();
+    let finished = Program::new(&project).args(option).once();
+    assert!(holds_the_last_answer(&endpoint, &project, FILE), "{option}: {finished:#?}");
+    finished
+}
+
+#[test]
+fn a_metrics_file_that_is_a_pipe_or_endless_is_left_alone() {
+    let project = Project::new();
+    let pipe = project.outside().join("pipe");
+    fifo(&pipe);
+    for path in [pipe.to_str().unwrap(), "/dev/zero", "/dev/full"] {
+        let finished = beside(&format!("--metrics-file {path}"));
+        assert!(finished.log.contains(&format!("{path}: is left alone")), "{finished:#?}");
+    }
+}
+
+/// A file of notes that begins with a comment was replaced by metrics that everybody may read.
+#[test]
+fn a_file_with_a_comment_in_front_is_no_metrics_file() {
+    let project = Project::new();
+    let notes = project.write("notes.md", "# My notes\n");
+    let finished = beside(&format!("--metrics-file {}", notes.display()));
+    assert!(finished.log.contains("is left alone"), "{finished:#?}");
+    assert_eq!(fs::read_to_string(&notes).unwrap(), "# My notes\n");
+}
+
+#[test]
+fn a_provider_or_certificate_file_that_is_a_pipe_or_endless_is_refused() {
+    let Due { endpoint, project, .. } = due();
+    let pipe = project.outside().join("pipe");
+    fifo(&pipe);
+    let endless = project.outside().join("endless");
+    symlink("/dev/zero", &endless).unwrap();
+    for path in [pipe.to_str().unwrap(), endless.to_str().unwrap(), "/dev/zero"] {
+        let providers = Program::new(&project).args(&format!("--providers {path}")).once().expect_code(2);
+        assert!(providers.stderr.contains("it is not a regular file"), "{providers:#?}");
+        let certificates = Program::new(&project).env("SSL_CERT_FILE", path).once().expect_code(2);
+        assert!(certificates.stderr.contains("it is not a regular file"), "{certificates:#?}");
+    }
+    let large = project.outside().join("large");
+    fs::File::create(&large).unwrap().set_len(1 << 40).unwrap();
+    let certificates = Program::new(&project).env("SSL_CERT_FILE", large.to_str().unwrap()).once();
+    assert!(certificates.expect_code(2).stderr.contains("it is larger than 16 MiB"));
+    assert_eq!(endpoint.requests().len(), 0);
+}
+
+#[test]
+fn a_clients_file_that_is_a_pipe_or_endless_is_left_alone() {
+    let project = Project::new();
+    let pipe = project.outside().join("pipe");
+    fifo(&pipe);
+    for path in [pipe.to_str().unwrap(), "/dev/zero"] {
+        let finished = beside(&format!("--client cursor={path}"));
+        assert!(finished.log.contains("it is not a regular file"), "{finished:#?}");
+    }
+}
+
+/// Directories that the program made could not be entered by it.
+#[test]
+fn a_mask_that_takes_everything_makes_nothing_unusable() {
+    let Due { endpoint, project, .. } = due();
+    let program = || Program::new(&project).unprivileged();
+    program().below(&["sh", "-c", "umask 0777; exec \"$0\" \"$@\""]).once().expect_code(0);
+    assert!(holds_the_last_answer(&endpoint, &project, FILE));
+    program().once().expect_code(0);
+    assert_eq!(project.mode(".oauth-tokens/.token-refresher"), 0o700);
+    let bare = Project::bare();
+    Program::new(&bare)
+        .unprivileged()
+        .below(&["sh", "-c", "umask 0777; exec \"$0\" \"$@\""])
+        .once()
+        .expect_code(0);
+    assert_eq!(bare.mode(".oauth-tokens"), 0o700);
+}
+
+/// Another user's locks and marks were believed.
+#[test]
+fn an_own_directory_of_another_user_or_open_to_others_is_not_used() {
+    for (owner, mode) in [(OWNER, 0o777), (OTHER, 0o755)] {
+        if owner != OWNER && !is_root() {
+            continue;
+        }
+        let Due { endpoint, project, .. } = due();
+        let own = project.token(".token-refresher");
+        fs::create_dir(&own).unwrap();
+        fs::set_permissions(&own, Permissions::from_mode(mode)).unwrap();
+        if is_root() {
+            give(project.root(), OWNER);
+            give(&own, owner);
+        }
+        let finished = Program::new(&project).once().expect_code(1);
+        assert_eq!(endpoint.requests().len(), 0, "{mode:o}");
+        let helps = if mode == 0o777 { "run: chmod go-w" } else { "run: chown" };
+        assert!(finished.log.contains(helps), "{mode:o}: {finished:#?}");
+        assert_eq!(fs::read_dir(&own).unwrap().count(), 0, "{mode:o}");
+    }
+}
+
+/// Root's `--client` file could be a link of the user in whose directory it is.
+#[test]
+fn a_clients_file_of_another_user_is_not_written() {
+    if !is_root() {
+        return;
+    }
+    for linked in [false, true] {
+        let Due { endpoint: _endpoint, project, .. } = due();
+        let home = project.outside().join("home");
+        fs::create_dir(&home).unwrap();
+        let victim = project.outside().join("of-root.json");
+        fs::write(&victim, "{}").unwrap();
+        let file = home.join("mcp.json");
+        if linked {
+            symlink(&victim, &file).unwrap();
+        } else {
+            fs::write(&file, "{}").unwrap();
+        }
+        give(&home, OTHER);
+        let finished = Program::new(&project).args(&format!("--client cursor={}", file.display())).once();
+        assert!(finished.log.contains("belongs to another user (uid"), "{linked}: {finished:#?}");
+        for path in [&victim, &file] {
+            assert_eq!(fs::read_to_string(path).unwrap(), "{}", "{linked}");
+        }
+    }
+}
