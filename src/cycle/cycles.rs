@@ -96,6 +96,8 @@ impl Cycles {
     /// Which setting cannot be used: a proxy, a file of certificates, a provider's row.
     pub(crate) fn new(settings: &Settings, stop: Arc<Stop>) -> Result<Self, String> {
         let store = Store::open(&settings.tokens_dir);
+        // What an endpoint refused once may have been mended since.
+        store.end_refusals();
         Ok(Self {
             client: TokenClient::new(&http_settings(settings)?)?,
             providers: providers(settings)?,
@@ -120,6 +122,7 @@ impl Cycles {
         let client = TokenClient::new(&http_settings(settings)?)?;
         self.providers = providers(settings)?;
         self.client = client;
+        self.store.end_refusals();
         Ok(())
     }
 
@@ -132,6 +135,7 @@ impl Cycles {
     pub(crate) fn forget_outages(&self) {
         self.endpoints.forget();
         self.store.end_waits();
+        self.store.end_refusals();
     }
 
     /// The last cycle in one line, with the time at which the next credential is due.

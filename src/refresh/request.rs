@@ -129,6 +129,9 @@ fn rest(chain: &Chain, reports: &Reports, holds: Option<Fingerprint>) -> Vec<Job
     vec![Job::Refresh(next)]
 }
 
+/// What to remember of a failure: [`verdict::last_failure`], or [`verdict::refused`] where the endpoint answered.
+type Judge = fn(&Failure, &verdict::Attempt<'_>) -> LastFailure;
+
 /// One attempt for the member at `due` of a locked chain.
 struct Try<'a> {
     chain: &'a Chain,
@@ -145,7 +148,7 @@ impl Try<'_> {
     fn not_prepared(&self, permit: Option<Permit<'_>>, failure: &Failure) -> Reports {
         // What is wrong with a setting says nothing of the endpoint.
         self.conclude_permit(permit.filter(|_| failure.endpoint_wide), failure);
-        self.failed(failure)
+        self.failed(failure, verdict::last_failure)
     }
 
     /// There are no new tokens. What is remembered is on disk before the locks are let go. After a lost answer the same
@@ -161,11 +164,15 @@ impl Try<'_> {
         let first = self.members[self.due].doubt.is_none() && self.chain.again.is_none();
         let again = first && verdict::is_sent_again_at_once(failure, self.request);
         let then = again.then(|| Job::Refresh(self.chain.again_after(verdict::AT_ONCE)));
-        Done { reports: self.failed(failure), then: then.into_iter().collect(), ..Done::default() }
+        Done {
+            reports: self.failed(failure, verdict::refused),
+            then: then.into_iter().collect(),
+            ..Done::default()
+        }
     }
 
-    fn failed(&self, failure: &Failure) -> Reports {
-        let reports = self.context.tell(self.members, &Report::Failed(self.last_failure(failure)));
+    fn failed(&self, failure: &Failure, judge: Judge) -> Reports {
+        let reports = self.context.tell(self.members, &Report::Failed(self.last_failure(failure, judge)));
         self.context.state.flush();
         reports
     }
@@ -173,7 +180,7 @@ impl Try<'_> {
     /// The endpoint refused the refresh token as dead, and some of the files hold another one by now: what they hold
     /// is used, and the refusal says nothing about it.
     fn refused_for_another(&self, failure: &Failure) -> Reports {
-        let failure = Report::Failed(self.last_failure(failure));
+        let failure = Report::Failed(self.last_failure(failure, verdict::last_failure));
         let mut reports = Reports::new();
         for member in self.members {
             let member_alone = std::slice::from_ref(member);
@@ -211,14 +218,14 @@ impl Try<'_> {
     }
 
     /// What the failure means for the credential.
-    fn last_failure(&self, failure: &Failure) -> LastFailure {
+    fn last_failure(&self, failure: &Failure, judge: Judge) -> LastFailure {
         let member = &self.members[self.due];
         let now = Timestamp::now();
         let code = failure.code.as_deref().unwrap_or("none");
         log::debug!(target: "REFRESH", "{}: {:?}, error code {code:?}", member.name(), failure.class);
         let before = self.context.state.get(member.name()).failure;
         let attempt = attempt(member, before.as_ref(), self.request, self.asked_at, now);
-        let mut last = verdict::last_failure(failure, &attempt);
+        let mut last = judge(failure, &attempt);
         if let (Class::SignInAgain, Some(mark)) = (failure.class, &member.doubt) {
             last.message = format!(
                 "{} (an earlier request for it was interrupted {} ago, which may have spent it)",

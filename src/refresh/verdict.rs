@@ -40,6 +40,12 @@ pub(super) struct Attempt<'a> {
     pub random: f64,
 }
 
+/// The delay after an endpoint's first refusal of a request; each further one doubles it.
+const FIRST_REFUSAL: Duration = Duration::from_mins(15);
+
+/// The longest delay between two refusals.
+const LONGEST_REFUSAL: Duration = Duration::from_hours(6);
+
 /// What to remember of `failure`.
 pub(super) fn last_failure(failure: &Failure, attempt: &Attempt<'_>) -> LastFailure {
     let kind = match failure.class {
@@ -62,6 +68,21 @@ pub(super) fn last_failure(failure: &Failure, attempt: &Attempt<'_>) -> LastFail
         backoff::next_attempt(failure.class, &context, Some(&doubt))
     };
     last
+}
+
+/// The same where the endpoint refused the request: one odd answer during a deployment must not end a token's life, so
+/// the same request is sent again, rarely, and once a minute before the token expires.
+pub(super) fn refused(failure: &Failure, attempt: &Attempt<'_>) -> LastFailure {
+    let last = last_failure(failure, attempt);
+    if failure.class != Class::Configuration {
+        return last;
+    }
+    let doublings = last.failures.saturating_sub(1).min(8);
+    let planned = attempt.now + FIRST_REFUSAL.saturating_mul(1 << doublings).min(LONGEST_REFUSAL);
+    let chance = attempt.life.expires_at.map(backoff::last_chance).filter(|chance| *chance > attempt.now);
+    let allowed = attempt.now + failure.retry_after.unwrap_or_default();
+    let next = chance.map_or(planned, |chance| planned.min(chance)).max(allowed);
+    LastFailure { next_attempt: Some(next), ..last }
 }
 
 /// Whether the answer to a first request was lost, and the same refresh token is sent again at once: everywhere but where

@@ -62,7 +62,7 @@ pub(crate) enum FailureKind {
     /// Only a new sign-in helps; over when the file holds another refresh token.
     #[serde(rename = "sign_in_again")]
     ReauthRequired,
-    /// The request is wrong; over when it would be another one.
+    /// The request is wrong; over when it would be another one. Where the endpoint said so, it is retried rarely.
     #[serde(rename = "configuration")]
     Configuration,
     /// Nothing was sent, for a reason on this machine.
@@ -159,14 +159,17 @@ impl LastFailure {
         match self.kind {
             _ if self.refresh_hash != refresh_hash => Gate::Open,
             FailureKind::ReauthRequired => Gate::Closed,
-            FailureKind::Configuration if same_request => Gate::Closed,
-            FailureKind::Transient if !same_request => Gate::Open,
-            // Trying costs nothing: the same check comes before anything is sent.
-            FailureKind::Configuration | FailureKind::Local => Gate::Open,
-            FailureKind::Transient | FailureKind::OutcomeUnknown => match self.next_attempt(now) {
-                Some(next) if next > now => Gate::Until(next),
-                _ => Gate::Open,
-            },
+            FailureKind::Configuration | FailureKind::Transient if !same_request => Gate::Open,
+            // Said by this side: the same check comes before anything is sent.
+            FailureKind::Configuration if self.next_attempt.is_none() => Gate::Closed,
+            // Trying costs nothing.
+            FailureKind::Local => Gate::Open,
+            FailureKind::Configuration | FailureKind::Transient | FailureKind::OutcomeUnknown => {
+                match self.next_attempt(now) {
+                    Some(next) if next > now => Gate::Until(next),
+                    _ => Gate::Open,
+                }
+            }
         }
     }
 
@@ -212,6 +215,15 @@ mod tests {
             ("signed in", failure(FailureKind::ReauthRequired, None), "s", "q", Gate::Open),
             ("wrong secret", failure(FailureKind::Configuration, None), "r", "q", Gate::Closed),
             ("secret changed", failure(FailureKind::Configuration, None), "r", "p", Gate::Open),
+            (
+                "refused by the endpoint",
+                failure(FailureKind::Configuration, later),
+                "r",
+                "q",
+                Gate::Until(Timestamp::from_millis(9000)),
+            ),
+            ("refused long ago", failure(FailureKind::Configuration, Some(5000)), "r", "q", Gate::Open),
+            ("refused, secret changed", failure(FailureKind::Configuration, later), "r", "p", Gate::Open),
             (
                 "outage",
                 failure(FailureKind::Transient, later),

@@ -54,8 +54,8 @@ impl Schedule<'_> {
         let Some(failure) = &self.state.failure else { return Plan::Due };
         match failure.gate(self.refresh_hash, None, now) {
             Gate::Open => Plan::Due,
+            Gate::Until(_) | Gate::Closed if failure.kind == FailureKind::Configuration => Plan::Recheck,
             Gate::Until(until) => Plan::Waiting(until),
-            Gate::Closed if failure.kind == FailureKind::Configuration => Plan::Recheck,
             Gate::Closed => Plan::Blocked,
         }
     }

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use super::credential::{CredentialState, FailureKind};
+use super::credential::{CredentialState, FailureKind, LastFailure};
 use super::file::{ClientRecord, CycleRecord, DaemonRecord, HookRecord, StatusFile};
 use super::outage::Outage;
 use super::replaced::Successors;
@@ -130,11 +130,20 @@ impl Store {
 
     /// Ends every credential's wait after a transient failure: SIGUSR1 says that the network is back.
     pub(crate) fn end_waits(&self) {
+        self.retry_now(FailureKind::Transient);
+    }
+
+    /// Ends every credential's wait after an endpoint refused its request: the process has started, or a signal came.
+    pub(crate) fn end_refusals(&self) {
+        self.retry_now(FailureKind::Configuration);
+    }
+
+    fn retry_now(&self, kind: FailureKind) {
         let mut known = self.known();
         for state in known.file.files.values_mut() {
-            let transient = state.failure.as_mut().filter(|failure| failure.kind == FailureKind::Transient);
-            if let Some(failure) = transient {
-                failure.next_attempt = None;
+            let waiting = |failure: &&mut LastFailure| failure.kind == kind && failure.next_attempt.is_some();
+            if let Some(failure) = state.failure.as_mut().filter(waiting) {
+                failure.next_attempt = Some(failure.last_attempt);
                 state.updated = state.updated + Duration::from_millis(1);
             }
         }

@@ -133,6 +133,7 @@ impl<'a> Facts<'a> {
                 TokenState::Misconfigured
             }
             (Plan::Later(_), _) => TokenState::Fresh,
+            (Plan::Due, Some(FailureKind::Configuration)) => TokenState::Misconfigured,
             (Plan::Due | Plan::Waiting(_), Some(FailureKind::Transient)) => TokenState::Retrying,
             (Plan::Due | Plan::Waiting(_), Some(FailureKind::OutcomeUnknown)) => TokenState::InDoubt,
             (Plan::Due | Plan::Waiting(_), Some(FailureKind::Local)) => TokenState::Local,
@@ -142,9 +143,11 @@ impl<'a> Facts<'a> {
 
     /// When its next request is planned; `None`: not before its file or a setting changes, or never.
     pub(crate) fn next_attempt(&self, now: Timestamp) -> Option<Timestamp> {
-        if matches!(self.state(), TokenState::Monitored | TokenState::SignInAgain | TokenState::Misconfigured)
-        {
-            return None;
+        match self.state() {
+            TokenState::Monitored | TokenState::SignInAgain => return None,
+            // Refused by its endpoint; where this side refuses it there is no time.
+            TokenState::Misconfigured => return self.failure().and_then(|failure| failure.next_attempt(now)),
+            _ => {}
         }
         match self.plan {
             Plan::Later(at) | Plan::Waiting(at) => Some(at),

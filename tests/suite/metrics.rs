@@ -140,14 +140,14 @@ fn failures_are_counted_by_class_and_not_twice() {
     fs::create_dir(project.path("metrics")).unwrap();
     let mut daemon = watched.program().args("--jobs 1").start();
     daemon.wait_for_log(CYCLE_ENDS);
-    // The credential that was refused for a setting is looked at again, and not sent.
+    // The credential that was refused for a setting is sent again after the signal, and the dead one is not.
     daemon.signal(Signal::Usr1);
     daemon.wait_for_log_times(CYCLE_ENDS, 2);
     let metrics = watched.metrics();
     let failures =
         |class: &str| metrics[&format!("token_refresher_refresh_failures_total{{class=\"{class}\"}}")];
     assert_eq!((failures("sign_in_again"), failures("configuration"), failures("passing")), (1.0, 1.0, 0.0));
-    assert_eq!(endpoint.requests().len(), 2);
+    assert_eq!(endpoint.requests().len(), 3);
     let needed = "token_refresher_token_person_needed_timestamp_seconds";
     assert_eq!(metrics.keys().filter(|name| name.starts_with(needed)).count(), 1);
     daemon.stop().expect_code(0);

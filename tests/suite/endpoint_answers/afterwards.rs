@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde_json::json;
 
 use crate::support::{
-    Answer, Client, Delivery, End, Endpoint, Program, Project, Recorded, Step, TokenFile, Who,
+    Answer, Client, Daemon, Delivery, End, Endpoint, Program, Project, Recorded, Signal, Step, TokenFile, Who,
 };
 
 struct World {
@@ -57,30 +57,59 @@ fn a_dead_token_is_asked_for_again_after_a_new_sign_in_only() {
 
 #[test]
 fn a_wrong_setting_is_tried_again_when_it_is_another_one() {
-    let wrong = || Step::error(401, "invalid_client");
-    let world = due("github", [wrong(), wrong(), wrong()]);
-    assert_eq!([world.asked(""), world.asked("")], [1, 0]);
+    let world = due("github", std::iter::repeat_with(|| Step::error(401, "invalid_client")).take(3));
+    let mut daemon = Program::new(&world.project).args("--interval 1").start();
+    daemon.wait_for_log("invalid_client");
+    let requests = |daemon: &mut Daemon, name: &str, value: &str, count| {
+        world.project.write_token(&world.file.clone().field(name, value));
+        daemon.wait_until("the request", || world.endpoint.requests().len() >= count);
+    };
     // What is not part of the request changes nothing.
-    assert_eq!(world.changed("comment", "a remark"), 0);
-    assert_eq!(world.changed("client_secret", "another"), 1);
-    assert_eq!(world.asked(""), 0);
-    assert_eq!(world.changed("audience", "https://api.example"), 1);
-    assert_eq!(world.changed("client_secret", world.client.secret()), 1);
-    assert!(
-        world.endpoint.is_live(world.project.read_token(world.file.name())["access_token"].as_str().unwrap())
-    );
+    world.project.write_token(&world.file.clone().field("comment", "a remark"));
+    daemon.wait_for_log("; next attempt in 14 minutes");
+    requests(&mut daemon, "client_secret", "another", 2);
+    requests(&mut daemon, "audience", "https://api.example", 3);
+    requests(&mut daemon, "client_secret", world.client.secret(), 4);
+    daemon.wait_for_log("Successfully refreshed");
+    assert_eq!(world.endpoint.requests().len(), 4);
+    daemon.stop().expect_code(0);
+}
+
+#[test]
+fn what_an_endpoint_refused_is_asked_again_after_a_start_and_a_signal() {
+    for step in [
+        || Step::error(401, "invalid_client"),
+        || Step::error(400, "something_new"),
+        || Step::redirect(302, "https://elsewhere.example/"),
+    ] {
+        let world = due("acme", std::iter::repeat_with(step).take(5));
+        // Each start, and each `--once`, may find it mended.
+        assert_eq!([world.asked(""), world.asked("")], [1, 1]);
+        let mut daemon = Program::new(&world.project).args("--interval 1").start();
+        daemon.wait_until("the start", || world.endpoint.requests().len() == 3);
+        daemon.wait_for_log("; next attempt in 28 minutes");
+        for (signal, count) in [(Signal::Usr1, 4), (Signal::Hup, 5), (Signal::Usr1, 6)] {
+            daemon.signal(signal);
+            daemon.wait_until("a signal", || world.endpoint.requests().len() == count);
+        }
+        daemon.wait_for_log("Successfully refreshed");
+        daemon.stop().expect_code(0);
+        assert_eq!(world.endpoint.requests().len(), 6);
+    }
 }
 
 #[test]
 fn a_persons_word_overrides_every_class() {
-    for step in [
-        Step::error(400, "invalid_grant"),
-        Step::error(401, "invalid_client"),
-        Step::error(503, "temporarily_unavailable"),
-        Step::answer(Answer::new(504, "")),
+    for (class, step) in [
+        ("sign in", Step::error(400, "invalid_grant")),
+        ("configuration", Step::error(401, "invalid_client")),
+        ("passing", Step::error(503, "temporarily_unavailable")),
+        ("in doubt", Step::answer(Answer::new(504, ""))),
     ] {
         let world = due("github", [step]);
-        assert_eq!([world.asked(""), world.asked(""), world.asked("--force")], [1, 0, 1]);
+        // A refusal may have been mended by the next start.
+        let again = usize::from(class == "configuration");
+        assert_eq!([world.asked(""), world.asked(""), world.asked("--force")], [1, again, 1]);
         assert_eq!(world.endpoint.reuses(), 0);
     }
 }
@@ -176,7 +205,7 @@ fn a_process_that_died_just_now_left_a_token_that_is_sent_once_more() {
     let world = due_with_grace(Step::spent(Delivery::Nothing(End::Silence)));
     let daemon = Program::new(&world.project).arg("--once").start();
     world.endpoint.wait_for_requests(1);
-    daemon.signal(crate::support::Signal::Kill);
+    daemon.signal(Signal::Kill);
     daemon.wait();
     assert_eq!([world.asked(""), world.asked("")], [1, 0]);
     assert!(
