@@ -329,11 +329,11 @@ pub(super) const FLAGS: &[Flag] = &[
         default: Some("auto"),
         example: Some("auto"),
         group: Group::Clients,
-        help: "auto: by reference where it can; inline",
+        help: "auto: elsewhere where it can; inline; bridge",
         detail: "Where tokens stand: auto keeps them out of a client's configuration where the client \
-                 can get them elsewhere (it runs `token-refresher headers`, or reads SERVER.token in the \
-                 tokens directory); inline writes them into it, for a client that cannot reach this \
-                 program or these files.",
+                 can get them elsewhere (it starts `token-refresher bridge`, runs `token-refresher headers`, \
+                 or reads SERVER.token in the tokens directory); inline writes them into it, for a client \
+                 that cannot reach this program or these files; with bridge every client starts the bridge.",
         ..ROW
     },
     Flag {
@@ -365,11 +365,12 @@ pub(super) const FLAGS: &[Flag] = &[
         variable: Some("TOKEN_REFRESHER_LAUNCHER"),
         default: Some("seed"),
         example: Some("http"),
-        choices: &["seed", "http", "none"],
+        choices: &["seed", "bridge", "http", "none"],
         group: Group::Clients,
         help: "what mcp.json and vscode_mcp.json hold",
         detail: "What the entries of mcp.json and vscode_mcp.json are: seed, the local programs of the \
-                 Python service's documentation; http, addresses and headers as the gateway's own tools \
+                 Python service's documentation; bridge, this program, which passes everything to the server \
+                 with the token of the moment; http, addresses and headers as the gateway's own tools \
                  write them. With none neither file is written.",
         ..ROW
     },

@@ -5,8 +5,10 @@
 
 use std::collections::{BTreeMap, HashSet};
 
-use super::entry::{NoEntry, refuse_expansion, refuse_expansion_in};
-use super::quote::push_quoted;
+use super::entry::{
+    NoEntry, ReaderPaths, bridge_arguments, bridge_variables, refuse_expansion, refuse_expansion_in,
+};
+use super::quote::{push_quoted, push_words};
 use super::service::Service;
 use super::{gateway_shape, seed};
 use crate::json;
@@ -19,6 +21,8 @@ pub(crate) enum Launcher {
     Seed,
     /// The address and the headers, as the gateway's own tools write them.
     Http,
+    /// This program, which passes everything to the server with the token of the moment.
+    Bridge,
     /// Neither file is written.
     None,
 }
@@ -61,33 +65,66 @@ pub(crate) struct DefaultText {
     pub warnings: Vec<String>,
 }
 
-/// Returns the contents of a default file. `kept` are entries that stay as they are, by name; `project_root` is
-/// absolute.
+/// Returns the contents of a default file. `kept` are entries that stay as they are, by name.
 pub(crate) fn default_text(
     file: DefaultFile,
     launcher: Launcher,
     services: &[Service],
     kept: BTreeMap<String, Secret>,
-    project_root: &str,
+    paths: ReaderPaths,
 ) -> DefaultText {
     let mut entries = kept;
     let mut warnings = Vec::new();
     for service in services {
-        if let Err(why) = refuse_expanded(service) {
-            let (name, why) = (service.name.escape_debug(), why.told_of("an assistant"));
-            warnings.push(format!("{name} is left out: {why}"));
-            continue;
+        match default_entry(file, launcher, service, paths) {
+            Ok(entry) => drop(entries.insert(service.name.clone(), entry)),
+            Err(why) => {
+                let (name, why) = (service.name.escape_debug(), why.told_of("an assistant"));
+                warnings.push(format!("{name} is left out: {why}"));
+            }
         }
-        let entry = match (launcher, file) {
-            (Launcher::Http, DefaultFile::Roocode) => gateway_shape::roocode_entry(service),
-            (Launcher::Http, DefaultFile::Vscode) => gateway_shape::vscode_entry(service),
-            (_, DefaultFile::Roocode) => seed::roocode_entry(service, project_root),
-            (_, DefaultFile::Vscode) => seed::vscode_entry(service),
-        };
-        entries.insert(service.name.clone(), entry);
     }
     let text = servers_object(&entries, is_nested(file, launcher));
     DefaultText { text, count: entries.len(), warnings }
+}
+
+fn default_entry(
+    file: DefaultFile,
+    launcher: Launcher,
+    service: &Service,
+    paths: ReaderPaths,
+) -> Result<Secret, NoEntry> {
+    refuse_expansion("its name", &service.name)?;
+    refuse_expansion("its address", &service.url)?;
+    if launcher == Launcher::Bridge {
+        return bridge_shape(service, paths);
+    }
+    // A token like `${env:HOME}` would become another.
+    service.headers().try_for_each(|header| refuse_expansion_in(&header))?;
+    Ok(match (launcher, file) {
+        (Launcher::Http, DefaultFile::Roocode) => gateway_shape::roocode_entry(service),
+        (Launcher::Http, DefaultFile::Vscode) => gateway_shape::vscode_entry(service),
+        (_, DefaultFile::Roocode) => seed::roocode_entry(service, paths.dir),
+        (_, DefaultFile::Vscode) => seed::vscode_entry(service),
+    })
+}
+
+/// An entry that starts the bridge, the same in both files: it never changes and holds no secret.
+fn bridge_shape(service: &Service, paths: ReaderPaths) -> Result<Secret, NoEntry> {
+    let mut text = SecretText::default();
+    text.push("{\n      \"command\": ");
+    push_quoted(&mut text, paths.exe);
+    text.push(",\n      \"args\": ");
+    push_words(&mut text, bridge_arguments(service)?.iter().map(String::as_str));
+    text.push(",\n      \"env\": {");
+    for (index, (name, value)) in bridge_variables(service, paths).iter().enumerate() {
+        text.push(if index == 0 { "\n        " } else { ",\n        " });
+        push_quoted(&mut text, name);
+        text.push(": ");
+        push_quoted(&mut text, value.expose());
+    }
+    text.push("\n      }\n    }");
+    Ok(text.finish())
 }
 
 /// Whether the servers are in `mcp.servers` instead of `mcpServers`.
@@ -115,13 +152,6 @@ pub(crate) fn other_entries(
     let members = json::members(object).unwrap_or_default();
     let others = members.into_iter().filter(|member| !known.contains(member.name.as_str()));
     others.map(|member| (member.name, Secret::new(&object[member.place]))).collect()
-}
-
-/// Refuses a service of which an assistant would expand something: a token like `${env:HOME}` would become another.
-fn refuse_expanded(service: &Service) -> Result<(), NoEntry> {
-    refuse_expansion("its name", &service.name)?;
-    refuse_expansion("its address", &service.url)?;
-    service.headers().try_for_each(|header| refuse_expansion_in(&header))
 }
 
 /// Writes `{"mcpServers": {NAME: ENTRY, …}}`, or the same within `mcp.servers`.

@@ -5,7 +5,7 @@
 use std::fmt;
 
 use super::address::Address;
-use super::known::{Fixed, McpClient, Reference};
+use super::known::{Fixed, McpClient, ProgramEntry, Reference};
 use super::quote::shell_command;
 use super::service::{Header, HeaderValue, Service};
 use crate::secret::Secret;
@@ -20,6 +20,8 @@ pub(crate) enum Secrets {
     Auto,
     /// In the client's file.
     Inline,
+    /// Nowhere in the client's reach: it starts `token-refresher bridge`, which has them.
+    Bridge,
 }
 
 /// The program and the project as a client finds them, for entries that refer to them. All absolute.
@@ -31,6 +33,12 @@ pub(crate) struct ReaderPaths<'a> {
     pub dir: &'a str,
     /// The tokens directory.
     pub tokens_dir: &'a str,
+}
+
+impl ReaderPaths<'_> {
+    fn has_default_tokens_dir(&self) -> bool {
+        self.tokens_dir == format!("{}/.oauth-tokens", self.dir.trim_end_matches('/'))
+    }
 }
 
 /// An entry that this program wrote into a file, remembered from one cycle to the next. It is still ours while it
@@ -47,8 +55,10 @@ pub(crate) struct Owned {
 pub(super) enum EntryValue {
     /// Text; some of it is secret.
     Text(Secret),
-    /// Names and values of headers.
-    Headers(Vec<(&'static str, Secret)>),
+    /// Names and values of headers or variables.
+    Texts(Vec<(&'static str, Secret)>),
+    /// A list of words; none is secret.
+    Words(Vec<String>),
     /// A value that a new entry gets and the user may change.
     Fixed(Fixed),
 }
@@ -91,7 +101,15 @@ pub(super) enum NoEntry {
     FileName,
     /// Another service of this client has a token file of that name.
     SharedFile,
+    /// The client starts programs only, and the entry should hold its address and token.
+    ProgramsOnly,
+    /// The name holds a blank, at which some clients split an argument.
+    Blank,
 }
+
+/// The variables of an entry that starts the bridge. The last one tells people, and this program, which server it is.
+pub(super) const VARIABLES: [&str; 3] =
+    ["TOKEN_REFRESHER_DIR", "TOKEN_REFRESHER_TOKENS_DIR", "MCP_SERVER_URL"];
 
 impl NoEntry {
     /// The reason in words; `client` reads the file.
@@ -107,6 +125,12 @@ impl NoEntry {
             Self::ControlCharacter(part) => write!(out, "{part} holds a control character"),
             Self::FileName => write!(out, "{client} cannot read a file of such a name"),
             Self::SharedFile => out.write_str("its token file would be another service's"),
+            Self::ProgramsOnly => {
+                write!(out, "{client} only starts programs, and the tokens should be in the file")
+            }
+            Self::Blank => {
+                out.write_str("its name holds a blank, at which a program's argument may be split")
+            }
         })
     }
 }
@@ -118,9 +142,15 @@ pub(super) fn client_entry(
     secrets: Secrets,
     paths: ReaderPaths,
 ) -> Result<ClientEntry, NoEntry> {
-    let transport = client.transport_entry(service.transport).ok_or(NoEntry::Transport)?;
     refuse_expansion("its name", &service.name)?;
     refuse_expansion("its address", &service.url)?;
+    if client.uses_bridge(secrets) {
+        return bridge_entry(client, service, paths);
+    }
+    if !client.is_remote {
+        return Err(NoEntry::ProgramsOnly);
+    }
+    let transport = client.transport_entry(service.transport).ok_or(NoEntry::Transport)?;
     if client.https_only && !is_https_or_local(&service.url) {
         return Err(NoEntry::PlainHttp);
     }
@@ -128,7 +158,7 @@ pub(super) fn client_entry(
         name: service.name.clone(),
         url: service.url.clone(),
         members: Vec::new(),
-        extra: client.extra.iter().map(|(key, value)| (*key, EntryValue::Fixed(*value))).collect(),
+        extra: fixed(client.extra.iter().chain(client.remote_extra)),
         side_files: Vec::new(),
         holds_secret: false,
     };
@@ -148,6 +178,56 @@ pub(super) fn client_entry(
         Reference::No => add_headers(&mut entry, client, service, None)?,
     }
     Ok(entry)
+}
+
+fn fixed<'a>(members: impl Iterator<Item = &'a (&'static str, Fixed)>) -> Vec<(&'static str, EntryValue)> {
+    members.map(|(key, value)| (*key, EntryValue::Fixed(*value))).collect()
+}
+
+/// Writes a service as an entry that starts the bridge: it never changes and holds no secret.
+fn bridge_entry(client: &McpClient, service: &Service, paths: ReaderPaths) -> Result<ClientEntry, NoEntry> {
+    let ProgramEntry { kind, is_one_list, variables } = client.program;
+    let arguments = bridge_arguments(service)?;
+    let text = |value: &str| EntryValue::Text(Secret::new(value));
+    refuse_expansion(
+        "the path of this program or of its files",
+        &[paths.exe, paths.dir, paths.tokens_dir].concat(),
+    )?;
+    let mut members: Vec<_> = kind.into_iter().map(|(key, kind)| (key, text(kind))).collect();
+    if is_one_list {
+        let words = std::iter::once(paths.exe.to_owned()).chain(arguments).collect();
+        members.push(("command", EntryValue::Words(words)));
+    } else {
+        members.push(("command", text(paths.exe)));
+        members.push(("args", EntryValue::Words(arguments)));
+    }
+    members.push((variables, EntryValue::Texts(bridge_variables(service, paths))));
+    Ok(ClientEntry {
+        name: service.name.clone(),
+        url: service.url.clone(),
+        members,
+        extra: fixed(client.extra.iter()),
+        side_files: Vec::new(),
+        holds_secret: false,
+    })
+}
+
+/// The arguments with which this program bridges to a service. None holds a blank.
+pub(super) fn bridge_arguments(service: &Service) -> Result<Vec<String>, NoEntry> {
+    if service.name.contains(char::is_whitespace) {
+        return Err(NoEntry::Blank);
+    }
+    let end_of_options = service.name.starts_with('-').then_some("--");
+    let words = ["bridge"].into_iter().chain(end_of_options).chain([service.name.as_str()]);
+    Ok(words.map(str::to_owned).collect())
+}
+
+/// The variables that tell the bridge where the tokens are, and people which server it is for.
+pub(super) fn bridge_variables(service: &Service, paths: ReaderPaths) -> Vec<(&'static str, Secret)> {
+    let [dir, tokens_dir, url] = VARIABLES;
+    let elsewhere = (!paths.has_default_tokens_dir()).then(|| (tokens_dir, Secret::new(paths.tokens_dir)));
+    let dir = std::iter::once((dir, Secret::new(paths.dir)));
+    dir.chain(elsewhere).chain([(url, Secret::new(service.url.as_str()))]).collect()
 }
 
 /// Adds the headers; with `files` their tokens are written to files of the tokens directory.
@@ -182,7 +262,7 @@ fn add_headers(
         };
         headers.push((header.name, value));
     }
-    entry.members.push((client.headers, EntryValue::Headers(headers)));
+    entry.members.push((client.headers, EntryValue::Texts(headers)));
     Ok(())
 }
 
@@ -202,7 +282,7 @@ fn helper_command(service: &str, paths: ReaderPaths) -> String {
         words.push(service);
     }
     words.extend(["--dir", paths.dir]);
-    if paths.tokens_dir != format!("{}/.oauth-tokens", paths.dir.trim_end_matches('/')) {
+    if !paths.has_default_tokens_dir() {
         words.extend(["--tokens-dir", paths.tokens_dir]);
     }
     if service.starts_with('-') {

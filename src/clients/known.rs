@@ -4,6 +4,7 @@
 //! possible without a login, else from their source or their vendor's pages; the version that
 //! was looked at stands with each row.
 
+use super::entry::Secrets;
 use crate::servers::McpTransport;
 
 /// The notation of a configuration file.
@@ -58,6 +59,17 @@ pub(crate) enum Reference {
     Files,
 }
 
+/// How an entry says that the client starts a program.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct ProgramEntry {
+    /// The key and value that say so, where the client wants one.
+    pub kind: Option<(&'static str, &'static str)>,
+    /// `command` is a list with the arguments; else they are in `args`.
+    pub is_one_list: bool,
+    /// The key of the program's variables.
+    pub variables: &'static str,
+}
+
 /// A member that an entry gets when it is made and that is the user's from then on.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Fixed {
@@ -84,6 +96,14 @@ pub(crate) struct McpClient {
     pub headers: &'static str,
     /// What a new entry gets beside that.
     pub extra: &'static [(&'static str, Fixed)],
+    /// What a new entry with an address gets, too.
+    pub remote_extra: &'static [(&'static str, Fixed)],
+    /// How an entry starts a program.
+    pub program: ProgramEntry,
+    /// It connects to addresses; else it only starts programs.
+    pub is_remote: bool,
+    /// It would use a new token only at its next start, so it starts the bridge by default.
+    pub bridge: bool,
     /// How a secret can stay out of the file.
     pub reference: Reference,
     /// It accepts `http` for this machine only.
@@ -100,9 +120,18 @@ impl McpClient {
         format!("mcp-{}.{}", self.name, self.format.extension())
     }
 
+    /// Whether its entries start the bridge.
+    pub(crate) fn uses_bridge(&self, secrets: Secrets) -> bool {
+        match secrets {
+            Secrets::Auto => self.bridge,
+            Secrets::Bridge => true,
+            Secrets::Inline => false,
+        }
+    }
+
     /// Whether an entry can refer to a secret instead of holding it.
     pub(crate) fn refers_to_secrets(&self) -> bool {
-        self.reference != Reference::No
+        self.reference != Reference::No || self.bridge
     }
 
     /// How an entry of this client says a transport; none where it does not speak it.
@@ -146,13 +175,22 @@ const COMMON: McpClient = McpClient {
     sse: Some(url()),
     headers: "headers",
     extra: &[],
+    remote_extra: &[],
+    program: program(None),
+    is_remote: true,
+    bridge: false,
     reference: Reference::No,
     https_only: false,
     rotation: "",
     by_hand: "",
 };
 
-const RESTART: &str = "at its next start";
+/// How a new token reaches a client that starts the bridge.
+const BRIDGED: &str = "at once: it starts `token-refresher bridge`";
+
+const fn program(kind: Option<(&'static str, &'static str)>) -> ProgramEntry {
+    ProgramEntry { kind, is_one_list: false, variables: "env" }
+}
 
 /// Every known client, by name.
 pub(super) static CLIENTS: &[McpClient] = &[
@@ -163,7 +201,8 @@ pub(super) static CLIENTS: &[McpClient] = &[
         streamable: typed("http"),
         sse: None,
         extra: &[("disabled", Fixed::Flag(false))],
-        rotation: RESTART,
+        bridge: true,
+        rotation: BRIDGED,
         ..COMMON
     },
     // `amp mcp list` read the file; connecting needs a login. The key is one name with a dot.
@@ -184,6 +223,16 @@ pub(super) static CLIENTS: &[McpClient] = &[
         reference: Reference::Helper("headersHelper"),
         rotation: "runs `token-refresher headers` at each connect and on a 401",
         by_hand: "trust the folder (else no helper is run), approve its .mcp.json",
+        program: program(Some(("type", "stdio"))),
+        ..COMMON
+    },
+    // From its pages. Its file holds programs only.
+    McpClient {
+        name: "claude-desktop",
+        file: "~/.config/Claude/claude_desktop_config.json",
+        is_remote: false,
+        bridge: true,
+        rotation: BRIDGED,
         ..COMMON
     },
     // CLI 3.0.65, run. One invalid entry disables every server; a missing type means SSE.
@@ -217,6 +266,7 @@ pub(super) static CLIENTS: &[McpClient] = &[
         sse: Some(typed("sse")),
         headers: "requestOptions.headers",
         rotation: "the extension watches the file; the CLI at its next start",
+        program: program(Some(("type", "stdio"))),
         ..COMMON
     },
     // CLI 1.0.102, run. `streamableHttp` fails; entries without tools offer none.
@@ -226,8 +276,10 @@ pub(super) static CLIENTS: &[McpClient] = &[
         streamable: typed("http"),
         sse: Some(typed("sse")),
         extra: &[("tools", Fixed::Names(&["*"]))],
-        rotation: RESTART,
+        bridge: true,
+        rotation: BRIDGED,
         by_hand: "a workspace's own .mcp.json: trust the folder",
+        program: program(Some(("type", "local"))),
         ..COMMON
     },
     // From its pages.
@@ -253,7 +305,9 @@ pub(super) static CLIENTS: &[McpClient] = &[
         file: "any, given with --config",
         streamable: typed("streamable-http"),
         sse: Some(typed("sse")),
-        rotation: RESTART,
+        bridge: true,
+        rotation: BRIDGED,
+        program: program(Some(("type", "stdio"))),
         ..COMMON
     },
     // From its pages; http is accepted for this machine only.
@@ -285,9 +339,12 @@ pub(super) static CLIENTS: &[McpClient] = &[
         },
         streamable: typed("remote"),
         sse: Some(typed("remote")),
-        extra: &[("enabled", Fixed::Flag(true)), ("oauth", Fixed::Flag(false))],
+        extra: &[("enabled", Fixed::Flag(true))],
+        remote_extra: &[("oauth", Fixed::Flag(false))],
         reference: Reference::Files,
-        rotation: RESTART,
+        bridge: true,
+        rotation: BRIDGED,
+        program: ProgramEntry { kind: Some(("type", "local")), is_one_list: true, variables: "environment" },
         ..COMMON
     },
     // 0.24.4, run. The key alone says the transport: `url` is always SSE.
@@ -296,7 +353,8 @@ pub(super) static CLIENTS: &[McpClient] = &[
         file: "~/.qwen/settings.json",
         streamable: TransportEntry { address: "httpUrl", kind: None },
         sse: Some(url()),
-        rotation: RESTART,
+        bridge: true,
+        rotation: BRIDGED,
         by_hand: "use the user's file: a project's is approved anew for each token",
         ..COMMON
     },
@@ -319,6 +377,7 @@ pub(super) static CLIENTS: &[McpClient] = &[
         sse: Some(typed("sse")),
         rotation: "watches the file; restarts the server at the next message",
         by_hand: "set chat.mcp.autostart to newAndOutdated; confirm trust when asked",
+        program: program(Some(("type", "stdio"))),
         ..COMMON
     },
     // From its pages.

@@ -11,6 +11,7 @@ pub(crate) fn list() -> String {
     );
     for client in CLIENTS {
         let secrets = match client.reference {
+            _ if client.bridge => "not in the file: the client starts token-refresher bridge",
             Reference::No => "in the file",
             Reference::Helper(_) => "not in the file: the client asks token-refresher",
             Reference::Files => "not in the file: the client reads .oauth-tokens/*.token",
@@ -47,7 +48,7 @@ fn markdown() -> String {
         }
     };
     let row = |client: &McpClient| {
-        let in_file = if client.reference == Reference::No { "yes" } else { "no" };
+        let in_file = if client.refers_to_secrets() { "no" } else { "yes" };
         let McpClient { name, rotation, by_hand, .. } = client;
         let cells = [name, &*command(client), in_file, rotation, by_hand];
         let cells = cells.map(|cell| if cell.is_empty() { String::new() } else { format!(" {cell}") });

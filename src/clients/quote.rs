@@ -14,15 +14,18 @@ pub(super) fn push_quoted(text: &mut SecretText, value: &str) {
 pub(super) fn push_fixed(text: &mut SecretText, fixed: Fixed) {
     match fixed {
         Fixed::Flag(value) => text.push(if value { "true" } else { "false" }),
-        Fixed::Names(names) => {
-            text.push("[");
-            for (index, name) in names.iter().enumerate() {
-                text.push(if index == 0 { "" } else { ", " });
-                push_quoted(text, name);
-            }
-            text.push("]");
-        }
+        Fixed::Names(names) => push_words(text, names.iter().copied()),
     }
+}
+
+/// Appends a list of words on one line, which the three notations write alike.
+pub(super) fn push_words<'a>(text: &mut SecretText, words: impl Iterator<Item = &'a str>) {
+    text.push("[");
+    for (index, word) in words.enumerate() {
+        text.push(if index == 0 { "" } else { ", " });
+        push_quoted(text, word);
+    }
+    text.push("]");
 }
 
 /// Returns headers as a JSON object on one line, with a space after each colon and comma as Python's `json.dumps`

@@ -5,7 +5,7 @@
 
 use super::entry::{ClientEntry, EntryValue};
 use super::known::Format;
-use super::quote::{push_fixed, push_quoted};
+use super::quote::{push_fixed, push_quoted, push_words};
 use crate::secret::{Secret, SecretText};
 
 /// The first line of a file that this program wrote.
@@ -95,7 +95,7 @@ fn push_toml(text: &mut SecretText, entry: &ClientEntry) {
         text.extend([*key, " = "]);
         match member {
             EntryValue::Text(value) => push_quoted(text, value.expose()),
-            EntryValue::Headers(headers) => {
+            EntryValue::Texts(headers) => {
                 for (index, (name, value)) in headers.iter().enumerate() {
                     text.push(if index == 0 { "{ " } else { ", " });
                     push_quoted(text, name);
@@ -104,6 +104,7 @@ fn push_toml(text: &mut SecretText, entry: &ClientEntry) {
                 }
                 text.push(" }");
             }
+            EntryValue::Words(words) => push_words(text, words.iter().map(String::as_str)),
             EntryValue::Fixed(fixed) => push_fixed(text, *fixed),
         }
         text.push("\n");
@@ -127,13 +128,17 @@ fn push_yaml(text: &mut SecretText, entry: &ClientEntry) {
                 text.push(" ");
                 push_quoted(text, value.expose());
             }
-            EntryValue::Headers(headers) => {
+            EntryValue::Texts(headers) => {
                 for (name, value) in headers {
                     text.extend(["\n", indent.as_str()]);
                     push_quoted(text, name);
                     text.push(": ");
                     push_quoted(text, value.expose());
                 }
+            }
+            EntryValue::Words(words) => {
+                text.push(" ");
+                push_words(text, words.iter().map(String::as_str));
             }
             EntryValue::Fixed(fixed) => {
                 text.push(" ");

@@ -66,7 +66,7 @@ pub(crate) fn generate(
         if let Some(advice) = signed_out.filter(|_| may_lack) {
             log.problem("the registry's servers", Topic::Entries, Level::Warn, &advice, "");
         }
-        let written = default_files::keep(settings, services, unread.is_none(), log);
+        let written = default_files::keep(settings, exe, services, unread.is_none(), log);
         client_files::keep(&client_files::ClientFiles { settings, exe, services, unread, memory }, log);
         drop(lock);
         written

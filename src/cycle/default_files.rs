@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use log::Level;
 
 use super::cycle_log::{CycleLog, Subject, Topic};
-use crate::clients::{DefaultFile, Launcher, Service, default_text, other_entries};
+use super::reader::Reader;
+use crate::clients::{DefaultFile, Launcher, ReaderPaths, Service, default_text, other_entries};
 use crate::files::{Replaced, UserFile, reason, replace_text};
 use crate::settings::Settings;
 
@@ -13,16 +14,23 @@ use crate::settings::Settings;
 /// stay as they are.
 pub(super) fn keep(
     settings: &Settings,
+    exe: &Result<String, String>,
     services: &[Service],
     is_complete: bool,
     log: &mut CycleLog,
 ) -> Result<(), String> {
-    let here = settings.dir.to_string_lossy();
-    let root = settings.client_dir.as_deref().unwrap_or(&here);
     let launcher = settings.launcher;
     if launcher == Launcher::None {
         return Ok(());
     }
+    let here = settings.dir.to_string_lossy();
+    let reader = Reader::of(settings, exe);
+    let paths = match &reader {
+        Ok(reader) => ReaderPaths { exe: &reader.exe, dir: &reader.dir, tokens_dir: &reader.tokens_dir },
+        Err(why) if launcher == Launcher::Bridge => return Err(format!("cannot be written: {why}")),
+        // The other launchers name the project and nothing else.
+        Err(_) => ReaderPaths { exe: "", dir: &here, tokens_dir: "" },
+    };
     for file in DefaultFile::ALL {
         let path = settings.tokens_dir.join(file.file_name());
         let about = path.display().to_string();
@@ -32,7 +40,7 @@ pub(super) fn keep(
             let present = UserFile::read(&path).map_err(|why| format!("{about}: {why}"))?;
             other_entries(file, launcher, present.text().unwrap_or_default(), services)
         };
-        let made = default_text(file, launcher, services, kept, root);
+        let made = default_text(file, launcher, services, kept, paths);
         if !made.warnings.is_empty() {
             log.problem(&about, Topic::Entries, Level::Warn, &made.warnings.join("; "), "");
         }

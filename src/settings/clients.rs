@@ -50,8 +50,8 @@ pub(super) fn secrets(text: &str) -> Result<Secrets, Fault> {
     match text.trim() {
         "auto" => Ok(Secrets::Auto),
         "inline" => Ok(Secrets::Inline),
-        "bridge" => Err("is not built into this version, which knows auto and inline".into()),
-        _ => Err("is not one of auto, inline".into()),
+        "bridge" => Ok(Secrets::Bridge),
+        _ => Err("is not one of auto, inline, bridge".into()),
     }
 }
 
@@ -61,8 +61,8 @@ pub(super) fn launcher(text: &str) -> Result<Launcher, Fault> {
         "seed" => Ok(Launcher::Seed),
         "http" => Ok(Launcher::Http),
         "none" => Ok(Launcher::None),
-        "bridge" => Err("is not built into this version, which knows seed, http and none".into()),
-        _ => Err("is not one of seed, http, none".into()),
+        "bridge" => Ok(Launcher::Bridge),
+        _ => Err("is not one of seed, bridge, http, none".into()),
     }
 }
 
@@ -130,16 +130,21 @@ mod tests {
     #[test]
     fn ways_to_keep_secrets() {
         assert_eq!((secrets("auto"), secrets("inline")), (Ok(Secrets::Auto), Ok(Secrets::Inline)));
-        assert!(secrets("bridge").is_err_and(|fault| fault.contains("not built into this version")));
+        assert_eq!(secrets("bridge").ok(), Some(Secrets::Bridge));
         assert!(secrets("").is_err() && secrets("AUTO").is_err());
     }
 
     #[test]
     fn launchers_and_paths_elsewhere() {
-        for (text, kind) in [("seed", Launcher::Seed), (" http ", Launcher::Http), ("none", Launcher::None)] {
+        for (text, kind) in [
+            ("seed", Launcher::Seed),
+            (" http ", Launcher::Http),
+            ("none", Launcher::None),
+            ("bridge", Launcher::Bridge),
+        ] {
             assert!(launcher(text).is_ok_and(|found| found == kind), "{text}");
         }
-        for text in ["", "SEED", "bridge", "uv"] {
+        for text in ["", "SEED", "uv"] {
             assert!(launcher(text).is_err(), "{text}");
         }
         assert!(elsewhere("/usr/bin/token-refresher").is_ok());

@@ -232,7 +232,7 @@ fn tokens_in_files_of_their_own() {
         names.retain(|name| Path::new(name).extension().is_some_and(|ending| ending == "token"));
         names
     };
-    run(&project, "opencode=opencode.json windsurf=w.json");
+    run(&project, "windsurf=o.json windsurf=w.json");
     assert_eq!(
         tokens(),
         [
@@ -249,25 +249,25 @@ fn tokens_in_files_of_their_own() {
         ("at-1".into(), "at-gateway".into())
     );
     assert_eq!(project.mode(".oauth-tokens/wiki.token"), 0o600);
-    let text = project.text("opencode.json");
+    let text = project.text("o.json");
     let reference = format!("Bearer {{file:{}}}", project.token("wiki.token").display());
-    assert_eq!(parsed(&project, "opencode.json")["mcp"]["wiki"]["headers"]["Authorization"], reference);
+    assert_eq!(parsed(&project, "o.json")["mcpServers"]["wiki"]["headers"]["Authorization"], reference);
 
     // The file stays as it is, and what it refers to changes.
     project.write_token(&service("wiki", "at-3"));
-    run(&project, "opencode=opencode.json windsurf=w.json");
-    assert_eq!((project.text("opencode.json"), read("wiki.token")), (text, "at-3".into()));
+    run(&project, "windsurf=o.json windsurf=w.json");
+    assert_eq!((project.text("o.json"), read("wiki.token")), (text, "at-3".into()));
 
     fs::remove_file(project.token("acme-tasks-egress.json")).unwrap();
-    run(&project, "opencode=opencode.json windsurf=w.json");
+    run(&project, "windsurf=o.json windsurf=w.json");
     assert_eq!(tokens(), ["mine.token", "wiki.X-Authorization.token", "wiki.token"]);
 
     // One run without them (a `--once` beside the daemon) takes nothing away that another client needs.
     run(&project, "cursor=c.json");
     assert_eq!(tokens().len(), 3);
     program(&project, "windsurf=w.json").args("--client-secrets inline").once().expect_code(0);
-    assert_eq!(tokens().len(), 3, "opencode.json refers to them");
-    program(&project, "opencode=opencode.json windsurf=w.json")
+    assert_eq!(tokens().len(), 3, "o.json refers to them");
+    program(&project, "windsurf=o.json windsurf=w.json")
         .args("--client-secrets inline")
         .once()
         .expect_code(0);
@@ -280,7 +280,7 @@ fn what_cannot_be_read_for_the_moment_takes_no_entry_away() {
     let project = Project::new();
     project.write_token(&service("wiki", "at-1"));
     project.write_token(&service("tasks", "at-2"));
-    let clients = "cursor=c.json opencode=o.json continue=config.yaml";
+    let clients = "cursor=c.json windsurf=o.json continue=config.yaml";
     run(&project, clients);
     let yaml = project.text("config.yaml");
     let restored = project.text(".oauth-tokens/acme-wiki-egress.json");
@@ -395,8 +395,7 @@ fn wrong_values_are_named_before_anything_happens() {
         ("--client cursr", &["--client: \"cursr\" names no client", "amazon-q", "zed"][..]),
         ("--client cursor=", &["--client: \"cursor=\" is not a path"]),
         ("--client cursor=a.json --client kiro=a.json", &["--client: cursor and kiro name one file"]),
-        ("--client-secrets bridge", &["--client-secrets: \"bridge\" is not built into this version"]),
-        ("--client-secrets x", &["--client-secrets: \"x\" is not one of auto, inline; try"]),
+        ("--client-secrets x", &["--client-secrets: \"x\" is not one of auto, inline, bridge; try"]),
         ("clients now", &["\"now\": clients takes no argument"]),
         ("clients --dir .", &["--dir: belongs to the daemon", "token-refresher headers"]),
     ] {

@@ -4,7 +4,7 @@
 use crate::support::{Finished, Program, Project, TokenFile};
 use serde_json::{Value, json};
 
-const CLIENTS: [&str; 3] = ["claude-code", "opencode", "cursor"];
+const CLIENTS: [&str; 3] = ["claude-code", "windsurf", "cursor"];
 
 /// Why entries hold tokens.
 const SAID: &str = "this looks like a container";
@@ -30,7 +30,7 @@ fn helper(project: &Project) -> Value {
 }
 
 fn reference(project: &Project) -> Value {
-    parsed(project, "mcp-opencode.json")["mcp"]["wiki"]["headers"]["Authorization"].clone()
+    parsed(project, "mcp-windsurf.json")["mcpServers"]["wiki"]["headers"]["Authorization"].clone()
 }
 
 /// Runs it as the first process of a namespace of its own; `None` where that is not allowed.
@@ -120,10 +120,54 @@ fn a_launcher_decides_what_the_two_default_files_start() {
     run("seed");
     assert_eq!(parsed(&project, "mcp.json")["mcpServers"]["wiki"]["command"], "uv");
     for (arguments, words) in [
-        ("--launcher npx", "--launcher: \"npx\" is not one of seed, http, none; try --launcher http"),
+        ("--launcher npx", "--launcher: \"npx\" is not one of seed, bridge, http, none; try --launcher http"),
         ("--launcher", "--launcher"),
     ] {
         let finished = Program::new(&project).args(arguments).run().expect_code(2);
         assert!(finished.stderr.contains(words), "{}", finished.stderr);
     }
+}
+
+/// Entries of clients that read their file once, at their start: they start the bridge and never change.
+#[test]
+fn a_client_that_reads_its_file_once_starts_the_bridge() {
+    let project = project();
+    let exe = env!("CARGO_BIN_EXE_token-refresher");
+    let run = |arguments: &str| {
+        let program = Program::new(&project).env("REGISTRY_URL", "https://gateway.example.com");
+        program.args(arguments).once().expect_code(0)
+    };
+    let names = ["amazon-q", "claude-desktop", "copilot", "inspector", "qwen"];
+    let all = names.map(|name| format!("--client {name}")).join(" ");
+    run(&format!("{all} --client opencode --launcher bridge"));
+    let variables = json!({
+        "TOKEN_REFRESHER_DIR": project.root().display().to_string(),
+        "MCP_SERVER_URL": "https://gateway.example.com/mcp/wiki/mcp",
+    });
+    let own = names.map(|name| format!("mcp-{name}.json"));
+    let files = own.iter().map(String::as_str).chain(["mcp.json", "vscode_mcp.json"]);
+    for file in files.clone() {
+        let entry = &parsed(&project, file)["mcpServers"]["wiki"];
+        assert_eq!((&entry["command"], &entry["args"]), (&json!(exe), &json!(["bridge", "wiki"])), "{file}");
+        assert_eq!(entry["env"], variables, "{file}");
+    }
+    let opencode = &parsed(&project, "mcp-opencode.json")["mcp"]["wiki"];
+    assert_eq!(opencode["command"], json!([exe, "bridge", "wiki"]));
+    assert_eq!((&opencode["environment"], &opencode["enabled"]), (&variables, &json!(true)));
+
+    let stamps: Vec<_> = files.clone().map(|file| project.stamp(&format!(".oauth-tokens/{file}"))).collect();
+    let file = TokenFile::egress("acme", "wiki").field("access_token", "at-2");
+    project.write_token(&file.field("refresh_token", "rt").expires_in(7200));
+    run(&format!("{all} --launcher bridge"));
+    let now: Vec<_> = files.map(|file| project.stamp(&format!(".oauth-tokens/{file}"))).collect();
+    assert_eq!(now, stamps, "a rotation changes no entry");
+
+    // Every client starts it where it should, and one that starts programs only holds no token.
+    run("--client-secrets bridge --client cursor --client codex");
+    assert_eq!(parsed(&project, "mcp-cursor.json")["mcpServers"]["wiki"]["args"], json!(["bridge", "wiki"]));
+    let codex = project.text(".oauth-tokens/mcp-codex.toml");
+    assert!(codex.contains("args = [\"bridge\", \"wiki\"]\n") && !codex.contains("at-2"), "{codex}");
+    let finished = run("--client-secrets inline --client claude-desktop --client qwen");
+    assert!(finished.log.contains("wiki is not written for claude-desktop: "), "{}", finished.log);
+    assert!(project.text(".oauth-tokens/mcp-qwen.json").contains("Bearer at-2"));
 }

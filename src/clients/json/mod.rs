@@ -16,7 +16,7 @@ mod users_own;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fmt;
 
-use jsonc_parser::ast::{Object, ObjectProp, Value};
+use jsonc_parser::ast::{Array, Object, ObjectProp, Value};
 use jsonc_parser::common::Ranged as _;
 use jsonc_parser::{CollectOptions, ParseOptions, parse_to_ast};
 
@@ -24,7 +24,7 @@ use self::draft::{Draft, position};
 use self::render::Node;
 pub(crate) use self::users_own::UserMembers;
 use self::users_own::{user_members, with_user_members};
-use super::entry::{ClientEntry, EntryValue, Owned};
+use super::entry::{ClientEntry, EntryValue, Owned, VARIABLES};
 use super::known::{ADDRESS_KEYS, McpClient, Reference};
 use super::service::HEADER_NAMES;
 use crate::secret::Secret;
@@ -188,7 +188,7 @@ impl<'a> Editor<'a> {
             match self.indexed_member(servers, there, &entry.name)? {
                 None => added.push((entry.name.as_str(), self.new_entry(entry))),
                 Some(index) if self.is_ours(&servers.properties[index], &entry.name, Some(&entry.url)) => {
-                    self.update(entry, &servers.properties[index])?;
+                    self.update(entry, &servers.properties[index], servers)?;
                 }
                 Some(_) => {
                     let (client, name) = (wanted.client.name, entry.name.escape_debug());
@@ -230,11 +230,16 @@ impl<'a> Editor<'a> {
     /// Remembers the user's own members of an entry that goes.
     fn remember_users_own(&mut self, name: &str, prop: &ObjectProp) {
         let Value::Object(object) = &prop.value else { return };
-        let client = self.wanted.client;
-        let members = user_members(self.draft.text(), object, |key| self.is_kept(key), client.extra);
+        let members = self.users_own_of(object);
         if !members.is_empty() {
             self.users_own.insert(name.to_owned(), members);
         }
+    }
+
+    fn users_own_of(&self, object: &Object) -> UserMembers {
+        let McpClient { extra, remote_extra, .. } = self.wanted.client;
+        let defaults = [*extra, *remote_extra].concat();
+        user_members(self.draft.text(), object, |key| self.is_kept(key), &defaults)
     }
 
     /// Finds the member of that name. A name that an object has twice is an error: clients differ in which of the
@@ -267,28 +272,43 @@ impl<'a> Editor<'a> {
         FaultAt::new(self.draft.text(), prop.range.start, what)
     }
 
+    /// Whether an entry has the address that we would write or remember writing, itself or in its variables.
     fn is_ours(&self, found: &ObjectProp, name: &str, url: Option<&str>) -> bool {
         let Value::Object(object) = &found.value else { return false };
-        let mut addresses =
-            object.properties.iter().filter(|prop| ADDRESS_KEYS.contains(&prop.name.as_str()));
         let remembered = self.remembered.get(name).copied();
-        addresses.any(|prop| match &prop.value {
+        let is_address = |value: &Value| match value {
             Value::StringLit(text) => Some(&*text.value) == url || Some(&*text.value) == remembered,
             _ => false,
+        };
+        object.properties.iter().any(|prop| match &prop.value {
+            Value::Object(inner) if prop.name.as_str() == self.wanted.client.program.variables => inner
+                .properties
+                .iter()
+                .any(|variable| variable.name.as_str() == VARIABLES[2] && is_address(&variable.value)),
+            value => ADDRESS_KEYS.contains(&prop.name.as_str()) && is_address(value),
         })
     }
 
-    fn update(&mut self, entry: &ClientEntry, found: &ObjectProp) -> Result<(), FaultAt> {
+    fn update(&mut self, entry: &ClientEntry, found: &ObjectProp, servers: &Object) -> Result<(), FaultAt> {
         let Value::Object(object) = &found.value else { return Ok(()) };
+        let is_program = |key: &str| key == "command";
+        let was_program = object.properties.iter().any(|prop| is_program(prop.name.as_str()));
+        if was_program != entry.members.iter().any(|(key, _)| is_program(key)) {
+            // From an address to a program, or back: nothing of the one form belongs into the other.
+            let members = self.users_own_of(object);
+            self.draft.replace(&found.value, &with_user_members(entry, Some(&members), node), servers);
+            return Ok(());
+        }
         let mut added = Vec::new();
         for (key, member) in &entry.members {
             match self.unique_member(object, key)? {
                 None => added.push((*key, node(member))),
                 Some(prop) => match (member, &prop.value) {
                     (EntryValue::Text(text), Value::StringLit(there)) if there.value == text.expose() => {}
-                    (EntryValue::Headers(wanted), Value::Object(there)) => {
-                        self.update_headers(wanted, there)?;
+                    (EntryValue::Texts(wanted), Value::Object(there)) => {
+                        self.update_texts(wanted, there)?;
                     }
+                    (EntryValue::Words(words), Value::Array(there)) if is_list_of(there, words) => {}
                     _ => self.draft.replace(&prop.value, &node(member), object),
                 },
             }
@@ -301,8 +321,8 @@ impl<'a> Editor<'a> {
             }
             match &prop.value {
                 // Headers of the user's own stay, also where ours are elsewhere now.
-                Value::Object(there) if there.properties.iter().any(|header| !is_our_header(header)) => {
-                    self.update_headers(&[], there)?;
+                Value::Object(there) if there.properties.iter().any(|header| !is_our_text(header)) => {
+                    self.update_texts(&[], there)?;
                 }
                 _ => removed.push(index),
             }
@@ -314,19 +334,17 @@ impl<'a> Editor<'a> {
     /// Whether we decide if an entry has a member of that name.
     fn is_kept(&self, key: &str) -> bool {
         let client = self.wanted.client;
-        let kinds = [Some(client.streamable), client.sse];
+        let remote = [Some(client.streamable), client.sse].into_iter().flatten();
+        let kinds = remote.filter_map(|transport| transport.kind).chain(client.program.kind);
         ADDRESS_KEYS.contains(&key)
-            || key == client.headers
+            || [client.headers, "command", "args", client.program.variables].contains(&key)
             || matches!(client.reference, Reference::Helper(helper) if helper == key)
-            || kinds
-                .into_iter()
-                .flatten()
-                .any(|transport| transport.kind.is_some_and(|(kind, _)| kind == key))
+            || kinds.into_iter().any(|(kind, _)| kind == key)
     }
 
-    fn update_headers(&mut self, wanted: &[(&'static str, Secret)], object: &Object) -> Result<(), FaultAt> {
+    fn update_texts(&mut self, wanted: &[(&'static str, Secret)], object: &Object) -> Result<(), FaultAt> {
         let mut removed = Vec::new();
-        for (index, prop) in object.properties.iter().enumerate().filter(|(_, prop)| is_our_header(prop)) {
+        for (index, prop) in object.properties.iter().enumerate().filter(|(_, prop)| is_our_text(prop)) {
             let name = prop.name.as_str();
             match wanted.iter().find(|(header, _)| *header == name) {
                 None => removed.push(index),
@@ -346,17 +364,24 @@ impl<'a> Editor<'a> {
     }
 }
 
-/// Header names have no case (RFC 9110 section 5.1).
-fn is_our_header(prop: &ObjectProp) -> bool {
-    HEADER_NAMES.iter().any(|name| name.eq_ignore_ascii_case(prop.name.as_str()))
+/// Whether a header or variable is one that this program writes. Header names have no case (RFC 9110 section 5.1).
+fn is_our_text(prop: &ObjectProp) -> bool {
+    let name = prop.name.as_str();
+    HEADER_NAMES.iter().any(|ours| ours.eq_ignore_ascii_case(name)) || VARIABLES.contains(&name)
+}
+
+fn is_list_of(list: &Array, words: &[String]) -> bool {
+    let there = list.elements.iter().map(|one| one.as_string_lit().map(|text| &*text.value));
+    there.eq(words.iter().map(|word| Some(word.as_str())))
 }
 
 fn node(member: &EntryValue) -> Node<'_> {
     match member {
         EntryValue::Text(text) => Node::Text(text.expose()),
-        EntryValue::Headers(headers) => {
+        EntryValue::Texts(headers) => {
             Node::Object(headers.iter().map(|(name, value)| (*name, Node::Text(value.expose()))).collect())
         }
+        EntryValue::Words(words) => Node::List(words.iter().map(String::as_str).collect()),
         EntryValue::Fixed(fixed) => Node::Fixed(*fixed),
     }
 }

@@ -1,7 +1,7 @@
 //! New JSON text, in the style of the file that it goes into.
 
 use crate::clients::known::Fixed;
-use crate::clients::quote::{push_fixed, push_quoted};
+use crate::clients::quote::{push_fixed, push_quoted, push_words};
 use crate::secret::{Secret, SecretText};
 
 /// A value to write.
@@ -10,6 +10,7 @@ pub(super) enum Node<'a> {
     /// A value in its JSON notation.
     Written(&'a str),
     Fixed(Fixed),
+    List(Vec<&'a str>),
     Object(Vec<(&'a str, Node<'a>)>),
 }
 
@@ -34,6 +35,7 @@ fn push(text: &mut SecretText, node: &Node, indent: Option<&str>, style: Style) 
         Node::Text(value) => push_quoted(text, value),
         Node::Written(value) => text.push(value),
         Node::Fixed(fixed) => push_fixed(text, *fixed),
+        Node::List(words) => push_words(text, words.iter().copied()),
         Node::Object(members) => {
             let inner = indent.map(|indent| format!("{indent}{}", style.step));
             text.push("{");

@@ -5,6 +5,9 @@ use crate::clients::service::{Egress, Ingress, services};
 use crate::clients::{DefaultFile, Launcher, default_text, other_entries};
 use crate::servers::read_server;
 
+/// The paths of most tests.
+const P: ReaderPaths = ReaderPaths { dir: "/p", ..PATHS };
+
 fn egress(name: &str, cloud_id: Option<&str>) -> Egress {
     let cloud_id = cloud_id.map(str::to_owned);
     Egress {
@@ -17,11 +20,18 @@ fn egress(name: &str, cloud_id: Option<&str>) -> Egress {
 }
 
 fn roocode(services: &[Service], root: &str) -> Secret {
-    default_text(DefaultFile::Roocode, Launcher::Seed, services, BTreeMap::new(), root).text
+    default_text(
+        DefaultFile::Roocode,
+        Launcher::Seed,
+        services,
+        BTreeMap::new(),
+        ReaderPaths { dir: root, ..PATHS },
+    )
+    .text
 }
 
 fn vscode(services: &[Service]) -> Secret {
-    default_text(DefaultFile::Vscode, Launcher::Seed, services, BTreeMap::new(), "/p").text
+    default_text(DefaultFile::Vscode, Launcher::Seed, services, BTreeMap::new(), P).text
 }
 
 const GATEWAY: Option<&str> = Some("https://gateway.example.com");
@@ -124,7 +134,7 @@ fn what_an_assistant_would_expand_is_in_neither_file() {
         for (file, launcher) in
             [(DefaultFile::Roocode, Launcher::Seed), (DefaultFile::Vscode, Launcher::Http)]
         {
-            let made = default_text(file, launcher, &all, BTreeMap::new(), "/p");
+            let made = default_text(file, launcher, &all, BTreeMap::new(), P);
             assert!(!made.text.expose().contains(bad), "{bad}");
             let json: serde_json::Value = serde_json::from_str(made.text.expose()).unwrap();
             let servers =
@@ -142,7 +152,7 @@ fn what_an_assistant_would_expand_is_in_neither_file() {
             0 => all[0].name.push_str("${x}"),
             _ => all[0].extra.push(Header { name: "X-Client-Id", value: HeaderValue::Plain("${x}".into()) }),
         }
-        let made = default_text(DefaultFile::Vscode, Launcher::Seed, &all, BTreeMap::new(), "/p");
+        let made = default_text(DefaultFile::Vscode, Launcher::Seed, &all, BTreeMap::new(), P);
         assert!(made.count == 0 && made.warnings[0].contains(part), "{:?}", made.warnings);
     }
 }
@@ -157,12 +167,12 @@ fn entries_that_are_kept_stay_as_they_are() {
         ["b"]
     );
     let kept = other_entries(DefaultFile::Roocode, Launcher::Seed, before.expose(), &now);
-    let made = default_text(DefaultFile::Roocode, Launcher::Seed, &now, kept, "/p");
+    let made = default_text(DefaultFile::Roocode, Launcher::Seed, &now, kept, P);
     assert_eq!((made.text.expose(), made.count), (before.expose(), 3));
     // A service that is there decides over its entry, also when it is left out.
     now[0].authorization = Some(Secret::new("a${b}"));
     let kept = other_entries(DefaultFile::Roocode, Launcher::Seed, before.expose(), &now);
-    assert_eq!(default_text(DefaultFile::Roocode, Launcher::Seed, &now, kept, "/p").count, 2);
+    assert_eq!(default_text(DefaultFile::Roocode, Launcher::Seed, &now, kept, P).count, 2);
     for other in ["", "{", "[]", "{\"mcpServers\": []}", "{\"servers\": {\"a\": {}}}"] {
         assert!(other_entries(DefaultFile::Roocode, Launcher::Seed, other, &[]).is_empty(), "{other}");
     }
@@ -173,7 +183,7 @@ fn entries_that_are_kept_stay_as_they_are() {
 fn the_gateways_own_shapes() {
     let mut all = vec![over_sse("mail", "two"), open("time"), signed_in("wiki", "one")];
     all[0].extra.clear();
-    let text = |file| default_text(file, Launcher::Http, &all, BTreeMap::new(), "/p").text;
+    let text = |file| default_text(file, Launcher::Http, &all, BTreeMap::new(), P).text;
     let (roo, vscode) = (text(DefaultFile::Roocode), text(DefaultFile::Vscode));
     let json = |text: &Secret| serde_json::from_str::<serde_json::Value>(text.expose()).unwrap();
     let headers = serde_json::json!({
@@ -195,9 +205,38 @@ fn the_gateways_own_shapes() {
     for (file, before) in [(DefaultFile::Roocode, roo), (DefaultFile::Vscode, vscode)] {
         let kept = other_entries(file, Launcher::Http, before.expose(), &all[..1]);
         assert_eq!(kept.keys().collect::<Vec<_>>(), ["time", "wiki"]);
-        let again = default_text(file, Launcher::Http, &all[..1], kept, "/p");
+        let again = default_text(file, Launcher::Http, &all[..1], kept, P);
         assert_eq!((again.text.expose(), again.count), (before.expose(), 3));
-        let none = default_text(file, Launcher::Http, &[], BTreeMap::new(), "/p").text;
+        let none = default_text(file, Launcher::Http, &[], BTreeMap::new(), P).text;
         assert!(serde_json::from_str::<serde_json::Value>(none.expose()).is_ok(), "{}", none.expose());
+    }
+}
+
+#[test]
+fn an_entry_that_starts_the_bridge_holds_no_secret_and_no_argument_with_a_blank() {
+    let mut all =
+        vec![signed_in("wiki", "one"), open("-time"), signed_in("a b", "two"), signed_in("odd", "${HOME}")];
+    all[3].url.push_str("${x}");
+    let elsewhere = ReaderPaths { tokens_dir: "/var/tokens", ..PATHS };
+    for (file, paths) in [(DefaultFile::Roocode, PATHS), (DefaultFile::Vscode, elsewhere)] {
+        let made = default_text(file, Launcher::Bridge, &all, BTreeMap::new(), paths);
+        let json: serde_json::Value = serde_json::from_str(made.text.expose()).unwrap();
+        let wiki = &json["mcpServers"]["wiki"];
+        assert_eq!(wiki["command"], PATHS.exe);
+        assert_eq!(wiki["args"], serde_json::json!(["bridge", "wiki"]));
+        let mut variables = serde_json::json!({
+            "TOKEN_REFRESHER_DIR": "/srv/project", "MCP_SERVER_URL": "https://gateway.example/wiki/mcp",
+        });
+        if file == DefaultFile::Vscode {
+            variables["TOKEN_REFRESHER_TOKENS_DIR"] = "/var/tokens".into();
+        }
+        assert_eq!(wiki["env"], variables);
+        assert_eq!(json["mcpServers"]["-time"]["args"], serde_json::json!(["bridge", "--", "-time"]));
+        assert!(!made.text.expose().contains("Bearer") && made.count == 2, "{}", made.text.expose());
+        assert!(made.warnings[0].contains("its name holds a blank"), "{:?}", made.warnings);
+        // A rotation changes nothing.
+        all[0].authorization = Some(Secret::new("another"));
+        let again = default_text(file, Launcher::Bridge, &all, BTreeMap::new(), paths);
+        assert_eq!(again.text, made.text);
     }
 }

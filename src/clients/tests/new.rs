@@ -27,7 +27,8 @@ fn a_new_file_says_what_a_file_that_connected_says() {
     let rig = behind_gateway(signed_in("rig", "good"), "http://127.0.0.1:18931/server/mcp");
     let stream = behind_gateway(over_sse("stream", "fine"), "http://127.0.0.1:18931/stream/sse");
     for client in CLIENTS {
-        let made = run(client, None, &[rig.clone(), stream.clone()], &[], Secrets::Inline);
+        let how = if client.is_remote { Secrets::Inline } else { Secrets::Bridge };
+        let made = run(client, None, &[rig.clone(), stream.clone()], &[], how);
         let (text, sample) =
             (text_of(&made, None), fixture(&format!("sample/{}.{}", client.name, client.format.extension())));
         let none = BTreeMap::new();
@@ -44,13 +45,14 @@ fn a_new_file_says_what_a_file_that_connected_says() {
 fn both_transports_and_both_ways_to_hold_a_token() {
     let services = [signed_in("docs", "docs-token"), over_sse("mail.v2", "mail-token"), open("time")];
     for client in CLIENTS {
-        for (how, kind) in [(Secrets::Auto, "auto"), (Secrets::Inline, "inline")] {
-            if kind == "inline" && client.reference == Reference::No {
+        for (how, kind) in [(Secrets::Auto, "auto"), (Secrets::Inline, "inline"), (Secrets::Bridge, "bridge")]
+        {
+            if kind == "inline" && (!client.refers_to_secrets() || !client.is_remote) {
                 continue;
             }
             let made = run(client, None, &services, &[], how);
             let text = text_of(&made, None);
-            if GOLDEN.contains(&client.name) {
+            if GOLDEN.contains(&client.name) && (kind != "bridge" || !client.bridge) {
                 golden(&format!("new/{}.{kind}.{}", client.name, client.format.extension()), &text);
             }
             let there = read(client.name, &text, &side_files(&made))
@@ -70,6 +72,7 @@ fn check(
     services: &[Service],
     how: Secrets,
 ) {
+    let bridged = client.uses_bridge(how);
     let helped = matches!(client.reference, Reference::Helper(_)) && how == Secrets::Auto;
     let by_file = client.reference == Reference::Files && how == Secrets::Auto;
     let mut expected = 0;
@@ -85,6 +88,11 @@ fn check(
         expected += 1;
         assert_eq!(read.url, service.url);
         assert!(read.transport.is_none_or(|transport| transport == service.transport), "{}", client.name);
+        if bridged {
+            let program = ["/usr/bin/token-refresher", "bridge", &service.name];
+            assert_eq!((read.program.as_slice(), read.headers.len()), (&program.map(str::to_owned)[..], 0));
+            continue;
+        }
         let headers = |header: Header| (header.name.to_owned(), header.value.to_text().expose().to_owned());
         let headers: BTreeMap<_, _> = service.headers().map(headers).collect();
         if helped && !headers.is_empty() {
@@ -95,7 +103,7 @@ fn check(
         }
     }
     assert_eq!((there.len(), made.ours.len()), (expected, expected), "{}", client.name);
-    assert_eq!(made.holds_secret, !helped && !by_file, "{}", client.name);
+    assert_eq!(made.holds_secret, !helped && !by_file && !bridged, "{}", client.name);
 }
 
 #[test]
@@ -110,7 +118,7 @@ fn a_file_without_services_is_not_made() {
 #[test]
 fn a_service_that_a_client_would_expand_is_named_and_the_others_stay() {
     let bad = signed_in("bad", "a${HOME}");
-    for client in CLIENTS {
+    for client in CLIENTS.iter().filter(|client| client.is_remote) {
         let made = run(client, None, &[bad.clone(), open("time")], &[], Secrets::Inline);
         let there = read(client.name, &text_of(&made, None), &BTreeMap::new()).unwrap();
         assert_eq!(there.keys().collect::<Vec<_>>(), ["time"], "{}", client.name);
@@ -122,7 +130,7 @@ fn a_service_that_a_client_would_expand_is_named_and_the_others_stay() {
 #[test]
 fn two_services_never_share_a_token_file() {
     let services = [signed_in("a", "one"), signed_in("a.X-Authorization", "two")];
-    let made = run(super::super::client("opencode").unwrap(), None, &services, &[], Secrets::Auto);
+    let made = run(super::super::client("windsurf").unwrap(), None, &services, &[], Secrets::Auto);
     let names: Vec<_> = made.side_files.iter().map(|(name, token)| (name.as_str(), token.expose())).collect();
     assert_eq!(names, [("a.token", "one"), ("a.X-Authorization.token", "gateway-token")]);
     assert!(made.warnings[0].contains("another service's"), "{:?}", made.warnings);

@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 use crate::servers::McpTransport;
 
 /// A server as a client understood it.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, Default, PartialEq, Eq, Debug)]
 pub(super) struct Read {
     pub url: String,
     /// None: the client finds out for itself.
@@ -18,6 +18,8 @@ pub(super) struct Read {
     pub headers: BTreeMap<String, String>,
     /// The command that it would ask for more.
     pub helper: Option<String>,
+    /// The command that it would start instead of connecting.
+    pub program: Vec<String>,
 }
 
 /// Reads a client's file. `files` is what stands in the files that it may refer to, by path.
@@ -69,7 +71,8 @@ impl Notation {
         let first_line = text.lines().next().unwrap_or_default();
         Self {
             top,
-            streamable: shape("rig").expect("an address"),
+            // A client that starts programs only has none, and takes no entry with an address.
+            streamable: shape("rig").unwrap_or(Shape { address: String::new(), kind: None, keys: vec![] }),
             sse: shape("stream"),
             comments: text.lines().skip(1).any(|line| line.contains("// ")),
             leading_comment: first_line.starts_with("//"),
@@ -96,14 +99,41 @@ fn read_json(
     let mut all = BTreeMap::new();
     for (name, entry) in servers {
         let entry = entry.as_object().ok_or("an entry is no object")?;
-        // Servers that the client starts itself are none of ours.
         if entry.contains_key("command") {
+            // Servers that the client starts itself are none of ours, unless they are the bridge.
+            let variables = if client == "opencode" { "environment" } else { "env" };
+            let url = entry.get(variables).and_then(|variables| variables.get("MCP_SERVER_URL"));
+            if let Some(url) = url.and_then(Value::as_str) {
+                let program = read_program(client, entry)?;
+                let url = expand(client, url, files)?;
+                all.insert(name.clone(), Read { url, program, ..Read::default() });
+            }
             continue;
         }
         let read = read_entry(client, &notation, entry, files).map_err(|why| format!("{name}: {why}"))?;
         all.insert(name.clone(), read);
     }
     Ok(all)
+}
+
+/// The words of a command. Each client has its own way to say that it is one.
+fn read_program(client: &str, entry: &Map<String, Value>) -> Result<Vec<String>, String> {
+    let kind = entry.get("type").and_then(Value::as_str);
+    let fine = match client {
+        "opencode" => kind == Some("local") && !entry.contains_key("oauth"),
+        "copilot" => matches!(kind, Some("local" | "stdio")) && entry.contains_key("tools"),
+        "claude-code" | "inspector" | "vscode" => kind == Some("stdio"),
+        _ => kind.is_none(),
+    };
+    if !fine || entry.contains_key("url") || entry.contains_key("headers") {
+        return Err(format!("{client}: no program: {entry:?}"));
+    }
+    let words = |value: &Value| -> Vec<String> {
+        let list = value.as_array().cloned().unwrap_or_else(|| vec![value.clone()]);
+        list.iter().map(|word| word.as_str().unwrap().to_owned()).collect()
+    };
+    let both = [entry.get("command"), entry.get("args")];
+    Ok(both.into_iter().flatten().flat_map(words).collect())
 }
 
 fn read_entry(
@@ -145,7 +175,7 @@ fn read_entry(
     let helper = entry.get("headersHelper").filter(|_| client == "claude-code");
     let helper =
         helper.map(|command| command.as_str().map(str::to_owned).ok_or("helper is no text")).transpose()?;
-    Ok(Read { url, transport, headers, helper })
+    Ok(Read { url, transport, headers, helper, program: Vec::new() })
 }
 
 /// What the client makes of a value: `{file:PATH}` becomes the file's text where it knows that;
@@ -176,6 +206,16 @@ fn read_codex(text: &str) -> Result<BTreeMap<String, Read>, String> {
     let Some(servers) = root.get("mcp_servers") else { return Ok(all) };
     for (name, entry) in servers.as_table().ok_or("mcp_servers is no table")? {
         let entry = entry.as_table().ok_or("an entry is no table")?;
+        if let (Some(command), Some(args), Some(env)) =
+            (entry.get("command"), entry.get("args"), entry.get("env"))
+        {
+            let words = args.as_array().ok_or("no list")?.iter().filter_map(toml::Value::as_str);
+            let program = command.as_str().into_iter().chain(words).map(str::to_owned).collect();
+            let url =
+                env.get("MCP_SERVER_URL").and_then(toml::Value::as_str).ok_or("no variable")?.to_owned();
+            all.insert(name.clone(), Read { url, program, ..Read::default() });
+            continue;
+        }
         if let Some(key) =
             entry.keys().find(|key| !["url", "http_headers", "http_headers_helper"].contains(&key.as_str()))
         {
@@ -192,7 +232,7 @@ fn read_codex(text: &str) -> Result<BTreeMap<String, Read>, String> {
         let helper = entry.get("http_headers_helper").map(text).transpose()?;
         all.insert(
             name.clone(),
-            Read { url, transport: Some(McpTransport::StreamableHttp), headers, helper },
+            Read { url, transport: Some(McpTransport::StreamableHttp), headers, helper, program: Vec::new() },
         );
     }
     Ok(all)
@@ -212,6 +252,13 @@ fn read_continue(text: &str) -> Result<BTreeMap<String, Read>, String> {
     for entry in
         root.as_mapping_get("mcpServers").and_then(Yaml::as_sequence).ok_or("mcpServers is no list")?
     {
+        if let (Some(args), Some(env)) = (entry.as_mapping_get("args"), entry.as_mapping_get("env")) {
+            let words = args.as_sequence().ok_or("no list")?.iter().filter_map(|word| word.as_str());
+            let program = [text(entry, "command")?].into_iter().chain(words.map(str::to_owned)).collect();
+            let url = text(env, "MCP_SERVER_URL")?;
+            all.insert(text(entry, "name")?, Read { url, program, ..Read::default() });
+            continue;
+        }
         let transport = match text(entry, "type")?.as_str() {
             "streamable-http" => McpTransport::StreamableHttp,
             "sse" => McpTransport::Sse,
@@ -225,7 +272,7 @@ fn read_continue(text: &str) -> Result<BTreeMap<String, Read>, String> {
                 headers.insert(pair.0.to_owned(), pair.1.to_owned());
             }
         }
-        let read = Read { url: text(entry, "url")?, transport: Some(transport), headers, helper: None };
+        let read = Read { url: text(entry, "url")?, transport: Some(transport), headers, ..Read::default() };
         if all.insert(text(entry, "name")?, read).is_some() {
             return Err("a name stands there twice".to_owned());
         }
