@@ -6,6 +6,8 @@
 # which the tokens are the only volume. --user: token files are refreshed only by their owner.
 FROM scratch
 COPY target/x86_64-unknown-linux-musl/release/token-refresher /token-refresher
+# The licenses of the crates in it.
+COPY target/THIRD-PARTY /THIRD-PARTY
 # A number, since there is no /etc/passwd; any but 0 will do.
 USER 65532:65532
 WORKDIR /project

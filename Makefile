@@ -26,6 +26,9 @@ DEBDOC = $(TARGET_DIR)/deb/usr/share/doc/token-refresher
 PROGRAM ?= $(TARGET_DIR)/debug/token-refresher
 # What `make deb` packs: the static program, so that the package needs no library.
 STATIC ?= $(TARGET_DIR)/$(STATIC_TARGET)/release/token-refresher
+# The licenses of the crates in the program.
+NOTICE := $(TARGET_DIR)/THIRD-PARTY
+DOCDIR ?= $(PREFIX)/share/doc/token-refresher
 VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml)
 # What `make install` installs.
 BUILT ?= $(TARGET_DIR)/release/token-refresher
@@ -39,10 +42,14 @@ FAULT_SECONDS ?= 300
 help: ## list these targets
 	@sed -n 's/^\([a-z]*\):.*## /\1 /p' Makefile | while read -r name what; do printf '  make %-10s %s\n' "$$name" "$$what"; done
 
-build: ## build the program: target/release/token-refresher
+$(NOTICE): Cargo.lock examples/third_party.rs
+	@mkdir -p $(TARGET_DIR)
+	$(CARGO) run --locked --quiet --example third_party > $@.new && mv $@.new $@
+
+build: $(NOTICE) ## build the program: target/release/token-refresher
 	$(CARGO) build --release --locked
 
-static: ## build it static, for scratch containers (needs the Rust target and musl-gcc)
+static: $(NOTICE) ## build it static, for scratch containers (needs the Rust target and musl-gcc)
 	@rustc --print target-libdir --target $(STATIC_TARGET) | xargs test -d || \
 		{ echo "once before: rustup target add $(STATIC_TARGET)" >&2; exit 1; }
 	@command -v musl-gcc >/dev/null || { echo "once before: apt-get install musl-tools (or your system's musl)" >&2; exit 1; }
@@ -106,6 +113,10 @@ lint: ## check format, clippy, documentation, arrows between modules, and script
 	@if command -v shellcheck >/dev/null; then shellcheck scripts/*.sh .ci/run; \
 		else echo "shellcheck is not installed: the scripts were not checked"; fi
 
+deny: ## check the crates' licenses, sources and known faults (needs cargo-deny, and the network for the faults)
+	@command -v cargo-deny >/dev/null || { echo "once before: cargo install --locked cargo-deny" >&2; exit 1; }
+	$(CARGO) deny check --config .ci/deny.toml
+
 image: static ## build a container image of the static program; DOCKER=podman or buildah will do
 	$(DOCKER) build $(IMAGE_FLAGS) -t token-refresher .
 
@@ -128,7 +139,7 @@ deb: ## pack the static program (make static) as a Debian package, beside it
 		> $(TARGET_DIR)/deb/DEBIAN/control
 	dpkg-deb --root-owner-group --build $(TARGET_DIR)/deb $(TARGET_DIR)
 
-install: ## install program, scripts, units, man page and completions; honours DESTDIR and PREFIX
+install: $(NOTICE) ## install program, scripts, units, man page and completions; honours DESTDIR and PREFIX
 	@test -x $(BUILT) || { echo "$(BUILT) is not there: run make build first" >&2; exit 1; }
 	install -d $(DESTDIR)$(BINDIR) $(DESTDIR)$(UNITDIR) $(DESTDIR)$(USERUNITDIR)
 	install -d $(DESTDIR)$(MANDIR)/man1 $(DESTDIR)$(BASHDIR) $(DESTDIR)$(ZSHDIR) $(DESTDIR)$(FISHDIR)
@@ -137,6 +148,8 @@ install: ## install program, scripts, units, man page and completions; honours D
 	$(BUILT) --generate complete-zsh > $(DESTDIR)$(ZSHDIR)/_token-refresher
 	$(BUILT) --generate complete-fish > $(DESTDIR)$(FISHDIR)/token-refresher.fish
 	chmod 644 $(addprefix $(DESTDIR),$(GENERATED))
+	install -d $(DESTDIR)$(DOCDIR)
+	install -m 644 $(NOTICE) $(DESTDIR)$(DOCDIR)/THIRD-PARTY
 	install -m 755 $(BUILT) $(DESTDIR)$(BINDIR)/token-refresher
 	install -m 755 $(addprefix scripts/,$(SCRIPTS)) $(DESTDIR)$(BINDIR)
 	sed 's|/usr/local/bin/|$(BINDIR)/|' token-refresher.service > $(DESTDIR)$(UNITDIR)/token-refresher.service
@@ -144,6 +157,7 @@ install: ## install program, scripts, units, man page and completions; honours D
 	chmod 644 $(DESTDIR)$(UNITDIR)/token-refresher.service $(DESTDIR)$(USERUNITDIR)/token-refresher.service
 
 uninstall: ## remove what install put there
+	rm -f $(DESTDIR)$(DOCDIR)/THIRD-PARTY
 	rm -f $(addprefix $(DESTDIR)$(BINDIR)/,token-refresher $(SCRIPTS))
 	rm -f $(addprefix $(DESTDIR),$(GENERATED))
 	rm -f $(DESTDIR)$(UNITDIR)/token-refresher.service $(DESTDIR)$(USERUNITDIR)/token-refresher.service

@@ -58,7 +58,7 @@ fn the_image_keeps_tokens_in_a_volume_and_tells_its_health() {
         names.sort();
         names
     };
-    assert_eq!(names(&image), ["project", "token-refresher"]);
+    assert_eq!(names(&image), ["THIRD-PARTY", "project", "token-refresher"]);
     assert!(names(&image.join("project")).is_empty());
     let size = fs::metadata(image.join("token-refresher")).unwrap().len();
     assert!(size <= 3 << 20, "{size} bytes");
