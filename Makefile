@@ -36,8 +36,10 @@ BUILT ?= $(TARGET_DIR)/release/token-refresher
 # How much `make faults` does: kills of each kind, and seconds for which short-lived tokens are watched.
 FAULT_TRIALS ?= 1000
 FAULT_SECONDS ?= 300
+# How long `make fuzz` feeds each target.
+FUZZ_SECONDS ?= 600
 
-.PHONY: help build static demo test faults interop interop-oidc interop-python interop-clients interop-bridge soak bench lint image deb install uninstall
+.PHONY: help build static demo test fuzz faults interop interop-oidc interop-python interop-clients interop-bridge soak bench lint image deb install uninstall
 
 help: ## list these targets
 	@sed -n 's/^\([a-z]*\):.*## /\1 /p' Makefile | while read -r name what; do printf '  make %-10s %s\n' "$$name" "$$what"; done
@@ -104,6 +106,12 @@ interop-bridge:
 
 soak: ## run for SOAK_MINUTES (20) with tokens of 30 seconds, and show that nothing grows
 	$(CARGO) test --locked --test soak -- --ignored --nocapture
+
+fuzz: ## feed anything to all that reads text from outside, FUZZ_SECONDS (600) each (needs cargo-fuzz)
+	@$(CARGO) fuzz --version >/dev/null 2>&1 || { echo "once before: cargo install cargo-fuzz" >&2; exit 1; }
+	@# Its coverage flags are stable; only a sanitizer would want a nightly compiler.
+	for target in $$($(CARGO) fuzz list); do \
+		RUSTC_BOOTSTRAP=1 $(CARGO) fuzz run -s none $$target -- -max_total_time=$(FUZZ_SECONDS) || exit 1; done
 
 lint: ## check format, clippy, documentation, arrows between modules, and scripts (where shellcheck is installed)
 	$(CARGO) fmt --check
