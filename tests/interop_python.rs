@@ -426,3 +426,41 @@ fn django_oauth_toolkit_with_a_grace() {
     lose_within_grace(&server, false);
     lose_within_grace(&server, true);
 }
+
+/// `token-refresher login` with nothing but the address of an MCP server of the SDK, then a row of refreshes.
+#[test]
+#[ignore = "needs Python and its packages: make interop-python"]
+fn a_first_sign_in_with_the_sdk_and_its_refreshes() {
+    let project = Project::bare();
+    let server = Server::start(MCP, &project);
+    let address = format!("{}/mcp", server.base);
+    let mut program = Program::new(&project).arg("login").arg(&address).args("--name sdk").start();
+    let mut shown = None;
+    program.wait_until("the address to open", || {
+        let said = std::fs::read_to_string(project.outside().join("stderr.0")).unwrap_or_default();
+        shown = said.lines().map(str::trim).find(|line| line.contains("client_id=")).map(str::to_owned);
+        shown.is_some()
+    });
+    assert_eq!(support::browser::sign_in(&shown.unwrap()).status, 200);
+    program.wait().expect_code(0);
+    let name = "sdk-egress.json";
+    let token = |project: &Project| project.read_token(name)["access_token"].as_str().unwrap().to_owned();
+    assert!(server.takes(&token(&project)));
+    let asks = |token: &str| {
+        let request = server.agent.get(&address).header("authorization", format!("Bearer {token}"));
+        request.call().unwrap().status().as_u16()
+    };
+    assert_eq!((asks(&token(&project)), asks("made up")), (200, 401));
+    for round in 1..=ROUNDS {
+        let before = token(&project);
+        Program::new(&project).args("--once --force").run().expect_code(0);
+        assert_ne!(token(&project), before, "round {round}");
+        assert_eq!(asks(&token(&project)), 200);
+    }
+    assert_eq!((server.count("grants"), server.count("reuses")), (ROUNDS as u64, 0));
+    // The SDK's revocation endpoint wants the secret that a public client does not have: that is said, and nothing lost.
+    let finished = Program::new(&project).args("revoke sdk").run().expect_code(1);
+    assert!(finished.stderr.contains("client_secret: Field required"), "{}", finished.stderr);
+    assert_eq!(asks(&token(&project)), 200);
+    println!("login at the SDK's server and {ROUNDS} refreshes in a row: no token sent twice");
+}

@@ -15,11 +15,14 @@ from pathlib import Path
 
 import uvicorn
 from mcp.server.auth.provider import AccessToken, AuthorizationCode, RefreshToken, construct_redirect_uri
-from mcp.server.auth.routes import create_auth_routes
+from mcp.server.auth.middleware.bearer_auth import BearerAuthBackend, RequireAuthMiddleware
+from mcp.server.auth.routes import create_auth_routes, create_protected_resource_routes
 from mcp.server.auth.settings import ClientRegistrationOptions, RevocationOptions
 from mcp.shared.auth import OAuthClientInformationFull, OAuthToken
 from pydantic import AnyHttpUrl
 from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.middleware.authentication import AuthenticationMiddleware
 from starlette.responses import JSONResponse
 from starlette.routing import Route
 
@@ -89,6 +92,9 @@ class Provider:
         self.kept["grants"] += 1
         return self.issue(client.client_id, scopes, known["sign_in"])
 
+    async def verify_token(self, token):
+        return await self.load_access_token(token)
+
     async def load_access_token(self, token):
         known = self.kept["access"].get(token)
         return AccessToken(token=token, client_id=known["client_id"], scopes=known["scopes"]) if known else None
@@ -123,9 +129,16 @@ def main():
         client_registration_options=ClientRegistrationOptions(enabled=True),
         revocation_options=RevocationOptions(enabled=True),
     )
-    app = Starlette(routes=[*routes, Route("/counts", counts)])
+    # An MCP server that wants a token, in the SDK's own way: its challenge and its metadata lead to the issuer.
+    server = AnyHttpUrl(f"{issuer}/mcp")
+    routes += create_protected_resource_routes(server, [AnyHttpUrl(issuer)], ["user"])
+    metadata = AnyHttpUrl(f"{issuer}/.well-known/oauth-protected-resource/mcp")
+    welcome = RequireAuthMiddleware(JSONResponse({"jsonrpc": "2.0", "id": 1, "result": {}}), ["user"], metadata)
+    routes.append(Route("/mcp", welcome))
+    authentication = Middleware(AuthenticationMiddleware, backend=BearerAuthBackend(provider))
+    app = Starlette(routes=[*routes, Route("/counts", counts)], middleware=[authentication])
     serve.end_with_standard_input()
-    serve.say(base=issuer, token_endpoint=f"{issuer}/token")
+    serve.say(base=issuer, server=str(server), token_endpoint=f"{issuer}/token")
     uvicorn.Server(uvicorn.Config(app, log_level="warning")).run(sockets=[listener])
 
 
