@@ -182,6 +182,60 @@ fn make_certificates(directory: &Path) {
     );
 }
 
+/// The first line of a program's standard error that has this in it.
+fn shown(program: &mut support::Daemon, part: &str) -> String {
+    let mut found = None;
+    let in_time = support::holds_in_time(|| {
+        found = program.said().lines().map(str::trim).find(|line| line.contains(part)).map(str::to_owned);
+        found.is_some() || program.has_ended()
+    });
+    found.unwrap_or_else(|| panic!("{part} is not shown ({in_time}): {}", program.said()))
+}
+
+/// From the address of a protected server to tokens that are refreshed in a row: in the browser and on a device,
+/// with a client that the provider registers.
+fn first_sign_in(provider: &Provider) {
+    let project = Project::bare();
+    let server = format!("{}/mcp", provider.issuer);
+    let mut browser = support::browser::Cookies::default();
+    let mut program = Program::new(&project).arg("login").arg(&server).args("--name browser").start();
+    let address = shown(&mut program, "client_id=");
+    let end = browser.follow(&address, None);
+    assert_eq!(end.status, 200, "{end:?}");
+    program.wait().expect_code(0);
+
+    let mut program = Program::new(&project).arg("login").arg(&server).args("--name device --device").start();
+    let address = shown(&mut program, "or open ").replace("or open ", "");
+    let page = browser.follow(&address, None);
+    let field = |page: &str, name: &str| {
+        let after =
+            page.split_once(&format!("name=\"{name}\"")).unwrap_or_else(|| panic!("{name}: {page}")).1;
+        after.split_once("value=\"").unwrap().1.split('"').next().unwrap().to_owned()
+    };
+    let code = address.split_once("user_code=").unwrap().1.to_owned();
+    let xsrf = field(&page.text, "xsrf");
+    let form = [("xsrf", xsrf.as_str()), ("user_code", code.as_str()), ("confirm", "yes")];
+    let end = browser.follow(&format!("{}/device", provider.issuer), Some(&form));
+    assert_eq!(end.status, 200, "{end:?}");
+    program.wait().expect_code(0);
+
+    let takes = |name: &str| {
+        let token = project.read_token(name)["access_token"].as_str().unwrap().to_owned();
+        provider.agent.get(&server).header("authorization", format!("Bearer {token}")).call().is_ok()
+    };
+    for name in ["browser-egress.json", "device-egress.json"] {
+        assert!(takes(name), "{name}");
+    }
+    let revoked = provider.events("grant.revoked");
+    for _ in 0..ROUNDS {
+        provider.run(&project, "--force").expect_code(0);
+        assert!(takes("browser-egress.json") && takes("device-egress.json"));
+    }
+    assert_eq!(provider.events("grant.revoked"), revoked);
+    Program::new(&project).args("revoke browser").run().expect_code(0);
+    println!("login in a browser and on a device, {ROUNDS} refreshes of each in a row, one of them revoked");
+}
+
 /// Class and message of the failure on record for a file.
 fn trouble(project: &Project, name: &str) -> (String, String) {
     let internals::Trouble { kind, message, .. } = internals::trouble(project, name);
@@ -319,4 +373,10 @@ fn the_real_provider() {
             provider.events("grant.success")
         );
     }
+}
+
+#[test]
+#[ignore = "needs node and its packages: make interop"]
+fn a_first_sign_in_at_the_real_provider() {
+    first_sign_in(&Provider::start(None));
 }

@@ -58,10 +58,9 @@ pub(super) fn body(application: &Application<'_>) -> Value {
         "token_endpoint_auth_method": "none",
         "grant_types": grants,
     });
-    if let Some(uri) = application.redirect_uri {
-        body["redirect_uris"] = json!([uri]);
-        body["response_types"] = json!(["code"]);
-    }
+    // Both are sent even where they are empty: without them a server assumes the authorization code grant.
+    body["redirect_uris"] = application.redirect_uri.into_iter().collect();
+    body["response_types"] = application.redirect_uri.map(|_| "code").into_iter().collect();
     if let Some(scope) = application.scope {
         // A registration without scopes can tie the client to the server's default ones.
         body["scope"] = json!(scope);
@@ -113,7 +112,8 @@ mod tests {
         );
         let device = body(&Application { redirect_uri: None, scope: None, refresh: false });
         assert_eq!(device["grant_types"], json!(["urn:ietf:params:oauth:grant-type:device_code"]));
-        assert!(device.get("redirect_uris").is_none() && device.get("scope").is_none());
+        assert_eq!((&device["redirect_uris"], &device["response_types"]), (&json!([]), &json!([])));
+        assert!(device.get("scope").is_none());
     }
 
     #[test]

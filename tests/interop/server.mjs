@@ -10,6 +10,9 @@
 //   GET  /clients                           the clients with their secrets and private keys
 //   GET  /events                            how often each of the provider's events has happened
 //
+// A person who opens an authorization or device page signs in and consents at once (`/decide/UID`). `/mcp` is a
+// protected resource whose metadata lead to the first issuer.
+//
 // Ends when its standard input does, so that it cannot outlive the test.
 
 import { generateKeyPairSync } from 'node:crypto';
@@ -63,12 +66,22 @@ function provider(issuer) {
     features: {
       clientCredentials: { enabled: true },
       devInteractions: { enabled: false },
+      deviceFlow: { enabled: true },
+      registration: { enabled: true },
+      registrationManagement: { enabled: true },
+      resourceIndicators: {
+        enabled: true,
+        getResourceServerInfo: () => ({ scope: 'mcp', accessTokenFormat: 'opaque' }),
+        useGrantedResource: () => true,
+      },
       introspection: { enabled: true },
       revocation: { enabled: true },
     },
     // Strict: every refresh replaces the token, and a replaced one that comes again revokes the grant.
     rotateRefreshToken: true,
     issueRefreshToken: () => true,
+    scopes: ['openid', 'offline_access', 'mcp'],
+    interactions: { url: (_, interaction) => `/decide/${interaction.uid}` },
     findAccount: (_, accountId) => ({ accountId, claims: () => ({ sub: accountId }) }),
     cookies: { keys: ['a test'] },
     ttl: { AccessToken: 3600, ClientCredentials: 600, RefreshToken: 86400, Grant: 86400, IdToken: 3600 },
@@ -95,6 +108,41 @@ async function signIn(at, clientId) {
   return { refresh_token: await token.save() };
 }
 
+// The person says yes to everything.
+async function decide(at, request, response) {
+  const { prompt, params, session, grantId } = await at.interactionDetails(request, response);
+  if (prompt.name === 'login') {
+    return at.interactionFinished(request, response, { login: { accountId: 'someone' } });
+  }
+  const { accountId } = session;
+  const grant = grantId ? await at.Grant.find(grantId) : new at.Grant({ accountId, clientId: params.client_id });
+  const { missingOIDCScope, missingResourceScopes } = prompt.details;
+  if (missingOIDCScope) grant.addOIDCScope(missingOIDCScope.join(' '));
+  for (const [resource, scopes] of Object.entries(missingResourceScopes ?? {})) {
+    grant.addResourceScope(resource, scopes.join(' '));
+  }
+  const consent = { grantId: await grant.save() };
+  return at.interactionFinished(request, response, { consent }, { mergeWithLastSubmission: true });
+}
+
+// A protected resource, and its metadata (RFC 9728).
+async function protect(request, response) {
+  const server = `${issuer}/mcp`;
+  response.setHeader('content-type', 'application/json');
+  if (request.url !== '/mcp') {
+    const metadata = { resource: server, authorization_servers: [issuer], scopes_supported: ['openid', 'offline_access', 'mcp'] };
+    return response.end(JSON.stringify(metadata));
+  }
+  const token = (request.headers.authorization ?? '').replace(/^Bearer /, '');
+  const found = token && await root.AccessToken.find(token);
+  if (!found || found.aud !== server) {
+    const metadata = `${issuer}/.well-known/oauth-protected-resource/mcp`;
+    response.statusCode = 401;
+    response.setHeader('www-authenticate', `Bearer resource_metadata="${metadata}"`);
+  }
+  return response.end('{}');
+}
+
 function listen(server) {
   return new Promise((resolve) => {
     server.listen(0, '127.0.0.1', () => resolve(server.address().port));
@@ -103,6 +151,12 @@ function listen(server) {
 
 let handlers = {};
 function serve(request, response) {
+  if (request.url.startsWith('/decide/')) {
+    return decide(root, request, response).catch((error) => response.writeHead(500).end(String(error)));
+  }
+  if (request.url === '/mcp' || request.url.startsWith('/.well-known/oauth-protected-resource')) {
+    return protect(request, response);
+  }
   if (request.url.startsWith(`${NESTED}/`)) {
     request.originalUrl = request.url;
     request.url = request.url.slice(NESTED.length);
@@ -132,5 +186,7 @@ const admin = http.createServer(async (request, response) => {
 });
 const adminPort = await listen(admin);
 
+// The test reads one line; what the provider has to say later goes nowhere.
+process.stdout.on('error', () => {});
 process.stdin.on('end', () => process.exit(0)).resume();
 console.log(JSON.stringify({ issuer, nested: issuer + NESTED, admin: `http://127.0.0.1:${adminPort}` }));
