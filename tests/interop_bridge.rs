@@ -10,9 +10,11 @@ mod support;
 
 use std::collections::BTreeMap;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
-use std::net::TcpStream;
+use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use serde_json::{Value, json};
 use support::daemon::built_program;
@@ -180,6 +182,89 @@ fn the_line_of_2026_in_its_own_revision() {
 fn the_two_lines_with_each_other() {
     compare("v1", "v2-2025");
     compare("v2-2025", "v1");
+}
+
+/// A proxy that knows where every name leads: to this machine. Says how many connections it made.
+fn proxy() -> (String, Arc<AtomicUsize>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = format!("http://{}", listener.local_addr().unwrap());
+    let count = Arc::new(AtomicUsize::new(0));
+    let own = Arc::clone(&count);
+    std::thread::spawn(move || {
+        for client in listener.incoming() {
+            let (mut client, own) = (client.unwrap(), Arc::clone(&own));
+            std::thread::spawn(move || {
+                let mut head = Vec::new();
+                let mut byte = [0];
+                while !head.ends_with(b"\r\n\r\n") && client.read(&mut byte).unwrap() == 1 {
+                    head.push(byte[0]);
+                }
+                let head = String::from_utf8(head).unwrap();
+                let port = head.split([' ', ':']).nth(2).unwrap().parse::<u16>().unwrap();
+                let mut server = TcpStream::connect(("127.0.0.1", port)).unwrap();
+                client.write_all(b"HTTP/1.1 200 OK\r\n\r\n").unwrap();
+                own.fetch_add(1, Ordering::AcqRel);
+                let (mut from, mut to) = (client.try_clone().unwrap(), server.try_clone().unwrap());
+                std::thread::spawn(move || std::io::copy(&mut from, &mut to));
+                let _ = std::io::copy(&mut server, &mut client);
+            });
+        }
+    });
+    (address, count)
+}
+
+/// An authority, and a server's certificate from it.
+fn make_certificates(directory: &Path) {
+    let openssl = |arguments: &str| {
+        let command = Command::new("openssl").current_dir(directory).args(arguments.split('|')).output();
+        let output = command.expect("openssl is needed");
+        assert!(output.status.success(), "{arguments}: {}", String::from_utf8_lossy(&output.stderr));
+    };
+    let key = "-newkey|ec|-pkeyopt|ec_paramgen_curve:P-256|-nodes";
+    openssl(&format!(
+        "req|-x509|{key}|-keyout|authority.key|-out|authority.pem|-days|2|-subj|/CN=an authority of our own|\
+         -addext|keyUsage=critical,keyCertSign"
+    ));
+    openssl(&format!(
+        "req|-new|{key}|-keyout|leaf.key|-out|leaf.csr|-subj|/CN=the server|-addext|subjectAltName=DNS:mcp.test"
+    ));
+    let authority = "-CA|authority.pem|-CAkey|authority.key";
+    openssl(&format!("x509|-req|-in|leaf.csr|{authority}|-days|2|-copy_extensions|copy|-out|leaf.pem"));
+}
+
+#[test]
+#[ignore = "needs the SDKs: make interop-bridge"]
+fn a_private_authority_and_a_proxy_are_those_of_the_daemon() {
+    let project = Project::new();
+    make_certificates(project.outside());
+    let mut server = Node::start("server.mjs", |command| {
+        command.arg("v2-2025").env("TLS", project.outside());
+    });
+    let mut url = String::new();
+    server.output().read_line(&mut url).unwrap();
+    let port = url.trim().rsplit(':').next().unwrap().to_owned();
+    project.write(".env", format!("REGISTRY_URL=https://mcp.test:{port}\n"));
+    project.write_token(&TokenFile::egress("acme", "wiki").field("access_token", "at-1").expires_in(7200));
+    let authority = project.outside().join("authority.pem");
+    let (proxy, count) = proxy();
+    let client = |variables: &[(&str, &str)]| {
+        let mut client = Node::start("client.mjs", |command| {
+            command.args(["v2-2025", "--"]).arg(built_program()).args(["bridge", "wiki"]);
+            command.env("TOKEN_REFRESHER_DIR", project.root()).envs(variables.iter().copied());
+            command.stderr(Stdio::piped());
+        });
+        let mut text = String::new();
+        client.output().read_to_string(&mut text).unwrap();
+        let mut errors = String::new();
+        client.0.stderr.take().unwrap().read_to_string(&mut errors).unwrap();
+        (text, errors)
+    };
+    let (text, errors) = client(&[("SSL_CERT_FILE", authority.to_str().unwrap()), ("HTTPS_PROXY", &proxy)]);
+    assert!(text.contains("\"done\""), "{text} {errors}");
+    assert!(count.load(Ordering::Acquire) > 0);
+    // Without the authority the certificate is refused, and the message names the cure.
+    let (_, errors) = client(&[("HTTPS_PROXY", &proxy)]);
+    assert!(errors.contains("SSL_CERT_FILE"), "{errors}");
 }
 
 #[test]

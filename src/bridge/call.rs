@@ -46,14 +46,28 @@ impl Repeats {
     }
 }
 
+/// Ends a flight in any case.
+struct Landing<'a> {
+    bridge: &'a Bridge,
+    flight: &'a Arc<Flight>,
+}
+
+impl Drop for Landing<'_> {
+    fn drop(&mut self) {
+        self.bridge.fail(self.flight, "an internal error stopped this request; please report it");
+        self.bridge.end(self.flight);
+    }
+}
+
 impl Bridge {
     /// Carries a request of the client out, and answers it in any case.
     pub(super) fn call(&self, wire: &Wire, flight: &Arc<Flight>, message: &[u8]) {
+        // Also when something panics here: the client waits for an answer, and others for the place.
+        let _landing = Landing { bridge: self, flight };
         let outcome = using(flight, wire, || self.attempts(wire, &mut Asker::Client(flight), None, message));
         if let Err(why) = outcome {
             self.fail(flight, &why);
         }
-        self.end(flight);
     }
 
     /// Answers what is open in a flight with an error.

@@ -54,6 +54,15 @@ enum Errand {
     Wrong(i64, Option<Id>),
 }
 
+/// Opens the gate at its end, also when something panics: everything else waits for that.
+struct Opens<'a>(&'a Arc<Desk>);
+
+impl Drop for Opens<'_> {
+    fn drop(&mut self) {
+        self.0.open();
+    }
+}
+
 impl Desk {
     pub(super) fn new(bridge: Arc<Bridge>) -> Arc<Self> {
         Arc::new(Self { bridge, gate: Mutex::default() })
@@ -116,8 +125,9 @@ impl Desk {
                 bridge.session.remember(|replay| replay.initialized = Some(Arc::clone(&message)));
                 let desk = Arc::clone(self);
                 bridge.crew.run(Box::new(move |wire| {
+                    let opens = Opens(&desk);
                     let told = desk.bridge.say(wire, &message);
-                    desk.open();
+                    drop(opens);
                     if told {
                         desk.bridge.listen();
                     }
@@ -149,10 +159,8 @@ impl Desk {
         let flight = self.bridge.flights.begin(ids, method, modern, placed);
         let (desk, own) = (Arc::clone(self), Arc::clone(&flight));
         let job = Box::new(move |wire: &super::http::Wire| {
+            let _opens = gated.then(|| Opens(&desk));
             desk.bridge.call(wire, &own, &message);
-            if gated {
-                desk.open();
-            }
         });
         if !placed {
             self.bridge.crew.run(job);

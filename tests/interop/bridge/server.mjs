@@ -1,6 +1,8 @@
 // An MCP server made with the official SDKs: `node server.mjs KIND`, where KIND is `v1` (sdk 1.32), `v2-2025` or
 // `v2-2026` (server 2.4). Prints its address. POST /control {"token": …} lets in this token only.
 import { createServer } from "node:http";
+import { createServer as createSecureServer } from "node:https";
+import { readFileSync } from "node:fs";
 import { randomUUID } from "node:crypto";
 import { z } from "zod";
 
@@ -96,7 +98,12 @@ async function handle(req, res) {
   return transport.handleRequest(req, res);
 }
 
-const server = createServer((req, res) => {
+const answer = (req, res) => {
   Promise.resolve(handle(req, res)).catch((error) => { console.error(error); res.destroy(); });
-});
-server.listen(0, "127.0.0.1", () => console.log(`http://127.0.0.1:${server.address().port}`));
+};
+// TLS names a directory with a key and a certificate.
+const directory = process.env.TLS;
+const secrets = directory && { key: readFileSync(`${directory}/leaf.key`), cert: readFileSync(`${directory}/leaf.pem`) };
+const server = secrets ? createSecureServer(secrets, answer) : createServer(answer);
+const scheme = secrets ? "https" : "http";
+server.listen(0, "127.0.0.1", () => console.log(`${scheme}://127.0.0.1:${server.address().port}`));
