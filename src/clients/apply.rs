@@ -2,9 +2,9 @@
 
 use std::collections::{BTreeMap, HashSet};
 
-use super::entry::{ClientEntry, NoEntry, Owned, ReaderPaths, Secrets, client_entry};
+use super::entry::{ClientEntry, NoEntry, Owned, ReaderPaths, client_entry};
 use super::json::UserMembers;
-use super::known::{Format, McpClient};
+use super::notation::{Format, McpClient, Secrets};
 use super::service::{Header, HeaderValue, Service};
 use super::{json, whole};
 use crate::secret::{Secret, SecretText};

@@ -5,24 +5,13 @@
 use std::fmt;
 
 use super::address::Address;
-use super::known::{Fixed, McpClient, ProgramEntry, Reference};
+use super::notation::{Fixed, McpClient, ProgramEntry, Reference, Secrets};
 use super::quote::shell_command;
 use super::service::{Header, HeaderValue, Service};
 use crate::secret::Secret;
 
 /// The longest name of a token file, in bytes: file systems take 255, and the new file beside it has a longer name.
 const LONGEST_FILE_NAME: usize = 240;
-
-/// Where secrets are written (`--client-secrets`).
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Secrets {
-    /// Outside of the client's file where the client can look elsewhere, else in it.
-    Auto,
-    /// In the client's file.
-    Inline,
-    /// Nowhere in the client's reach: it starts `token-refresher bridge`, which has them.
-    Bridge,
-}
 
 /// The program and the project as a client finds them, for entries that refer to them. All absolute.
 #[derive(Clone, Copy, Debug)]

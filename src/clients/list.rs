@@ -1,6 +1,7 @@
 //! `token-refresher clients`: the known clients, for people.
 
-use super::known::{CLIENTS, Reference};
+use super::known::CLIENTS;
+use super::notation::Reference;
 
 /// The text of `token-refresher clients`: what each client reads, how a rotated token reaches it,
 /// and what has to be done by hand. At most 80 columns.
@@ -37,7 +38,7 @@ pub(crate) fn list() -> String {
 /// The clients as a Markdown table for the README, which a test keeps in step with this.
 #[cfg(test)]
 fn markdown() -> String {
-    use super::known::McpClient;
+    use super::notation::McpClient;
 
     let command = |client: &McpClient| {
         // A client that reads no file of its own has ours given to it.

@@ -15,6 +15,7 @@ mod gateway_shape;
 mod json;
 mod known;
 mod list;
+mod notation;
 mod quote;
 mod seed;
 mod service;
@@ -23,10 +24,11 @@ mod whole;
 
 pub(crate) use apply::{Applied, Edit, apply};
 pub(crate) use default_file::{DefaultFile, Launcher, default_text, other_entries};
-pub(crate) use entry::{Owned, ReaderPaths, Secrets};
+pub(crate) use entry::{Owned, ReaderPaths};
 pub(crate) use json::UserMembers;
-pub(crate) use known::{Format, McpClient, client, names};
+pub(crate) use known::{client, names};
 pub(crate) use list::list;
+pub(crate) use notation::{Format, McpClient, Secrets};
 pub(crate) use quote::headers_json;
 
 pub(crate) use service::{Egress, Ingress, Service, Services, services};

@@ -1,6 +1,6 @@
 //! Texts inside other texts: quoted strings, a headers object, a shell command.
 
-use super::known::Fixed;
+use super::notation::Fixed;
 use super::service::{Header, Service};
 use crate::json;
 use crate::secret::{Secret, SecretText};

@@ -4,7 +4,7 @@
 //! are handed back for its owner to paste; once they stand there, all is well.
 
 use super::entry::{ClientEntry, EntryValue};
-use super::known::Format;
+use super::notation::Format;
 use super::quote::{push_fixed, push_quoted, push_words};
 use crate::secret::{Secret, SecretText};
 

@@ -83,7 +83,7 @@ pub(super) fn keep(wanted: &ClientFiles, log: &mut CycleLog) {
     }
 }
 
-/// Decides where tokens are written. Outside of a container nobody can run the program, or read the files, of its inside.
+/// Decides where tokens are written. An assistant outside of a container cannot run the program inside of it.
 fn secrets(settings: &Settings, about: &str, log: &mut CycleLog) -> Secrets {
     let refers = settings.clients.iter().any(|kept| kept.client.refers_to_secrets());
     let unreachable = !reader::is_told(settings) && reader::looks_like_container();

@@ -44,7 +44,7 @@ fn as_first_process(program: Program) -> Option<Finished> {
     Some(program.below(&unshare).env("container", "podman").once().expect_code(0))
 }
 
-/// The paths of the container were written into files of the host, where nobody could run them.
+/// The paths of the container were written into files of the host, where no assistant could run them.
 #[test]
 fn in_a_container_entries_hold_their_tokens_and_it_is_said() {
     let project = project();

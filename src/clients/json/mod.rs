@@ -3,29 +3,29 @@
 //! The file is never written anew: it is parsed to find where things stand, and then single values
 //! and members of it are replaced as text. An entry is ours when it has the address that we would
 //! write or that we remember writing; every other entry is the user's, whatever its name. Inside
-//! of an entry of ours, too, only the members that we keep are ours: a client's own switches
+//! of such an entry, too, only the members that we keep are ours: a client's own switches
 //! (`disabled`, allowed tools, time limits) stay as the user set them.
 //!
 //! JSONC is accepted for every client. Some of them refuse comments, but then the file did not work
-//! before either, and refusing a file that a newer version of the client takes would help nobody.
+//! before either, and a newer version of the client may take a file that an older one refuses.
 
 mod draft;
+mod parse;
 mod render;
 mod users_own;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
-use std::fmt;
 
 use jsonc_parser::ast::{Array, Object, ObjectProp, Value};
 use jsonc_parser::common::Ranged as _;
-use jsonc_parser::{CollectOptions, ParseOptions, parse_to_ast};
 
-use self::draft::{Draft, position};
+use self::draft::Draft;
+use self::parse::{FaultAt, parse};
 use self::render::Node;
 pub(crate) use self::users_own::UserMembers;
 use self::users_own::{user_members, with_user_members};
 use super::entry::{ClientEntry, EntryValue, Owned, VARIABLES};
-use super::known::{ADDRESS_KEYS, McpClient, Reference};
+use super::notation::{ADDRESS_KEYS, McpClient, Reference};
 use super::service::HEADER_NAMES;
 use crate::secret::Secret;
 
@@ -37,7 +37,7 @@ pub(super) struct WantedEntries<'a> {
     /// The text of a new file without entries.
     pub new: &'a str,
     pub entries: &'a [ClientEntry],
-    /// Services that cannot have an entry now: an entry of ours for them stays as it is.
+    /// Services that cannot have an entry now: their present entries stay as they are.
     pub refused: &'a HashSet<String>,
     pub remembered: &'a [Owned],
     /// The members that their users had set in entries that are gone, by the entry's name.
@@ -53,27 +53,6 @@ pub(super) struct Edited {
     /// The members that their users had set in entries that are gone then.
     pub users_own: BTreeMap<String, UserMembers>,
     pub warnings: Vec<String>,
-}
-
-/// Why a file is left alone, and the place in it that is at fault.
-#[derive(Debug)]
-pub(super) struct FaultAt {
-    line: usize,
-    column: usize,
-    what: String,
-}
-
-impl FaultAt {
-    fn new(text: &str, offset: usize, what: impl Into<String>) -> Self {
-        let (line, column) = position(text, offset);
-        Self { line, column, what: what.into() }
-    }
-}
-
-impl fmt::Display for FaultAt {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(out, "{}:{}: {}", self.line, self.column, self.what)
-    }
 }
 
 /// Edits the text of a file; `None` for a file that does not exist.
@@ -101,30 +80,6 @@ pub(super) fn edit(wanted: &WantedEntries, existing: Option<&str>) -> Result<Edi
     let text = editor.draft.finish().map(|text| Secret::new([mark, text.expose()].concat()));
     editor.ours.iter().for_each(|owned| drop(editor.users_own.remove(&owned.name)));
     Ok(Edited { text, ours: editor.ours, users_own: editor.users_own, warnings: editor.warnings })
-}
-
-fn parse(text: &str) -> Result<Option<Value<'_>>, FaultAt> {
-    // Comments and trailing commas make JSONC; everything else that this parser can accept is
-    // JSON5, which no client reads.
-    let options = ParseOptions {
-        allow_comments: true,
-        allow_trailing_commas: true,
-        allow_loose_object_property_names: false,
-        allow_missing_commas: false,
-        allow_single_quoted_strings: false,
-        allow_hexadecimal_numbers: false,
-        allow_unary_plus_numbers: false,
-        allow_bare_decimal_point_numbers: false,
-        allow_non_finite_numbers: false,
-        allow_extended_string_escapes: false,
-    };
-    let tree = parse_to_ast(text, &CollectOptions::default(), &options).map_err(|error| {
-        let kind = error.kind().to_string();
-        // What follows a full stop quotes the file.
-        let what = kind.split('.').next().unwrap_or_default().to_lowercase();
-        FaultAt { line: error.line_display(), column: error.column_display(), what }
-    })?;
-    Ok(tree.value)
 }
 
 /// The members of an object by name: where the first of that name is, and the second where there is one.

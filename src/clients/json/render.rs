@@ -1,6 +1,6 @@
 //! New JSON text, in the style of the file that it goes into.
 
-use crate::clients::known::Fixed;
+use crate::clients::notation::Fixed;
 use crate::clients::quote::{push_fixed, push_quoted, push_words};
 use crate::secret::{Secret, SecretText};
 
@@ -23,7 +23,7 @@ pub(super) struct Style<'a> {
     pub step: &'a str,
 }
 
-/// The text of a value. `indent` is that of the line it stands on; none: all on one line.
+/// The text of a value. `indent` is the indentation of its line; none: all on one line.
 pub(super) fn render(node: &Node, indent: Option<&str>, style: Style) -> Secret {
     let mut text = SecretText::default();
     push(&mut text, node, indent, style);

@@ -9,10 +9,10 @@ use std::collections::BTreeMap;
 use jsonc_parser::ast::{Object, Value};
 use jsonc_parser::common::Ranged as _;
 
-use super::parse;
+use super::parse::parse;
 use super::render::Node;
-use crate::clients::entry::ClientEntry;
-use crate::clients::known::Fixed;
+use crate::clients::entry::{ClientEntry, EntryValue};
+use crate::clients::notation::Fixed;
 
 /// Members of an entry by name, each with its value as it was written.
 pub(crate) type UserMembers = BTreeMap<String, String>;
@@ -40,7 +40,7 @@ pub(super) fn user_members(
 pub(super) fn with_user_members<'a>(
     entry: &'a ClientEntry,
     members: Option<&'a UserMembers>,
-    node: impl Fn(&'a super::EntryValue) -> Node<'a>,
+    node: impl Fn(&'a EntryValue) -> Node<'a>,
 ) -> Node<'a> {
     let mut all: Vec<(&str, Node)> = entry.members.iter().map(|(key, value)| (*key, node(value))).collect();
     let is_valid = |text: &str| parse(text).ok().flatten().is_some_and(|value| is_plain(&value));

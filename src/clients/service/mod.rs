@@ -13,7 +13,7 @@ use crate::servers::{McpTransport, Server, ServerAuth};
 /// The characters of a name that are percent-encoded in a URL's path: all that RFC 3986 does not leave alone.
 const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
-/// Where the gateway is when nobody said (the Python service's users run it on their machine).
+/// The gateway's address when none is set: users of the Python service run the gateway on their machine.
 const NO_GATEWAY: &str = "http://localhost";
 
 /// The token of a service that needs a sign-in: what `*-egress.json` says of it.
@@ -77,7 +77,7 @@ pub(crate) struct Header {
     pub value: HeaderValue,
 }
 
-/// Every header name that [`services`] can give a service. In an entry of ours these are ours.
+/// Every header name that [`services`] can give a service. In an entry that this program keeps, it decides about these.
 pub(super) const HEADER_NAMES: [&str; 8] = [
     "Authorization",
     "X-Atlassian-Cloud-Id",

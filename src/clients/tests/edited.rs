@@ -354,7 +354,7 @@ fn what_a_user_set_in_an_entry_comes_back_with_it() {
     assert_eq!(entry["headers"]["Authorization"], "Bearer one");
     assert!(back.users_own.is_empty());
 
-    // What a new entry gets is nobody's setting, and what is no plain value is not written.
+    // What a new entry gets is no setting of its user's, and what is no plain value is not written.
     let plain = apply(&text_of(&made, None), &[], &made);
     assert!(plain.users_own.is_empty());
     let mut odd = gone;

@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use super::*;
-use crate::clients::known::{CLIENTS, Reference};
+use crate::clients::known::CLIENTS;
+use crate::clients::notation::Reference;
 use readers::{Read, read, without_comments};
 
 fn side_files(applied: &Applied) -> BTreeMap<String, String> {

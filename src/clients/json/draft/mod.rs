@@ -18,7 +18,7 @@ use crate::secret::{Secret, SecretText};
 pub(super) struct Draft<'a> {
     text: &'a str,
     style: Style<'a>,
-    /// What stands between two offsets gives way to another text.
+    /// Each replaces the text between two offsets by another.
     changes: Vec<(usize, usize, Secret)>,
 }
 
@@ -86,7 +86,7 @@ impl<'a> Draft<'a> {
         trailing: bool,
     ) {
         let (open, close) = (object.range.start + 1, object.range.end - 1);
-        // Behind everything that stands in the object, comments too.
+        // Behind all members of the object, and behind the comments after them.
         let behind = object.properties.last().map_or(open, |prop| prop.range.end);
         let at =
             behind + marks(self.gap(object, object.properties.len())).last().map_or(0, |(_, end, _)| end);
@@ -116,7 +116,7 @@ impl<'a> Draft<'a> {
         self.changes.push((at, at, text.finish()));
     }
 
-    /// Removes a member, the comma behind it, and its line where nothing else stands on that.
+    /// Removes a member, the comma behind it, and its line where the line has nothing else.
     fn remove_member(&mut self, object: &Object, index: usize) {
         let (mut from, mut to) = (object.properties[index].range.start, object.properties[index].range.end);
         if let Some(comma) = self.comma_after(object, index) {
@@ -224,7 +224,7 @@ fn line_indent(text: &str, offset: usize) -> &str {
     &line[..line.len() - line.trim_start_matches([' ', '\t']).len()]
 }
 
-/// The same, where nothing else stands before `offset` on its line (and it is not the first).
+/// The same, where the line has nothing else before `offset` (and it is not the first).
 fn own_line_indent(text: &str, offset: usize) -> Option<&str> {
     let line = &text[text[..offset].rfind(['\n', '\r'])? + 1..offset];
     is_blank(line).then_some(line)

@@ -3,7 +3,7 @@
 use jsonc_parser::parse_to_ast;
 
 use super::*;
-use crate::clients::known::Fixed;
+use crate::clients::notation::Fixed;
 
 /// The text after the members `gone` left its object and a member `new` came, if it did.
 fn changed(text: &str, gone: &[&str], new: Option<Node>) -> String {
