@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::scan::{Credential, ScanContext, scan};
 use super::setup::providers;
 use crate::clock::Timestamp;
-use crate::files::reason;
+use crate::files::{open_to_others, reason};
 use crate::oauth::Providers;
 use crate::services::{in_configurations, recorded_providers};
 use crate::settings::Settings;
@@ -44,6 +44,7 @@ pub(crate) fn inspect(settings: &Settings, now: Timestamp) -> Result<Overview, S
     let report = Overview {
         now,
         tokens_dir: directory.display().to_string(),
+        open_to_others: open_to_others(directory).map(|why| why.to_string()),
         daemon: DaemonSeen { holder, record },
         interval,
         buffer,

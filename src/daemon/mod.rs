@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 use crate::cli::Options;
 use crate::clock::Timestamp;
 use crate::cycle::{Cycles, Ended, Trigger, farewell};
-use crate::files::Holder;
+use crate::files::{Holder, open_to_others};
 use crate::logging;
 use crate::refresh::Stop;
 use crate::services::is_keycloak;
@@ -45,6 +45,9 @@ const BEAT: Duration = Duration::from_secs(1);
 pub(crate) fn run(settings: Settings, options: &Options) -> Result<(), DaemonError> {
     let stop = Arc::new(Stop::default());
     let keeper = Cycles::new(&settings, Arc::clone(&stop)).map_err(DaemonError::Setting)?;
+    if let Some(why) = open_to_others(&settings.tokens_dir) {
+        log::warn!(target: "REFRESH", "no token is refreshed: {why}");
+    }
     make_tokens_directory(&settings)
         .and_then(|()| {
             if settings.once {

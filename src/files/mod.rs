@@ -31,5 +31,5 @@ pub(crate) use reason::reason;
 pub(crate) use replace::{Replaced, replace_public, replace_text};
 pub(crate) use reserve::{Reserve, is_mount_point, leftover, leftover_target};
 pub(crate) use stamp::Stamp;
-pub(crate) use trust::{Foreign, directory_is_private};
+pub(crate) use trust::{Foreign, directory_is_private, open_to_others};
 pub(crate) use user_file::{NotReplaced, UserFile};

@@ -57,11 +57,11 @@ impl fmt::Display for Untrusted {
             }
             What::DirectoryOwner => write!(
                 out,
-                "its directory belongs to another user {facts}, who could give orders; run: chown {me} {path}"
+                "the directory {path} belongs to another user {facts}, who could give orders; run: chown {me} {path}"
             ),
             What::DirectoryMode => write!(
                 out,
-                "users other than the owner may write to its directory {facts}; run: chmod go-w {path}"
+                "users other than the owner may write to the directory {path} {facts}; run: chmod go-w {path}"
             ),
             What::Link => write!(
                 out,
@@ -99,6 +99,17 @@ pub(super) fn judge_directory(path: &Path, directory: &File, found: &Metadata) -
     }
     let sticky = found.mode() & 0o1000 != 0;
     if !sticky && is_open(found, directory) { Err(untrusted(What::DirectoryMode)) } else { Ok(()) }
+}
+
+/// Why other users could put files of their own into the directory at `path`, where they could. `None` too for one
+/// that is missing, or that cannot be looked at.
+pub(crate) fn open_to_others(path: &Path) -> Option<Untrusted> {
+    let found = std::fs::metadata(path).ok()?;
+    if !may_order(found.uid(), me()) {
+        return Some(untrusted(path, What::DirectoryOwner, &found));
+    }
+    let directory = File::open(path).ok()?;
+    is_open(&found, &directory).then(|| untrusted(path, What::DirectoryMode, &found))
 }
 
 /// Judges the program's own directory by what was found at its path: root may not share it.

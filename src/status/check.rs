@@ -25,6 +25,8 @@ const NAMED: usize = 3;
 pub(crate) fn check(report: &Overview) -> (String, u8) {
     let mut complaints: Vec<(Severity, String)> = nobody_runs(report).into_iter().collect();
     complaints.extend(failing_hook(report));
+    let open = report.open_to_others.as_ref();
+    complaints.extend(open.map(|why| (Severity::Warning, why.clone())));
     complaints.extend(report.tokens.iter().filter_map(|token| token.complaint(report.now)));
     // The sort is stable: a missing daemon stays before the tokens that it fails.
     complaints.sort_by_key(|(severity, _)| std::cmp::Reverse(*severity));

@@ -19,6 +19,8 @@ pub(crate) struct Overview {
     pub now: Timestamp,
     /// The tokens directory.
     pub tokens_dir: String,
+    /// Why other users could put files into it, where they could.
+    pub open_to_others: Option<String>,
     /// The daemon of that directory.
     pub daemon: DaemonSeen,
     /// `--interval` of that daemon.
@@ -247,6 +249,7 @@ pub(super) mod tests {
         Overview {
             now: NOW,
             tokens_dir: "/srv/project/.oauth-tokens".to_owned(),
+            open_to_others: None,
             daemon: DaemonSeen {
                 holder: Holder::Somebody { touched: NOW - Duration::from_secs(20) },
                 record: Some(record),

@@ -276,3 +276,22 @@ fn a_server_file_of_another_user_is_read_and_chooses_no_host() {
         assert!(url.starts_with("http://gateway/"), "{url}");
     }
 }
+
+/// An open tokens directory was said only when a token was due.
+#[test]
+fn an_open_tokens_directory_is_said_at_the_start_and_by_the_check() {
+    let project = Project::new();
+    set_mode(&project.path(".oauth-tokens"), 0o777);
+    let finished = Program::new(&project).once().expect_code(0);
+    let line = finished.log.lines().find(|line| line.contains("run: chmod go-w ")).unwrap_or_default();
+    assert!(
+        line.contains("[WARNING]") && line.contains("users other than the owner may write"),
+        "{}",
+        finished.log
+    );
+    let check = Program::new(&project).arg("check").run();
+    assert!(check.stdout.contains("run: chmod go-w ") && check.code() == Some(1), "{check:#?}");
+    set_mode(&project.path(".oauth-tokens"), 0o700);
+    let check = Program::new(&project).arg("check").run().expect_code(0);
+    assert!(!check.stdout.contains("chmod"), "{check:#?}");
+}
