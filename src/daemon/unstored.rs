@@ -103,7 +103,8 @@ impl Unstored {
             Ok(())
         } else {
             Err(format!(
-                "a new refresh token could not be stored in {} within {}; start token-refresher again when it can be written",
+                "a new refresh token could not be stored in {} within {}; \
+                 start token-refresher again when it can be written",
                 files.join(", "),
                 Words(LAST_TRIES)
             ))

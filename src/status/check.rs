@@ -156,7 +156,8 @@ mod tests {
             state("e", TokenState::Local),
             state("f", TokenState::InDoubt),
         ]));
-        let text = "CRITICAL: c\\n needs a new sign-in, a/b is retried (2 failed), e is held up on this machine, 1 more | ";
+        let text = "CRITICAL: c\\n needs a new sign-in, a/b is retried (2 failed), e is held up on \
+             this machine, 1 more | ";
         assert!(line.starts_with(text), "{line}");
         assert!(line.contains(" sign_in_again=1 failing=3 "), "{line}");
         assert_eq!((line.lines().count(), status), (1, 2));

@@ -132,7 +132,8 @@ fn a_server_that_is_not_up_yet_is_waited_for() {
     project.write(".env", format!("REGISTRY_URL=http://{address}\n"));
     crate::client::write_token(&project, "at-1");
     let mut bridge = Bridge::start(&project);
-    let params = json!({"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"name": "t", "version": "1"}});
+    let client = json!({"name": "t", "version": "1"});
+    let params = json!({"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": client});
     let id = bridge.request("initialize", &params);
     std::thread::sleep(Duration::from_millis(700));
     assert!(bridge.runs() && bridge.answers(id) == 0);

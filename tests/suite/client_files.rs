@@ -54,7 +54,9 @@ fn a_rotation_changes_the_token_and_nothing_else() {
     // Everything that JSONC allows, in no tidy order.
     project.write(
         "settings.json",
-        "// mine\n{\n\t\"theme\": \"dark\", /* why not */ \"n\": 1.50,\n\n\t\"context_servers\": {\n\t\t\"own\": { \"command\": \"x\", \"args\": [\"${HOME}\"] }, // stays\n\t},\n\t\"k\": [1,2,],\n}\n// end\n",
+        "// mine\n{\n\t\"theme\": \"dark\", /* why not */ \"n\": 1.50,\n\n\
+         \t\"context_servers\": {\n\t\t\"own\": { \"command\": \"x\", \"args\": [\"${HOME}\"] }, // stays\n\
+         \t},\n\t\"k\": [1,2,],\n}\n// end\n",
     );
     run(&project, "zed=settings.json");
     let first = project.text("settings.json");

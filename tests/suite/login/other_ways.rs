@@ -119,7 +119,9 @@ fn an_application_needs_no_person() {
     endpoint.register(client);
     project.write_tokens_file("machine-client.json", document.to_string());
     let issuer = endpoint.sign_ins(|sign_ins| sign_ins.issuer());
-    let row = json!({"acme": {"token_endpoint": format!("{issuer}/token"), "client_authentication": ["client_secret_post"]}});
+    let token_endpoint = format!("{issuer}/token");
+    let row =
+        json!({"acme": {"token_endpoint": token_endpoint, "client_authentication": ["client_secret_post"]}});
     project.write("providers.json", row.to_string());
     let line = "login acme --client-credentials --client-id machine --scope all";
     let finished = Program::new(&project).args(line).run().expect_code(0);
