@@ -29,7 +29,7 @@ struct Handshake {
 }
 
 /// A message that wants an answer.
-struct Asked {
+struct Wanted {
     ids: Vec<Id>,
     /// The method; of a batch nothing.
     method: String,
@@ -39,11 +39,11 @@ struct Asked {
 /// What a message of the client is to the desk.
 enum Errand {
     /// A request that begins a session.
-    Initialize(Asked),
+    Initialize(Wanted),
     /// The notification that ends the handshake.
     Initialized,
     /// A request, or a batch with some.
-    Requests(Asked),
+    Requests(Wanted),
     /// Another notification.
     Notification(Option<Id>),
     /// An answer to the server, or several.
@@ -152,8 +152,8 @@ impl Desk {
     }
 
     /// Has a request carried out. The gate is opened behind the one that closed it.
-    fn call(self: &Arc<Self>, message: Text, asked: Asked, gated: bool) {
-        let Asked { ids, method, modern } = asked;
+    fn call(self: &Arc<Self>, message: Text, asked: Wanted, gated: bool) {
+        let Wanted { ids, method, modern } = asked;
         // A standing stream must not keep others from their turn.
         let placed = method != "subscriptions/listen";
         let flight = self.bridge.flights.begin(ids, method, modern, placed);
@@ -190,7 +190,7 @@ impl Desk {
                     self.bridge.remember(&request, message);
                 }
                 let Request { id, method, .. } = request;
-                let asked = Asked { ids: vec![id], method: method.into_owned(), modern };
+                let asked = Wanted { ids: vec![id], method: method.into_owned(), modern };
                 if !modern && asked.method == "initialize" {
                     Errand::Initialize(asked)
                 } else {
@@ -209,7 +209,7 @@ impl Desk {
                 if ids.is_empty() {
                     Errand::Answer
                 } else {
-                    Errand::Requests(Asked { ids, method: String::new(), modern: false })
+                    Errand::Requests(Wanted { ids, method: String::new(), modern: false })
                 }
             }
             Err(NotAMessage::Syntax) => Errand::Wrong(PARSE_ERROR, None),

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 /// An event that has arrived whole.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Event {
+pub(super) struct ServerEvent {
     /// What kind of event it is; empty for a plain message.
     pub name: String,
     /// Its data, the lines joined by line ends.
@@ -82,7 +82,7 @@ impl Events {
     }
 
     /// Takes bytes in. Gives back how many were used and the event that they ended, if one.
-    pub(super) fn feed(&mut self, bytes: &[u8]) -> Result<(usize, Option<Event>), TooLarge> {
+    pub(super) fn feed(&mut self, bytes: &[u8]) -> Result<(usize, Option<ServerEvent>), TooLarge> {
         let mut used = 0;
         while used < bytes.len() {
             if std::mem::take(&mut self.after_cr) && bytes[used] == b'\n' {
@@ -146,7 +146,7 @@ impl Events {
         self.data.extend_from_slice(value.strip_prefix(b" ").unwrap_or(value));
     }
 
-    fn end_of_line(&mut self) -> Option<Event> {
+    fn end_of_line(&mut self) -> Option<ServerEvent> {
         self.first_line = false;
         let (within, line) = (self.within, std::mem::take(&mut self.line));
         self.within = Within::Beginning;
@@ -175,10 +175,10 @@ impl Events {
         None
     }
 
-    fn end_of_event(&mut self) -> Option<Event> {
+    fn end_of_event(&mut self) -> Option<ServerEvent> {
         let name = std::mem::take(&mut self.name);
         let data = std::mem::take(&mut self.data);
-        std::mem::take(&mut self.has_data).then_some(Event { name, data })
+        std::mem::take(&mut self.has_data).then_some(ServerEvent { name, data })
     }
 }
 

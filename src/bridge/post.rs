@@ -10,18 +10,18 @@ use ureq::http::{HeaderMap, HeaderName, HeaderValue, Method};
 
 use super::access::Admission;
 use super::context::{Bridge, Delivery, LARGEST_TO_CLIENT, delivery};
-use super::events::{Event, Events};
+use super::events::{Events, ServerEvent};
 use super::flights::Flight;
 use super::http::{Broken, Incoming, Unanswered, Wire, document, io_words};
 use super::message::{Id, Message, RpcAnswer, member, read, whole_number};
 use super::modern::HEADER_MISMATCH;
 use super::session::Carried;
-use super::verdict::{BodyKind, HttpAnswer, Says, TRY_FOR, Verdict, kind, reopening, verdict};
+use super::verdict::{BodyKind, HttpAnswer, Judgement, Says, TRY_FOR, kind, reopening, verdict};
 
 /// How much of a body that is no message is looked at.
 const GLANCE: usize = 64 << 10;
 
-/// `Last-Event-ID`
+/// `Last-ServerEvent-ID`
 pub(super) const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 
 /// What is sent.
@@ -137,22 +137,22 @@ impl Bridge {
             retry_after: incoming.header("retry-after"),
         };
         match verdict(&reply) {
-            Verdict::Pass => match self.take(body, &incoming.headers, asker) {
+            Judgement::Pass => match self.take(body, &incoming.headers, asker) {
                 Some(mismatch) => Posted::HeaderMismatch(mismatch),
                 None if asker.is_answered() => Posted::Answered,
                 None => Posted::Failed("the server did not answer all requests of a batch".to_owned()),
             },
-            Verdict::PassWithId => match with_id(&body, asker) {
+            Judgement::PassWithId => match with_id(&body, asker) {
                 Some(body) => match self.take(body, &incoming.headers, asker) {
                     Some(mismatch) => Posted::HeaderMismatch(mismatch),
                     None => Posted::Answered,
                 },
                 None => Posted::Failed(format!("the server answered HTTP {} with an error", incoming.status)),
             },
-            Verdict::TokenRefused => Posted::TokenRefused,
-            Verdict::SessionLost => Posted::SessionLost,
-            Verdict::Later(pause) => Posted::Later(pause),
-            Verdict::Failed(why) => Posted::Failed(why),
+            Judgement::TokenRefused => Posted::TokenRefused,
+            Judgement::SessionLost => Posted::SessionLost,
+            Judgement::Later(pause) => Posted::Later(pause),
+            Judgement::Failed(why) => Posted::Failed(why),
         }
     }
 
@@ -257,7 +257,9 @@ impl Bridge {
             while !bytes.is_empty() {
                 let Ok((used, event)) = events.feed(bytes) else { return Pumped::TooLarge };
                 bytes = &bytes[used..];
-                let Some(Event { data, .. }) = event.filter(|event| !event.data.is_empty()) else { continue };
+                let Some(ServerEvent { data, .. }) = event.filter(|event| !event.data.is_empty()) else {
+                    continue;
+                };
                 if let Some(mismatch) = self.take(data, &incoming.headers, asker) {
                     return Pumped::Mismatch(mismatch);
                 }

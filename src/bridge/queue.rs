@@ -17,10 +17,10 @@ pub(super) struct Note {
 
 /// The notifications that wait for the one before.
 #[derive(Default)]
-pub(super) struct Notes(Mutex<Waiting>);
+pub(super) struct Notes(Mutex<NoteQueue>);
 
 #[derive(Default)]
-struct Waiting {
+struct NoteQueue {
     notes: VecDeque<Note>,
     running: bool,
 }

@@ -37,9 +37,9 @@ struct RefresherState {
 }
 
 /// Says that the thread has ended, also when it panics.
-struct Running<'a>(&'a Refresher);
+struct AtWork<'a>(&'a Refresher);
 
-impl Drop for Running<'_> {
+impl Drop for AtWork<'_> {
     fn drop(&mut self) {
         self.0.state().running = false;
         self.0.changed.notify_all();
@@ -89,7 +89,7 @@ impl Refresher {
     }
 
     fn refresh(&self, files: &BTreeSet<String>) {
-        let _running = Running(self);
+        let _running = AtWork(self);
         let outcome = Cycles::new(&self.settings, Arc::clone(&self.stop)).and_then(|mut cycles| {
             let held = cycles.refresh_only(&self.settings, files)?;
             for storing in held {

@@ -11,9 +11,9 @@ use super::post::Asker;
 use super::session::{Carried, Renewing, Replay, Session};
 
 /// Ends a renewal in any case, also when it panics: others wait for it.
-struct Renewal<'a>(&'a Session, Result<(), String>);
+struct SessionRenewal<'a>(&'a Session, Result<(), String>);
 
-impl Drop for Renewal<'_> {
+impl Drop for SessionRenewal<'_> {
     fn drop(&mut self) {
         self.0.end_renewal(&self.1);
     }
@@ -34,7 +34,7 @@ impl Bridge {
 
     /// Makes the new session. Requests wait for it from the moment at which the old one was said to be lost.
     pub(super) fn make_session(&self, wire: &Wire, replay: &Replay) -> Result<(), String> {
-        let mut renewal = Renewal(&self.session, Err("the renewal was broken off".to_owned()));
+        let mut renewal = SessionRenewal(&self.session, Err("the renewal was broken off".to_owned()));
         renewal.1 = self.begin_again(wire, replay);
         let outcome = renewal.1.clone();
         drop(renewal);

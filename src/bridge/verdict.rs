@@ -54,7 +54,7 @@ pub(super) struct HttpAnswer<'a> {
 
 /// What to do with an answer.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Verdict {
+pub(super) enum Judgement {
     /// The document is for the client, as it is.
     Pass,
     /// The document is for the client, with the id of the request.
@@ -73,16 +73,16 @@ pub(super) enum Verdict {
 const SOON: Duration = Duration::from_secs(1);
 
 /// Judges the answer to a request.
-pub(super) fn verdict(reply: &HttpAnswer<'_>) -> Verdict {
+pub(super) fn verdict(reply: &HttpAnswer<'_>) -> Judgement {
     let status = reply.status;
     match (status, reply.says) {
-        (401, _) => Verdict::TokenRefused,
-        (_, Says::Answer) => Verdict::Pass,
-        _ if reply.session && is_session_lost(status, reply.text) => Verdict::SessionLost,
-        (_, Says::Error) => Verdict::PassWithId,
-        (403, _) => Verdict::Failed(forbidden(reply.challenge)),
+        (401, _) => Judgement::TokenRefused,
+        (_, Says::Answer) => Judgement::Pass,
+        _ if reply.session && is_session_lost(status, reply.text) => Judgement::SessionLost,
+        (_, Says::Error) => Judgement::PassWithId,
+        (403, _) => Judgement::Failed(forbidden(reply.challenge)),
         (429, _) => match seconds(reply.retry_after) {
-            Some(pause) if pause <= SOON => Verdict::Later(pause),
+            Some(pause) if pause <= SOON => Judgement::Later(pause),
             Some(pause) => failed(status, &format!("it wants to be asked again in {} s", pause.as_secs())),
             None => failed(status, "it is asked too often"),
         },
@@ -95,8 +95,8 @@ pub(super) fn verdict(reply: &HttpAnswer<'_>) -> Verdict {
     }
 }
 
-fn failed(status: u16, why: &str) -> Verdict {
-    Verdict::Failed(format!("the server answered HTTP {status}: {why}"))
+fn failed(status: u16, why: &str) -> Judgement {
+    Judgement::Failed(format!("the server answered HTTP {status}: {why}"))
 }
 
 fn without_answer(reply: &HttpAnswer<'_>) -> &'static str {
@@ -247,7 +247,7 @@ mod tests {
             let found = format!("{:?}", verdict(&reply(header)));
             assert!(found.contains(expected), "{header:?}: {found}");
         }
-        assert_eq!(verdict(&reply(Some("0"))), Verdict::Later(Duration::ZERO));
+        assert_eq!(verdict(&reply(Some("0"))), Judgement::Later(Duration::ZERO));
     }
 
     #[test]
