@@ -22,7 +22,7 @@ pub(super) fn notice(scan: &TokenScan, store: &Store, said: &mut BTreeSet<String
             store.update(token.name(), |state| {
                 state.refresh_hash = present;
                 // A new sign-in has no past.
-                (state.last_success, state.moved_refresh_end) = (None, false);
+                (state.last_success, state.moved_refresh_end, state.origin) = (None, false, None);
             });
         }
     }

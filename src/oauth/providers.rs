@@ -11,6 +11,7 @@ use ureq::http::{HeaderName, HeaderValue};
 
 use super::config::CredentialConfig;
 use super::endpoint::EndpointUrl;
+use super::outcome::GrantType;
 use super::provider::Provider;
 
 pub(super) const BUILT_IN: &str = include_str!("providers.json");
@@ -62,6 +63,20 @@ impl Providers {
     pub(super) fn recognised(&self, config: &CredentialConfig) -> Option<&Arc<Provider>> {
         let has = |row: &Provider| row.recognised_by.iter().all(|name| config.member(name).is_some());
         self.rows.iter().find(|row| !row.recognised_by.is_empty() && has(row))
+    }
+
+    /// Whether a built-in row, without any choice of the file's, has an endpoint of this origin.
+    pub(crate) fn is_built_in_origin(origin: &str) -> bool {
+        let grants = [GrantType::RefreshToken, GrantType::ClientCredentials];
+        let fixed = |row: &Arc<Provider>| {
+            grants.iter().any(|grant| {
+                let template = row.token_endpoint.of(*grant).filter(|template| !template.contains('{'));
+                template
+                    .and_then(|url| EndpointUrl::parse(url).ok())
+                    .is_some_and(|url| url.origin() == origin)
+            })
+        };
+        Self::builtin().rows.iter().any(fixed)
     }
 
     /// The row whose endpoints lie where this one does.

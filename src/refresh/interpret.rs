@@ -15,6 +15,8 @@ use crate::tokens::change::{Access, Change, RefreshEnd};
 pub(super) struct Renewal {
     /// What it changes in the files.
     pub change: Change,
+    /// The origin of the endpoint that gave it; `None`: no endpoint did.
+    pub origin: Option<String>,
     /// Whether it moved the end of the refresh token.
     pub moved_refresh_end: bool,
     /// What deserves a warning.
@@ -27,7 +29,7 @@ impl Renewal {
     /// Only another refresh token.
     pub(super) fn of_refresh_token(token: Secret) -> Self {
         let change = Change { access: None, refresh_token: Some(token), refresh_end: RefreshEnd::Unsaid };
-        Self { change, moved_refresh_end: false, warnings: Vec::new(), not_before: None }
+        Self { change, origin: None, moved_refresh_end: false, warnings: Vec::new(), not_before: None }
     }
 }
 
@@ -66,6 +68,7 @@ pub(super) fn interpret(member: &Member, request: &TokenRequest, response: Token
         token: response.access_token,
     };
     Renewal {
+        origin: Some(request.endpoint_key()),
         moved_refresh_end: moves(refresh_end, life.refresh_expires_at),
         change: Change { access: Some(access), refresh_token: response.refresh_token, refresh_end },
         warnings: warning.map(ToOwned::to_owned).into_iter().collect(),

@@ -7,7 +7,7 @@ use super::member::Member;
 use super::report::Report;
 use super::verdict::{self, Attempt};
 use crate::clock::Timestamp;
-use crate::oauth::{Resolution, TokenRequest, backoff};
+use crate::oauth::{Providers, Resolution, TokenRequest, backoff};
 use crate::state::{CredentialState, FailureKind, LastFailure};
 use crate::tokens::chain;
 
@@ -46,10 +46,27 @@ pub(super) fn may_send(
     if context.force.is_some() {
         return Ok(request);
     }
+    if let Some(before) = moved_from(&request, member, &state) {
+        let now_at = request.endpoint_key();
+        let message = format!(
+            "leads to {now_at} now, and this sign-in was last refreshed at {before}; nothing was sent: \
+             put the old endpoint back, or, if the new one is right, sign in again or run \
+             token-refresher --once --force"
+        );
+        return Err(misconfigured(message, member, &state, now));
+    }
     match verdict::against(&attempt(member, state.failure.as_ref(), &request, now, now)) {
         None => Ok(request),
         Some(failure) => Err(Report::Failed(failure)),
     }
+}
+
+/// The origin at which the same sign-in was last refreshed, where the request would go to another one. A file that leads
+/// elsewhere is how a refresh token is stolen. An endpoint that a built-in row names is no such place.
+fn moved_from<'a>(request: &TokenRequest, member: &Member, state: &'a CredentialState) -> Option<&'a str> {
+    let before = state.origin.as_deref().filter(|_| state.refresh_hash == member.fingerprint())?;
+    let origin = request.endpoint_key();
+    (before != origin && !Providers::is_built_in_origin(&origin)).then_some(before)
 }
 
 /// Permission to send the request to its endpoint now, or else when to come back. A request that is forced, or sent

@@ -108,6 +108,9 @@ impl Storing {
         let hash = document.refresh_token().map(|token| token.fingerprint());
         state.update(name, |state| {
             state.replace(item.sent, hash);
+            if self.renewal.origin.is_some() {
+                state.origin.clone_from(&self.renewal.origin);
+            }
             if item.part.takes_access {
                 state.last_success = Some(now);
                 state.moved_refresh_end = self.renewal.moved_refresh_end;

@@ -20,6 +20,8 @@ pub(crate) struct CredentialState {
     pub updated: Timestamp,
     /// The refresh token that the file held when it was last read or written.
     pub refresh_hash: Option<Fingerprint>,
+    /// The origin (scheme, host and port) of the endpoint, or of the issuer, at which this sign-in was last refreshed.
+    pub origin: Option<String>,
     /// When a refresh last succeeded, whichever sign-in the file held then.
     pub last_success: Option<Timestamp>,
     /// Whether the last refresh moved the end of the refresh token.

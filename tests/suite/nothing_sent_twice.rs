@@ -5,6 +5,8 @@ use std::fs;
 use std::net::TcpListener;
 use std::time::Duration;
 
+use serde_json::json;
+
 use crate::support::due::{FILE, asking, due, holds_the_last_answer, text};
 use crate::support::{
     self, Daemon, Due, Endpoint, Program, Project, Signal, Step, TokenFile, Who, internals,
@@ -184,4 +186,67 @@ fn what_we_refresh_ourselves_is_no_other_program() {
     }
     let finished = daemon.stop().expect_code(0);
     assert!(!finished.log.contains("another program"), "{}", finished.log);
+}
+
+#[test]
+fn a_file_that_leads_elsewhere_sends_nothing_there() {
+    let Due { endpoint, project, client } = due();
+    Program::new(&project).once().expect_code(0);
+    let thief = Endpoint::start();
+    let lead = |url: String, name: &str| {
+        let mut document = project.read_token(FILE);
+        document[name] = url.into();
+        // Without an access token it is due at once.
+        document.as_object_mut().unwrap().remove("access_token");
+        project.write_tokens_file(FILE, document.to_string());
+    };
+    lead(thief.url(), "token_endpoint");
+    for _ in 0..2 {
+        let finished = Program::new(&project).once().expect_code(1);
+        for origin in [endpoint.address(), thief.address()] {
+            assert!(finished.log.contains(&format!("http://{origin}")), "{}", finished.log);
+        }
+    }
+    assert_eq!((endpoint.requests().len(), thief.requests().len()), (1, 0));
+    // The old endpoint ends it.
+    lead(endpoint.url(), "token_endpoint");
+    Program::new(&project).once().expect_code(0);
+    assert_eq!((endpoint.requests().len(), thief.requests().len()), (2, 0));
+    // So does a word of the user.
+    let moved = Endpoint::start();
+    moved.register(client.clone());
+    lead(moved.url(), "token_endpoint");
+    Program::new(&project).args("--force").once().expect_code(1);
+    assert_eq!(moved.requests().len(), 1);
+    // And a new sign-in. Both endpoints count their tokens from one, so this one must be further on.
+    for _ in 0..5 {
+        moved.sign_in(client.id());
+    }
+    let file = TokenFile::signed_in("github", "repos", &moved, &client).expires_in(60);
+    project.write_token(&file);
+    Program::new(&project).once().expect_code(0);
+    assert_eq!((moved.requests().len(), thief.requests().len()), (2, 0));
+}
+
+#[test]
+fn a_row_of_the_user_that_leads_elsewhere_sends_nothing_there() {
+    let Due { endpoint, project, .. } = due();
+    let mut document = project.read_token(FILE);
+    document["provider"] = "acme".into();
+    document.as_object_mut().unwrap().remove("token_endpoint");
+    project.write_tokens_file(FILE, document.to_string());
+    let row = |url: String| {
+        let row = json!({"acme": {"token_endpoint": url, "client_authentication": ["client_secret_post"]}});
+        project.write("providers.json", row.to_string());
+    };
+    row(endpoint.url());
+    Program::new(&project).once().expect_code(0);
+    let thief = Endpoint::start();
+    row(thief.url());
+    let mut document = project.read_token(FILE);
+    document.as_object_mut().unwrap().remove("access_token");
+    project.write_tokens_file(FILE, document.to_string());
+    let finished = Program::new(&project).once().expect_code(1);
+    assert!(finished.log.contains("nothing was sent"), "{}", finished.log);
+    assert_eq!((endpoint.requests().len(), thief.requests().len()), (1, 0));
 }
