@@ -17,7 +17,7 @@ use zeroize::Zeroizing;
 /// The most levels of objects and arrays in each other; the usual limit of JSON parsers.
 pub(crate) const DEEPEST: usize = 128;
 
-/// One member of an object: its decoded name and where its value stands in the text.
+/// One member of an object: its decoded name and the place of its value in the text.
 #[derive(Clone, Debug)]
 pub(crate) struct JsonMember {
     /// The name, escapes decoded.
@@ -35,7 +35,7 @@ pub(crate) enum NotAnObject {
     OtherKind(&'static str),
     /// The text ends in the middle of the object.
     CutShort,
-    /// Objects and arrays inside each other more than [`DEEPEST`] times: nobody means that, and other
+    /// Objects and arrays inside each other more than [`DEEPEST`] times: no tool means that, and other
     /// tools cannot read it.
     TooDeep,
     /// Not JSON at this line and column (both from 1).
@@ -74,7 +74,7 @@ pub(crate) fn members(text: &str) -> Result<Vec<JsonMember>, NotAnObject> {
     }
     let start = text.as_ptr().addr();
     let place = |value: &str| {
-        // A raw value borrows from the text, so its address tells where it stands.
+        // A raw value borrows from the text, so its address tells its place.
         let from = value.as_ptr().addr() - start;
         from..from + value.len()
     };
@@ -319,7 +319,7 @@ mod tests {
         assert_eq!(as_text("null"), None);
     }
 
-    /// Any JSON object as somebody may have written it: odd white space, escapes, duplicate names.
+    /// Any JSON object as a tool may have written it: odd white space, escapes, duplicate names.
     fn object() -> impl Strategy<Value = String> {
         let blank = "[ \t\r\n]{0,3}";
         let value = prop_oneof![

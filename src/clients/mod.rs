@@ -19,6 +19,7 @@ mod notation;
 mod quote;
 mod seed;
 mod service;
+mod shell;
 mod signed_out;
 mod whole;
 

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 const GATEWAY: &str = "https://gateway.example.com";
 
-/// A service whose token stays good for two hours, so that nothing is asked for.
+/// A service whose token stays good for two hours, so that nothing is sent.
 fn service(server: &str, token: &str) -> TokenFile {
     let file = TokenFile::egress("acme", server).field("access_token", token);
     file.field("refresh_token", "rt").expires_in(7200)
@@ -104,7 +104,7 @@ fn entries_come_and_go_with_their_services() {
             "headers": {"Authorization": "Bearer at-1"}, "disabled": false, "autoApprove": []})
     );
 
-    // A switch of the client's in an entry of ours is the user's.
+    // A switch of the client's in an entry of this program is the user's.
     project.write("mcp.json", project.text("mcp.json").replace("\"disabled\": false", "\"disabled\": true"));
     project.write_token(&service("wiki", "at-2"));
     project.write_token(&service("tasks", "at-3"));
@@ -354,7 +354,7 @@ fn files_of_our_own_are_no_token_files() {
         assert!(project.names().iter().any(|found| found == name), "{name} in {:?}", project.names());
         assert_eq!(project.mode(&format!(".oauth-tokens/{name}")), 0o600);
     }
-    // Even one that says it is, kept by nobody today.
+    // Even one that says it is, and that no program keeps today.
     project.write_tokens_file("mcp-kiro.json", "{\"access_token\": \"x\", \"refresh_token\": \"y\"}");
     let finished = Program::new(&project).once().expect_code(0);
     assert!(!finished.log.contains("mcp-kiro.json"), "{}", finished.log);

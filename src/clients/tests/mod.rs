@@ -72,7 +72,7 @@ fn text_of(applied: &Applied, before: Option<&str>) -> String {
 }
 
 /// Compares with a file of `tests/fixtures/clients`. Run with `UPDATE_GOLDEN=1` to write it anew;
-/// what changed is then in the diff of the commit, for somebody to look at.
+/// what changed is then in the diff of the commit, for a reviewer.
 fn golden(name: &str, text: &str) {
     let path = format!("{}/tests/fixtures/clients/{name}", env!("CARGO_MANIFEST_DIR"));
     if std::env::var_os("UPDATE_GOLDEN").is_some() {

@@ -1,4 +1,4 @@
-//! Whatever stands in a file: what is not ours stays, in its order, and the second time changes
+//! Whatever a file holds: members of other programs stay, in their order, and the second time changes
 //! nothing.
 
 use std::fmt::Write as _;
@@ -12,7 +12,7 @@ use proptest::prelude::*;
 use super::readers::without_comments;
 use super::*;
 
-/// A value of somebody's document.
+/// A value of a user's document.
 #[derive(Clone, Debug)]
 enum Tree {
     /// Written as it is.
@@ -38,7 +38,7 @@ const WORDS: [&str; 10] = [
 const KEYS: [&str; 8] =
     [r#""docs""#, r#""d\u006fcs""#, r#""mail""#, r#""time""#, r#""other""#, r#""x y""#, r#""é""#, r#""""#];
 
-/// What stands between two tokens; `#` becomes a number, so that comments can be told apart.
+/// The text between two tokens; `#` becomes a number, so that comments can be told apart.
 const BLANKS: [&str; 12] = [
     "",
     " ",
@@ -67,7 +67,7 @@ fn tree() -> impl Strategy<Value = Tree> {
     })
 }
 
-/// An entry under one of the names: somebody's, or one with our address, with more or less in it.
+/// An entry under one of the names: a user's, or one with the service's address, with more or less in it.
 fn entry(key: &'static str) -> impl Strategy<Value = (String, Tree)> {
     let name = match key {
         r#""d\u006fcs""# => "docs",
@@ -225,7 +225,7 @@ fn foreign(text: &str, ours: &[&str]) -> Vec<String> {
     found.into_iter().map(|(_, _, text)| text).collect()
 }
 
-/// Members of an entry of ours that only its user can have set.
+/// Members of this program's entry that only its user can have set.
 fn users_own(text: &str, name: &str) -> Vec<serde_json::Value> {
     let json: serde_json::Value = serde_json::from_str(&plain(text)).unwrap();
     let entry = &json["mcpServers"][name];
@@ -233,7 +233,7 @@ fn users_own(text: &str, name: &str) -> Vec<serde_json::Value> {
     all.into_iter().flatten().cloned().collect()
 }
 
-/// As JSON that `serde_json` reads: it knows no number as large as one that stands in [`WORDS`].
+/// As JSON that `serde_json` reads: it knows no number as large as one of [`WORDS`].
 fn plain(text: &str) -> String {
     without_comments(text).replace("1e400", "1e40")
 }

@@ -22,7 +22,7 @@ pub(super) struct Read {
     pub program: Vec<String>,
 }
 
-/// Reads a client's file. `files` is what stands in the files that it may refer to, by path.
+/// Reads a client's file. `files` are the contents of the files that it may refer to, by path.
 pub(super) fn read(
     client: &str,
     text: &str,
@@ -100,7 +100,7 @@ fn read_json(
     for (name, entry) in servers {
         let entry = entry.as_object().ok_or("an entry is no object")?;
         if entry.contains_key("command") {
-            // Servers that the client starts itself are none of ours, unless they are the bridge.
+            // Servers that the client starts itself are not this program's, unless they are the bridge.
             let variables = if client == "opencode" { "environment" } else { "env" };
             let url = entry.get(variables).and_then(|variables| variables.get("MCP_SERVER_URL"));
             if let Some(url) = url.and_then(Value::as_str) {
