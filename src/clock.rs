@@ -30,16 +30,22 @@ impl Timestamp {
         Self(seconds.saturating_mul(1000))
     }
 
-    /// The time that a number spells, rounded down to the millisecond, and whether the number counts
-    /// milliseconds: as seconds it would lie after the year 5138. `None` outside of 1970 to 9999.
-    pub(crate) fn from_number(number: f64) -> Option<(Self, bool)> {
+    /// The time that a number spells, rounded down to the millisecond, and which power of ten of the number is
+    /// a second: none, 3, 6 or 9. As seconds, a number of milliseconds would lie after the year 5138. `None`
+    /// outside of 1970 to 9999.
+    pub(crate) fn from_number(number: f64) -> Option<(Self, u32)> {
         /// The end of the year 9999: later times cannot be spelled in RFC 3339.
         const LAST_SECOND: f64 = 253_402_300_799.0;
-        let in_millis = number > 1e11;
-        let seconds = if in_millis { number / 1000.0 } else { number };
+        let (digits, unit) = match number {
+            _ if number > 1e17 => (9, 1e9),
+            _ if number > 1e14 => (6, 1e6),
+            _ if number > 1e11 => (3, 1e3),
+            _ => (0, 1.0),
+        };
+        let seconds = number / unit;
         #[expect(clippy::cast_possible_truncation, reason = "checked to lie before the year 10000")]
         (seconds > 0.0 && seconds <= LAST_SECOND)
-            .then(|| (Self::from_millis((seconds * 1000.0).floor() as i64), in_millis))
+            .then(|| (Self::from_millis((seconds * 1000.0).floor() as i64), digits))
     }
 
     /// Milliseconds since 1970.

@@ -5,6 +5,7 @@
 
 use super::outcome::{Class, GrantType};
 use super::provider::ErrorRules;
+use super::token_response::is_dead_grant;
 
 /// What is known of an answer that is no success.
 pub(super) struct Situation<'a> {
@@ -26,7 +27,7 @@ pub(super) fn class(
 ) -> Class {
     let class = by_rule(situation, rules)
         .or_else(|| by_status(situation.status))
-        .or_else(|| situation.code.map(|code| by_code(code, rules)))
+        .or_else(|| by_code(situation, rules))
         .unwrap_or_else(|| by_shape(situation));
     settled(class, grant, may_rotate)
 }
@@ -67,9 +68,11 @@ const fn by_status(status: u16) -> Option<Class> {
     }
 }
 
-/// RFC 6749 5.2, and the two codes of 4.1.2.1 that token endpoints send in practice. What nobody
-/// knows is for a person to look at: asking again would not change it.
-fn by_code(code: &str, rules: &ErrorRules) -> Class {
+/// RFC 6749 5.2, and the two codes of 4.1.2.1 that token endpoints send in practice. An unknown code is
+/// for a person to look at, if it comes with a status of an OAuth error: with another one it is the page
+/// of a web framework, or of a gateway, while the service is being replaced.
+fn by_code(situation: &Situation<'_>, rules: &ErrorRules) -> Option<Class> {
+    let code = situation.code?;
     let lists = [
         (&rules.sign_in_again, Class::SignInAgain),
         (&rules.configuration, Class::Configuration),
@@ -77,12 +80,25 @@ fn by_code(code: &str, rules: &ErrorRules) -> Class {
     ];
     let listed = lists.into_iter().find(|(codes, _)| codes.iter().any(|known| known == code));
     match (listed, code) {
-        (Some((_, class)), _) => class,
-        (None, "invalid_grant") => Class::SignInAgain,
-        (None, "temporarily_unavailable" | "server_error") => Class::Passing,
-        (None, _) => Class::Configuration,
+        (Some((_, class)), _) => Some(class),
+        (None, code) if is_dead_grant(code) => Some(Class::SignInAgain),
+        (None, "temporarily_unavailable" | "server_error") => Some(Class::Passing),
+        (None, code) if REGISTERED.contains(&code) => Some(Class::Configuration),
+        (None, _) => matches!(situation.status, 200..=299 | 400 | 401 | 403).then_some(Class::Configuration),
     }
 }
+
+/// The codes of RFC 6749 5.2, 8707 2 and 9449 that say what to set right.
+const REGISTERED: [&str; 8] = [
+    "invalid_client",
+    "invalid_dpop_proof",
+    "invalid_request",
+    "invalid_scope",
+    "invalid_target",
+    "unauthorized_client",
+    "unsupported_grant_type",
+    "use_dpop_nonce",
+];
 
 const fn by_shape(situation: &Situation<'_>) -> Class {
     match situation.status {
@@ -129,6 +145,14 @@ mod tests {
             (400, Some("unauthorized_client"), Configuration),
             (400, Some("invalid_request"), Configuration),
             (400, Some("something_new"), Configuration),
+            (400, Some("INVALID_GRANT"), SignInAgain),
+            (400, Some("bad_refresh_token"), SignInAgain),
+            (401, Some("Invalid_Refresh_Token"), SignInAgain),
+            (404, Some("Not Found"), Passing),
+            (405, Some("Method Not Allowed"), Passing),
+            (404, Some("invalid_client"), Configuration),
+            (404, Some("invalid_grant"), SignInAgain),
+            (410, Some("gone"), Passing),
             (400, Some("temporarily_unavailable"), Passing),
             (200, Some("server_error"), Passing),
             (429, Some("invalid_grant"), Passing),

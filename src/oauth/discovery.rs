@@ -2,14 +2,14 @@
 
 use super::endpoint::EndpointUrl;
 use super::provider::ClientAuthMethod;
-use super::response_body::{ResponseBody, ResponseValue};
+use super::response_body::ResponseBody;
 
 /// What is used of the metadata.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Metadata {
     /// The token endpoint.
     pub token_endpoint: EndpointUrl,
-    /// `token_endpoint_auth_methods_supported`; RFC 8414 2 says what a missing one means.
+    /// `token_endpoint_auth_methods_supported`, in the order of the metadata; empty where it is missing.
     pub methods: Vec<String>,
 }
 
@@ -33,10 +33,10 @@ pub(crate) fn addresses(issuer: &str) -> Vec<String> {
 /// Reads metadata that was found for `issuer`.
 /// Metadata of another issuer must not be used (RFC 8414 3.3), and without a token endpoint it is of no
 /// use.
-pub(super) fn read(issuer: &str, document: &ResponseBody<'_>) -> Result<Metadata, String> {
+pub(super) fn read(issuer: &EndpointUrl, document: &ResponseBody<'_>) -> Result<Metadata, String> {
     let text = |name: &str| document.text([name]);
     // RFC 8414 compares byte for byte; people add or leave out the slash at the end.
-    let same = |theirs: &str| theirs.trim_end_matches('/') == issuer.trim().trim_end_matches('/');
+    let same = |theirs: &str| theirs.trim_end_matches('/') == issuer.url.trim_end_matches('/');
     match text("issuer") {
         Some(theirs) if same(&theirs) => {}
         Some(_) => return Err("its metadata belongs to another issuer".to_owned()),
@@ -45,31 +45,32 @@ pub(super) fn read(issuer: &str, document: &ResponseBody<'_>) -> Result<Metadata
     let url = text("token_endpoint").ok_or("its metadata names no token_endpoint")?;
     let token_endpoint =
         EndpointUrl::parse(&url).map_err(|error| format!("token_endpoint in its metadata: {error}"))?;
-    let name = "token_endpoint_auth_methods_supported";
-    let methods = match document.find(name) {
-        Some(ResponseValue::Other) => {
-            serde_json::from_str(&document.raw(name).unwrap_or_default()).unwrap_or_default()
-        }
-        _ => vec![ClientAuthMethod::ClientSecretBasic.name().to_owned()],
-    };
-    Ok(Metadata { token_endpoint, methods })
+    // Else who can change the metadata on its way, or the issuer's page, gets the tokens in the clear.
+    if issuer.secure && !token_endpoint.secure {
+        return Err(format!("its metadata leads to plain http, {}", token_endpoint.shown));
+    }
+    let methods = document.raw("token_endpoint_auth_methods_supported").unwrap_or_default();
+    Ok(Metadata { token_endpoint, methods: serde_json::from_str(&methods).unwrap_or_default() })
 }
 
-/// The authentication to use with what the client has.
+/// The first method of the metadata that fits what the client has, then `fallback`. The error says what the
+/// issuer supports instead.
 pub(super) fn method(
     metadata: &Metadata,
+    fallback: Option<ClientAuthMethod>,
     has_secret: bool,
     has_key: bool,
 ) -> Result<ClientAuthMethod, String> {
-    let supported = |method: &ClientAuthMethod| metadata.methods.iter().any(|name| name == method.name());
-    let ours: &[ClientAuthMethod] = match (has_secret, has_key) {
-        (true, _) => &[ClientAuthMethod::ClientSecretBasic, ClientAuthMethod::ClientSecretPost],
-        (false, true) => &[ClientAuthMethod::PrivateKeyJwt],
+    let listed = metadata.methods.iter().filter_map(|name| ClientAuthMethod::from_name(name));
+    let fitting = listed.into_iter().find(|method| method.fits(has_secret, has_key));
+    match fitting.or(fallback) {
+        Some(method) => Ok(method),
         // Many servers take public clients without listing it.
-        (false, false) => return Ok(ClientAuthMethod::None),
-    };
-    let offered = || metadata.methods.join(", ");
-    ours.iter().copied().find(supported).ok_or_else(|| format!("it supports only {}", offered()))
+        None if !has_secret && !has_key => Ok(ClientAuthMethod::None),
+        // RFC 8414 2 says what a missing list means.
+        None if metadata.methods.is_empty() && has_secret => Ok(ClientAuthMethod::ClientSecretBasic),
+        None => Err(format!("it supports only {}", metadata.methods.join(", "))),
+    }
 }
 
 #[cfg(test)]
@@ -96,7 +97,8 @@ mod tests {
     }
 
     fn of(body: &str) -> Result<Metadata, String> {
-        read("https://idp.example/", &ResponseBody::read(body.as_bytes(), "application/json", true).unwrap())
+        let issuer = EndpointUrl::parse("https://idp.example/").unwrap();
+        read(&issuer, &ResponseBody::read(body.as_bytes(), "application/json", true).unwrap())
     }
 
     #[test]
@@ -104,7 +106,7 @@ mod tests {
         let metadata =
             of(r#"{"issuer": "https://idp.example", "token_endpoint": "https://t.example/token"}"#).unwrap();
         assert_eq!(metadata.token_endpoint.url, "https://t.example/token");
-        assert_eq!(metadata.methods, ["client_secret_basic"]);
+        assert!(metadata.methods.is_empty());
         for (body, complaint) in [
             (r#"{"token_endpoint": "https://t.example/"}"#, "names no issuer"),
             (
@@ -112,6 +114,14 @@ mod tests {
                 "another issuer",
             ),
             (r#"{"issuer": "https://idp.example"}"#, "no token_endpoint"),
+            (
+                r#"{"issuer": "https://idp.example", "token_endpoint": "http://127.0.0.1:8080/token"}"#,
+                "leads to plain http, http://127.0.0.1:8080/token",
+            ),
+            (
+                r#"{"issuer": "https://idp.example", "token_endpoint": "http://idp.example/token"}"#,
+                "leads to plain http",
+            ),
             (r#"{"issuer": "https://idp.example", "token_endpoint": "/token"}"#, "https://"),
         ] {
             assert!(of(body).unwrap_err().contains(complaint), "{body}");
@@ -120,29 +130,32 @@ mod tests {
 
     #[test]
     fn a_method_that_both_know() {
-        for (methods, secret, key, expected) in [
-            (
-                r#"["client_secret_post","client_secret_basic"]"#,
-                true,
-                false,
-                Ok(ClientAuthMethod::ClientSecretBasic),
-            ),
-            (r#"["client_secret_post"]"#, true, true, Ok(ClientAuthMethod::ClientSecretPost)),
-            (r#"["private_key_jwt"]"#, false, true, Ok(ClientAuthMethod::PrivateKeyJwt)),
-            (r#"["client_secret_basic"]"#, false, false, Ok(ClientAuthMethod::None)),
+        use ClientAuthMethod::{ClientSecretBasic, ClientSecretPost, None as Public, PrivateKeyJwt};
+        for (methods, fallback, secret, key, expected) in [
+            // The order is the server's.
+            (r#"["client_secret_post","client_secret_basic"]"#, None, true, false, Ok(ClientSecretPost)),
+            (r#"["client_secret_basic","client_secret_post"]"#, None, true, false, Ok(ClientSecretBasic)),
+            (r#"["tls_client_auth","client_secret_basic"]"#, None, true, false, Ok(ClientSecretBasic)),
+            (r#"["client_secret_post"]"#, Some(ClientSecretBasic), true, true, Ok(ClientSecretPost)),
+            ("[]", Some(ClientSecretPost), true, false, Ok(ClientSecretPost)),
+            (r#"["tls_client_auth"]"#, Some(ClientSecretPost), true, false, Ok(ClientSecretPost)),
+            (r#"["private_key_jwt"]"#, None, false, true, Ok(PrivateKeyJwt)),
+            (r#"["client_secret_basic"]"#, None, false, false, Ok(Public)),
+            ("[]", None, true, false, Ok(ClientSecretBasic)),
+            ("7", None, true, false, Ok(ClientSecretBasic)),
             (
                 r#"["tls_client_auth", "private_key_jwt"]"#,
+                None,
                 true,
                 false,
                 Err("only tls_client_auth, private_key_jwt"),
             ),
-            ("[]", true, false, Err("only")),
         ] {
             let body = format!(
                 r#"{{"issuer": "https://idp.example", "token_endpoint": "https://t.example/",
                     "token_endpoint_auth_methods_supported": {methods}}}"#
             );
-            match (method(&of(&body).unwrap(), secret, key), expected) {
+            match (method(&of(&body).unwrap(), fallback, secret, key), expected) {
                 (Ok(method), Ok(expected)) => assert_eq!(method, expected, "{methods}"),
                 (Err(error), Err(expected)) => assert!(error.contains(expected), "{error}"),
                 (found, _) => panic!("{methods}: {found:?}"),

@@ -79,6 +79,8 @@ pub(crate) struct TokenResponse {
     pub expires_in: Option<Duration>,
     /// The end of the lifetime, where the provider gives a time instead.
     pub expires_at: Option<Timestamp>,
+    /// What is odd about the answer, a sentence each, without a secret.
+    pub warnings: Vec<String>,
     /// The lifetime of the refresh token itself, where the provider says it; zero means that it does
     /// not end.
     pub refresh_expires_in: Option<Duration>,

@@ -42,6 +42,8 @@ pub(super) struct Provider {
     pub client_authentication: Vec<ClientAuthMethod>,
     /// What `client_secret_basic` puts into the header.
     pub basic_encoding: BasicEncoding,
+    /// Whether `client_secret_basic` sends the client id in the form too.
+    pub client_id_in_form: bool,
     /// How the parameters are sent.
     pub body: BodyFormat,
     /// Headers beside those that are always sent.
@@ -92,6 +94,15 @@ pub(crate) enum ClientAuthMethod {
 }
 
 impl ClientAuthMethod {
+    /// Whether a client with that secret or key uses this method.
+    pub(super) const fn fits(self, has_secret: bool, has_key: bool) -> bool {
+        match self {
+            Self::ClientSecretBasic | Self::ClientSecretPost => has_secret,
+            Self::PrivateKeyJwt => has_key && !has_secret,
+            Self::None => !has_secret && !has_key,
+        }
+    }
+
     /// The RFC 7591 name.
     pub(crate) const fn name(self) -> &'static str {
         match self {
@@ -111,7 +122,7 @@ impl ClientAuthMethod {
 }
 
 /// What stands in a Basic header before base64.
-#[derive(Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum BasicEncoding {
     /// Id and secret, percent-encoded (RFC 6749 2.3.1).
@@ -224,9 +235,16 @@ impl Default for AnswerPaths {
             access_token: path("access_token"),
             refresh_token: path("refresh_token"),
             expires_in: path("expires_in"),
-            expires_at: path("expires_at"),
-            // Keycloak's name and GitHub's and LinkedIn's.
-            refresh_expires_in: vec!["refresh_expires_in".to_owned(), "refresh_token_expires_in".to_owned()],
+            // Azure's older endpoints send the second one.
+            expires_at: vec!["expires_at".to_owned(), "expires_on".to_owned()],
+            // Keycloak's name, GitHub's and LinkedIn's, Intuit's.
+            refresh_expires_in: [
+                "refresh_expires_in",
+                "refresh_token_expires_in",
+                "x_refresh_token_expires_in",
+            ]
+            .map(str::to_owned)
+            .to_vec(),
             success: "ok".to_owned(),
             keep: Vec::new(),
         }

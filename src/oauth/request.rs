@@ -18,6 +18,19 @@ pub(super) enum TokenEndpoint {
     FromIssuer(EndpointUrl),
 }
 
+/// How the client authenticates.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Authentication {
+    /// `None`: the first fitting one of the issuer's metadata.
+    pub method: Option<ClientAuthMethod>,
+    /// The provider's own method, for metadata that lists none.
+    pub fallback: Option<ClientAuthMethod>,
+    pub basic_encoding: BasicEncoding,
+    /// Whether `client_secret_basic` sends the client id in the form too: some servers demand that, others
+    /// refuse it (RFC 6749 2.3 forbids two methods in one request).
+    pub client_id_in_form: bool,
+}
+
 /// The key for `private_key_jwt`.
 pub(super) struct SigningKey {
     /// The text of a PEM file.
@@ -31,8 +44,7 @@ pub(crate) struct TokenRequest {
     pub(super) file: String,
     pub(super) target: TokenEndpoint,
     pub(super) grant: GrantType,
-    /// `None`: what the issuer's metadata says.
-    pub(super) method: Option<ClientAuthMethod>,
+    pub(super) authentication: Authentication,
     pub(super) client_id: Option<String>,
     pub(super) client_secret: Option<Secret>,
     pub(super) key: Option<SigningKey>,
@@ -106,12 +118,16 @@ impl TokenRequest {
         };
         add(kind);
         add(&address.url);
-        add(self.method.map_or("discovered", ClientAuthMethod::name));
-        add(match self.row.basic_encoding {
+        let Authentication { method, basic_encoding, client_id_in_form, .. } = self.authentication;
+        add(method.map_or("discovered", ClientAuthMethod::name));
+        add(match basic_encoding {
             BasicEncoding::Form => "encoded",
             BasicEncoding::Raw => "raw",
             BasicEncoding::SecretAsUser => "secret as user",
         });
+        if client_id_in_form {
+            add("client id in form");
+        }
         add(match self.row.body {
             super::provider::BodyFormat::Form => "form",
             super::provider::BodyFormat::Json => "json",

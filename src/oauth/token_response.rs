@@ -44,10 +44,31 @@ pub(super) fn answer(
         Err(what) => what,
     };
     // Members that mean something else in a success (`status`, `name`) are an error's code otherwise.
-    match document.text(errors.code.iter().map(String::as_str)) {
-        Some(code) => TokenAnswer::Error { code, description: described() },
-        None => TokenAnswer::Unrecognized(incomplete),
+    if let Some(code) = document.text(errors.code.iter().map(String::as_str)) {
+        return TokenAnswer::Error { code, description: described() };
     }
+    TokenAnswer::Unrecognized(incomplete)
+}
+
+/// The codes that say by themselves that a refresh token is dead, at any provider.
+const DEAD_GRANTS: [&str; 6] = [
+    "invalid_grant",
+    "bad_refresh_token",
+    "invalid_refresh_token",
+    "expired_refresh_token",
+    "refresh_token_expired",
+    "refresh_token_revoked",
+];
+
+/// Whether an error code says that the refresh token is dead, in any capitals.
+pub(super) fn is_dead_grant(code: &str) -> bool {
+    DEAD_GRANTS.iter().any(|known| known.eq_ignore_ascii_case(code.trim()))
+}
+
+/// The code of a dead grant as a word of a refusal in another form than RFC 6749 5.2 prescribes.
+pub(super) fn dead_grant(text: &str) -> Option<String> {
+    let words = text.split(|letter: char| !letter.is_ascii_alphanumeric() && letter != '_');
+    words.into_iter().find(|word| is_dead_grant(word)).map(str::to_ascii_lowercase)
 }
 
 fn granted(
@@ -56,31 +77,39 @@ fn granted(
     paths: &AnswerPaths,
     asked_at: Timestamp,
 ) -> Result<TokenResponse, &'static str> {
-    let found = |paths: &[String]| {
-        paths.iter().filter_map(|path| document.find(path)).find(|item| *item != ResponseValue::Null)
-    };
-    let access_token = match found(&paths.access_token) {
+    let access_token = match first(document, &paths.access_token) {
         None => return Err("no access token"),
         Some(ResponseValue::Text(token)) if is_token(&token) => Secret::new(token),
         Some(ResponseValue::Text(token)) if token.trim().is_empty() => return Err("an empty access token"),
+        Some(ResponseValue::Text(token)) if is_token(token.trim()) => {
+            return Err("an access token with a blank at its end");
+        }
         Some(_) => return Err("an access token that is not printable text"),
     };
-    let refresh_token = match found(&paths.refresh_token) {
-        // An application asks anew each time; RFC 6749 4.4.3 says there should be none.
-        _ if grant == GrantType::ClientCredentials => None,
-        // Empty, null and false all mean "as before" (RFC 6749 6).
-        None | Some(ResponseValue::False) => None,
-        Some(ResponseValue::Text(token)) if token.trim().is_empty() => None,
-        Some(ResponseValue::Text(token)) if is_token(&token) => Some(Secret::new(token)),
-        Some(_) => return Err("a refresh token that is not printable text"),
+    let refresh_token = refresh_token(document, grant, paths)?;
+    let mut warnings = Vec::new();
+    let said =
+        paths.expires_in.iter().find_map(|path| number(&document.find(path)?).filter(|length| *length > 0.0));
+    let (expires_in, end) = match said.map(|said| lifetime(said, asked_at)) {
+        None => (None, None),
+        Some(Lifetime::Seconds(length)) => (length, None),
+        Some(Lifetime::Milliseconds(length)) => {
+            warnings.push("expires_in of the answer is over ten years; taken for milliseconds".to_owned());
+            (Some(length), None)
+        }
+        Some(Lifetime::Until(end)) => {
+            warnings
+                .push("expires_in of the answer is over ten years; taken for the time of the end".to_owned());
+            (None, Some(end))
+        }
     };
-    let lifetime = |paths: &[String]| paths.iter().find_map(|path| seconds(&document.find(path)?));
     Ok(TokenResponse {
         asked_at,
         access_token,
         refresh_token,
-        expires_in: lifetime(&paths.expires_in),
-        expires_at: paths.expires_at.iter().find_map(|path| moment(&document.find(path)?)),
+        expires_in,
+        expires_at: end.or_else(|| paths.expires_at.iter().find_map(|path| moment(&document.find(path)?))),
+        warnings,
         refresh_expires_in: paths.refresh_expires_in.iter().find_map(|path| {
             let item = document.find(path)?;
             seconds(&item).or_else(|| is_zero(&item).then_some(Duration::ZERO))
@@ -96,9 +125,73 @@ fn granted(
     })
 }
 
-/// RFC 6749 Appendix A: tokens are printable ASCII; there is no limit to their length.
+/// The new refresh token, where there is one.
+fn refresh_token(
+    document: &ResponseBody<'_>,
+    grant: GrantType,
+    paths: &AnswerPaths,
+) -> Result<Option<Secret>, &'static str> {
+    // An application asks anew each time; RFC 6749 4.4.3 says there should be none.
+    if grant == GrantType::ClientCredentials {
+        return Ok(None);
+    }
+    match first(document, &paths.refresh_token) {
+        // Empty, null and false all mean "as before" (RFC 6749 6).
+        None | Some(ResponseValue::False) => Ok(None),
+        Some(ResponseValue::Text(token)) if token.trim().is_empty() => Ok(None),
+        Some(ResponseValue::Text(token)) if is_token(&token) => Ok(Some(Secret::new(token))),
+        Some(ResponseValue::Text(token)) if is_token(token.trim()) => {
+            Err("a refresh token with a blank at its end")
+        }
+        Some(_) => Err("a refresh token that is not printable text"),
+    }
+}
+
+/// What is at the first of the paths that holds something but null.
+fn first(document: &ResponseBody<'_>, paths: &[String]) -> Option<ResponseValue> {
+    paths.iter().filter_map(|path| document.find(path)).find(|item| *item != ResponseValue::Null)
+}
+
+/// RFC 6749 Appendix A: tokens are printable ASCII; there is no limit to their length. A blank at an end
+/// would be lost on the way through a header.
 fn is_token(text: &str) -> bool {
-    !text.trim().is_empty() && is_printable(text)
+    !text.is_empty() && text.trim() == text && is_printable(text)
+}
+
+/// What an `expires_in` means.
+enum Lifetime {
+    /// As RFC 6749 5.1 says; `None` for less than the clock's millisecond.
+    Seconds(Option<Duration>),
+    /// Some servers count milliseconds.
+    Milliseconds(Duration),
+    /// Others send the time of the end instead.
+    Until(Timestamp),
+}
+
+/// Over ten years no lifetime is meant: the number is a time near the present, or counts milliseconds.
+fn lifetime(said: f64, asked_at: Timestamp) -> Lifetime {
+    const TEN_YEARS: Duration = Duration::from_hours(10 * 8766);
+    let ten_years = TEN_YEARS.as_secs_f64();
+    if said > ten_years {
+        if let Some((end, _)) = Timestamp::from_number(said)
+            && end.since(asked_at) <= TEN_YEARS
+            && asked_at.since(end) <= TEN_YEARS
+        {
+            return Lifetime::Until(end);
+        }
+        if said / 1000.0 <= ten_years {
+            return Lifetime::Milliseconds(Duration::from_secs_f64(said / 1000.0));
+        }
+    }
+    let length = Duration::from_secs_f64(said.min(LONGEST));
+    Lifetime::Seconds((length >= Duration::from_millis(1)).then_some(length))
+}
+
+fn number(item: &ResponseValue) -> Option<f64> {
+    match item {
+        ResponseValue::Number(text) | ResponseValue::Text(text) => text.trim().parse().ok(),
+        _ => None,
+    }
 }
 
 /// Longest lifetime that is believed; more means "for ever" and would overflow somewhere.
@@ -107,10 +200,7 @@ const LONGEST: f64 = 100.0 * 365.25 * 86_400.0;
 /// A positive number of seconds, as number or as text. `None` for anything else: the comparison
 /// is false for what is not a number.
 fn seconds(item: &ResponseValue) -> Option<Duration> {
-    let value: f64 = match item {
-        ResponseValue::Number(text) | ResponseValue::Text(text) => text.trim().parse().ok()?,
-        _ => return None,
-    };
+    let value = number(item)?;
     let duration = (value > 0.0).then(|| Duration::from_secs_f64(value.min(LONGEST)))?;
     // Less than the clock's millisecond is nothing.
     (duration >= Duration::from_millis(1)).then_some(duration)
@@ -129,11 +219,7 @@ fn moment(item: &ResponseValue) -> Option<Timestamp> {
         let millis = time.unix_timestamp_nanos() / 1_000_000;
         return i64::try_from(millis).ok().map(Timestamp::from_millis);
     }
-    let value: f64 = match item {
-        ResponseValue::Number(text) | ResponseValue::Text(text) => text.trim().parse().ok()?,
-        _ => return None,
-    };
-    Timestamp::from_number(value).map(|(at, _)| at)
+    Timestamp::from_number(number(item)?).map(|(at, _)| at)
 }
 
 /// `scope` as text, or a list of texts joined by blanks.
@@ -176,6 +262,51 @@ mod tests {
     }
 
     #[test]
+    fn a_lifetime_of_more_than_ten_years_is_something_else() {
+        // 2026-01-01 00:00:00 UTC
+        let asked_at = Timestamp::from_seconds(1_767_225_600);
+        for (said, length, end) in [
+            (3600.0, Some(3600), None),
+            (315_360_000.0, Some(315_360_000), None),
+            // The end itself, in seconds and in milliseconds.
+            (1_767_229_200.0, None, Some(1_767_229_200)),
+            (1_767_229_200_000.0, None, Some(1_767_229_200)),
+            (1_767_222_000.0, None, Some(1_767_222_000)),
+            // Five days and a year in milliseconds.
+            (432_000_000.0, Some(432_000), None),
+            (31_536_000_000.0, Some(31_536_000), None),
+            // For ever, in somebody's words.
+            (1e15, Some(3_155_760_000), None),
+            (f64::INFINITY, Some(3_155_760_000), None),
+        ] {
+            let (found, until) = match lifetime(said, asked_at) {
+                Lifetime::Seconds(length) => (length, None),
+                Lifetime::Milliseconds(length) => (Some(length), None),
+                Lifetime::Until(end) => (None, Some(end)),
+            };
+            assert_eq!(found.map(|length| length.as_secs()), length, "{said}");
+            assert_eq!(until.map(Timestamp::as_seconds), end, "{said}");
+        }
+    }
+
+    #[test]
+    fn a_dead_grant_is_known_in_other_clothes() {
+        for text in [
+            "invalid_grant",
+            "Error: INVALID_GRANT.",
+            r#"{"errors":["invalid_grant: token revoked"]}"#,
+            r#"{"error":{"code":"invalid_grant"}}"#,
+            r#"{"error":{"errors":[{"reason":"bad_refresh_token"}]}}"#,
+            r#"{"fault":{"detail":{"errorcode":"oauth.v2.Invalid_Grant"}}}"#,
+        ] {
+            assert!(dead_grant(text).is_some_and(|code| is_dead_grant(&code)), "{text}");
+        }
+        for text in ["the grant is invalid", "not_invalid_grant_x", "invalid grant", ""] {
+            assert_eq!(dead_grant(text), None, "{text}");
+        }
+    }
+
+    #[test]
     fn what_an_answer_is() {
         for (body, is) in [
             (r#"{"access_token":"a","refresh_token":"r","expires_in":3600}"#, "a r Some(3600) None"),
@@ -209,8 +340,12 @@ mod tests {
             (r#"{"access_token":"a\nb"}"#, "an access token that is not printable text"),
             (r#"{"access_token":"ä"}"#, "an access token that is not printable text"),
             (r#"{"access_token":"\ud800"}"#, "an access token that is not printable text"),
-            (r#"{"access_token":"a","refresh_token":"r\r"}"#, "a refresh token that is not printable text"),
+            (r#"{"access_token":"a","refresh_token":"r\rx"}"#, "a refresh token that is not printable text"),
             (r#"{"access_token":"a","refresh_token":7}"#, "a refresh token that is not printable text"),
+            (r#"{"access_token":"a "}"#, "an access token with a blank at its end"),
+            (r#"{"access_token":"a","refresh_token":" r"}"#, "a refresh token with a blank at its end"),
+            (r#"{"access_token":"\ta"}"#, "an access token with a blank at its end"),
+            (r#"{"ok":false,"refresh_token":"r"}"#, "no access token"),
             ("{}", "no access token"),
             ("{", "no document"),
         ] {

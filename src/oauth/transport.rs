@@ -13,16 +13,17 @@ use std::time::Duration;
 use ureq::config::Config;
 use ureq::http::{self, HeaderMap};
 use ureq::tls::{PemItem, RootCerts, TlsConfig, parse_pem};
-use ureq::{Agent, Proxy, SendBody, Timeout};
+use ureq::unversioned::resolver::DefaultResolver;
+use ureq::unversioned::transport::{Connector as _, DefaultConnector};
+use ureq::{Agent, Proxy, ProxyProtocol, SendBody, Timeout};
 use zeroize::Zeroizing;
 
 use super::endpoint::EndpointUrl;
-use super::proxy;
+use super::response_head::{HeadConnector, LARGEST_HEAD};
+use super::{decompress, proxy};
 
 /// Largest body that is read: golang's limit too; the largest answers known are a few kilobytes.
 const LARGEST_BODY: u64 = 1 << 20;
-/// Largest header that is read.
-const LARGEST_HEADER: usize = 16 << 10;
 /// Connections are for reuse within a cycle: one that lay longer may just be closing on their side,
 /// and a request into a closing connection is in doubt for nothing.
 const OLDEST_CONNECTION: Duration = Duration::from_secs(5);
@@ -93,10 +94,19 @@ pub(super) struct NoReply {
     pub why: String,
     /// Whether it took too long.
     pub timed_out: bool,
+    /// Whether this machine is to blame: it has no more files, threads or memory.
+    pub local: bool,
+}
+
+impl NoReply {
+    /// An answer that came and cannot be read.
+    fn broken(why: String) -> Self {
+        Self { left: true, why, timed_out: false, local: false }
+    }
 }
 
 /// Sends requests. Shared by the worker threads of a cycle.
-pub(super) struct Transport {
+pub(super) struct HttpTransport {
     direct: Config,
     proxied: Option<Config>,
     no_proxy: String,
@@ -105,7 +115,7 @@ pub(super) struct Transport {
     agents: Mutex<[Option<Agent>; 2]>,
 }
 
-impl Transport {
+impl HttpTransport {
     pub(super) fn new(settings: &HttpSettings) -> Result<Self, String> {
         let tls = tls(settings)?;
         let config = |proxy: Option<Proxy>| {
@@ -117,11 +127,12 @@ impl Transport {
                 .timeout_resolve(Some(settings.connect_timeout))
                 .timeout_connect(Some(settings.connect_timeout))
                 .timeout_global(Some(settings.total_timeout))
-                .max_response_header_size(LARGEST_HEADER)
+                .max_response_header_size(LARGEST_HEAD)
                 .max_idle_age(OLDEST_CONNECTION)
                 .max_idle_connections(16)
                 .max_idle_connections_per_host(8)
                 .accept("application/json")
+                .accept_encoding("identity")
                 .user_agent(&settings.user_agent)
                 .build()
         };
@@ -149,15 +160,29 @@ impl Transport {
         *self.agents.lock().unwrap_or_else(PoisonError::into_inner) = [None, None];
     }
 
-    fn agent(&self, endpoint: &EndpointUrl) -> Agent {
+    /// The configuration with the proxy, where the endpoint is reached through it.
+    fn proxied(&self, endpoint: &EndpointUrl) -> Option<&Config> {
         let direct =
             !endpoint.secure || endpoint.is_loopback() || proxy::bypasses(&self.no_proxy, &endpoint.host);
-        let (index, config) = match &self.proxied {
-            Some(proxied) if !direct => (1, proxied),
-            _ => (0, &self.direct),
-        };
+        self.proxied.as_ref().filter(|_| !direct)
+    }
+
+    /// Host and port of the proxy through which the endpoint is reached, for messages.
+    pub(super) fn proxy_of(&self, endpoint: &EndpointUrl) -> Option<String> {
+        let proxy = self.proxied(endpoint)?.proxy()?;
+        Some(format!("{}:{}", proxy.host(), proxy.port()))
+    }
+
+    fn agent(&self, endpoint: &EndpointUrl) -> Agent {
+        let (index, config) = self.proxied(endpoint).map_or((0, &self.direct), |config| (1, config));
         let mut agents = self.agents.lock().unwrap_or_else(PoisonError::into_inner);
-        agents[index].get_or_insert_with(|| Agent::new_with_config(config.clone())).clone()
+        agents[index]
+            .get_or_insert_with(|| {
+                let proxy = config.proxy().map(|proxy| (proxy.host().to_owned(), proxy.port()));
+                let connector = DefaultConnector::new().chain(HeadConnector { proxy });
+                Agent::with_parts(config.clone(), connector, DefaultResolver::default())
+            })
+            .clone()
     }
 
     /// A POST with that body; the request has every header but `content-length`. `before` is called when
@@ -190,11 +215,33 @@ impl Transport {
     }
 }
 
-/// Name lookups run in a thread of their own, and where no thread can be started that panics: it is
-/// this request's failure, not the worker's end.
+/// A panic of the library fails this request and not the worker. Name lookups run in a thread of their
+/// own: where none can be started, that panics.
 fn run<T>(exchange: impl FnOnce() -> Result<T, ureq::Error>) -> Result<T, ureq::Error> {
-    catch_unwind(AssertUnwindSafe(exchange))
-        .unwrap_or_else(|_| Err(ureq::Error::Io(io::Error::other("out of threads or memory"))))
+    catch_unwind(AssertUnwindSafe(exchange)).unwrap_or_else(|panic| {
+        let text = panic.downcast_ref::<String>().map(String::as_str);
+        let text = text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or_default();
+        // The panic's text is not repeated: it may quote what was sent.
+        Err(ureq::Error::Io(if text.contains("spawn") {
+            io::Error::new(io::ErrorKind::OutOfMemory, "out of threads or memory")
+        } else {
+            io::Error::other("the HTTP library failed")
+        }))
+    })
+}
+
+/// A proxy that the HTTP library can speak to.
+fn parsed_proxy(address: &str) -> Result<Proxy, String> {
+    // The address may hold a password, so it is not repeated.
+    let proxy = Proxy::new(address)
+        .map_err(|_| "HTTPS_PROXY is not the address of a proxy: use http://HOST:PORT".to_owned())?;
+    match proxy.protocol() {
+        ProxyProtocol::Http | ProxyProtocol::Https => Ok(proxy),
+        _ => {
+            let scheme = address.split("://").next().unwrap_or_default().to_ascii_lowercase();
+            Err(format!("HTTPS_PROXY names a {scheme} proxy, which is not supported: use http://HOST:PORT"))
+        }
+    }
 }
 
 /// How connections to an address are made.
@@ -226,13 +273,8 @@ fn tls(settings: &HttpSettings) -> Result<TlsConfig, String> {
 }
 
 fn proxy(settings: &HttpSettings) -> Result<Option<Proxy>, String> {
-    match settings.proxy.as_deref().map(str::trim).filter(|proxy| !proxy.is_empty()) {
-        // The address may hold a password, so it is not repeated.
-        Some(proxy) => Proxy::new(proxy)
-            .map(Some)
-            .map_err(|_| "HTTPS_PROXY is not the address of a proxy: use http://HOST:PORT".to_owned()),
-        None => Ok(None),
-    }
+    let address = settings.proxy.as_deref().map(str::trim).filter(|proxy| !proxy.is_empty());
+    address.map(parsed_proxy).transpose()
 }
 
 fn roots(pem: &[u8]) -> Result<RootCerts, String> {
@@ -272,11 +314,18 @@ fn read(response: http::Response<ureq::Body>) -> Reply {
     // Room for all of it from the start: a buffer that moves leaves tokens behind.
     let announced = body.content_length().unwrap_or(LARGEST_BODY).min(LARGEST_BODY);
     let mut bytes = Zeroizing::new(Vec::with_capacity(usize::try_from(announced).unwrap_or(0) + 1));
-    let cut = match body.into_with_config().limit(LARGEST_BODY).reader().read_to_end(&mut bytes) {
-        Ok(_) => None,
-        Err(error) => Some(no_reply(&ureq::Error::from(error), true)),
+    let read = body.into_with_config().limit(LARGEST_BODY).reader().read_to_end(&mut bytes);
+    let encoding = parts.headers.get("content-encoding").and_then(|value| value.to_str().ok());
+    let (body, cut) = match read {
+        Err(error) => (bytes, Some(no_reply(&ureq::Error::from(error), true))),
+        Ok(_) => {
+            match decompress::decompressed(bytes, encoding, usize::try_from(LARGEST_BODY).unwrap_or(0)) {
+                Ok(body) => (body, None),
+                Err(error) => (Zeroizing::default(), Some(NoReply::broken(error.words()))),
+            }
+        }
     };
-    Reply { status: parts.status.as_u16(), headers: parts.headers, body: in_utf_8(bytes), cut }
+    Reply { status: parts.status.as_u16(), headers: parts.headers, body: in_utf_8(body), cut }
 }
 
 /// JSON must be UTF-8 (RFC 8259 8.1), and some servers write names and descriptions in Latin-1. What is
@@ -303,13 +352,20 @@ fn no_reply(error: &ureq::Error, left: bool) -> NoReply {
         ureq::Error::Timeout(_) => "it did not come in time".to_owned(),
         ureq::Error::HostNotFound => "its name does not resolve".to_owned(),
         ureq::Error::BodyExceedsLimit(_) => "the answer is larger than 1 MiB".to_owned(),
-        ureq::Error::LargeResponseHeader(..) => "the answer's header is larger than 16 KiB".to_owned(),
+        ureq::Error::LargeResponseHeader(..) => "the answer's header is larger than 64 KiB".to_owned(),
         ureq::Error::ConnectProxyFailed(_) => "the proxy refused the connection".to_owned(),
         ureq::Error::Protocol(_) => "it does not speak HTTP".to_owned(),
         ureq::Error::Io(error) => io_words(error),
         other => other.to_string(),
     };
-    NoReply { left, why, timed_out }
+    let local = matches!(error, ureq::Error::Io(error) if is_local(error));
+    NoReply { left, why, timed_out, local }
+}
+
+/// Whether the error says that this machine has run out of something.
+fn is_local(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::OutOfMemory
+        || matches!(error.raw_os_error(), Some(libc::EMFILE | libc::ENFILE | libc::ENOMEM | libc::ENOBUFS))
 }
 
 fn io_words(error: &io::Error) -> String {
@@ -321,13 +377,15 @@ fn io_words(error: &io::Error) -> String {
         io::ErrorKind::UnexpectedEof => "the connection was closed".to_owned(),
         _ => {
             let text = error.to_string();
-            // A private certificate authority is the usual reason, and the cure is ours to name.
-            let cure = if text.contains("UnknownIssuer") {
-                " (SSL_CERT_FILE names private authorities)"
+            // The words of the TLS library.
+            if text.contains("UnknownIssuer") {
+                // A private certificate authority is the usual reason.
+                format!("{text} (SSL_CERT_FILE names private authorities)")
+            } else if text.contains("InvalidContentType") {
+                "it does not speak TLS".to_owned()
             } else {
-                ""
-            };
-            format!("{text}{cure}")
+                text
+            }
         }
     }
 }
@@ -340,7 +398,31 @@ mod tests {
     fn a_panic_in_the_library_is_a_failure_of_the_request() {
         // What `std::thread::spawn` does where no thread can be started.
         let outcome = run(|| -> Result<(), ureq::Error> { panic!("failed to spawn thread") });
-        assert_eq!(no_reply(&outcome.unwrap_err(), false).why, "out of threads or memory");
+        let reply = no_reply(&outcome.unwrap_err(), false);
+        assert!(reply.local && reply.why == "out of threads or memory");
+        let outcome = run(|| -> Result<(), ureq::Error> { panic!("index out of bounds, r-secret") });
+        let reply = no_reply(&outcome.unwrap_err(), false);
+        assert!(!reply.local && reply.why == "the HTTP library failed");
+    }
+
+    #[test]
+    fn only_proxies_that_can_be_spoken_to() {
+        for (address, refusal) in [
+            ("http://proxy.example:3128", None),
+            ("proxy.example:3128", None),
+            ("HTTPS://user:word@proxy.example", None),
+            ("socks5h://proxy.example:1080", Some("names a socks5h proxy, which is not supported")),
+            ("socks5://user:hidden@proxy.example:1080", Some("names a socks5 proxy")),
+            ("SOCKS4A://proxy.example:1080", Some("names a socks4a proxy")),
+            ("socks://proxy.example", Some("names a socks proxy")),
+            ("ftp://proxy.example", Some("is not the address of a proxy")),
+            ("http://", Some("is not the address of a proxy")),
+        ] {
+            let error = parsed_proxy(address).err();
+            assert_eq!(error.is_some(), refusal.is_some(), "{address}: {error:?}");
+            let error = error.unwrap_or_default();
+            assert!(error.contains(refusal.unwrap_or_default()) && !error.contains("hidden"), "{error}");
+        }
     }
 
     #[test]

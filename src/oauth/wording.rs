@@ -3,40 +3,48 @@
 //! An error answer is text from outside: it may hold line breaks that forge log lines, colour codes,
 //! or the very secret that was sent.
 
+use std::collections::HashSet;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
+use percent_encoding::percent_decode_str;
+use zeroize::Zeroizing;
+
+use super::encode::percent_encode;
 use crate::secret::Secret;
 
 /// Longest description that is shown.
 const LONGEST: usize = 200;
 /// Longest error code that is shown; the registered ones have at most 30 characters.
 const LONGEST_CODE: usize = 64;
-/// A piece of a secret of this length counts as the secret: a server that cuts what it echoes must
-/// not get half a token into a log.
-const PIECE: usize = 12;
-/// Nothing after this is looked at, so that the search stays cheap for an endless description.
+/// So many characters in a row of a secret count as the secret.
+const PIECE: usize = 8;
+/// The text after so many characters is not read, so that an endless description costs little.
 const LOOKED_AT: usize = 4_000;
 
-/// One line of at most 200 characters without control characters, or a word in its place if it
-/// repeats one of the secrets.
+/// Stands in the place of a text that repeats a part of a secret.
+const WITHHELD: &str = "withheld: it repeats a secret";
+
+/// One line of at most 200 characters without control characters and secrets.
 pub(crate) fn shown(text: &str, secrets: &[&Secret]) -> String {
-    clean(text, secrets, LONGEST)
+    clean(text, secrets, LONGEST).unwrap_or_else(|| WITHHELD.to_owned())
 }
 
 /// The same for an error code.
 pub(super) fn shown_code(code: &str, secrets: &[&Secret]) -> String {
-    clean(code, secrets, LONGEST_CODE)
+    clean(code, secrets, LONGEST_CODE).unwrap_or_else(|| format!("({WITHHELD})"))
 }
 
-fn clean(text: &str, secrets: &[&Secret], longest: usize) -> String {
-    // What a reader cannot see goes first: a secret with zero-width characters in it is still one.
+/// `None` where the text repeats a part of a secret.
+fn clean(text: &str, secrets: &[&Secret], longest: usize) -> Option<String> {
+    // A secret with zero-width characters in it is still a secret, so those go first.
     let visible: String = text.chars().take(LOOKED_AT).filter(|character| is_visible(*character)).collect();
-    if secrets.iter().any(|secret| repeats(&visible, secret.expose())) {
-        return "(withheld: it repeats a secret)".to_owned();
+    if repeats(&visible, secrets) {
+        return None;
     }
     let one_line = visible.split_whitespace().collect::<Vec<_>>().join(" ");
-    match one_line.char_indices().nth(longest) {
-        Some((end, _)) => one_line[..end].to_owned(),
-        None => one_line,
-    }
+    let end = one_line.char_indices().nth(longest).map_or(one_line.len(), |(end, _)| end);
+    Some(one_line[..end].to_owned())
 }
 
 /// Blanks stay (they are joined later); control and formatting characters go, among them those that
@@ -48,19 +56,50 @@ fn is_visible(character: char) -> bool {
     (!character.is_control() || character.is_whitespace()) && !formatting
 }
 
-fn repeats(text: &str, secret: &str) -> bool {
-    let percent = super::encode::percent_encode(secret);
-    // Without blanks too: a line break in the middle does not make it another secret.
-    let dense: String = text.split_whitespace().collect();
-    [secret, &percent].into_iter().filter(|secret| !secret.is_empty()).any(|secret| {
-        let bytes = secret.as_bytes();
-        let whole = text.contains(secret) || dense.contains(secret);
-        whole || bytes.len() > PIECE && bytes.windows(PIECE).any(|piece| contains(dense.as_bytes(), piece))
-    })
+/// Whether the text repeats a part of a secret, in any of the spellings in which servers echo what they
+/// got.
+fn repeats(text: &str, secrets: &[&Secret]) -> bool {
+    // Without blanks: a line break in the middle does not make it another secret.
+    let dense = lowered(&text.split_whitespace().collect::<String>());
+    let decoded = percent_decode_str(&dense).decode_utf8_lossy().into_owned();
+    let texts = [dense.as_bytes(), decoded.as_bytes()];
+    let pieces: HashSet<&[u8]> = texts.into_iter().flat_map(|text| text.windows(PIECE)).collect();
+    let holds = |spelling: &Zeroizing<String>| {
+        let bytes = spelling.as_bytes();
+        if bytes.len() < PIECE {
+            !bytes.is_empty()
+                && texts.iter().any(|text| text.windows(bytes.len()).any(|piece| piece == bytes))
+        } else {
+            bytes.windows(PIECE).any(|piece| pieces.contains(piece))
+        }
+    };
+    secrets.iter().any(|secret| spellings(secret.expose()).iter().any(holds))
 }
 
-fn contains(text: &[u8], piece: &[u8]) -> bool {
-    text.windows(piece.len()).any(|window| window == piece)
+/// The secret itself and what becomes of it on the way into a message, in lower case and without blanks.
+fn spellings(secret: &str) -> Vec<Zeroizing<String>> {
+    let plain = Zeroizing::new(secret.split_whitespace().collect::<String>());
+    let mut spellings = vec![lowered(&plain)];
+    // A short secret in base64 or in reverse is a piece of many harmless words.
+    if plain.len() < PIECE {
+        return spellings;
+    }
+    let reversed = Zeroizing::new(plain.chars().rev().collect::<String>());
+    let digit = |nibble: u8| char::from_digit(u32::from(nibble), 16);
+    let digits = secret.bytes().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).flatten();
+    let hexadecimal = Zeroizing::new(digits.collect::<String>());
+    spellings.extend([lowered(&percent_encode(secret)), lowered(&reversed), hexadecimal]);
+    // Inside of a longer text, base64 begins at one of three places.
+    for skipped in 0..3.min(secret.len()) {
+        let rest = &secret.as_bytes()[skipped..];
+        spellings.push(lowered(&Zeroizing::new(STANDARD_NO_PAD.encode(rest))));
+        spellings.push(lowered(&Zeroizing::new(URL_SAFE_NO_PAD.encode(rest))));
+    }
+    spellings
+}
+
+fn lowered(text: &str) -> Zeroizing<String> {
+    Zeroizing::new(text.to_ascii_lowercase())
 }
 
 #[cfg(test)]
@@ -85,20 +124,30 @@ mod tests {
     }
 
     #[test]
-    fn a_repeated_secret_is_withheld() {
+    fn a_repeated_secret_is_withheld_in_every_spelling() {
         let secret = Secret::new("s3cret/with+a:tail");
         for text in [
             "bad token s3cret/with+a:tail",
+            "bad token S3CRET/WITH+A:TAIL",
             "bad token s3cret%2Fwith%2Ba%3Atail",
+            "bad token %73%33%63%72%65%74%2f%77%69%74%68",
             "bad token s3cret/with\u{0}+a:tail",
             "bad token s3cret/wi\nth+a:tail",
             "bad token s3cret/with+a...",
+            "bad token ...h+a:tail",
+            "bad token liat:a+htiw/terc3s",
+            "bad token czNjcmV0L3dpdGgrYTp0YWls",
+            // base64 of "id:" and the secret, of "x" and the secret.
+            "Basic aWQ6czNjcmV0L3dpdGgrYTp0YWls",
+            "got eHMzY3JldC93aXRoK2E6dGFpbA==",
+            "got 7333637265742f77697468",
         ] {
-            assert_eq!(shown(text, &[&secret]), "(withheld: it repeats a secret)", "{text:?}");
+            assert_eq!(shown(text, &[&secret]), WITHHELD, "{text:?}");
         }
-        assert_eq!(shown("pass\nword", &[&Secret::new("password")]), "(withheld: it repeats a secret)");
+        assert_eq!(shown("pass\nword", &[&Secret::new("password")]), WITHHELD);
         assert_eq!(shown("bad s3cret", &[&secret]), "bad s3cret");
         assert_eq!(shown("nothing", &[&Secret::new("")]), "nothing");
+        assert_eq!(shown("the word is swordfish", &[&Secret::new("word")]), WITHHELD);
     }
 
     proptest! {
@@ -108,8 +157,7 @@ mod tests {
         ) {
             prop_assume!(!secret.trim().is_empty());
             let line = shown(&format!("{before}{secret}{after}"), &[&Secret::new(secret.clone())]);
-            let withheld = line == "(withheld: it repeats a secret)";
-            prop_assert!(withheld || !line.contains(&secret) || before.chars().count() >= LOOKED_AT);
+            prop_assert!(line == WITHHELD || !line.contains(&secret) || before.chars().count() >= LOOKED_AT);
             prop_assert!(line.chars().count() <= 200 && !line.chars().any(char::is_control));
         }
     }

@@ -16,6 +16,9 @@ pub(crate) fn of(file: &str, document: &Document, built_in: Option<&str>) -> Cre
     if let Some(method) = document.metadata("auth_method") {
         members.insert("metadata.auth_method".to_owned(), method);
     }
+    if let Some(said) = document.raw("client_id_in_form") {
+        members.insert("client_id_in_form".to_owned(), said.trim_matches('"').to_owned());
+    }
     let provider = members.get("provider").map(String::as_str);
     let server = (role(file) == Role::Service).then(|| server(file, provider, built_in).to_owned());
     CredentialConfig {

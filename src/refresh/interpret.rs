@@ -2,11 +2,10 @@
 
 use std::time::Duration;
 
-use zeroize::Zeroizing;
-
 use super::lifetime::{self, Basis, LifetimeSources};
 use super::member::Member;
 use crate::clock::Timestamp;
+use crate::json::quoted;
 use crate::oauth::{TokenRequest, TokenResponse, backoff};
 use crate::secret::Secret;
 use crate::tokens::change::{Access, Change, RefreshEnd};
@@ -43,7 +42,9 @@ pub(super) fn interpret(member: &Member, request: &TokenRequest, response: Token
         claimed_end: response.expires_at.or_else(|| crate::tokens::jwt_expiry(&response.access_token)),
         previous: life.length,
         provider: request.default_lifetime(),
-        was_unlimited: member.document.access_token().is_some() && life.expires_at.is_none(),
+        was_unlimited: member.document.access_token().is_some()
+            && life.expires_at.is_none()
+            && !life.unreadable,
     };
     let (lasting, basis) = lifetime::lasting(&sources, asked_at, now);
     let warning = match basis {
@@ -71,7 +72,7 @@ pub(super) fn interpret(member: &Member, request: &TokenRequest, response: Token
         origin: Some(request.endpoint_key()),
         moved_refresh_end: moves(refresh_end, life.refresh_expires_at),
         change: Change { access: Some(access), refresh_token: response.refresh_token, refresh_end },
-        warnings: warning.map(ToOwned::to_owned).into_iter().collect(),
+        warnings: response.warnings.into_iter().chain(warning.map(ToOwned::to_owned)).collect(),
         not_before,
     }
 }
@@ -89,13 +90,7 @@ fn moves(refresh_end: RefreshEnd, before: Option<Timestamp>) -> bool {
 /// The other members that the file keeps: a new ID token where the file has one.
 fn kept(member: &Member, kept: Vec<(String, Secret)>, id_token: Option<Secret>) -> Vec<(String, Secret)> {
     let id_token = id_token.filter(|_| member.document.has("id_token"));
-    kept.into_iter().chain(id_token.map(|token| ("id_token".to_owned(), quoted(&token)))).collect()
-}
-
-/// The JSON text of a secret. Room for it is reserved first, so that no copy is left behind by a buffer that grows.
-fn quoted(secret: &Secret) -> Secret {
-    let mut json = Zeroizing::new(Vec::with_capacity(6 * secret.expose().len() + 2));
-    // Writing a &str as JSON into memory cannot fail.
-    let _ = serde_json::to_writer(&mut *json, secret.expose());
-    Secret::new(std::str::from_utf8(&json).unwrap_or_default())
+    kept.into_iter()
+        .chain(id_token.map(|token| ("id_token".to_owned(), Secret::new(quoted(token.expose()).as_str()))))
+        .collect()
 }

@@ -1,11 +1,12 @@
 //! What a refresh changes in a document, and nothing else.
 //!
-//! Times are written back in the form they had; members that the file does not have are added only
-//! where the next due time depends on them (`expires_at`, `expires_in`, `issued_at`).
+//! Times are written back in the form and under the names they had; members that the file does not have are
+//! added only where the next due time depends on them (`expires_at`, `expires_in`, `issued_at`).
 
 use std::time::Duration;
 
-use super::document::{Document, Unusable};
+use super::document::{Document, Expiry, Unusable};
+use super::due::REFRESH_LENGTHS;
 use super::written_time::{EXACT_SECONDS, FOR_PEOPLE, PLAIN_SECONDS, TimeFormat};
 use crate::clock::Timestamp;
 use crate::json::{as_text, quoted};
@@ -69,13 +70,38 @@ pub(crate) fn apply(document: Document, change: &Change, takes_access: bool) -> 
     {
         document = document.with_refresh_token(token)?;
     }
-    match change.refresh_end {
-        RefreshEnd::At(end) => with_time(document, "refresh_expires_at", end, PLAIN_SECONDS),
-        RefreshEnd::Never if document.raw("refresh_expires_at").is_some() => {
-            document.with("refresh_expires_at", "null")
+    let received = change.access.as_ref().filter(|_| takes_access).map(|access| access.asked_at);
+    with_refresh_end(document, change.refresh_end, received)
+}
+
+/// `received` is when the answer was asked for, where the file takes all of it.
+fn with_refresh_end(
+    document: Document,
+    end: RefreshEnd,
+    received: Option<Timestamp>,
+) -> Result<Document, Unusable> {
+    let (time, length) = match end {
+        RefreshEnd::Unsaid => return Ok(document),
+        RefreshEnd::At(end) => (Some(end), received.map(|received| end.since(received).as_secs())),
+        RefreshEnd::Never => (None, Some(0)),
+    };
+    let mut document = document;
+    let name = if document.time("refresh_token_expires_at").is_some() {
+        "refresh_token_expires_at"
+    } else {
+        "refresh_expires_at"
+    };
+    document = match time {
+        Some(end) => with_time(document, name, end, PLAIN_SECONDS)?,
+        None if document.raw(name).is_some() => document.with(name, "null")?,
+        None => document,
+    };
+    for name in REFRESH_LENGTHS {
+        if let Some(seconds) = length.filter(|_| document.raw(name).is_some()) {
+            document = with_seconds(document, name, seconds)?;
         }
-        RefreshEnd::Never | RefreshEnd::Unsaid => Ok(document),
     }
+    Ok(document)
 }
 
 fn with_access(document: Document, access: &Access) -> Result<Document, Unusable> {
@@ -91,6 +117,13 @@ fn with_access(document: Document, access: &Access) -> Result<Document, Unusable
     if let Some(scope) = &access.scope {
         document = with_scope(document, scope)?;
     }
+    // Without another time of receipt, `created_at` is the one that tools count `expires_in` from.
+    let issued = document.time("issued_at").map(|written| written.at);
+    if let Some(created) = document.time("created_at").map(|written| written.at)
+        && issued.map_or(document.expiries().next().is_none(), |issued| is_near(issued, created))
+    {
+        document = with_time(document, "created_at", access.asked_at, PLAIN_SECONDS)?;
+    }
     document = with_time(document, "issued_at", access.asked_at, EXACT_SECONDS)?;
     // Other names for the same moment, kept in step where a tool has put them there.
     for (name, form) in
@@ -101,16 +134,32 @@ fn with_access(document: Document, access: &Access) -> Result<Document, Unusable
         }
     }
     let Lasting::For(length) = access.lasting else { return Ok(document) };
-    let seconds = length.as_secs().max(1);
-    let quoted = document.raw("expires_in").is_some_and(|raw| as_text(raw).is_some());
-    document =
-        document.with("expires_in", &if quoted { format!("\"{seconds}\"") } else { seconds.to_string() })?;
+    document = with_seconds(document, "expires_in", length.as_secs().max(1))?;
     let end = access.asked_at + length;
-    document = with_time(document, "expires_at", end, PLAIN_SECONDS)?;
+    let mut names: Vec<_> = document.expiries().map(|(name, _)| name).collect();
+    // What cannot be read is replaced, so that other tools can.
+    names.extend(if let Expiry::Unreadable(name) = document.expiry() { Some(name) } else { None });
+    if names.is_empty() {
+        names.push("expires_at");
+    }
+    for name in names {
+        document = with_time(document, name, end, PLAIN_SECONDS)?;
+    }
     if document.has("expires_at_human") {
         document = with_time(document, "expires_at_human", end, FOR_PEOPLE)?;
     }
     Ok(document)
+}
+
+/// A length of time, as a text where there was one.
+fn with_seconds(document: Document, name: &str, seconds: u64) -> Result<Document, Unusable> {
+    let quoted = document.raw(name).is_some_and(|raw| as_text(raw).is_some());
+    document.with(name, &if quoted { format!("\"{seconds}\"") } else { seconds.to_string() })
+}
+
+/// Whether two times are one moment, written by tools that round or read the clock twice.
+fn is_near(one: Timestamp, other: Timestamp) -> bool {
+    one.since(other).max(other.since(one)) <= Duration::from_secs(5)
 }
 
 fn with_time(
@@ -192,6 +241,57 @@ mod tests {
 }"#;
         let access = access("new", 1_767_225_600_250, Lasting::For(Duration::from_hours(1)));
         assert_eq!(changed(before, access, Some("rt2")), after);
+    }
+
+    #[test]
+    fn an_expiry_stays_under_its_name_and_in_its_form() {
+        // 2026-01-01 00:00:00 UTC
+        let hour = || access("new", 1_767_225_600_000, Lasting::For(Duration::from_hours(1)));
+        let of = |members: &str| changed(&format!(r#"{{"access_token":"a",{members}}}"#), hour(), None);
+        for (members, after) in [
+            (r#""expiry":"2025-12-31T00:00:00Z""#, r#""expiry":"2026-01-01T01:00:00Z""#),
+            (r#""expiry_date":1767000000000"#, r#""expiry_date":1767229200000"#),
+            (r#""expires_on":"1767000000""#, r#""expires_on":"1767229200""#),
+            (
+                r#""expires_at":1767000000,"expiresAt":1767000000000"#,
+                r#""expires_at":1767229200,"expiresAt":1767229200000"#,
+            ),
+            (r#""expires_at":"tomorrow""#, r#""expires_at":1767229200"#),
+            (
+                r#""expires_at":"Wed, 31 Dec 2025 00:00:00 GMT""#,
+                r#""expires_at":"Thu, 01 Jan 2026 01:00:00 GMT""#,
+            ),
+            (r#""expires_at":true,"expiry_date":1767000000000"#, r#""expiry_date":1767229200000"#),
+            (r#""created_at":1767000000,"expires_in":7200"#, r#""created_at":1767225600,"expires_in":3600"#),
+            (
+                r#""created_at":1700000000,"expires_at":1767000000"#,
+                r#""created_at":1700000000,"expires_at":1767229200"#,
+            ),
+            (r#""created_at":1767000000,"issued_at":1767000001.5"#, r#""created_at":1767225600"#),
+        ] {
+            let text = of(members);
+            assert!(text.contains(after), "{members}: {text}");
+        }
+        assert!(!of(r#""expiry_date":1767000000000"#).contains("expires_at"), "no second one is added");
+    }
+
+    #[test]
+    fn the_end_of_a_refresh_token_is_kept_in_its_member() {
+        let hour = || access("new", 1_767_225_600_000, Lasting::For(Duration::from_hours(1)));
+        let of = |members: &str, refresh_end| {
+            let before = format!(r#"{{"access_token":"a",{members}}}"#);
+            let change = Change { access: Some(hour()), refresh_token: None, refresh_end };
+            apply(Document::parse(&before).ok().unwrap(), &change, true).ok().unwrap().file_text().to_string()
+        };
+        let day = RefreshEnd::At(Timestamp::from_seconds(1_767_225_600 + 86_400));
+        assert!(of(r#""refresh_token_expires_in":60"#, day).contains(r#""refresh_token_expires_in":86400"#));
+        assert!(of(r#""x_refresh_token_expires_in":"60""#, day).contains(r#"_expires_in":"86400""#));
+        assert!(of(r#""refresh_expires_in":60"#, RefreshEnd::Never).contains(r#""refresh_expires_in":0"#));
+        let text = of(r#""refresh_token_expires_at":1767000000"#, day);
+        assert!(
+            text.contains(r#""refresh_token_expires_at":1767312000"#) && !text.contains("refresh_expires_at"),
+            "{text}"
+        );
     }
 
     #[test]

@@ -11,12 +11,40 @@ use std::time::Duration;
 use zeroize::Zeroizing;
 
 use super::written_time::WrittenTime;
+use crate::clock::Timestamp;
 use crate::json::{self, JsonMember, NotAnObject};
 use crate::secret::{Secret, is_printable};
 
 /// The members that hold a secret; they are never handed out as plain text.
 const SECRET_MEMBERS: [&str; 7] =
     ["access_token", "refresh_token", "token", "id_token", "client_secret", "private_key", "password"];
+
+/// The members in which tools write when the access token expires, the usual one first.
+pub(super) const EXPIRY_MEMBERS: [&str; 10] = [
+    "expires_at",
+    // google-auth, and googleapis for Node (in milliseconds).
+    "expiry",
+    "expiry_date",
+    // Azure.
+    "expires_on",
+    "access_token_expiration",
+    "access_token_expires_at",
+    "token_expiry",
+    "expiration",
+    "expires",
+    "expiresAt",
+];
+
+/// When a document says that its access token expires.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub(crate) enum Expiry {
+    /// It does not say.
+    Unsaid,
+    /// At this time.
+    At(Timestamp),
+    /// It says something that is no time, in this member.
+    Unreadable(&'static str),
+}
 
 /// A token file's text with its members found. It has no `Debug`: its text is a secret.
 #[derive(Clone)]
@@ -96,6 +124,7 @@ impl Document {
         document.access_member = document.find_access();
         if document.access_member.is_none()
             && document.holds("access_token")
+            && !document.holds_placeholder("access_token")
             && !document.holds("refresh_token")
         {
             // A broken access token can be replaced by a refresh, and only by one.
@@ -208,7 +237,17 @@ impl Document {
     fn find_access(&self) -> Option<&'static str> {
         let alone =
             || !self.holds("access_token") && !self.holds("refresh_token") && self.holds_token("token");
-        if self.holds_token("access_token") { Some("access_token") } else { alone().then_some("token") }
+        let holds = |name: &str| self.holds_token(name) && !self.holds_placeholder(name);
+        if holds("access_token") {
+            Some("access_token")
+        } else {
+            alone().then_some("token").filter(|name| holds(name))
+        }
+    }
+
+    /// Whether a member holds what templates and examples have in the place of a token.
+    fn holds_placeholder(&self, name: &str) -> bool {
+        self.raw(name).and_then(json::as_text).is_some_and(|text| is_placeholder(&text))
     }
 
     /// The refresh token.
@@ -224,6 +263,27 @@ impl Document {
     /// A member that is a time.
     pub(crate) fn time(&self, name: &str) -> Option<WrittenTime> {
         WrittenTime::read(self.raw(name)?)
+    }
+
+    /// The members that say when the access token expires, with the times that they hold.
+    pub(super) fn expiries(&self) -> impl Iterator<Item = (&'static str, WrittenTime)> + '_ {
+        EXPIRY_MEMBERS.into_iter().filter_map(|name| Some((name, self.time(name)?))).filter(
+            |(name, written)| {
+                // Under another name, a number before the year 2001 is a length of time, or something else.
+                *name == "expires_at" || written.at > Timestamp::from_seconds(1_000_000_000)
+            },
+        )
+    }
+
+    /// When the access token expires, as far as the document says.
+    pub(crate) fn expiry(&self) -> Expiry {
+        if let Some((_, written)) = self.expiries().next() {
+            return Expiry::At(written.at);
+        }
+        let blank = |raw: &str| json::as_text(raw).is_some_and(|text| text.trim().is_empty());
+        let unreadable =
+            EXPIRY_MEMBERS.into_iter().take(4).find(|name| self.raw(name).is_some_and(|raw| !blank(raw)));
+        unreadable.map_or(Expiry::Unsaid, Expiry::Unreadable)
     }
 
     /// A member that is a length of time in seconds, as a number or as text; positive.
@@ -281,13 +341,18 @@ impl Document {
                 said.push(format!("it has {name} more than once; the last one counts"));
             }
         }
-        if self.raw("expires_at").is_some() && self.time("expires_at").is_none() {
-            said.push("its expires_at is not a time that can be read; it is ignored".to_owned());
+        if let Expiry::Unreadable(name) = self.expiry() {
+            said.push(format!(
+                "its {name} is not a time that can be read; the next refresh writes a good one"
+            ));
         }
         if self.holds("access_token") && self.access_member.is_none() {
-            said.push(
-                "its access_token contains a character that no token has; it counts as missing".to_owned(),
-            );
+            let what = if self.holds_placeholder("access_token") {
+                "is a placeholder"
+            } else {
+                "contains a character that no token has"
+            };
+            said.push(format!("its access_token {what}; it counts as missing"));
         }
         said
     }
@@ -318,6 +383,19 @@ impl Document {
         let document = Self::parse(&changed.map_err(Unusable::NotAnObject)?)?;
         Ok(Self { byte_order_mark: self.byte_order_mark, ..document })
     }
+}
+
+/// Whether a text stands in the place of a token, as templates and examples have it.
+fn is_placeholder(text: &str) -> bool {
+    let text = text.trim().to_ascii_lowercase();
+    let words: String = text.chars().filter(char::is_ascii_alphanumeric).collect();
+    let known =
+        ["placeholder", "changeme", "replaceme", "todo", "none", "null", "undefined", "token", "accesstoken"];
+    known.contains(&words.as_str())
+        || words.starts_with("your") && words.ends_with("token")
+        || words.len() >= 3 && words.chars().all(|letter| letter == 'x')
+        || text.starts_with('<') && text.ends_with('>')
+        || text.starts_with("${") && text.ends_with('}')
 }
 
 /// The text of a member with that name and JSON value, unless it is empty, no text or a secret.
@@ -355,9 +433,65 @@ mod tests {
             ),
             (r#"{"access_token":"","client_id":"c","client_secret":"s"}"#, FileKind::ClientCredentials),
             (r#"{"client_id":"c"}"#, FileKind::Other),
+            (
+                r#"{"grant_type":"client_credentials","provider":"auth0","client_id":"c","client_secret":"s"}"#,
+                FileKind::Token,
+            ),
+            (
+                r#"{"access_token":"","grant_type":"client_credentials","issuer":"https://i","client_id":"c"}"#,
+                FileKind::Token,
+            ),
+            (
+                r#"{"access_token":"<token>","grant_type":"client_credentials","issuer":"i","client_id":"c"}"#,
+                FileKind::Token,
+            ),
             (r#"{"access_token":null}"#, FileKind::Other),
         ] {
             assert_eq!(Document::parse(text).ok().unwrap().kind(), kind, "{text}");
+        }
+    }
+
+    #[test]
+    fn placeholders_are_no_tokens() {
+        for text in
+            ["placeholder", "<your token>", "${TOKEN}", "CHANGE_ME", "YOUR_ACCESS_TOKEN", "xxxx", "null"]
+        {
+            assert!(is_placeholder(text), "{text}");
+            let text = format!(r#"{{"access_token":"{text}","refresh_token":"r"}}"#);
+            let document = Document::parse(&text).ok().unwrap();
+            assert!(
+                !document.has_access_token() && document.oddities()[0].contains("is a placeholder"),
+                "{text}"
+            );
+        }
+        for text in ["xoxb-123", "ya29.a0", "eyJhbGciOi", "token_live_1", "your", "x", "ghp_token"] {
+            assert!(!is_placeholder(text), "{text}");
+        }
+    }
+
+    #[test]
+    fn an_expiry_under_any_name() {
+        let second = |seconds| Expiry::At(Timestamp::from_seconds(seconds));
+        for (members, expected) in [
+            (r#""expires_at":1767225600"#, second(1_767_225_600)),
+            (r#""expiry":"2026-01-01T00:00:00.000Z""#, second(1_767_225_600)),
+            (r#""expiry_date":1767225600000"#, second(1_767_225_600)),
+            (r#""expires_on":"1767225600""#, second(1_767_225_600)),
+            (r#""access_token_expiration":1767225600"#, second(1_767_225_600)),
+            (r#""expiresAt":1767225600000"#, second(1_767_225_600)),
+            (r#""expires":1767225600,"expires_at":null"#, second(1_767_225_600)),
+            (r#""expires":3600"#, Expiry::Unsaid),
+            (r#""expires":false"#, Expiry::Unsaid),
+            (r#""expires_at":"""#, Expiry::Unsaid),
+            (r#""expires_at":"tomorrow""#, Expiry::Unreadable("expires_at")),
+            (r#""expires_at":0"#, Expiry::Unreadable("expires_at")),
+            (r#""expires_at":-5"#, Expiry::Unreadable("expires_at")),
+            (r#""expires_at":true"#, Expiry::Unreadable("expires_at")),
+            (r#""expiry":[]"#, Expiry::Unreadable("expiry")),
+            (r#""expires_at":"tomorrow","expiry_date":1767225600000"#, second(1_767_225_600)),
+        ] {
+            let document = Document::parse(&format!(r#"{{"access_token":"a",{members}}}"#)).ok().unwrap();
+            assert_eq!(document.expiry(), expected, "{members}");
         }
     }
 

@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use super::document::Document;
+use super::document::{Document, Expiry};
 use super::jwt;
 use crate::clock::Timestamp;
 
@@ -16,6 +16,10 @@ const CLOCK_TOLERANCE: Duration = Duration::from_mins(1);
 /// How far `issued_at + expires_in` may miss `expires_at` and still be the same fact: tools round to
 /// seconds and read the clock twice.
 const ROUNDING: Duration = Duration::from_secs(5);
+
+/// The members that say how long the refresh token lasts from its receipt.
+pub(super) const REFRESH_LENGTHS: [&str; 3] =
+    ["refresh_expires_in", "refresh_token_expires_in", "x_refresh_token_expires_in"];
 
 /// What is known of a token's life.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -28,6 +32,9 @@ pub(crate) struct Life {
     pub issued_at: Option<Timestamp>,
     /// When the refresh token ends, where the provider said so.
     pub refresh_expires_at: Option<Timestamp>,
+    /// Whether the file says when the access token expires in a way that cannot be read, and nothing else
+    /// says it.
+    pub unreadable: bool,
 }
 
 /// What earlier refreshes left to know.
@@ -39,18 +46,19 @@ pub(crate) struct Past {
     pub moved_refresh_end: bool,
 }
 
-/// Reads the life of a token: `expires_at`, else the `exp` of a JWT, else the time of receipt (the
-/// file's modification time where none is written) plus `expires_in`.
+/// Reads the life of a token: the member that says when it expires, else the `exp` of a JWT, else the time of
+/// receipt (the file's modification time where none is written) plus `expires_in`.
 pub(crate) fn life(document: &Document, modified: Timestamp) -> Life {
-    let issued_at = ["issued_at", "generated_at", "obtained_at", "saved_at"]
-        .iter()
-        .find_map(|name| document.time(name))
-        .map(|written| written.at);
+    let said = document.expiry();
+    let written = if let Expiry::At(at) = said { Some(at) } else { None };
     let expires_in = document.seconds("expires_in");
-    let written = document.time("expires_at").map(|written| written.at);
-    let refresh_expires_at = document.time("refresh_expires_at").map(|written| written.at);
+    let issued_at = issued_at(document, written.is_none());
     let claimed = || jwt::expiry(&document.access_token()?);
-    let life = Life { expires_at: None, length: None, issued_at, refresh_expires_at };
+    let life = Life {
+        issued_at,
+        refresh_expires_at: refresh_expires_at(document, issued_at.unwrap_or(modified)),
+        ..Life::default()
+    };
     match (written.or_else(claimed), expires_in) {
         (Some(expires_at), Some(length)) => {
             let sum = issued_at.map(|issued| issued + length);
@@ -60,8 +68,26 @@ pub(crate) fn life(document: &Document, modified: Timestamp) -> Life {
         (None, Some(length)) => {
             Life { expires_at: Some(issued_at.unwrap_or(modified) + length), length: Some(length), ..life }
         }
-        (expires_at, None) => Life { expires_at, ..life },
+        (Some(expires_at), None) => Life { expires_at: Some(expires_at), ..life },
+        (None, None) => Life { unreadable: matches!(said, Expiry::Unreadable(_)), ..life },
     }
+}
+
+/// When the token was received. `created_at` (doorkeeper: GitLab, Mastodon) may be the age of something else,
+/// so it counts only where nothing says when the token expires.
+fn issued_at(document: &Document, with_created_at: bool) -> Option<Timestamp> {
+    let names = ["issued_at", "generated_at", "obtained_at", "saved_at"];
+    let created_at = with_created_at.then_some("created_at");
+    names.into_iter().chain(created_at).find_map(|name| document.time(name)).map(|written| written.at)
+}
+
+/// When the refresh token ends: as a time, or as a length of time from its receipt (GitHub,
+/// Keycloak, Intuit).
+fn refresh_expires_at(document: &Document, received: Timestamp) -> Option<Timestamp> {
+    let written =
+        ["refresh_expires_at", "refresh_token_expires_at"].into_iter().find_map(|name| document.time(name));
+    let length = || REFRESH_LENGTHS.into_iter().find_map(|name| document.seconds(name));
+    written.map(|written| written.at).or_else(|| Some(received + length()?))
 }
 
 /// When a token with this life is to be refreshed; `None`: never, it does not expire.
@@ -70,7 +96,8 @@ pub(crate) fn life(document: &Document, modified: Timestamp) -> Life {
 /// a one-hour buffer would be refreshed at every check otherwise. And not within a quarter of its
 /// life of the last success.
 pub(crate) fn due_at(life: &Life, past: &Past, buffer: Duration, now: Timestamp) -> Option<Timestamp> {
-    let access_end = life.expires_at?;
+    // A refresh writes a time that can be read.
+    let Some(access_end) = life.expires_at else { return life.unreadable.then_some(now) };
     let (end, length) = match life.refresh_expires_at {
         // Where the refresh token dies first and refreshing prolongs it, its life sets the pace.
         Some(refresh_end) if refresh_end < access_end && past.moved_refresh_end => {
@@ -111,6 +138,43 @@ mod tests {
             issued_at: Some(at(issued)),
             ..Life::default()
         }
+    }
+
+    #[test]
+    fn a_life_is_read_from_what_tools_write() {
+        let read = |members: &str| {
+            life(&Document::parse(&format!(r#"{{"access_token":"a",{members}}}"#)).ok().unwrap(), at(900))
+        };
+        for (members, expires, refresh_expires) in [
+            (r#""created_at":1767225600,"expires_in":7200"#, Some(1_767_232_800), None),
+            (r#""created_at":1767225600,"expiry_date":1767229200000"#, Some(1_767_229_200), None),
+            (
+                r#""issued_at":1767225600,"expires_in":3600,"x_refresh_token_expires_in":8726400"#,
+                Some(1_767_229_200),
+                Some(1_775_952_000),
+            ),
+            (r#""issued_at":1767225600,"refresh_token_expires_in":"60""#, None, Some(1_767_225_660)),
+            (r#""refresh_expires_in":60"#, None, Some(960)),
+            (r#""refresh_expires_in":0"#, None, None),
+            (
+                r#""expires_at":"tomorrow","obtained_at":1767225600,"expires_in":60"#,
+                Some(1_767_225_660),
+                None,
+            ),
+        ] {
+            let life = read(members);
+            assert_eq!(life.expires_at, expires.map(at), "{members}");
+            assert_eq!(life.refresh_expires_at, refresh_expires.map(at), "{members}");
+            assert!(!life.unreadable);
+        }
+        let now = at(1_767_225_600);
+        let unreadable = read(r#""expires_at":"tomorrow""#);
+        assert_eq!(
+            due_at(&unreadable, &Past::default(), HOUR, now),
+            Some(now),
+            "a refresh writes a good one"
+        );
+        assert_eq!(due_at(&read(r#""expires_at":null"#), &Past::default(), HOUR, now), None);
     }
 
     #[test]
@@ -214,6 +278,7 @@ mod tests {
                 length: length.map(Duration::from_secs),
                 issued_at: issued.map(at),
                 refresh_expires_at: None,
+                unreadable: false,
             };
             let due = due_at(&life, &Past::default(), HOUR, at(now)).unwrap();
             prop_assert!(due <= at(end).max(at(now)));

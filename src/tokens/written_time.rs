@@ -3,7 +3,7 @@
 //! Tools write `expires_at` as seconds (whole, with a fraction, as text), as milliseconds, as RFC 3339
 //! or Python's `isoformat`; whatever reads the file next expects the form that it knows.
 
-use std::time::Duration;
+use std::time::{Duration, UNIX_EPOCH};
 
 use time::{Date, Month, OffsetDateTime, PrimitiveDateTime, Time};
 
@@ -28,11 +28,17 @@ pub(crate) enum TimeFormat {
         /// A JSON text instead of a number.
         quoted: bool,
     },
-    /// Whole milliseconds since 1970, in quotes or not.
-    Milliseconds {
+    /// Whole parts of a second since 1970, in quotes or not.
+    Parts {
+        /// 3 for milliseconds, 6 for microseconds, 9 for nanoseconds.
+        digits: u32,
         /// A JSON text instead of a number.
         quoted: bool,
     },
+    /// `/Date(1767225600000)/`, as older .NET serializers write it.
+    DotNet,
+    /// A date of HTTP, `Thu, 01 Jan 2026 00:00:00 GMT`.
+    Http,
     /// `2026-01-01T00:00:00.123456+00:00` and its relatives.
     Calendar {
         /// `T` or a blank between date and time.
@@ -71,7 +77,10 @@ impl WrittenTime {
     /// Reads a JSON value's text; `None` when it is no time after 1970 and before the year 10000.
     pub(crate) fn read(value: &str) -> Option<Self> {
         match crate::json::as_text(value) {
-            Some(text) => number(text.trim(), true).or_else(|| calendar(text.trim())),
+            Some(text) => {
+                let text = text.trim();
+                number(text, true).or_else(|| calendar(text)).or_else(|| dot_net(text)).or_else(|| http(text))
+            }
             None => number(value, false),
         }
     }
@@ -81,17 +90,29 @@ fn number(text: &str, quoted: bool) -> Option<WrittenTime> {
     if !text.starts_with(|first: char| first.is_ascii_digit()) {
         return None;
     }
-    let (at, milliseconds) = Timestamp::from_number(text.parse().ok()?)?;
+    let (at, digits) = Timestamp::from_number(text.parse().ok()?)?;
     let decimals = match text.split_once('.') {
         Some((_, fraction)) if fraction.bytes().all(|byte| byte.is_ascii_digit()) => fraction.len().min(9),
         _ => 0,
     };
-    let form = if milliseconds {
-        TimeFormat::Milliseconds { quoted }
+    let form = if digits > 0 {
+        TimeFormat::Parts { digits, quoted }
     } else {
         TimeFormat::Seconds { decimals, quoted }
     };
     Some(WrittenTime { at, form })
+}
+
+fn dot_net(text: &str) -> Option<WrittenTime> {
+    let millis = text.strip_prefix("/Date(")?.strip_suffix(")/")?;
+    // A zone behind the number says how to show it, and changes nothing of the time.
+    let millis: i64 = millis.split_once(['+', '-']).map_or(millis, |(millis, _)| millis).parse().ok()?;
+    (millis > 0).then_some(WrittenTime { at: Timestamp::from_millis(millis), form: TimeFormat::DotNet })
+}
+
+fn http(text: &str) -> Option<WrittenTime> {
+    let at = Timestamp::from(httpdate::parse_http_date(text).ok()?);
+    (at.as_millis() > 0).then_some(WrittenTime { at, form: TimeFormat::Http })
 }
 
 fn calendar(text: &str) -> Option<WrittenTime> {
@@ -111,6 +132,8 @@ fn calendar(text: &str) -> Option<WrittenTime> {
         return None;
     }
     let zone = read_zone(zone)?;
+    // A leap second, and what tools make of one when they round up.
+    let second = if second == 60 { 59 } else { second };
     let date =
         Date::from_calendar_date(i32::try_from(year).ok()?, Month::try_from(small(month)).ok()?, small(day))
             .ok()?;
@@ -160,7 +183,15 @@ impl TimeFormat {
             Self::Seconds { decimals, quoted } => {
                 quote(format!("{seconds}{}", fraction(millis, decimals)), quoted)
             }
-            Self::Milliseconds { quoted } => quote(at.as_millis().to_string(), quoted),
+            Self::Parts { digits, quoted } => {
+                let factor = 10_i64.pow(digits.saturating_sub(3));
+                quote(at.as_millis().saturating_mul(factor).to_string(), quoted)
+            }
+            Self::DotNet => format!("\"/Date({})/\"", at.as_millis()),
+            Self::Http => {
+                let seconds = u64::try_from(seconds).unwrap_or_default();
+                quote(httpdate::fmt_http_date(UNIX_EPOCH + Duration::from_secs(seconds)), true)
+            }
             Self::Calendar { separator, decimals, zone } => {
                 let minutes = if let Zone::Offset(minutes) = zone { minutes } else { 0 };
                 let local = OffsetDateTime::from_unix_timestamp(seconds + i64::from(minutes) * 60)
@@ -221,6 +252,14 @@ mod tests {
             ("\"2026-01-01T00:00:00.5\"", start + 500),
             ("\"2026-01-01 00:00:00 UTC\"", start),
             ("\"2026-01-01 00:00:00\"", start),
+            ("1767225600123000", start + 123),
+            ("1767225600123000000", start + 123),
+            ("\"1767225600123000\"", start + 123),
+            ("\"/Date(1767225600123)/\"", start + 123),
+            ("\"\\/Date(1767225600123+0200)\\/\"", start + 123),
+            ("\"Thu, 01 Jan 2026 00:00:00 GMT\"", start),
+            ("\"Thu Jan  1 00:00:00 2026\"", start),
+            ("\"2025-12-31T23:59:60Z\"", start - 1000),
         ] {
             let written = WrittenTime::read(text).unwrap_or_else(|| panic!("{text} is not read"));
             assert_eq!(written.at.as_millis(), millis, "{text}");
@@ -238,6 +277,9 @@ mod tests {
             ("\"2026-01-01T02:00:00.12+02:00\"", "\"2026-01-01T03:00:00.98+02:00\""),
             ("\"2026-01-01 00:00:00 UTC\"", "\"2026-01-01 01:00:00 UTC\""),
             ("1767225600123", "1767229200987"),
+            ("1767225600123456", "1767229200987000"),
+            ("\"/Date(1767225600123)/\"", "\"/Date(1767229200987)/\""),
+            ("\"Thu, 01 Jan 2026 00:00:00 GMT\"", "\"Thu, 01 Jan 2026 01:00:00 GMT\""),
         ] {
             assert_eq!(WrittenTime::read(before).unwrap().form.write(at), after);
         }

@@ -14,7 +14,7 @@ use crate::oauth::endpoint::EndpointUrl;
 use crate::oauth::outcome::{GrantType, TokenResponse};
 use crate::oauth::provider::ClientAuthMethod;
 use crate::oauth::provider_row::ProviderRow;
-use crate::oauth::request::{SigningKey, TokenEndpoint, TokenRequest};
+use crate::oauth::request::{Authentication, SigningKey, TokenEndpoint, TokenRequest};
 use crate::oauth::response_body::ResponseBody;
 use crate::oauth::token_response::{TokenAnswer, answer};
 use crate::oauth::transport::{NoReply, Reply};
@@ -135,7 +135,8 @@ impl TokenClient {
             self.prepare(request, Timestamp::now()).map_err(|failure| refused(failure.message))?;
         let (headers, body) = prepared.message(&submission.secrets);
         let reply = self.transport.post(submission.endpoint, headers, &body, &|| Ok(()));
-        let own = request.client_secret.iter().chain(request.key.as_ref().map(|key| &key.pem));
+        // A signing key is never sent, so it cannot come back.
+        let own = &request.client_secret;
         Ok((reply, submission.secrets.iter().map(|(_, secret)| *secret).chain(own).collect()))
     }
 
@@ -151,7 +152,12 @@ impl Submission<'_> {
             file: "the sign-in".to_owned(),
             target: TokenEndpoint::Known((*endpoint).clone()),
             grant: GrantType::RefreshToken,
-            method: Some(client.method),
+            authentication: Authentication {
+                method: Some(client.method),
+                fallback: None,
+                basic_encoding: row.0.basic_encoding,
+                client_id_in_form: row.0.client_id_in_form,
+            },
             client_id: Some(client.id.clone()),
             client_secret: client.secret.clone(),
             key: client.key.clone().map(|(pem, id)| SigningKey { pem, id }),

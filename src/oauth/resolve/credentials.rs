@@ -1,11 +1,10 @@
-//! As which client to ask, and how that client authenticates.
+//! As which client to ask.
 
 use super::context::{Resolution, Resolver, misconfigured};
 use super::environment;
 use crate::oauth::outcome::GrantType;
-use crate::oauth::provider::{ClientAuthMethod, Provider};
-use crate::oauth::request::TokenEndpoint;
-use crate::secret::{Secret, is_printable};
+use crate::oauth::provider::Provider;
+use crate::secret::Secret;
 
 /// Who asks.
 #[derive(Default)]
@@ -36,12 +35,18 @@ impl Resolver<'_> {
             self.say("client: the file, without a secret");
             ResolvedClient { id, ..ResolvedClient::default() }
         };
-        let odd = |text: &str| !is_printable(text);
-        if client.id.as_deref().is_some_and(odd) {
-            return Err(misconfigured(format!("the client_id for {} is not printable ASCII", self.file)));
-        }
-        if client.secret.as_ref().is_some_and(|secret| odd(secret.expose())) {
-            return Err(misconfigured(format!("the client secret for {} is not printable ASCII", self.file)));
+        // Other letters than ASCII are sent as UTF-8, percent-encoded (RFC 6749 appendix B).
+        let odd = |text: &str| text.contains(char::is_control);
+        for (what, text) in [
+            ("client_id", client.id.as_deref()),
+            ("client secret", client.secret.as_ref().map(Secret::expose)),
+        ] {
+            if text.is_some_and(odd) {
+                let file = &self.file;
+                return Err(misconfigured(format!(
+                    "the {what} for {file} has a line break or control character"
+                )));
+            }
         }
         Ok(client)
     }
@@ -63,62 +68,5 @@ impl Resolver<'_> {
             own.join(" or ")
         };
         format!("no {what} is known for {}: add it to the file, or set {set}", self.file)
-    }
-
-    /// How the client authenticates: never found out by trying, since a try costs a rotating token.
-    pub(super) fn method(
-        &mut self,
-        row: &Provider,
-        grant: GrantType,
-        client: &ResolvedClient,
-        target: &TokenEndpoint,
-    ) -> Result<Option<ClientAuthMethod>, Resolution> {
-        let file = &self.file;
-        let (secret, key) = (client.secret.is_some(), self.config.private_key.is_some());
-        if let Some(name) = self.config.member("token_endpoint_auth_method") {
-            let method = ClientAuthMethod::from_name(name).ok_or_else(|| {
-                misconfigured(format!(
-                    "token_endpoint_auth_method {name:?} in {file} is not supported: use client_secret_basic, \
-                     client_secret_post, private_key_jwt or none"
-                ))
-            })?;
-            match method {
-                ClientAuthMethod::PrivateKeyJwt if !key => {
-                    return Err(misconfigured(format!(
-                        "private_key_jwt needs a private key: name one in {file}"
-                    )));
-                }
-                ClientAuthMethod::ClientSecretBasic | ClientAuthMethod::ClientSecretPost if !secret => {
-                    return Err(misconfigured(self.no_client(row, grant, "client_secret")));
-                }
-                _ => {}
-            }
-            self.say(format!("authentication {name}: the file"));
-            return Ok(Some(method));
-        }
-        let usable = |method: &&ClientAuthMethod| match method {
-            ClientAuthMethod::ClientSecretBasic | ClientAuthMethod::ClientSecretPost => secret,
-            ClientAuthMethod::PrivateKeyJwt => key && !secret,
-            ClientAuthMethod::None => !secret && !key,
-        };
-        let accepted = &row.client_authentication;
-        // A client that has a credential must use it (RFC 6749 6), unless the provider takes none.
-        let method = match accepted.iter().find(usable) {
-            Some(method) => *method,
-            None if accepted.contains(&ClientAuthMethod::None) => ClientAuthMethod::None,
-            None if !accepted.is_empty() => {
-                return Err(misconfigured(self.no_client(row, grant, "client_secret")));
-            }
-            None if matches!(target, TokenEndpoint::FromIssuer(_)) => {
-                self.say("authentication: from the issuer's metadata");
-                return Ok(None);
-            }
-            None if secret => ClientAuthMethod::ClientSecretPost,
-            None if key => ClientAuthMethod::PrivateKeyJwt,
-            None => ClientAuthMethod::None,
-        };
-        let whence = if accepted.is_empty() { "nothing else is known" } else { "the provider's row" };
-        self.say(format!("authentication {}: {whence}", method.name()));
-        Ok(Some(method))
     }
 }

@@ -5,6 +5,7 @@
 //! the issuer's metadata), as which client (the file, a client-credential file, the environment),
 //! and with what.
 
+mod authentication;
 mod context;
 mod credentials;
 mod environment;
@@ -56,7 +57,7 @@ impl Resolver<'_> {
         {
             return Err(misconfigured(self.no_client(&row, grant, "client_secret")));
         }
-        let method = self.method(&row, grant, &client, &target)?;
+        let authentication = self.authentication(&row, grant, &client, &target)?;
         let parameters = self.parameters(&row, grant, &client)?;
         let values = self.values(&row, client.id.as_deref());
         let authorization_endpoint =
@@ -65,7 +66,7 @@ impl Resolver<'_> {
             file: self.file.clone(),
             target,
             grant,
-            method,
+            authentication,
             client_id: client.id,
             client_secret: client.secret,
             key: self

@@ -96,10 +96,8 @@ impl Surroundings<'_> {
             Some(offered) if !said => method(offered, client.secret.is_some(), key.is_some())?,
             _ => {
                 let target = TokenEndpoint::Known(token.clone());
-                resolver
-                    .method(row, grant, &client, &target)
-                    .map_err(words)?
-                    .unwrap_or(ClientAuthMethod::None)
+                let known = resolver.authentication(row, grant, &client, &target).map_err(words)?;
+                known.method.unwrap_or(ClientAuthMethod::None)
             }
         };
         Ok(Some(ClientIdentity { id, secret: client.secret, key, method }))
@@ -118,11 +116,6 @@ fn words(resolution: Resolution) -> String {
 /// # Errors
 /// That there is none.
 fn method(offered: &[String], has_secret: bool, has_key: bool) -> Result<ClientAuthMethod, String> {
-    let usable = |method: &ClientAuthMethod| match method {
-        ClientAuthMethod::ClientSecretBasic | ClientAuthMethod::ClientSecretPost => has_secret,
-        ClientAuthMethod::PrivateKeyJwt => has_key && !has_secret,
-        ClientAuthMethod::None => !has_secret && !has_key,
-    };
     if !has_secret && !has_key {
         // Many servers take public clients without listing it.
         return Ok(ClientAuthMethod::None);
@@ -130,6 +123,6 @@ fn method(offered: &[String], has_secret: bool, has_key: bool) -> Result<ClientA
     offered
         .iter()
         .filter_map(|name| ClientAuthMethod::from_name(name))
-        .find(usable)
+        .find(|method| method.fits(has_secret, has_key))
         .ok_or_else(|| format!("the server takes only {}", offered.join(", ")))
 }

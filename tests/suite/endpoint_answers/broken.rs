@@ -23,7 +23,7 @@ fn both(what: &str, delivery: &Delivery, says: &str) -> [Case; 2] {
 #[test]
 fn answers_that_break_off() {
     let cut = |framing, end| Delivery::CutBody { framing, keep: 40, end };
-    let long_header = format!("HTTP/1.1 200 OK\r\nX-Long: {}", "a".repeat(32 << 10)).into_bytes();
+    let long_header = format!("HTTP/1.1 200 OK\r\nX-Long: {}", "a".repeat(65 << 10)).into_bytes();
     let deliveries = [
         ("closed before the answer", Delivery::Nothing(End::Close), "the connection was closed"),
         ("reset before the answer", Delivery::Nothing(End::Reset), "the connection was reset"),
@@ -35,8 +35,8 @@ fn answers_that_break_off() {
         ("chunks cut and reset", cut(Framing::Chunked, End::Reset), "the connection was closed"),
         ("body without a length cut", cut(Framing::UntilClose, End::Close), "not an OAuth answer"),
         ("endless body", Delivery::EndlessBody, "larger than 1 MiB"),
-        ("a header without end", Delivery::Raw(long_header), "larger than 16 KiB"),
-        ("headers without end", Delivery::EndlessHead, "does not speak HTTP"),
+        ("a header without end", Delivery::Raw(long_header), "larger than 64 KiB"),
+        ("headers without end", Delivery::EndlessHead, "larger than 64 KiB"),
         ("not HTTP", Delivery::Raw(b"SSH-2.0-OpenSSH_9.6\r\n".to_vec()), "does not speak HTTP"),
         ("HTTP/0.9", Delivery::Raw(b"<html>hello</html>".to_vec()), "does not speak HTTP"),
     ];

@@ -49,9 +49,15 @@ fn what_somebody_must_set() {
         wrong(
             "a secret that cannot be sent",
             "acme",
-            "the client secret for acme-server-egress.json is not printable",
+            "the client secret for acme-server-egress.json has a line break or control character",
         )
-        .member("client_secret", format!("{CLIENT_SECRET}ä")),
+        .member("client_secret", format!("{CLIENT_SECRET}\n")),
+        wrong(
+            "an unknown encoding",
+            "acme",
+            "basic_encoding \"base64\" in acme-server-egress.json is not known",
+        )
+        .member("basic_encoding", "base64"),
         wrong("an issuer over plain http", "acme", "plain http")
             .member("token_endpoint", "")
             .member("issuer", "http://idp.example"),

@@ -12,6 +12,7 @@ mod broken;
 mod case;
 mod hostile;
 mod misconfigured;
+mod odd_but_whole;
 mod outcome;
 mod overload;
 mod own_rows;

@@ -34,7 +34,7 @@ fn a_request_as_it_travels() {
         }
         let found = requests[0].lines().find_map(|line| line.strip_prefix("authorization: "));
         assert_eq!(found, authorization, "{provider}");
-        assert!(!head.contains("accept-encoding"));
+        assert!(head.contains("accept-encoding: identity"));
     }
 }
 
@@ -101,7 +101,7 @@ fn complete_successes() {
 fn answers_that_are_not_complete() {
     let cut_json = &TOKENS[..50];
     let padded = format!("{TOKENS}{}", " ".repeat(1 << 20));
-    let long_header = format!("x: {}\r\n", "x".repeat(17 << 10));
+    let long_header = format!("x: {}\r\n", "x".repeat(65 << 10));
     let short = format!("HTTP/1.1 200 OK\r\ncontent-length: 999\r\n\r\n{TOKENS}");
     check(vec![
         (
@@ -123,7 +123,7 @@ fn answers_that_are_not_complete() {
         (
             "nobody",
             Step::Answer(with_length("200 OK", &long_header, TOKENS)),
-            "InDoubt no complete answer: the answer's header is larger than 16 KiB",
+            "InDoubt no complete answer: the answer's header is larger than 64 KiB",
         ),
         ("nobody", html("502 Bad Gateway"), "InDoubt wide HTTP 502"),
         ("google", html("504 Gateway Timeout"), "Passing wide HTTP 504"),
@@ -143,7 +143,7 @@ fn answers_that_are_not_complete() {
         (
             "nobody",
             Step::Endless("HTTP/1.1 200 OK\r\nx: ", "x"),
-            "InDoubt no complete answer: the answer's header is larger than 16 KiB",
+            "InDoubt no complete answer: the answer's header is larger than 64 KiB",
         ),
     ]);
 }
@@ -201,8 +201,7 @@ fn a_hostile_description_is_harmless() {
     let failure = ask(&client(), &person("nobody", &format!("http://127.0.0.1:{port}/t"))).err().unwrap();
     serving.join().unwrap();
     let withheld = "(withheld: it repeats a secret)";
-    let line =
-        format!("http://127.0.0.1:{port}/t answered HTTP 400 {withheld} ({withheld}): check the client");
+    let line = format!("http://127.0.0.1:{port}/t answered HTTP 400 {withheld} {withheld}: check the client");
     assert!(failure.message.starts_with(&line), "{}", failure.message);
     let all = format!("{failure:?}");
     assert!(!all.contains(OLD) && !all.contains("the+secret") && !all.contains('\n'), "{all}");
@@ -221,7 +220,7 @@ fn echoed_credentials_are_withheld_in_every_form() {
         let failure =
             ask(&client(), &person("spotify", &format!("http://127.0.0.1:{port}/t"))).err().unwrap();
         serving.join().unwrap();
-        assert!(failure.message.contains("401 invalid_client ((withheld"), "{}", failure.message);
+        assert!(failure.message.contains("401 invalid_client (withheld"), "{}", failure.message);
     }
 }
 

@@ -9,7 +9,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use super::*;
-use crate::oauth::{ClientFile, CredentialConfig, Providers, Resolution, resolve};
+use crate::oauth::{Class, ClientFile, CredentialConfig, Providers, Resolution, resolve};
 
 /// What the endpoint does with one connection.
 enum Step {

@@ -43,7 +43,7 @@ fn summary(config: &CredentialConfig, world: &World<'_>) -> String {
         Resolution::Misconfigured(why) => format!("misconfigured: {why}"),
         Resolution::Refresh(request) => {
             let issuer = if matches!(request.target, TokenEndpoint::FromIssuer(_)) { "issuer " } else { "" };
-            let method = request.method.map_or("discovered", ClientAuthMethod::name);
+            let method = request.authentication.method.map_or("discovered", ClientAuthMethod::name);
             let parameters: Vec<String> =
                 request.parameters.iter().map(|(name, value)| format!("{name}={value}")).collect();
             format!(

@@ -53,11 +53,11 @@ fn where_to_ask() {
         (vec![("provider", "gitlab"), ("url", "gitlab")], "https://gitlab/oauth/token client_secret_post"),
         (
             vec![("provider", "cloudflare-mcp"), ("issuer", "https://mcp.example")],
-            "issuer https://mcp.example/ client_secret_basic",
+            "issuer https://mcp.example/ discovered",
         ),
         (
             vec![("provider", "okta"), ("issuer", "https://acme.example/oauth2/x")],
-            "issuer https://acme.example/oauth2/x client_secret_basic",
+            "issuer https://acme.example/oauth2/x discovered",
         ),
         (vec![("issuer", "https://idp.example/")], "issuer https://idp.example/ discovered"),
         // Nothing.
@@ -123,7 +123,12 @@ fn how_the_client_authenticates() {
         (vec![("provider", "okta"), ("domain", "d.example"), key], "private_key_jwt"),
         (vec![("provider", "github")], "none"),
         (vec![endpoint, ("client_secret", "")], "none"),
-        (vec![endpoint, ("client_secret", "a\n")], "not printable ASCII"),
+        (vec![endpoint, ("client_secret", "a\n")], "has a line break or control character"),
+        (vec![endpoint, ("client_secret", "pässword ✓")], "client_secret_post c+secret"),
+        (
+            vec![endpoint, secret, ("basic_encoding", "base64")],
+            "basic_encoding \"base64\" in f.json is not known",
+        ),
     ] {
         let members = [&members[..], &[("client_id", "c"), ("refresh_token", "")]].concat();
         let summary = summary(&config("f.json", &members), &EMPTY);

@@ -1,0 +1,193 @@
+//! What came of a request: new tokens, or a failure in words for a person.
+
+use super::prepared::Prepared;
+use crate::clock::Timestamp;
+use crate::oauth::classify::{self, Situation};
+use crate::oauth::outcome::{Class, Failure, TokenResponse};
+use crate::oauth::provider::{BasicEncoding, ClientAuthMethod};
+use crate::oauth::request::TokenEndpoint;
+use crate::oauth::response_body::ResponseBody;
+use crate::oauth::retry_after::retry_after;
+use crate::oauth::token_response::{TokenAnswer, answer, dead_grant};
+use crate::oauth::transport::{NoReply, Reply};
+use crate::oauth::wording;
+use crate::secret::Secret;
+
+/// Whether the status says that the server is in trouble, with whatever request.
+pub(super) const fn is_trouble(status: u16) -> bool {
+    matches!(status, 429 | 500..=599)
+}
+
+/// Whether the status says that a gateway passed the request on and lost its answer.
+const fn is_lost_by_gateway(status: u16) -> bool {
+    matches!(status, 502 | 504 | 520 | 524)
+}
+
+impl Prepared<'_> {
+    /// No answer: whether the request left decides. `proxy` is the one through which the endpoint is reached.
+    pub(super) fn unanswered(&self, error: &NoReply, proxy: Option<&str>, secrets: &[&Secret]) -> Failure {
+        let (request, shown) = (self.request, &self.endpoint.shown);
+        let why = wording::shown(&error.why, secrets);
+        if !error.left {
+            let through = proxy.map(|proxy| format!(" through the proxy {proxy}")).unwrap_or_default();
+            let message = format!("cannot reach {shown}{through}: {why}; nothing was sent");
+            return Failure { endpoint_wide: !error.local, ..Failure::unreachable(message) };
+        }
+        let class = classify::no_answer(request.grant, request.may_rotate());
+        let spent = if class == Class::InDoubt { "; the refresh token may be spent" } else { "" };
+        Failure {
+            class,
+            endpoint_wide: error.timed_out,
+            lost: true,
+            ..Failure::configuration(format!("no complete answer from {shown}: {why}{spent}"))
+        }
+    }
+
+    pub(super) fn understand(
+        &self,
+        reply: &Reply,
+        asked_at: Timestamp,
+        secrets: &[&Secret],
+    ) -> Result<TokenResponse, Failure> {
+        let row = &self.request.row;
+        let content_type = reply.header("content-type").unwrap_or_default();
+        let document = match reply.cut {
+            None => ResponseBody::read(&reply.body, content_type, reply.end_is_marked()),
+            Some(_) => None,
+        };
+        let succeeded = (200..=299).contains(&reply.status);
+        let read = document.as_ref().map_or(TokenAnswer::Unrecognized("not an OAuth answer"), |document| {
+            answer(document, succeeded, self.request.grant, &row.answer, &row.errors, asked_at)
+        });
+        let (code, description) = match read {
+            TokenAnswer::Tokens(granted) => return Ok(*granted),
+            TokenAnswer::Error { code, description } => (Some(code), description),
+            TokenAnswer::Unrecognized(what) => {
+                (dead_grant_of(reply), Some(reply.cut.as_ref().map_or(what, |cut| &cut.why).to_owned()))
+            }
+        };
+        let text = |path: &str| document.as_ref()?.text([path]);
+        let situation = Situation {
+            status: reply.status,
+            complete: reply.cut.is_none(),
+            code: code.as_deref(),
+            text: &text,
+        };
+        let class = classify::class(&situation, &row.errors, self.request.grant, self.request.may_rotate());
+        let told = told_tokens(document.as_ref());
+        let secrets: Vec<&Secret> = secrets.iter().copied().chain(&told).collect();
+        let code = code.map(|code| wording::shown_code(&code, &secrets));
+        let description =
+            description.map(|text| wording::shown(&text, &secrets)).filter(|text| !text.is_empty());
+        Err(Failure {
+            class,
+            message: self.refusal(reply.status, code.as_deref(), description.as_deref(), class),
+            retry_after: reply
+                .header("retry-after")
+                .and_then(|header| retry_after(header, reply.header("date"), Timestamp::now())),
+            endpoint_wide: is_trouble(reply.status) || reply.cut.as_ref().is_some_and(|cut| cut.timed_out),
+            code,
+            lost: reply.cut.is_some() || is_lost_by_gateway(reply.status),
+        })
+    }
+
+    fn refusal(&self, status: u16, code: Option<&str>, description: Option<&str>, class: Class) -> String {
+        let (request, shown) = (self.request, &self.endpoint.shown);
+        let code = code.map(|code| format!(" {code}")).unwrap_or_default();
+        let advice = match class {
+            Class::SignInAgain => format!(": {}", request.remedy()),
+            Class::Configuration => {
+                format!(": {}", self.advice(status, code.trim(), description.unwrap_or_default()))
+            }
+            Class::Passing if matches!(status, 404 | 405) => {
+                let member = match request.target {
+                    TokenEndpoint::Known(_) => "token_endpoint",
+                    TokenEndpoint::FromIssuer(_) => "issuer",
+                };
+                format!("; check {member} in {}", request.file)
+            }
+            Class::Passing => String::new(),
+            Class::InDoubt => "; the refresh token may be spent".to_owned(),
+        };
+        let description = description.map(|text| format!(" ({text})")).unwrap_or_default();
+        format!("{shown} answered HTTP {status}{code}{description}{advice}")
+    }
+
+    /// What to look at, for the codes of RFC 6749 5.2 and RFC 8707.
+    fn advice(&self, status: u16, code: &str, description: &str) -> String {
+        let file = &self.request.file;
+        if let Some(advice) = self.client_id_advice(description) {
+            return advice;
+        }
+        match code {
+            "" if (300..=399).contains(&status) => {
+                format!("a redirect is never followed, set the right token_endpoint in {file}")
+            }
+            "invalid_scope" => format!("check scope in {file}"),
+            "invalid_target" => format!("check resource and audience in {file}"),
+            "unsupported_grant_type" => {
+                format!("check grant_type in {file} and what the client is allowed to use")
+            }
+            "invalid_client" | "unauthorized_client" | "access_denied" => {
+                let used = self.used_authentication();
+                format!("check client_id, client_secret and token_endpoint_auth_method for {file}{used}")
+            }
+            _ => format!("check the client and the endpoint that are set for {file}"),
+        }
+    }
+
+    /// Servers disagree on whether the client id stands in the form beside Basic.
+    fn client_id_advice(&self, description: &str) -> Option<String> {
+        let file = &self.request.file;
+        let in_form = self.request.authentication.client_id_in_form;
+        let says = |word: &str| description.to_ascii_lowercase().contains(word);
+        let basic = self.method == ClientAuthMethod::ClientSecretBasic;
+        let missing = says("client_id") && (says("missing") || says("required") || says("must be"));
+        let twice = (says("multiple") || says("more than one")) && says("client");
+        match (basic, in_form) {
+            (true, false) if missing => Some(format!(
+                "the server wants the client id in the form too, set client_id_in_form to true in {file}"
+            )),
+            (true, true) if twice => {
+                Some(format!("the server wants the client id once, remove client_id_in_form from {file}"))
+            }
+            _ => None,
+        }
+    }
+
+    /// How the client's secret was sent, and how else it can be: none of it is found out by trying.
+    fn used_authentication(&self) -> &'static str {
+        match (self.method, self.request.authentication.basic_encoding) {
+            (ClientAuthMethod::ClientSecretBasic, BasicEncoding::Form) => {
+                " (the secret was sent by client_secret_basic, encoded as form: basic_encoding raw and \
+                 token_endpoint_auth_method client_secret_post are the other ways)"
+            }
+            (ClientAuthMethod::ClientSecretBasic, BasicEncoding::Raw) => {
+                " (the secret was sent by client_secret_basic, encoded as raw: basic_encoding form and \
+                 token_endpoint_auth_method client_secret_post are the other ways)"
+            }
+            (ClientAuthMethod::ClientSecretPost, _) => {
+                " (the secret was sent by client_secret_post: token_endpoint_auth_method client_secret_basic, \
+                 with basic_encoding form or raw, is the other way)"
+            }
+            (ClientAuthMethod::None, _) => " (no secret was sent)",
+            (ClientAuthMethod::PrivateKeyJwt | ClientAuthMethod::ClientSecretBasic, _) => "",
+        }
+    }
+}
+
+/// The code of a dead grant in a refusal that is none in the form of RFC 6749 5.2: bare text, a list of
+/// errors, an error that is an object.
+fn dead_grant_of(reply: &Reply) -> Option<String> {
+    /// Larger ones are pages, which may hold any word.
+    const LARGEST: usize = 4096;
+    let refused = matches!(reply.status, 400..=403) && reply.cut.is_none() && reply.body.len() <= LARGEST;
+    dead_grant(std::str::from_utf8(&reply.body).ok().filter(|_| refused)?)
+}
+
+/// The tokens that an answer holds although it is a refusal: they are secrets too.
+fn told_tokens(document: Option<&ResponseBody<'_>>) -> Vec<Secret> {
+    let names = ["access_token", "refresh_token", "id_token"];
+    let token = |name: &str| document?.text([name]).map(Secret::new);
+    names.into_iter().filter_map(token).collect()
+}
