@@ -4,6 +4,8 @@
 //! which the pieces are used is the promise "nothing is lost, nothing is spent twice" and is
 //! kept in `refresh`.
 
+pub(crate) use read::MAX_SIZE;
+
 mod attributes;
 mod directory;
 mod follow;

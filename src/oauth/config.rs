@@ -19,7 +19,7 @@ pub(crate) struct CredentialConfig {
     pub private_key: Option<Secret>,
     /// Whether the file holds a refresh token that is not empty.
     pub has_refresh_token: bool,
-    /// The file's plain text members, and `metadata.auth_method`.
+    /// The file's plain text members, `metadata.auth_method`, and claims of its access token as `token.iss`.
     pub members: BTreeMap<String, String>,
 }
 
@@ -31,6 +31,28 @@ const ALIASES: [(&str, &[&str]); 3] = [
 ];
 
 impl CredentialConfig {
+    /// Whether the file itself says where its token comes from.
+    pub(super) fn names_origin(&self) -> bool {
+        ["provider", "token_endpoint", "issuer"].into_iter().any(|name| self.member(name).is_some())
+    }
+
+    /// The client: the file's, else the one to which the access token was issued (claims of Entra and
+    /// Okta), where the file says nothing of the token's origin.
+    pub(super) fn client_id(&self) -> Option<&str> {
+        let claims = ["token.appid", "token.azp", "token.cid"].into_iter().filter(|_| !self.names_origin());
+        self.member("client_id").or_else(|| claims.into_iter().find_map(|claim| self.member(claim)))
+    }
+
+    /// Whether the access token says that an application got it for itself: Auth0's claims, Okta's, Entra's.
+    pub(super) fn is_machine_token(&self) -> bool {
+        let is = |claim, value| self.member(claim) == Some(value);
+        let subject = self.member("token.sub");
+        is("token.gty", "client-credentials")
+            || is("token.idtyp", "app")
+            || subject.is_some_and(|subject| subject.ends_with("@clients"))
+            || subject.is_some() && subject == self.member("token.cid")
+    }
+
     /// The value of a member or of its first alias; a blank one counts as absent.
     pub(super) fn member(&self, name: &str) -> Option<&str> {
         let aliases =

@@ -144,7 +144,9 @@ impl RowText<'_> {
     fn variable(&self, name: &str) -> String {
         let Some(sources) = self.key("variables")[name].as_array() else { return code(name) };
         let (mut from, mut otherwise) = (Vec::new(), String::new());
-        for source in sources.iter().filter_map(Value::as_str) {
+        // What the access token itself says needs no word: nobody writes it.
+        let written = sources.iter().filter_map(Value::as_str).filter(|source| !source.starts_with("token."));
+        for source in written {
             match source.strip_prefix('=') {
                 None => from.push(code(source.split('?').next().unwrap_or_default())),
                 Some(text) if text.contains('{') => {

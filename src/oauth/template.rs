@@ -65,6 +65,8 @@ pub(super) fn where_to_set(name: &str, sources: &[ValueSource], file: &str) -> S
     let mut variables: Vec<&str> = Vec::new();
     for source in sources {
         match &source.kind {
+            // A claim of the access token: nobody writes it into the file.
+            SourceKind::Member(name) if name.starts_with("token.") => {}
             SourceKind::Member(name) => members.push(name),
             SourceKind::Variable(name) => variables.push(name),
             SourceKind::Text(_) => {}

@@ -87,6 +87,10 @@ fn granted(
         Some(_) => return Err("an access token that is not printable text"),
     };
     let refresh_token = refresh_token(document, grant, paths)?;
+    let refresh_length = refresh_token.as_ref().map_or(0, |token| token.expose().len());
+    if access_token.expose().len() + refresh_length > LARGEST_TOKENS {
+        return Err("tokens of more than 256 KiB");
+    }
     let mut warnings = Vec::new();
     let said =
         paths.expires_in.iter().find_map(|path| number(&document.find(path)?).filter(|length| *length > 0.0));
@@ -193,6 +197,10 @@ fn number(item: &ResponseValue) -> Option<f64> {
         _ => None,
     }
 }
+
+/// Most bytes of an access token and a refresh token together. A token file of more than 1 MiB is not read, and
+/// a client would not send such a token in a header.
+const LARGEST_TOKENS: usize = 256 << 10;
 
 /// Longest lifetime that is believed; more means "for ever" and would overflow somewhere.
 const LONGEST: f64 = 100.0 * 365.25 * 86_400.0;

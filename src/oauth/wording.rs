@@ -6,7 +6,7 @@
 use std::collections::HashSet;
 
 use base64::Engine as _;
-use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use percent_encoding::percent_decode_str;
 use zeroize::Zeroizing;
 
@@ -62,8 +62,9 @@ fn repeats(text: &str, secrets: &[&Secret]) -> bool {
     // Without blanks: a line break in the middle does not make it another secret.
     let dense = lowered(&text.split_whitespace().collect::<String>());
     let decoded = percent_decode_str(&dense).decode_utf8_lossy().into_owned();
-    let texts = [dense.as_bytes(), decoded.as_bytes()];
-    let pieces: HashSet<&[u8]> = texts.into_iter().flat_map(|text| text.windows(PIECE)).collect();
+    let url_safe = dense.replace('+', "-").replace('/', "_");
+    let texts = [dense.as_bytes(), decoded.as_bytes(), url_safe.as_bytes()];
+    let pieces = Pieces::of(&texts);
     let holds = |spelling: &Zeroizing<String>| {
         let bytes = spelling.as_bytes();
         if bytes.len() < PIECE {
@@ -76,23 +77,54 @@ fn repeats(text: &str, secrets: &[&Secret]) -> bool {
     secrets.iter().any(|secret| spellings(secret.expose()).iter().any(holds))
 }
 
+/// The pieces of a short text, for a secret of any length: a bit for each hash comes before the set, since
+/// nearly every piece of a secret is in neither.
+struct Pieces<'a> {
+    bits: Vec<bool>,
+    set: HashSet<&'a [u8]>,
+}
+
+impl<'a> Pieces<'a> {
+    fn of(texts: &[&'a [u8]]) -> Self {
+        let mut pieces = Self { bits: vec![false; 1 << 16], set: HashSet::new() };
+        for piece in texts.iter().flat_map(|text| text.windows(PIECE)) {
+            pieces.bits[Self::slot(piece)] = true;
+            pieces.set.insert(piece);
+        }
+        pieces
+    }
+
+    fn contains(&self, piece: &[u8]) -> bool {
+        self.bits[Self::slot(piece)] && self.set.contains(piece)
+    }
+
+    /// A multiplicative hash of 16 bits.
+    fn slot(piece: &[u8]) -> usize {
+        let number = piece.iter().fold(0_u64, |number, byte| number << 8 | u64::from(*byte));
+        usize::try_from(number.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 48).unwrap_or_default()
+    }
+}
+
 /// The secret itself and what becomes of it on the way into a message, in lower case and without blanks.
 fn spellings(secret: &str) -> Vec<Zeroizing<String>> {
-    let plain = Zeroizing::new(secret.split_whitespace().collect::<String>());
+    let reserved = |length| Zeroizing::new(String::with_capacity(length));
+    let mut plain = reserved(secret.len());
+    plain.extend(secret.split_whitespace());
     let mut spellings = vec![lowered(&plain)];
     // A short secret in base64 or in reverse is a piece of many harmless words.
     if plain.len() < PIECE {
         return spellings;
     }
-    let reversed = Zeroizing::new(plain.chars().rev().collect::<String>());
+    let mut reversed = reserved(plain.len());
+    reversed.extend(plain.chars().rev());
     let digit = |nibble: u8| char::from_digit(u32::from(nibble), 16);
     let digits = secret.bytes().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).flatten();
-    let hexadecimal = Zeroizing::new(digits.collect::<String>());
+    let mut hexadecimal = reserved(2 * secret.len());
+    hexadecimal.extend(digits);
     spellings.extend([lowered(&percent_encode(secret)), lowered(&reversed), hexadecimal]);
     // Inside of a longer text, base64 begins at one of three places.
     for skipped in 0..3.min(secret.len()) {
         let rest = &secret.as_bytes()[skipped..];
-        spellings.push(lowered(&Zeroizing::new(STANDARD_NO_PAD.encode(rest))));
         spellings.push(lowered(&Zeroizing::new(URL_SAFE_NO_PAD.encode(rest))));
     }
     spellings

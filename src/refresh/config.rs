@@ -19,6 +19,10 @@ pub(crate) fn of(file: &str, document: &Document, built_in: Option<&str>) -> Cre
     if let Some(said) = document.raw("client_id_in_form") {
         members.insert("client_id_in_form".to_owned(), said.trim_matches('"').to_owned());
     }
+    if let Some(token) = document.access_token() {
+        let claims = crate::tokens::jwt_origin(&token).into_iter();
+        members.extend(claims.map(|(name, value)| (format!("token.{name}"), value)));
+    }
     let provider = members.get("provider").map(String::as_str);
     let server = (role(file) == Role::Service).then(|| server(file, provider, built_in).to_owned());
     CredentialConfig {

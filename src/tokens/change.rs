@@ -9,6 +9,7 @@ use super::document::{Document, Expiry, Unusable};
 use super::due::REFRESH_LENGTHS;
 use super::written_time::{EXACT_SECONDS, FOR_PEOPLE, PLAIN_SECONDS, TimeFormat};
 use crate::clock::Timestamp;
+use crate::files::MAX_SIZE;
 use crate::json::{as_text, quoted};
 use crate::secret::Secret;
 
@@ -71,7 +72,10 @@ pub(crate) fn apply(document: Document, change: &Change, takes_access: bool) -> 
         document = document.with_refresh_token(token)?;
     }
     let received = change.access.as_ref().filter(|_| takes_access).map(|access| access.asked_at);
-    with_refresh_end(document, change.refresh_end, received)
+    let document = with_refresh_end(document, change.refresh_end, received)?;
+    // A file that cannot be read back has lost its tokens.
+    let size = u64::try_from(document.file_text().len()).unwrap_or(u64::MAX);
+    if size > MAX_SIZE { Err(Unusable::TooLarge) } else { Ok(document) }
 }
 
 /// `received` is when the answer was asked for, where the file takes all of it.
@@ -292,6 +296,14 @@ mod tests {
             text.contains(r#""refresh_token_expires_at":1767312000"#) && !text.contains("refresh_expires_at"),
             "{text}"
         );
+    }
+
+    #[test]
+    fn a_file_that_could_not_be_read_back_is_not_made() {
+        let large = access(&"a".repeat(1 << 20), 1_767_225_600_000, Lasting::Unlimited);
+        let change = Change { access: Some(large), refresh_token: None, refresh_end: RefreshEnd::Unsaid };
+        let document = Document::parse(r#"{"access_token":"a"}"#).ok().unwrap();
+        assert_eq!(apply(document, &change, true).err(), Some(Unusable::TooLarge));
     }
 
     #[test]

@@ -1,28 +1,38 @@
-//! The expiry inside an access token that is a JWT.
+//! The claims of an access token that is a JWT.
 //!
-//! Read, not verified: we are not the audience (RFC 9068), and the claim is only a hint for tokens
-//! whose file and endpoint say nothing about their lifetime.
+//! They are read and not verified: this program is not the audience (RFC 9068). They are hints for files that
+//! say nothing themselves.
+
+use std::collections::BTreeMap;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use serde::Deserialize;
+use serde_json::Value;
 
 use crate::clock::Timestamp;
 use crate::secret::Secret;
 
-#[derive(Deserialize)]
-struct Claims {
-    exp: f64,
-}
-
 /// The `exp` claim (RFC 7519 4.1.4, may be fractional) of `token`; `None` when it is no JWT or has
 /// none that is a time after 1970.
 pub(crate) fn expiry(token: &Secret) -> Option<Timestamp> {
+    let exp = claims(token)?.get("exp")?.as_f64()?;
+    Timestamp::from_number(exp).map(|(at, _)| at)
+}
+
+/// The claims that say who issued the token, to which client, and whether to an application.
+const ORIGIN: [&str; 8] = ["iss", "tid", "appid", "azp", "cid", "sub", "gty", "idtyp"];
+
+/// The text claims about the token's origin.
+pub(crate) fn origin(token: &Secret) -> BTreeMap<&'static str, String> {
+    let claims = claims(token).unwrap_or_default();
+    ORIGIN.into_iter().filter_map(|name| Some((name, claims.get(name)?.as_str()?.to_owned()))).collect()
+}
+
+fn claims(token: &Secret) -> Option<BTreeMap<String, Value>> {
     let mut parts = token.expose().split('.');
     let (_header, payload, _signature) = (parts.next()?, parts.next()?, parts.next()?);
     let payload = URL_SAFE_NO_PAD.decode(payload.trim_end_matches('=')).ok()?;
-    let Claims { exp } = serde_json::from_slice(&payload).ok()?;
-    Timestamp::from_number(exp).map(|(at, _)| at)
+    serde_json::from_slice(&payload).ok()
 }
 
 #[cfg(test)]
@@ -40,6 +50,14 @@ mod tests {
         for payload in ["{}", r#"{"exp":"soon"}"#, r#"{"exp":-5}"#, r#"{"exp":1e300}"#, "not json"] {
             assert_eq!(expiry(&jwt(payload)), None, "{payload}");
         }
+        assert!(
+            origin(&jwt(r#"{"iss":7,"sub":null}"#)).is_empty() && origin(&Secret::new("opaque")).is_empty()
+        );
+        let claims = origin(&jwt(r#"{"iss":"https://i","tid":"t","aud":["x"],"scp":"y"}"#));
+        assert_eq!(
+            claims.into_iter().collect::<Vec<_>>(),
+            [("iss", "https://i".to_owned()), ("tid", "t".to_owned())]
+        );
         assert_eq!(expiry(&Secret::new("opaque")), None);
         assert_eq!(expiry(&Secret::new("a.%%%.c")), None);
     }

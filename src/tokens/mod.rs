@@ -14,4 +14,4 @@ mod written_time;
 
 pub(crate) use document::{Document, FileKind, Unusable};
 pub(crate) use due::{Life, Past};
-pub(crate) use jwt::expiry as jwt_expiry;
+pub(crate) use jwt::{expiry as jwt_expiry, origin as jwt_origin};

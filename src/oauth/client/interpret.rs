@@ -59,6 +59,7 @@ impl Prepared<'_> {
         let read = document.as_ref().map_or(TokenAnswer::Unrecognized("not an OAuth answer"), |document| {
             answer(document, succeeded, self.request.grant, &row.answer, &row.errors, asked_at)
         });
+        let named = matches!(read, TokenAnswer::Error { .. });
         let (code, description) = match read {
             TokenAnswer::Tokens(granted) => return Ok(*granted),
             TokenAnswer::Error { code, description } => (Some(code), description),
@@ -74,7 +75,8 @@ impl Prepared<'_> {
             text: &text,
         };
         let class = classify::class(&situation, &row.errors, self.request.grant, self.request.may_rotate());
-        let told = told_tokens(document.as_ref());
+        // Words of this program's own, and a code that it knows, need no such look.
+        let told = if named { told_tokens(document.as_ref()) } else { Vec::new() };
         let secrets: Vec<&Secret> = secrets.iter().copied().chain(&told).collect();
         let code = code.map(|code| wording::shown_code(&code, &secrets));
         let description =

@@ -45,7 +45,7 @@ impl Resolver<'_> {
     }
 
     pub(super) fn client_file(&self) -> Option<&ClientFile> {
-        let id = self.config.member("client_id")?;
+        let id = self.config.client_id()?;
         self.clients
             .iter()
             .find(|file| file.client_id.trim() == id && !file.client_secret.expose().is_empty())

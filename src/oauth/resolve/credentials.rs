@@ -19,7 +19,7 @@ impl Resolver<'_> {
     /// The client: the file, a client-credential file, the environment, first match wins.
     pub(super) fn client(&mut self, row: &Provider, grant: GrantType) -> Result<ResolvedClient, Resolution> {
         let config = self.config;
-        let id = config.member("client_id").map(str::to_owned);
+        let id = config.client_id().map(str::to_owned);
         let own = config.client_secret.clone().filter(|secret| !secret.expose().is_empty());
         let client = if own.is_some() || config.private_key.is_some() {
             self.say("client: the file");

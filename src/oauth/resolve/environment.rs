@@ -39,7 +39,7 @@ pub(super) fn client(
             let named = |name: &String| name.replace('#', &number.to_string());
             let optional = |name: &Option<String>| name.as_ref().and_then(|name| value(&named(name)));
             let Some(client_id) = value(&named(&set.client_id)) else { continue };
-            let serves = match (config.member("client_id"), &set.provider) {
+            let serves = match (config.client_id(), &set.provider) {
                 (Some(wanted), _) => wanted == client_id,
                 (None, Some(_)) => {
                     optional(&set.provider).and_then(|name| providers.named(&name)).is_some_and(|other| {
@@ -77,7 +77,7 @@ fn choose(
     let only = || {
         let first = found.first()?;
         let no_server = server.is_none_or(|server| server == row.name);
-        let may = grant == GrantType::RefreshToken || config.member("client_id").is_some() || no_server;
+        let may = grant == GrantType::RefreshToken || config.client_id().is_some() || no_server;
         (may && found.iter().all(|client| client.id == first.id)).then_some(0)
     };
     let chosen = for_server.or_else(for_any).or_else(only)?;

@@ -119,6 +119,7 @@ impl Resolver<'_> {
             _ if row.is_some_and(|row| row.client_credentials_only) => {
                 Some("the provider has applications' tokens only")
             }
+            _ if config.is_machine_token() => Some("the access token is an application's"),
             _ if config.file == "ingress.json" || config.file.ends_with("-m2m-token.json") => {
                 Some("the file's name")
             }

@@ -56,6 +56,9 @@ impl Resolver<'_> {
         {
             return Ok(found);
         }
+        if let Some(found) = self.by_claims(grant) {
+            return Ok(found);
+        }
         Err(misconfigured(self.no_endpoint(named.as_deref(), missing.as_ref())))
     }
 
@@ -74,7 +77,7 @@ impl Resolver<'_> {
 
     fn in_table(&self, row: &Provider, grant: GrantType) -> Option<Result<String, String>> {
         let template = row.token_endpoint.of(grant)?;
-        Some(template::fill(template, &self.values(row, self.config.member("client_id"))))
+        Some(template::fill(template, &self.values(row, self.config.client_id())))
     }
 
     /// `{provider}-{server}-egress.json` without a `provider` inside, as the service's documentation
@@ -85,6 +88,22 @@ impl Resolver<'_> {
         let endpoint = EndpointUrl::parse(&self.in_table(&row, grant)?.ok()?).ok()?;
         self.say(format!("endpoint {}: the table, row {} after the file's name", endpoint.shown, row.name));
         Some(self.with_variant(endpoint, row))
+    }
+
+    /// The issuer that the access token names, where the file names no origin and the table knows the issuer's
+    /// host: device sign-ins of Entra, raw answers of Okta and Auth0.
+    fn by_claims(&mut self, grant: GrantType) -> Option<(TokenEndpoint, Arc<Provider>)> {
+        let config = self.config;
+        let issuer = config.member("token.iss").filter(|_| !config.names_origin())?;
+        let issuer = EndpointUrl::parse(issuer).ok().filter(|issuer| issuer.secure)?;
+        let row = self.providers.at(&issuer)?.clone();
+        self.say(format!("row {}: the access token's issuer {}", row.name, issuer.shown));
+        // Entra's tenant is a claim too; the others' servers are known by their metadata.
+        let made = self.in_table(&row, grant).filter(|_| config.member("token.tid").is_some());
+        Some(match made.and_then(|url| EndpointUrl::parse(&url.ok()?).ok()) {
+            Some(endpoint) => self.with_variant(endpoint, row),
+            None => (TokenEndpoint::FromIssuer(issuer), row),
+        })
     }
 
     fn with_variant(&mut self, endpoint: EndpointUrl, row: Arc<Provider>) -> (TokenEndpoint, Arc<Provider>) {

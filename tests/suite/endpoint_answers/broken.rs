@@ -90,7 +90,8 @@ fn successes_that_hold_no_tokens() {
             "refresh token that is not printable",
         ),
         Case::step("204", "github", Step::answer(Answer::new(204, "")), in_doubt()).says("HTTP 204"),
-        Case::step("compressed", "github", Step::answer(compressed), in_doubt()).says("not an OAuth answer"),
+        Case::step("compressed", "github", Step::answer(compressed), in_doubt())
+            .says("compressed body is damaged"),
         Case::json("slack", 200, &format!(r#"{{"ok":false,"access_token":"{NEW_ACCESS}"}}"#), in_doubt())
             .says("without an error code"),
         Case::json("google", 200, "{}", passing()).says("no access token"),

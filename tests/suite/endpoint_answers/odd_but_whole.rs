@@ -127,6 +127,8 @@ fn tokens_that_would_be_lost_on_their_way() {
         answer(&format!("{NEW_ACCESS} "), NEW_REFRESH).says("an access token with a blank at its end"),
         answer(&format!("\t{NEW_ACCESS}"), NEW_REFRESH).says("an access token with a blank at its end"),
         answer(NEW_ACCESS, &format!(" {NEW_REFRESH}")).says("a refresh token with a blank at its end"),
+        answer(&"a".repeat(300 << 10), NEW_REFRESH).says("tokens of more than 256 KiB"),
+        answer(NEW_ACCESS, &"r".repeat(300 << 10)).says("tokens of more than 256 KiB"),
         answer(NEW_ACCESS, &format!("{NEW_REFRESH}\n")).says("a refresh token with a blank at its end"),
     ]);
 }

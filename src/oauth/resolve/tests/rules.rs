@@ -232,3 +232,56 @@ fn a_client_credential_file_fills_what_the_token_file_lacks() {
     let summary = summary(&config("agent-x-m2m-token.json", &own), &world);
     assert!(summary.starts_with("https://own.example/realms/mcp-gateway/"), "{summary}");
 }
+
+/// Files of tools that store the raw answer: the access token itself says where it comes from.
+#[test]
+fn an_access_token_that_names_its_issuer() {
+    let entra = [
+        ("token.iss", "https://login.microsoftonline.com/t-1/v2.0"),
+        ("token.tid", "t-1"),
+        ("token.azp", "app"),
+        ("refresh_token", ""),
+    ];
+    let older = [
+        ("token.iss", "https://sts.windows.net/t-2/"),
+        ("token.tid", "t-2"),
+        ("token.appid", "app"),
+        ("refresh_token", ""),
+    ];
+    let auth0 = [
+        ("token.iss", "https://acme.eu.auth0.com/"),
+        ("token.azp", "app"),
+        ("token.gty", "client-credentials"),
+        ("client_secret", "s"),
+    ];
+    let okta = [
+        ("token.iss", "https://acme.okta.com/oauth2/aus1"),
+        ("token.cid", "app"),
+        ("token.sub", "app"),
+        ("client_secret", "s"),
+    ];
+    for (members, expected) in [
+        (&entra, "https://login.microsoftonline.com/t-1/oauth2/v2.0/token none app grant_type=refresh_token"),
+        (&older, "https://login.microsoftonline.com/t-2/oauth2/v2.0/token none app grant_type=refresh_token"),
+        (&auth0, "misconfigured: Auth0 needs audience"),
+        (&okta, "misconfigured: Okta needs scope"),
+    ] {
+        let summary = summary(&config("f.json", members), &EMPTY);
+        assert!(summary.starts_with(expected), "{summary}");
+    }
+    let with = |more: &[(&'static str, &'static str)]| {
+        summary(&config("f.json", &[&okta[..], more].concat()), &EMPTY)
+    };
+    assert_eq!(
+        with(&[("scope", "a")]),
+        "issuer https://acme.okta.com/oauth2/aus1 discovered app+secret grant_type=client_credentials&scope=a"
+    );
+    // The file's own word counts first, and a host that the table does not know is not believed.
+    assert!(
+        with(&[("scope", "a"), ("token_endpoint", "https://other.example/t")])
+            .contains("no client_id is known")
+    );
+    assert!(with(&[("token.iss", "https://evil.example/")]).contains("no token endpoint is known"));
+    assert!(with(&[("token.iss", "http://acme.okta.com/")]).contains("no token endpoint is known"));
+    assert!(with(&[("token.sub", "somebody")]).starts_with("monitored: it is a person's token"));
+}
