@@ -86,22 +86,32 @@ impl Reply {
     }
 }
 
+/// What is to blame for a missing answer.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Cause {
+    /// The connection, or the endpoint at its end.
+    Connection,
+    /// It took too long.
+    Timeout,
+    /// This machine: it has no more files, threads or memory.
+    Local,
+    /// The answer itself: it came and cannot be decoded, and asking again would bring the same.
+    Undecodable,
+}
+
 /// Why there is no answer.
 pub(super) struct NoReply {
     /// Whether the body, or a part of it, was handed to the connection.
     pub left: bool,
     /// In the words of a message.
     pub why: String,
-    /// Whether it took too long.
-    pub timed_out: bool,
-    /// Whether this machine is to blame: it has no more files, threads or memory.
-    pub local: bool,
+    pub cause: Cause,
 }
 
 impl NoReply {
     /// An answer that came and cannot be read.
     fn broken(why: String) -> Self {
-        Self { left: true, why, timed_out: false, local: false }
+        Self { left: true, why, cause: Cause::Undecodable }
     }
 }
 
@@ -345,7 +355,6 @@ fn in_utf_8(bytes: Zeroizing<Vec<u8>>) -> Zeroizing<Vec<u8>> {
 }
 
 fn no_reply(error: &ureq::Error, left: bool) -> NoReply {
-    let timed_out = matches!(error, ureq::Error::Timeout(_));
     let why = match error {
         ureq::Error::Timeout(Timeout::Resolve) => "its name was not resolved in time".to_owned(),
         ureq::Error::Timeout(Timeout::Connect) => "connecting took too long".to_owned(),
@@ -358,8 +367,12 @@ fn no_reply(error: &ureq::Error, left: bool) -> NoReply {
         ureq::Error::Io(error) => io_words(error),
         other => other.to_string(),
     };
-    let local = matches!(error, ureq::Error::Io(error) if is_local(error));
-    NoReply { left, why, timed_out, local }
+    let cause = match error {
+        ureq::Error::Timeout(_) => Cause::Timeout,
+        ureq::Error::Io(error) if is_local(error) => Cause::Local,
+        _ => Cause::Connection,
+    };
+    NoReply { left, why, cause }
 }
 
 /// Whether the error says that this machine has run out of something.
@@ -399,10 +412,10 @@ mod tests {
         // What `std::thread::spawn` does where no thread can be started.
         let outcome = run(|| -> Result<(), ureq::Error> { panic!("failed to spawn thread") });
         let reply = no_reply(&outcome.unwrap_err(), false);
-        assert!(reply.local && reply.why == "out of threads or memory");
+        assert!(reply.cause == Cause::Local && reply.why == "out of threads or memory");
         let outcome = run(|| -> Result<(), ureq::Error> { panic!("index out of bounds, r-secret") });
         let reply = no_reply(&outcome.unwrap_err(), false);
-        assert!(!reply.local && reply.why == "the HTTP library failed");
+        assert!(reply.cause == Cause::Connection && reply.why == "the HTTP library failed");
     }
 
     #[test]

@@ -9,7 +9,7 @@ use crate::oauth::request::TokenEndpoint;
 use crate::oauth::response_body::ResponseBody;
 use crate::oauth::retry_after::retry_after;
 use crate::oauth::token_response::{TokenAnswer, answer, dead_grant};
-use crate::oauth::transport::{NoReply, Reply};
+use crate::oauth::transport::{Cause, NoReply, Reply};
 use crate::oauth::wording;
 use crate::secret::Secret;
 
@@ -31,13 +31,13 @@ impl Prepared<'_> {
         if !error.left {
             let through = proxy.map(|proxy| format!(" through the proxy {proxy}")).unwrap_or_default();
             let message = format!("cannot reach {shown}{through}: {why}; nothing was sent");
-            return Failure { endpoint_wide: !error.local, ..Failure::unreachable(message) };
+            return Failure { endpoint_wide: error.cause != Cause::Local, ..Failure::unreachable(message) };
         }
         let class = classify::no_answer(request.grant, request.may_rotate());
         let spent = if class == Class::InDoubt { "; the refresh token may be spent" } else { "" };
         Failure {
             class,
-            endpoint_wide: error.timed_out,
+            endpoint_wide: error.cause == Cause::Timeout,
             lost: true,
             ..Failure::configuration(format!("no complete answer from {shown}: {why}{spent}"))
         }
@@ -87,9 +87,11 @@ impl Prepared<'_> {
             retry_after: reply
                 .header("retry-after")
                 .and_then(|header| retry_after(header, reply.header("date"), Timestamp::now())),
-            endpoint_wide: is_trouble(reply.status) || reply.cut.as_ref().is_some_and(|cut| cut.timed_out),
+            endpoint_wide: is_trouble(reply.status)
+                || reply.cut.as_ref().is_some_and(|cut| cut.cause == Cause::Timeout),
             code,
-            lost: reply.cut.is_some() || is_lost_by_gateway(reply.status),
+            lost: reply.cut.as_ref().is_some_and(|cut| cut.cause != Cause::Undecodable)
+                || is_lost_by_gateway(reply.status),
         })
     }
 
