@@ -117,12 +117,19 @@ fn keep(options: &Options, process: &Environment, user: Option<&User>) -> ExitCo
         Ok(loaded) => loaded,
         Err(invalid) => return complain(WRONG, &invalid.to_string()),
     };
+    if let Some(warning) = daemon::no_project(&settings) {
+        // Before the log is made there. That it may fail changes nothing.
+        let _ = writeln!(io::stderr(), "token-refresher: {warning}");
+    }
     logging::start(&settings.log_file, settings.log_level);
     if let Some(user) = user {
         log::info!(target: "CONFIG", "started by root; runs as {user}, to whom the tokens belong");
     }
     for warning in warnings {
         log::warn!(target: "CONFIG", "{warning}");
+    }
+    if log::log_enabled!(target: "CONFIG", log::Level::Debug) {
+        settings.origins(options).iter().for_each(|line| log::debug!(target: "CONFIG", "{line}"));
     }
     match daemon::run(settings, options) {
         Ok(()) => ExitCode::SUCCESS,

@@ -6,6 +6,7 @@ mod notice;
 mod notify;
 mod presence;
 mod signals;
+mod start;
 mod unstored;
 mod watch;
 
@@ -28,6 +29,7 @@ use notice::Notices;
 use notify::ServiceManager;
 use presence::{Presence, make_tokens_directory};
 use signals::{Signals, Wake};
+pub(crate) use start::no_project;
 use unstored::Unstored;
 use watch::Watch;
 
@@ -116,6 +118,7 @@ impl Daemon {
         let signals =
             Signals::listen(stop).map_err(|error| format!("signals cannot be received: {error}"))?;
         keeper.store().set_daemon(record(&settings, presence.since()));
+        log::info!(target: "CONFIG", "{}", start::in_effect(&settings));
         log::debug!(target: "REFRESH", "running as process {}", std::process::id());
         let manager = ServiceManager::of_process();
         let (watch, held) = (Watch::new(&settings), Unstored::default());

@@ -22,6 +22,32 @@ pub(super) enum Wake {
     Nothing,
 }
 
+/// The terminal that a foreground run was started in.
+struct Terminal {
+    /// Whether its end ends the process. One that `nohup` started ignores it, and a service has none.
+    counts: bool,
+}
+
+impl Terminal {
+    fn of_process() -> Self {
+        // Bit 0 of the mask is signal 1, SIGHUP.
+        let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+        let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+        let ignored = ignored.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or_default();
+        Self { counts: ignored & 1 == 0 && Self::is_open() }
+    }
+
+    /// Whether this process still has a terminal.
+    fn is_open() -> bool {
+        std::fs::File::open("/dev/tty").is_ok()
+    }
+
+    /// Whether the terminal was closed since the start: its SIGHUP is no request to reload.
+    fn is_gone(&self) -> bool {
+        self.counts && !Self::is_open()
+    }
+}
+
 impl Wake {
     /// The one of two that counts.
     pub(super) fn or(self, other: Self) -> Self {
@@ -47,10 +73,13 @@ pub(super) struct Signals {
 }
 
 impl Signals {
-    /// Begins to receive. A second SIGTERM or SIGINT during the same stop ends the process at once,
-    /// with the status that a shell gives to a program that the signal ended.
+    /// Begins to receive. SIGHUP is a stop where the terminal was closed. A second SIGTERM or SIGINT during
+    /// the same stop ends the process at once, with the status that a shell gives to a program that the
+    /// signal ended.
     pub(super) fn listen(stop: Arc<Stop>) -> io::Result<Self> {
         let shared = Arc::new((Mutex::new(Pending::default()), Condvar::new()));
+        // Looked at before a handler takes the place of what the starter of this process has set.
+        let terminal = Terminal::of_process();
         let mut arriving = signal_hook::iterator::Signals::new([SIGTERM, SIGINT, SIGHUP, SIGUSR1])?;
         let passed_on = Arc::clone(&shared);
         std::thread::Builder::new().name("signals".to_owned()).spawn(move || {
@@ -58,7 +87,9 @@ impl Signals {
                 let (pending, changed) = &*passed_on;
                 let mut pending = pending.lock().unwrap_or_else(PoisonError::into_inner);
                 match signal {
-                    SIGHUP => pending.reload = true,
+                    SIGHUP if !terminal.is_gone() => pending.reload = true,
+                    // The shell and the system may both send one.
+                    SIGHUP if pending.stop => {}
                     SIGUSR1 => pending.check = true,
                     _ if pending.stop => {
                         log::warn!(target: "REFRESH", "told to stop twice; ending at once");

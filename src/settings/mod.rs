@@ -11,6 +11,7 @@ mod dotenv;
 mod environment;
 mod invalid;
 mod notices;
+mod origins;
 mod sources;
 mod values;
 
@@ -149,6 +150,11 @@ impl Settings {
         };
         let settings = Self::load(options, environment, self.dir.clone(), self.env_file.clone())?;
         Ok(Loaded { settings, warnings })
+    }
+
+    /// A line for each setting: its value and where it comes from.
+    pub(crate) fn origins(&self, options: &Options) -> Vec<String> {
+        origins::origins(options, &self.environment)
     }
 
     /// Turns words into settings; looks at nothing but its arguments.

@@ -71,6 +71,15 @@ impl<'a> Origins<'a> {
         self.option(flag).next().is_some() || self.variable(flag).is_some()
     }
 
+    /// The value that counts, as it may be shown, and the place that it comes from.
+    pub(super) fn origin(&self, flag: &'static Flag) -> Option<(String, String)> {
+        let line = self.option(flag).next().map(|given| (given.value, "the command line".to_owned()));
+        let variable = || self.variable(flag).map(|given| (given.value, given.name));
+        let default = || default(flag).map(|given| (given.value, "the default".to_owned()));
+        let (value, place) = line.or_else(variable).or_else(default)?;
+        Some((shown(value), place))
+    }
+
     fn option(&self, flag: &'static Flag) -> impl Iterator<Item = Given<'a>> + use<'a> {
         let name = format!("--{}", flag.long);
         self.options.values(flag).map(move |value| Given {

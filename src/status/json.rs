@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use super::report::{Overview, Severity, Token};
 use crate::clock::Timestamp;
+use crate::text::acts;
 
 /// The version of the form.
 const VERSION: u32 = 1;
@@ -112,11 +113,16 @@ pub(crate) fn json(report: &Overview) -> String {
             .collect(),
         tokens: report.tokens.iter().map(|token| entry(token, report.now)).collect(),
     };
-    // Printed on one line; `jq` makes it readable.
     // cannot fail: texts, numbers and lists of them.
-    let mut text = serde_json::to_string(&document).unwrap_or_default();
-    text.push('\n');
-    text
+    escaped(&serde_json::to_string(&document).unwrap_or_default()) + "\n"
+}
+
+/// The JSON text with everything escaped that a terminal or a reader's eye would obey. Such letters are in
+/// strings only, and below U+10000.
+fn escaped(json: &str) -> String {
+    let letter =
+        |letter| if acts(letter) { format!("\\u{:04x}", u32::from(letter)) } else { String::from(letter) };
+    json.chars().map(letter).collect()
 }
 
 fn entry(token: &Token, now: Timestamp) -> JsonToken<'_> {
@@ -153,6 +159,15 @@ mod tests {
     use super::super::need::{Need, NeededFor};
     use super::super::report::tests::{NOW, fresh, report};
     use super::*;
+
+    #[test]
+    fn no_name_moves_the_cursor_of_a_reader() {
+        let name = "a\u{9b}2J\u{202e}\u{7f}\u{200f}\u{1b}é";
+        let text = json(&report(vec![fresh(name)]));
+        assert!(text.contains("a\\u009b2J\\u202e\\u007f\\u200f\\u001bé") && text.ends_with("}\n"), "{text}");
+        let read: serde_json::Value = serde_json::from_str(&text).unwrap();
+        assert_eq!(read["tokens"][0]["name"], name);
+    }
 
     /// Every member with its value: what a reader may rely on. A change here is a change of the README,
     /// and where a member goes or means something else, of the version.

@@ -2,9 +2,11 @@
 //! something here fails, tokens are refreshed too late, or a stop loses one.
 
 use std::fs;
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use crate::support::{self, Client, Daemon, Due, Endpoint, Program, Project, Signal, TokenFile, due};
+use crate::support::daemon::built_program;
+use crate::support::{self, Client, DEADLINE, Daemon, Due, Endpoint, Program, Project, Signal, TokenFile, due};
 use serde_json::Value;
 
 const FILE: &str = "github-repos-egress.json";
@@ -326,6 +328,66 @@ fn a_daemon_that_was_killed_does_not_keep_the_next_from_starting() {
     next.wait_for_log_times(CYCLE_ENDS, 2);
     assert_eq!(project.text(PID_FILE).trim(), next.pid().to_string());
     next.stop().expect_code(0);
+}
+
+#[test]
+fn a_closed_terminal_ends_a_foreground_run() {
+    let Due { project, .. } = registered();
+    let command = format!("exec {} --dir {}", built_program().display(), project.root().display());
+    let mut terminal = Command::new("script");
+    terminal.args(["-qec", &command, "/dev/null"]).stdin(Stdio::piped()).stdout(Stdio::null());
+    let Ok(mut terminal) = terminal.spawn() else {
+        eprintln!("script is not installed: no terminal to close");
+        return;
+    };
+    let log = || fs::read_to_string(project.path("token_refresher.log")).unwrap_or_default();
+    wait_for("the first cycle", || log().contains(CYCLE_ENDS));
+    terminal.kill().unwrap();
+    terminal.wait().unwrap();
+    wait_for("the end", || log().contains("REFRESH: stopping"));
+    wait_for("the end of the pid file", || !project.path(PID_FILE).exists());
+    assert!(!log().contains("settings read again"), "{}", log());
+}
+
+fn wait_for(what: &str, mut condition: impl FnMut() -> bool) {
+    let end = Instant::now() + DEADLINE;
+    while !condition() {
+        assert!(Instant::now() < end, "waited for {what}");
+        std::thread::sleep(support::POLL);
+    }
+}
+
+#[test]
+fn the_start_says_what_is_in_effect() {
+    let due = registered();
+    due.sign_in("github", "repos", 7200);
+    let daemon = program(&due.project).args("--interval 90 --log-level DEBUG --client cursor");
+    let mut daemon = daemon.env("TOKEN_EXPIRY_BUFFER", "1800").start();
+    let log = daemon.wait_for_log(CYCLE_ENDS);
+    let tokens = due.project.path(".oauth-tokens");
+    for line in [
+        format!(
+            "[INFO] CONFIG: token-refresher {} keeps {}: 1 token file, a look every 90 seconds, refreshed \
+             30 minutes before expiry; gateway http://gateway; assistants: cursor",
+            env!("CARGO_PKG_VERSION"),
+            tokens.display()
+        ),
+        "[DEBUG] CONFIG: --interval: \"90\" (the command line)".to_owned(),
+        "[DEBUG] CONFIG: --buffer: \"1800\" (TOKEN_EXPIRY_BUFFER)".to_owned(),
+    ] {
+        assert!(log.contains(&line), "{line} is missing in\n{log}");
+    }
+    daemon.stop().expect_code(0);
+}
+
+#[test]
+fn a_directory_that_is_no_project_is_named_before_files_are_made_there() {
+    let project = Project::bare();
+    let finished = Program::new(&project).once();
+    let said = format!("{} has no .oauth-tokens, no registry and no .env", project.root().display());
+    assert!(finished.stderr.contains(&said), "{finished:#?}");
+    let again = Program::new(&project).once();
+    assert!(!again.stderr.contains("is it the project?"), "{again:#?}");
 }
 
 #[test]

@@ -1,0 +1,38 @@
+//! What a daemon says when it starts.
+
+use std::path::Path;
+
+use crate::clock::Words;
+use crate::cycle::listed_names;
+use crate::settings::Settings;
+use crate::text::Count;
+
+/// A warning where the project root holds nothing that this program reads: a daemon started in the wrong
+/// directory would make its files there and wait.
+pub(crate) fn no_project(settings: &Settings) -> Option<String> {
+    let registry = Path::new("registry");
+    let signs = [&settings.tokens_dir, &settings.servers_dir, &settings.env_file, &settings.providers];
+    let found = signs.into_iter().any(|path| path.exists()) || settings.dir.join(registry).exists();
+    (!found).then(|| {
+        let dir = settings.dir.display();
+        let tokens = settings.tokens_dir.display();
+        format!(
+            "{dir} has no .oauth-tokens, no registry and no .env: is it the project? --dir names another; making {tokens}"
+        )
+    })
+}
+
+/// What is in effect, in one line.
+pub(super) fn in_effect(settings: &Settings) -> String {
+    let version = env!("CARGO_PKG_VERSION");
+    let tokens = Count(listed_names(settings).len(), "token file");
+    let (interval, buffer) = (Words(settings.interval), Words(settings.buffer));
+    let gateway = settings.registry_url.as_deref().unwrap_or("http://localhost (no --registry-url)");
+    let names: Vec<&str> = settings.clients.iter().map(|kept| kept.client.name).collect();
+    let assistants = if names.is_empty() { "none (--client)".to_owned() } else { names.join(", ") };
+    format!(
+        "token-refresher {version} keeps {}: {tokens}, a look every {interval}, refreshed {buffer} before expiry; \
+         gateway {gateway}; assistants: {assistants}",
+        settings.tokens_dir.display()
+    )
+}
