@@ -1,11 +1,12 @@
-//! `token-refresher headers SERVER`: the headers of a request to one server, for a client that runs a
-//! command to get them.
+//! `token-refresher headers SERVER`, the headers of a request to one server for a client that runs a command
+//! to get them, and `token-refresher token NAME`, an access token alone for scripts.
 //!
 //! Everything comes from files: clients run the command with an empty environment. Nothing is written,
 //! no request is sent, and a token that has expired is never handed out: the client would take the server's
 //! refusal for its own fault.
 
-use std::path::PathBuf;
+use std::io;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use crate::clients::{Service, headers_json};
@@ -14,12 +15,13 @@ use crate::files::{Holder, Stamp, holder, lock_of, reason};
 use crate::oauth::Providers;
 use crate::secret::Secret;
 use crate::servers;
-use crate::services::{KEYCLOAK_GATEWAY, TokenSource, gather, recorded_providers};
+use crate::services::{KEYCLOAK_GATEWAY, TokenSource, gather, generated, recorded_providers};
 use crate::settings::Places;
 use crate::state::{DaemonRecord, Store, daemon_holder};
-use crate::tokens::directory::Problem;
+use crate::text::escaped;
+use crate::tokens::directory::{self, Problem, list};
 use crate::tokens::due::{Past, due_at};
-use crate::tokens::name::{Role, role};
+use crate::tokens::name::{Role, role, stem};
 
 /// How long a refresh that is under way is waited for. Clients give their helper some ten seconds.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -101,6 +103,43 @@ pub(crate) fn moment(server: &str, places: &Places, otherwise: &DaemonRecord) ->
     })
 }
 
+/// The access token of the file called `name`, by the name of the status or of the file, after waiting a
+/// moment for a refresh that is under way. The error is one line: there is no such file, or its token has
+/// expired or cannot be read.
+pub(crate) fn token(name: &str, places: &Places) -> Result<Secret, String> {
+    let directory = &places.tokens_dir;
+    let store = Store::open(directory);
+    let names = list(directory, &generated()).map_err(|error| cannot_be_read(directory, &error))?.names;
+    let Some(file) = names.iter().find(|file| *file == name || stem(file) == name) else {
+        let known: Vec<&str> = names.iter().map(|file| stem(file)).collect();
+        let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
+        return Err(escaped(&format!("no token file is called {name:?}; known are: {known}")).into_owned());
+    };
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        let read = directory::read(directory, file);
+        let read = read.map_err(|problem| unusable(&(file.clone(), problem)))?;
+        let read = read.ok_or_else(|| format!("{file}: there is no such file"))?;
+        let source = TokenSource::of(&read, &Providers::builtin());
+        let now = Timestamp::now();
+        if is_changing(&source, now) && Instant::now() < deadline {
+            std::thread::sleep(POLL);
+            continue;
+        }
+        if let Some(ended) = source.expired_since(now) {
+            return Err(expired(&source, now.since(ended), &store, places));
+        }
+        return read.document.access_token().ok_or_else(|| match store.get(file).failure {
+            Some(failure) => format!("{file}: it holds no access token: {}", failure.message),
+            None => format!("{file}: it holds no access token"),
+        });
+    }
+}
+
+fn cannot_be_read(directory: &Path, error: &io::Error) -> String {
+    format!("the tokens directory {} cannot be read: {}", directory.display(), reason(error))
+}
+
 /// Whether there may be another token in a moment: its refresh is under way, or should be.
 fn is_changing(file: &TokenSource, now: Timestamp) -> bool {
     file.expired_since(now).is_some_and(|ended| now.since(ended) < JUST_NOW)
@@ -131,9 +170,8 @@ fn expired(file: &TokenSource, ago: Duration, store: &Store, places: &Places) ->
 fn find(server: &str, places: &Places, record: Option<&DaemonRecord>) -> Result<Found, String> {
     let providers = record.and_then(recorded_providers).unwrap_or_else(Providers::builtin);
     let directory = &places.tokens_dir;
-    let (files, unread) = TokenSource::read_all(directory, &providers).map_err(|error| {
-        format!("the tokens directory {} cannot be read: {}", directory.display(), reason(&error))
-    })?;
+    let (files, unread) =
+        TokenSource::read_all(directory, &providers).map_err(|error| cannot_be_read(directory, &error))?;
     let servers_dir = record
         .map_or_else(|| places.dir.join("registry/servers"), |record| PathBuf::from(&record.servers_dir));
     let registry = servers::read_registry(&servers_dir);

@@ -49,6 +49,7 @@ mod user;
 use std::ffi::OsStr;
 use std::io::{self, ErrorKind, IsTerminal as _, Write as _};
 use std::process::ExitCode;
+use std::time::Duration;
 
 use cli::{CommandLine, Flag, Invocation, Options, Verb, flag};
 use clock::Timestamp;
@@ -58,6 +59,10 @@ use user::{NotOwner, User};
 
 const JSON: &Flag = flag("json");
 const ALIVE: &Flag = flag("alive");
+const WATCH: &Flag = flag("watch");
+
+/// How often `status --watch` looks.
+const WATCH_INTERVAL: Duration = Duration::from_secs(2);
 
 /// Something failed.
 const FAILED: u8 = 1;
@@ -86,10 +91,11 @@ fn run(invocation: &Invocation) -> ExitCode {
     };
     match invocation.verb {
         Verb::Daemon => keep(options, &process, user.as_ref()),
-        Verb::Status => show(options, &process),
+        Verb::Status => show(invocation, &process),
         Verb::Check => check(options, &process),
         Verb::Headers => show_headers(invocation, &process),
         Verb::Bridge => bridge(invocation, &process),
+        Verb::Token => show_token(invocation, &process),
         Verb::Clients => print(&clients::list()),
         Verb::Login | Verb::Revoke => sign_in_or_out(invocation, &process),
         Verb::Help => match cli::help(invocation.operand()) {
@@ -171,14 +177,35 @@ fn sign_in_or_out(invocation: &Invocation, process: &Environment) -> ExitCode {
 
 /// Prints the headers of a request to one server. There is no log: clients call it, and often.
 fn show_headers(invocation: &Invocation, process: &Environment) -> ExitCode {
+    let from = |server: &str, places: &Places| {
+        headers::headers(server, places).map(|json| zeroize::Zeroizing::new(format!("{}\n", json.expose())))
+    };
+    hand_out(invocation, process, from)
+}
+
+/// Prints an access token alone.
+fn show_token(invocation: &Invocation, process: &Environment) -> ExitCode {
+    let from = |name: &str, places: &Places| {
+        headers::token(name, places).map(|token| zeroize::Zeroizing::new(format!("{}\n", token.expose())))
+    };
+    hand_out(invocation, process, from)
+}
+
+/// Prints what `from` has for the command's one argument.
+fn hand_out(
+    invocation: &Invocation,
+    process: &Environment,
+    from: impl Fn(&str, &Places) -> Result<zeroize::Zeroizing<String>, String>,
+) -> ExitCode {
     let places = match Places::find(&invocation.options, process) {
         Ok(places) => places,
         Err(invalid) => return complain(WRONG, &invalid.to_string()),
     };
-    let server = invocation.operand().and_then(OsStr::to_str);
-    let Some(server) = server else { return complain(WRONG, "headers: the SERVER is not UTF-8") };
-    match headers::headers(server, &places) {
-        Ok(json) => print(&zeroize::Zeroizing::new(format!("{}\n", json.expose()))),
+    let Some(name) = invocation.operand().and_then(OsStr::to_str) else {
+        return complain(WRONG, "the argument is not UTF-8");
+    };
+    match from(name, &places) {
+        Ok(text) => print(&text),
         Err(message) => complain(FAILED, &message),
     }
 }
@@ -202,23 +229,59 @@ fn bridge(invocation: &Invocation, process: &Environment) -> ExitCode {
     }
 }
 
-/// Shows every token. Changes nothing and needs no daemon.
-fn show(options: &Options, process: &Environment) -> ExitCode {
+/// Shows every token, or those that are named. Changes nothing and needs no daemon.
+fn show(invocation: &Invocation, process: &Environment) -> ExitCode {
+    let options = &invocation.options;
     let settings = match Settings::read(options, process) {
         Ok(loaded) => loaded.settings,
         Err(invalid) => return complain(WRONG, &invalid.to_string()),
     };
-    let report = match cycle::inspect(&settings, Timestamp::now()) {
-        Ok(report) => report,
-        Err(message) => return complain(FAILED, &message),
-    };
-    if options.has(JSON) {
-        return print(&status::json(&report));
+    let names: Vec<String> =
+        invocation.operands.iter().map(|name| name.to_string_lossy().into_owned()).collect();
+    let watch = options.has(WATCH);
+    if watch && (options.has(JSON) || !io::stdout().is_terminal()) {
+        return complain(WRONG, "--watch: shows the table on a terminal; leave it out for --json and pipes");
     }
+    loop {
+        let text = match shown(&settings, &names, options.has(JSON)) {
+            Ok(text) => text,
+            Err(message) => return complain(FAILED, &message),
+        };
+        if !watch {
+            return print(&text);
+        }
+        // To the upper left corner, and what was there is cleared.
+        if print(&format!("\u{1b}[H\u{1b}[J{text}")) != ExitCode::SUCCESS {
+            return ExitCode::from(FAILED);
+        }
+        std::thread::sleep(WATCH_INTERVAL);
+    }
+}
+
+/// The tokens as JSON, as a table, or with all that is known of those that are named.
+fn shown(settings: &Settings, names: &[String], json: bool) -> Result<String, String> {
+    let mut report = cycle::inspect(settings, Timestamp::now())?;
+    if !names.is_empty() {
+        report = report.only(names).map_err(|unknown| unknown.to_string())?;
+    }
+    Ok(match (json, names) {
+        (true, _) => status::json(&report),
+        (false, []) => status::table(&report, screen()),
+        (false, _) => status::story(&report, screen()),
+    })
+}
+
+/// What standard output is.
+fn screen() -> status::Screen {
+    let terminal = io::stdout().is_terminal();
+    let size = rustix::termios::tcgetwinsize(io::stdout()).ok().filter(|_| terminal);
+    // A terminal that does not tell has the traditional width.
+    let columns = size.map_or(80, |size| usize::from(size.ws_col));
+    let width = terminal.then_some(if columns == 0 { 80 } else { columns });
     // https://no-color.org; a dumb terminal would show the codes.
     let wanted = std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
         && std::env::var_os("TERM").is_some_and(|terminal| terminal != "dumb");
-    print(&status::table(&report, wanted && io::stdout().is_terminal()))
+    status::Screen { width, colour: wanted && terminal }
 }
 
 /// Says in one line whether all is well, in the way of monitoring plugins.

@@ -23,6 +23,9 @@ pub(super) const REVOKE: &str = "revoke";
 /// The command that a client starts as its MCP server.
 pub(super) const BRIDGE: &str = "bridge";
 
+/// The command that prints a token.
+pub(super) const TOKEN: &str = "token";
+
 /// Every command, in the order of the help.
 pub(super) const COMMANDS: &[Command] = &[
     Command {
@@ -54,10 +57,11 @@ pub(super) const COMMANDS: &[Command] = &[
     Command {
         verb: Verb::Status,
         name: STATUS,
-        operands: "",
+        operands: "[NAME...]",
         help: "every token: its state, expiry and next attempt",
         detail: "Shows every token file, the most urgent first: its state and the reason for it, when it \
-                 expires, and when it is refreshed next. Changes nothing and needs no daemon.",
+                 expires, and when it is refreshed next. With names it tells all that is known of these tokens. \
+                 Changes nothing and needs no daemon.",
     },
     Command {
         verb: Verb::Check,
@@ -84,6 +88,15 @@ pub(super) const COMMANDS: &[Command] = &[
         detail: "Passes everything between the client that started it and the server, with the token that is \
                  valid at that moment. Without SERVER it takes MCP_SERVER_URL and MCP_SERVER_AUTH_TOKEN, or \
                  FETCH_BASE_URL and FETCH_HEADERS, from its environment. The log goes to standard error.",
+    },
+    Command {
+        verb: Verb::Token,
+        name: TOKEN,
+        operands: "NAME",
+        help: "the present access token alone, for scripts",
+        detail: "Prints the access token of a token file, and nothing else: curl -H \"Authorization: Bearer \
+                 $(token-refresher token github-repos)\". A refresh that is under way is waited for; a token that \
+                 has expired is an error with the reason, and is not printed.",
     },
     Command {
         verb: Verb::Clients,

@@ -109,6 +109,8 @@ pub(crate) enum Verb {
     Headers,
     /// Speak MCP on standard input and output for one server.
     Bridge,
+    /// Print the access token of one file.
+    Token,
     /// List the clients whose configurations can be kept.
     Clients,
     /// Show every token.

@@ -2,7 +2,7 @@
 //! names in the settings' errors are read off [`FLAGS`]. A new option is one row here and one field of
 //! the settings.
 
-use super::commands::{BRIDGE, CHECK, DAEMON, HEADERS, LOGIN, REVOKE, STATUS};
+use super::commands::{BRIDGE, CHECK, DAEMON, HEADERS, LOGIN, REVOKE, STATUS, TOKEN};
 use super::flag::{Flag, Group};
 
 /// The commands that read settings: the daemon alone.
@@ -12,7 +12,7 @@ const SETTINGS: &[&str] = &[DAEMON];
 const SERVING: &[&str] = &[DAEMON, BRIDGE];
 
 /// The commands that need to know only where the tokens are; the rest they learn from the status file.
-const PLACES: &[&str] = &[DAEMON, LOGIN, REVOKE, STATUS, CHECK, HEADERS, BRIDGE];
+const PLACES: &[&str] = &[DAEMON, LOGIN, REVOKE, STATUS, CHECK, HEADERS, TOKEN, BRIDGE];
 
 /// The commands that speak to token endpoints.
 const SPEAKING: &[&str] = &[DAEMON, LOGIN, REVOKE, BRIDGE];
@@ -429,6 +429,14 @@ pub(super) const FLAGS: &[Flag] = &[
         commands: &[STATUS],
         help: "with status: JSON instead of a table",
         detail: "With status: JSON instead of a table, in a form that the README documents.",
+        ..ROW
+    },
+    Flag {
+        long: "watch",
+        group: Group::Asking,
+        commands: &[STATUS],
+        help: "with status: show it anew every 2 seconds",
+        detail: "With status on a terminal: show the table anew every two seconds, until Ctrl-C.",
         ..ROW
     },
     Flag {

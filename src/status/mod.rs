@@ -11,7 +11,7 @@ pub(crate) mod metrics;
 mod need;
 mod report;
 
-pub(crate) use human::table;
+pub(crate) use human::{Screen, story, table};
 pub(crate) use json::json;
 pub(crate) use judge::Facts;
 pub(crate) use need::{AHEAD, NeededFor};

@@ -1,6 +1,7 @@
 //! Everything that is known at one moment, sorted by urgency: what `status` shows and `check` judges.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::time::Duration;
 
 use super::judge::{Facts, TokenState};
@@ -8,6 +9,7 @@ use super::need::Need;
 use crate::clock::{Timestamp, Words};
 use crate::files::Holder;
 use crate::state::{CycleRecord, DaemonRecord, HookRecord, Outage};
+use crate::text::escaped;
 
 /// How long ago the loop must have touched its lock at the latest: it does so every minute, and a
 /// cycle does after each refresh, which takes at most two.
@@ -88,6 +90,21 @@ pub(crate) enum Severity {
     Warning = 1,
     /// Something does not work.
     Critical = 2,
+}
+
+/// A name that is no token file's.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct NoSuchToken {
+    pub name: String,
+    /// The names that there are.
+    pub known: Vec<String>,
+}
+
+impl fmt::Display for NoSuchToken {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let known = if self.known.is_empty() { "none".to_owned() } else { self.known.join(", ") };
+        out.write_str(&escaped(&format!("no token file is called {:?}; known are: {known}", self.name)))
+    }
 }
 
 impl Token {
@@ -178,6 +195,17 @@ impl Overview {
         };
         self.tokens.sort_by_cached_key(urgency);
         self
+    }
+
+    /// Keeps the tokens with these names, or file names, in their order of urgency.
+    pub(crate) fn only(mut self, names: &[String]) -> Result<Self, NoSuchToken> {
+        let is = |token: &Token, name: &String| token.name == *name || token.file == *name;
+        if let Some(name) = names.iter().find(|name| !self.tokens.iter().any(|token| is(token, name))) {
+            let known = self.tokens.iter().map(|token| token.name.clone()).collect();
+            return Err(NoSuchToken { name: name.clone(), known });
+        }
+        self.tokens.retain(|token| names.iter().any(|name| is(token, name)));
+        Ok(self)
     }
 
     /// Whether a daemon holds the place.

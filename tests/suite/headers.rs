@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::support::{Client, Endpoint, Finished, Program, Project, TokenFile};
+use crate::support::{Client, Endpoint, Finished, Program, Project, TokenFile, due};
 use serde_json::{Value, json};
 
 fn service(server: &str, token: &str) -> TokenFile {
@@ -214,4 +214,28 @@ fn a_refresh_that_takes_long_is_not_waited_for_and_a_good_token_is_printed() {
     assert!((1..10).contains(&begun.elapsed().as_secs()), "{:?}", begun.elapsed());
     drop(hold);
     refreshing.wait().expect_code(0);
+}
+
+#[test]
+fn token_prints_the_present_token_alone_and_no_stale_one() {
+    let due = due::none();
+    due.sign_in("github", "repos", 7200);
+    due.sign_in("github", "wiki", -600);
+    let present = due.project.read_token("github-repos-egress.json")["access_token"].clone();
+    for name in ["github-repos", "github-repos-egress.json"] {
+        let finished = Program::new(&due.project).args(&format!("token {name}")).run().expect_code(0);
+        assert_eq!(finished.stdout, format!("{}\n", present.as_str().unwrap()));
+        assert_eq!(finished.stderr, "");
+    }
+    for (arguments, said) in [
+        (
+            "token github-wiki",
+            "github-wiki-egress.json: its token expired 10 minutes ago: no token-refresher runs",
+        ),
+        ("token wat", "no token file is called \"wat\"; known are: github-repos, github-wiki"),
+    ] {
+        let finished = Program::new(&due.project).args(arguments).run().expect_code(1);
+        assert!(finished.stderr.contains(said) && finished.stdout.is_empty(), "{finished:#?}");
+    }
+    Program::new(&due.project).args("token").run().expect_code(2);
 }

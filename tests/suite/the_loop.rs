@@ -6,7 +6,9 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use crate::support::daemon::built_program;
-use crate::support::{self, Client, DEADLINE, Daemon, Due, Endpoint, Program, Project, Signal, TokenFile, due};
+use crate::support::{
+    self, Client, DEADLINE, Daemon, Due, Endpoint, Program, Project, Signal, TokenFile, due,
+};
 use serde_json::Value;
 
 const FILE: &str = "github-repos-egress.json";
