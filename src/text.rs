@@ -57,6 +57,15 @@ pub(crate) fn escaped(message: &str) -> Cow<'_, str> {
     Cow::Owned(text)
 }
 
+/// `word` as a shell reads it back, in quotes where it needs them.
+pub(crate) fn shell_word(word: &str) -> Cow<'_, str> {
+    let plain = |letter: char| letter.is_alphanumeric() || "/._-+:@%,".contains(letter);
+    if !word.is_empty() && !word.starts_with('-') && word.chars().all(plain) {
+        return Cow::Borrowed(word);
+    }
+    Cow::Owned(format!("'{}'", word.replace('\'', "'\\''")))
+}
+
 /// Whether a terminal or a reader's eye would obey the letter instead of showing it.
 pub(crate) fn acts(letter: char) -> bool {
     letter.is_control()
@@ -87,6 +96,19 @@ mod tests {
         assert_eq!(lines("é é", 3), ["é é"]);
         assert_eq!(lines("a longer b", 4), ["a", "longer", "b"]);
         assert_eq!(lines(" ", 4), [""; 0]);
+    }
+
+    #[test]
+    fn a_word_is_quoted_where_a_shell_would_not_read_it_back() {
+        for (word, quoted) in [
+            ("/srv/a-b_1", "/srv/a-b_1"),
+            ("a b", "'a b'"),
+            ("it's", "'it'\\''s'"),
+            ("", "''"),
+            ("$(x)", "'$(x)'"),
+        ] {
+            assert_eq!(shell_word(word), quoted);
+        }
     }
 
     #[test]

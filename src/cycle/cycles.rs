@@ -277,7 +277,7 @@ impl Cycles {
         let stuck = seen.tokens.iter().filter(|token| token.is_stuck()).map(|token| token.name().to_owned());
         outcome.failing.extend(stuck);
         let failing = outcome.failing.len();
-        let cycle = CycleRecord { ended: now, tokens: seen.tokens.len(), failing };
+        let cycle = CycleRecord { ended: now, tokens: seen.tokens.len(), failing, vanished: 0 };
         self.store.end_cycle(cycle, self.endpoints.snapshot(), &seen.names, now);
         if let Some(message) = self.store.failure() {
             self.log.problem("the status file", Topic::Writing, Level::Error, &message, "");

@@ -34,8 +34,11 @@ pub(crate) fn inspect(settings: &Settings, now: Timestamp) -> Result<Overview, S
     };
     let seen = scan(directory, &context)
         .map_err(|error| format!("{} cannot be read: {}", directory.display(), reason(&error)))?;
-    let mut tokens: Vec<Token> =
-        seen.tokens.iter().map(|seen| Token::of(&trusted(seen), buffer, now)).collect();
+    let mut tokens: Vec<Token> = seen
+        .tokens
+        .iter()
+        .map(|seen| Token::of(&trusted(seen), buffer, now).with_remedy(&settings.dir))
+        .collect();
     tokens.extend(
         seen.problems
             .iter()

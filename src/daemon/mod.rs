@@ -289,5 +289,6 @@ fn record(settings: &Settings, since: Timestamp) -> DaemonRecord {
         servers_dir: settings.servers_dir.display().to_string(),
         providers: settings.providers.is_file().then(|| settings.providers.display().to_string()),
         keycloak: is_keycloak(&settings.environment),
+        once: settings.once,
     }
 }

@@ -63,6 +63,9 @@ pub(crate) struct DaemonRecord {
     /// `AUTH_PROVIDER` is `keycloak`: the assistants' own machine token speaks to the gateway.
     #[serde(default)]
     pub keycloak: bool,
+    /// A single cycle of `--once` left this, where no daemon ran.
+    #[serde(default)]
+    pub once: bool,
 }
 
 /// What was left in a client's file and for it, so that it can be changed and taken away again.
@@ -89,6 +92,9 @@ pub(crate) struct CycleRecord {
     pub tokens: usize,
     /// How many of them are not as fresh as they should be.
     pub failing: usize,
+    /// How many token files there were before all of them vanished; 0 where one is there.
+    #[serde(default)]
+    pub vanished: usize,
 }
 
 /// What is known of the command that runs after tokens changed.

@@ -189,12 +189,15 @@ impl Store {
     /// something in it has changed.
     pub(crate) fn end_cycle(
         &self,
-        cycle: CycleRecord,
+        mut cycle: CycleRecord,
         endpoints: BTreeMap<String, Outage>,
         present: &[String],
         now: Timestamp,
     ) {
         let mut known = self.known();
+        let before = known.file.cycle.as_ref().map_or(0, |before| before.tokens.max(before.vanished));
+        let vanished = if cycle.tokens == 0 { before } else { 0 };
+        cycle.vanished = vanished;
         known.file.cycle = Some(cycle);
         known.file.endpoints = endpoints;
         known.file.forget_gone(present, now);

@@ -24,6 +24,7 @@ const NAMED: usize = 3;
 /// The line and the exit status of `check`.
 pub(crate) fn check(report: &Overview) -> (String, u8) {
     let mut complaints: Vec<(Severity, String)> = nobody_runs(report).into_iter().collect();
+    complaints.extend(vanished(report));
     complaints.extend(failing_hook(report));
     let open = report.open_to_others.as_ref();
     complaints.extend(open.map(|why| (Severity::Warning, why.clone())));
@@ -76,8 +77,15 @@ fn word(severity: Severity) -> &'static str {
 fn nobody_runs(report: &Overview) -> Option<(Severity, String)> {
     let patience = (report.interval * 3).max(SHORTEST_PATIENCE);
     let quiet = report.quiet_for();
-    if report.is_alive() || quiet.is_some_and(|quiet| quiet <= patience) {
+    if report.is_alive() {
         return None;
+    }
+    if let Some(quiet) = quiet.filter(|quiet| *quiet <= patience) {
+        // After `--once` of a timer that is as it should be, after a daemon it is not.
+        let daemon = report.daemon.record.as_ref().is_some_and(|record| !record.once);
+        let ended = daemon && report.daemon.holder == Holder::Nobody;
+        let words = || format!("no daemon runs, the last sign of one is {} old", Words(quiet));
+        return ended.then(|| (Severity::Warning, words()));
     }
     let since = quiet.map_or_else(|| "ever".to_owned(), |quiet| format!("for {}", Words(quiet)));
     let words = if report.is_running() {
@@ -86,6 +94,13 @@ fn nobody_runs(report: &Overview) -> Option<(Severity, String)> {
         format!("no daemon runs and there was no cycle {since}")
     };
     Some((Severity::Critical, words))
+}
+
+/// That all token files are gone, although there were some.
+fn vanished(report: &Overview) -> Option<(Severity, String)> {
+    let cycle = report.cycle.as_ref().filter(|_| report.tokens.is_empty())?;
+    let before = cycle.tokens.max(cycle.vanished);
+    (before > 0).then(|| (Severity::Critical, format!("{} vanished", Count(before, "token file"))))
 }
 
 fn failing_hook(report: &Overview) -> Option<(Severity, String)> {
@@ -201,18 +216,28 @@ mod tests {
             ("a daemon with a long interval", runs(well, day, day, five), 0),
             ("--once from a timer", runs(Holder::Never, Some(five * 3), day, five), 0),
             ("--once has not run for long", runs(Holder::Never, Some(five * 3 + MINUTE), day, five), 2),
-            ("a daemon ended lately", runs(Holder::Nobody, None, Some(MINUTE), five), 0),
-            (
-                "short intervals get three minutes",
-                runs(Holder::Nobody, Some(MINUTE * 3), day, MINUTE / 60),
-                0,
-            ),
+            ("a daemon ended lately", runs(Holder::Nobody, None, Some(MINUTE), five), 1),
+            ("short intervals get three minutes", runs(Holder::Never, Some(MINUTE * 3), day, MINUTE / 60), 0),
             ("and not more", runs(Holder::Nobody, Some(MINUTE * 4), day, MINUTE / 60), 2),
             ("nobody has ever run", runs(Holder::Never, None, None, five), 2),
             ("a daemon that hangs", runs(hangs, day, day, five), 2),
             ("one that hangs in a cycle lately begun", runs(hangs, Some(five), day, five), 0),
         ] {
             assert_eq!(status, expected, "{case}");
+        }
+    }
+
+    #[test]
+    fn vanished_token_files_are_critical_until_one_is_there() {
+        let gone = |tokens, vanished| {
+            let mut report = report(Vec::new());
+            report.cycle = report.cycle.map(|cycle| CycleRecord { tokens, vanished, ..cycle });
+            check(&report)
+        };
+        assert_eq!(gone(0, 0).1, 0);
+        for (tokens, vanished) in [(2, 0), (0, 2)] {
+            let (line, status) = gone(tokens, vanished);
+            assert!(line.starts_with("CRITICAL: 2 token files vanished | ") && status == 2, "{line}");
         }
     }
 

@@ -39,6 +39,9 @@ pub(crate) fn table(report: &Overview, screen: Screen) -> String {
     for token in &report.tokens {
         page.token(token);
         page.wrapped(&token.why, 4);
+        if let Some(remedy) = &token.remedy {
+            page.wrapped(remedy, 4);
+        }
         if let Some(need) = token.need {
             page.wrapped(&need.words(report.now), 4);
         }
@@ -138,6 +141,7 @@ impl<'a> Page<'a> {
         let need = token.need.map(|need| need.words(now));
         let rows = [
             ("why", Some(token.why.clone())),
+            ("remedy", token.remedy.clone()),
             ("file", Some(format!("{}/{}", self.report.tokens_dir, token.file))),
             ("access token ends", token.expires_at.map(time)),
             ("refresh token ends", token.refresh_expires_at.map(time)),

@@ -72,6 +72,7 @@ struct JsonToken<'a> {
     failures: u32,
     last_error: Option<&'a str>,
     why: &'a str,
+    remedy: Option<&'a str>,
     person_needed_by: Option<i64>,
 }
 
@@ -145,6 +146,7 @@ fn entry(token: &Token, now: Timestamp) -> JsonToken<'_> {
         failures: token.failures,
         last_error: token.error.as_deref(),
         why: &token.why,
+        remedy: token.remedy.as_deref(),
         person_needed_by: token.need.map(|need| need.by.as_seconds()),
     }
 }
@@ -208,6 +210,7 @@ mod tests {
                 "failures": 2,
                 "last_error": "HTTP 503",
                 "why": "HTTP 503 (2 attempts in 1 minute)",
+                "remedy": null,
                 "person_needed_by": 1_000_005,
             }],
         });

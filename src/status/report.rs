@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::path::Path;
 use std::time::Duration;
 
 use super::judge::{Facts, TokenState};
@@ -9,7 +10,7 @@ use super::need::Need;
 use crate::clock::{Timestamp, Words};
 use crate::files::Holder;
 use crate::state::{CycleRecord, DaemonRecord, HookRecord, Outage};
-use crate::text::escaped;
+use crate::text::{escaped, shell_word};
 
 /// How long ago the loop must have touched its lock at the latest: it does so every minute, and a
 /// cycle does after each refresh, which takes at most two.
@@ -77,6 +78,8 @@ pub(crate) struct Token {
     pub error: Option<String>,
     /// Why it is in this state.
     pub why: String,
+    /// The command that ends a lost sign-in, where there is one.
+    pub remedy: Option<String>,
     /// That a user will be needed within a day.
     pub need: Option<Need>,
 }
@@ -125,6 +128,7 @@ impl Token {
             failures: trouble.map_or(0, |trouble| trouble.failures),
             error: trouble.map(|trouble| trouble.message.clone()),
             why: facts.why(buffer, now),
+            remedy: None,
             need: facts.need(now),
         }
     }
@@ -145,8 +149,19 @@ impl Token {
             failures: 0,
             error: Some(why.clone()),
             why,
+            remedy: None,
             need: None,
         }
+    }
+
+    /// The same with the command to type where a new sign-in is needed, for the project at `dir`.
+    pub(crate) fn with_remedy(mut self, dir: &Path) -> Self {
+        if self.state == TokenState::SignInAgain {
+            let dir = dir.display().to_string();
+            let (name, dir) = (shell_word(&self.name), shell_word(&dir));
+            self.remedy = Some(format!("token-refresher login {name} --dir {dir}"));
+        }
+        self
     }
 
     /// How bad it is, and what to call it in a list.
@@ -157,7 +172,10 @@ impl Token {
         let expired = self.expires_at.map(|end| Words(now.since(end))).filter(|_| self.expired);
         let dead = expired.map(|since| format!("{name} expired {since} ago"));
         let (severity, words) = match (self.state, dead) {
-            (TokenState::SignInAgain, _) => (of_a_service, format!("{name} needs a new sign-in")),
+            (TokenState::SignInAgain, _) => {
+                let remedy = self.remedy.as_ref().map(|remedy| format!(" ({remedy})")).unwrap_or_default();
+                (of_a_service, format!("{name} needs a new sign-in{remedy}"))
+            }
             (_, Some(dead)) => (of_a_service, dead),
             (TokenState::Unusable, _) => (Severity::Warning, format!("{name} cannot be used")),
             (TokenState::Misconfigured, _) if !self.has_access => {
@@ -258,6 +276,7 @@ pub(super) mod tests {
             failures: 0,
             error: None,
             why: "refreshed 1 hour before its end (the buffer)".to_owned(),
+            remedy: None,
             need: None,
         }
     }
@@ -273,6 +292,7 @@ pub(super) mod tests {
             servers_dir: String::new(),
             providers: None,
             keycloak: false,
+            once: false,
         };
         Overview {
             now: NOW,
@@ -288,6 +308,7 @@ pub(super) mod tests {
                 ended: NOW - Duration::from_secs(40),
                 tokens: tokens.len(),
                 failing: 0,
+                vanished: 0,
             }),
             hook: HookRecord::default(),
             endpoints: BTreeMap::new(),

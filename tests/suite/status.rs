@@ -100,13 +100,23 @@ fn a_dead_sign_in_is_critical_for_a_service_and_no_reason_to_restart() {
     let daemon = idle(&project);
     // A token that no configuration uses is a warning only.
     let line = check(&project, "", 1);
-    assert!(line.starts_with("WARNING: my-own-tool needs a new sign-in | "), "{line}");
+    assert!(
+        line.starts_with(
+            "WARNING: my-own-tool needs a new sign-in (token-refresher login my-own-tool --dir /"
+        ),
+        "{line}"
+    );
 
     let repos = project.read_token("github-repos-egress.json")["refresh_token"].as_str().unwrap().to_owned();
     endpoint.revoke(&repos);
     Program::new(&project).args("--force").once().expect_code(1);
     let line = check(&project, "", 2);
-    assert!(line.starts_with("CRITICAL: github-repos needs a new sign-in, my-own-tool needs"), "{line}");
+    assert!(
+        line.starts_with(
+            "CRITICAL: github-repos needs a new sign-in (token-refresher login github-repos --dir /"
+        ),
+        "{line}"
+    );
     check(&project, "--alive", 0);
 
     let report = report(&project);
@@ -267,4 +277,22 @@ fn a_token_that_is_named_tells_its_story() {
     assert!(finished.stderr.contains(said), "{finished:#?}");
     let finished = Program::new(&due.project).args("status --watch").run().expect_code(2);
     assert!(finished.stderr.contains("--watch: "), "{finished:#?}");
+}
+
+#[test]
+fn token_files_that_vanish_under_a_daemon_are_critical() {
+    let due = due::none();
+    due.sign_in("github", "repos", 7200);
+    let mut daemon = Program::new(&due.project).start();
+    daemon.wait_for_log(CYCLE_ENDS);
+    fs::remove_file(due.project.token("github-repos-egress.json")).unwrap();
+    daemon.wait_until("the alarm, also after another cycle", || {
+        let line = Program::new(&due.project).arg("check").run();
+        line.code() == Some(2) && line.stdout.contains("1 token file vanished")
+    });
+    daemon.stop().expect_code(0);
+    // From the first second without a daemon.
+    due.sign_in("github", "repos", 7200);
+    let line = Program::new(&due.project).arg("check").run().expect_code(1);
+    assert!(line.stdout.starts_with("WARNING: no daemon runs, "), "{line:#?}");
 }
