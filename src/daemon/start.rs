@@ -17,7 +17,8 @@ pub(crate) fn no_project(settings: &Settings) -> Option<String> {
         let dir = settings.dir.display();
         let tokens = settings.tokens_dir.display();
         format!(
-            "{dir} has no .oauth-tokens, no registry and no .env: is it the project? --dir names another; making {tokens}"
+            "{dir} has no .oauth-tokens, no registry and no .env: is it the project? --dir names another; \
+             making {tokens}"
         )
     })
 }

@@ -1,4 +1,4 @@
-//! Answers that come compressed although none was asked for.
+//! Answers that come compressed although the request accepts no compression.
 //!
 //! Some servers compress whatever the request accepts, and some gateways forget to say so. A compressed
 //! answer that is not read costs the sign-in: its refresh token replaces the one that was sent.

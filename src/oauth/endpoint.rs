@@ -9,7 +9,7 @@ use ureq::http::Uri;
 pub(crate) struct EndpointUrl {
     /// The URL itself.
     pub url: String,
-    /// The URL without its query, which may hold what nobody should read in a log.
+    /// The URL without its query, which may hold a secret that no log may show.
     pub shown: String,
     /// The host in lower case; an IPv6 address without its brackets.
     pub host: String,

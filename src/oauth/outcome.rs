@@ -17,10 +17,10 @@ use crate::secret::Secret;
 pub(crate) enum Class {
     /// The refresh token is dead: a person must sign in; nothing is asked until the file holds another one.
     SignInAgain,
-    /// The request can never succeed as it stands: somebody must change a setting; nothing is asked
+    /// The same request can never succeed: a setting must be changed; nothing is sent
     /// until the request would be another one.
     Configuration,
-    /// It may succeed later as it stands: ask again after a growing delay.
+    /// The same request may succeed later: retry after a growing delay.
     Passing,
     /// The request left and no complete answer came, at a provider that may have replaced the refresh
     /// token meanwhile: the token may be spent, and asking again may kill the one in use.
@@ -48,7 +48,7 @@ pub(crate) struct Failure {
 }
 
 impl Failure {
-    /// A failure found before anything was sent, for which somebody must change a setting.
+    /// A failure found before anything was sent, which ends when a setting is changed.
     pub(crate) fn configuration(message: impl Into<String>) -> Self {
         let message = message.into();
         Self { message, ..Self::new(Class::Configuration) }

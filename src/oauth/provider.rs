@@ -17,7 +17,7 @@ use super::template::ValueSource;
 #[derive(Clone, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub(super) struct Provider {
-    /// The key under which the row stands in the table.
+    /// The row's key in the table.
     #[serde(skip)]
     pub name: String,
     /// What people call the provider.
@@ -113,7 +113,7 @@ impl ClientAuthMethod {
         }
     }
 
-    /// The method of that name, if it is one of ours.
+    /// The method of that name, if this program speaks it.
     pub(crate) fn from_name(name: &str) -> Option<Self> {
         [Self::ClientSecretBasic, Self::ClientSecretPost, Self::None, Self::PrivateKeyJwt]
             .into_iter()
@@ -121,7 +121,7 @@ impl ClientAuthMethod {
     }
 }
 
-/// What stands in a Basic header before base64.
+/// The text of a Basic header before base64.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum BasicEncoding {
@@ -281,7 +281,7 @@ pub(super) struct ErrorRule {
     pub class: Class,
 }
 
-/// Names of variables that hold client credentials; `#` stands for a number from 1 to 100.
+/// Names of variables that hold client credentials; `#` is a number from 1 to 100.
 #[derive(Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct ClientSet {

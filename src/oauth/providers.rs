@@ -84,7 +84,7 @@ impl Providers {
         self.rows.iter().find(|row| row.variant_of.is_none() && lies_in(row, endpoint))
     }
 
-    /// The row that stands in for `row` at that endpoint, if there is one.
+    /// The row that replaces `row` at that endpoint, if there is one.
     pub(super) fn variant(&self, row: &Provider, endpoint: &EndpointUrl) -> Option<&Arc<Provider>> {
         let of = |other: &Provider| other.variant_of.as_deref() == Some(&row.name);
         self.rows.iter().find(|other| of(other) && lies_in(other, endpoint))

@@ -126,7 +126,7 @@ impl RowText<'_> {
         needs.join(", ")
     }
 
-    /// Parameters of the client credentials grant that somebody must give.
+    /// Parameters of the client credentials grant that the user must give.
     fn required_parameters(&self) -> impl Iterator<Item = String> {
         let parameters = self.key("parameters")["client_credentials"].as_object();
         let has_default = |one: &Value| one["from"].as_array().is_some_and(|from| from.iter().any(is_text));
@@ -144,7 +144,7 @@ impl RowText<'_> {
     fn variable(&self, name: &str) -> String {
         let Some(sources) = self.key("variables")[name].as_array() else { return code(name) };
         let (mut from, mut otherwise) = (Vec::new(), String::new());
-        // What the access token itself says needs no word: nobody writes it.
+        // A claim of the access token needs no word: no user writes it.
         let written = sources.iter().filter_map(Value::as_str).filter(|source| !source.starts_with("token."));
         for source in written {
             match source.strip_prefix('=') {

@@ -14,7 +14,7 @@ use crate::secret::{Fingerprint, Secret};
 pub(super) enum TokenEndpoint {
     /// It is known.
     Known(EndpointUrl),
-    /// It stands in this issuer's metadata (RFC 8414).
+    /// It is named in this issuer's metadata (RFC 8414).
     FromIssuer(EndpointUrl),
 }
 
@@ -103,7 +103,7 @@ impl TokenRequest {
     }
 
     /// A fingerprint of all that the request consists of, except the refresh token:
-    /// another value means that somebody changed something. Secrets enter as hashes.
+    /// another value means that a setting was changed. Secrets enter as hashes.
     pub(crate) fn fingerprint(&self) -> Fingerprint {
         let mut text = String::new();
         // Lengths keep neighbours apart: ("ab", "c") is not ("a", "bc").

@@ -1,6 +1,6 @@
 //! The members of an answer, whichever way it is written.
 //!
-//! JSON members are kept as the text they are: what nobody asks for is never decoded, so an odd
+//! JSON members are kept as the text they are: a member that is not used is never decoded, so an odd
 //! number or a broken escape elsewhere does not cost a token. Of two members with one name the last
 //! counts, as in the parsers that providers test with.
 

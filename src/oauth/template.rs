@@ -3,7 +3,7 @@
 //! A source is written as one short text: `name` is a member of the token file, `$NAME` a variable
 //! of the environment, `=text` the text itself, which may have `{variables}` again. `source?part`
 //! counts only if the value contains `part`. `{name|joined}` is the value without underscores (a
-//! Cognito pool id as it stands in a host name).
+//! Cognito pool id as a host name has it).
 
 use serde::Deserialize;
 use serde::de::{self, Deserializer};
@@ -65,7 +65,7 @@ pub(super) fn where_to_set(name: &str, sources: &[ValueSource], file: &str) -> S
     let mut variables: Vec<&str> = Vec::new();
     for source in sources {
         match &source.kind {
-            // A claim of the access token: nobody writes it into the file.
+            // A claim of the access token: no user writes it into the file.
             SourceKind::Member(name) if name.starts_with("token.") => {}
             SourceKind::Member(name) => members.push(name),
             SourceKind::Variable(name) => variables.push(name),
@@ -101,8 +101,8 @@ fn first_at(sources: &[ValueSource], values: &dyn TemplateValues, depth: u8) -> 
     })
 }
 
-/// Fills a URL template. What stands first is taken as an origin (`https://` is added where it has
-/// no scheme), what stands in the place of a host loses a scheme, and what follows is
+/// Fills a URL template. The first value is taken as an origin (`https://` is added where it has
+/// no scheme), a value in the place of a host loses a scheme, and what follows is
 /// percent-encoded.
 /// The error is the name of the variable that has no value.
 pub(super) fn fill(template: &str, values: &dyn TemplateValues) -> Result<String, String> {
@@ -148,7 +148,7 @@ fn place(url: &mut String, value: &str) {
             url.push_str("https://");
             url.push_str(value);
         }
-        // The host part: people write the whole URL where a host is asked for.
+        // The host part: people write the whole URL where a host belongs.
         Some((_, host)) if !host.contains('/') => {
             url.push_str(value.split_once("://").map_or(value, |(_, host)| host));
         }

@@ -22,7 +22,7 @@ const PIECE: usize = 8;
 /// The text after so many characters is not read, so that an endless description costs little.
 const LOOKED_AT: usize = 4_000;
 
-/// Stands in the place of a text that repeats a part of a secret.
+/// Replaces a text that repeats a part of a secret.
 const WITHHELD: &str = "withheld: it repeats a secret";
 
 /// One line of at most 200 characters without control characters and secrets.

@@ -61,8 +61,8 @@ pub(super) fn may_send(
     }
 }
 
-/// The origin at which the same sign-in was last refreshed, where the request would go to another one. A file that leads
-/// elsewhere is how a refresh token is stolen. An endpoint that a built-in row names is no such place.
+/// The origin at which the same sign-in was last refreshed, where the request would go to another one. A file that
+/// leads elsewhere is how a refresh token is stolen. An endpoint that a built-in row names is no such place.
 fn moved_from<'a>(request: &TokenRequest, member: &Member, state: &'a CredentialState) -> Option<&'a str> {
     let before = state.origin.as_deref().filter(|_| state.refresh_hash == member.fingerprint())?;
     let origin = request.endpoint_key();

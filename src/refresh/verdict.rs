@@ -85,8 +85,8 @@ pub(super) fn refused(failure: &Failure, attempt: &Attempt<'_>) -> LastFailure {
     LastFailure { next_attempt: Some(next), ..last }
 }
 
-/// Whether the answer to a first request was lost, and the same refresh token is sent again at once: everywhere but where
-/// the endpoint wants to be left alone, or the provider is known to end the old token with the first answer.
+/// Whether the answer to a first request was lost, and the same refresh token is sent again at once: everywhere but
+/// where the endpoint wants to be left alone, or the provider is known to end the old token with the first answer.
 pub(super) fn is_sent_again_at_once(failure: &Failure, request: &TokenRequest) -> bool {
     failure.class == Class::InDoubt
         && failure.lost

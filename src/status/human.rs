@@ -29,7 +29,7 @@ const LAST_COLUMN: usize = 15;
 
 /// The table.
 pub(crate) fn table(report: &Overview, screen: Screen) -> String {
-    let mut page = Page::new(report, screen);
+    let mut page = Screenful::new(report, screen);
     page.heading();
     if report.tokens.is_empty() {
         page.text.push_str("\nNo token files.\n");
@@ -53,7 +53,7 @@ pub(crate) fn table(report: &Overview, screen: Screen) -> String {
 
 /// All that is known of the tokens in `report`, each with what was tried and what comes next.
 pub(crate) fn story(report: &Overview, screen: Screen) -> String {
-    let mut page = Page::new(report, screen);
+    let mut page = Screenful::new(report, screen);
     page.heading();
     for token in &report.tokens {
         page.row(["TOKEN", "STATE", "EXPIRES IN", "NEXT ATTEMPT"], None);
@@ -64,7 +64,7 @@ pub(crate) fn story(report: &Overview, screen: Screen) -> String {
 }
 
 /// The text as it grows.
-struct Page<'a> {
+struct Screenful<'a> {
     report: &'a Overview,
     width: usize,
     colour: bool,
@@ -73,7 +73,7 @@ struct Page<'a> {
     text: String,
 }
 
-impl<'a> Page<'a> {
+impl<'a> Screenful<'a> {
     fn new(report: &'a Overview, screen: Screen) -> Self {
         let width = screen.width.map_or(usize::MAX, |width| width.max(NARROWEST));
         let longest = report.tokens.iter().map(|token| escaped(&token.name).chars().count()).max();

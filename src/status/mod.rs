@@ -1,7 +1,7 @@
 //! The views of the tokens' state: table, JSON, check line, metrics.
 //!
-//! `judge` turns a file's facts into a state with its reason, `need` says when a user will be needed, `report` sorts all
-//! of it by urgency; `human`, `json`, `check` and `metrics` are the forms in which it leaves the program.
+//! `judge` turns a file's facts into a state with its reason, `need` says when a user will be needed, `report` sorts
+//! all of it by urgency; `human`, `json`, `check` and `metrics` are the forms in which it leaves the program.
 
 pub(crate) mod check;
 mod human;

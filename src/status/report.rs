@@ -12,8 +12,7 @@ use crate::files::Holder;
 use crate::state::{CycleRecord, DaemonRecord, HookRecord, Outage};
 use crate::text::{escaped, shell_word};
 
-/// How long ago the loop must have touched its lock at the latest: it does so every minute, and a
-/// cycle does after each refresh, which takes at most two.
+/// The oldest sign of life of a running loop: it gives one a minute, and a refresh takes at most two minutes.
 pub(super) const ALIVE: Duration = Duration::from_mins(3);
 
 /// The whole picture.
@@ -52,13 +51,11 @@ pub(crate) struct DaemonSeen {
 /// One file of the tokens directory.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct Token {
-    /// The file's name.
     pub file: String,
     /// What the log calls it.
     pub name: String,
     /// Whether the configurations have an entry for it.
     pub in_configurations: bool,
-    /// Its state.
     pub state: TokenState,
     /// Whether its access token has ended.
     pub expired: bool,

@@ -16,9 +16,9 @@ use crate::secret::Secret;
 /// How long a new access token lasts.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Lasting {
-    /// For this long from the time it was asked for.
+    /// For this long, counted from the time of the request.
     For(Duration),
-    /// Nobody says that it ends.
+    /// No source says that it ends.
     Unlimited,
 }
 
@@ -37,7 +37,7 @@ pub(crate) enum RefreshEnd {
 pub(crate) struct Access {
     /// The token.
     pub token: Secret,
-    /// When it was asked for: its life counts from there.
+    /// When its request was sent: its life counts from there.
     pub asked_at: Timestamp,
     /// How long it lasts.
     pub lasting: Lasting,
@@ -78,7 +78,7 @@ pub(crate) fn apply(document: Document, change: &Change, takes_access: bool) -> 
     if size > MAX_SIZE { Err(Unusable::TooLarge) } else { Ok(document) }
 }
 
-/// `received` is when the answer was asked for, where the file takes all of it.
+/// `received` is when the request was sent, where the file takes all of the answer.
 fn with_refresh_end(
     document: Document,
     end: RefreshEnd,

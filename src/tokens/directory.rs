@@ -56,7 +56,7 @@ impl fmt::Display for Problem {
     }
 }
 
-/// What stands in the tokens directory.
+/// The contents of the tokens directory.
 #[derive(Default, Debug)]
 pub(crate) struct Listing {
     /// The names that may be token files, sorted.
@@ -73,7 +73,7 @@ pub(crate) struct Listing {
 pub(crate) fn list(directory: &Path, generated: &[String]) -> io::Result<Listing> {
     let mut listing = Listing::default();
     for entry in std::fs::read_dir(directory)? {
-        // A name that is not UTF-8 cannot end up in a configuration and is nobody's token file.
+        // A name that is not UTF-8 cannot end up in a configuration and is no token file.
         let entry = entry?;
         let Ok(name) = entry.file_name().into_string() else { continue };
         if may_be_token_file(&name, generated) {

@@ -5,7 +5,7 @@ use std::path::Path;
 /// What a file's name says it is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Role {
-    /// `*-egress.json`: a service that stands in the configurations.
+    /// `*-egress.json`: a service of the configurations.
     Service,
     /// `ingress.json`: the gateway's own token.
     Gateway,
@@ -25,7 +25,7 @@ pub(crate) fn role(file_name: &str) -> Role {
 /// Whether a name in the tokens directory may be a token file: `*.json`, not hidden, not one of the
 /// files that we generate there, not one of the copies for people (`*readable*`).
 pub(crate) fn may_be_token_file(file_name: &str, generated: &[String]) -> bool {
-    // Tools write the ending in lower case; another spelling is somebody's own file.
+    // Tools write the ending in lower case; another spelling is a user's own file.
     Path::new(file_name).extension().is_some_and(|ending| ending == "json")
         && !file_name.starts_with('.')
         && !file_name.to_ascii_lowercase().contains("readable")

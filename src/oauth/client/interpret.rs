@@ -140,7 +140,7 @@ impl Prepared<'_> {
         }
     }
 
-    /// Servers disagree on whether the client id stands in the form beside Basic.
+    /// Servers disagree on whether the client id belongs in the form beside Basic.
     fn client_id_advice(&self, description: &str) -> Option<String> {
         let file = &self.request.file;
         let in_form = self.request.authentication.client_id_in_form;

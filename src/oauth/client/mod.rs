@@ -47,8 +47,7 @@ impl TokenClient {
 
     /// Finds the endpoint where only its issuer is known, and signs an assertion where one is needed.
     /// Nothing is spent by this.
-    /// Plain http, an unusable key and unusable metadata are [`Class::Configuration`]; all else is
-    /// [`Class::Passing`].
+    /// Plain http, an unusable key and unusable metadata are a configuration failure; all else passes.
     pub(crate) fn prepare<'a>(
         &self,
         request: &'a TokenRequest,
@@ -149,7 +148,7 @@ impl TokenClient {
 
     /// Sends exactly one request and reads its answer. `before` is called when the endpoint is connected
     /// to and the tokens are about to leave; its error keeps them back.
-    /// [`Class::InDoubt`] comes only of a request that left.
+    /// Only a request that left can leave the outcome in doubt.
     pub(crate) fn ask(
         &self,
         prepared: &Prepared<'_>,

@@ -10,7 +10,7 @@ use crate::oauth::template::{TemplateValues, ValueSource};
 pub(crate) enum Resolution {
     /// It can be refreshed, with this request.
     Refresh(Box<TokenRequest>),
-    /// Nobody could refresh it: it is watched until it ends. Says why.
+    /// No request could refresh it: it is watched until it ends. Says why.
     Monitored(String),
     /// It could be refreshed if a setting were there or right. Says which.
     Misconfigured(String),

@@ -94,7 +94,7 @@ impl Resolver<'_> {
         row
     }
 
-    /// An application's own token is asked for anew, a person's needs their refresh token: it is
+    /// An application's own token is requested anew, a person's needs their refresh token: it is
     /// never replaced by an application's, whatever credentials there are.
     fn grant(&mut self, row: Option<&Provider>) -> Result<GrantType, Resolution> {
         let config = self.config;

@@ -66,7 +66,7 @@ impl Resolver<'_> {
         EndpointUrl::parse(url).map_err(|error| misconfigured(format!("{what} in {}: {error}", self.file)))
     }
 
-    /// The row of the file's provider, or of whoever answers there, or one that knows nothing.
+    /// The row of the file's provider, or of the provider at that endpoint, or one that knows nothing.
     fn row_at(&self, named: Option<Arc<Provider>>, endpoint: &EndpointUrl) -> Arc<Provider> {
         let unknown = || {
             let name = self.provider_name().unwrap_or(&endpoint.host).to_owned();

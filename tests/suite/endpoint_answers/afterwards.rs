@@ -66,7 +66,9 @@ fn a_wrong_setting_is_tried_again_when_it_is_another_one() {
     };
     // What is not part of the request changes nothing.
     world.project.write_token(&world.file.clone().field("comment", "a remark"));
-    daemon.wait_for_log("; next attempt in 14 minutes");
+    let checked = daemon.log().matches("Checked 1 token").count();
+    daemon.wait_for_log_times("Checked 1 token", checked + 2);
+    assert_eq!(world.endpoint.requests().len(), 1);
     requests(&mut daemon, "client_secret", "another", 2);
     requests(&mut daemon, "audience", "https://api.example", 3);
     requests(&mut daemon, "client_secret", world.client.secret(), 4);

@@ -204,8 +204,8 @@ fn secrets_that_are_echoed_in_another_spelling() {
     let hex = NEW_REFRESH.bytes().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().concat();
     let reversed: String = NEW_REFRESH.chars().rev().collect();
     let describes = |echo: &str| {
-        let body = json!({"error": "invalid_grant", "error_description": format!("no: {echo}"), "access_token": NEW_ACCESS,
-            "refresh_token": NEW_REFRESH});
+        let body = json!({"error": "invalid_grant", "error_description": format!("no: {echo}"),
+            "access_token": NEW_ACCESS, "refresh_token": NEW_REFRESH});
         Case::json("acme", 400, &body.to_string(), SignIn).says("invalid_grant").says("withheld").hides(echo)
     };
     play(vec![

@@ -67,13 +67,13 @@ fn files_of_the_python_service() {
         ("agent-other-m2m-token.json", with(&[("client_id", "agent-other-m2m")]),
             "misconfigured: no client_secret is known for agent-other-m2m-token.json: add it to the file, \
              or set KEYCLOAK_M2M_CLIENT_SECRET".to_owned()),
-        // Whoever has a refresh token is a person, whatever the file is called.
+        // A file with a refresh token is a person's, whatever the file is called.
         (
             "ingress.json",
             vec![("provider", "keycloak_m2m"), ("client_id", "mcp-gateway-m2m"), ("refresh_token", "")],
             format!("{keycloak} mcp-gateway-m2m+secret grant_type=refresh_token"),
         ),
-        // People's tokens; what was granted is not asked for again.
+        // People's tokens; a granted scope is not requested again.
         ("atlassian-atlassian-egress.json", vec![("provider", "atlassian"), ("server", "atlassian"),
             ("refresh_token", ""), ("scope", "offline_access")], atlassian.to_owned()),
         ("atlassian-jira-egress.json", vec![("server", "jira"), ("refresh_token", "")], atlassian.to_owned()),

@@ -136,7 +136,7 @@ fn how_the_client_authenticates() {
     }
     let no_id = summary(&config("f.json", &[endpoint, secret, ("refresh_token", "")]), &EMPTY);
     assert!(no_id.contains("no client_id is known for f.json"), "{no_id}");
-    // Stripe's user name is the secret: nobody needs the id.
+    // Stripe's user name is the secret: the id is not needed.
     let stripe =
         summary(&config("f.json", &[("provider", "stripe-apps"), secret, ("refresh_token", "")]), &EMPTY);
     assert!(stripe.contains("client_secret_basic -+secret"), "{stripe}");

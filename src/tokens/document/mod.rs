@@ -56,7 +56,7 @@ pub(crate) struct Document {
     /// The object under `tokens`, where the token fields stand there: its place and members, the
     /// members' places counted from the start of the whole text.
     inner: Option<(Range<usize>, Vec<JsonMember>)>,
-    /// The member that holds the access token, found once: ten thousand files are asked for it often.
+    /// The member that holds the access token, found once: a scan of ten thousand files needs it often.
     access_member: Option<&'static str>,
 }
 
@@ -180,7 +180,7 @@ impl Document {
         self.raw(name).and_then(json::as_text).is_some_and(|text| !text.is_empty() && is_printable(&text))
     }
 
-    /// The whole text, as it stands in the file.
+    /// The whole text, as the file has it.
     pub(crate) fn file_text(&self) -> Zeroizing<String> {
         let mut text = Zeroizing::new(String::with_capacity(self.text.len() + 3));
         if self.byte_order_mark {
@@ -259,7 +259,7 @@ impl Document {
         self.secret("refresh_token")
     }
 
-    /// `"refresh": false`: somebody else owns this credential and we only watch it.
+    /// `"refresh": false`: another program owns this credential, and this one only watches it.
     pub(crate) fn is_monitored_only(&self) -> bool {
         matches!(self.raw("refresh"), Some("false" | "\"false\""))
     }
@@ -389,7 +389,7 @@ impl Document {
     }
 }
 
-/// Whether a text stands in the place of a token, as templates and examples have it.
+/// Whether a text is a placeholder for a token, as templates and examples have it.
 fn is_placeholder(text: &str) -> bool {
     let text = text.trim().to_ascii_lowercase();
     let words: String = text.chars().filter(char::is_ascii_alphanumeric).collect();
@@ -419,131 +419,4 @@ impl<'a, I: Iterator<Item = &'a JsonMember>> FindNamed<'a> for I {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn kinds_are_told_apart() {
-        for (text, kind) in [
-            (r#"{"access_token":"a"}"#, FileKind::Token),
-            (r#"{"refresh_token":"r"}"#, FileKind::Token),
-            (r#"{"token":"a"}"#, FileKind::Token),
-            (r#"{"tokens":{"access_token":"a","refresh_token":null}}"#, FileKind::Token),
-            (r#"{"grant_type":"client_credentials","client_id":"c","client_secret":"s"}"#, FileKind::Token),
-            (
-                r#"{"grant_type":"client_credentials","client_id":"c","client_secret":"s","signed_out_at":1}"#,
-                FileKind::ClientCredentials,
-            ),
-            (r#"{"access_token":"","client_id":"c","client_secret":"s"}"#, FileKind::ClientCredentials),
-            (r#"{"client_id":"c"}"#, FileKind::Other),
-            (
-                r#"{"grant_type":"client_credentials","provider":"auth0","client_id":"c","client_secret":"s"}"#,
-                FileKind::Token,
-            ),
-            (
-                r#"{"access_token":"","grant_type":"client_credentials","issuer":"https://i","client_id":"c"}"#,
-                FileKind::Token,
-            ),
-            (
-                r#"{"access_token":"<token>","grant_type":"client_credentials","issuer":"i","client_id":"c"}"#,
-                FileKind::Token,
-            ),
-            (r#"{"access_token":null}"#, FileKind::Other),
-        ] {
-            assert_eq!(Document::parse(text).ok().unwrap().kind(), kind, "{text}");
-        }
-    }
-
-    #[test]
-    fn placeholders_are_no_tokens() {
-        for text in ["placeholder", "<your token>", "CHANGE_ME", "YOUR_ACCESS_TOKEN", "xxxx", "null"] {
-            assert!(is_placeholder(text), "{text}");
-            let text = format!(r#"{{"access_token":"{text}","refresh_token":"r"}}"#);
-            let document = Document::parse(&text).ok().unwrap();
-            assert!(
-                !document.has_access_token() && document.oddities()[0].contains("is a placeholder"),
-                "{text}"
-            );
-        }
-        for text in ["xoxb-123", "ya29.a0", "eyJhbGciOi", "token_live_1", "your", "x", "ghp_token"] {
-            assert!(!is_placeholder(text), "{text}");
-        }
-    }
-
-    #[test]
-    fn an_expiry_under_any_name() {
-        let second = |seconds| Expiry::At(Timestamp::from_seconds(seconds));
-        for (members, expected) in [
-            (r#""expires_at":1767225600"#, second(1_767_225_600)),
-            (r#""expiry":"2026-01-01T00:00:00.000Z""#, second(1_767_225_600)),
-            (r#""expiry_date":1767225600000"#, second(1_767_225_600)),
-            (r#""expires_on":"1767225600""#, second(1_767_225_600)),
-            (r#""access_token_expiration":1767225600"#, second(1_767_225_600)),
-            (r#""expiresAt":1767225600000"#, second(1_767_225_600)),
-            (r#""expires":1767225600,"expires_at":null"#, second(1_767_225_600)),
-            (r#""expires":3600"#, Expiry::Unsaid),
-            (r#""expires":false"#, Expiry::Unsaid),
-            (r#""expires_at":"""#, Expiry::Unsaid),
-            (r#""expires_at":"tomorrow""#, Expiry::Unreadable("expires_at")),
-            (r#""expires_at":0"#, Expiry::Unreadable("expires_at")),
-            (r#""expires_at":-5"#, Expiry::Unreadable("expires_at")),
-            (r#""expires_at":true"#, Expiry::Unreadable("expires_at")),
-            (r#""expiry":[]"#, Expiry::Unreadable("expiry")),
-            (r#""expires_at":"tomorrow","expiry_date":1767225600000"#, second(1_767_225_600)),
-        ] {
-            let document = Document::parse(&format!(r#"{{"access_token":"a",{members}}}"#)).ok().unwrap();
-            assert_eq!(document.expiry(), expected, "{members}");
-        }
-    }
-
-    #[test]
-    fn a_token_that_is_no_text_is_refused_in_words() {
-        for (text, said) in [
-            (r#"{"refresh_token":12}"#, "its refresh_token is a number, not text"),
-            (r#"{"access_token":"a","provider":7}"#, "its provider is a number, not text"),
-            (
-                r#"{"access_token":"a","refresh_token":"r\n"}"#,
-                "its refresh_token contains a line break or another character that no token has; sign in again",
-            ),
-        ] {
-            assert_eq!(Document::parse(text).err().unwrap().to_string(), said);
-        }
-        assert!(Document::parse(r#"{"access_token":"a\n","refresh_token":"r"}"#).is_ok());
-    }
-
-    #[test]
-    fn nested_fields_are_written_where_they_stand() {
-        let text = r#"{"tokens": {"access_token": "a"}, "client_id": "c"}"#;
-        let with = |document: Document, name, value| document.with(name, value).ok().unwrap();
-        let document = with(Document::parse(text).ok().unwrap(), "access_token", "\"b\"");
-        let document = with(with(document, "expires_in", "5"), "client_id", "\"d\"");
-        assert_eq!(
-            document.file_text().as_str(),
-            r#"{"tokens": {"access_token": "b","expires_in": 5}, "client_id": "d"}"#
-        );
-    }
-
-    #[test]
-    fn an_edit_that_makes_the_file_useless_is_an_error_and_not_the_old_file() {
-        let document = || Document::parse(r#"{"access_token":"a","refresh_token":"r"}"#).ok().unwrap();
-        for (name, value) in [("client_id", "{}"), ("note", "{"), ("refresh_token", r#""a\nb""#)] {
-            assert!(document().with(name, value).is_err(), "{name}");
-        }
-    }
-
-    #[test]
-    fn secrets_are_not_handed_out_as_text() {
-        let document =
-            Document::parse(r#"{"access_token":"a","client_secret":"s","host":"h","n":1}"#).ok().unwrap();
-        assert_eq!(document.plain_texts().collect::<Vec<_>>(), [("host".to_owned(), "h".to_owned())]);
-    }
-
-    #[test]
-    fn a_byte_order_mark_is_kept() {
-        let document = Document::parse("\u{feff}{\"access_token\":\"a\"}").ok().unwrap();
-        assert_eq!(
-            document.with("access_token", "\"b\"").ok().unwrap().file_text().as_str(),
-            "\u{feff}{\"access_token\":\"b\"}"
-        );
-    }
-}
+mod tests;
