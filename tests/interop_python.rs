@@ -458,7 +458,8 @@ fn a_first_sign_in_with_the_sdk_and_its_refreshes() {
         assert_eq!(asks(&token(&project)), 200);
     }
     assert_eq!((server.count("grants"), server.count("reuses")), (ROUNDS as u64, 0));
-    // The SDK's revocation endpoint wants the secret that a public client does not have: that is said, and nothing lost.
+    // The SDK's revocation endpoint wants the secret that a public client does not have: that is said, and nothing
+    // is lost.
     let finished = Program::new(&project).args("revoke sdk").run().expect_code(1);
     assert!(finished.stderr.contains("client_secret: Field required"), "{}", finished.stderr);
     assert_eq!(asks(&token(&project)), 200);

@@ -5,6 +5,8 @@
 //! is nowhere else, so a reader that was never asked has sent nothing. The HTTP library's error
 //! alone does not tell: the same kinds occur on both sides of that moment.
 
+mod no_reply;
+
 use std::io::{self, Read};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Mutex, PoisonError};
@@ -15,12 +17,14 @@ use ureq::http::{self, HeaderMap};
 use ureq::tls::{PemItem, RootCerts, TlsConfig, parse_pem};
 use ureq::unversioned::resolver::DefaultResolver;
 use ureq::unversioned::transport::{Connector as _, DefaultConnector};
-use ureq::{Agent, Proxy, ProxyProtocol, SendBody, Timeout};
+use ureq::{Agent, Proxy, ProxyProtocol, SendBody};
 use zeroize::Zeroizing;
 
 use super::endpoint::EndpointUrl;
 use super::response_head::{HeadConnector, LARGEST_HEAD};
 use super::{decompress, proxy};
+use no_reply::no_reply;
+pub(super) use no_reply::{Cause, NoReply};
 
 /// Largest body that is read: golang's limit too; the largest answers known are a few kilobytes.
 const LARGEST_BODY: u64 = 1 << 20;
@@ -83,35 +87,6 @@ impl Reply {
             .header("transfer-encoding")
             .is_some_and(|coding| coding.to_ascii_lowercase().contains("chunked"));
         chunked || self.headers.contains_key("content-length")
-    }
-}
-
-/// What is to blame for a missing answer.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Cause {
-    /// The connection, or the endpoint at its end.
-    Connection,
-    /// It took too long.
-    Timeout,
-    /// This machine: it has no more files, threads or memory.
-    Local,
-    /// The answer itself: it came and cannot be decoded, and asking again would bring the same.
-    Undecodable,
-}
-
-/// Why there is no answer.
-pub(super) struct NoReply {
-    /// Whether the body, or a part of it, was handed to the connection.
-    pub left: bool,
-    /// In the words of a message.
-    pub why: String,
-    pub cause: Cause,
-}
-
-impl NoReply {
-    /// An answer that came and cannot be read.
-    fn broken(why: String) -> Self {
-        Self { left: true, why, cause: Cause::Undecodable }
     }
 }
 
@@ -352,55 +327,6 @@ fn in_utf_8(bytes: Zeroizing<Vec<u8>>) -> Zeroizing<Vec<u8>> {
         }
     }
     text
-}
-
-fn no_reply(error: &ureq::Error, left: bool) -> NoReply {
-    let why = match error {
-        ureq::Error::Timeout(Timeout::Resolve) => "its name was not resolved in time".to_owned(),
-        ureq::Error::Timeout(Timeout::Connect) => "connecting took too long".to_owned(),
-        ureq::Error::Timeout(_) => "it did not come in time".to_owned(),
-        ureq::Error::HostNotFound => "its name does not resolve".to_owned(),
-        ureq::Error::BodyExceedsLimit(_) => "the answer is larger than 1 MiB".to_owned(),
-        ureq::Error::LargeResponseHeader(..) => "the answer's header is larger than 64 KiB".to_owned(),
-        ureq::Error::ConnectProxyFailed(_) => "the proxy refused the connection".to_owned(),
-        ureq::Error::Protocol(_) => "it does not speak HTTP".to_owned(),
-        ureq::Error::Io(error) => io_words(error),
-        other => other.to_string(),
-    };
-    let cause = match error {
-        ureq::Error::Timeout(_) => Cause::Timeout,
-        ureq::Error::Io(error) if is_local(error) => Cause::Local,
-        _ => Cause::Connection,
-    };
-    NoReply { left, why, cause }
-}
-
-/// Whether the error says that this machine has run out of something.
-fn is_local(error: &io::Error) -> bool {
-    error.kind() == io::ErrorKind::OutOfMemory
-        || matches!(error.raw_os_error(), Some(libc::EMFILE | libc::ENFILE | libc::ENOMEM | libc::ENOBUFS))
-}
-
-fn io_words(error: &io::Error) -> String {
-    match error.kind() {
-        io::ErrorKind::ConnectionRefused => "connection refused".to_owned(),
-        io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionAborted => {
-            "the connection was reset".to_owned()
-        }
-        io::ErrorKind::UnexpectedEof => "the connection was closed".to_owned(),
-        _ => {
-            let text = error.to_string();
-            // The words of the TLS library.
-            if text.contains("UnknownIssuer") {
-                // A private certificate authority is the usual reason.
-                format!("{text} (SSL_CERT_FILE names private authorities)")
-            } else if text.contains("InvalidContentType") {
-                "it does not speak TLS".to_owned()
-            } else {
-                text
-            }
-        }
-    }
 }
 
 #[cfg(test)]

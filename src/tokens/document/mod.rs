@@ -3,17 +3,19 @@
 //! Readers are lenient about what other tools write (numbers as text, nesting under `tokens`, list
 //! scopes) and strict about what would be sent: a refresh token that is no text is never guessed.
 
+mod unusable;
+
 use std::collections::BTreeMap;
-use std::fmt;
 use std::ops::Range;
 use std::time::Duration;
 
 use zeroize::Zeroizing;
 
+pub(crate) use unusable::Unusable;
+
 use super::written_time::WrittenTime;
 use crate::clock::Timestamp;
-use crate::files::MAX_SIZE;
-use crate::json::{self, JsonMember, NotAnObject};
+use crate::json::{self, JsonMember};
 use crate::secret::{Secret, is_printable};
 
 /// The members that hold a secret; they are never handed out as plain text.
@@ -58,43 +60,6 @@ pub(crate) struct Document {
     inner: Option<(Range<usize>, Vec<JsonMember>)>,
     /// The member that holds the access token, found once: a scan of ten thousand files needs it often.
     access_member: Option<&'static str>,
-}
-
-/// Why a file that may be a token file is not used.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub(crate) enum Unusable {
-    /// Its text is not a JSON object.
-    NotAnObject(NotAnObject),
-    /// A member that must be text is something else.
-    NotText {
-        /// The member's name.
-        member: &'static str,
-        /// What it is instead, with its article.
-        found: &'static str,
-    },
-    /// Its text would be larger than what is read back.
-    TooLarge,
-    /// A token holds a character that no token has (RFC 6749 appendix A: VSCHAR, 0x20 to 0x7E).
-    BadCharacter {
-        /// The member's name.
-        member: &'static str,
-    },
-}
-
-impl fmt::Display for Unusable {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::NotAnObject(why) => why.fmt(out),
-            Self::NotText { member, found } => write!(out, "its {member} is {found}, not text"),
-            Self::TooLarge => write!(out, "it would be larger than {} MiB", MAX_SIZE >> 20),
-            Self::BadCharacter { member } => {
-                write!(
-                    out,
-                    "its {member} contains a line break or another character that no token has; sign in again"
-                )
-            }
-        }
-    }
 }
 
 /// What kind of file a document is.

@@ -29,7 +29,8 @@ fn a_request_as_it_travels() {
         assert_eq!(sent, body, "{provider}");
         assert!(head.starts_with("post /a/token?p=q http/1.1\r\n"), "{head}");
         let media_type = if sent.starts_with('{') { "application/json" } else { "application/x-www-form-urlencoded" };
-        for line in ["accept: application/json".to_owned(), format!("content-type: {media_type}"), format!("content-length: {}", body.len())] {
+        let length = format!("content-length: {}", body.len());
+        for line in ["accept: application/json".to_owned(), format!("content-type: {media_type}"), length] {
             assert_eq!(head.matches(&format!("\r\n{line}")).count(), 1, "{line} in {head}");
         }
         let found = requests[0].lines().find_map(|line| line.strip_prefix("authorization: "));

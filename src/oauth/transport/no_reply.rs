@@ -1,0 +1,84 @@
+//! Why an exchange brought no answer: from the HTTP library's errors to a cause and words for a message.
+
+use std::io;
+
+use ureq::Timeout;
+
+/// What is to blame for a missing answer.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(in crate::oauth) enum Cause {
+    /// The connection, or the endpoint at its end.
+    Connection,
+    /// It took too long.
+    Timeout,
+    /// This machine: it has no more files, threads or memory.
+    Local,
+    /// The answer itself: it came and cannot be decoded, and asking again would bring the same.
+    Undecodable,
+}
+
+/// Why there is no answer.
+pub(in crate::oauth) struct NoReply {
+    /// Whether the body, or a part of it, was handed to the connection.
+    pub left: bool,
+    /// In the words of a message.
+    pub why: String,
+    pub cause: Cause,
+}
+
+impl NoReply {
+    /// An answer that came and cannot be read.
+    pub(super) fn broken(why: String) -> Self {
+        Self { left: true, why, cause: Cause::Undecodable }
+    }
+}
+
+/// The failure that an error of the HTTP library is; `left` says whether a part of the body was handed over.
+pub(super) fn no_reply(error: &ureq::Error, left: bool) -> NoReply {
+    let why = match error {
+        ureq::Error::Timeout(Timeout::Resolve) => "its name was not resolved in time".to_owned(),
+        ureq::Error::Timeout(Timeout::Connect) => "connecting took too long".to_owned(),
+        ureq::Error::Timeout(_) => "it did not come in time".to_owned(),
+        ureq::Error::HostNotFound => "its name does not resolve".to_owned(),
+        ureq::Error::BodyExceedsLimit(_) => "the answer is larger than 1 MiB".to_owned(),
+        ureq::Error::LargeResponseHeader(..) => "the answer's header is larger than 64 KiB".to_owned(),
+        ureq::Error::ConnectProxyFailed(_) => "the proxy refused the connection".to_owned(),
+        ureq::Error::Protocol(_) => "it does not speak HTTP".to_owned(),
+        ureq::Error::Io(error) => io_words(error),
+        other => other.to_string(),
+    };
+    let cause = match error {
+        ureq::Error::Timeout(_) => Cause::Timeout,
+        ureq::Error::Io(error) if is_local(error) => Cause::Local,
+        _ => Cause::Connection,
+    };
+    NoReply { left, why, cause }
+}
+
+/// Whether the error says that this machine has run out of something.
+fn is_local(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::OutOfMemory
+        || matches!(error.raw_os_error(), Some(libc::EMFILE | libc::ENFILE | libc::ENOMEM | libc::ENOBUFS))
+}
+
+fn io_words(error: &io::Error) -> String {
+    match error.kind() {
+        io::ErrorKind::ConnectionRefused => "connection refused".to_owned(),
+        io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionAborted => {
+            "the connection was reset".to_owned()
+        }
+        io::ErrorKind::UnexpectedEof => "the connection was closed".to_owned(),
+        _ => {
+            let text = error.to_string();
+            // The words of the TLS library.
+            if text.contains("UnknownIssuer") {
+                // A private certificate authority is the usual reason.
+                format!("{text} (SSL_CERT_FILE names private authorities)")
+            } else if text.contains("InvalidContentType") {
+                "it does not speak TLS".to_owned()
+            } else {
+                text
+            }
+        }
+    }
+}
