@@ -335,7 +335,9 @@ fn a_daemon_that_was_killed_does_not_keep_the_next_from_starting() {
 #[test]
 fn a_closed_terminal_ends_a_foreground_run() {
     let Due { project, .. } = registered();
-    let command = format!("exec {} --dir {}", built_program().display(), project.root().display());
+    // A test run under nohup hands an ignored SIGHUP down, which the program would respect.
+    let (program, dir) = (built_program(), project.root());
+    let command = format!("exec env --default-signal=HUP {} --dir {}", program.display(), dir.display());
     let mut terminal = Command::new("script");
     terminal.args(["-qec", &command, "/dev/null"]).stdin(Stdio::piped()).stdout(Stdio::null());
     let Ok(mut terminal) = terminal.spawn() else {
