@@ -6,7 +6,7 @@ use ureq::Timeout;
 
 /// What is to blame for a missing answer.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(in crate::oauth) enum Cause {
+pub(crate) enum Cause {
     /// The connection, or the endpoint at its end.
     Connection,
     /// It took too long.
@@ -18,7 +18,7 @@ pub(in crate::oauth) enum Cause {
 }
 
 /// Why there is no answer.
-pub(in crate::oauth) struct NoReply {
+pub(crate) struct NoReply {
     /// Whether the body, or a part of it, was handed to the connection.
     pub left: bool,
     /// In the words of a message.
