@@ -17,7 +17,7 @@ use ureq::unversioned::transport::{
 use ureq::{Agent, SendBody, Timeout};
 
 use super::socket::{Dialer, Line, Progress, Sentry};
-use crate::oauth::{Connecting, HttpSettings, connecting};
+use crate::oauth::{Connecting, HttpSettings, connecting, connection_words, http_words};
 
 /// The longest time for a name, and again for TCP, proxy and TLS together.
 const CONNECT: Duration = Duration::from_secs(10);
@@ -211,40 +211,19 @@ fn unanswered(error: &ureq::Error, sent: bool) -> Unanswered {
     Unanswered { sent, passing: passing && !sent, why: words(error) }
 }
 
-/// What went wrong, in the words of a message.
+/// What went wrong, in the words of a message. Unlike a token endpoint, a server may fall silent in an answer.
 fn words(error: &ureq::Error) -> String {
     match error {
-        ureq::Error::Timeout(Timeout::Resolve) => "its name was not resolved in time".to_owned(),
-        ureq::Error::Timeout(Timeout::Connect) => "connecting took too long".to_owned(),
+        ureq::Error::Timeout(Timeout::Resolve | Timeout::Connect) => http_words(error),
         ureq::Error::Timeout(_) => "it fell silent in the middle of its answer".to_owned(),
-        ureq::Error::HostNotFound => "its name does not resolve".to_owned(),
         ureq::Error::LargeResponseHeader(..) => "the header of its answer is too large".to_owned(),
-        ureq::Error::ConnectProxyFailed(_) => "the proxy refused the connection".to_owned(),
-        ureq::Error::Protocol(_) => "it does not speak HTTP".to_owned(),
         ureq::Error::Io(error) => io_words(error),
-        other => other.to_string(),
+        other => http_words(other),
     }
 }
 
-/// What went wrong with a connection, in the words of a message.
+/// The same for a stream: the HTTP library hands its own errors on inside of those of the connection.
 pub(super) fn io_words(error: &io::Error) -> String {
-    if let Some(inner) = error.get_ref().and_then(|inner| inner.downcast_ref::<ureq::Error>()) {
-        return words(inner);
-    }
-    match error.kind() {
-        io::ErrorKind::ConnectionRefused => "connection refused".to_owned(),
-        io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionAborted => {
-            "the connection was reset".to_owned()
-        }
-        io::ErrorKind::UnexpectedEof => "the connection was closed".to_owned(),
-        _ => {
-            let text = error.to_string();
-            let cure = if text.contains("UnknownIssuer") {
-                " (SSL_CERT_FILE names private authorities)"
-            } else {
-                ""
-            };
-            format!("{text}{cure}")
-        }
-    }
+    let inner = error.get_ref().and_then(|inner| inner.downcast_ref::<ureq::Error>());
+    inner.map_or_else(|| connection_words(error), words)
 }

@@ -25,6 +25,7 @@ use super::response_head::{HeadConnector, LARGEST_HEAD};
 use super::{decompress, proxy};
 use no_reply::no_reply;
 pub(super) use no_reply::{Cause, NoReply};
+pub(crate) use no_reply::{connection_words, http_words};
 
 /// Largest body that is read: golang's limit too; the largest answers known are a few kilobytes.
 const LARGEST_BODY: u64 = 1 << 20;

@@ -35,7 +35,17 @@ impl NoReply {
 
 /// The failure that an error of the HTTP library is; `left` says whether a part of the body was handed over.
 pub(super) fn no_reply(error: &ureq::Error, left: bool) -> NoReply {
-    let why = match error {
+    let cause = match error {
+        ureq::Error::Timeout(_) => Cause::Timeout,
+        ureq::Error::Io(error) if is_local(error) => Cause::Local,
+        _ => Cause::Connection,
+    };
+    NoReply { left, why: http_words(error), cause }
+}
+
+/// What an error of the HTTP library says, in the words of a message.
+pub(crate) fn http_words(error: &ureq::Error) -> String {
+    match error {
         ureq::Error::Timeout(Timeout::Resolve) => "its name was not resolved in time".to_owned(),
         ureq::Error::Timeout(Timeout::Connect) => "connecting took too long".to_owned(),
         ureq::Error::Timeout(_) => "it did not come in time".to_owned(),
@@ -44,15 +54,9 @@ pub(super) fn no_reply(error: &ureq::Error, left: bool) -> NoReply {
         ureq::Error::LargeResponseHeader(..) => "the answer's header is larger than 64 KiB".to_owned(),
         ureq::Error::ConnectProxyFailed(_) => "the proxy refused the connection".to_owned(),
         ureq::Error::Protocol(_) => "it does not speak HTTP".to_owned(),
-        ureq::Error::Io(error) => io_words(error),
+        ureq::Error::Io(error) => connection_words(error),
         other => other.to_string(),
-    };
-    let cause = match error {
-        ureq::Error::Timeout(_) => Cause::Timeout,
-        ureq::Error::Io(error) if is_local(error) => Cause::Local,
-        _ => Cause::Connection,
-    };
-    NoReply { left, why, cause }
+    }
 }
 
 /// Whether the error says that this machine has run out of something.
@@ -61,7 +65,8 @@ fn is_local(error: &io::Error) -> bool {
         || matches!(error.raw_os_error(), Some(libc::EMFILE | libc::ENFILE | libc::ENOMEM | libc::ENOBUFS))
 }
 
-fn io_words(error: &io::Error) -> String {
+/// What went wrong with a connection, in the words of a message.
+pub(crate) fn connection_words(error: &io::Error) -> String {
     match error.kind() {
         io::ErrorKind::ConnectionRefused => "connection refused".to_owned(),
         io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionAborted => {
