@@ -39,10 +39,10 @@ FAULT_SECONDS ?= 300
 # How long `make fuzz` feeds each target.
 FUZZ_SECONDS ?= 600
 
-.PHONY: help build static demo test fuzz faults interop interop-oidc interop-python interop-clients interop-bridge soak bench lint image deb install uninstall
+.PHONY: help build static demo test fuzz faults interop interop-oidc interop-python interop-clients interop-bridge soak bench lint image deb install install-project uninstall
 
 help: ## list these targets
-	@sed -n 's/^\([a-z]*\):.*## /\1 /p' Makefile | while read -r name what; do printf '  make %-10s %s\n' "$$name" "$$what"; done
+	@sed -n 's/^\([a-z-]*\):.*## /\1 /p' Makefile | while read -r name what; do printf '  make %-10s %s\n' "$$name" "$$what"; done
 
 $(NOTICE): Cargo.lock examples/third_party.rs
 	@mkdir -p $(TARGET_DIR)
@@ -136,6 +136,7 @@ deb: ## pack the static program (make static) as a Debian package, beside it
 	gzip -9n $(TARGET_DIR)/deb/usr/share/man/man1/token-refresher.1
 	gzip -9nc CHANGELOG.md > $(DEBDOC)/changelog.gz
 	install -m 644 README.md $(DEBDOC)
+	install -d $(DEBDOC)/docs && install -m 644 docs/*.md $(DEBDOC)/docs
 	install -m 644 LICENSE $(DEBDOC)/copyright
 	install -m 644 examples/*.yaml $(DEBDOC)/examples
 	printf '%s\n' 'Package: token-refresher' 'Version: $(VERSION)' "Architecture: $$(dpkg --print-architecture)" \
@@ -163,6 +164,13 @@ install: $(NOTICE) ## install program, scripts, units, man page and completions;
 	sed 's|/usr/local/bin/|$(BINDIR)/|' token-refresher.service > $(DESTDIR)$(UNITDIR)/token-refresher.service
 	sed 's|/usr/local/bin/|$(BINDIR)/|' examples/token-refresher.user.service > $(DESTDIR)$(USERUNITDIR)/token-refresher.service
 	chmod 644 $(DESTDIR)$(UNITDIR)/token-refresher.service $(DESTDIR)$(USERUNITDIR)/token-refresher.service
+
+install-project: ## link the scripts of the installed program into a project: make install-project DIR=/path/to/it
+	@test -d "$(DIR)" || { echo "say where: make install-project DIR=/path/to/project" >&2; exit 2; }
+	@test -x $(DESTDIR)$(BINDIR)/token-refresher || { echo "it is not installed in $(BINDIR): make install first" >&2; exit 1; }
+	@# A script of that name may be the Python service's: it is kept, with another ending.
+	for script in $(SCRIPTS); do test $(BINDIR)/$$script -ef "$(DIR)/$$script" || \
+		ln -s --backup=simple --suffix=.before $(BINDIR)/$$script "$(DIR)/$$script"; done
 
 uninstall: ## remove what install put there
 	rm -f $(DESTDIR)$(DOCDIR)/THIRD-PARTY

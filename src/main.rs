@@ -1,4 +1,4 @@
-//! token-refresher keeps the OAuth tokens of coding assistants alive. See README.md.
+//! token-refresher keeps the OAuth tokens of coding assistants alive. See README.md and docs/.
 //!
 //! This file reads the command line, runs the command, and turns the outcome into an exit status. The wings
 //! and their arrows, from the top down; a wing calls only wings below its own line:

@@ -1,4 +1,4 @@
-//! The table of options. Parsing, `-h`, `--help`, completions, the man page, the README's table and the
+//! The table of options. Parsing, `-h`, `--help`, completions, the man page, the table of the reference and the
 //! names in the settings' errors are read off [`FLAGS`]. A new option is one row here and one field of
 //! the settings.
 
@@ -428,7 +428,7 @@ pub(super) const FLAGS: &[Flag] = &[
         group: Group::Asking,
         commands: &[STATUS],
         help: "with status: JSON instead of a table",
-        detail: "With status: JSON instead of a table, in a form that the README documents.",
+        detail: "With status: JSON instead of a table, in a form that docs/watching.md documents.",
         ..ROW
     },
     Flag {

@@ -1,4 +1,4 @@
-//! Renders the tables: the summary, all of `--help all`, one command, and the rows of the README.
+//! Renders the tables: the summary, all of `--help all`, one command, and the table of the reference.
 
 use super::commands::COMMANDS;
 use super::flag::{Command, Flag, Group};
@@ -128,7 +128,7 @@ fn wrapped(text: &str, indent: usize) -> String {
     lines(text, WIDTH - indent).iter().flat_map(|line| [&margin, line.as_str(), "\n"]).collect()
 }
 
-/// The options as a Markdown table for the README, which a test keeps in step with this.
+/// The options as a Markdown table for docs/reference.md, which a test keeps in step with this.
 #[cfg(test)]
 pub(super) fn markdown() -> String {
     let code = |words: &str| format!(" `{}`", words.replace('|', "\\|"));
@@ -187,13 +187,13 @@ mod tests {
     }
 
     #[test]
-    fn the_readme_has_this_table() {
-        let readme = include_str!("../../README.md");
-        assert!(readme.contains(&markdown()), "the README's table should be\n{}", markdown());
+    fn the_reference_has_this_table() {
+        let page = include_str!("../../docs/reference.md");
+        assert!(page.contains(&markdown()), "the table in docs/reference.md should be\n{}", markdown());
     }
 
     #[test]
-    fn a_row_of_the_readme() {
+    fn a_row_of_the_reference() {
         let row = "| `--pid-file FILE\\|-` | `token_refresher.pid` | `TOKEN_REFRESHER_PID_FILE` | \
                    holds the daemon's process id; - writes none |";
         assert!(markdown().lines().any(|line| line == row), "{}", markdown());

@@ -35,7 +35,7 @@ pub(crate) fn list() -> String {
     text
 }
 
-/// The clients as a Markdown table for the README, which a test keeps in step with this.
+/// The clients as a Markdown table for docs/assistants.md, which a test keeps in step with this.
 #[cfg(test)]
 fn markdown() -> String {
     use super::notation::McpClient;
@@ -65,9 +65,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_readme_has_this_table() {
-        let readme = include_str!("../../README.md");
-        assert!(readme.contains(&markdown()), "the README's table should be\n{}", markdown());
+    fn the_documentation_has_this_table() {
+        let page = include_str!("../../docs/assistants.md");
+        assert!(page.contains(&markdown()), "the table in docs/assistants.md should be\n{}", markdown());
     }
 
     #[test]

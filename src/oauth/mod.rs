@@ -18,10 +18,10 @@ mod login;
 mod outcome;
 mod provider;
 mod provider_row;
+#[cfg(test)]
+mod provider_table;
 mod providers;
 mod proxy;
-#[cfg(test)]
-mod readme;
 mod request;
 mod resolve;
 mod response_body;

@@ -1,4 +1,4 @@
-//! `status --json` for programs. Its form is documented in the README; whatever would break a reader
+//! `status --json` for programs. Its form is documented in docs/watching.md; whatever would break a reader
 //! raises [`VERSION`], new members do not. Times are whole seconds since 1970, as in token files.
 
 use std::collections::BTreeSet;
@@ -171,10 +171,10 @@ mod tests {
         assert_eq!(read["tokens"][0]["name"], name);
     }
 
-    /// Every member with its value: what a reader may rely on. A change here is a change of the README,
+    /// Every member with its value: what a reader may rely on. A change here is a change of docs/watching.md,
     /// and where a member goes or means something else, of the version.
     #[test]
-    fn the_form_is_what_the_readme_says() {
+    fn the_form_is_what_the_documentation_says() {
         let troubled = Token {
             state: TokenState::Retrying,
             failures: 2,
@@ -215,18 +215,18 @@ mod tests {
             }],
         });
         assert_eq!(serde_json::from_str::<serde_json::Value>(&text).unwrap(), expected);
-        let readme = include_str!("../../README.md");
+        let page = include_str!("../../docs/watching.md");
         let token = expected["tokens"][0].as_object().unwrap().keys();
         for member in token
             .chain(expected["daemon"].as_object().unwrap().keys())
             .chain(expected.as_object().unwrap().keys())
         {
-            assert!(readme.contains(&format!("`{member}`")), "the README does not explain {member}");
+            assert!(page.contains(&format!("`{member}`")), "docs/watching.md does not explain {member}");
         }
         for state in TokenState::ALL {
             assert!(
-                readme.contains(&format!("`{}`", state.name())),
-                "the README does not explain {}",
+                page.contains(&format!("`{}`", state.name())),
+                "docs/watching.md does not explain {}",
                 state.name()
             );
         }

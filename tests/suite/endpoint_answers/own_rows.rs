@@ -1,15 +1,18 @@
 //! A provider that is not built in is a row in the user's `providers.json`, and no new release. The rows
-//! played here are the README's example.
+//! played here are the example of docs/tokens.md.
 
 use super::case::{Case, play};
 use super::outcome::{NEW_ACCESS, NEW_REFRESH, Outcome, in_doubt, kept, passing, rotated};
 
-const README: &str = include_str!("../../../README.md");
+const PAGE: &str = include_str!("../../../docs/tokens.md");
 
-/// The example of the README, as a user would copy it.
+/// The example of the page, as a user would copy it.
 fn rows() -> &'static str {
-    let blocks = README.split("```json\n").skip(1).map(|block| block.split("```").next().unwrap());
-    blocks.into_iter().find(|block| block.contains("\"acme\"")).expect("the README has an example of a row")
+    let blocks = PAGE.split("```json\n").skip(1).map(|block| block.split("```").next().unwrap());
+    blocks
+        .into_iter()
+        .find(|block| block.contains("\"acme\""))
+        .expect("docs/tokens.md has an example of a row")
 }
 
 #[test]

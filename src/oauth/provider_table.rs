@@ -1,4 +1,4 @@
-//! The built-in providers as a Markdown table for the README, which a test keeps in step with the data.
+//! The built-in providers as a Markdown table for docs/tokens.md, which a test keeps in step with the data.
 
 #![allow(clippy::unwrap_used, reason = "only tests call this")]
 
@@ -177,17 +177,17 @@ fn variables_in(template: &str) -> Vec<&str> {
         .collect()
 }
 
-const README: &str = include_str!("../../README.md");
+const PAGE: &str = include_str!("../../docs/tokens.md");
 
 #[test]
-fn the_readme_has_this_table() {
-    assert!(README.contains(&markdown()), "the README's table should be\n{}", markdown());
+fn the_documentation_has_this_table() {
+    assert!(PAGE.contains(&markdown()), "the table in docs/tokens.md should be\n{}", markdown());
 }
 
 /// What the example says of answers is played by `tests/suite/endpoint_answers/own_rows.rs`.
 #[test]
-fn the_readmes_example_of_a_row_finds_its_endpoint() {
-    let blocks = README.split("```json\n").skip(1).map(|block| block.split("```").next().unwrap());
+fn the_documented_example_of_a_row_finds_its_endpoint() {
+    let blocks = PAGE.split("```json\n").skip(1).map(|block| block.split("```").next().unwrap());
     let rows = blocks.into_iter().find(|block| block.contains("\"acme\"")).unwrap();
     let providers = Providers::with_user_rows(rows).unwrap();
     for (region, endpoint) in
