@@ -53,7 +53,8 @@ impl<R: Read> Input<R> {
             if self.ended {
                 return Ok(if skipping { InputLine::TooLong } else { InputLine::End });
             }
-            if self.pending.len() - self.start > self.limit {
+            // The last byte may be the carriage return of the line's end.
+            if self.pending.len() - self.start > self.limit + 1 {
                 skipping = true;
             }
             if skipping {
@@ -168,6 +169,13 @@ mod tests {
                 [message("12345"), InputLine::TooLong, message("abc")]
             );
             assert_eq!(all(b"123456789", drop, 5), [InputLine::TooLong]);
+        }
+    }
+
+    #[test]
+    fn a_carriage_return_that_arrives_before_its_line_end_counts_for_nothing() {
+        for drop in [1, 6, 1000] {
+            assert_eq!(all(b"12345\r\nabc\r\n", drop, 5), [message("12345"), message("abc")], "by {drop}");
         }
     }
 
