@@ -57,9 +57,10 @@ static: $(NOTICE) ## build it static, for scratch containers (needs the Rust tar
 	@command -v musl-gcc >/dev/null || { echo "once before: apt-get install musl-tools (or your system's musl)" >&2; exit 1; }
 	$(CARGO) build --release --locked --target $(STATIC_TARGET)
 
-demo: ## watch tokens being refreshed, against a local endpoint; half a minute
-	@$(CARGO) build --locked --quiet
-	@$(CARGO) run --locked --quiet --example demo -- $(PROGRAM)
+demo: ## watch a sign-in, an assistant's session that outlives its tokens, and a kill -9; a quarter of a minute
+	@echo "Building the program and the demo; the first time that takes a minute or two."
+	@$(CARGO) build --locked --bins --example demo
+	@$(TARGET_DIR)/debug/examples/demo $(PROGRAM)
 
 test: ## run all tests
 	$(CARGO) test --locked

@@ -38,7 +38,10 @@ pub(crate) fn generate(
 ) {
     log.say(Subject::Config, "Scanning for no-auth services...");
     let registry = servers::read_registry(&settings.servers_dir);
-    for (about, message) in &registry.problems {
+    // A project without a gateway has neither its address nor `registry/`: nothing is missing there.
+    let registry_dir = settings.servers_dir.parent().filter(|_| settings.registry_url.is_none());
+    let without_gateway = registry_dir.is_some_and(|dir| !dir.exists());
+    for (about, message) in registry.problems.iter().filter(|_| !without_gateway) {
         log.problem(about, Topic::Entries, Level::Warn, message, "");
     }
     let no_auth: Vec<&str> =

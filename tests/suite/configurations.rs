@@ -346,3 +346,17 @@ fn the_first_access_token_is_in_every_configuration_of_the_same_cycle() {
     }
     assert_eq!(names(&project, "mcp-cursor.json"), ["repos"]);
 }
+
+/// A person without a gateway was warned of its missing directory at every start.
+#[test]
+fn a_project_without_a_gateway_is_not_told_that_the_registry_is_missing() {
+    let missing = "registry/servers: is not there";
+    let warned = |write: fn(&Project)| {
+        let project = Project::bare();
+        write(&project);
+        Program::new(&project).once().expect_code(0).log.contains(missing)
+    };
+    assert!(!warned(|project| drop(project.write(".env", ""))));
+    assert!(warned(|project| drop(project.write(".env", "REGISTRY_URL=https://gateway.example.com\n"))));
+    assert!(warned(|project| drop(project.write("registry/readme", ""))));
+}

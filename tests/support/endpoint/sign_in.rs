@@ -4,6 +4,7 @@
 //! once, unless told otherwise. Codes are good once, for one client, one redirect address and one verifier.
 
 use std::collections::HashMap;
+use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -67,6 +68,8 @@ pub(crate) struct SignIns {
     pub refuses_registration: Option<(u16, Value)>,
     /// Members beside the usual ones in the answer to a registration.
     pub registration_adds: Map<String, Value>,
+    /// How long tokens of registered clients live, and for how long a replaced refresh token is taken again.
+    pub registered: (Duration, Duration),
     /// What the person says, for the next sign-ins.
     pub decision: Decision,
     /// What a device is told, one by one; granted when there is nothing left.
@@ -93,6 +96,7 @@ impl Default for SignIns {
             gives_refresh_token: true,
             refuses_registration: None,
             registration_adds: Map::new(),
+            registered: (Duration::from_hours(1), Duration::ZERO),
             decision: Decision::Grant,
             device_answers: Vec::new(),
             device: Map::new(),

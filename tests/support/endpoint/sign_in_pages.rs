@@ -26,7 +26,8 @@ impl Authority {
                 let (answer, registered) = self.sign_ins.register(request);
                 if let Some((id, secret)) = registered {
                     let auth = if secret.is_some() { ClientAuth::Post } else { ClientAuth::Public };
-                    let mut client = Client::new(&id).auth(auth);
+                    let (lifetime, grace) = self.sign_ins.registered;
+                    let mut client = Client::new(&id).auth(auth).lifetime(lifetime).grace(grace);
                     client.secret = secret.unwrap_or_default();
                     self.register(client);
                 }
