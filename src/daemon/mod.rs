@@ -136,6 +136,11 @@ impl Daemon {
             // Looked at before the cycle: what changes during it runs another one.
             let before = self.watch.before(&self.settings);
             let ended = self.cycle(occasion);
+            if occasion == Trigger::First && ended.seen.is_ok() {
+                let tokens = self.keeper.store().cycle().map_or(0, |cycle| cycle.tokens);
+                let outlook = start::outlook(&self.settings, tokens, ended.next, Timestamp::now());
+                log::info!(target: "REFRESH", "{outlook}");
+            }
             let next = self.take(ended, before);
             let wake = match self.sleep(next) {
                 Ok(wake) => wake,

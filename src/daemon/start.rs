@@ -1,11 +1,11 @@
-//! What a daemon says when it starts.
+//! What a daemon says when it starts, and after its first cycle.
 
 use std::path::Path;
 
-use crate::clock::Words;
+use crate::clock::{Timestamp, Words};
 use crate::cycle::listed_names;
 use crate::settings::Settings;
-use crate::text::Count;
+use crate::text::{Count, shell_word};
 
 /// A warning where the project root holds nothing that this program reads: a daemon started in the wrong
 /// directory would make its files there and wait.
@@ -36,4 +36,23 @@ pub(super) fn in_effect(settings: &Settings) -> String {
          gateway {gateway}; assistants: {assistants}",
         settings.tokens_dir.display()
     )
+}
+
+/// What comes next, after the first cycle found so many tokens: when one is due, or how to get the first one.
+pub(super) fn outlook(settings: &Settings, tokens: usize, next: Option<Timestamp>, now: Timestamp) -> String {
+    match next {
+        _ if tokens == 0 => {
+            let dir = settings.dir.display().to_string();
+            format!(
+                "there is no token yet; `token-refresher login WHAT --dir {}` gets one (WHAT: an MCP server's \
+                 address or a provider), and a new token file is noticed at once",
+                shell_word(&dir)
+            )
+        }
+        Some(next) if next > now => {
+            format!("keeping {}; the next is due in {}", Count(tokens, "token"), Words(next.since(now)))
+        }
+        Some(_) => format!("keeping {}; the next is due now", Count(tokens, "token")),
+        None => format!("keeping {}; none has to be refreshed", Count(tokens, "token")),
+    }
 }

@@ -409,3 +409,25 @@ fn the_log_is_for_its_owner_alone() {
     program(&project).once().expect_code(0);
     assert_eq!(project.mode("token_refresher.log"), 0o600);
 }
+
+/// Started in an empty directory it said what it keeps, and left a new user alone with that.
+#[test]
+fn a_start_without_tokens_names_the_command_that_gets_one() {
+    let project = Project::new();
+    let mut daemon = Program::new(&project).start();
+    let log = daemon.wait_for_log("there is no token yet");
+    assert!(log.contains(&format!("login WHAT --dir {}", project.root().display())), "{log}");
+    project.write_token(&TokenFile::egress("acme", "wiki").field("access_token", "at").expires_in(7200));
+    daemon.wait_for_log("wiki-egress.json: expires in");
+    daemon.stop().expect_code(0);
+}
+
+#[test]
+fn a_start_with_tokens_says_when_the_next_is_due() {
+    let (project, endpoint, client) = (Project::new(), Endpoint::start(), Client::new("app"));
+    endpoint.register(client.clone());
+    project.write_token(&TokenFile::signed_in("acme", "wiki", &endpoint, &client).expires_in(7200));
+    let mut daemon = Program::new(&project).args("--buffer 600").start();
+    daemon.wait_for_log("REFRESH: keeping 1 token; the next is due in 1 h");
+    daemon.stop().expect_code(0);
+}
