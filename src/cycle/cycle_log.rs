@@ -60,6 +60,7 @@ pub(crate) struct CycleLog {
 
 struct SaidProblem {
     message: String,
+    level: Level,
     mentioned: bool,
 }
 
@@ -116,7 +117,7 @@ impl CycleLog {
         } else {
             log::debug!(target: subject.target(), "{about}: still: {message}{detail}");
         }
-        let problem = SaidProblem { message: message.to_owned(), mentioned: true };
+        let problem = SaidProblem { message: message.to_owned(), level, mentioned: true };
         self.problems.insert((about.to_owned(), topic), problem);
         new
     }
@@ -126,6 +127,23 @@ impl CycleLog {
         if let Some(problem) = self.problems.get_mut(&(about.to_owned(), topic)) {
             problem.mentioned = true;
         }
+    }
+
+    /// What cannot be written in this cycle, and why.
+    pub(crate) fn unwritten(&self) -> BTreeMap<String, String> {
+        let writing = self
+            .problems
+            .iter()
+            .filter(|((_, topic), problem)| *topic == Topic::Writing && problem.mentioned);
+        writing.map(|((about, _), problem)| (about.clone(), problem.message.clone())).collect()
+    }
+
+    /// How many of these are errors, and not only left to their owner.
+    pub(crate) fn write_errors(&self) -> usize {
+        let is_error = |((_, topic), problem): &(&(String, Topic), &SaidProblem)| {
+            *topic == Topic::Writing && problem.mentioned && problem.level == Level::Error
+        };
+        self.problems.iter().filter(is_error).count()
     }
 
     /// Ends a cycle: problems that were not mentioned in it are over.

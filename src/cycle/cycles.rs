@@ -45,6 +45,8 @@ pub(crate) struct Ended {
     pub failing: usize,
     /// Answers that are not in their files yet.
     pub held: Vec<Storing>,
+    /// Files other than token files that could not be written.
+    pub unwritten: usize,
     /// Files that hold other tokens now.
     pub changed: BTreeSet<String>,
     /// What stood in the tokens directory, or why it could not be read.
@@ -189,6 +191,7 @@ impl Cycles {
                 return Ended {
                     next: None,
                     failing: 0,
+                    unwritten: 0,
                     held: Vec::new(),
                     changed: BTreeSet::new(),
                     seen: Err(format!("{directory}: {message}")),
@@ -277,11 +280,6 @@ impl Cycles {
         let stuck = seen.tokens.iter().filter(|token| token.is_stuck()).map(|token| token.name().to_owned());
         outcome.failing.extend(stuck);
         let failing = outcome.failing.len();
-        let cycle = CycleRecord { ended: now, tokens: seen.tokens.len(), failing, vanished: 0 };
-        self.store.end_cycle(cycle, self.endpoints.snapshot(), &seen.names, now);
-        if let Some(message) = self.store.failure() {
-            self.log.problem("the status file", Topic::Writing, Level::Error, &message, "");
-        }
         self.count(Counters { cycles: 1, ..outcome.counters });
         let hook = self.store.hook();
         let moment = MetricsSnapshot {
@@ -293,8 +291,22 @@ impl Cycles {
             unusable: seen.problems.len(),
             hook_failures: hook.failures,
             hook_waiting: hook.waiting.len(),
+            unwritten: self.log.unwritten().len(),
         };
         publish(settings, &seen, &moment, &mut self.log);
+        let cycle = CycleRecord {
+            ended: now,
+            tokens: seen.tokens.len(),
+            failing,
+            unwritten: self.log.unwritten(),
+            unresolved: seen.unresolved(),
+            ..CycleRecord::default()
+        };
+        self.store.end_cycle(cycle, self.endpoints.snapshot(), &seen.names, now);
+        if let Some(message) = self.store.failure() {
+            self.log.problem("the status file", Topic::Writing, Level::Error, &message, "");
+        }
+        let unwritten = self.log.write_errors();
         let next = Self::next_attempt(&seen, &outcome, now);
         let idle = !self.log.is_eventful();
         narrate::ended(failing, &mut self.log);
@@ -304,7 +316,7 @@ impl Cycles {
         self.log.end();
         let files = seen.files(&settings.tokens_dir);
         let seen = Ok(FoundFiles { names: seen.names, files });
-        Ended { next, failing, held: outcome.held, changed: outcome.changed, seen }
+        Ended { next, failing, unwritten, held: outcome.held, changed: outcome.changed, seen }
     }
 
     /// The earliest time at which a credential is due or may be refreshed again.
@@ -334,6 +346,8 @@ impl Cycles {
         let seen = scan(&settings.tokens_dir, &context)
             .map_err(|error| format!("cannot be read: {}", reason(&error)))?;
         narrate::found(&seen, &mut self.log);
+        let before = self.store.cycle().map_or(0, |cycle| cycle.tokens.max(cycle.vanished));
+        narrate::vanished(&settings.tokens_dir, &seen, before, &mut self.log);
         writers::notice(&seen, &self.store, &mut self.shared);
         if let Some(first) = &mut self.first_read
             && first.is_empty()

@@ -5,11 +5,11 @@ use std::time::Duration;
 use super::scan::{Credential, ScanContext, scan};
 use super::setup::providers;
 use crate::clock::Timestamp;
-use crate::files::{open_to_others, reason};
+use crate::files::{Holder, open_to_others, reason};
 use crate::oauth::Providers;
 use crate::services::{in_configurations, recorded_providers};
 use crate::settings::Settings;
-use crate::state::{Store, daemon_holder};
+use crate::state::{CycleRecord, Store, daemon_holder};
 use crate::status::{DaemonSeen, Facts, Overview, Token};
 
 /// The picture of the tokens directory at `now`, or what could not be read, in one line. The buffer and the interval
@@ -34,11 +34,16 @@ pub(crate) fn inspect(settings: &Settings, now: Timestamp) -> Result<Overview, S
     };
     let seen = scan(directory, &context)
         .map_err(|error| format!("{} cannot be read: {}", directory.display(), reason(&error)))?;
+    let runs = matches!(holder, Holder::Somebody { .. });
+    let cycle = store.cycle();
+    let known = cycle.as_ref().map(|cycle| Lacking { cycle, runs });
     let mut tokens: Vec<Token> = seen
         .tokens
         .iter()
-        .map(|seen| Token::of(&trusted(seen), buffer, now).with_remedy(&settings.dir))
+        .map(|seen| Token::of(&trusted(seen, known.as_ref()), buffer, now).with_remedy(&settings.dir))
         .collect();
+    let empty = "it holds no token; sign in, or remove it";
+    tokens.extend(seen.empty.iter().map(|name| Token::unusable(name, true, empty.to_owned())));
     tokens.extend(
         seen.problems
             .iter()
@@ -51,7 +56,7 @@ pub(crate) fn inspect(settings: &Settings, now: Timestamp) -> Result<Overview, S
         daemon: DaemonSeen { holder, record },
         interval,
         buffer,
-        cycle: store.cycle(),
+        cycle,
         endpoints: store.endpoints(),
         hook: store.hook(),
         tokens,
@@ -59,10 +64,26 @@ pub(crate) fn inspect(settings: &Settings, now: Timestamp) -> Result<Overview, S
     Ok(report.sorted())
 }
 
+/// What the last cycle lacked for its requests.
+struct Lacking<'a> {
+    cycle: &'a CycleRecord,
+    /// Whether its daemon runs.
+    runs: bool,
+}
+
 /// The facts about a token, as far as this process can know them. Client credentials may be in the daemon's environment
-/// alone: a token that has been refreshed without a refresh token is not reported as one that cannot be refreshed.
-fn trusted(seen: &Credential) -> Facts<'_> {
+/// alone: a token that has been refreshed without a refresh token is not reported as one that cannot be refreshed. What
+/// lacks for a request is what the running daemon lacks; without one, what the last cycle lacked and this process too.
+fn trusted<'a>(seen: &'a Credential, known: Option<&'a Lacking<'_>>) -> Facts<'a> {
     let facts = seen.facts();
     let machine = facts.refresh_hash.is_none() && facts.remembered.last_success.is_some();
-    Facts { monitored: facts.monitored.filter(|_| !machine), ..facts }
+    let unresolved = match known {
+        None => facts.unresolved,
+        Some(known) => {
+            let lacked = known.cycle.unresolved.get(facts.file).map(String::as_str);
+            let new = facts.remembered.last_success.is_none() && !known.runs;
+            lacked.filter(|_| known.runs || facts.unresolved.is_some()).or(facts.unresolved.filter(|_| new))
+        }
+    };
+    Facts { monitored: facts.monitored.filter(|_| !machine), unresolved, ..facts }
 }

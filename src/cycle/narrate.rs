@@ -1,5 +1,7 @@
 //! Every sentence of the log about a token.
 
+use std::path::Path;
+
 use log::Level;
 
 use super::cycle_log::{CycleLog, Subject, Topic};
@@ -9,6 +11,7 @@ use crate::clock::{Timestamp, Words};
 use crate::refresh::{Job, Report};
 use crate::state::{FailureKind, LastFailure, Plan};
 use crate::status::{AHEAD, NeededFor};
+use crate::text::Count;
 use crate::tokens::name::{Role, stem};
 
 /// What was found in the directory.
@@ -23,6 +26,10 @@ pub(super) fn found(scan: &TokenScan, log: &mut CycleLog) {
     for (name, problem) in &scan.problems {
         log.problem(name, Topic::Contents, Level::Warn, &format!("not used: {problem}"), "");
     }
+    for name in &scan.empty {
+        let message = "not used: it holds no token; sign in, or remove it";
+        log.problem(name, Topic::Contents, Level::Warn, message, "");
+    }
     for name in &scan.copies {
         let message = "is passed over: its name is that of a copy, and a copy's refresh token is never sent";
         log.problem(name, Topic::Contents, Level::Info, message, "");
@@ -30,6 +37,16 @@ pub(super) fn found(scan: &TokenScan, log: &mut CycleLog) {
     for token in scan.tokens.iter().filter(|token| !token.oddities.is_empty()) {
         log.problem(token.name(), Topic::Contents, Level::Warn, &token.oddities.join("; "), "");
     }
+}
+
+/// That no token file is left of those that were `before`.
+pub(super) fn vanished(directory: &Path, scan: &TokenScan, before: usize, log: &mut CycleLog) {
+    if before == 0 || !scan.tokens.is_empty() || !scan.problems.is_empty() {
+        return;
+    }
+    let gone = Count(before, "token file");
+    let message = format!("{gone} vanished and none is left; put them back, or sign in again");
+    log.problem(&directory.display().to_string(), Topic::Contents, Level::Error, &message, "");
 }
 
 /// Another program changes the refresh token of this file too.
@@ -72,6 +89,10 @@ pub(super) fn agenda(scan: &TokenScan, agenda: &Agenda, now: Timestamp, log: &mu
 fn not_refreshed(token: &Credential, now: Timestamp, log: &mut CycleLog) {
     if let Some(why) = &token.monitored {
         return monitored(token, why, now, log);
+    }
+    if let Some(why) = token.unresolved.as_ref().filter(|_| matches!(token.plan, Plan::Later(_))) {
+        let message = format!("cannot be refreshed when it is due: {why}");
+        log.problem(token.name(), Topic::Freshness, Level::Warn, &message, "");
     }
     let expires = expires(token, now);
     let what = match token.plan {

@@ -19,7 +19,7 @@ use crate::state::{CredentialState, Plan, Store};
 use crate::status::Facts;
 use crate::tokens::FileKind;
 use crate::tokens::directory::{self, Listing, Problem, TokenFile};
-use crate::tokens::name::stem;
+use crate::tokens::name::{Role, role, stem};
 
 /// One token file, and what is done about it.
 pub(crate) struct Credential {
@@ -28,6 +28,8 @@ pub(crate) struct Credential {
     pub access_hash: Option<Fingerprint>,
     /// Why it is monitored only: nothing in it can be refreshed, or it says so.
     pub monitored: Option<String>,
+    /// Why no request can be made for it: what its file, its provider or the environment lacks.
+    pub unresolved: Option<String>,
     /// What is remembered of it.
     pub state: CredentialState,
     /// Where a refresh replaced its refresh token: the youngest successor.
@@ -47,6 +49,8 @@ pub(crate) struct TokenScan {
     pub clients: Vec<ClientFile>,
     /// Names that cannot be used, and why.
     pub problems: Vec<(String, Problem)>,
+    /// Files of services and of the gateway that hold no token.
+    pub empty: Vec<String>,
     /// Every name that was listed, sorted.
     pub names: Vec<String>,
     /// Copies of token files, by their names: never read.
@@ -67,6 +71,14 @@ pub(crate) struct ScanContext<'a> {
     /// Whether every token is to be refreshed, due or not.
     pub forced: bool,
     pub now: Timestamp,
+}
+
+impl ScanContext<'_> {
+    /// What can be done for a token file with these client credentials beside it.
+    fn resolution(&self, config: &CredentialConfig, clients: &[ClientFile]) -> Resolution {
+        let variable = |name: &str| self.environment.get(name);
+        resolve(config, &variable, clients, self.providers).0
+    }
 }
 
 /// Looks through `directory`.
@@ -104,8 +116,8 @@ pub(crate) fn scan(directory: &Path, context: &ScanContext<'_>) -> io::Result<To
 #[derive(Default)]
 struct Scanning {
     scan: TokenScan,
-    /// Files without a refresh token: whether they can be refreshed depends on the client credentials, which are known
-    /// when all files have been read.
+    /// Files for which no request can be made so far. The client credentials of other files may help, and those are
+    /// known when all files have been read.
     unclear: BTreeMap<String, CredentialConfig>,
 }
 
@@ -128,13 +140,17 @@ impl Scanning {
                 let interrupted = listing.leftovers.contains(name)
                     || listing.special.contains(name) && leftover(&file.real).symlink_metadata().is_ok();
                 let token = judge(&file, interrupted, context);
-                if token.source.refresh_hash.is_none() && token.monitored.is_none() {
+                if token.monitored.is_none() {
                     let built_in = context.providers.longest_name_prefix(stem(name));
-                    self.unclear.insert(name.to_owned(), config_of(name, &file.document, built_in));
+                    let config = config_of(name, &file.document, built_in);
+                    if !matches!(context.resolution(&config, &[]), Resolution::Refresh(_)) {
+                        self.unclear.insert(name.to_owned(), config);
+                    }
                 }
                 self.scan.tokens.push(token);
             }
             FileKind::ClientCredentials => self.scan.clients.extend(client_file(name, &file.document)),
+            FileKind::Other if role(name) != Role::Other => self.scan.empty.push(name.to_owned()),
             FileKind::Other => log::debug!(target: "REFRESH", "{name}: holds no token; passed over"),
         }
     }
@@ -144,11 +160,10 @@ impl Scanning {
         let Self { mut scan, unclear } = self;
         for token in &mut scan.tokens {
             let Some(config) = unclear.get(&token.source.name) else { continue };
-            let variable = |name: &str| context.environment.get(name);
-            if let (Resolution::Monitored(why), _) =
-                resolve(config, &variable, &scan.clients, context.providers)
-            {
-                token.monitored = Some(why);
+            match context.resolution(config, &scan.clients) {
+                Resolution::Refresh(_) => {}
+                Resolution::Monitored(why) => token.monitored = Some(why),
+                Resolution::Misconfigured(why) => token.unresolved = Some(why),
             }
         }
         scan
@@ -183,6 +198,7 @@ fn judge(file: &TokenFile, interrupted: bool, context: &ScanContext<'_>) -> Cred
         oddities: document.oddities(),
         source,
         monitored,
+        unresolved: None,
         state,
         newest,
         plan,
@@ -235,6 +251,7 @@ impl Credential {
             has_access: self.source.has_access,
             refresh_hash: self.source.refresh_hash,
             monitored: self.monitored.as_deref(),
+            unresolved: self.unresolved.as_deref(),
             remembered: &self.state,
             plan: self.plan,
         }
@@ -246,6 +263,12 @@ impl TokenScan {
     pub(crate) fn find(&self, name: &str) -> Option<&Credential> {
         let index = self.tokens.binary_search_by(|token| token.name().cmp(name)).ok()?;
         self.tokens.get(index)
+    }
+
+    /// The files for which no request can be made, and what lacks.
+    pub(crate) fn unresolved(&self) -> BTreeMap<String, String> {
+        let lacking = |token: &Credential| Some((token.name().to_owned(), token.unresolved.clone()?));
+        self.tokens.iter().filter_map(lacking).collect()
     }
 
     /// Every file that was looked at, with the state in which it was read.

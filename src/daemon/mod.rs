@@ -94,6 +94,10 @@ fn once(mut keeper: Cycles, settings: &Settings, stop: Arc<Stop>) -> Result<(), 
     let told = hook.finish(keeper.store());
     ended.seen.map_err(|message| format!("nothing could be checked: {message}"))?;
     match ended.failing {
+        0 if ended.unwritten == 1 => Err("1 file cannot be written; the log says why".to_owned()),
+        0 if ended.unwritten > 1 => {
+            Err(format!("{} files cannot be written; the log says why", ended.unwritten))
+        }
         0 => told,
         1 => Err("1 token that was due is not fresh; the log says why".to_owned()),
         failing => Err(format!("{failing} tokens that were due are not fresh; the log says why")),

@@ -84,7 +84,7 @@ pub(crate) struct ClientRecord {
 }
 
 /// One cycle.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Default, Debug, Serialize, Deserialize)]
 pub(crate) struct CycleRecord {
     /// When it ended.
     pub ended: Timestamp,
@@ -95,6 +95,12 @@ pub(crate) struct CycleRecord {
     /// How many token files there were before all of them vanished; 0 where one is there.
     #[serde(default)]
     pub vanished: usize,
+    /// Files other than token files that could not be written, and why.
+    #[serde(default)]
+    pub unwritten: BTreeMap<String, String>,
+    /// Token files for which no request can be made, and what lacks.
+    #[serde(default)]
+    pub unresolved: BTreeMap<String, String>,
 }
 
 /// What is known of the command that runs after tokens changed.

@@ -26,6 +26,7 @@ pub(crate) fn check(report: &Overview) -> (String, u8) {
     let mut complaints: Vec<(Severity, String)> = nobody_runs(report).into_iter().collect();
     complaints.extend(vanished(report));
     complaints.extend(failing_hook(report));
+    complaints.extend(unwritten(report));
     let open = report.open_to_others.as_ref();
     complaints.extend(open.map(|why| (Severity::Warning, why.clone())));
     complaints.extend(report.tokens.iter().filter_map(|token| token.complaint(report.now)));
@@ -98,14 +99,19 @@ fn nobody_runs(report: &Overview) -> Option<(Severity, String)> {
 
 /// That all token files are gone, although there were some.
 fn vanished(report: &Overview) -> Option<(Severity, String)> {
-    let cycle = report.cycle.as_ref().filter(|_| report.tokens.is_empty())?;
-    let before = cycle.tokens.max(cycle.vanished);
+    let before = report.vanished();
     (before > 0).then(|| (Severity::Critical, format!("{} vanished", Count(before, "token file"))))
 }
 
 fn failing_hook(report: &Overview) -> Option<(Severity, String)> {
     let error = report.hook.error.as_ref()?;
     Some((Severity::Warning, format!("--on-refresh {error} ({} failed)", report.hook.failures)))
+}
+
+/// That files which others read are out of date, since they cannot be written.
+fn unwritten(report: &Overview) -> impl Iterator<Item = (Severity, String)> {
+    let files = report.cycle.iter().flat_map(|cycle| &cycle.unwritten);
+    files.map(|(file, why)| (Severity::Warning, format!("{file}: {why}")))
 }
 
 fn all_is_well(report: &Overview) -> String {

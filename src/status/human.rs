@@ -32,7 +32,7 @@ pub(crate) fn table(report: &Overview, screen: Screen) -> String {
     let mut page = Screenful::new(report, screen);
     page.heading();
     if report.tokens.is_empty() {
-        page.text.push_str("\nNo token files.\n");
+        page.no_tokens();
     } else {
         page.row(["TOKEN", "STATE", "EXPIRES IN", "NEXT ATTEMPT"], None);
     }
@@ -47,6 +47,7 @@ pub(crate) fn table(report: &Overview, screen: Screen) -> String {
         }
     }
     page.hook();
+    page.unwritten();
     page.endpoints();
     page.text
 }
@@ -112,7 +113,8 @@ impl<'a> Screenful<'a> {
             Some(end) => Words(end.since(now)).to_string(),
         };
         let severity = token.complaint(now).map_or(Severity::Ok, |(severity, _)| severity);
-        self.row([&token.name, token.state.words(), &expires, &self.next_attempt(token)], Some(severity));
+        let state = if token.lacks.is_some() { "cannot refresh" } else { token.state.words() };
+        self.row([&token.name, state, &expires, &self.next_attempt(token)], Some(severity));
     }
 
     /// When the next attempt is. Without a daemon there is none to be promised.
@@ -156,6 +158,33 @@ impl<'a> Screenful<'a> {
             if let Some(value) = value {
                 self.wrapped(&format!("{name}: {value}"), 4);
             }
+        }
+    }
+
+    /// That there is no token file, and whether there were some.
+    fn no_tokens(&mut self) {
+        let vanished = self.report.vanished();
+        self.text.push('\n');
+        match vanished {
+            0 => self.wrapped("No token files.", 0),
+            vanished => {
+                let gone = Count(vanished, "token file");
+                self.wrapped(
+                    &format!("No token files: {gone} vanished. Put them back, or sign in again."),
+                    0,
+                );
+            }
+        }
+    }
+
+    /// Files that cannot be written, other than token files.
+    fn unwritten(&mut self) {
+        let files =
+            self.report.cycle.as_ref().map(|cycle| &cycle.unwritten).filter(|files| !files.is_empty());
+        let Some(files) = files else { return };
+        self.text.push_str("\nNot up to date:\n");
+        for (file, why) in files {
+            self.wrapped(&format!("{file}: {why}"), 2);
         }
     }
 

@@ -1,7 +1,7 @@
 //! `status --json` for programs. Its form is documented in docs/watching.md; whatever would break a reader
 //! raises [`VERSION`], new members do not. Times are whole seconds since 1970, as in token files.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use serde::Serialize;
@@ -19,7 +19,7 @@ struct JsonStatus<'a> {
     now: i64,
     tokens_dir: &'a str,
     daemon: JsonDaemon,
-    last_cycle: Option<JsonCycle>,
+    last_cycle: Option<JsonCycle<'a>>,
     on_refresh: JsonHook<'a>,
     endpoints: Vec<JsonEndpoint<'a>>,
     tokens: Vec<JsonToken<'a>>,
@@ -36,10 +36,12 @@ struct JsonDaemon {
 }
 
 #[derive(Serialize)]
-struct JsonCycle {
+struct JsonCycle<'a> {
     ended_at: i64,
     tokens: usize,
     failing: usize,
+    vanished: usize,
+    unwritten: &'a BTreeMap<String, String>,
 }
 
 #[derive(Serialize)]
@@ -96,6 +98,8 @@ pub(crate) fn json(report: &Overview) -> String {
             ended_at: cycle.ended.as_seconds(),
             tokens: cycle.tokens,
             failing: cycle.failing,
+            vanished: cycle.vanished,
+            unwritten: &cycle.unwritten,
         }),
         on_refresh: JsonHook {
             failures: report.hook.failures,
@@ -193,7 +197,7 @@ mod tests {
             "daemon": {
                 "running": true, "alive": true, "pid": 4711, "started_at": 989_200, "interval": 300, "buffer": 3600,
             },
-            "last_cycle": {"ended_at": 999_960, "tokens": 1, "failing": 0},
+            "last_cycle": {"ended_at": 999_960, "tokens": 1, "failing": 0, "vanished": 0, "unwritten": {}},
             "on_refresh": {"failures": 0, "last_error": null, "next_attempt_at": null, "waiting": []},
             "endpoints": [],
             "tokens": [{

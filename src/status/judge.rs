@@ -23,6 +23,8 @@ pub(crate) struct Facts<'a> {
     pub refresh_hash: Option<Fingerprint>,
     /// Why it is only watched, where it is.
     pub monitored: Option<&'a str>,
+    /// Why no request can be made for it: what its file, its provider or the environment lacks.
+    pub unresolved: Option<&'a str>,
     /// What earlier attempts left to know.
     pub remembered: &'a CredentialState,
     /// When it is to be refreshed.
@@ -124,6 +126,11 @@ impl<'a> Facts<'a> {
             return TokenState::Monitored;
         }
         match (self.plan, self.failure().map(|trouble| trouble.kind)) {
+            (Plan::Later(_) | Plan::Due | Plan::Recheck, None | Some(FailureKind::Configuration))
+                if self.unresolved.is_some() =>
+            {
+                TokenState::Misconfigured
+            }
             (Plan::Never, _) => TokenState::Lasting,
             // Known before it is due, where --force has found it out.
             (Plan::Blocked, _) | (Plan::Later(_), Some(FailureKind::ReauthRequired)) => {
@@ -141,11 +148,17 @@ impl<'a> Facts<'a> {
         }
     }
 
+    /// What lacks for a request, where one will be needed.
+    pub(crate) fn lacks(&self) -> Option<&'a str> {
+        self.unresolved.filter(|_| self.state() == TokenState::Misconfigured)
+    }
+
     /// When its next request is planned; `None`: not before its file or a setting changes, or never.
     pub(crate) fn next_attempt(&self, now: Timestamp) -> Option<Timestamp> {
         match self.state() {
             TokenState::Monitored | TokenState::SignInAgain => return None,
             // Refused by its endpoint; where this side refuses it there is no time.
+            TokenState::Misconfigured if self.unresolved.is_some() => return None,
             TokenState::Misconfigured => return self.failure().and_then(|failure| failure.next_attempt(now)),
             _ => {}
         }
@@ -160,6 +173,9 @@ impl<'a> Facts<'a> {
     pub(crate) fn why(&self, buffer: Duration, now: Timestamp) -> String {
         if let Some(why) = self.monitored {
             return format!("not refreshed: {why}");
+        }
+        if let Some(why) = self.lacks() {
+            return format!("cannot be refreshed: {why}");
         }
         match self.state() {
             TokenState::Lasting => "neither the file nor the token says when it ends".to_owned(),
@@ -233,6 +249,7 @@ mod tests {
             has_access: true,
             refresh_hash: Some(token("r")),
             monitored: None,
+            unresolved: None,
             remembered,
             plan,
         }

@@ -69,6 +69,8 @@ pub(crate) struct MetricsSnapshot {
     pub hook_failures: u32,
     /// Of how many changed files it is still to be told.
     pub hook_waiting: usize,
+    /// How many files other than token files could not be written.
+    pub unwritten: usize,
 }
 
 /// The line that says that the daemon runs.
@@ -196,6 +198,12 @@ fn process(out: &mut dyn Write, moment: &MetricsSnapshot) -> io::Result<()> {
             "Changed token files that --on-refresh is still to be told of.",
             moment.hook_waiting.to_string(),
         ),
+        (
+            "token_refresher_unwritten_files",
+            "gauge",
+            "Configurations and other files that cannot be written.",
+            moment.unwritten.to_string(),
+        ),
     ] {
         head(out, name, kind, help)?;
         writeln!(out, "{name} {value}")?;
@@ -239,6 +247,7 @@ mod tests {
             unusable: 1,
             hook_failures: 4,
             hook_waiting: 2,
+            unwritten: 5,
         };
         let life = Life {
             expires_at: Some(Timestamp::from_seconds(1_003_600)),
@@ -256,6 +265,7 @@ mod tests {
             has_access: true,
             refresh_hash: None,
             monitored: None,
+            unresolved: None,
             remembered: &standing,
             plan: Plan::Later(Timestamp::from_seconds(1_003_100)),
         };
@@ -282,6 +292,7 @@ mod tests {
             "token_refresher_refreshes_total 3",
             "token_refresher_hook_failures 4",
             "token_refresher_hook_waiting 2",
+            "token_refresher_unwritten_files 5",
             "token_refresher_refresh_failures_total{class=\"sign_in_again\"} 1",
             "token_refresher_refresh_failures_total{class=\"configuration\"} 0",
             "token_refresher_refresh_failures_total{class=\"local\"} 0",

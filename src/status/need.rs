@@ -144,6 +144,7 @@ mod tests {
             has_access: true,
             refresh_hash: Some(token("r")),
             monitored: monitored.then_some("why"),
+            unresolved: None,
             remembered,
             plan,
         };

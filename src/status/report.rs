@@ -69,6 +69,8 @@ pub(crate) struct Token {
     pub last_success: Option<Timestamp>,
     /// When its next request is planned.
     pub next_attempt: Option<Timestamp>,
+    /// What lacks for a request, where one will be needed.
+    pub lacks: Option<String>,
     /// Failures in a row.
     pub failures: u32,
     /// What the last failure said, where it is not over.
@@ -122,8 +124,11 @@ impl Token {
             refresh_expires_at: facts.life.refresh_expires_at,
             last_success: facts.remembered.last_success,
             next_attempt: facts.next_attempt(now),
+            lacks: facts.lacks().map(str::to_owned),
             failures: trouble.map_or(0, |trouble| trouble.failures),
-            error: trouble.map(|trouble| trouble.message.clone()),
+            error: trouble
+                .map(|trouble| trouble.message.clone())
+                .or_else(|| facts.lacks().map(str::to_owned)),
             why: facts.why(buffer, now),
             remedy: None,
             need: facts.need(now),
@@ -143,6 +148,7 @@ impl Token {
             refresh_expires_at: None,
             last_success: None,
             next_attempt: None,
+            lacks: None,
             failures: 0,
             error: Some(why.clone()),
             why,
@@ -176,7 +182,13 @@ impl Token {
             (_, Some(dead)) => (of_a_service, dead),
             (TokenState::Unusable, _) => (Severity::Warning, format!("{name} cannot be used")),
             (TokenState::Misconfigured, _) if !self.has_access => {
-                (of_a_service, format!("{name} is refused and has no token"))
+                let what = self.lacks.as_ref();
+                let what =
+                    what.map_or_else(|| "is refused".to_owned(), |why| format!("lacks a setting ({why})"));
+                (of_a_service, format!("{name} {what} and has no token"))
+            }
+            (TokenState::Misconfigured, _) if let Some(why) = &self.lacks => {
+                (Severity::Warning, format!("{name} cannot be refreshed: {why}"))
             }
             (TokenState::Misconfigured, _) => (Severity::Warning, format!("{name} is refused for a setting")),
             (TokenState::Retrying, _) => {
@@ -221,6 +233,12 @@ impl Overview {
         }
         self.tokens.retain(|token| names.iter().any(|name| is(token, name)));
         Ok(self)
+    }
+
+    /// How many token files there were before all of them vanished.
+    pub(super) fn vanished(&self) -> usize {
+        let cycle = self.cycle.as_ref().filter(|_| self.tokens.is_empty());
+        cycle.map_or(0, |cycle| cycle.tokens.max(cycle.vanished))
     }
 
     /// Whether a daemon holds the place.
@@ -270,6 +288,7 @@ pub(super) mod tests {
             refresh_expires_at: None,
             last_success: None,
             next_attempt: Some(NOW + HOUR),
+            lacks: None,
             failures: 0,
             error: None,
             why: "refreshed 1 hour before its end (the buffer)".to_owned(),
@@ -305,7 +324,7 @@ pub(super) mod tests {
                 ended: NOW - Duration::from_secs(40),
                 tokens: tokens.len(),
                 failing: 0,
-                vanished: 0,
+                ..CycleRecord::default()
             }),
             hook: HookRecord::default(),
             endpoints: BTreeMap::new(),

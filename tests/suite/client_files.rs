@@ -150,7 +150,9 @@ fn what_does_not_parse_is_left_alone_with_its_place_and_stops_nothing_else() {
     let broken = "{\n  \"mcpServers\": {,}\n}\n";
     project.write("broken.json", broken);
     project.write("twice.json", "{\"mcpServers\":{},\n \"mcpServers\":{}}");
-    let finished = run(&project, "cursor=broken.json kiro=twice.json roo=fine.json");
+    let finished =
+        program(&project, "cursor=broken.json kiro=twice.json roo=fine.json").once().expect_code(1);
+    assert!(finished.stderr.contains("2 files cannot be written; the log says why"), "{finished:#?}");
     assert_eq!(project.text("broken.json"), broken);
     expect_line(&finished, "[ERROR]", &["broken.json: 2:18: ", "; left as it is"]);
     expect_line(&finished, "[ERROR]", &["twice.json: 2:2: `mcpServers` stands here a second time"]);

@@ -47,7 +47,7 @@ fn run_against_a_client(project: &Project, round: usize, times: usize) -> (Finis
             }
             written
         });
-        let finished = program.once().expect_code(0);
+        let finished = program.once();
         over.store(true, Ordering::Relaxed);
         (finished, client.join().unwrap())
     })
@@ -76,7 +76,8 @@ fn nothing_that_the_client_writes_meanwhile_is_lost() {
         let token = format!("at-{round}");
         sign_in(&project, &token);
         let before = project.text(FILE);
-        let (_, written) = run_against_a_client(&project, round, 1 + round % 3);
+        let (finished, written) = run_against_a_client(&project, round, 1 + round % 3);
+        finished.expect_code(0);
         let now: Value = serde_json::from_str(&project.text(FILE)).unwrap();
         let theirs = match written {
             0 => serde_json::from_str::<Value>(&before).unwrap()["theirs"].clone(),
@@ -103,6 +104,7 @@ fn a_client_that_writes_all_the_time_wins_and_is_said() {
         let (finished, written) = run_against_a_client(&project, round, 5);
         let now: Value = serde_json::from_str(&project.text(FILE)).unwrap();
         let given_up = finished.log.contains("mcp.json: somebody else writes it all the time; tried 5 times");
+        assert_eq!(finished.code(), Some(i32::from(given_up)), "{finished:#?}");
         assert!(!given_up || now["theirs"] == format!("round {round}, {}", written - 1), "{}", now["theirs"]);
         assert!(!temporary(&project).exists());
         given_up

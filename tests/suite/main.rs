@@ -8,6 +8,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod alarms;
 mod bad_files;
 mod client_files;
 mod client_files_reader;

@@ -59,7 +59,7 @@ fn a_slip_in_the_metrics_file_costs_no_token() {
         project.write_token(&TokenFile::named("x-egress.json").field("access_token", "at").fresh_for(90_000));
     let before = fs::read(&path).unwrap();
     let finished =
-        Program::new(&project).args("--metrics-file .oauth-tokens/x-egress.json").once().expect_code(0);
+        Program::new(&project).args("--metrics-file .oauth-tokens/x-egress.json").once().expect_code(1);
     assert!(finished.log.contains("is left alone: it holds something else than metrics"), "{finished:#?}");
     assert_eq!(fs::read(&path).unwrap(), before);
 }

@@ -41,11 +41,11 @@ pub(super) fn client(
             let Some(client_id) = value(&named(&set.client_id)) else { continue };
             let serves = match (config.client_id(), &set.provider) {
                 (Some(wanted), _) => wanted == client_id,
-                (None, Some(_)) => {
-                    optional(&set.provider).and_then(|name| providers.named(&name)).is_some_and(|other| {
-                        other.name == row.name || row.variant_of.as_ref() == Some(&other.name)
-                    })
-                }
+                (None, Some(_)) => optional(&set.provider).is_some_and(|name| match providers.named(&name) {
+                    Some(other) => other.name == row.name || row.variant_of.as_ref() == Some(&other.name),
+                    // Outside of the table a provider is known by what the file calls it, or by its host.
+                    None => name.eq_ignore_ascii_case(&row.name),
+                }),
                 (None, None) => grant == GrantType::ClientCredentials,
             };
             if serves {

@@ -105,6 +105,7 @@ impl Resolver<'_> {
             )));
         }
         let said = config.member("grant_type");
+        let by_name = self.row_of_file_name();
         let credentials = GrantType::ClientCredentials.name();
         let machine = match said {
             Some(name) if name == credentials => Some("the file's grant_type"),
@@ -116,7 +117,7 @@ impl Resolver<'_> {
             _ if config.member("provider").is_some_and(|name| name.ends_with("_m2m")) => {
                 Some("provider ends in _m2m")
             }
-            _ if row.is_some_and(|row| row.client_credentials_only) => {
+            _ if row.or(by_name.as_deref()).is_some_and(|row| row.client_credentials_only) => {
                 Some("the provider has applications' tokens only")
             }
             _ if config.is_machine_token() => Some("the access token is an application's"),

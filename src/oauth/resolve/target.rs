@@ -51,10 +51,12 @@ impl Resolver<'_> {
             return Ok((TokenEndpoint::FromIssuer(issuer), row));
         }
         if missing.is_none()
-            && config.member("provider").is_none()
-            && let Some(found) = self.by_file_name(grant)
+            && let Some(row) = self.row_of_file_name()
         {
-            return Ok(found);
+            match self.by_file_name(row, grant) {
+                Ok(found) => return Ok(found),
+                Err(lacking) => missing = lacking,
+            }
         }
         if let Some(found) = self.by_claims(grant) {
             return Ok(found);
@@ -80,14 +82,29 @@ impl Resolver<'_> {
         Some(template::fill(template, &self.values(row, self.config.client_id())))
     }
 
+    /// The row after which a file without a `provider` is called.
+    pub(super) fn row_of_file_name(&self) -> Option<Arc<Provider>> {
+        let stem = self.config.file.strip_suffix("-egress.json")?;
+        let nameless = self.config.member("provider").is_none();
+        let name = self.providers.longest_name_prefix(stem).filter(|_| nameless)?;
+        self.providers.named(name).cloned()
+    }
+
     /// `{provider}-{server}-egress.json` without a `provider` inside, as the service's documentation
     /// shows it.
-    fn by_file_name(&mut self, grant: GrantType) -> Option<(TokenEndpoint, Arc<Provider>)> {
-        let stem = self.config.file.strip_suffix("-egress.json")?;
-        let row = self.providers.named(self.providers.longest_name_prefix(stem)?)?.clone();
-        let endpoint = EndpointUrl::parse(&self.in_table(&row, grant)?.ok()?).ok()?;
+    fn by_file_name(
+        &mut self,
+        row: Arc<Provider>,
+        grant: GrantType,
+    ) -> Result<(TokenEndpoint, Arc<Provider>), Option<MissingVariable>> {
+        let url = match self.in_table(&row, grant) {
+            None => return Err(None),
+            Some(Err(variable)) => return Err(Some(MissingVariable { row, variable })),
+            Some(Ok(url)) => url,
+        };
+        let endpoint = EndpointUrl::parse(&url).map_err(|_| None)?;
         self.say(format!("endpoint {}: the table, row {} after the file's name", endpoint.shown, row.name));
-        Some(self.with_variant(endpoint, row))
+        Ok(self.with_variant(endpoint, row))
     }
 
     /// The issuer that the access token names, where the file names no origin and the table knows the issuer's
@@ -132,6 +149,14 @@ impl Resolver<'_> {
             (Some(name), Some(_)) => {
                 format!("no token endpoint is known for {name}: add token_endpoint or issuer to {file}")
             }
+            (None, _) if self.config.file == "ingress.json" => match self.variable("AUTH_PROVIDER") {
+                Some(name) => {
+                    format!("AUTH_PROVIDER names the unknown provider {name:?}: add token_endpoint to {file}")
+                }
+                None => format!(
+                    "no token endpoint is known: add token_endpoint, issuer or provider to {file}, or set AUTH_PROVIDER"
+                ),
+            },
             (None, _) => {
                 format!("no token endpoint is known: add token_endpoint, issuer or provider to {file}")
             }
