@@ -7,7 +7,8 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use super::judge::TokenState;
-use super::report::{Overview, Severity};
+use super::report::Overview;
+use super::token::{Severity, Token};
 use crate::clock::{Timestamp, Words};
 use crate::files::Holder;
 use crate::text::{Count, escaped};
@@ -125,9 +126,8 @@ fn all_is_well(report: &Overview) -> String {
 
 /// Figures for graphs: `label=value[unit]`, separated by blanks.
 fn figures(report: &Overview) -> String {
-    let count = |matches: &dyn Fn(&super::report::Token) -> bool| {
-        report.tokens.iter().filter(|token| matches(token)).count()
-    };
+    let count =
+        |matches: &dyn Fn(&Token) -> bool| report.tokens.iter().filter(|token| matches(token)).count();
     let expired = count(&|token| token.expired);
     let sign_in = count(&|token| token.state == TokenState::SignInAgain);
     let failing = count(&|token| {
@@ -152,8 +152,8 @@ fn figures(report: &Overview) -> String {
 
 #[cfg(test)]
 mod tests {
+    use super::super::report::DaemonSeen;
     use super::super::report::tests::{NOW, fresh, report};
-    use super::super::report::{DaemonSeen, Token};
     use super::*;
     use crate::state::{CycleRecord, DaemonRecord};
 

@@ -2,30 +2,10 @@
 //!
 //! The table is as wide as the terminal; where no terminal is, nothing is broken into lines.
 
-use std::fmt::Write as _;
-
-use super::judge::TokenState;
-use super::report::{Overview, Severity, Token};
+use super::report::Overview;
+use super::screenful::{Screen, Screenful};
+use super::token::Token;
 use crate::clock::{Timestamp, Words};
-use crate::files::Holder;
-use crate::text::{Count, escaped, lines};
-
-/// What the table is shown on.
-#[derive(Clone, Copy)]
-pub(crate) struct Screen {
-    /// The columns of a terminal; `None`: lines may have any length.
-    pub width: Option<usize>,
-    pub colour: bool,
-}
-
-/// The narrowest terminal that is reckoned with.
-const NARROWEST: usize = 50;
-
-/// The widths of the state and the expiry; two blanks are between columns.
-const COLUMNS: [usize; 2] = [14, 12];
-
-/// What the last column needs.
-const LAST_COLUMN: usize = 15;
 
 /// The table.
 pub(crate) fn table(report: &Overview, screen: Screen) -> String {
@@ -59,200 +39,40 @@ pub(crate) fn story(report: &Overview, screen: Screen) -> String {
     for token in &report.tokens {
         page.row(["TOKEN", "STATE", "EXPIRES IN", "NEXT ATTEMPT"], None);
         page.token(token);
-        page.details(token);
+        details(&mut page, report, token);
     }
     page.text
 }
 
-/// The text as it grows.
-struct Screenful<'a> {
-    report: &'a Overview,
-    width: usize,
-    colour: bool,
-    /// The width of the column of names: every name is shown whole.
-    names: usize,
-    text: String,
-}
-
-impl<'a> Screenful<'a> {
-    fn new(report: &'a Overview, screen: Screen) -> Self {
-        let width = screen.width.map_or(usize::MAX, |width| width.max(NARROWEST));
-        let longest = report.tokens.iter().map(|token| escaped(&token.name).chars().count()).max();
-        let [state, expiry] = COLUMNS;
-        let room = width.saturating_sub(state + expiry + LAST_COLUMN + 6);
-        let names = longest.unwrap_or_default().max("TOKEN".len());
-        Self { report, width, colour: screen.colour, names: names.min(room), text: String::new() }
-    }
-
-    fn heading(&mut self) {
-        let report = self.report;
-        let record = report.daemon.record.as_ref();
-        let who = match (report.daemon.holder, record) {
-            (Holder::Somebody { .. }, Some(record)) => {
-                let since = report.now.since(record.started);
-                let state = if report.is_alive() { "runs" } else { "hangs" };
-                format!("The daemon {state} (process {}, for {})", record.pid, Words(since))
-            }
-            (Holder::Somebody { .. }, None) => "The daemon starts".to_owned(),
-            (Holder::Nobody | Holder::Never, _) => "No daemon runs".to_owned(),
-        };
-        let cycle = report.cycle.as_ref().map_or_else(
-            || "no cycle yet".to_owned(),
-            |cycle| format!("last cycle {} ago", Words(report.now.since(cycle.ended))),
-        );
-        self.wrapped(&format!("{who}; {cycle}; {}", report.tokens_dir), 0);
-        self.text.push('\n');
-    }
-
-    fn token(&mut self, token: &Token) {
-        let now = self.report.now;
-        let expires = match token.expires_at {
-            _ if !token.has_access => "no token".to_owned(),
-            None => "-".to_owned(),
-            Some(end) if end <= now => "expired".to_owned(),
-            Some(end) => Words(end.since(now)).to_string(),
-        };
-        let severity = token.complaint(now).map_or(Severity::Ok, |(severity, _)| severity);
-        let state = if token.lacks.is_some() { "cannot refresh" } else { token.state.words() };
-        self.row([&token.name, state, &expires, &self.next_attempt(token)], Some(severity));
-    }
-
-    /// When the next attempt is. Without a daemon there is none to be promised.
-    fn next_attempt(&self, token: &Token) -> String {
-        let now = self.report.now;
-        match (token.state, token.next_attempt) {
-            (TokenState::SignInAgain, _) => "after a sign-in".to_owned(),
-            (TokenState::Misconfigured, _) => "after a change".to_owned(),
-            (_, Some(_)) if !self.report.is_running() => "without daemon".to_owned(),
-            (_, Some(next)) if next > now => format!("in {}", Words(next.since(now))),
-            (_, Some(_)) => "now".to_owned(),
-            (_, None) => "-".to_owned(),
+/// Every fact of a token, one on a line.
+fn details(page: &mut Screenful<'_>, report: &Overview, token: &Token) {
+    let now = report.now;
+    let time = |time: Timestamp| {
+        if time > now {
+            format!("{time}, in {}", Words(time.since(now)))
+        } else {
+            format!("{time}, {} ago", Words(now.since(time)))
         }
-    }
-
-    fn details(&mut self, token: &Token) {
-        let now = self.report.now;
-        let time = |time: Timestamp| {
-            if time > now {
-                format!("{time}, in {}", Words(time.since(now)))
-            } else {
-                format!("{time}, {} ago", Words(now.since(time)))
-            }
-        };
-        let next = token.next_attempt.filter(|_| self.report.is_running());
-        let need = token.need.map(|need| need.words(now));
-        let rows = [
-            ("why", Some(token.why.clone())),
-            ("remedy", token.remedy.clone()),
-            ("file", Some(format!("{}/{}", self.report.tokens_dir, token.file))),
-            ("access token ends", token.expires_at.map(time)),
-            ("refresh token ends", token.refresh_expires_at.map(time)),
-            ("last refreshed", token.last_success.map(time)),
-            ("failed attempts", (token.failures > 0).then(|| token.failures.to_string())),
-            ("last error", token.error.clone()),
-            ("next attempt", next.map(time)),
-            ("soon", need),
-            ("configurations", Some(if token.in_configurations { "yes" } else { "no" }.to_owned())),
-        ];
-        for (name, value) in rows {
-            if let Some(value) = value {
-                self.wrapped(&format!("{name}: {value}"), 4);
-            }
+    };
+    let next = token.next_attempt.filter(|_| report.is_running());
+    let need = token.need.map(|need| need.words(now));
+    let rows = [
+        ("why", Some(token.why.clone())),
+        ("remedy", token.remedy.clone()),
+        ("file", Some(format!("{}/{}", report.tokens_dir, token.file))),
+        ("access token ends", token.expires_at.map(time)),
+        ("refresh token ends", token.refresh_expires_at.map(time)),
+        ("last refreshed", token.last_success.map(time)),
+        ("failed attempts", (token.failures > 0).then(|| token.failures.to_string())),
+        ("last error", token.error.clone()),
+        ("next attempt", next.map(time)),
+        ("soon", need),
+        ("configurations", Some(if token.in_configurations { "yes" } else { "no" }.to_owned())),
+    ];
+    for (name, value) in rows {
+        if let Some(value) = value {
+            page.wrapped(&format!("{name}: {value}"), 4);
         }
-    }
-
-    /// That there is no token file, and whether there were some.
-    fn no_tokens(&mut self) {
-        let vanished = self.report.vanished();
-        self.text.push('\n');
-        match vanished {
-            0 => self.wrapped("No token files.", 0),
-            vanished => {
-                let gone = Count(vanished, "token file");
-                self.wrapped(
-                    &format!("No token files: {gone} vanished. Put them back, or sign in again."),
-                    0,
-                );
-            }
-        }
-    }
-
-    /// Files that cannot be written, other than token files.
-    fn unwritten(&mut self) {
-        let files =
-            self.report.cycle.as_ref().map(|cycle| &cycle.unwritten).filter(|files| !files.is_empty());
-        let Some(files) = files else { return };
-        self.text.push_str("\nNot up to date:\n");
-        for (file, why) in files {
-            self.wrapped(&format!("{file}: {why}"), 2);
-        }
-    }
-
-    fn hook(&mut self) {
-        let (hook, now) = (&self.report.hook, self.report.now);
-        let Some(error) = &hook.error else { return };
-        let next = hook.next_attempt.map(|next| next.since(now));
-        let next = next.map_or_else(|| "soon".to_owned(), |wait| format!("in {}", Words(wait)));
-        let (failures, waiting) = (hook.failures, Count(hook.waiting.len(), "changed file"));
-        self.text.push('\n');
-        self.wrapped(
-            &format!("--on-refresh {error} ({failures} failed); {waiting} waiting, next attempt {next}"),
-            0,
-        );
-    }
-
-    fn endpoints(&mut self) {
-        let report = self.report;
-        if !report.endpoints.is_empty() {
-            self.text.push_str("\nEndpoints in trouble:\n");
-        }
-        for (endpoint, outage) in &report.endpoints {
-            let next = match outage.next_attempt {
-                _ if !report.is_running() => "asked again when a daemon runs".to_owned(),
-                next if next > report.now => format!("asked again in {}", Words(next.since(report.now))),
-                _ => "asked again now".to_owned(),
-            };
-            self.wrapped(&format!("{endpoint}: {}, {next}", Count(outage.failures, "failure")), 2);
-        }
-    }
-
-    /// One line of four columns; a name that is too long for its column has a line of its own. The state
-    /// is shown in the colour of the severity, which takes no width.
-    fn row(&mut self, cells: [&str; 4], severity: Option<Severity>) {
-        let [name, state, expires, next] = cells.map(escaped);
-        let ([second, third], first) = (COLUMNS, self.names);
-        let (before, after) = match severity {
-            Some(severity) if self.colour => (colour(severity), "\u{1b}[0m"),
-            _ => ("", ""),
-        };
-        let mut name = name.into_owned();
-        if name.chars().count() > first {
-            self.wrapped(&name, 0);
-            name.clear();
-        }
-        // Writing to a String cannot fail.
-        let _ =
-            writeln!(self.text, "{name:first$}  {before}{state:second$}{after}  {expires:third$}  {next}");
-    }
-
-    /// `words` in lines that fit after `indent` blanks. A word that is longer than a line is broken.
-    fn wrapped(&mut self, words: &str, indent: usize) {
-        let room = self.width - indent;
-        for line in lines(&escaped(words), room) {
-            let letters: Vec<char> = line.chars().collect();
-            for piece in letters.chunks(room) {
-                // Writing to a String cannot fail.
-                let _ = writeln!(self.text, "{:indent$}{}", "", piece.iter().collect::<String>());
-            }
-        }
-    }
-}
-
-fn colour(severity: Severity) -> &'static str {
-    match severity {
-        Severity::Critical => "\u{1b}[31m",
-        Severity::Warning => "\u{1b}[33m",
-        Severity::Ok => "\u{1b}[32m",
     }
 }
 
@@ -261,9 +81,11 @@ mod tests {
     use std::collections::BTreeMap;
     use std::time::Duration;
 
+    use super::super::judge::TokenState;
+    use super::super::report::DaemonSeen;
     use super::super::report::tests::{NOW, fresh, report};
-    use super::super::report::{DaemonSeen, Overview};
     use super::*;
+    use crate::files::Holder;
     use crate::state::Outage;
 
     const SCREEN: Screen = Screen { width: Some(80), colour: false };

@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::report::{Overview, Severity, Token};
+use super::report::Overview;
+use super::token::{Severity, Token};
 use crate::clock::Timestamp;
 use crate::text::acts;
 

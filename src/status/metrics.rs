@@ -208,6 +208,10 @@ fn process(out: &mut dyn Write, moment: &MetricsSnapshot) -> io::Result<()> {
         head(out, name, kind, help)?;
         writeln!(out, "{name} {value}")?;
     }
+    failures(out, counters)
+}
+
+fn failures(out: &mut dyn Write, counters: &Counters) -> io::Result<()> {
     let failures = "token_refresher_refresh_failures_total";
     head(out, failures, "counter", "Attempts that failed, by class.")?;
     for ((_, class), count) in KINDS.iter().zip(counters.failed) {

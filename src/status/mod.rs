@@ -1,7 +1,8 @@
 //! The views of the tokens' state: table, JSON, check line, metrics.
 //!
-//! `judge` turns a file's facts into a state with its reason, `need` says when a user will be needed, `report` sorts
-//! all of it by urgency; `human`, `json`, `check` and `metrics` are the forms in which it leaves the program.
+//! `judge` turns a file's facts into a state with its reason, `need` says when a user will be needed, `token` how bad
+//! that is, `report` sorts all of it by urgency; `human` (with `screenful`), `json`, `check` and `metrics` are the
+//! forms in which it leaves the program.
 
 pub(crate) mod check;
 mod human;
@@ -10,9 +11,13 @@ pub(crate) mod judge;
 pub(crate) mod metrics;
 mod need;
 mod report;
+mod screenful;
+mod token;
 
-pub(crate) use human::{Screen, story, table};
+pub(crate) use human::{story, table};
 pub(crate) use json::json;
 pub(crate) use judge::Facts;
 pub(crate) use need::{AHEAD, NeededFor};
-pub(crate) use report::{DaemonSeen, Overview, Token};
+pub(crate) use report::{DaemonSeen, Overview};
+pub(crate) use screenful::Screen;
+pub(crate) use token::Token;

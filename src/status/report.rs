@@ -2,15 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::path::Path;
 use std::time::Duration;
 
-use super::judge::{Facts, TokenState};
-use super::need::Need;
-use crate::clock::{Timestamp, Words};
+use super::token::{Severity, Token};
+use crate::clock::Timestamp;
 use crate::files::Holder;
 use crate::state::{CycleRecord, DaemonRecord, HookRecord, Outage};
-use crate::text::{escaped, shell_word};
+use crate::text::escaped;
 
 /// The oldest sign of life of a running loop: it gives one a minute, and a refresh takes at most two minutes.
 pub(super) const ALIVE: Duration = Duration::from_mins(3);
@@ -48,52 +46,6 @@ pub(crate) struct DaemonSeen {
     pub record: Option<DaemonRecord>,
 }
 
-/// One file of the tokens directory.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub(crate) struct Token {
-    pub file: String,
-    /// What the log calls it.
-    pub name: String,
-    /// Whether the configurations have an entry for it.
-    pub in_configurations: bool,
-    pub state: TokenState,
-    /// Whether its access token has ended.
-    pub expired: bool,
-    /// Whether it holds an access token.
-    pub has_access: bool,
-    /// When its access token ends.
-    pub expires_at: Option<Timestamp>,
-    /// When its refresh token ends.
-    pub refresh_expires_at: Option<Timestamp>,
-    /// When a refresh last succeeded.
-    pub last_success: Option<Timestamp>,
-    /// When its next request is planned.
-    pub next_attempt: Option<Timestamp>,
-    /// What lacks for a request, where one will be needed.
-    pub lacks: Option<String>,
-    /// Failures in a row.
-    pub failures: u32,
-    /// What the last failure said, where it is not over.
-    pub error: Option<String>,
-    /// Why it is in this state.
-    pub why: String,
-    /// The command that ends a lost sign-in, where there is one.
-    pub remedy: Option<String>,
-    /// That a user will be needed within a day.
-    pub need: Option<Need>,
-}
-
-/// How bad it is, worst last. The numbers are the exit status of `check`.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
-pub(crate) enum Severity {
-    /// Nothing is wrong.
-    Ok = 0,
-    /// A user should know.
-    Warning = 1,
-    /// Something does not work.
-    Critical = 2,
-}
-
 /// A name that is no token file's.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct NoSuchToken {
@@ -106,105 +58,6 @@ impl fmt::Display for NoSuchToken {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         let known = if self.known.is_empty() { "none".to_owned() } else { self.known.join(", ") };
         out.write_str(&escaped(&format!("no token file is called {:?}; known are: {known}", self.name)))
-    }
-}
-
-impl Token {
-    /// What is shown of a token file with these facts.
-    pub(crate) fn of(facts: &Facts<'_>, buffer: Duration, now: Timestamp) -> Self {
-        let trouble = facts.failure().filter(|_| facts.state() != TokenState::Fresh);
-        Self {
-            file: facts.file.to_owned(),
-            name: facts.name().to_owned(),
-            in_configurations: facts.in_configurations,
-            state: facts.state(),
-            expired: facts.is_expired(now),
-            has_access: facts.has_access,
-            expires_at: facts.life.expires_at,
-            refresh_expires_at: facts.life.refresh_expires_at,
-            last_success: facts.remembered.last_success,
-            next_attempt: facts.next_attempt(now),
-            lacks: facts.lacks().map(str::to_owned),
-            failures: trouble.map_or(0, |trouble| trouble.failures),
-            error: trouble
-                .map(|trouble| trouble.message.clone())
-                .or_else(|| facts.lacks().map(str::to_owned)),
-            why: facts.why(buffer, now),
-            remedy: None,
-            need: facts.need(now),
-        }
-    }
-
-    /// What is shown of a file that cannot be read or used.
-    pub(crate) fn unusable(file: &str, in_configurations: bool, why: String) -> Self {
-        Self {
-            file: file.to_owned(),
-            name: crate::tokens::name::stem(file).to_owned(),
-            in_configurations,
-            state: TokenState::Unusable,
-            expired: false,
-            has_access: false,
-            expires_at: None,
-            refresh_expires_at: None,
-            last_success: None,
-            next_attempt: None,
-            lacks: None,
-            failures: 0,
-            error: Some(why.clone()),
-            why,
-            remedy: None,
-            need: None,
-        }
-    }
-
-    /// The same with the command to type where a new sign-in is needed, for the project at `dir`.
-    pub(crate) fn with_remedy(mut self, dir: &Path) -> Self {
-        if self.state == TokenState::SignInAgain {
-            let dir = dir.display().to_string();
-            let (name, dir) = (shell_word(&self.name), shell_word(&dir));
-            self.remedy = Some(format!("token-refresher login {name} --dir {dir}"));
-        }
-        self
-    }
-
-    /// How bad it is, and what to call it in a list.
-    pub(crate) fn complaint(&self, now: Timestamp) -> Option<(Severity, String)> {
-        let name = &self.name;
-        let of_a_service = if self.in_configurations { Severity::Critical } else { Severity::Warning };
-        let failures = self.failures;
-        let expired = self.expires_at.map(|end| Words(now.since(end))).filter(|_| self.expired);
-        let dead = expired.map(|since| format!("{name} expired {since} ago"));
-        let (severity, words) = match (self.state, dead) {
-            (TokenState::SignInAgain, _) => {
-                let remedy = self.remedy.as_ref().map(|remedy| format!(" ({remedy})")).unwrap_or_default();
-                (of_a_service, format!("{name} needs a new sign-in{remedy}"))
-            }
-            (_, Some(dead)) => (of_a_service, dead),
-            (TokenState::Unusable, _) => (Severity::Warning, format!("{name} cannot be used")),
-            (TokenState::Misconfigured, _) if !self.has_access => {
-                let what = self.lacks.as_ref();
-                let what =
-                    what.map_or_else(|| "is refused".to_owned(), |why| format!("lacks a setting ({why})"));
-                (of_a_service, format!("{name} {what} and has no token"))
-            }
-            (TokenState::Misconfigured, _) if let Some(why) = &self.lacks => {
-                (Severity::Warning, format!("{name} cannot be refreshed: {why}"))
-            }
-            (TokenState::Misconfigured, _) => (Severity::Warning, format!("{name} is refused for a setting")),
-            (TokenState::Retrying, _) => {
-                (Severity::Warning, format!("{name} is retried ({failures} failed)"))
-            }
-            (TokenState::InDoubt, _) => (Severity::Warning, format!("{name} is in doubt")),
-            (TokenState::Local, _) => (Severity::Warning, format!("{name} is held up on this machine")),
-            (TokenState::Fresh | TokenState::Lasting | TokenState::Due | TokenState::Monitored, _) => {
-                let need = self.need?;
-                return Some((Severity::Warning, format!("{name} {}", need.words(now))));
-            }
-        };
-        match self.need {
-            Some(need) => Some((severity, format!("{words} and {}", need.words(now)))),
-            None => Some((severity, words)),
-        }
     }
 }
 
@@ -270,7 +123,8 @@ impl Holder {
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
-    use crate::status::need::NeededFor;
+    use crate::status::judge::TokenState;
+    use crate::status::need::{Need, NeededFor};
 
     pub(crate) const NOW: Timestamp = Timestamp::from_seconds(1_000_000);
     const HOUR: Duration = Duration::from_hours(1);
