@@ -202,7 +202,7 @@ pub(super) fn report(
                 monitored(token, why, now, log);
             }
         }
-        Report::Failed(failure) => {
+        Report::Failed(failure) | Report::HalfRefreshed(failure) => {
             failed(name, failure, found.and_then(|token| token.source.life.expires_at), now, log);
         }
         Report::Unusable(why) => {

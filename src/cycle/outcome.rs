@@ -34,6 +34,7 @@ impl Outcome {
             | Report::Followed
             | Report::Repaired(_)
             | Report::SignedInMeanwhile => (true, false),
+            Report::HalfRefreshed(_) => (true, true),
             Report::NotDue | Report::Gone | Report::Monitored(_) => (false, false),
             Report::Busy | Report::Stopped | Report::Waiting(_) | Report::Failed(_) | Report::Unusable(_) => {
                 (false, true)
@@ -54,7 +55,7 @@ impl Outcome {
                 self.waiting.insert(name.to_owned());
                 self.next.push(*until);
             }
-            Report::Failed(failure) => {
+            Report::Failed(failure) | Report::HalfRefreshed(failure) => {
                 self.next.extend(failure.next_attempt(now));
                 // The same as before was looked at again without a request.
                 if found.is_none_or(|token| token.state.failure.as_ref() != Some(failure)) {

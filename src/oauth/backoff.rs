@@ -14,6 +14,8 @@ use crate::clock::Timestamp;
 pub(crate) const SHORTEST: Duration = Duration::from_secs(30);
 /// No delay is longer, so everything recovers within an hour of an outage's end.
 pub(crate) const LONGEST: Duration = Duration::from_hours(1);
+/// After how many failures in a row an endpoint is not asked sooner than [`SHORTEST`], even where it says so.
+const BELIEVED: u32 = 5;
 /// How long before its expiry a token is worth an attempt out of turn: one request and its timeouts
 /// fit in.
 const BEFORE_EXPIRY: Duration = Duration::from_mins(1);
@@ -79,13 +81,18 @@ pub(crate) fn next_attempt(
     }
 }
 
-/// After a passing failure: the delay, but once a minute before expiry at the latest; never before
-/// the endpoint wants to be asked, be that after the expiry.
+/// After a passing failure: when the endpoint wants to be asked, be that after the expiry; where it does not say so,
+/// after the delay, but once a minute before expiry at the latest.
 pub(crate) fn after_passing(context: &FailureContext) -> Timestamp {
-    let FailureContext { now, failures, random, expires_at, .. } = *context;
+    let FailureContext { now, failures, random, expires_at, retry_after } = *context;
+    if let Some(wait) = retry_after {
+        // An endpoint in trouble for a day that always names a second must not get a request each second.
+        let least = if failures > BELIEVED { SHORTEST } else { Duration::from_secs(1) };
+        return now + wait.clamp(least, LONGEST_RETRY_AFTER);
+    }
     let planned = now + delay(failures, random);
     let extra = expires_at.map(last_chance).filter(|extra| *extra > now);
-    not_before_allowed(context, extra.map_or(planned, |extra| planned.min(extra)))
+    extra.map_or(planned, |extra| planned.min(extra))
 }
 
 /// When the attempt out of turn of a token that ends at `expires_at` is due.
@@ -155,7 +162,11 @@ mod tests {
             (8, Some(61), None, 1),
             (8, Some(0), None, 3600),
             (1, Some(1000), None, 30),
-            (1, None, Some(10), 30),
+            (1, None, Some(10), 10),
+            (5, None, Some(10), 10),
+            (6, None, Some(10), 30),
+            (8, None, Some(100), 100),
+            (3, Some(1000), Some(5), 5),
             (1, None, Some(100), 100),
             (8, Some(1000), Some(2000), 2000),
             (1, None, Some(86_400), 3600),

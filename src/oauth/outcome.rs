@@ -45,6 +45,10 @@ pub(crate) struct Failure {
     /// Whether an answer was lost on its way: the connection broke or timed out after the request left, or a gateway
     /// lost it.
     pub lost: bool,
+    /// Whether it is a 400, 401 or 403 that gives no reason in any form that OAuth knows.
+    pub unexplained: bool,
+    /// The refresh token that came without an access token: it has replaced the one that was sent.
+    pub replacement: Option<Secret>,
 }
 
 impl Failure {
@@ -62,7 +66,16 @@ impl Failure {
 
     const fn new(class: Class) -> Self {
         let message = String::new();
-        Self { class, message, retry_after: None, endpoint_wide: false, code: None, lost: false }
+        Self {
+            class,
+            message,
+            retry_after: None,
+            endpoint_wide: false,
+            code: None,
+            lost: false,
+            unexplained: false,
+            replacement: None,
+        }
     }
 }
 

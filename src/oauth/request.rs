@@ -82,6 +82,11 @@ impl TokenRequest {
         self.address().origin().to_owned()
     }
 
+    /// The name of the token file that it is for.
+    pub(crate) fn file(&self) -> &str {
+        &self.file
+    }
+
     /// Which grant it uses.
     pub(crate) const fn grant(&self) -> GrantType {
         self.grant

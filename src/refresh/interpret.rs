@@ -8,6 +8,7 @@ use crate::clock::Timestamp;
 use crate::json::quoted;
 use crate::oauth::{TokenRequest, TokenResponse, backoff};
 use crate::secret::Secret;
+use crate::state::LastFailure;
 use crate::tokens::change::{Access, Change, RefreshEnd};
 
 /// What a granted answer means.
@@ -22,13 +23,29 @@ pub(super) struct Renewal {
     pub warnings: Vec<String>,
     /// Before when the credential is not refreshed again, where something is wrong with the answer.
     pub not_before: Option<Timestamp>,
+    /// What went wrong, where only a refresh token came.
+    pub failure: Option<LastFailure>,
 }
 
 impl Renewal {
     /// Only another refresh token.
     pub(super) fn of_refresh_token(token: Secret) -> Self {
         let change = Change { access: None, refresh_token: Some(token), refresh_end: RefreshEnd::Unsaid };
-        Self { change, origin: None, moved_refresh_end: false, warnings: Vec::new(), not_before: None }
+        Self {
+            change,
+            origin: None,
+            moved_refresh_end: false,
+            warnings: Vec::new(),
+            not_before: None,
+            failure: None,
+        }
+    }
+
+    /// Only another refresh token, which the endpoint of `request` gave, and what to remember of the missing access
+    /// token.
+    pub(super) fn half(token: Secret, failure: LastFailure, request: &TokenRequest) -> Self {
+        let origin = Some(request.endpoint_key());
+        Self { origin, failure: Some(failure), ..Self::of_refresh_token(token) }
     }
 }
 
@@ -74,6 +91,7 @@ pub(super) fn interpret(member: &Member, request: &TokenRequest, response: Token
         change: Change { access: Some(access), refresh_token: response.refresh_token, refresh_end },
         warnings: response.warnings.into_iter().chain(warning.map(ToOwned::to_owned)).collect(),
         not_before,
+        failure: None,
     }
 }
 

@@ -16,12 +16,11 @@ pub(super) fn may_send(
     members: &[Member],
     due: usize,
     context: &Context<'_>,
-) -> Result<Box<TokenRequest>, Report> {
+) -> Result<Box<TokenRequest>, Box<Report>> {
     let now = Timestamp::now();
     if members.iter().any(|member| member.document.is_monitored_only()) {
-        return Err(Report::Monitored(
-            "\"refresh\": false stands in it, or in another file with the same refresh token".to_owned(),
-        ));
+        let why = "\"refresh\": false stands in it, or in another file with the same refresh token";
+        return Err(Box::new(Report::Monitored(why.to_owned())));
     }
     let member = &members[due];
     let name = member.name();
@@ -36,12 +35,14 @@ pub(super) fn may_send(
             "{name} and {other} hold the same refresh token and another {what} each; \
              nothing is sent until they agree"
         );
-        return Err(misconfigured(message, member, &state, now));
+        return Err(Box::new(misconfigured(message, member, &state, now)));
     }
     let request = match context.resolve(name, &member.document) {
         Resolution::Refresh(request) => request,
-        Resolution::Monitored(why) => return Err(Report::Monitored(why)),
-        Resolution::Misconfigured(message) => return Err(misconfigured(message, member, &state, now)),
+        Resolution::Monitored(why) => return Err(Box::new(Report::Monitored(why))),
+        Resolution::Misconfigured(message) => {
+            return Err(Box::new(misconfigured(message, member, &state, now)));
+        }
     };
     if context.force.is_some() {
         return Ok(request);
@@ -53,11 +54,11 @@ pub(super) fn may_send(
              put the old endpoint back, or, if the new one is right, sign in again or run \
              token-refresher --once --force"
         );
-        return Err(misconfigured(message, member, &state, now));
+        return Err(Box::new(misconfigured(message, member, &state, now)));
     }
     match verdict::against(&attempt(member, state.failure.as_ref(), &request, now, now)) {
         None => Ok(request),
-        Some(failure) => Err(Report::Failed(failure)),
+        Some(failure) => Err(Box::new(Report::Failed(failure))),
     }
 }
 

@@ -17,6 +17,9 @@ pub(crate) enum Report {
     RefreshedElsewhere,
     /// A process died while it was storing an answer, which is in place now.
     Finished,
+    /// It got a new refresh token from its endpoint, and no access token: what went wrong, remembered as its last
+    /// failure.
+    HalfRefreshed(LastFailure),
     /// It got the new refresh token of its chain and keeps its own access token.
     Followed,
     /// It was an old copy, and got the refresh token of the file called so.

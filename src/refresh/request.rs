@@ -59,14 +59,14 @@ pub(super) fn request(chain: &Chain, members: Vec<Member>, due: usize, context: 
     log::debug!(target: "REFRESH", "{}: asking {} at {}", members[due].name(), request.provider(), prepared.endpoint());
     let answer = context.client.ask(&prepared, spent.as_ref(), &mark);
     // 6. Interpret.
-    let response = match (answer, marked.into_inner()) {
-        (Ok(response), _) => response,
+    let renewal = match (answer, marked.into_inner()) {
+        (Ok(response), _) => interpret(&members[due], &request, response),
         (Err(_), Some(Err(held))) => return drop_and(reserves, || try_.held_back(&held)).into(),
-        (Err(failure), marked) => {
-            return drop_and(reserves, || try_.not_granted(permit, &failure, marked.is_some()));
-        }
+        (Err(mut failure), marked) => match failure.replacement.take() {
+            Some(token) => Renewal::half(token, try_.last_failure(&failure, verdict::refused), &request),
+            None => return drop_and(reserves, || try_.not_granted(permit, &failure, marked.is_some())),
+        },
     };
-    let renewal = interpret(&members[due], &request, response);
     // 7 to 9. Store, look again, replace.
     let done = store(chain, members, reserves, due, renewal, replaced, context);
     match permit {
@@ -102,9 +102,12 @@ fn store(
     let holds = renewal.change.refresh_token.as_ref().map(Secret::fingerprint).or(chain.token);
     let mut parts = Vec::new();
     for (member, reserve) in members.into_iter().zip(reserves) {
-        let takes_access = !contradict(&primary, &member.document);
-        let report =
-            if takes_access { Report::Refreshed(renewal.warnings.clone()) } else { Report::Followed };
+        let takes_access = renewal.failure.is_none() && !contradict(&primary, &member.document);
+        let report = match &renewal.failure {
+            Some(failure) => Report::HalfRefreshed(failure.clone()),
+            None if takes_access => Report::Refreshed(renewal.warnings.clone()),
+            None => Report::Followed,
+        };
         parts.push(Part { member, reserve, takes_access, report });
     }
     let mut storing = Storing::new(parts, renewal, replaced);
@@ -223,17 +226,28 @@ impl Try<'_> {
         let now = Timestamp::now();
         let code = failure.code.as_deref().unwrap_or("none");
         log::debug!(target: "REFRESH", "{}: {:?}, error code {code:?}", member.name(), failure.class);
-        let before = self.context.state.get(member.name()).failure;
-        let attempt = attempt(member, before.as_ref(), self.request, self.asked_at, now);
+        let state = self.context.state.get(member.name());
+        let attempt = attempt(member, state.failure.as_ref(), self.request, self.asked_at, now);
         let mut last = judge(failure, &attempt);
-        if let (Class::SignInAgain, Some(mark)) = (failure.class, &member.doubt) {
-            last.message = format!(
-                "{} (an earlier request for it was interrupted {} ago, which may have spent it)",
-                last.message,
+        let supposed = match (failure.class, &member.doubt) {
+            (Class::SignInAgain, Some(mark)) => Some(format!(
+                " (an earlier request for it was interrupted {} ago, which may have spent it)",
                 Words(now.since(mark.since))
-            );
-        }
+            )),
+            (Class::SignInAgain, None) => verdict::why_dead(&last.message, &attempt, state.last_success),
+            _ => last.unexplained.and_then(|run| {
+                verdict::suspicion(run, self.refreshes_others_since(run.since), self.request)
+            }),
+        };
+        last.message.extend(supposed);
         last
+    }
+
+    /// Whether the endpoint has refreshed a token of another chain since then.
+    fn refreshes_others_since(&self, since: Timestamp) -> bool {
+        let names: Vec<&str> =
+            self.members.iter().flat_map(|member| &member.names).map(String::as_str).collect();
+        self.context.state.has_refreshed_others(&self.request.endpoint_key(), since, &names)
     }
 
     /// What the failure means for the endpoint.

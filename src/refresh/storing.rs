@@ -100,6 +100,10 @@ impl Storing {
                 reports.push((name.clone(), report.clone()));
             }
         }
+        if self.renewal.failure.is_some() {
+            // A process that waits for the locks must find the failure.
+            state.flush();
+        }
         reports
     }
 
@@ -111,6 +115,8 @@ impl Storing {
             if self.renewal.origin.is_some() {
                 state.origin.clone_from(&self.renewal.origin);
             }
+            state.failure =
+                self.renewal.failure.clone().map(|failure| LastFailure { refresh_hash: hash, ..failure });
             if item.part.takes_access {
                 state.last_success = Some(now);
                 state.moved_refresh_end = self.renewal.moved_refresh_end;
@@ -269,7 +275,11 @@ impl Storing {
 impl Item {
     /// Whether the new tokens are in the file.
     fn has_new_tokens(&self) -> bool {
-        matches!(self.done, Some(Report::Refreshed(_) | Report::Followed | Report::Repaired(_)))
+        let placed = |report: &Report| {
+            let half = matches!(report, Report::HalfRefreshed(_));
+            half || matches!(report, Report::Refreshed(_) | Report::Followed | Report::Repaired(_))
+        };
+        self.done.as_ref().is_some_and(placed)
     }
 }
 

@@ -5,9 +5,9 @@ use std::time::Duration;
 use super::endpoints::Again;
 use super::mark::Mark;
 use crate::clock::Timestamp;
-use crate::oauth::{Class, Failure, TokenRequest, backoff};
+use crate::oauth::{Class, Failure, GrantType, TokenRequest, backoff};
 use crate::secret::Fingerprint;
-use crate::state::{FailureKind, Gate, LastFailure};
+use crate::state::{FailureKind, Gate, LastFailure, UnexplainedRun};
 use crate::tokens::Life;
 
 /// When a file that another process is refreshing is looked at again.
@@ -40,6 +40,18 @@ pub(super) struct Attempt<'a> {
     pub random: f64,
 }
 
+/// How many refusals without a reason are no accident, where the endpoint refreshes other tokens.
+const SEVERAL: u32 = 3;
+
+/// How many are none where nothing is known of other tokens: a quarter of an hour and more.
+const SEVERAL_ALONE: u32 = 6;
+
+/// A refresh token that worked, or whose access token lived, so short a time ago has not died of old age.
+const LATELY: Duration = Duration::from_hours(24);
+
+/// The words in which servers say that a refresh token was sent before.
+const REUSED: [&str; 5] = ["reuse", "already used", "already been used", "replay", "was rotated"];
+
 /// The delay after an endpoint's first refusal of a request; each further one doubles it.
 const FIRST_REFUSAL: Duration = Duration::from_mins(15);
 
@@ -60,6 +72,7 @@ pub(super) fn last_failure(failure: &Failure, attempt: &Attempt<'_>) -> LastFail
     if kind == FailureKind::OutcomeUnknown {
         last.since = first_sent;
     }
+    last.unexplained = failure.unexplained.then(|| unexplained(attempt));
     last.endpoint = failure.endpoint_wide.then(|| attempt.request.endpoint_key());
     let doubt = doubt(attempt, first_sent, last.failures);
     last.next_attempt = if attempt.doubt.is_none() && is_sent_again_at_once(failure, attempt.request) {
@@ -68,6 +81,66 @@ pub(super) fn last_failure(failure: &Failure, attempt: &Attempt<'_>) -> LastFail
         backoff::next_attempt(failure.class, &context, Some(&doubt))
     };
     last
+}
+
+/// The run of refusals without a reason, with the one of this attempt.
+fn unexplained(attempt: &Attempt<'_>) -> UnexplainedRun {
+    let before = attempt.before.filter(|before| before.refresh_hash == attempt.refresh_hash);
+    match before.and_then(|before| before.unexplained) {
+        Some(run) => UnexplainedRun { count: run.count.saturating_add(1), ..run },
+        None => UnexplainedRun { count: 1, since: attempt.now },
+    }
+}
+
+/// What refusals without a reason probably mean, as the end of a message; `others_are_well`: the endpoint has
+/// refreshed another token meanwhile. `None`: too few to tell them from a passing trouble of the endpoint.
+pub(super) fn suspicion(
+    run: UnexplainedRun,
+    others_are_well: bool,
+    request: &TokenRequest,
+) -> Option<String> {
+    let (needed, meanwhile) = if others_are_well {
+        (SEVERAL, ", and has refreshed other tokens meanwhile")
+    } else {
+        (SEVERAL_ALONE, "")
+    };
+    let (file, remedy) = (request.file(), request.remedy());
+    let advice = match request.grant() {
+        GrantType::RefreshToken => format!(
+            "probably the sign-in was revoked or the client's secret is wrong: check client_id and client_secret \
+             for {file}, or {remedy}"
+        ),
+        GrantType::ClientCredentials => {
+            format!("probably the client's secret is wrong: check client_id and client_secret for {file}")
+        }
+    };
+    (run.count >= needed).then(|| format!("; it has answered so several times in a row{meanwhile}; {advice}"))
+}
+
+/// Why a refresh token that should live is dead, as the end of the message of its refusal. `last_success` is when the
+/// sign-in was last refreshed.
+pub(super) fn why_dead(
+    message: &str,
+    attempt: &Attempt<'_>,
+    last_success: Option<Timestamp>,
+) -> Option<String> {
+    let Attempt { life, now, .. } = attempt;
+    let lately = |time: Option<Timestamp>| time.is_some_and(|time| now.since(time) < LATELY);
+    let has_ended = life.refresh_expires_at.is_some_and(|end| end <= *now);
+    let lived = !has_ended && (lately(life.expires_at) || lately(last_success));
+    let message = message.to_ascii_lowercase();
+    let is_reuse = REUSED.iter().any(|words| message.contains(words));
+    let unless = match (is_reuse, lived) {
+        (true, _) => "",
+        (false, true) => "unless it was revoked, ",
+        (false, false) => return None,
+    };
+    attempt.request.may_rotate().then(|| {
+        format!(
+            " ({unless}another program probably uses the same refresh token, such as a daemon in a copy of this \
+             directory; let only one of them refresh it)"
+        )
+    })
 }
 
 /// The same where the endpoint refused the request: one odd answer during a deployment must not end a token's life, so

@@ -48,6 +48,9 @@ pub(crate) struct LastFailure {
     /// another credential again, the wait of this one is over too.
     #[serde(default)]
     pub endpoint: Option<String>,
+    /// The run of refusals without a reason that this failure belongs to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unexplained: Option<UnexplainedRun>,
     /// Attempts in a row that failed.
     pub failures: u32,
     /// When the first of them was made.
@@ -56,6 +59,14 @@ pub(crate) struct LastFailure {
     pub last_attempt: Timestamp,
     /// When the next one may be made; `None`: when something changes.
     pub next_attempt: Option<Timestamp>,
+}
+
+/// Refusals in a row that gave no reason: a 400, 401 or 403 in no form that OAuth knows.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub(crate) struct UnexplainedRun {
+    pub count: u32,
+    /// When the first of them came.
+    pub since: Timestamp,
 }
 
 /// The kinds of failures: the classes of an endpoint's answer, and local ones.
@@ -143,6 +154,7 @@ impl LastFailure {
             refresh_hash: None,
             request: None,
             endpoint: None,
+            unexplained: None,
             failures: 1,
             since: now,
             last_attempt: now,

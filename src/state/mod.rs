@@ -12,7 +12,7 @@ mod replaced;
 pub(crate) mod schedule;
 mod store;
 
-pub(crate) use credential::{CredentialState, FailureKind, Gate, LastFailure};
+pub(crate) use credential::{CredentialState, FailureKind, Gate, LastFailure, UnexplainedRun};
 pub(crate) use file::{ClientRecord, CycleRecord, DaemonRecord, HookRecord};
 pub(crate) use outage::Outage;
 pub(crate) use presence::daemon_holder;

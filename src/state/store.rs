@@ -114,6 +114,14 @@ impl Store {
         self.known().successors.newest(token)
     }
 
+    /// Whether the endpoint at `origin` has refreshed another token than those of `files` since then.
+    pub(crate) fn has_refreshed_others(&self, origin: &str, since: Timestamp, files: &[&str]) -> bool {
+        self.known().file.files.iter().any(|(name, state)| {
+            let at_origin = state.origin.as_deref() == Some(origin);
+            at_origin && state.last_success > Some(since) && !files.contains(&name.as_str())
+        })
+    }
+
     /// Writes the file where something in it has changed. A failure is kept for [`Store::failure`]: it must not
     /// stop a refresh.
     pub(crate) fn flush(&self) {

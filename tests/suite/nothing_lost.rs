@@ -6,9 +6,11 @@ use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, chown, symlink};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::support::due::{FILE, asking, due, holds_the_last_answer, many};
-use crate::support::internals::{OWN, is_reserve, lock, reserve};
-use crate::support::{self, Daemon, Due, Endpoint, Program, Project, Signal, TokenFile};
+use serde_json::json;
+
+use crate::support::due::{FILE, asking, due, holds_the_last_answer, many, text};
+use crate::support::internals::{self, OWN, is_reserve, lock, reserve};
+use crate::support::{self, Answer, Daemon, Due, Endpoint, Program, Project, Signal, Step, TokenFile, Who};
 
 #[test]
 fn an_answer_is_stored_though_its_reserve_was_cleaned_away() {
@@ -120,6 +122,29 @@ fn a_link_that_is_turned_meanwhile_is_followed_where_it_leads_to_the_same_sign_i
     assert!(fs::symlink_metadata(project.token(FILE)).unwrap().is_symlink());
     let left = fs::read_dir(project.root()).unwrap().map(|entry| entry.unwrap().file_name());
     assert!(left.into_iter().all(|name| !is_reserve(&name.to_string_lossy())));
+}
+
+/// Every file of a chain gets the refresh token of half an answer, and the next request sends that one.
+#[test]
+fn half_an_answer_is_stored_in_every_file_that_waits_for_it() {
+    let Due { endpoint, project, client } = due();
+    fs::copy(project.token(FILE), project.token("oauth-github-b.json")).unwrap();
+    let new = endpoint.sign_in(client.id()).refresh_token;
+    let half = Answer::json(200, &json!({"refresh_token": new}));
+    endpoint.script(Who::Anyone, [Step::answer(half)]);
+    let before = text(&project, FILE, "access_token");
+    let finished = Program::new(&project).once().expect_code(1);
+    for name in [FILE, "oauth-github-b.json"] {
+        assert_eq!(text(&project, name, "refresh_token"), new, "{name}");
+        assert_eq!(text(&project, name, "access_token"), before, "{name}");
+        assert!(finished.log.contains(&format!("[ERROR] REFRESH: {name}: ")), "{}", finished.log);
+    }
+    assert!(finished.log.contains("; next attempt in "), "{}", finished.log);
+    assert!(!internals::is_marked(&project, FILE));
+    assert_eq!(project.leftovers(), Vec::<String>::new());
+    Program::new(&project).once().expect_code(0);
+    assert!(holds_the_last_answer(&endpoint, &project, FILE));
+    assert_eq!((endpoint.requests().len(), endpoint.reuses()), (2, 0));
 }
 
 #[test]

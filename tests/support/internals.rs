@@ -54,6 +54,8 @@ pub(crate) fn is_reserve(name: &str) -> bool {
 /// Whether a mark says that the refresh token of this file may have been sent.
 pub(crate) fn is_marked(project: &Project, name: &str) -> bool {
     let note = fs::read_to_string(lock_file(project, name)).unwrap();
+    // A cleared mark is blank.
+    let note = note.trim_start();
     assert!(note.is_empty() || note.starts_with("sent "), "an unknown mark: {note:?}");
     !note.is_empty()
 }

@@ -1,5 +1,7 @@
 //! What came of a request: new tokens, or a failure in words for a person.
 
+use std::time::Duration;
+
 use super::prepared::Prepared;
 use crate::clock::Timestamp;
 use crate::oauth::classify::{self, Situation};
@@ -62,6 +64,12 @@ impl Prepared<'_> {
         let named = matches!(read, TokenAnswer::Error { .. });
         let (code, description) = match read {
             TokenAnswer::Tokens(granted) => return Ok(*granted),
+            TokenAnswer::Half { refresh_token, lacks } => {
+                return Err(Failure {
+                    retry_after: wanted_wait(reply),
+                    ..self.half(reply.status, lacks, refresh_token)
+                });
+            }
             TokenAnswer::Error { code, description } => (Some(code), description),
             TokenAnswer::Unrecognized(what) => {
                 (dead_grant_of(reply), Some(reply.cut.as_ref().map_or(what, |cut| &cut.why).to_owned()))
@@ -84,15 +92,25 @@ impl Prepared<'_> {
         Err(Failure {
             class,
             message: self.refusal(reply.status, code.as_deref(), description.as_deref(), class),
-            retry_after: reply
-                .header("retry-after")
-                .and_then(|header| retry_after(header, reply.header("date"), Timestamp::now())),
+            retry_after: wanted_wait(reply),
             endpoint_wide: is_trouble(reply.status)
                 || reply.cut.as_ref().is_some_and(|cut| cut.cause == Cause::Timeout),
+            unexplained: class == Class::Passing && code.is_none() && matches!(reply.status, 400 | 401 | 403),
             code,
+            replacement: None,
             lost: reply.cut.as_ref().is_some_and(|cut| cut.cause != Cause::Undecodable)
                 || is_lost_by_gateway(reply.status),
         })
+    }
+
+    /// A success that brought a new refresh token and no access token. Some providers (Azure AD B2C) answer so where
+    /// the scope names nothing that an access token could be for.
+    fn half(&self, status: u16, lacks: &str, refresh_token: Secret) -> Failure {
+        let (shown, file) = (&self.endpoint.shown, &self.request.file);
+        let message = format!(
+            "{shown} answered HTTP {status} ({lacks}) with a new refresh token, which is stored: check scope in {file}"
+        );
+        Failure { replacement: Some(refresh_token), ..Failure::configuration(message) }
     }
 
     fn refusal(&self, status: u16, code: Option<&str>, description: Option<&str>, class: Class) -> String {
@@ -178,6 +196,11 @@ impl Prepared<'_> {
             (ClientAuthMethod::PrivateKeyJwt | ClientAuthMethod::ClientSecretBasic, _) => "",
         }
     }
+}
+
+/// How long the endpoint wants to be left alone.
+fn wanted_wait(reply: &Reply) -> Option<Duration> {
+    retry_after(reply.header("retry-after")?, reply.header("date"), Timestamp::now())
 }
 
 /// The code of a dead grant in a refusal that is none in the form of RFC 6749 5.2: bare text, a list of

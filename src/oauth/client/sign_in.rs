@@ -206,7 +206,7 @@ fn understand(
     let (code, description) = match read {
         TokenAnswer::Tokens(granted) => return Ok(*granted),
         TokenAnswer::Error { code, description } => (Some(wording::shown_code(&code, secrets)), description),
-        TokenAnswer::Unrecognized(what) => {
+        TokenAnswer::Unrecognized(what) | TokenAnswer::Half { lacks: what, .. } => {
             (None, Some(reply.cut.as_ref().map_or(what, |cut| &cut.why).to_owned()))
         }
     };

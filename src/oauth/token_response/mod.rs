@@ -20,6 +20,9 @@ pub(super) enum TokenAnswer {
     Tokens(Box<TokenResponse>),
     /// An error that the provider names; the code is as it was sent.
     Error { code: String, description: Option<String> },
+    /// A success without an access token that could be used, and with a refresh token that has replaced the one sent.
+    /// Says what is wrong with the access token.
+    Half { refresh_token: Secret, lacks: &'static str },
     /// Neither tokens nor an error. Says what it is instead.
     Unrecognized(&'static str),
 }
@@ -40,6 +43,10 @@ pub(super) fn answer(
     let refused = document.find(&paths.success) == Some(ResponseValue::False);
     let incomplete = match granted(document, grant, paths, asked_at) {
         Ok(granted) if succeeded && !refused => return TokenAnswer::Tokens(Box::new(granted)),
+        Err(lacks) if succeeded && !refused => match replacement(document, grant, paths) {
+            Some(refresh_token) => return TokenAnswer::Half { refresh_token, lacks },
+            None => lacks,
+        },
         Ok(_) => "a refusal without an error code",
         Err(what) => what,
     };
@@ -91,7 +98,8 @@ fn granted(
     if access_token.expose().len() + refresh_length > LARGEST_TOKENS {
         return Err("tokens of more than 256 KiB");
     }
-    let mut warnings = Vec::new();
+    let token_type = document.text(["token_type"]);
+    let mut warnings: Vec<String> = token_type.as_deref().and_then(unspoken).into_iter().collect();
     let said =
         paths.expires_in.iter().find_map(|path| number(&document.find(path)?).filter(|length| *length > 0.0));
     let (expires_in, end) = match said.map(|said| lifetime(said, asked_at)) {
@@ -119,13 +127,31 @@ fn granted(
             seconds(&item).or_else(|| is_zero(&item).then_some(Duration::ZERO))
         }),
         scope: scope(document),
-        token_type: document.text(["token_type"]),
+        token_type,
         id_token: document.text(["id_token"]).filter(|token| is_token(token)).map(Secret::new),
         kept: paths
             .keep
             .iter()
             .filter_map(|name| Some((name.clone(), Secret::new(document.raw(name)?))))
             .collect(),
+    })
+}
+
+/// The refresh token of an answer that grants no access token.
+fn replacement(document: &ResponseBody<'_>, grant: GrantType, paths: &AnswerPaths) -> Option<Secret> {
+    let token = refresh_token(document, grant, paths).ok().flatten()?;
+    (token.expose().len() <= LARGEST_TOKENS).then_some(token)
+}
+
+/// What deserves a warning about a token type that a Bearer header does not speak. Other types are names of Bearer,
+/// or of whom the token is for.
+fn unspoken(token_type: &str) -> Option<String> {
+    const UNSPOKEN: [&str; 4] = ["dpop", "pop", "mac", "n_a"];
+    UNSPOKEN.iter().find(|known| known.eq_ignore_ascii_case(token_type.trim())).map(|known| {
+        format!(
+            "the answer's token_type is {known}, and the token is sent as Bearer, which its server may refuse; \
+             ask for Bearer tokens where the client is registered"
+        )
     })
 }
 

@@ -25,6 +25,7 @@ fn summary(body: &str) -> String {
         TokenAnswer::Error { code, description } => {
             format!("error {code} {}", description.unwrap_or_default())
         }
+        TokenAnswer::Half { refresh_token, lacks } => format!("{lacks}, but {}", refresh_token.expose()),
         TokenAnswer::Unrecognized(what) => what.to_owned(),
     }
 }

@@ -119,6 +119,8 @@ impl World {
             endpoint_wide: true,
             code: None,
             lost: false,
+            unexplained: false,
+            replacement: None,
         };
         let attempt = Attempt {
             before: credential.state.failure.as_ref(),

@@ -6,7 +6,8 @@ use std::time::Duration;
 use serde_json::json;
 
 use crate::support::{
-    Answer, Client, Daemon, Delivery, End, Endpoint, Program, Project, Recorded, Signal, Step, TokenFile, Who,
+    Answer, Client, Daemon, Delivery, End, Endpoint, Program, Project, Recorded, Signal, Step, TokenFile,
+    Who, internals,
 };
 
 struct World {
@@ -113,6 +114,106 @@ fn a_persons_word_overrides_every_class() {
         let again = usize::from(class == "configuration");
         assert_eq!([world.asked(""), world.asked(""), world.asked("--force")], [1, again, 1]);
         assert_eq!(world.endpoint.reuses(), 0);
+    }
+}
+
+/// Lets the delay end and runs the program once more; what it said.
+fn refused_again(world: &World) -> String {
+    internals::let_the_delay_end(&world.project, world.file.name());
+    Program::new(&world.project).once().expect_code(1).log
+}
+
+#[test]
+fn refusals_without_a_reason_are_said_as_what_they_probably_are() {
+    for (status, body) in [(401, ""), (400, "<html>Bad Request</html>"), (403, r#"{"message":"Forbidden"}"#)]
+    {
+        let world = due("acme", []);
+        world.endpoint.always(Who::client("app"), Step::answer(Answer::new(status, body)));
+        let other = Client::new("other");
+        world.endpoint.register(other.clone());
+        assert_eq!(world.asked(""), 1);
+        // The endpoint is well for another one.
+        let file = TokenFile::signed_in("acme", "well", &world.endpoint, &other).expires_in(1800);
+        world.project.write_token(&file);
+        assert!(!refused_again(&world).contains("probably"));
+        let third = refused_again(&world);
+        for words in [
+            "answered so several times in a row, and has refreshed other tokens meanwhile",
+            "probably the sign-in was revoked or the client's secret is wrong",
+            "check client_id and client_secret for acme-server-egress.json, or sign in",
+        ] {
+            assert!(third.contains(words), "{status}: {third}");
+        }
+        // It is retried all the same, and said no more until it changes.
+        assert_eq!(internals::trouble(&world.project, world.file.name()).kind, "passing");
+        let check = Program::new(&world.project).arg("check").run();
+        assert!(check.stdout.contains("acme-server"), "{check:#?}");
+        world.endpoint.forget_scripts();
+        internals::let_the_delay_end(&world.project, world.file.name());
+        Program::new(&world.project).once().expect_code(0);
+    }
+}
+
+#[test]
+fn refusals_without_a_reason_need_more_where_no_other_token_tells() {
+    let world = due("acme", []);
+    world.endpoint.always(Who::Anyone, Step::answer(Answer::new(401, "")));
+    assert_eq!(world.asked(""), 1);
+    for count in 2..=6 {
+        let log = refused_again(&world);
+        assert_eq!(log.contains("probably"), count == 6, "{count}: {log}");
+    }
+    // Another failure between them begins the run anew.
+    let world = due("acme", []);
+    world.endpoint.always(Who::Anyone, Step::answer(Answer::new(401, "")));
+    for count in 1..=8 {
+        if count == 5 {
+            world.endpoint.script(Who::Anyone, [Step::error(503, "temporarily_unavailable")]);
+        }
+        if count == 1 {
+            world.asked("");
+        } else {
+            assert!(!refused_again(&world).contains("probably"), "{count}");
+        }
+    }
+}
+
+#[test]
+fn a_sign_in_that_two_use_is_said_to_be_used_by_two() {
+    let world = due("acme", []);
+    // Another machine with a copy of the directory.
+    let copy = Project::new();
+    copy.write_token(&world.file);
+    Program::new(&copy).once().expect_code(0);
+    let finished = Program::new(&world.project).once().expect_code(1);
+    let words = "unless it was revoked, another program probably uses the same refresh token";
+    assert!(finished.log.contains(words), "{}", finished.log);
+    // The copy finds the sign-in revoked, which it had refreshed a moment ago.
+    let mut document = copy.read_token(world.file.name());
+    document["expires_at"] = (crate::support::now() + 600).into();
+    document["issued_at"] = (crate::support::now() - 3600).into();
+    copy.write_tokens_file(world.file.name(), document.to_string());
+    let finished = Program::new(&copy).arg("--force").once().expect_code(1);
+    assert!(finished.log.contains(words), "{}", finished.log);
+    // An endpoint that says so leaves no doubt.
+    for (status, body) in [
+        (
+            400,
+            r#"{"error":"invalid_grant","error_description":"Maximum allowed refresh token reuse exceeded"}"#,
+        ),
+        (401, r#"{"error":"invalid_grant","error_description":"The refresh token has already been used."}"#),
+    ] {
+        let world = due("acme", [Step::answer(Answer::new(status, body))]);
+        let finished = Program::new(&world.project).once().expect_code(1);
+        assert!(finished.log.contains("(another program probably uses"), "{}", finished.log);
+    }
+    // Who was away for a month, or has been told the end, knows why.
+    for (name, value) in [("expires_at", -30 * 86_400), ("refresh_expires_at", -60)] {
+        let world = due("acme", [Step::error(400, "invalid_grant")]);
+        let file = world.file.clone().field(name, crate::support::now() + value);
+        world.project.write_token(&file);
+        let finished = Program::new(&world.project).once().expect_code(1);
+        assert!(!finished.log.contains("another program"), "{name}: {}", finished.log);
     }
 }
 

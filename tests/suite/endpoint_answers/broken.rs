@@ -55,9 +55,6 @@ fn a_form_whose_end_is_not_marked() {
 #[test]
 fn successes_that_hold_no_tokens() {
     let body = |text: &str, says: &str| Case::json("github", 200, text, in_doubt()).says(says);
-    let quoted = |token: &str| {
-        format!(r#"{{"access_token":{token},"refresh_token":"{NEW_REFRESH}","expires_in":3600}}"#)
-    };
     let compressed = Answer::new(200, [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 3, 0xab, 0x56])
         .header("Content-Encoding", "gzip")
         .header("Content-Type", "application/json");
@@ -73,14 +70,6 @@ fn successes_that_hold_no_tokens() {
         body(r#"{"access_token":"whole"} and more"#, "not an OAuth answer"),
         body(r#"{"ok":true}"#, "no access token"),
         body(r#"{"error":{"message":"nested"}}"#, "no access token"),
-        body(&quoted(r#""""#), "an empty access token"),
-        body(&quoted("null"), "no access token"),
-        body(&quoted("true"), "not printable text"),
-        body(&quoted("1234567890"), "not printable text"),
-        // In a header each of these would end it, or begin another one.
-        body(&quoted(r#""at-new\nX-Evil: 1""#), "not printable text"),
-        body(&quoted(r#""at-new\u0000""#), "not printable text"),
-        body(&quoted(r#""at-\u00e4""#), "not printable text"),
         body(
             r#"{"access_token":"at-new","refresh_token":"rt\r\nnew"}"#,
             "refresh token that is not printable",
@@ -96,6 +85,51 @@ fn successes_that_hold_no_tokens() {
             .says("without an error code"),
         Case::json("google", 200, "{}", passing()).says("no access token"),
         Case::json("github", 200, "{}", passing()).machine().says("no access token"),
+    ]);
+}
+
+/// The refresh token that was sent may be dead by then: the new one is stored, whatever the access token is.
+#[test]
+fn half_an_answer_is_stored() {
+    let half = |provider: &str, body: &str, lacks: &str| {
+        Case::json(provider, 200, body, Outcome::Half).says(format!("({lacks}) with a new refresh token"))
+    };
+    let without = format!(r#"{{"refresh_token":"{NEW_REFRESH}","id_token":"e30.e30.","not_before":1}}"#);
+    let quoted = |token: &str| {
+        format!(r#"{{"access_token":{token},"refresh_token":"{NEW_REFRESH}","expires_in":3600}}"#)
+    };
+    let printable = "an access token that is not printable text";
+    let form =
+        Answer::new(201, format!("token_type=bearer&refresh_token={}", NEW_REFRESH.replace('+', "%2B")))
+            .header("Content-Type", "application/x-www-form-urlencoded");
+    play(vec![
+        half("github", &without, "no access token").says("check scope in github-server-egress.json"),
+        half("acme", &without, "no access token"),
+        // Where nothing rotates it is a new one all the same.
+        half("google", &without, "no access token"),
+        half("github", &quoted(r#""""#), "an empty access token"),
+        half("github", &quoted(r#""  ""#), "an empty access token"),
+        half("github", &quoted("null"), "no access token"),
+        half("github", &quoted("true"), printable),
+        half("github", &quoted("1234567890"), printable),
+        half("github", &quoted(r#"{"value":"at"}"#), printable),
+        // In a header each of these would end it, or begin another one.
+        half("github", &quoted(r#""at-new\nX-Evil: 1""#), printable),
+        half("github", &quoted(r#""at-new\u0000""#), printable),
+        half("github", &quoted(r#""at-\u00e4""#), printable),
+        half("github", &quoted(r#""at-new ""#), "an access token with a blank at its end"),
+        half("github", &quoted(&format!(r#""{}""#, "a".repeat(300 << 10))), "tokens of more than 256 KiB"),
+        Case::step("form", "acme", Step::answer(form), Outcome::Half).says("HTTP 201 (no access token)"),
+        // Neither a refusal nor the answer for an application brings one.
+        Case::json("acme", 400, &without, passing()),
+        Case::json("slack", 200, &without.replace('{', r#"{"ok":false,"#), in_doubt()),
+        Case::json(
+            "acme",
+            200,
+            &without.replace('{', r#"{"error":"invalid_scope","#),
+            Outcome::Configuration,
+        ),
+        Case::json("acme", 200, &without, passing()).machine(),
     ]);
 }
 

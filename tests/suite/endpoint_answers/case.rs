@@ -3,6 +3,7 @@
 
 use std::collections::VecDeque;
 use std::fs;
+use std::path::Path;
 use std::sync::Mutex;
 use std::thread;
 use std::time::Duration;
@@ -169,8 +170,7 @@ impl Case {
             let file = project.read_token(file.name());
             new.wrong_in(&file, !self.machine, times).map_or(Ok(()), Err)?;
         } else {
-            expect("token file", &fs::read_to_string(&path).unwrap(), &file.text())?;
-            expect("token file's stamp", &Stamp::of(&path), &before)?;
+            self.check_file(&file, &path, &before)?;
             self.check_trouble(&finished, &project, file.name(), &address, &times)?;
         }
 
@@ -181,14 +181,35 @@ impl Case {
             let sent = self.sent + usize::from(self.is_refused());
             expect("requests after a second run", &endpoint.requests().len(), &sent)?;
             expect("exit status of a second run", &again.code(), &Some(i32::from(!refreshed)))?;
+            self.check_sent_again(&endpoint)?;
             self.check_shown(&again, &project)?;
         }
         Ok(())
     }
 
+    /// That the file of a failure is as it was, or holds the refresh token of half an answer.
+    fn check_file(&self, file: &TokenFile, path: &Path, before: &Stamp) -> Result<(), String> {
+        let now = fs::read_to_string(path).unwrap();
+        if matches!(self.outcome, Outcome::Half) {
+            return expect("token file", &now, &file.text().replace(OLD_REFRESH, NEW_REFRESH));
+        }
+        expect("token file", &now, &file.text())?;
+        expect("token file's stamp", &Stamp::of(path), before)
+    }
+
+    /// That the refresh token of half an answer is the one that is sent the next time.
+    fn check_sent_again(&self, endpoint: &Endpoint) -> Result<(), String> {
+        if !matches!(self.outcome, Outcome::Half) {
+            return Ok(());
+        }
+        let requests = endpoint.requests();
+        let sent = requests.last().and_then(|one| one.field("refresh_token"));
+        expect("refresh token of a second run", &sent, &Some(NEW_REFRESH))
+    }
+
     /// Whether the endpoint refused a request that was sent.
     fn is_refused(&self) -> bool {
-        self.sent > 0 && matches!(self.outcome, Outcome::Configuration)
+        self.sent > 0 && matches!(self.outcome, Outcome::Configuration | Outcome::Half)
     }
 
     /// What the status file and the log say of a failure.

@@ -9,7 +9,7 @@ use serde_json::json;
 
 use super::case::{Case, play};
 use super::outcome::{NEW_ACCESS, NEW_REFRESH, Outcome, in_doubt, kept, passing, rotated};
-use crate::support::{Answer, Step, now};
+use crate::support::{Answer, Due, Program, Step, Who, due, now};
 use Outcome::{Configuration, SignIn};
 
 fn tokens() -> String {
@@ -126,13 +126,25 @@ fn tokens_that_would_be_lost_on_their_way() {
         )
     };
     play(vec![
-        answer(&format!("{NEW_ACCESS} "), NEW_REFRESH).says("an access token with a blank at its end"),
-        answer(&format!("\t{NEW_ACCESS}"), NEW_REFRESH).says("an access token with a blank at its end"),
         answer(NEW_ACCESS, &format!(" {NEW_REFRESH}")).says("a refresh token with a blank at its end"),
-        answer(&"a".repeat(300 << 10), NEW_REFRESH).says("tokens of more than 256 KiB"),
         answer(NEW_ACCESS, &"r".repeat(300 << 10)).says("tokens of more than 256 KiB"),
         answer(NEW_ACCESS, &format!("{NEW_REFRESH}\n")).says("a refresh token with a blank at its end"),
     ]);
+}
+
+#[test]
+fn token_types_that_a_bearer_header_does_not_speak_are_stored_and_said() {
+    for (token_type, warns) in
+        [("DPoP", true), ("mac", true), ("N_A", true), ("bot", false), ("BEARER", false)]
+    {
+        let Due { endpoint, project, .. } = due::due();
+        let answer = json!({"access_token": NEW_ACCESS, "token_type": token_type, "expires_in": 7200});
+        endpoint.script(Who::Anyone, [Step::answer(Answer::json(200, &answer))]);
+        let finished = Program::new(&project).once().expect_code(0);
+        assert_eq!(due::text(&project, due::FILE, "access_token"), NEW_ACCESS, "{token_type}");
+        let warning = "[WARNING] REFRESH: github-repos-egress.json: the answer's token_type is";
+        assert_eq!(finished.log.contains(warning), warns, "{token_type}: {}", finished.log);
+    }
 }
 
 #[test]

@@ -26,6 +26,8 @@ pub(crate) enum Outcome {
     SignIn,
     /// A setting must change; nothing is sent again before.
     Configuration,
+    /// The same, and the new refresh token is in the file, without a new access token.
+    Half,
     /// Asked again after so many seconds.
     Passing(RangeInclusive<i64>),
     /// The refresh token may be spent; asked again after so many seconds.
@@ -87,7 +89,7 @@ impl Outcome {
         match self {
             Self::Refreshed(_) => "none",
             Self::SignIn => "sign_in_again",
-            Self::Configuration => "configuration",
+            Self::Configuration | Self::Half => "configuration",
             Self::Passing(_) => "passing",
             Self::InDoubt(_) => "in_doubt",
         }
@@ -96,7 +98,7 @@ impl Outcome {
     /// How the log calls a failure: an error when a person must act.
     pub(crate) fn level(&self) -> &'static str {
         match self {
-            Self::SignIn | Self::Configuration => "[ERROR]",
+            Self::SignIn | Self::Configuration | Self::Half => "[ERROR]",
             _ => "[WARNING]",
         }
     }

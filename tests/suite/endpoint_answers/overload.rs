@@ -107,8 +107,11 @@ fn how_long_an_endpoint_wants_to_be_left_alone() {
         after(503, "120", wait(120)),
         after(500, "90.5", wait(90)),
         after(400, "120", wait(120)),
-        // Sooner than the delay says nothing.
-        after(429, "1", passing()),
+        // Sooner than the delay too.
+        after(429, "1", Outcome::Passing(0..=2)),
+        after(503, "10", wait(10)),
+        after(403, "7", wait(7)),
+        dated(12, Some(0), wait(12)),
         after(429, "0", passing()),
         after(429, "-5", passing()),
         after(429, "a while", passing()),
