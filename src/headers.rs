@@ -6,12 +6,12 @@
 //! refusal for its own fault.
 
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use crate::clients::{Service, headers_json};
 use crate::clock::{Timestamp, Words};
-use crate::files::{Holder, Stamp, holder, lock_of, reason};
+use crate::files::{Directory, Holder, Stamp, holder, reason};
 use crate::oauth::Providers;
 use crate::secret::Secret;
 use crate::servers;
@@ -107,9 +107,9 @@ pub(crate) fn moment(server: &str, places: &Places, otherwise: &DaemonRecord) ->
 /// moment for a refresh that is under way. The error is one line: there is no such file, or its token has
 /// expired or cannot be read.
 pub(crate) fn token(name: &str, places: &Places) -> Result<Secret, String> {
-    let directory = &places.tokens_dir;
-    let store = Store::open(directory);
-    let names = list(directory, &generated()).map_err(|error| cannot_be_read(directory, &error))?.names;
+    let store = Store::open(&places.tokens_dir);
+    let directory = &open(places)?;
+    let names = list(directory, &generated()).map_err(|error| cannot_be_read(places, &error))?.names;
     let Some(file) = names.iter().find(|file| *file == name || stem(file) == name) else {
         let known: Vec<&str> = names.iter().map(|file| stem(file)).collect();
         let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
@@ -136,14 +136,18 @@ pub(crate) fn token(name: &str, places: &Places) -> Result<Secret, String> {
     }
 }
 
-fn cannot_be_read(directory: &Path, error: &io::Error) -> String {
-    format!("the tokens directory {} cannot be read: {}", directory.display(), reason(error))
+fn open(places: &Places) -> Result<Directory, String> {
+    Directory::open(&places.tokens_dir).map_err(|error| cannot_be_read(places, &error))
+}
+
+fn cannot_be_read(places: &Places, error: &io::Error) -> String {
+    format!("the tokens directory {} cannot be read: {}", places.tokens_dir.display(), reason(error))
 }
 
 /// Whether there may be another token in a moment: its refresh is under way, or should be.
 fn is_changing(file: &TokenSource, now: Timestamp) -> bool {
     file.expired_since(now).is_some_and(|ended| now.since(ended) < JUST_NOW)
-        || is_held(&holder(&lock_of(&file.real)))
+        || file.real.known_lock_file().is_some_and(|lock| is_held(&holder(&lock)))
 }
 
 /// Whether a lock that was looked at is held; one that cannot be looked at counts as free.
@@ -169,9 +173,8 @@ fn expired(file: &TokenSource, ago: Duration, store: &Store, places: &Places) ->
 /// Finds the service and reads its tokens.
 fn find(server: &str, places: &Places, record: Option<&DaemonRecord>) -> Result<Found, String> {
     let providers = record.and_then(recorded_providers).unwrap_or_else(Providers::builtin);
-    let directory = &places.tokens_dir;
     let (files, unread) =
-        TokenSource::read_all(directory, &providers).map_err(|error| cannot_be_read(directory, &error))?;
+        TokenSource::read_all(&open(places)?, &providers).map_err(|error| cannot_be_read(places, &error))?;
     let servers_dir = record
         .map_or_else(|| places.dir.join("registry/servers"), |record| PathBuf::from(&record.servers_dir));
     let registry = servers::read_registry(&servers_dir);

@@ -4,7 +4,7 @@
 //! is not sent: a new one is waited for, as after a refusal.
 
 use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -162,12 +162,8 @@ impl Admission {
     fn is_current(&self) -> bool {
         self.expired.is_none()
             && self.expires_at.is_none_or(|end| Timestamp::now() < end)
-            && self.files.iter().all(|(path, stamp)| stamp_of(path) == Some(*stamp))
+            && self.files.iter().all(|(path, stamp)| Stamp::at(path) == Some(*stamp))
     }
-}
-
-fn stamp_of(path: &Path) -> Option<Stamp> {
-    std::fs::metadata(path).ok().map(|metadata| Stamp::of(&metadata))
 }
 
 fn pass(source: &Whereabouts) -> Result<Admission, String> {

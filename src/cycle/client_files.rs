@@ -2,7 +2,6 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::ffi::OsStr;
-use std::io;
 use std::path::Path;
 use std::time::Duration;
 
@@ -12,7 +11,7 @@ use super::cycle_log::{CycleLog, Subject, Topic};
 use super::reader::{self, Reader};
 use crate::clients::{Applied, Edit, Format, Owned, ReaderPaths, Secrets, Service, UserMembers, apply};
 use crate::clock::Timestamp;
-use crate::files::{NotReplaced, UserFile, reason, replace_text};
+use crate::files::{Directory, NotReplaced, UserFile, reason, replace_text};
 use crate::settings::{KeptClient, Settings};
 use crate::state::{ClientRecord, Store};
 use crate::tokens::directory::SECOND_LOOK;
@@ -23,6 +22,8 @@ const ATTEMPTS: usize = 5;
 /// The clients' files, and what decides over their entries.
 pub(super) struct ClientFiles<'a> {
     pub settings: &'a Settings,
+    /// The tokens directory.
+    pub tokens: &'a Directory,
     /// The path of this program, or why the path cannot be written into a file.
     pub exe: &'a Result<String, String>,
     /// The services as they are now.
@@ -73,7 +74,7 @@ pub(super) fn keep(wanted: &ClientFiles, log: &mut CycleLog) {
         let new = keep_one(kept, &file, &old, (secrets, place), wanted, log).unwrap_or_else(|| old.clone());
         after.insert(key, (old, new));
     }
-    remove_stale(&settings.tokens_dir, &before, &mut after, log);
+    remove_stale(wanted.tokens, &before, &mut after, log);
     for (key, (old, mut new)) in after {
         new.updated = old.updated;
         if new != old {
@@ -167,21 +168,27 @@ fn bring_up_to_date(
     wanted: &ClientFiles,
     log: &mut CycleLog,
 ) -> Result<Applied, String> {
-    let settings = wanted.settings;
+    let read = || {
+        let read = match &kept.path {
+            Some(path) => UserFile::read(path),
+            None => UserFile::read_own(wanted.tokens.file_at(kept.client.own_file())),
+        };
+        read.map_err(|why| why.to_string())
+    };
     let decide = |file: &UserFile| {
         apply(kept.client, file.text(), wanted.services, remembered, users_own, secrets, paths)
     };
     for _ in 0..ATTEMPTS {
-        let mut file = UserFile::read(path).map_err(|why| why.to_string())?;
+        let mut file = read()?;
         let mut applied = decide(&file);
         if may_be_half_written(kept, &file, &applied) {
             drop(file);
             std::thread::sleep(SECOND_LOOK);
-            file = UserFile::read(path).map_err(|why| why.to_string())?;
+            file = read()?;
             applied = decide(&file);
         }
         for (name, token) in &applied.side_files {
-            replace_text(&settings.tokens_dir.join(name), token.expose())
+            replace_text(&wanted.tokens.file_at(name), token.expose())
                 .map_err(|error| format!("{name} cannot be written: {}", reason(&error)))?;
         }
         // A file in the tokens directory is private, with or without a secret.
@@ -217,7 +224,7 @@ fn may_be_half_written(kept: &KeptClient, file: &UserFile, applied: &Applied) ->
 
 /// Removes the files with tokens that were written for these clients and that none refers to any more.
 fn remove_stale(
-    tokens_dir: &Path,
+    tokens: &Directory,
     before: &BTreeMap<String, ClientRecord>,
     after: &mut BTreeMap<String, (ClientRecord, ClientRecord)>,
     log: &mut CycleLog,
@@ -229,13 +236,13 @@ fn remove_stale(
         foreign.chain(present).flat_map(|record| record.side_files.iter().cloned()).collect();
     for (old, new) in after.values_mut() {
         for name in old.side_files.difference(&in_use).filter(|name| is_side_file(name)) {
-            match std::fs::remove_file(tokens_dir.join(name)) {
-                Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            match tokens.file_at(name).remove() {
+                Err(error) => {
                     let message = format!("cannot be removed: {}", reason(&error));
                     log.problem(name, Topic::Writing, Level::Error, &message, "");
                     new.side_files.insert(name.clone());
                 }
-                _ => log.something_happened(),
+                Ok(_) => log.something_happened(),
             }
         }
     }

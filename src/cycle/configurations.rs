@@ -1,6 +1,5 @@
 //! The MCP client configurations of this cycle: from the tokens as they are now to files.
 
-use std::path::Path;
 use std::time::Duration;
 
 use log::Level;
@@ -10,7 +9,7 @@ use super::cycle_log::{CycleLog, Subject, Topic};
 use super::default_files;
 use super::scan::TokenScan;
 use crate::clients::sign_in_advice;
-use crate::files::{Lock, LockError, own_directory, reason};
+use crate::files::{Directory, Lock, LockError, reason};
 use crate::servers::{self, Registry};
 use crate::services::{GATEWAY, Gathered, KEYCLOAK_GATEWAY, gather, is_keycloak};
 use crate::settings::Settings;
@@ -31,6 +30,7 @@ enum Unreadable {
 /// Brings all configurations up to date, and says so. `exe` is where this program is.
 pub(crate) fn generate(
     settings: &Settings,
+    tokens: &Directory,
     seen: &mut TokenScan,
     exe: &Result<String, String>,
     memory: &Store,
@@ -48,7 +48,7 @@ pub(crate) fn generate(
         registry.servers.iter().filter(|server| server.is_open()).map(|server| &*server.name).collect();
     log.say(Subject::Config, counted(no_auth.len(), "no-auth service", &no_auth));
     log.say(Subject::Config, "Generating MCP configurations...");
-    let written = locked(&settings.tokens_dir).and_then(|lock| {
+    let written = locked(tokens).and_then(|lock| {
         // Another process may have refreshed one since the scan.
         seen.tokens.iter_mut().for_each(|token| token.source.read_again());
         let gathered = collect(settings, seen, &registry, log);
@@ -69,8 +69,11 @@ pub(crate) fn generate(
         if let Some(advice) = signed_out.filter(|_| may_lack) {
             log.problem("the registry's servers", Topic::Entries, Level::Warn, &advice, "");
         }
-        let written = default_files::keep(settings, exe, services, unread.is_none(), log);
-        client_files::keep(&client_files::ClientFiles { settings, exe, services, unread, memory }, log);
+        let written = default_files::keep(settings, tokens, exe, services, unread.is_none(), log);
+        client_files::keep(
+            &client_files::ClientFiles { settings, tokens, exe, services, unread, memory },
+            log,
+        );
         drop(lock);
         written
     });
@@ -88,9 +91,9 @@ fn counted(count: usize, what: &str, names: &[&str]) -> String {
     }
 }
 
-fn locked(tokens: &Path) -> Result<Lock, String> {
-    let own = own_directory(tokens).map_err(|error| format!("cannot be locked: {}", reason(&error)))?;
-    Lock::exclusive(&own.join("configurations.lock"), PATIENCE).map_err(|error| match error {
+fn locked(tokens: &Directory) -> Result<Lock, String> {
+    let own = tokens.own().map_err(|error| format!("cannot be locked: {}", reason(&error)))?;
+    Lock::exclusive(&own.file_at("configurations.lock"), PATIENCE).map_err(|error| match error {
         LockError::Busy => "cannot be locked: another process is writing them".to_owned(),
         LockError::Io(error) => format!("cannot be locked: {}", reason(&error)),
     })

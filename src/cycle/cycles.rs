@@ -16,7 +16,7 @@ use super::scan::{ScanContext, TokenScan, scan};
 use super::setup::{http_settings, providers};
 use super::{client_files, configurations, narrate, plan, work, writers};
 use crate::clock::Timestamp;
-use crate::files::{Stamp, reason};
+use crate::files::{Directory, Stamp, reason};
 use crate::oauth::{Providers, TokenClient};
 use crate::refresh::{Context, Endpoints, Job, Limits, Stop, Storing, Written, recover_leftover};
 use crate::secret::Fingerprint;
@@ -182,8 +182,8 @@ impl Cycles {
         let begun = Instant::now();
         self.log.begin(trigger != Trigger::Usual);
         self.log.say(Subject::Refresh, "Token refresh check starting...");
-        let mut seen = match self.look(settings, now) {
-            Ok(seen) => seen,
+        let (tokens, mut seen) = match self.look(settings, now) {
+            Ok(found) => found,
             Err(message) => {
                 let directory = settings.tokens_dir.display().to_string();
                 self.log.problem(&directory, Topic::Contents, Level::Error, &message, "");
@@ -201,9 +201,9 @@ impl Cycles {
         let forced = self.first_read.is_some();
         let agenda = plan::plan(&seen, forced, busy, &self.waiting);
         narrate::agenda(&seen, &agenda, now, &mut self.log);
-        let mut outcome = self.work(settings, agenda.jobs, &seen, beat);
+        let mut outcome = self.work(settings, &tokens, agenda.jobs, &seen, beat);
         self.waiting = std::mem::take(&mut outcome.waiting);
-        configurations::generate(settings, &mut seen, &self.exe, &self.store, &mut self.log);
+        configurations::generate(settings, &tokens, &mut seen, &self.exe, &self.store, &mut self.log);
         self.finish(settings, seen, outcome, begun)
     }
 
@@ -215,19 +215,26 @@ impl Cycles {
         files: &BTreeSet<String>,
     ) -> Result<Vec<Storing>, String> {
         self.log.begin(false);
-        let scan = self.look(settings, Timestamp::now())?;
+        let (tokens, scan) = self.look(settings, Timestamp::now())?;
         let mut agenda = plan::plan(&scan, false, &BTreeSet::new(), &self.waiting);
         agenda.jobs.retain(|job| job.names().iter().any(|name| files.contains(name)));
-        let outcome = self.work(settings, agenda.jobs, &scan, &|| ());
+        let outcome = self.work(settings, &tokens, agenda.jobs, &scan, &|| ());
         self.store.flush();
         self.log.end();
         Ok(outcome.held)
     }
 
-    fn work(&mut self, settings: &Settings, jobs: Vec<Job>, found: &TokenScan, beat: &dyn Fn()) -> Outcome {
+    fn work(
+        &mut self,
+        settings: &Settings,
+        tokens: &Directory,
+        jobs: Vec<Job>,
+        found: &TokenScan,
+        beat: &dyn Fn(),
+    ) -> Outcome {
         let mut outcome = Outcome::default();
         let context = Context {
-            directory: &settings.tokens_dir,
+            directory: tokens,
             generated: &generated(),
             client: &self.client,
             providers: &self.providers,
@@ -332,8 +339,11 @@ impl Cycles {
         planned.chain(outcome.next.iter().copied()).min()
     }
 
-    fn look(&mut self, settings: &Settings, now: Timestamp) -> Result<TokenScan, String> {
-        self.store.refresh();
+    /// Opens the tokens directory, through which the cycle reaches everything in it, and looks through it.
+    fn look(&mut self, settings: &Settings, now: Timestamp) -> Result<(Directory, TokenScan), String> {
+        let cannot = |error| format!("cannot be read: {}", reason(&error));
+        let tokens = Directory::open(&settings.tokens_dir).map_err(cannot)?;
+        self.store.enter(&tokens);
         let context = ScanContext {
             providers: &self.providers,
             environment: &settings.environment,
@@ -343,8 +353,7 @@ impl Cycles {
             forced: self.first_read.is_some(),
             now,
         };
-        let seen = scan(&settings.tokens_dir, &context)
-            .map_err(|error| format!("cannot be read: {}", reason(&error)))?;
+        let seen = scan(&tokens, &context).map_err(cannot)?;
         narrate::found(&seen, &mut self.log);
         let before = self.store.cycle().map_or(0, |cycle| cycle.tokens.max(cycle.vanished));
         narrate::vanished(&settings.tokens_dir, &seen, before, &mut self.log);
@@ -354,11 +363,14 @@ impl Cycles {
         {
             *first = seen.tokens.iter().map(|token| (token.name().to_owned(), token.access_hash)).collect();
         }
-        Ok(seen)
+        Ok((tokens, seen))
     }
 }
 
 /// The names of possible token files in the tokens directory now; none when it cannot be read.
 pub(crate) fn listed_names(settings: &Settings) -> Vec<String> {
-    directory::list(&settings.tokens_dir, &generated()).unwrap_or_default().names
+    Directory::open(&settings.tokens_dir)
+        .and_then(|tokens| directory::list(&tokens, &generated()))
+        .unwrap_or_default()
+        .names
 }

@@ -7,13 +7,14 @@ use log::Level;
 use super::cycle_log::{CycleLog, Subject, Topic};
 use super::reader::Reader;
 use crate::clients::{DefaultFile, Launcher, ReaderPaths, Service, default_text, other_entries};
-use crate::files::{Replaced, UserFile, reason, replace_text};
+use crate::files::{Directory, MAX_SIZE, ReadError, Replaced, read_own, reason, replace_text};
 use crate::settings::Settings;
 
 /// Brings both files up to date, and says so. Where some token file is unreadable, entries that have no service now
 /// stay as they are.
 pub(super) fn keep(
     settings: &Settings,
+    tokens: &Directory,
     exe: &Result<String, String>,
     services: &[Service],
     is_complete: bool,
@@ -32,19 +33,22 @@ pub(super) fn keep(
         Err(_) => ReaderPaths { exe: "", dir: &here, tokens_dir: "" },
     };
     for file in DefaultFile::ALL {
-        let path = settings.tokens_dir.join(file.file_name());
-        let about = path.display().to_string();
+        let place = tokens.file_at(file.file_name());
+        let about = place.path().display().to_string();
         let kept = if is_complete {
             BTreeMap::new()
         } else {
-            let present = UserFile::read(&path).map_err(|why| format!("{about}: {why}"))?;
-            other_entries(file, launcher, present.text().unwrap_or_default(), services)
+            match read_own(&place, MAX_SIZE) {
+                Ok((present, _)) => other_entries(file, launcher, &present, services),
+                Err(ReadError::Gone) => BTreeMap::new(),
+                Err(why) => return Err(format!("{about}: cannot be read: {why}")),
+            }
         };
         let made = default_text(file, launcher, services, kept, paths);
         if !made.warnings.is_empty() {
             log.problem(&about, Topic::Entries, Level::Warn, &made.warnings.join("; "), "");
         }
-        match replace_text(&path, made.text.expose()) {
+        match replace_text(&place, made.text.expose()) {
             Ok(Replaced::Same) => {}
             Ok(Replaced::Written) => log.something_happened(),
             Err(error) => return Err(format!("{about} cannot be written: {}", reason(&error))),

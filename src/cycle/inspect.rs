@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::scan::{Credential, ScanContext, scan};
 use super::setup::providers;
 use crate::clock::Timestamp;
-use crate::files::{Holder, open_to_others, reason};
+use crate::files::{Directory, Holder, reason};
 use crate::oauth::Providers;
 use crate::services::{in_configurations, recorded_providers};
 use crate::settings::Settings;
@@ -32,8 +32,9 @@ pub(crate) fn inspect(settings: &Settings, now: Timestamp) -> Result<Overview, S
         forced: false,
         now,
     };
-    let seen = scan(directory, &context)
-        .map_err(|error| format!("{} cannot be read: {}", directory.display(), reason(&error)))?;
+    let cannot = |error| format!("{} cannot be read: {}", directory.display(), reason(&error));
+    let tokens_dir = Directory::open(directory).map_err(cannot)?;
+    let seen = scan(&tokens_dir, &context).map_err(cannot)?;
     let runs = matches!(holder, Holder::Somebody { .. });
     let cycle = store.cycle();
     let known = cycle.as_ref().map(|cycle| Lacking { cycle, runs });
@@ -52,7 +53,7 @@ pub(crate) fn inspect(settings: &Settings, now: Timestamp) -> Result<Overview, S
     let report = Overview {
         now,
         tokens_dir: directory.display().to_string(),
-        open_to_others: open_to_others(directory).map(|why| why.to_string()),
+        open_to_others: tokens_dir.open_to_others().map(|why| why.to_string()),
         daemon: DaemonSeen { holder, record },
         interval,
         buffer,

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::clock::Timestamp;
-use crate::files::{Stamp, leftover};
+use crate::files::{Directory, Stamp, leftover};
 use crate::oauth::{ClientFile, CredentialConfig, Providers, Resolution, resolve};
 use crate::refresh::{Endpoints, client_file, config_of, written_by_us};
 use crate::secret::Fingerprint;
@@ -82,7 +82,7 @@ impl ScanContext<'_> {
 }
 
 /// Looks through `directory`.
-pub(crate) fn scan(directory: &Path, context: &ScanContext<'_>) -> io::Result<TokenScan> {
+pub(crate) fn scan(directory: &Directory, context: &ScanContext<'_>) -> io::Result<TokenScan> {
     let listing = directory::list(directory, &generated())?;
     let mut found = Scanning::default();
     let mut second_look = Vec::new();
@@ -138,7 +138,7 @@ impl Scanning {
             FileKind::Token => {
                 // What a crash left beside a link's target is not in the listing.
                 let interrupted = listing.leftovers.contains(name)
-                    || listing.special.contains(name) && leftover(&file.real).symlink_metadata().is_ok();
+                    || listing.special.contains(name) && leftover(&file.real).inode().is_ok();
                 let token = judge(&file, interrupted, context);
                 if token.monitored.is_none() {
                     let built_in = context.providers.longest_name_prefix(stem(name));
@@ -275,7 +275,7 @@ impl TokenScan {
     pub(crate) fn files(&self, directory: &Path) -> BTreeMap<PathBuf, Option<Stamp>> {
         let read = self.tokens.iter().map(|token| (directory.join(token.name()), Some(token.source.stamp)));
         let broken = self.problems.iter().map(|(name, _)| directory.join(name)).map(|path| {
-            let state = std::fs::metadata(&path).ok().map(|metadata| Stamp::of(&metadata));
+            let state = Stamp::at(&path);
             (path, state)
         });
         read.chain(broken).collect()

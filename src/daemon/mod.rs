@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 use crate::cli::Options;
 use crate::clock::Timestamp;
 use crate::cycle::{Cycles, Ended, Trigger, farewell};
-use crate::files::{Holder, open_to_others};
+use crate::files::{Directory, Holder};
 use crate::logging;
 use crate::refresh::Stop;
 use crate::services::is_keycloak;
@@ -47,7 +47,7 @@ const BEAT: Duration = Duration::from_secs(1);
 pub(crate) fn run(settings: Settings, options: &Options) -> Result<(), DaemonError> {
     let stop = Arc::new(Stop::default());
     let keeper = Cycles::new(&settings, Arc::clone(&stop)).map_err(DaemonError::Setting)?;
-    if let Some(why) = open_to_others(&settings.tokens_dir) {
+    if let Some(why) = Directory::open(&settings.tokens_dir).ok().and_then(|tokens| tokens.open_to_others()) {
         log::warn!(target: "REFRESH", "no token is refreshed: {why}");
     }
     make_tokens_directory(&settings)

@@ -3,20 +3,20 @@
 //! The lock decides: the process holds it for life, and the kernel releases it however the process ends,
 //! so that a crash never blocks the next start. The pid file is for people and scripts and decides nothing.
 
+use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::clock::Timestamp;
 use crate::files::{
-    Lock, LockError, ReadError, make_private_directory, own_directory, read_whole, reason, replace_text,
+    Directory, FileAt, Lock, LockError, MAX_SIZE, ReadError, make_private_directory, read_own, read_text,
+    reason, replace_text,
 };
 use crate::settings::Settings;
+use crate::state::{DAEMON_LOCK, daemon_lock};
 
 /// How long the lock is waited for: scripts and probes hold it shared for a moment to look at it.
 const PROBE: Duration = Duration::from_millis(300);
-
-/// The file that the daemon locks, in the program's own directory.
-const LOCK: &str = "daemon.lock";
 
 /// The daemon's lock and pid file.
 pub(super) struct Presence {
@@ -55,8 +55,10 @@ impl Presence {
     /// how a probe sees that the loop turns. The error says that another daemon holds the lock. A lock
     /// that cannot be made for another reason is no error: the token locks still keep refreshes apart.
     pub(super) fn keep(&mut self, settings: &Settings) -> Result<(), String> {
+        let still_holds = daemon_lock(&settings.tokens_dir)
+            .and_then(|found| found.map_or(Ok(false), |found| self.lock.is_at(&found)));
         // A path that cannot be looked at now (a network file system that stutters) says nothing.
-        if self.lock.still_holds().unwrap_or(true) {
+        if still_holds.unwrap_or(true) {
             write_note(&self.lock);
             return Ok(());
         }
@@ -86,7 +88,7 @@ impl Presence {
     /// Removes the pid file, if it is still ours.
     pub(super) fn leave(self) {
         let Some(path) = self.pid_file else { return };
-        let ours = read_whole(&path).is_ok_and(|(text, _)| text.trim() == std::process::id().to_string());
+        let ours = read_text(&path).is_ok_and(|text| text.trim() == std::process::id().to_string());
         if ours && let Err(error) = std::fs::remove_file(&path) {
             log::warn!(target: "REFRESH", "the pid file {} cannot be removed: {}", path.display(), reason(&error));
         }
@@ -107,27 +109,29 @@ pub(super) fn make_tokens_directory(settings: &Settings) -> Result<(), String> {
 }
 
 fn claim_lock(tokens: &Path) -> Result<Lock, ClaimError> {
-    let cannot = |error: &std::io::Error| {
+    let cannot = |error: &io::Error| {
         let why = reason(error);
         ClaimError::NoLock(format!("the tokens directory {} cannot be locked: {why}", tokens.display()))
     };
-    let path = own_directory(tokens).map_err(|error| cannot(&error))?.join(LOCK);
-    match Lock::exclusive(&path, PROBE) {
+    let lock = Directory::open(tokens)
+        .and_then(|tokens| Ok(tokens.own()?.file_at(DAEMON_LOCK)))
+        .map_err(|error| cannot(&error))?;
+    match Lock::exclusive(&lock, PROBE) {
         Ok(lock) => {
             write_note(&lock);
             Ok(lock)
         }
         Err(LockError::Busy) => Err(ClaimError::Taken(format!(
             "another token-refresher ({}) already keeps {}; stop it first",
-            holder(&path),
+            holder(&lock),
             tokens.display()
         ))),
         Err(LockError::Io(error)) => Err(cannot(&error)),
     }
 }
 
-fn holder(path: &Path) -> String {
-    let note = read_whole(path).map(|(text, _)| text.trim().to_owned()).unwrap_or_default();
+fn holder(lock: &FileAt) -> String {
+    let note = read_own(lock, MAX_SIZE).map(|(text, _)| text.trim().to_owned()).unwrap_or_default();
     if note.parse::<u32>().is_ok() { format!("process {note}") } else { "process unknown".to_owned() }
 }
 
@@ -139,15 +143,15 @@ fn write_note(lock: &Lock) {
 
 fn write_pid(path: &Path) -> bool {
     // A slip in the option must not cost a token file or anything else.
-    let ours = match read_whole(path) {
-        Ok((text, _)) => text.trim().bytes().all(|byte| byte.is_ascii_digit()),
+    let ours = match read_text(path) {
+        Ok(text) => text.trim().bytes().all(|byte| byte.is_ascii_digit()),
         Err(error) => matches!(error, ReadError::Gone),
     };
     if !ours {
         log::warn!(target: "REFRESH", "the pid file {} is left alone: something else stands there", path.display());
         return false;
     }
-    let written = replace_text(path, &format!("{}\n", std::process::id()));
+    let written = FileAt::of(path).and_then(|file| replace_text(&file, &format!("{}\n", std::process::id())));
     if let Err(error) = &written {
         log::warn!(target: "REFRESH", "the pid file {} cannot be written: {}", path.display(), reason(error));
     }

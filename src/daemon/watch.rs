@@ -2,7 +2,7 @@
 //! the token files that are known. A sign-in that is written in place changes no directory.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use crate::files::Stamp;
 use crate::settings::Settings;
@@ -31,12 +31,12 @@ pub(super) struct Watch {
 impl Watch {
     /// The state of a process whose settings have just been read, before its first look.
     pub(super) fn new(settings: &Settings) -> Self {
-        Self { directories: [None, None], env_file: stamp(&settings.env_file), files: BTreeMap::new() }
+        Self { directories: [None, None], env_file: Stamp::at(&settings.env_file), files: BTreeMap::new() }
     }
 
     /// Notes the state of `.env`, before it is read again.
     pub(super) fn env_file_is_read(&mut self, settings: &Settings) {
-        self.env_file = stamp(&settings.env_file);
+        self.env_file = Stamp::at(&settings.env_file);
     }
 
     /// Looks at the directories, before a cycle reads them.
@@ -73,10 +73,10 @@ impl Watch {
 
     /// What is different now.
     pub(super) fn changed(&self, settings: &Settings) -> Changed {
-        if stamp(&settings.env_file) != self.env_file {
+        if Stamp::at(&settings.env_file) != self.env_file {
             Changed::EnvFile
         } else if directories(settings) != self.directories
-            || self.files.iter().any(|(path, known)| stamp(path) != *known)
+            || self.files.iter().any(|(path, known)| Stamp::at(path) != *known)
         {
             Changed::Tokens
         } else {
@@ -86,10 +86,5 @@ impl Watch {
 }
 
 fn directories(settings: &Settings) -> [Option<Stamp>; 2] {
-    [stamp(&settings.tokens_dir), stamp(&settings.servers_dir)]
-}
-
-/// The state of a file, links followed; `None` when it is not there.
-fn stamp(path: &Path) -> Option<Stamp> {
-    std::fs::metadata(path).ok().map(|metadata| Stamp::of(&metadata))
+    [Stamp::at(&settings.tokens_dir), Stamp::at(&settings.servers_dir)]
 }

@@ -6,9 +6,8 @@
 use std::ffi::CStr;
 use std::fs::File;
 use std::io;
-use std::path::Path;
 
-use rustix::fs::{XattrFlags, fremovexattr, fsetxattr, getxattr, listxattr};
+use rustix::fs::{XattrFlags, fgetxattr, flistxattr, fremovexattr, fsetxattr};
 use rustix::io::Errno;
 
 /// The attribute that holds the access control list.
@@ -17,11 +16,11 @@ const ACCESS_LIST: &CStr = c"system.posix_acl_access";
 /// The largest list of names, and the largest value, that Linux gives out.
 const LARGEST: usize = 64 << 10;
 
-/// Gives `new` the attributes of the file at `old`. To be called before the mode is set: a list that `new` inherited
+/// Gives `new` the attributes of `old`. To be called before the mode is set: a list that `new` inherited
 /// from its directory, and that `old` has not, is taken away.
-pub(super) fn copy_attributes(old: &Path, new: &File) -> io::Result<()> {
+pub(super) fn copy_attributes(old: &File, new: &File) -> io::Result<()> {
     let mut names = Vec::with_capacity(LARGEST);
-    match listxattr(old, rustix::buffer::spare_capacity(&mut names)) {
+    match flistxattr(old, rustix::buffer::spare_capacity(&mut names)) {
         Ok(_) => {}
         // A file system without attributes.
         Err(Errno::OPNOTSUPP | Errno::NOSYS) => return Ok(()),
@@ -32,7 +31,7 @@ pub(super) fn copy_attributes(old: &Path, new: &File) -> io::Result<()> {
     let mut has_list = false;
     for name in names {
         let mut value = Vec::with_capacity(LARGEST);
-        match getxattr(old, name, rustix::buffer::spare_capacity(&mut value)) {
+        match fgetxattr(old, name, rustix::buffer::spare_capacity(&mut value)) {
             Ok(_) => {}
             // It went meanwhile, or it is one that only its file system reads.
             Err(Errno::NODATA | Errno::OPNOTSUPP) => continue,

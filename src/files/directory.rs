@@ -1,48 +1,161 @@
-//! Directories: the program's own one, making one, making names durable.
+//! A directory that is held open.
+//!
+//! What is in it is reached through its descriptor. Its path may lead elsewhere by now: another directory got its name,
+//! or a link was put in its place. Nothing is written there.
 
-use std::ffi::OsString;
+use std::ffi::{CStr, OsStr, OsString};
+use std::fmt;
 use std::fs::{DirBuilder, File};
 use std::io;
+use std::os::unix::ffi::OsStringExt as _;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock};
 
-use super::trust::judge_own;
+use rustix::fs::{CWD, Dir, FileType, Mode, OFlags, mkdirat, openat};
+use rustix::io::Errno;
+
+use super::inode::Inode;
+use super::trust::{self, Untrusted, judge_directory, judge_own};
 
 /// The name of the program's own directory beside the token files.
-pub(crate) const OWN_DIRECTORY: &str = ".token-refresher";
+const OWN_DIRECTORY: &str = ".token-refresher";
+
+/// How a directory is opened.
+const READ: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
+
+/// A directory that is held open.
+#[derive(Clone)]
+pub(crate) struct Directory(Arc<Opened>);
+
+struct Opened {
+    file: File,
+    /// Where it was found, for messages.
+    path: PathBuf,
+    /// What it was when it was opened.
+    found: Inode,
+    /// The program's own directory in it, where that was needed.
+    own: OnceLock<Directory>,
+}
+
+impl fmt::Debug for Directory {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.path().fmt(out)
+    }
+}
+
+impl Directory {
+    /// Opens the directory at `path`, links followed.
+    pub(crate) fn open(path: &Path) -> io::Result<Self> {
+        Self::from(File::from(openat(CWD, path, READ, Mode::empty())?), path.to_owned())
+    }
+
+    fn from(file: File, path: PathBuf) -> io::Result<Self> {
+        let found = Inode::of(&file.metadata()?);
+        Ok(Self(Arc::new(Opened { file, path, found, own: OnceLock::new() })))
+    }
+
+    /// Opens the directory `name` in it, and no link of this name.
+    pub(super) fn subdirectory(&self, name: &OsStr) -> io::Result<Self> {
+        let open = |how| openat(self.file(), name, how | OFlags::NOFOLLOW, Mode::empty());
+        let opened = match open(READ) {
+            // Others may pass through it and not list it, as through /home on some machines.
+            Err(Errno::ACCESS) => open(READ | OFlags::PATH),
+            opened => opened,
+        };
+        Self::from(File::from(opened?), self.path().join(name))
+    }
+
+    /// Opens it once more: a lock on a descriptor is shared by all who have that descriptor.
+    pub(super) fn again(&self) -> io::Result<File> {
+        Ok(File::from(openat(self.file(), c".", READ, Mode::empty())?))
+    }
+
+    /// Where it was found, for messages.
+    pub(crate) fn path(&self) -> &Path {
+        &self.0.path
+    }
+
+    pub(super) fn file(&self) -> &File {
+        &self.0.file
+    }
+
+    /// What it was when it was opened.
+    pub(super) fn found(&self) -> &Inode {
+        &self.0.found
+    }
+
+    /// Makes the names in it durable (what a rename needs to survive a power loss).
+    pub(super) fn sync(&self) -> io::Result<()> {
+        self.file().sync_all()
+    }
+
+    /// The names in it, and whether each is plainly a regular file.
+    pub(crate) fn names(&self) -> io::Result<impl Iterator<Item = io::Result<(OsString, bool)>>> {
+        let is_name = |name: &CStr| name != c"." && name != c"..";
+        let entries = Dir::read_from(self.file())?;
+        let named =
+            entries.filter(move |entry| entry.as_ref().map_or(true, |entry| is_name(entry.file_name())));
+        Ok(named.map(|entry| {
+            let entry = entry?;
+            let name = OsString::from_vec(entry.file_name().to_bytes().to_vec());
+            Ok((name, entry.file_type() == FileType::RegularFile))
+        }))
+    }
+
+    /// The program's own directory in it, made (0700) where it is missing. A new one is synced into this directory:
+    /// locks and marks must survive a crash.
+    pub(crate) fn own(&self) -> io::Result<&Self> {
+        if let Some(own) = self.own_if_there()? {
+            return Ok(own);
+        }
+        match mkdirat(self.file(), OWN_DIRECTORY, Mode::RWXU) {
+            // Another process may start at this moment too.
+            Ok(()) | Err(Errno::EXIST) => {}
+            Err(error) => return Err(error.into()),
+        }
+        self.sync()?;
+        self.own_if_there()?.ok_or_else(|| io::ErrorKind::NotFound.into())
+    }
+
+    /// The program's own directory in it, where there is one. Another user could make locks and marks in one of his
+    /// that this program would believe: that is an error.
+    pub(crate) fn own_if_there(&self) -> io::Result<Option<&Self>> {
+        if let Some(own) = self.0.own.get() {
+            return Ok(Some(own));
+        }
+        match self.subdirectory(OWN_DIRECTORY.as_ref()) {
+            Ok(own) => {
+                judge_own(own.path(), own.found()).map_err(|why| io::Error::other(why.to_string()))?;
+                Ok(Some(self.0.own.get_or_init(|| own)))
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Whether no user but its owner (and root) may write to it, by its mode alone.
+    pub(crate) fn is_private(&self) -> bool {
+        trust::is_private(self.found())
+    }
+
+    /// Why other users could put files of their own into it, where they could.
+    pub(crate) fn open_to_others(&self) -> Option<Untrusted> {
+        trust::open_to_others(self.path(), self.file(), self.found())
+    }
+
+    /// Judges it as the place of an order.
+    pub(super) fn judge(&self) -> Result<(), Untrusted> {
+        judge_directory(self.path(), self.file(), self.found())
+    }
+}
 
 /// The directory of `path`, and `.` for a bare name.
-pub(crate) fn directory_of(path: &Path) -> &Path {
+pub(super) fn directory_of(path: &Path) -> &Path {
     match path.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
         _ => Path::new("."),
     }
-}
-
-/// The lock file of the file at `path`: `.token-refresher/NAME.lock` beside it.
-pub(crate) fn lock_of(path: &Path) -> PathBuf {
-    let mut name = OsString::from(path.file_name().unwrap_or_default());
-    name.push(".lock");
-    directory_of(path).join(OWN_DIRECTORY).join(name)
-}
-
-/// Makes sure that `.token-refresher` (0700) is in `directory`, and returns its path. A new directory is
-/// fsynced into its parent: locks and marks must survive a crash.
-///
-/// # Errors
-/// When it cannot be made, or something else than a directory has its name.
-pub(crate) fn own_directory(directory: &Path) -> io::Result<PathBuf> {
-    let path = directory.join(OWN_DIRECTORY);
-    if let Ok(found) = std::fs::symlink_metadata(&path)
-        && found.is_dir()
-    {
-        // Another user could make locks and marks there that this program would believe.
-        judge_own(&path, &found).map_err(|why| io::Error::other(why.to_string()))?;
-        return Ok(path);
-    }
-    make_private_directory(&path)?;
-    sync_directory(directory)?;
-    Ok(path)
 }
 
 /// Makes one directory with mode 0700. An existing directory is fine: two processes may start at once.
@@ -55,9 +168,4 @@ pub(crate) fn make_private_directory(path: &Path) -> io::Result<()> {
         }
         Err(error) => Err(error),
     }
-}
-
-/// Makes the names in `directory` durable (what a rename needs to survive a power loss).
-pub(crate) fn sync_directory(directory: &Path) -> io::Result<()> {
-    File::open(directory)?.sync_all()
 }

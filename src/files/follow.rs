@@ -1,58 +1,51 @@
 //! Following symbolic links that no other user could have turned.
 
 use std::ffi::OsString;
-use std::fs::File;
 use std::io;
-use std::path::{Component, Path, PathBuf};
+use std::path::{Component, Path};
 
-use super::directory::directory_of;
+use super::directory::Directory;
+use super::file_at::FileAt;
 use super::read_error::ReadError;
-use super::trust::{judge_directory, judge_link};
+use super::trust::judge_link;
 
 /// How many links are followed, as many as the system follows.
 const MOST_LINKS: usize = 40;
 
-/// Where the file at `path` really is. A link on the way must belong to this user or root, and must be in a
-/// directory where no other user could replace it. `path` itself is followed from its last component on: the
-/// directories before are the choice of the person who named it.
-pub(crate) fn follow(path: &Path) -> Result<PathBuf, ReadError> {
-    let mut here = directory_of(path).to_owned();
-    let mut ahead: Vec<OsString> = path.file_name().map(ToOwned::to_owned).into_iter().collect();
+/// The file that `file` leads to, which is no link. A link on the way must belong to this user or root, and must be in
+/// a directory where no other user could replace it.
+pub(crate) fn follow(file: &FileAt) -> Result<FileAt, ReadError> {
+    let mut here = file.directory().clone();
+    let mut ahead = vec![file.name().to_owned()];
     let mut links = 0;
     while let Some(name) = ahead.pop() {
-        let next = here.join(&name);
-        let found = std::fs::symlink_metadata(&next)?;
-        if !found.is_symlink() {
-            here = next;
+        let next = here.file_at(name);
+        let found = next.inode()?;
+        if !found.is_link() {
+            if ahead.is_empty() {
+                return if found.is_file() { Ok(next) } else { Err(ReadError::NotRegular) };
+            }
+            here = here.subdirectory(next.name())?;
             continue;
         }
         links += 1;
         if links > MOST_LINKS {
             return Err(io::Error::from_raw_os_error(libc::ELOOP).into());
         }
-        judge_link(&next, &found)?;
-        judge_directory_at(&here)?;
-        for component in std::fs::read_link(&next)?.components().rev() {
+        judge_link(&next.path(), &found)?;
+        here.judge()?;
+        for component in next.link()?.components().rev() {
             match component {
                 // Reached last, after all that was pushed from here on.
-                Component::RootDir => {
-                    here = PathBuf::from("/");
-                }
+                Component::RootDir => here = Directory::open(Path::new("/"))?,
                 Component::Normal(name) => ahead.push(name.to_owned()),
-                Component::ParentDir => ahead.push("..".into()),
+                Component::ParentDir => ahead.push(OsString::from("..")),
                 Component::CurDir | Component::Prefix(_) => {}
             }
         }
     }
-    Ok(here)
+    Err(ReadError::NotRegular)
 }
-
-/// Judges the directory at `path`, in which an order was found.
-pub(super) fn judge_directory_at(path: &Path) -> Result<(), ReadError> {
-    let directory = File::open(path)?;
-    Ok(judge_directory(path, &directory, &directory.metadata()?)?)
-}
-
 #[cfg(test)]
 mod tests {
     use std::fs;
@@ -72,7 +65,7 @@ mod tests {
         symlink("./..data/deep/../a.json", scratch.join("dots")).unwrap();
         for name in ["relative", "absolute", "dots", "..2026/a.json"] {
             let path = scratch.join(name);
-            let real = follow(&path).unwrap();
+            let real = follow(&FileAt::of(&path).unwrap()).unwrap().path();
             assert_eq!(real.canonicalize().unwrap(), path.canonicalize().unwrap(), "{name}");
             assert!(!fs::symlink_metadata(&real).unwrap().is_symlink(), "{name}");
         }
@@ -83,7 +76,8 @@ mod tests {
         let scratch = Scratch::new();
         symlink("loop", scratch.join("loop")).unwrap();
         symlink("nowhere", scratch.join("dangling")).unwrap();
-        assert!(matches!(follow(&scratch.join("dangling")), Err(ReadError::Gone)));
-        assert!(follow(&scratch.join("loop")).is_err_and(|why| why.to_string().contains("too many")));
+        let followed = |name: &str| follow(&FileAt::of(&scratch.join(name)).unwrap());
+        assert!(matches!(followed("dangling"), Err(ReadError::Gone)));
+        assert!(followed("loop").is_err_and(|why| why.to_string().contains("too many")));
     }
 }

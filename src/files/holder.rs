@@ -1,14 +1,13 @@
 //! Tests whether a lock is held, and when its holder last touched it.
 
-use std::fs::OpenOptions;
 use std::io;
-use std::os::unix::fs::OpenOptionsExt as _;
-use std::path::Path;
 
 use fs2::FileExt;
+use rustix::fs::OFlags;
 
+use super::file_at::FileAt;
+use super::inode::Inode;
 use super::lock::is_busy;
-use super::stamp::Stamp;
 use crate::clock::Timestamp;
 
 /// What a lock file tells about its holder.
@@ -25,10 +24,10 @@ pub(crate) enum Holder {
     },
 }
 
-/// Looks at the lock file at `path`: a shared lock, tried once and released at once, so that a start at
+/// Looks at a lock file: a shared lock, tried once and released at once, so that a start at
 /// this moment is not refused.
-pub(crate) fn holder(path: &Path) -> io::Result<Holder> {
-    let file = match OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open(path) {
+pub(crate) fn holder(lock: &FileAt) -> io::Result<Holder> {
+    let file = match lock.open(OFlags::RDONLY) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Holder::Never),
         opened => opened?,
     };
@@ -36,7 +35,7 @@ pub(crate) fn holder(path: &Path) -> io::Result<Holder> {
         // Closing the file unlocks it.
         Ok(()) => Ok(Holder::Nobody),
         Err(error) if is_busy(&error) => {
-            Ok(Holder::Somebody { touched: Stamp::of(&file.metadata()?).modified() })
+            Ok(Holder::Somebody { touched: Inode::of(&file.metadata()?).stamp.modified() })
         }
         Err(error) => Err(error),
     }
@@ -53,7 +52,7 @@ mod tests {
     #[test]
     fn a_lock_is_looked_at_and_not_taken() {
         let scratch = Scratch::new();
-        let path = scratch.join("lock");
+        let path = FileAt::of(&scratch.join("lock")).unwrap();
         assert_eq!(holder(&path).unwrap(), Holder::Never);
         let lock = Lock::exclusive(&path, Duration::ZERO).unwrap();
         let before = Timestamp::now() - Duration::from_secs(2);

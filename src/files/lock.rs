@@ -3,17 +3,19 @@
 //! The lock is `flock` on a file of its own, never on the token file: that is replaced by rename,
 //! and a lock on a replaced inode protects nothing (tried: 8 processes x 500 turns lost 1806 of 4000
 //! updates without the inode check below). The program never renames or removes it, but a person may,
-//! which is why the path is compared with the inode after locking.
+//! which is why the name is compared with the inode after locking.
 
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io;
-use std::os::unix::fs::{FileExt as _, MetadataExt as _, OpenOptionsExt as _};
-use std::path::{Path, PathBuf};
+use std::os::unix::fs::FileExt as _;
 use std::time::{Duration, Instant};
 
 use fs2::FileExt as _;
+use rustix::fs::OFlags;
 
-use super::directory::{directory_of, sync_directory};
+use super::directory::Directory;
+use super::file_at::FileAt;
+use super::inode::Inode;
 
 /// The room for a note, in bytes.
 const LONGEST_NOTE: usize = 256;
@@ -25,7 +27,6 @@ const POLL: Duration = Duration::from_millis(5);
 #[derive(Debug)]
 pub(crate) struct Lock {
     file: File,
-    path: PathBuf,
 }
 
 /// Why a lock was not taken.
@@ -44,13 +45,13 @@ impl From<io::Error> for LockError {
 }
 
 impl Lock {
-    /// Locks the file at `path` exclusively, making it (0600) where it is missing, and waits up to
+    /// Locks the file called `name` exclusively, making it (0600) where it is missing, and waits up to
     /// `patience` for another holder.
     ///
     /// # Errors
     /// [`LockError::Busy`] when `patience` has passed, otherwise what the system said.
-    pub(crate) fn exclusive(path: &Path, patience: Duration) -> Result<Self, LockError> {
-        Self::take(path, Instant::now() + patience, &|| false, |_| Ok(()))
+    pub(crate) fn exclusive(name: &FileAt, patience: Duration) -> Result<Self, LockError> {
+        Self::take(name, Instant::now() + patience, &|| false, |_| Ok(()))
     }
 
     /// The same for a lock whose note must survive a power loss: a new file's name is synced too. Waits
@@ -59,23 +60,23 @@ impl Lock {
     /// # Errors
     /// As [`Lock::exclusive`].
     pub(crate) fn lasting(
-        path: &Path,
+        name: &FileAt,
         deadline: Instant,
         give_up: &dyn Fn() -> bool,
     ) -> Result<Self, LockError> {
-        Self::take(path, deadline, give_up, sync_directory)
+        Self::take(name, deadline, give_up, Directory::sync)
     }
 
     fn take(
-        path: &Path,
+        name: &FileAt,
         deadline: Instant,
         give_up: &dyn Fn() -> bool,
-        new: impl Fn(&Path) -> io::Result<()>,
+        new: impl Fn(&Directory) -> io::Result<()>,
     ) -> Result<Self, LockError> {
         loop {
-            let file = open(path, &new)?;
+            let file = open(name, &new)?;
             match file.try_lock_exclusive() {
-                Ok(()) if is_still(path, &file)? => return Ok(Self { file, path: path.to_owned() }),
+                Ok(()) if is_still(name, &file)? => return Ok(Self { file }),
                 // The file was removed or replaced between the open and the lock: once more.
                 Ok(()) => {}
                 Err(error) if is_busy(&error) => {}
@@ -88,13 +89,10 @@ impl Lock {
         }
     }
 
-    /// Whether the path still names the file that is locked. Where it does not, another process may
-    /// hold "the same" lock.
-    ///
-    /// # Errors
-    /// What the system said of the path, other than that it is gone.
-    pub(crate) fn still_holds(&self) -> io::Result<bool> {
-        is_still(&self.path, &self.file)
+    /// Whether `name`, by which other processes find the lock now, is the file that is locked. Where it is not,
+    /// another process may hold "the same" lock.
+    pub(crate) fn is_at(&self, name: &FileAt) -> io::Result<bool> {
+        is_still(name, &self.file)
     }
 
     /// The note in the file; empty when there is none or it is not text.
@@ -142,28 +140,26 @@ impl Lock {
     }
 }
 
-fn open(path: &Path, new: impl Fn(&Path) -> io::Result<()>) -> io::Result<File> {
-    let mut options = OpenOptions::new();
-    options.read(true).write(true).mode(0o600).custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK);
-    match options.open(path) {
+fn open(name: &FileAt, new: impl Fn(&Directory) -> io::Result<()>) -> io::Result<File> {
+    match name.open(OFlags::RDWR) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {}
         opened => return opened,
     }
-    match options.clone().create_new(true).open(path) {
+    match name.create() {
         Ok(file) => {
-            new(directory_of(path))?;
+            new(name.directory())?;
             Ok(file)
         }
         // Another process was faster.
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => options.open(path),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => name.open(OFlags::RDWR),
         Err(error) => Err(error),
     }
 }
 
-fn is_still(path: &Path, file: &File) -> io::Result<bool> {
-    let held = file.metadata()?;
-    match std::fs::symlink_metadata(path) {
-        Ok(named) => Ok(named.dev() == held.dev() && named.ino() == held.ino()),
+fn is_still(name: &FileAt, file: &File) -> io::Result<bool> {
+    let held = Inode::of(&file.metadata()?);
+    match name.inode() {
+        Ok(named) => Ok(named.stamp.identity() == held.stamp.identity()),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
         Err(error) => Err(error),
     }

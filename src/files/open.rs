@@ -1,52 +1,52 @@
 //! Opening a regular file, and nothing that a fifo, a device or an endless file could do to a reader.
 
-use std::fs::{File, Metadata, OpenOptions};
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::fs::File;
 use std::path::Path;
 
-use super::directory::directory_of;
-use super::follow::{follow, judge_directory_at};
+use rustix::fs::OFlags;
+
+use super::file_at::FileAt;
+use super::follow::follow;
+use super::inode::Inode;
 use super::read_error::ReadError;
 use super::trust::judge_file;
 
 /// Opens a file that gives orders: a regular file that no other user could have written, at `path` or where
-/// links that no other user could have turned lead from there.
-pub(super) fn open_order(path: &Path, limit: u64) -> Result<(File, Metadata), ReadError> {
-    let real = follow(path)?;
-    if !std::fs::symlink_metadata(&real)?.is_file() {
-        return Err(ReadError::NotRegular);
-    }
-    let (file, metadata) = open(&real, libc::O_NOFOLLOW, limit)?;
-    judge_file(&real, &file, &metadata)?;
-    judge_directory_at(directory_of(&real))?;
-    Ok((file, metadata))
+/// links that no other user could have turned lead from there. The directories of `path` are the choice of the
+/// person who named it.
+pub(super) fn open_order(path: &Path, limit: u64) -> Result<(File, Inode), ReadError> {
+    let real = follow(&FileAt::of(path)?)?;
+    let (file, found) = open_own(&real, limit)?;
+    judge_file(&real.path(), &file, &found)?;
+    real.directory().judge()?;
+    Ok((file, found))
 }
 
-/// Opens the regular file at `path`, links followed, of at most `limit` bytes. The name is looked at before
-/// it is opened, since opening some devices has effects. [`open_listed`] looks again at what was opened.
-pub(super) fn open_regular(path: &Path, limit: u64) -> Result<(File, Metadata), ReadError> {
-    if !std::fs::metadata(path)?.is_file() {
+/// Opens the regular file that `file` leads to, of at most `limit` bytes. The name is looked at before it is opened,
+/// since opening some devices has effects.
+pub(super) fn open_regular(file: &FileAt, limit: u64) -> Result<(File, Inode), ReadError> {
+    if !file.followed_inode()?.is_file() {
         return Err(ReadError::NotRegular);
     }
-    open(path, 0, limit)
+    checked(file.open_followed()?, limit)
 }
 
-/// The same for a name that a directory listing calls a regular file: without the look before, which ten
-/// thousand files feel, and not through a link.
-pub(super) fn open_listed(path: &Path, limit: u64) -> Result<(File, Metadata), ReadError> {
-    open(path, libc::O_NOFOLLOW, limit)
+/// Opens the regular file called `file`, and no link. For a name that is known to be a regular file, or that is in the
+/// program's own keeping: it is not looked at before, which ten thousand files feel.
+pub(super) fn open_own(file: &FileAt, limit: u64) -> Result<(File, Inode), ReadError> {
+    match file.open(OFlags::RDONLY) {
+        Err(error) if error.raw_os_error() == Some(libc::ELOOP) => Err(ReadError::NotRegular),
+        opened => checked(opened?, limit),
+    }
 }
 
-fn open(path: &Path, flags: i32, limit: u64) -> Result<(File, Metadata), ReadError> {
-    // Without blocking: a fifo may have taken the name meanwhile.
-    let flags = flags | libc::O_NONBLOCK | libc::O_NOCTTY;
-    let file = OpenOptions::new().read(true).custom_flags(flags).open(path)?;
-    let metadata = file.metadata()?;
-    if !metadata.is_file() {
+fn checked(file: File, limit: u64) -> Result<(File, Inode), ReadError> {
+    let found = Inode::of(&file.metadata()?);
+    if !found.is_file() {
         return Err(ReadError::NotRegular);
     }
-    if metadata.len() > limit {
+    if found.stamp.size() > limit {
         return Err(ReadError::TooLarge(limit));
     }
-    Ok((file, metadata))
+    Ok((file, found))
 }

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use zeroize::Zeroizing;
 
+use super::inode::Inode;
 use super::read::MAX_SIZE;
 use super::read_error::ReadError;
 use super::trust::judge_file;
@@ -29,7 +30,7 @@ pub(crate) fn read_pipe(path: &Path, patience: Duration) -> Result<Option<Zeroiz
     if !found.file_type().is_fifo() {
         return Err(ReadError::NotRegular);
     }
-    judge_file(path, &pipe, &found)?;
+    judge_file(path, &pipe, &Inode::of(&found))?;
     // With room for all that is read at most: no copy of a secret is left behind.
     let mut bytes = Zeroizing::new(vec![0; usize::try_from(MAX_SIZE).unwrap_or(0) + 1]);
     let mut length = 0;

@@ -1,6 +1,6 @@
 //! Reading a file whole that another program may be writing.
 
-use std::fs::{File, Metadata};
+use std::fs::File;
 use std::io::{self, Read as _};
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -8,9 +8,10 @@ use std::time::{Duration, Instant};
 use fs2::FileExt;
 use zeroize::Zeroizing;
 
-use super::open::{open_listed, open_order, open_regular};
+use super::file_at::FileAt;
+use super::inode::{Inode, Stamp};
+use super::open::{open_order, open_own, open_regular};
 use super::read_error::ReadError;
-use super::stamp::Stamp;
 use super::trust::judge_file;
 
 /// The largest file that is read, in bytes. Real token files have a few kilobytes; a larger file
@@ -24,19 +25,12 @@ const SHARED_LOCK_WAIT: Duration = Duration::from_millis(200);
 /// Reads a token file whole under a shared lock on the file itself, tried for 200 ms and then read anyway
 /// (the lock is a courtesy between writers in place, not a promise). Returns its state with it. Links are the
 /// caller's to follow.
-pub(crate) fn read_private(path: &Path) -> Result<(Zeroizing<String>, Stamp), ReadError> {
-    let (file, before) = open_regular(path, MAX_SIZE)?;
-    judge_file(path, &file, &before)?;
-    wait_for_writer(&file);
-    text_of(&file, &before)
-}
-
-/// As [`read_private`], for a name that the directory listing calls a regular file.
-pub(crate) fn read_listed(path: &Path) -> Result<(Zeroizing<String>, Stamp), ReadError> {
-    let (file, before) = open_listed(path, MAX_SIZE)?;
-    judge_file(path, &file, &before)?;
-    wait_for_writer(&file);
-    text_of(&file, &before)
+pub(crate) fn read_private(file: &FileAt) -> Result<(Zeroizing<String>, Stamp), ReadError> {
+    let (opened, before) = open_own(file, MAX_SIZE)?;
+    judge_file(&file.path(), &opened, &before)?;
+    wait_for_writer(&opened);
+    // Stamped before the read: a write during it shows as a different stamp later.
+    Ok((text(bytes_of(&opened, &before, MAX_SIZE)?)?, before.stamp))
 }
 
 /// Waits a moment for a writer that holds the file itself.
@@ -48,10 +42,15 @@ fn wait_for_writer(file: &File) {
     }
 }
 
-/// Reads a file whole, without a lock: for files that are only ever replaced by rename.
-pub(crate) fn read_whole(path: &Path) -> Result<(Zeroizing<String>, Stamp), ReadError> {
-    let (file, before) = open_regular(path, MAX_SIZE)?;
-    text_of(&file, &before)
+/// Reads a file of the program's own, of at most `limit` bytes. Without a lock: it is only ever replaced by rename.
+pub(crate) fn read_own(file: &FileAt, limit: u64) -> Result<(Zeroizing<String>, Stamp), ReadError> {
+    let (opened, before) = open_own(file, limit)?;
+    Ok((text(bytes_of(&opened, &before, limit)?)?, before.stamp))
+}
+
+/// Reads the text at `path`, links followed.
+pub(crate) fn read_text(path: &Path) -> Result<Zeroizing<String>, ReadError> {
+    text(read_bytes(path, MAX_SIZE)?)
 }
 
 /// Reads a file whole that gives orders, and that no other user could have written.
@@ -67,13 +66,8 @@ pub(crate) fn read_order_bytes(path: &Path) -> Result<Zeroizing<Vec<u8>>, ReadEr
 
 /// Reads a regular file of at most `limit` bytes, links followed.
 pub(crate) fn read_bytes(path: &Path, limit: u64) -> Result<Zeroizing<Vec<u8>>, ReadError> {
-    let (file, before) = open_regular(path, limit)?;
+    let (file, before) = open_regular(&FileAt::of(path)?, limit)?;
     bytes_of(&file, &before, limit)
-}
-
-fn text_of(file: &File, before: &Metadata) -> Result<(Zeroizing<String>, Stamp), ReadError> {
-    // Stamped before the read: a write during it shows as a different stamp later.
-    Ok((text(bytes_of(file, before, MAX_SIZE)?)?, Stamp::of(before)))
 }
 
 /// The bytes as text, without a copy of them.
@@ -86,13 +80,9 @@ pub(super) fn text(mut bytes: Zeroizing<Vec<u8>>) -> Result<Zeroizing<String>, R
 
 /// What is in `file`, at most `limit` bytes. No copy of a secret is left behind: the buffer has room for all
 /// of the file, and one that must grow is wiped.
-pub(super) fn bytes_of(
-    mut file: &File,
-    before: &Metadata,
-    limit: u64,
-) -> Result<Zeroizing<Vec<u8>>, ReadError> {
+pub(super) fn bytes_of(mut file: &File, before: &Inode, limit: u64) -> Result<Zeroizing<Vec<u8>>, ReadError> {
     // One byte more than there was: a read that leaves room has reached the end, which saves a second call.
-    let expected = usize::try_from(before.len()).unwrap_or(0);
+    let expected = usize::try_from(before.stamp.size()).unwrap_or(0);
     let mut bytes = Zeroizing::new(vec![0; expected + 1]);
     let mut length = 0;
     loop {

@@ -5,16 +5,16 @@
 //! more than the size it can need. A plain write, because it tells the truth about a full disk
 //! where `posix_fallocate` told nonsense (errno 2 on ext4) and leaves a torn length behind.
 
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io::{self, Read as _, Write as _};
-use std::os::unix::fs::{FileExt as _, MetadataExt as _, OpenOptionsExt as _};
-use std::path::{Path, PathBuf};
+use std::os::unix::fs::{FileExt as _, MetadataExt as _};
 
+use rustix::fs::OFlags;
 use zeroize::Zeroizing;
 
-use super::directory::{directory_of, sync_directory};
+use super::file_at::FileAt;
+use super::inode::{Inode, Stamp};
 use super::read::MAX_SIZE;
-use super::stamp::Stamp;
 
 /// The most that is read of a leftover: the room that the largest token file gets.
 const READ_LIMIT: u64 = 2 * MAX_SIZE + 4096;
@@ -25,8 +25,8 @@ const READ_LIMIT: u64 = 2 * MAX_SIZE + 4096;
 #[derive(Debug)]
 pub(crate) struct Reserve {
     file: File,
-    path: PathBuf,
-    target: PathBuf,
+    place: FileAt,
+    target: FileAt,
     state: Stage,
 }
 
@@ -40,12 +40,9 @@ enum Stage {
     Placed,
 }
 
-/// The path of the reserve of `target`.
-pub(crate) fn leftover(target: &Path) -> PathBuf {
-    let mut name = std::ffi::OsString::from(".");
-    name.push(target.file_name().unwrap_or_default());
-    name.push(".refresh");
-    directory_of(target).join(name)
+/// The reserve of `target`.
+pub(crate) fn leftover(target: &FileAt) -> FileAt {
+    target.sibling(".", ".refresh")
 }
 
 /// The name whose reserve is called `name`: the reverse of [`leftover`].
@@ -58,17 +55,11 @@ impl Reserve {
     ///
     /// # Errors
     /// A full disk, a read-only directory, a name that is taken: nothing is left behind.
-    pub(crate) fn create(target: &Path, size: u64) -> io::Result<Self> {
-        let path = leftover(target);
-        let file = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create_new(true)
-            .mode(0o600)
-            .custom_flags(libc::O_NOFOLLOW)
-            .open(&path)?;
+    pub(crate) fn create(target: &FileAt, size: u64) -> io::Result<Self> {
+        let place = leftover(target);
+        let file = place.create()?;
         // From here on the drop removes it again.
-        let reserve = Self { file, path, target: target.to_owned(), state: Stage::Empty };
+        let reserve = Self { file, place, target: target.clone(), state: Stage::Empty };
         let room = usize::try_from(size.saturating_mul(2).saturating_add(4096).min(READ_LIMIT))
             .unwrap_or(usize::MAX);
         (&reserve.file).write_all(&vec![0_u8; room])?;
@@ -110,11 +101,11 @@ impl Reserve {
     /// failing sync of the directory is an error too, and trying again syncs again.
     pub(crate) fn take_place(&mut self) -> io::Result<Stamp> {
         if !self.is_placed() {
-            std::fs::rename(&self.path, &self.target)?;
+            self.place.rename(&self.target)?;
             self.state = Stage::Placed;
         }
-        sync_directory(directory_of(&self.target))?;
-        Ok(Stamp::of(&self.file.metadata()?))
+        self.target.directory().sync()?;
+        Ok(Inode::of(&self.file.metadata()?).stamp)
     }
 
     /// Whether it has taken its target's place (its directory may still want a sync).
@@ -127,14 +118,9 @@ impl Reserve {
     ///
     /// # Errors
     /// When it cannot be opened or read.
-    pub(crate) fn found(target: &Path) -> io::Result<Option<(Self, Zeroizing<String>)>> {
-        let path = leftover(target);
-        let opened = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK)
-            .open(&path);
-        let file = match opened {
+    pub(crate) fn found(target: &FileAt) -> io::Result<Option<(Self, Zeroizing<String>)>> {
+        let place = leftover(target);
+        let file = match place.open(OFlags::RDWR) {
             Ok(file) => file,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(error),
@@ -145,7 +131,7 @@ impl Reserve {
         (&file).take(READ_LIMIT).read_to_end(&mut bytes)?;
         let text = str::from_utf8(&bytes).unwrap_or_default().trim_end_matches('\0');
         let text = Zeroizing::new(text.to_owned());
-        let reserve = Self { file, path, target: target.to_owned(), state: Stage::Holding };
+        let reserve = Self { file, place, target: target.clone(), state: Stage::Holding };
         Ok(Some((reserve, text)))
     }
 
@@ -153,12 +139,8 @@ impl Reserve {
     ///
     /// # Errors
     /// When it is there and cannot be removed.
-    pub(crate) fn remove_leftover(target: &Path) -> io::Result<bool> {
-        match std::fs::remove_file(leftover(target)) {
-            Ok(()) => Ok(true),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
-            Err(error) => Err(error),
-        }
+    pub(crate) fn remove_leftover(target: &FileAt) -> io::Result<bool> {
+        leftover(target).remove()
     }
 }
 
@@ -167,37 +149,9 @@ impl Drop for Reserve {
         if self.state == Stage::Empty {
             // A leftover is settled by the next refresh of this file under its lock, so a failure
             // here costs nothing but a few kilobytes until then.
-            let _ = std::fs::remove_file(&self.path);
+            let _ = self.place.remove();
         }
     }
-}
-
-/// Whether `path` is itself a mount point (a single file bound into a container): a rename over it
-/// fails with EBUSY, so it must be found out before a token is spent. `false` where
-/// `/proc/self/mountinfo` cannot be read.
-pub(crate) fn is_mount_point(path: &Path) -> bool {
-    use std::os::unix::ffi::OsStrExt as _;
-    let Ok(table) = std::fs::read("/proc/self/mountinfo") else { return false };
-    // proc(5): the fifth field is the mount point; blank, tab, newline and backslash are octal.
-    table
-        .split(|byte| *byte == b'\n')
-        .filter_map(|line| line.split(|byte| *byte == b' ').nth(4))
-        .any(|field| unescape(field) == path.as_os_str().as_bytes())
-}
-
-fn unescape(field: &[u8]) -> Vec<u8> {
-    let mut bytes = Vec::with_capacity(field.len());
-    let mut rest = field;
-    while let Some((&byte, tail)) = rest.split_first() {
-        let octal = tail
-            .get(..3)
-            .filter(|digits| byte == b'\\' && digits.iter().all(|digit| (b'0'..=b'7').contains(digit)))
-            .and_then(|digits| std::str::from_utf8(digits).ok())
-            .and_then(|text| u8::from_str_radix(text, 8).ok());
-        bytes.push(octal.unwrap_or(byte));
-        rest = if octal.is_some() { &tail[3..] } else { tail };
-    }
-    bytes
 }
 
 #[cfg(test)]
@@ -207,26 +161,15 @@ mod tests {
     #[test]
     fn a_reserve_that_holds_a_text_outlives_its_owner_and_an_empty_one_does_not() {
         let scratch = crate::scratch::Scratch::new();
-        let target = scratch.join("a.json");
+        let target = FileAt::of(&scratch.join("a.json")).unwrap();
         drop(Reserve::create(&target, 10).unwrap());
-        assert!(!leftover(&target).exists());
+        assert!(leftover(&target).inode().is_err());
         let mut reserve = Reserve::create(&target, 10).unwrap();
         reserve.store("{}").unwrap();
         drop(reserve);
         let (found, text) = Reserve::found(&target).unwrap().unwrap();
         assert_eq!(text.as_str(), "{}");
         drop(found);
-        assert!(leftover(&target).exists());
-    }
-
-    #[test]
-    fn octal_escapes_of_mountinfo_are_read() {
-        assert_eq!(unescape(br"/a\040b\134c\9"), br"/a b\c\9".to_vec());
-    }
-
-    #[test]
-    fn the_root_is_a_mount_point_and_this_file_is_not() {
-        assert!(is_mount_point(Path::new("/")));
-        assert!(!is_mount_point(Path::new(file!())));
+        assert!(leftover(&target).inode().is_ok());
     }
 }

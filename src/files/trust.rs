@@ -5,11 +5,12 @@
 
 use std::ffi::CStr;
 use std::fmt;
-use std::fs::{File, Metadata};
-use std::os::unix::fs::MetadataExt as _;
+use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::fgetxattr;
+
+use super::inode::Inode;
 
 /// The access control list of a file, as Linux shows it.
 const ACL: &CStr = c"system.posix_acl_access";
@@ -82,9 +83,9 @@ pub(super) fn me() -> u32 {
 }
 
 /// Judges the open `file`, which was found at `path`.
-pub(super) fn judge_file(path: &Path, file: &File, found: &Metadata) -> Result<(), Untrusted> {
+pub(super) fn judge_file(path: &Path, file: &File, found: &Inode) -> Result<(), Untrusted> {
     let untrusted = |what| untrusted(path, what, found);
-    if !may_order(found.uid(), me()) {
+    if !may_order(found.owner, me()) {
         return Err(untrusted(What::FileOwner));
     }
     if is_open(found, file) { Err(untrusted(What::FileMode)) } else { Ok(()) }
@@ -92,52 +93,49 @@ pub(super) fn judge_file(path: &Path, file: &File, found: &Metadata) -> Result<(
 
 /// Judges the open directory in which an order was found. Where it is sticky, other users can neither remove
 /// nor rename what belongs to this one: the mounted secrets of a container stand in such a directory.
-pub(super) fn judge_directory(path: &Path, directory: &File, found: &Metadata) -> Result<(), Untrusted> {
+pub(super) fn judge_directory(path: &Path, directory: &File, found: &Inode) -> Result<(), Untrusted> {
     let untrusted = |what| untrusted(path, what, found);
-    if !may_order(found.uid(), me()) {
+    if !may_order(found.owner, me()) {
         return Err(untrusted(What::DirectoryOwner));
     }
-    let sticky = found.mode() & 0o1000 != 0;
+    let sticky = found.mode & 0o1000 != 0;
     if !sticky && is_open(found, directory) { Err(untrusted(What::DirectoryMode)) } else { Ok(()) }
 }
 
-/// Why other users could put files of their own into the directory at `path`, where they could. `None` too for one
-/// that is missing, or that cannot be looked at.
-pub(crate) fn open_to_others(path: &Path) -> Option<Untrusted> {
-    let found = std::fs::metadata(path).ok()?;
-    if !may_order(found.uid(), me()) {
-        return Some(untrusted(path, What::DirectoryOwner, &found));
+/// Why other users could put files of their own into the open `directory`, where they could.
+pub(super) fn open_to_others(path: &Path, directory: &File, found: &Inode) -> Option<Untrusted> {
+    if !may_order(found.owner, me()) {
+        return Some(untrusted(path, What::DirectoryOwner, found));
     }
-    let directory = File::open(path).ok()?;
-    is_open(&found, &directory).then(|| untrusted(path, What::DirectoryMode, &found))
+    is_open(found, directory).then(|| untrusted(path, What::DirectoryMode, found))
 }
 
 /// Judges the program's own directory by what was found at its path: root may not share it.
-pub(super) fn judge_own(path: &Path, found: &Metadata) -> Result<(), Untrusted> {
-    if found.uid() != me() {
+pub(super) fn judge_own(path: &Path, found: &Inode) -> Result<(), Untrusted> {
+    if found.owner != me() {
         return Err(untrusted(path, What::DirectoryOwner, found));
     }
-    let open = others_write(found.mode(), found.uid(), found.gid(), || None);
+    let open = others_write(found.mode, found.owner, found.group, || None);
     if open { Err(untrusted(path, What::DirectoryMode, found)) } else { Ok(()) }
 }
 
 /// Judges a symbolic link.
-pub(super) fn judge_link(path: &Path, found: &Metadata) -> Result<(), Untrusted> {
-    if may_order(found.uid(), me()) { Ok(()) } else { Err(untrusted(path, What::Link, found)) }
+pub(super) fn judge_link(path: &Path, found: &Inode) -> Result<(), Untrusted> {
+    if may_order(found.owner, me()) { Ok(()) } else { Err(untrusted(path, What::Link, found)) }
 }
 
-fn untrusted(path: &Path, what: What, found: &Metadata) -> Untrusted {
-    Untrusted { path: path.to_owned(), what, owner: found.uid(), mode: found.mode(), me: me() }
+fn untrusted(path: &Path, what: What, found: &Inode) -> Untrusted {
+    Untrusted { path: path.to_owned(), what, owner: found.owner, mode: found.mode, me: me() }
 }
 
 /// Whether users other than the owner may write to an open file or directory.
-fn is_open(found: &Metadata, file: &File) -> bool {
+fn is_open(found: &Inode, file: &File) -> bool {
     let mut list = [0; 1024];
     let list = || match fgetxattr(file, ACL, &mut list) {
         Ok(length) => list.get(..length).map(<[u8]>::to_vec),
         Err(_) => None,
     };
-    others_write(found.mode(), found.uid(), found.gid(), list)
+    others_write(found.mode, found.owner, found.group, list)
 }
 
 /// Whether users other than `owner` may write what has this mode, this group and this access control list.
@@ -171,32 +169,9 @@ fn acl_lets_others_write(list: &[u8], owner: u32, group: u32) -> bool {
     })
 }
 
-/// Why a token file must not be refreshed by this process.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Foreign {
-    /// The file belongs to another user than this process.
-    File {
-        /// The owner's user id.
-        owner: u32,
-    },
-    /// Users other than the owner may create and rename files in its directory.
-    Directory,
-}
-
-/// Whether only the directory's owner (and root) may write in it, by its mode alone.
-pub(crate) fn directory_is_private(directory: &Metadata) -> bool {
-    !others_write(directory.mode(), directory.uid(), directory.gid(), || None)
-}
-
-impl Foreign {
-    /// Judges a token file with `metadata` in `directory`, given the user id of this process there.
-    pub(crate) fn check(metadata: &Metadata, directory: &Metadata, ours: u32) -> Result<(), Self> {
-        if !directory_is_private(directory) {
-            return Err(Self::Directory);
-        }
-        let owner = metadata.uid();
-        if owner == ours { Ok(()) } else { Err(Self::File { owner }) }
-    }
+/// Whether only its owner (and root) may write to a directory, by its mode alone.
+pub(super) fn is_private(found: &Inode) -> bool {
+    !others_write(found.mode, found.owner, found.group, || None)
 }
 
 #[cfg(test)]

@@ -12,7 +12,7 @@ use super::verdict;
 use crate::clock::Timestamp;
 use crate::secret::Fingerprint;
 use crate::state::{Gate, Store};
-use crate::tokens::directory::read_document;
+use crate::tokens::directory::read;
 
 /// Refreshes what is due of the chain: steps 1 and 2, then the request.
 pub(super) fn refresh(chain: &Chain, context: &Context<'_>) -> Done {
@@ -133,9 +133,13 @@ fn not_locked(chain: &Chain, obstacle: &Obstacle, context: &Context<'_>) -> Repo
     let each = |file: &ChainFile| match obstacle {
         Obstacle::Busy if context.stop.is_asked() => Report::Stopped,
         // The holder may have refreshed it by now: what the file holds decides.
-        Obstacle::Busy => match read_document(&context.directory.join(&file.name)) {
-            Ok((document, stamp)) if !context.is_due(&file.name, &document, stamp.modified(), now) => {
-                if file.stamp == Some(stamp) { Report::NotDue } else { Report::RefreshedElsewhere }
+        Obstacle::Busy => match read(context.directory, &file.name) {
+            Ok(Some(read)) if !context.is_due(&file.name, &read.document, read.stamp.modified(), now) => {
+                if file.stamp == Some(read.stamp) {
+                    Report::NotDue
+                } else {
+                    Report::RefreshedElsewhere
+                }
             }
             _ => Report::Busy,
         },

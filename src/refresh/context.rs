@@ -1,7 +1,6 @@
 //! What the steps need beside the files: the same for every credential of a cycle.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -11,6 +10,7 @@ use super::member::{Member, Patience};
 use super::report::{Report, Reports};
 use super::stop::Stop;
 use crate::clock::Timestamp;
+use crate::files::Directory;
 use crate::oauth::{ClientFile, Providers, Resolution, TokenClient, resolve};
 use crate::secret::Fingerprint;
 use crate::settings::Environment;
@@ -22,7 +22,7 @@ use crate::tokens::{Document, directory, due};
 /// What the steps need beside the files.
 pub(crate) struct Context<'a> {
     /// The tokens directory.
-    pub directory: &'a Path,
+    pub directory: &'a Directory,
     /// The names in it that are the program's own configurations.
     pub generated: &'a [String],
     pub client: &'a TokenClient,

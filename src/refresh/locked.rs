@@ -2,20 +2,19 @@
 
 use std::collections::BTreeMap;
 use std::io;
-use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use super::mark::Mark;
 use super::member::{Member, Obstacle, Patience, lock};
 use super::recover::recover;
 use super::report::{Report, Reports};
-use crate::files::{Lock, ReadError, reason};
-use crate::tokens::directory::{Problem, read_document};
+use crate::files::{Directory, FileAt, Lock, ReadError, reason};
+use crate::tokens::directory::{Problem, read_document, real};
 
 /// What was found at the names of a chain when they were locked.
 #[derive(Default)]
 pub(super) struct Locked {
-    /// The files, in the order of their paths.
+    /// The files, in their order.
     pub members: Vec<Member>,
     /// The names that are gone or cannot be used any more.
     pub reports: Reports,
@@ -24,39 +23,35 @@ pub(super) struct Locked {
 /// A locked file that has not been read yet.
 struct Unread {
     names: Vec<String>,
-    path: PathBuf,
-    real: PathBuf,
+    place: FileAt,
+    real: FileAt,
     lock: Lock,
 }
 
 /// Locks the files called `names` in `directory`, settles what a crash left, and reads them. Two names of one file
-/// are one member. The order of their paths keeps two processes from waiting for each other in a ring. At the first
+/// are one member. The order of the files keeps two processes from waiting for each other in a ring. At the first
 /// obstacle every lock is let go.
 pub(super) fn lock_and_read(
-    directory: &Path,
+    directory: &Directory,
     names: &[String],
     patience: &Patience<'_>,
 ) -> Result<Locked, Obstacle> {
     let deadline = Instant::now() + patience.longest;
     let mut found = Locked::default();
-    let mut files: BTreeMap<PathBuf, (Vec<String>, PathBuf)> = BTreeMap::new();
+    #[allow(clippy::mutable_key_type, reason = "files are ordered by what never changes in them")]
+    let mut files: BTreeMap<FileAt, (Vec<String>, FileAt)> = BTreeMap::new();
     for name in names {
-        let path = directory.join(name);
-        match std::fs::canonicalize(&path) {
-            Ok(real) => files.entry(real).or_insert_with(|| (Vec::new(), path)).0.push(name.clone()),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                found.reports.push((name.clone(), Report::Gone));
-            }
-            Err(error) => {
-                let why = format!("cannot be found: {}", reason(&error));
-                found.reports.push((name.clone(), Report::Unusable(why)));
-            }
+        let file = directory.file_at(name);
+        match real(&file) {
+            Ok(Some(real)) => files.entry(real).or_insert_with(|| (Vec::new(), file)).0.push(name.clone()),
+            Ok(None) => found.reports.push((name.clone(), Report::Gone)),
+            Err(problem) => found.reports.push((name.clone(), Report::Unusable(problem.to_string()))),
         }
     }
     let mut unread = Vec::new();
-    for (real, (names, path)) in files {
+    for (real, (names, place)) in files {
         let lock = lock(&real, deadline, patience.give_up)?;
-        unread.push(Unread { names, path, real, lock });
+        unread.push(Unread { names, place, real, lock });
     }
     for file in unread {
         read_under_lock(file, &mut found)?;
@@ -70,8 +65,8 @@ fn read_under_lock(file: Unread, found: &mut Locked) -> Result<(), Obstacle> {
         Ok((document, stamp)) => {
             let note = file.lock.note().map_err(|error| unfinished(&error))?;
             let doubt = Mark::parse(&note).filter(|mark| mark.names(&document));
-            let Unread { names, path, real, lock } = file;
-            found.members.push(Member { names, path, real, lock, stamp, document, doubt, recovered: None });
+            let Unread { names, place, real, lock } = file;
+            found.members.push(Member { names, place, real, lock, stamp, document, doubt, recovered: None });
             return Ok(());
         }
         Err(Problem::Unreadable(ReadError::Gone)) => Report::Gone,

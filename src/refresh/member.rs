@@ -1,10 +1,9 @@
 //! A token file under its lock.
 
-use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use super::mark::Mark;
-use crate::files::{Lock, LockError, Stamp, directory_of, lock_of, own_directory, reason};
+use crate::files::{FileAt, Lock, LockError, Stamp, reason};
 use crate::secret::Fingerprint;
 use crate::tokens::{Document, Life, due};
 
@@ -12,10 +11,10 @@ use crate::tokens::{Document, Life, due};
 pub(crate) struct Member {
     /// The names that lead to it in the tokens directory (links included).
     pub names: Vec<String>,
-    /// One of its paths in the tokens directory, for looking where the name leads now.
-    pub path: PathBuf,
+    /// One of its names, for looking where it leads now.
+    pub place: FileAt,
     /// The file itself.
-    pub real: PathBuf,
+    pub real: FileAt,
     /// Its lock.
     pub lock: Lock,
     /// Its state when it was read.
@@ -64,14 +63,14 @@ pub(super) enum Obstacle {
     Unreadable { file: String, why: String },
 }
 
-/// Locks the token file at `real`, or says why it cannot be locked.
-pub(super) fn lock(real: &Path, deadline: Instant, give_up: &dyn Fn() -> bool) -> Result<Lock, Obstacle> {
+/// Locks the token file `real`, or says why it cannot be locked.
+pub(super) fn lock(real: &FileAt, deadline: Instant, give_up: &dyn Fn() -> bool) -> Result<Lock, Obstacle> {
     let refused = |error: &std::io::Error| {
-        let directory = directory_of(real).display();
+        let directory = real.directory().path().display();
         Obstacle::Local(format!("cannot be locked in {directory}: {}; nothing was sent", reason(error)))
     };
-    own_directory(directory_of(real)).map_err(|error| refused(&error))?;
-    Lock::lasting(&lock_of(real), deadline, give_up).map_err(|error| match error {
+    let name = real.lock_file().map_err(|error| refused(&error))?;
+    Lock::lasting(&name, deadline, give_up).map_err(|error| match error {
         LockError::Busy => Obstacle::Busy,
         LockError::Io(error) => refused(&error),
     })

@@ -4,7 +4,7 @@
 use super::mark::Mark;
 use super::member::Member;
 use crate::clock::Timestamp;
-use crate::files::{Foreign, Reserve, directory_is_private, directory_of, is_mount_point, reason};
+use crate::files::{Reserve, make_room, reason};
 use crate::oauth::Class;
 
 /// Why a chain is held back: the file of the member at `index` cannot be replaced or marked.
@@ -20,39 +20,11 @@ pub(super) fn reserve_all(members: &[Member]) -> Result<Vec<Reserve>, HeldBack> 
     members
         .iter()
         .enumerate()
-        .map(|(index, member)| reserve(member).map_err(|why| HeldBack { index, why }))
+        .map(|(index, member)| {
+            let held = |why| HeldBack { index, why: format!("{why}; nothing was sent") };
+            make_room(&member.real).map_err(held)
+        })
         .collect()
-}
-
-fn reserve(member: &Member) -> Result<Reserve, String> {
-    let place = directory_of(&member.real);
-    let refused = |what: String| format!("{what}; nothing was sent");
-    let failed = |error: std::io::Error| {
-        refused(format!("no room for a new token can be made in {}: {}", place.display(), reason(&error)))
-    };
-    if is_mount_point(&member.real) {
-        return Err(refused(
-            "it is a mount point of its own and could not be replaced; mount its directory instead"
-                .to_owned(),
-        ));
-    }
-    let directory = std::fs::metadata(place).map_err(failed)?;
-    let others_write = || {
-        refused(format!("users other than the owner may write to {}; run: chmod go-w {0}", place.display()))
-    };
-    if !directory_is_private(&directory) {
-        return Err(others_write());
-    }
-    let reserve = Reserve::create(&member.real, member.document.file_text().len() as u64).map_err(failed)?;
-    let metadata = std::fs::metadata(&member.real).map_err(failed)?;
-    // The reserve has just been made, so its owner is the user of this process.
-    match reserve.owner().map(|ours| Foreign::check(&metadata, &directory, ours)).map_err(failed)? {
-        Ok(()) => Ok(reserve),
-        Err(Foreign::Directory) => Err(others_write()),
-        Err(Foreign::File { owner }) => Err(refused(format!(
-            "it belongs to another user (uid {owner}); run token-refresher as that user"
-        ))),
-    }
 }
 
 /// Writes down durably that the refresh token is about to be sent. A doubt that is marked already keeps its time. After

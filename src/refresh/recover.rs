@@ -5,10 +5,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
-use std::path::Path;
 
 use super::member::Member;
-use crate::files::Reserve;
+use crate::files::{FileAt, Reserve};
 use crate::tokens::{Document, Unusable};
 
 /// An answer that a process stored and did not live to bring into place.
@@ -46,7 +45,7 @@ pub(super) fn recover(members: &mut [Member]) -> io::Result<()> {
     Ok(())
 }
 
-fn whole_answer(real: &Path) -> io::Result<Option<Interrupted>> {
+fn whole_answer(real: &FileAt) -> io::Result<Option<Interrupted>> {
     let Some((reserve, text)) = Reserve::found(real)? else { return Ok(None) };
     let document = Document::parse(&text).ok().filter(|document| document.refresh_token().is_some());
     Ok(document.map(|document| Interrupted { reserve, length: text.len(), document }))
@@ -100,6 +99,7 @@ fn recover_chain(
 #[cfg(test)]
 mod tests {
     use std::fs;
+    use std::path::PathBuf;
     use std::time::Duration;
 
     use super::super::locked::{Locked, lock_and_read};
@@ -107,7 +107,7 @@ mod tests {
     use super::super::member::{Obstacle, Patience};
     use super::*;
     use crate::clock::Timestamp;
-    use crate::files::{leftover, own_directory};
+    use crate::files::{Directory, leftover};
     use crate::scratch::Scratch;
 
     fn text(refresh: &str, access: &str) -> String {
@@ -116,19 +116,27 @@ mod tests {
 
     /// A token file as a crash leaves it: with a mark for what it holds, and with this in its reserve.
     fn interrupted(scratch: &Scratch, name: &str, holds: &str, reserve: Option<&[u8]>) {
-        let path = scratch.write(name, holds);
+        let file = FileAt::of(&scratch.write(name, holds)).unwrap();
         let now = Timestamp::now();
         let mark = Mark::of(&Document::parse(holds).ok().unwrap(), now, now);
-        let own = own_directory(scratch).unwrap();
-        fs::write(own.join(format!("{name}.lock")), mark.note()).unwrap();
+        fs::write(file.lock_file().unwrap().path(), mark.note()).unwrap();
         if let Some(bytes) = reserve {
-            fs::write(leftover(&path), bytes).unwrap();
+            fs::write(leftover(&file).path(), bytes).unwrap();
         }
+    }
+
+    /// Where the reserve of a token file is.
+    fn reserve_of(scratch: &Scratch, name: &str) -> PathBuf {
+        leftover(&FileAt::of(&scratch.join(name)).unwrap()).path()
     }
 
     fn locked(scratch: &Scratch, names: &[&str]) -> Result<Locked, Obstacle> {
         let names: Vec<String> = names.iter().map(|&name| name.to_owned()).collect();
-        lock_and_read(scratch, &names, &Patience { longest: Duration::ZERO, give_up: &|| false })
+        lock_and_read(
+            &Directory::open(scratch).unwrap(),
+            &names,
+            &Patience { longest: Duration::ZERO, give_up: &|| false },
+        )
     }
 
     fn with_zeros(text: &str) -> Vec<u8> {
@@ -152,7 +160,7 @@ mod tests {
             let found = locked(&scratch, &["a.json"]).unwrap();
             assert_eq!(fs::read_to_string(scratch.join("a.json")).unwrap(), holds, "{what}");
             assert_eq!(found.members[0].doubt.is_none(), what == "whole", "{what}");
-            assert!(!leftover(&scratch.join("a.json")).exists(), "{what}");
+            assert!(!reserve_of(&scratch, "a.json").exists(), "{what}");
         }
     }
 
@@ -162,7 +170,7 @@ mod tests {
         interrupted(&scratch, "a.json", &text("old", "a"), Some(text("new", "b").as_bytes()));
         scratch.write("a.json", text("old", "another"));
         let found = locked(&scratch, &["a.json"]).unwrap();
-        assert!(found.members[0].doubt.is_none() && !leftover(&scratch.join("a.json")).exists());
+        assert!(found.members[0].doubt.is_none() && !reserve_of(&scratch, "a.json").exists());
         assert_eq!(fs::read_to_string(scratch.join("a.json")).unwrap(), text("old", "another"));
     }
 
@@ -175,7 +183,7 @@ mod tests {
         locked(&scratch, &["a.json", "b.json", "c.json"]).unwrap();
         for (name, access) in [("a.json", "a"), ("b.json", "b2"), ("c.json", "c")] {
             assert_eq!(fs::read_to_string(scratch.join(name)).unwrap(), text("new", access));
-            assert!(!leftover(&scratch.join(name)).exists());
+            assert!(!reserve_of(&scratch, name).exists());
         }
     }
 
@@ -195,10 +203,10 @@ mod tests {
         interrupted(&scratch, "a.json", &text("old", "a"), Some(text("new", "a2").as_bytes()));
         interrupted(&scratch, "b.json", &text("old", "b"), None);
         // A directory has the name of the reserve, so it cannot be removed as a file.
-        fs::create_dir(leftover(&scratch.join("b.json"))).unwrap();
+        fs::create_dir(reserve_of(&scratch, "b.json")).unwrap();
         assert!(matches!(locked(&scratch, &["a.json", "b.json"]), Err(Obstacle::Local(_))));
-        assert_eq!(fs::read_to_string(leftover(&scratch.join("a.json"))).unwrap(), text("new", "a2"));
-        fs::remove_dir(leftover(&scratch.join("b.json"))).unwrap();
+        assert_eq!(fs::read_to_string(reserve_of(&scratch, "a.json")).unwrap(), text("new", "a2"));
+        fs::remove_dir(reserve_of(&scratch, "b.json")).unwrap();
         locked(&scratch, &["a.json", "b.json"]).unwrap();
         assert_eq!(fs::read_to_string(scratch.join("b.json")).unwrap(), text("new", "b"));
     }

@@ -5,7 +5,7 @@
 
 use std::fmt;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use super::context::Written;
@@ -13,12 +13,12 @@ use super::interpret::Renewal;
 use super::member::{Member, lock};
 use super::report::{Report, Reports};
 use crate::clock::Timestamp;
-use crate::files::{ReadError, Reserve, Stamp, reason};
+use crate::files::{FileAt, ReadError, Reserve, Stamp, reason};
 use crate::secret::{Fingerprint, Secret};
 use crate::state::{FailureKind, LastFailure, Store};
 use crate::tokens::Document;
 use crate::tokens::change::apply;
-use crate::tokens::directory::{Problem, read_document};
+use crate::tokens::directory::{Problem, read_document, real};
 
 /// One file on its way to new tokens.
 pub(super) struct Part {
@@ -76,8 +76,8 @@ impl Storing {
     }
 
     /// The path of a file that still waits for its answer.
-    pub(crate) fn waiting_file(&self) -> Option<&Path> {
-        self.items.iter().find(|item| item.done.is_none()).map(|item| item.part.member.real.as_path())
+    pub(crate) fn waiting_file(&self) -> Option<PathBuf> {
+        self.items.iter().find(|item| item.done.is_none()).map(|item| item.part.member.real.path())
     }
 
     /// The names of all files of the chain.
@@ -131,8 +131,8 @@ impl Storing {
     }
 
     fn failed(&self, index: usize, error: &io::Error) -> String {
-        let real = self.items[index].part.member.real.display();
-        format!("the new token cannot be stored in {real}: {}; trying again", reason(error))
+        let real = self.items[index].part.member.real.path();
+        format!("the new token cannot be stored in {}: {}; trying again", real.display(), reason(error))
     }
 
     /// 7. Store: into the reserve.
@@ -211,20 +211,15 @@ impl Storing {
         if item.part.reserve.is_placed() {
             return Ok(Look::Unchanged);
         }
-        let unchanged = || {
-            let metadata = std::fs::symlink_metadata(&member.real).ok()?;
-            let leads_here = std::fs::canonicalize(&member.path).ok()? == member.real;
-            (leads_here && Stamp::of(&metadata) == member.stamp).then_some(())
+        // The name may lead elsewhere now: a link was turned, or took the file's place.
+        let real = match real(&member.place) {
+            Ok(Some(real)) => real,
+            Ok(None) | Err(Problem::BrokenLink) => return Ok(Look::Gone),
+            Err(problem) => return Err(io::Error::other(problem.to_string())),
         };
-        if unchanged().is_some() {
+        if real == member.real && real.inode()?.stamp == member.stamp {
             return Ok(Look::Unchanged);
         }
-        // The name may lead elsewhere now: a link was turned, or took the file's place.
-        let real = match std::fs::canonicalize(&member.path) {
-            Ok(real) => real,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Look::Gone),
-            Err(error) => return Err(error),
-        };
         let deadline = Instant::now() + UNREADABLE_PATIENCE;
         loop {
             match read_document(&real) {
@@ -232,14 +227,12 @@ impl Storing {
                 Err(Problem::Unreadable(ReadError::Gone)) => return Ok(Look::Gone),
                 // Half-written by a program that died: the answer replaces it.
                 Err(_) if Instant::now() >= deadline => {
-                    return std::fs::symlink_metadata(&real).and_then(|metadata| {
-                        if metadata.is_file() {
-                            let (document, stamp) = (member.document.clone(), Stamp::of(&metadata));
-                            Ok(rewritten(item, Moved { real, document, stamp }))
-                        } else {
-                            Err(io::Error::other("something else than a file has its name"))
-                        }
-                    });
+                    let found = real.inode()?;
+                    if !found.is_file() {
+                        return Err(io::Error::other("something else than a file has its name"));
+                    }
+                    let (document, stamp) = (member.document.clone(), found.stamp);
+                    return Ok(rewritten(item, Moved { real, document, stamp }));
                 }
                 Err(_) => std::thread::sleep(Duration::from_millis(50)),
             }
@@ -296,7 +289,7 @@ const FOLLOW_PATIENCE: Duration = Duration::from_millis(200);
 
 /// What a name leads to now.
 struct Moved {
-    real: PathBuf,
+    real: FileAt,
     document: Document,
     stamp: Stamp,
 }

@@ -296,9 +296,9 @@ pub(crate) fn read_registry(dir: &Path) -> Registry {
         if name.starts_with('.') || path.extension().is_none_or(|kind| kind != "json") {
             continue;
         }
-        let (is_unread, problem) = match files::read_whole(&path) {
+        let (is_unread, problem) = match files::read_text(&path) {
             Err(error) => (true, format!("cannot be read: {error}")),
-            Ok((text, _)) => match read_server(&name, &text) {
+            Ok(text) => match read_server(&name, &text) {
                 Ok(server) => {
                     registry.servers.extend(server);
                     continue;

@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use super::names::{generated, in_configurations};
 use crate::clock::Timestamp;
-use crate::files::{Stamp, read_order};
+use crate::files::{Directory, FileAt, Stamp, read_order};
 use crate::oauth::Providers;
 use crate::secret::{Fingerprint, Secret};
 use crate::state::DaemonRecord;
@@ -19,7 +19,7 @@ pub(crate) struct TokenSource {
     /// Its name in the directory.
     pub name: String,
     /// The file itself, links resolved.
-    pub real: PathBuf,
+    pub real: FileAt,
     /// Its state when it was read.
     pub stamp: Stamp,
     pub role: Role,
@@ -67,9 +67,7 @@ impl TokenSource {
 
     /// Reads the file again where it has changed since. What cannot be read now stays as it was read before.
     pub(crate) fn read_again(&mut self) {
-        let unchanged =
-            std::fs::metadata(&self.real).is_ok_and(|metadata| Stamp::of(&metadata) == self.stamp);
-        if unchanged {
+        if self.real.inode().is_ok_and(|found| found.stamp == self.stamp) {
             return;
         }
         if let Ok((document, stamp)) = read_document(&self.real) {
@@ -93,14 +91,16 @@ impl TokenSource {
     }
 
     /// Reads all files of `directory` that appear in configurations.
-    pub(crate) fn read_all(directory: &Path, providers: &Providers) -> io::Result<Readable> {
+    pub(crate) fn read_all(directory: &Directory, providers: &Providers) -> io::Result<Readable> {
         let (mut files, mut unread) = (Vec::new(), Vec::new());
         for name in list(directory, &generated())?.names.into_iter().filter(|name| in_configurations(name)) {
-            let found = real(&directory.join(&name)).and_then(|real| Ok((read_document(&real)?, real)));
+            let found = real(&directory.file_at(&name)).and_then(|real| {
+                let Some(real) = real else { return Ok(None) };
+                let (document, stamp) = read_document(&real)?;
+                Ok(Some(TokenFile { name: name.clone(), real, stamp, document }))
+            });
             match found {
-                Ok(((document, stamp), real)) => {
-                    files.push(Self::of(&TokenFile { name, real, stamp, document }, providers));
-                }
+                Ok(file) => files.extend(file.map(|file| Self::of(&file, providers))),
                 Err(problem) => unread.push((name, problem)),
             }
         }

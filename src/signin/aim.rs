@@ -5,6 +5,7 @@ use std::path::Path;
 use super::names;
 use super::options::Asked;
 use super::place::Place;
+use crate::files::Directory;
 use crate::oauth::{EndpointUrl, ProviderRow, Providers};
 use crate::tokens::Document;
 use crate::tokens::directory::list;
@@ -65,7 +66,8 @@ pub(super) fn find(asked: &Asked, tokens: &Path, providers: &Providers) -> Resul
 
 /// The token files that a word means: by their name, or (where no provider is called so) by their server's.
 fn files(word: &str, tokens: &Path, providers: &Providers, by_server: bool) -> Vec<String> {
-    let names = list(tokens, &[]).map(|listing| listing.names).unwrap_or_default();
+    let names = Directory::open(tokens).and_then(|tokens| list(&tokens, &[]));
+    let names = names.map(|listing| listing.names).unwrap_or_default();
     let exact: Vec<String> =
         names.iter().filter(|name| *name == word || stem(name) == word).take(1).cloned().collect();
     if !exact.is_empty() || !by_server {

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use crate::files::Directory;
 use crate::oauth::{ClientFile, Providers, Surroundings, TokenClient};
 use crate::settings::Settings;
 use crate::tokens::Document;
@@ -28,9 +29,10 @@ impl Around<'_> {
 
 /// The JSON documents of the tokens directory that can be read, with their names.
 pub(super) fn documents(directory: &Path) -> Vec<(String, Document)> {
-    let names = list(directory, &[]).map(|listing| listing.names).unwrap_or_default();
+    let Ok(directory) = Directory::open(directory) else { return Vec::new() };
+    let names = list(&directory, &[]).map(|listing| listing.names).unwrap_or_default();
     let read = |name: String| {
-        let file = read(directory, &name).ok().flatten()?;
+        let file = read(&directory, &name).ok().flatten()?;
         Some((name, file.document))
     };
     names.into_iter().filter_map(read).collect()

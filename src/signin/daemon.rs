@@ -3,15 +3,12 @@
 //! A signal to a wrong process may end it. So three things must hold: the process id in the lock file is that
 //! of the process which holds the lock (as the kernel's list of locks says), and this process catches the signal.
 
-use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::files::{Holder, OWN_DIRECTORY, holder, read_whole};
-
-/// The file whose lock a daemon holds.
-const DAEMON_LOCK: &str = "daemon.lock";
+use crate::files::{FileAt, Holder, MAX_SIZE, holder, read_own};
+use crate::state::daemon_lock;
 
 /// What became of the daemon.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -26,12 +23,10 @@ pub(super) enum Told {
 
 /// Tells the daemon of this tokens directory.
 pub(super) fn tell(tokens: &Path) -> Told {
-    let path = tokens.join(OWN_DIRECTORY).join(DAEMON_LOCK);
-    if !matches!(holder(&path), Ok(Holder::Somebody { .. })) {
-        return Told::NoDaemon;
-    }
-    let pid = read_whole(&path).ok().and_then(|(note, _)| note.trim().parse::<u32>().ok());
-    let Some(pid) = pid.filter(|pid| holds(*pid, &path) && catches_usr1(*pid)) else { return Told::No };
+    let held = |lock: &FileAt| matches!(holder(lock), Ok(Holder::Somebody { .. }));
+    let Some(lock) = daemon_lock(tokens).ok().flatten().filter(held) else { return Told::NoDaemon };
+    let pid = read_own(&lock, MAX_SIZE).ok().and_then(|(note, _)| note.trim().parse::<u32>().ok());
+    let Some(pid) = pid.filter(|pid| holds(*pid, &lock) && catches_usr1(*pid)) else { return Told::No };
     let target = i32::try_from(pid).ok().and_then(Pid::from_raw);
     match target.map(|target| kill_process(target, Signal::USR1)) {
         Some(Ok(())) => Told::Yes(pid),
@@ -40,11 +35,11 @@ pub(super) fn tell(tokens: &Path) -> Told {
 }
 
 /// Whether the kernel says that this process holds the lock on that file (`proc_locks(5)`).
-fn holds(pid: u32, path: &Path) -> bool {
-    let (Ok(table), Ok(file)) = (std::fs::read_to_string("/proc/locks"), std::fs::metadata(path)) else {
+fn holds(pid: u32, lock: &FileAt) -> bool {
+    let (Ok(table), Ok(file)) = (std::fs::read_to_string("/proc/locks"), lock.inode()) else {
         return false;
     };
-    table.lines().any(|line| names(line, pid, file.ino()))
+    table.lines().any(|line| names(line, pid, file.stamp.identity().1))
 }
 
 /// Whether a line of the list is an exclusive `flock` of this process on the file with this inode.

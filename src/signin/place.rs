@@ -6,10 +6,9 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use crate::files::{
-    Foreign, Lock, LockError, ReadError, Reserve, directory_is_private, directory_of, is_mount_point,
-    lock_of, make_private_directory, own_directory, reason,
+    Directory, FileAt, Lock, LockError, ReadError, Reserve, make_private_directory, make_room, reason,
 };
-use crate::tokens::directory::{Problem, read_document};
+use crate::tokens::directory::{self, Problem, read_document};
 use crate::tokens::{Document, Unusable};
 
 /// How long another process that has the file is waited for: one refresh, with everything.
@@ -29,7 +28,7 @@ pub(super) struct Place {
 pub(super) struct Room {
     lock: Lock,
     reserve: Reserve,
-    real: PathBuf,
+    real: FileAt,
 }
 
 impl Place {
@@ -48,8 +47,11 @@ impl Place {
     /// # Errors
     /// Why it cannot be read.
     pub(super) fn read(&self) -> Result<Option<Document>, String> {
-        match read_document(&self.path()) {
-            Ok((document, _)) => Ok(Some(document)),
+        let Ok(directory) = Directory::open(&self.directory) else { return Ok(None) };
+        let read = directory::real(&directory.file_at(&self.name))
+            .and_then(|real| real.map(|real| read_document(&real)).transpose());
+        match read {
+            Ok(read) => Ok(read.map(|(document, _)| document)),
             Err(Problem::Unreadable(ReadError::Gone)) => Ok(None),
             Err(problem) => Err(format!("{}: {problem}", self.path().display())),
         }
@@ -66,58 +68,19 @@ impl Place {
         if !self.directory.is_dir() {
             make_private_directory(&self.directory).map_err(failed)?;
         }
-        let real = match std::fs::canonicalize(&shown) {
-            Ok(real) => real,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                std::fs::canonicalize(&self.directory).map_err(failed)?.join(&self.name)
-            }
-            Err(error) => return Err(failed(error)),
-        };
+        let file = Directory::open(&self.directory).map_err(failed)?.file_at(&self.name);
+        let real = directory::real(&file).map_err(|problem| refused(problem.to_string()))?.unwrap_or(file);
         let lock = lock(&real).map_err(|error| match error {
             LockError::Busy => refused("another process is at it and does not come to an end".to_owned()),
             LockError::Io(error) => refused(format!("cannot be locked: {}", reason(&error))),
         })?;
-        let reserve = reserve(&real).map_err(refused)?;
+        let reserve = make_room(&real).map_err(|why| refused(why.to_string()))?;
         Ok(Room { lock, reserve, real })
     }
 }
 
-fn lock(real: &Path) -> Result<Lock, LockError> {
-    own_directory(directory_of(real))?;
-    Lock::lasting(&lock_of(real), Instant::now() + PATIENCE, &|| false)
-}
-
-/// Room for a file that can take the place of the one at `real`.
-fn reserve(real: &Path) -> Result<Reserve, String> {
-    let place = directory_of(real);
-    let failed = |error: io::Error| format!("no room can be made for it: {}", reason(&error));
-    if is_mount_point(real) {
-        return Err(
-            "it is a mount point of its own and could not be replaced; mount its directory".to_owned()
-        );
-    }
-    let directory = std::fs::metadata(place).map_err(failed)?;
-    let open = || format!("others may write to its directory; run: chmod go-w {}", place.display());
-    if !directory_is_private(&directory) {
-        return Err(open());
-    }
-    let present = match std::fs::metadata(real) {
-        Ok(metadata) => Some(metadata),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => None,
-        Err(error) => return Err(failed(error)),
-    };
-    let size = present.as_ref().map_or(0, std::fs::Metadata::len);
-    let reserve = Reserve::create(real, size).map_err(failed)?;
-    if let Some(metadata) = present {
-        let ours = reserve.owner().map_err(failed)?;
-        Foreign::check(&metadata, &directory, ours).map_err(|foreign| match foreign {
-            Foreign::Directory => open(),
-            Foreign::File { owner } => {
-                format!("it belongs to another user (uid {owner}); run this as that user")
-            }
-        })?;
-    }
-    Ok(reserve)
+fn lock(real: &FileAt) -> Result<Lock, LockError> {
+    Lock::lasting(&real.lock_file()?, Instant::now() + PATIENCE, &|| false)
 }
 
 impl Room {
@@ -138,10 +101,14 @@ impl Room {
                 Err(error) => error,
             };
             if Instant::now() >= deadline {
-                return Err(format!("{}: the new token cannot be stored: {error}", self.real.display()));
+                return Err(format!(
+                    "{}: the new token cannot be stored: {error}",
+                    self.real.path().display()
+                ));
             }
             if !said {
-                let file = self.real.display();
+                let file = self.real.path();
+                let file = file.display();
                 super::words::say(&format!(
                     "{file}: the new token cannot be stored: {error}; trying for a minute"
                 ));

@@ -6,8 +6,7 @@
 //! delay. A success need not be: what matters of it is in the token file.
 
 use std::collections::BTreeMap;
-use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -16,22 +15,27 @@ use super::file::{ClientRecord, CycleRecord, DaemonRecord, HookRecord, StatusFil
 use super::outage::Outage;
 use super::replaced::Successors;
 use crate::clock::Timestamp;
-use crate::files::{
-    Lock, LockError, OWN_DIRECTORY, ReadError, Stamp, own_directory, read_whole, reason, replace_text,
-};
+use crate::files::{Directory, Lock, LockError, Stamp, read_own, reason, replace_text};
 use crate::secret::Fingerprint;
 
 /// How long another process that writes the status file is waited for: it needs milliseconds.
 const PATIENCE: Duration = Duration::from_secs(2);
 
+/// Its name in the program's own directory.
+const FILE: &str = "status.json";
+
+/// The largest status file that is read, in bytes: several times what 100,000 tokens take.
+const LARGEST: u64 = 256 << 20;
+
 /// The status file of one tokens directory.
 pub(crate) struct Store {
-    tokens: PathBuf,
     known: Mutex<Known>,
 }
 
 #[derive(Default)]
 struct Known {
+    /// The tokens directory, as the last cycle opened it; `None` where it was never there.
+    tokens: Option<Directory>,
     file: StatusFile,
     /// Whether `file` holds a change that is not on disk.
     changed: bool,
@@ -42,21 +46,12 @@ struct Known {
     successors: Successors,
 }
 
-impl Known {
-    /// Brings the table of successors in line with the records, after many may have changed.
-    fn index(&mut self) {
-        self.successors = Successors::default();
-        for state in self.file.files.values() {
-            self.successors.learn(&state.replaced);
-        }
-    }
-}
-
 impl Store {
     /// The store of the tokens directory `tokens`, with what earlier processes left there.
     pub(crate) fn open(tokens: &Path) -> Self {
-        let store = Self { tokens: tokens.to_owned(), known: Mutex::new(Known::default()) };
-        store.catch_up(&mut store.known());
+        let known = Known { tokens: Directory::open(tokens).ok(), ..Known::default() };
+        let store = Self { known: Mutex::new(known) };
+        store.known().catch_up();
         store
     }
 
@@ -65,15 +60,17 @@ impl Store {
         self.known().file.endpoints.clone()
     }
 
-    /// Takes in what other processes wrote, for the questions of one cycle.
-    pub(crate) fn refresh(&self) {
-        self.catch_up(&mut self.known());
+    /// Takes in what other processes wrote, for the questions of one cycle, which has opened `tokens`.
+    pub(crate) fn enter(&self, tokens: &Directory) {
+        let mut known = self.known();
+        known.tokens = Some(tokens.clone());
+        known.catch_up();
     }
 
     /// What is known of a file, other processes' latest attempts included.
     pub(crate) fn get(&self, file: &str) -> CredentialState {
         let mut known = self.known();
-        self.catch_up(&mut known);
+        known.catch_up();
         known.file.files.get(file).cloned().unwrap_or_default()
     }
 
@@ -86,7 +83,7 @@ impl Store {
     /// [`Store::flush`].
     pub(crate) fn update(&self, file: &str, change: impl FnOnce(&mut CredentialState)) {
         let mut known = self.known();
-        self.catch_up(&mut known);
+        known.catch_up();
         let before = known.file.files.get(file).cloned().unwrap_or_default();
         let mut state = before.clone();
         change(&mut state);
@@ -105,7 +102,7 @@ impl Store {
     /// or another.
     pub(crate) fn newest(&self, token: Fingerprint) -> Option<Fingerprint> {
         let mut known = self.known();
-        self.catch_up(&mut known);
+        known.catch_up();
         known.successors.newest(token)
     }
 
@@ -127,7 +124,7 @@ impl Store {
     pub(crate) fn flush(&self) {
         let mut known = self.known();
         if known.changed {
-            self.write(&mut known);
+            known.write();
         }
     }
 
@@ -171,7 +168,7 @@ impl Store {
     /// What was left in the clients' files, other processes' latest doings included.
     pub(crate) fn clients(&self) -> BTreeMap<String, ClientRecord> {
         let mut known = self.known();
-        self.catch_up(&mut known);
+        known.catch_up();
         known.file.clients.clone()
     }
 
@@ -190,7 +187,7 @@ impl Store {
     pub(crate) fn set_hook(&self, hook: HookRecord) {
         let mut known = self.known();
         known.file.hook = hook;
-        self.write(&mut known);
+        known.write();
     }
 
     /// Ends a cycle: remembers it, forgets files that are long gone, and writes the file where
@@ -209,7 +206,7 @@ impl Store {
         known.file.cycle = Some(cycle);
         known.file.endpoints = endpoints;
         known.file.forget_gone(present, now);
-        self.write(&mut known);
+        known.write();
     }
 
     /// Why the file could not be written the last time, if so.
@@ -221,63 +218,58 @@ impl Store {
         // Every change is a whole record, so a panicking worker leaves a usable table.
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
-
-    fn path(&self) -> PathBuf {
-        self.tokens.join(OWN_DIRECTORY).join("status.json")
-    }
-
-    /// Reads the file where another process has written it since.
-    fn catch_up(&self, known: &mut Known) {
-        let path = self.path();
-        let stamp = std::fs::symlink_metadata(&path).ok().map(|metadata| Stamp::of(&metadata));
-        if stamp.is_none() || stamp == known.read {
-            return;
-        }
-        if let Ok((text, stamp)) = read_whole_status(&path) {
-            let first = known.read.is_none();
-            let other = StatusFile::parse(&text);
-            if first {
-                known.file.endpoints.clone_from(&other.endpoints);
-            }
-            known.file.merge(other);
-            known.read = Some(stamp);
-            known.index();
-        }
-    }
-
-    fn write(&self, known: &mut Known) {
-        known.failure = self.try_write(known).err();
-        known.changed = known.failure.is_some();
-    }
-
-    fn try_write(&self, known: &mut Known) -> Result<(), String> {
-        let path = self.path();
-        let say = |error: &io::Error| format!("{} cannot be written: {}", path.display(), reason(error));
-        let own = own_directory(&self.tokens).map_err(|error| say(&error))?;
-        let _lock = Lock::exclusive(&own.join("status.lock"), PATIENCE).map_err(|error| match error {
-            LockError::Busy => {
-                format!("{} cannot be written: another process holds its lock", path.display())
-            }
-            LockError::Io(error) => say(&error),
-        })?;
-        self.catch_up(known);
-        // A plain document of numbers, texts and maps with text keys: printing it cannot fail.
-        let mut text = serde_json::to_string(&known.file).unwrap_or_default();
-        text.push('\n');
-        replace_text(&path, &text).map_err(|error| say(&error))?;
-        known.read = std::fs::symlink_metadata(&path).ok().map(|metadata| Stamp::of(&metadata));
-        Ok(())
-    }
 }
 
-/// The status file of ten thousand tokens is larger than a token file may be.
-fn read_whole_status(path: &Path) -> io::Result<(String, Stamp)> {
-    match read_whole(path) {
-        Ok((text, stamp)) => Ok((text.to_string(), stamp)),
-        Err(ReadError::TooLarge(_)) => {
-            let metadata = std::fs::metadata(path)?;
-            Ok((std::fs::read_to_string(path)?, Stamp::of(&metadata)))
+impl Known {
+    /// Reads the file where another process has written it since.
+    fn catch_up(&mut self) {
+        let own = self.tokens.as_ref().and_then(|tokens| tokens.own_if_there().ok().flatten());
+        let Some(file) = own.map(|own| own.file_at(FILE)) else { return };
+        let stamp = file.inode().ok().map(|found| found.stamp);
+        if stamp.is_none() || stamp == self.read {
+            return;
         }
-        Err(error) => Err(io::Error::other(error.to_string())),
+        if let Ok((text, stamp)) = read_own(&file, LARGEST) {
+            let first = self.read.is_none();
+            let other = StatusFile::parse(&text);
+            if first {
+                self.file.endpoints.clone_from(&other.endpoints);
+            }
+            self.file.merge(other);
+            self.read = Some(stamp);
+            self.index();
+        }
+    }
+
+    fn write(&mut self) {
+        self.failure = self.try_write().err();
+        self.changed = self.failure.is_some();
+    }
+
+    fn try_write(&mut self) -> Result<(), String> {
+        let Some(tokens) = self.tokens.clone() else { return Ok(()) };
+        let cannot =
+            |why: &str| format!("the status file in {} cannot be written: {why}", tokens.path().display());
+        let own = tokens.own().map_err(|error| cannot(&reason(&error)))?;
+        let _lock = Lock::exclusive(&own.file_at("status.lock"), PATIENCE).map_err(|error| match error {
+            LockError::Busy => cannot("another process holds its lock"),
+            LockError::Io(error) => cannot(&reason(&error)),
+        })?;
+        self.catch_up();
+        // A plain document of numbers, texts and maps with text keys: printing it cannot fail.
+        let mut text = serde_json::to_string(&self.file).unwrap_or_default();
+        text.push('\n');
+        let file = own.file_at(FILE);
+        replace_text(&file, &text).map_err(|error| cannot(&reason(&error)))?;
+        self.read = file.inode().ok().map(|found| found.stamp);
+        Ok(())
+    }
+
+    /// Brings the table of successors in line with the records, after many may have changed.
+    fn index(&mut self) {
+        self.successors = Successors::default();
+        for state in self.file.files.values() {
+            self.successors.learn(&state.replaced);
+        }
     }
 }

@@ -3,14 +3,11 @@
 use std::collections::BTreeSet;
 use std::fmt;
 use std::io;
-use std::path::{Path, PathBuf};
 use std::time::Duration;
-
-use zeroize::Zeroizing;
 
 use super::document::{Document, Unusable};
 use super::name::{is_copy, may_be_token_file};
-use crate::files::{self, ReadError, Stamp, leftover_target, read_private};
+use crate::files::{Directory, FileAt, ReadError, Stamp, follow, leftover_target, read_private};
 
 /// How long a text that does not parse is given before it is read once more: another tool may be
 /// writing it in place.
@@ -21,7 +18,7 @@ pub(crate) struct TokenFile {
     /// Its name in the directory.
     pub name: String,
     /// The file itself, every link resolved.
-    pub real: PathBuf,
+    pub real: FileAt,
     /// Its state when it was read.
     pub stamp: Stamp,
     /// What it holds.
@@ -70,14 +67,14 @@ pub(crate) struct Listing {
 }
 
 /// Lists `directory`, leaving out the files called `generated`, which we write there ourselves.
-pub(crate) fn list(directory: &Path, generated: &[String]) -> io::Result<Listing> {
+pub(crate) fn list(directory: &Directory, generated: &[String]) -> io::Result<Listing> {
     let mut listing = Listing::default();
-    for entry in std::fs::read_dir(directory)? {
+    for entry in directory.names()? {
         // A name that is not UTF-8 cannot end up in a configuration and is no token file.
-        let entry = entry?;
-        let Ok(name) = entry.file_name().into_string() else { continue };
+        let (name, is_file) = entry?;
+        let Ok(name) = name.into_string() else { continue };
         if may_be_token_file(&name, generated) {
-            if !entry.file_type().is_ok_and(|kind| kind.is_file()) {
+            if !is_file {
                 listing.special.insert(name.clone());
             }
             listing.names.push(name);
@@ -93,9 +90,9 @@ pub(crate) fn list(directory: &Path, generated: &[String]) -> io::Result<Listing
 }
 
 /// Reads the file `name` of `directory` once, where it was listed as a regular file.
-pub(crate) fn read_listed(directory: &Path, name: &str) -> Result<Option<TokenFile>, Problem> {
-    let real = directory.join(name);
-    match files::read_listed(&real).map_err(Problem::Unreadable).and_then(parsed) {
+pub(crate) fn read_listed(directory: &Directory, name: &str) -> Result<Option<TokenFile>, Problem> {
+    let real = directory.file_at(name);
+    match read_once(&real) {
         Ok((document, stamp)) => Ok(Some(TokenFile { name: name.to_owned(), real, stamp, document })),
         // Something else has its name by now.
         Err(_) => read(directory, name),
@@ -104,14 +101,8 @@ pub(crate) fn read_listed(directory: &Path, name: &str) -> Result<Option<TokenFi
 
 /// Reads the file `name` of `directory` once; `Ok(None)` when it is gone by now.
 /// Where [`Problem::may_pass`] says so, the file is worth another look after [`SECOND_LOOK`].
-pub(crate) fn read(directory: &Path, name: &str) -> Result<Option<TokenFile>, Problem> {
-    let path = directory.join(name);
-    let real = match std::fs::symlink_metadata(&path) {
-        Ok(found) if !found.is_symlink() => path,
-        Ok(_link) => real(&path)?,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(Problem::Unreadable(error.into())),
-    };
+pub(crate) fn read(directory: &Directory, name: &str) -> Result<Option<TokenFile>, Problem> {
+    let Some(real) = real(&directory.file_at(name))? else { return Ok(None) };
     match read_once(&real) {
         Ok((document, stamp)) => Ok(Some(TokenFile { name: name.to_owned(), real, stamp, document })),
         Err(Problem::Unreadable(ReadError::Gone)) => Ok(None),
@@ -119,17 +110,24 @@ pub(crate) fn read(directory: &Path, name: &str) -> Result<Option<TokenFile>, Pr
     }
 }
 
-/// The file that the link at `path` leads to, unless another user could have turned it.
-pub(crate) fn real(path: &Path) -> Result<PathBuf, Problem> {
-    let real = files::follow(path).map_err(|why| match why {
-        ReadError::Untrusted(_) => Problem::Unreadable(why),
-        _ => Problem::BrokenLink,
-    })?;
-    std::fs::canonicalize(real).map_err(|_| Problem::BrokenLink)
+/// The regular file that `file` is or leads to, unless another user could have turned a link on the way; `Ok(None)`
+/// where there is nothing of this name.
+pub(crate) fn real(file: &FileAt) -> Result<Option<FileAt>, Problem> {
+    match follow(file) {
+        Ok(real) => Ok(Some(real)),
+        Err(ReadError::Gone) if file.inode().is_err() => Ok(None),
+        Err(ReadError::Gone) => Err(Problem::BrokenLink),
+        Err(why) if is_loop(&why) => Err(Problem::BrokenLink),
+        Err(why) => Err(Problem::Unreadable(why)),
+    }
+}
+
+fn is_loop(why: &ReadError) -> bool {
+    matches!(why, ReadError::Io(error) if error.raw_os_error() == Some(libc::ELOOP))
 }
 
 /// Reads the document at `real`, once more after 50 ms where the text does not parse.
-pub(crate) fn read_document(real: &Path) -> Result<(Document, Stamp), Problem> {
+pub(crate) fn read_document(real: &FileAt) -> Result<(Document, Stamp), Problem> {
     match read_once(real) {
         Err(problem) if problem.may_pass() => {
             std::thread::sleep(SECOND_LOOK);
@@ -139,10 +137,7 @@ pub(crate) fn read_document(real: &Path) -> Result<(Document, Stamp), Problem> {
     }
 }
 
-fn read_once(real: &Path) -> Result<(Document, Stamp), Problem> {
-    read_private(real).map_err(Problem::Unreadable).and_then(parsed)
-}
-
-fn parsed((text, stamp): (Zeroizing<String>, Stamp)) -> Result<(Document, Stamp), Problem> {
+fn read_once(real: &FileAt) -> Result<(Document, Stamp), Problem> {
+    let (text, stamp) = read_private(real).map_err(Problem::Unreadable)?;
     Document::parse(&text).map(|document| (document, stamp)).map_err(Problem::Unusable)
 }

@@ -1,7 +1,8 @@
 //! What the tests know of the program's private files: where the notes, locks, marks and reserves are, and how they
 //! look inside. No promise to users covers these formats. A change of one needs a change here and in no test.
 
-use std::fs::{self, File};
+use std::fs::{self, DirBuilder, File};
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
@@ -30,8 +31,18 @@ pub(crate) fn lock_file(project: &Project, name: &str) -> PathBuf {
 
 /// Takes the lock of a token file as another process would, until the lock is dropped.
 pub(crate) fn lock(project: &Project, name: &str) -> File {
-    fs::create_dir_all(project.token(OWN)).unwrap();
-    let lock = File::create(lock_file(project, name)).unwrap();
+    take(project, &format!("{name}.lock"))
+}
+
+/// Takes the lock of the configurations as another process would, until the lock is dropped.
+pub(crate) fn lock_configurations(project: &Project) -> File {
+    take(project, "configurations.lock")
+}
+
+fn take(project: &Project, name: &str) -> File {
+    // Closed to others: the program uses no other directory.
+    let _ = DirBuilder::new().mode(0o700).create(project.token(OWN));
+    let lock = File::create(own(project, name)).unwrap();
     lock.lock_exclusive().unwrap();
     lock
 }

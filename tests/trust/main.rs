@@ -7,6 +7,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a broken expectation is how a test fails")]
 
 mod env_file;
+mod held_open;
 mod nothing_outside;
 mod orders;
 mod root;

@@ -6,25 +6,25 @@
 //! extended attributes stay. A file with a second name (a hard link) is left alone.
 
 use std::fmt;
-use std::fs::{File, OpenOptions, Permissions};
+use std::fs::{File, Permissions};
 use std::io::{self, Write as _};
-use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _, fchown};
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, fchown};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use fs2::FileExt;
-use rustix::fs::{CWD, RenameFlags, renameat_with};
-use rustix::io::Errno;
+use rustix::fs::RenameFlags;
 use zeroize::Zeroizing;
 
 use super::attributes::copy_attributes;
-use super::directory::{directory_of, sync_directory};
+use super::directory::directory_of;
+use super::file_at::FileAt;
 use super::follow::follow;
-use super::open::open_regular;
+use super::inode::{Inode, Stamp};
+use super::open::open_own;
 use super::read::{bytes_of, text};
 use super::read_error::ReadError;
 use super::reason::reason;
-use super::stamp::Stamp;
 use super::trust::{Untrusted, me};
 
 /// How long another process that edits a file in the same directory is waited for.
@@ -40,8 +40,10 @@ const OTHERS: u32 = 0o077;
 /// A file as it was read, with a lock that keeps other processes of this program away from it.
 #[derive(Debug)]
 pub(crate) struct UserFile {
-    path: PathBuf,
-    real: PathBuf,
+    name: FileAt,
+    /// Whether a link of this name is followed.
+    follows: bool,
+    real: FileAt,
     before: Option<Before>,
     /// The lock is on the directory: a lock file would be left in the user's folders, and the file itself
     /// is replaced.
@@ -49,10 +51,9 @@ pub(crate) struct UserFile {
 }
 
 struct Before {
+    file: File,
     text: Zeroizing<String>,
-    stamp: Stamp,
-    mode: u32,
-    owner: (u32, u32),
+    found: Inode,
     /// How many names the file has.
     names: u64,
 }
@@ -60,7 +61,7 @@ struct Before {
 /// Without the text, which may hold tokens.
 impl fmt::Debug for Before {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(out, "Before({:?}, {:o})", self.stamp, self.mode)
+        write!(out, "Before({:?})", self.found)
     }
 }
 
@@ -71,6 +72,8 @@ pub(crate) enum NotEditable {
     Unreadable(ReadError),
     /// Its name is a link to a file that does not exist.
     DanglingLink,
+    /// Its name is a link, which is not followed.
+    Link,
     /// Its directory, this one, does not exist.
     NoDirectory(PathBuf),
     /// Another process is editing a file in its directory.
@@ -96,6 +99,9 @@ impl fmt::Display for NotEditable {
         match self {
             Self::Unreadable(error) => write!(out, "cannot be read: {error}"),
             Self::DanglingLink => out.write_str("it is a link that leads nowhere"),
+            Self::Link => out.write_str(
+                "it is a link, which is not followed in the tokens directory; name the file with --client NAME=FILE",
+            ),
             Self::NoDirectory(directory) => {
                 write!(out, "its directory is not there; make {}, or correct the path", directory.display())
             }
@@ -130,16 +136,29 @@ impl UserFile {
     /// Locks the directory of `path`, links followed, and reads the file. One that is not there yet is
     /// fine; a directory that is not there is not made, since a path with a slip in it would go unnoticed.
     pub(crate) fn read(path: &Path) -> Result<Self, NotEditable> {
-        let real = resolve(path)?;
-        let directory = File::open(directory_of(&real)).map_err(unreadable)?;
+        let name = FileAt::of(path).map_err(|error| match error.kind() {
+            io::ErrorKind::NotFound => NotEditable::NoDirectory(directory_of(path).to_owned()),
+            _ => unreadable(error),
+        })?;
+        Self::locked(name, true)
+    }
+
+    /// The same for a file of the program's own, which is never a link.
+    pub(crate) fn read_own(name: FileAt) -> Result<Self, NotEditable> {
+        Self::locked(name, false)
+    }
+
+    fn locked(name: FileAt, follows: bool) -> Result<Self, NotEditable> {
+        let real = resolve(&name, follows)?;
+        let directory = real.directory().again().map_err(unreadable)?;
         lock(&directory)?;
         let before = read(&real).map_err(NotEditable::Unreadable)?;
-        if let Some(Before { owner: (owner, _), .. }) = before
-            && owner != me()
+        if let Some(before) = &before
+            && before.found.owner != me()
         {
-            return Err(NotEditable::Foreign(owner));
+            return Err(NotEditable::Foreign(before.found.owner));
         }
-        Ok(Self { path: path.to_owned(), real, before, _directory: directory })
+        Ok(Self { name, follows, real, before, _directory: directory })
     }
 
     /// Its text; `None`: there is no such file.
@@ -149,14 +168,14 @@ impl UserFile {
 
     /// Whether others than its owner may read or write it.
     pub(crate) fn is_open_to_others(&self) -> bool {
-        self.before.as_ref().is_some_and(|before| before.mode & OTHERS != 0)
+        self.before.as_ref().is_some_and(|before| before.found.mode & OTHERS != 0)
     }
 
     /// Takes everybody's permissions away but the owner's.
     pub(crate) fn close_to_others(&self) -> Result<(), NotEditable> {
         let Some(before) = &self.before else { return Ok(()) };
-        let narrowed = Permissions::from_mode(before.mode & !OTHERS);
-        std::fs::set_permissions(&self.real, narrowed).map_err(NotEditable::Mode)
+        let narrowed = Permissions::from_mode(before.found.mode & 0o7777 & !OTHERS);
+        before.file.set_permissions(narrowed).map_err(NotEditable::Mode)
     }
 
     /// Puts `text` in its place, for its owner alone where it is `private` or new.
@@ -164,61 +183,44 @@ impl UserFile {
     /// # Errors
     /// See [`NotReplaced`]; the present file is untouched and no temporary file is left.
     pub(crate) fn replace(&self, text: &str, private: bool) -> Result<(), NotReplaced> {
-        if self.before.as_ref().is_some_and(|before| before.mode & 0o200 == 0) {
+        if self.before.as_ref().is_some_and(|before| before.found.mode & 0o200 == 0) {
             return Err(NotReplaced::Failed(NotEditable::ReadOnly));
         }
         if self.before.as_ref().is_some_and(|before| before.names > 1) {
             return Err(NotReplaced::Failed(NotEditable::SecondName));
         }
-        let temporary = self.temporary();
+        let temporary = self.real.sibling(".", ".token-refresher");
         let written = self
             .write(&temporary, text, private)
             .and_then(|()| if self.is_unchanged() { Ok(()) } else { Err(NotReplaced::Changed) });
         written.map_err(|why| discard(&temporary, why))?;
         match &self.before {
-            Some(before) => self.exchange(&temporary, before.stamp)?,
-            None => rename_with(&temporary, &self.real, RenameFlags::NOREPLACE).map_err(|error| {
+            Some(before) => self.exchange(&temporary, before.found.stamp)?,
+            None => temporary.rename_with(&self.real, RenameFlags::NOREPLACE).map_err(|error| {
                 let appeared = error.kind() == io::ErrorKind::AlreadyExists;
                 discard(&temporary, if appeared { NotReplaced::Changed } else { error.into() })
             })?,
         }
-        Ok(sync_directory(directory_of(&self.real))?)
-    }
-
-    fn temporary(&self) -> PathBuf {
-        let mut name = std::ffi::OsString::from(".");
-        name.push(self.real.file_name().unwrap_or_default());
-        name.push(".token-refresher");
-        directory_of(&self.real).join(name)
+        Ok(self.real.directory().sync()?)
     }
 
     /// Writes the new file beside the old one and syncs it.
-    fn write(&self, temporary: &Path, text: &str, private: bool) -> Result<(), NotReplaced> {
+    fn write(&self, temporary: &FileAt, text: &str, private: bool) -> Result<(), NotReplaced> {
         // Left over from a crash: the directory is locked, so no other process is writing it.
-        match std::fs::remove_file(temporary) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error.into()),
-            _ => {}
-        }
-        let mut file = OpenOptions::new()
-            .write(true)
-            .create_new(true)
-            .mode(0o600)
-            .custom_flags(libc::O_NOFOLLOW)
-            .open(temporary)?;
+        temporary.remove()?;
+        let mut file = temporary.create()?;
         // Who may read it is settled while it is empty.
         match &self.before {
             None => {}
             Some(before) => {
-                if file.metadata()?.gid() != before.owner.1 {
-                    fchown(&file, None, Some(before.owner.1))?;
+                if file.metadata()?.gid() != before.found.group {
+                    fchown(&file, None, Some(before.found.group))?;
                 }
-                copy_attributes(&self.real, &file).map_err(|error| match error.kind() {
-                    io::ErrorKind::NotFound => NotReplaced::Changed,
-                    _ => NotReplaced::Failed(NotEditable::Attributes(error)),
-                })?;
+                copy_attributes(&before.file, &file)
+                    .map_err(|error| NotReplaced::Failed(NotEditable::Attributes(error)))?;
                 // Of a file with an access control list this narrows the list's mask.
                 let mask = if private { OTHERS } else { 0 };
-                file.set_permissions(Permissions::from_mode(before.mode & !mask))?;
+                file.set_permissions(Permissions::from_mode(before.found.mode & 0o7777 & !mask))?;
             }
         }
         file.write_all(text.as_bytes())?;
@@ -229,11 +231,11 @@ impl UserFile {
     /// its owner wrote since the last look (a rename of theirs that is under way waits for the journal, and
     /// our own fsync can make that take milliseconds). What came out and is not `before` is theirs and goes
     /// back; should something newer come out then, that is theirs too.
-    fn exchange(&self, temporary: &Path, before: Stamp) -> Result<(), NotReplaced> {
-        let ours = Stamp::of(&std::fs::symlink_metadata(temporary)?);
+    fn exchange(&self, temporary: &FileAt, before: Stamp) -> Result<(), NotReplaced> {
+        let ours = temporary.inode()?.stamp;
         let (mut put_in, mut expected) = (ours, before);
         loop {
-            match rename_with(temporary, &self.real, RenameFlags::EXCHANGE) {
+            match temporary.rename_with(&self.real, RenameFlags::EXCHANGE) {
                 Ok(()) => {}
                 // Its owner has removed it: it stays removed.
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {
@@ -243,14 +245,14 @@ impl UserFile {
                 // What has the temporary name is not ours to remove.
                 Err(error) => return Err(error.into()),
             }
-            let out = match std::fs::symlink_metadata(temporary) {
-                Ok(out) => Stamp::of(&out),
+            let out = match temporary.inode() {
+                Ok(out) => out.stamp,
                 // A file system that cannot exchange has renamed.
                 Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
                 Err(error) => return Err(error.into()),
             };
             if out == expected {
-                std::fs::remove_file(temporary)?;
+                temporary.remove()?;
                 return if put_in == ours { Ok(()) } else { Err(NotReplaced::Changed) };
             }
             (expected, put_in) = (put_in, out);
@@ -261,16 +263,12 @@ impl UserFile {
     /// text is compared too: two writes within one tick of the clock leave the same time. Where the file
     /// system cannot exchange files, this look has to do.
     fn is_unchanged(&self) -> bool {
-        if resolve(&self.path).ok().as_ref() != Some(&self.real) {
+        if resolve(&self.name, self.follows).ok().as_ref() != Some(&self.real) {
             return false;
         }
         match (read(&self.real), &self.before) {
             (Ok(None), None) => true,
-            (Ok(Some(now)), Some(before)) => {
-                now.text == before.text
-                    && std::fs::metadata(&self.real)
-                        .is_ok_and(|metadata| Stamp::of(&metadata) == before.stamp)
-            }
+            (Ok(Some(now)), Some(before)) => now.text == before.text && now.found.stamp == before.found.stamp,
             _ => false,
         }
     }
@@ -283,45 +281,28 @@ impl From<io::Error> for NotReplaced {
 }
 
 /// Removes a new file that is not needed; gives back why.
-fn discard(temporary: &Path, why: NotReplaced) -> NotReplaced {
+fn discard(temporary: &FileAt, why: NotReplaced) -> NotReplaced {
     // The first error is the one to report; what is left is removed by the next try.
-    let _ = std::fs::remove_file(temporary);
+    let _ = temporary.remove();
     why
-}
-
-/// Renames, by the way of a plain rename where the file system knows no other (NFS, some FUSE).
-fn rename_with(from: &Path, to: &Path, flags: RenameFlags) -> io::Result<()> {
-    match renameat_with(CWD, from, CWD, to, flags) {
-        Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => std::fs::rename(from, to),
-        renamed => Ok(renamed?),
-    }
 }
 
 fn unreadable(error: io::Error) -> NotEditable {
     NotEditable::Unreadable(ReadError::Io(error))
 }
 
-/// The file that `path` leads to, which need not exist while its directory does.
-fn resolve(path: &Path) -> Result<PathBuf, NotEditable> {
-    // Where a link of another user leads, this one would write.
-    if let Err(ReadError::Untrusted(why)) = follow(path) {
-        return Err(NotEditable::Untrusted(why));
-    }
-    let missing = match std::fs::canonicalize(path) {
-        Ok(real) => return Ok(real),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => error,
-        Err(error) => return Err(unreadable(error)),
-    };
-    if std::fs::symlink_metadata(path).is_ok() {
-        return Err(NotEditable::DanglingLink);
-    }
-    let Some(name) = path.file_name() else { return Err(unreadable(missing)) };
-    let directory = directory_of(path);
-    match std::fs::canonicalize(directory) {
-        Ok(real) => Ok(real.join(name)),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            Err(NotEditable::NoDirectory(directory.to_owned()))
-        }
+/// The file that `name` leads to, which need not exist.
+fn resolve(name: &FileAt, follows: bool) -> Result<FileAt, NotEditable> {
+    match name.inode() {
+        Ok(found) if !found.is_link() => Ok(name.clone()),
+        Ok(_) if !follows => Err(NotEditable::Link),
+        Ok(_) => follow(name).map_err(|why| match why {
+            // Where a link of another user leads, this one would write.
+            ReadError::Untrusted(why) => NotEditable::Untrusted(why),
+            ReadError::Gone => NotEditable::DanglingLink,
+            why => NotEditable::Unreadable(why),
+        }),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(name.clone()),
         Err(error) => Err(unreadable(error)),
     }
 }
@@ -341,19 +322,18 @@ fn lock(directory: &File) -> Result<(), NotEditable> {
     }
 }
 
-fn read(real: &Path) -> Result<Option<Before>, ReadError> {
-    let (file, found) = match open_regular(real, LARGEST) {
+fn read(real: &FileAt) -> Result<Option<Before>, ReadError> {
+    let (file, found) = match open_own(real, LARGEST) {
         Ok(opened) => opened,
         Err(ReadError::Gone) => return Ok(None),
         Err(error) => return Err(error),
     };
     Ok(Some(Before {
         text: text(bytes_of(&file, &found, LARGEST)?)?,
-        // Stamped before the read: a write during it shows as a different stamp later.
-        stamp: Stamp::of(&found),
-        mode: found.mode() & 0o7777,
-        owner: (found.uid(), found.gid()),
-        names: found.nlink(),
+        names: file.metadata()?.nlink(),
+        // Looked at before the read: a write during it shows as a different state later.
+        found,
+        file,
     }))
 }
 

@@ -120,23 +120,24 @@ fn what_came_in_between_goes_back_in_its_order() {
     let scratch = Scratch::new();
     let path = scratch.write("a.json", "before");
     let file = UserFile::read(&path).unwrap();
-    let before = file.before.as_ref().unwrap().stamp;
+    let before = file.before.as_ref().unwrap().found.stamp;
     let new = scratch.write(".a.json.token-refresher", "ours");
+    let temporary = FileAt::of(&new).unwrap();
     // After the last look: only the exchange can notice.
     scratch.write("theirs", "theirs");
     std::fs::rename(scratch.join("theirs"), &path).unwrap();
-    assert!(matches!(file.exchange(&new, before), Err(NotReplaced::Changed)));
+    assert!(matches!(file.exchange(&temporary, before), Err(NotReplaced::Changed)));
     assert_eq!(std::fs::read_to_string(&path).unwrap(), "theirs");
     assert_eq!(names(&scratch), ["a.json"]);
 
     std::fs::write(&new, "ours").unwrap();
-    let now = Stamp::of(&std::fs::metadata(&path).unwrap());
-    assert!(file.exchange(&new, now).is_ok());
+    let now = Stamp::at(&path).unwrap();
+    assert!(file.exchange(&temporary, now).is_ok());
     assert_eq!(std::fs::read_to_string(&path).unwrap(), "ours");
 
     std::fs::write(&new, "ours").unwrap();
     std::fs::remove_file(&path).unwrap();
-    assert!(matches!(file.exchange(&new, now), Err(NotReplaced::Changed)));
+    assert!(matches!(file.exchange(&temporary, now), Err(NotReplaced::Changed)));
     assert!(!path.exists());
 }
 

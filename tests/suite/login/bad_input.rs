@@ -163,7 +163,7 @@ fn a_directory_that_others_may_write_to_is_found_out_before_the_person_signs_in(
     project.set_mode(".oauth-tokens", 0o777);
     let server = endpoint.sign_ins(|sign_ins| sign_ins.server());
     let finished = Program::new(&project).arg("login").arg(&server).arg("--name=wiki").run();
-    expect_failure(finished, "others may write to its directory", &endpoint, &project);
+    expect_failure(finished, "users other than the owner may write to", &endpoint, &project);
     assert!(endpoint.requests().iter().all(|one| one.request.target != "/as/register"));
 }
 

@@ -1,0 +1,199 @@
+//! A name in a directory that is held open, and what can be done with it. The name itself is never followed.
+
+use std::ffi::{OsStr, OsString};
+use std::fs::File;
+use std::io;
+use std::os::fd::AsRawFd as _;
+use std::os::unix::ffi::OsStringExt as _;
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{
+    AtFlags, Mode, OFlags, RenameFlags, StatxAttributes, StatxFlags, openat, readlinkat, renameat,
+    renameat_with, statat, statx, unlinkat,
+};
+use rustix::io::{Errno, retry_on_intr};
+
+use super::directory::{Directory, directory_of};
+use super::inode::Inode;
+
+/// A name in a directory that is held open. There need not be a file of this name. Two are the same where the
+/// directory and the name are; all processes have the same order of them.
+#[derive(Clone, Debug)]
+pub(crate) struct FileAt {
+    directory: Directory,
+    name: OsString,
+}
+
+impl Directory {
+    /// The file called `name` in it.
+    pub(crate) fn file_at(&self, name: impl Into<OsString>) -> FileAt {
+        FileAt { directory: self.clone(), name: name.into() }
+    }
+}
+
+impl FileAt {
+    /// The name that `path` ends with, in the directory where the rest of it leads.
+    pub(crate) fn of(path: &Path) -> io::Result<Self> {
+        let name = path.file_name().ok_or(io::ErrorKind::IsADirectory)?;
+        Ok(Directory::open(directory_of(path))?.file_at(name))
+    }
+
+    /// The directory.
+    pub(crate) fn directory(&self) -> &Directory {
+        &self.directory
+    }
+
+    /// The name.
+    pub(super) fn name(&self) -> &OsStr {
+        &self.name
+    }
+
+    /// Its path, for messages.
+    pub(crate) fn path(&self) -> PathBuf {
+        self.directory.path().join(&self.name)
+    }
+
+    /// The name in the same directory with this before and after it.
+    pub(super) fn sibling(&self, before: &str, after: &str) -> Self {
+        self.directory.file_at(self.with(before, after))
+    }
+
+    fn with(&self, before: &str, after: &str) -> OsString {
+        let mut name = OsString::from(before);
+        name.push(&self.name);
+        name.push(after);
+        name
+    }
+
+    /// Its lock file, `.token-refresher/NAME.lock` beside it. The directory is made where it is missing.
+    pub(crate) fn lock_file(&self) -> io::Result<Self> {
+        Ok(self.directory.own()?.file_at(self.with("", ".lock")))
+    }
+
+    /// Its lock file, where the program has a directory of its own beside it.
+    pub(crate) fn known_lock_file(&self) -> Option<Self> {
+        Some(self.directory.own_if_there().ok()??.file_at(self.with("", ".lock")))
+    }
+
+    /// Opens the file for reading, and for what else `how` says. Never waits: a fifo may have taken the name.
+    pub(super) fn open(&self, how: OFlags) -> io::Result<File> {
+        self.open_with(how | OFlags::NOFOLLOW, Mode::empty())
+    }
+
+    /// As [`Self::open`], and follows a link.
+    pub(super) fn open_followed(&self) -> io::Result<File> {
+        self.open_with(OFlags::RDONLY, Mode::empty())
+    }
+
+    /// Makes the file (0600) for reading and writing; an error where there is something of this name.
+    pub(super) fn create(&self) -> io::Result<File> {
+        let how = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW;
+        self.open_with(how, Mode::RUSR | Mode::WUSR)
+    }
+
+    fn open_with(&self, how: OFlags, mode: Mode) -> io::Result<File> {
+        let how = how | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
+        Ok(File::from(retry_on_intr(|| openat(self.directory.file(), &*self.name, how, mode))?))
+    }
+
+    /// What the system tells about the name: of a link, what it tells about the link.
+    pub(crate) fn inode(&self) -> io::Result<Inode> {
+        self.stat(AtFlags::SYMLINK_NOFOLLOW)
+    }
+
+    /// What the system tells about what the name leads to.
+    pub(super) fn followed_inode(&self) -> io::Result<Inode> {
+        self.stat(AtFlags::empty())
+    }
+
+    fn stat(&self, how: AtFlags) -> io::Result<Inode> {
+        Ok(Inode::of_stat(&statat(self.directory.file(), &*self.name, how)?))
+    }
+
+    /// What the link of this name says.
+    pub(super) fn link(&self) -> io::Result<PathBuf> {
+        let target = readlinkat(self.directory.file(), &*self.name, Vec::new())?;
+        Ok(OsString::from_vec(target.into_bytes()).into())
+    }
+
+    /// Whether the name is itself a mount point (a single file bound into a container): a rename over it fails with
+    /// EBUSY, so it must be found out before a token is spent.
+    pub(crate) fn is_mount_point(&self) -> bool {
+        let how = AtFlags::SYMLINK_NOFOLLOW | AtFlags::NO_AUTOMOUNT;
+        let root = StatxAttributes::MOUNT_ROOT;
+        match statx(self.directory.file(), &*self.name, how, StatxFlags::empty()) {
+            Ok(found) if found.stx_attributes_mask.contains(root) => found.stx_attributes.contains(root),
+            // Before Linux 5.8, or where a sandbox forbids the call.
+            _ => self.is_on_another_mount(),
+        }
+    }
+
+    fn is_on_another_mount(&self) -> bool {
+        let mount = |file: &File| {
+            let facts = std::fs::read_to_string(format!("/proc/self/fdinfo/{}", file.as_raw_fd())).ok()?;
+            facts.lines().find(|line| line.starts_with("mnt_id:")).map(ToOwned::to_owned)
+        };
+        let here = mount(self.directory.file());
+        here.is_some() && self.open(OFlags::PATH).is_ok_and(|file| mount(&file) != here)
+    }
+
+    /// Renames it to `other`, which is replaced.
+    pub(super) fn rename(&self, other: &Self) -> io::Result<()> {
+        Ok(renameat(self.directory.file(), &*self.name, other.directory.file(), &*other.name)?)
+    }
+
+    /// Renames in another way; as [`Self::rename`] where the file system knows no other (NFS, some FUSE).
+    pub(super) fn rename_with(&self, other: &Self, how: RenameFlags) -> io::Result<()> {
+        match renameat_with(self.directory.file(), &*self.name, other.directory.file(), &*other.name, how) {
+            Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => self.rename(other),
+            renamed => Ok(renamed?),
+        }
+    }
+
+    /// Removes it; whether it was there.
+    pub(crate) fn remove(&self) -> io::Result<bool> {
+        match unlinkat(self.directory.file(), &*self.name, AtFlags::empty()) {
+            Ok(()) => Ok(true),
+            Err(Errno::NOENT) => Ok(false),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    fn key(&self) -> ((u64, u64), &OsStr) {
+        (self.directory.found().stamp.identity(), &self.name)
+    }
+}
+
+impl PartialEq for FileAt {
+    fn eq(&self, other: &Self) -> bool {
+        self.key() == other.key()
+    }
+}
+
+impl Eq for FileAt {}
+
+impl PartialOrd for FileAt {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for FileAt {
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        self.key().cmp(&other.key())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_mount_point_is_known() {
+        let file = |path: &str| FileAt::of(Path::new(path)).unwrap();
+        for (path, expected) in [("/proc", true), ("/proc/self", false), (file!(), false)] {
+            assert_eq!(file(path).is_mount_point(), expected, "{path}");
+            assert_eq!(file(path).is_on_another_mount(), expected, "{path}");
+        }
+    }
+}

@@ -1,0 +1,82 @@
+//! What the system tells about a file without its contents, and what tells one state of a file from another.
+
+use std::fs::Metadata;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::Path;
+
+use rustix::fs::{FileType, Stat};
+
+use crate::clock::Timestamp;
+
+/// What the system tells about a file.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Inode {
+    /// The user id of its owner.
+    pub owner: u32,
+    /// The number of its group.
+    pub group: u32,
+    /// Its type and permissions.
+    pub mode: u32,
+    /// Its state.
+    pub stamp: Stamp,
+}
+
+/// One state of a file: a rename changes the inode, a write in place the size or the modification time.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Stamp {
+    device: u64,
+    inode: u64,
+    size: u64,
+    modified: (i64, i64),
+}
+
+impl Inode {
+    /// What `found` says.
+    pub(super) fn of(found: &Metadata) -> Self {
+        let modified = (found.mtime(), found.mtime_nsec());
+        let stamp = Stamp { device: found.dev(), inode: found.ino(), size: found.len(), modified };
+        Self { owner: found.uid(), group: found.gid(), mode: found.mode(), stamp }
+    }
+
+    /// What `found` says.
+    pub(super) fn of_stat(found: &Stat) -> Self {
+        let modified = (found.st_mtime, i64::try_from(found.st_mtime_nsec).unwrap_or_default());
+        let size = u64::try_from(found.st_size).unwrap_or_default();
+        let stamp = Stamp { device: found.st_dev, inode: found.st_ino, size, modified };
+        Self { owner: found.st_uid, group: found.st_gid, mode: found.st_mode, stamp }
+    }
+
+    /// Whether it is a regular file.
+    pub(crate) fn is_file(&self) -> bool {
+        FileType::from_raw_mode(self.mode) == FileType::RegularFile
+    }
+
+    /// Whether it is a symbolic link.
+    pub(super) fn is_link(&self) -> bool {
+        FileType::from_raw_mode(self.mode) == FileType::Symlink
+    }
+}
+
+impl Stamp {
+    /// The state of what `path` leads to; `None` where that cannot be looked at.
+    pub(crate) fn at(path: &Path) -> Option<Self> {
+        std::fs::metadata(path).ok().map(|found| Inode::of(&found).stamp)
+    }
+
+    /// When the file was last written.
+    pub(crate) fn modified(&self) -> Timestamp {
+        Timestamp::from_millis(
+            self.modified.0.saturating_mul(1000).saturating_add(self.modified.1 / 1_000_000),
+        )
+    }
+
+    /// Its length in bytes.
+    pub(crate) fn size(&self) -> u64 {
+        self.size
+    }
+
+    /// What tells the file from all others, whatever it holds: the numbers of its device and inode.
+    pub(crate) fn identity(&self) -> (u64, u64) {
+        (self.device, self.inode)
+    }
+}
