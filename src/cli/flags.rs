@@ -120,6 +120,22 @@ pub(super) const FLAGS: &[Flag] = &[
         ..ROW
     },
     Flag {
+        long: "on-trouble",
+        everyday: true,
+        value: Some("COMMAND"),
+        variable: Some("TOKEN_REFRESHER_ON_TROUBLE"),
+        example: Some("'/usr/local/bin/tell-me'"),
+        help: "run this when a person becomes needed",
+        detail: "Run this command when a token begins to need a person: its sign-in has ended or ends within a day, it \
+                 is refused, it cannot be used, or it has expired and every attempt to refresh it fails. Once for \
+                 each token, and once more when what was foreseen has come; again only after it was well. As with \
+                 --on-refresh, no shell runs it and it has 30 seconds. Its environment is PATH, HOME, \
+                 TOKEN_REFRESHER_DIR, TOKEN_REFRESHER_TOKENS_DIR, TOKEN_REFRESHER_TROUBLE (how many tokens), and \
+                 with a line for each TOKEN_REFRESHER_TROUBLE_NAMES, TOKEN_REFRESHER_TROUBLE_COMMANDS (what to type) \
+                 and TOKEN_REFRESHER_TROUBLE_TEXT (what is wrong, and what to type). It holds no secret.",
+        ..ROW
+    },
+    Flag {
         long: "dir",
         everyday: true,
         value: Some("DIR"),

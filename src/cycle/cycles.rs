@@ -20,10 +20,11 @@ use crate::files::{Directory, Stamp, reason};
 use crate::oauth::{Providers, TokenClient};
 use crate::refresh::{Context, Endpoints, Job, Limits, Stop, Storing, Written, recover_leftover};
 use crate::secret::Fingerprint;
-use crate::services::generated;
+use crate::services::{generated, in_configurations};
 use crate::settings::Settings;
-use crate::state::{CycleRecord, Plan, Store};
-use crate::status::metrics::{Counters, MetricsSnapshot};
+use crate::state::{CycleRecord, HookKind, LASTING_RUN, Plan, Store};
+use crate::status::Trouble;
+use crate::status::metrics::{Counters, HookFigures, MetricsSnapshot};
 use crate::tokens::directory;
 
 /// Why a cycle runs.
@@ -59,6 +60,8 @@ pub(crate) struct FoundFiles {
     pub names: Vec<String>,
     /// The token files and the state in which the cycle read or left each.
     pub files: BTreeMap<PathBuf, Option<Stamp>>,
+    /// The files that need a person.
+    pub troubles: BTreeMap<String, Trouble>,
 }
 
 /// What lives from cycle to cycle.
@@ -283,12 +286,14 @@ impl Cycles {
         for token in seen.tokens.iter_mut().filter(|token| outcome.changed.contains(token.name())) {
             token.look_again(&self.store, settings.buffer, now);
         }
+        for token in seen.tokens.iter_mut().filter(|token| outcome.failing.contains(token.name())) {
+            token.failed(&self.store, settings.buffer, now);
+        }
         // Due, and not refreshed in this cycle: not fresh either.
         let stuck = seen.tokens.iter().filter(|token| token.is_stuck()).map(|token| token.name().to_owned());
         outcome.failing.extend(stuck);
         let failing = outcome.failing.len();
         self.count(Counters { cycles: 1, ..outcome.counters });
-        let hook = self.store.hook();
         let moment = MetricsSnapshot {
             up: !settings.once,
             started: self.started,
@@ -296,8 +301,8 @@ impl Cycles {
             took: begun.elapsed(),
             counters: self.counters.get(),
             unusable: seen.problems.len(),
-            hook_failures: hook.failures,
-            hook_waiting: hook.waiting.len(),
+            refresh_hook: HookFigures::of(&self.store.hook(HookKind::Refresh)),
+            trouble_hook: HookFigures::of(&self.store.hook(HookKind::Trouble)),
             unwritten: self.log.unwritten().len(),
         };
         publish(settings, &seen, &moment, &mut self.log);
@@ -322,8 +327,23 @@ impl Cycles {
         }
         self.log.end();
         let files = seen.files(&settings.tokens_dir);
-        let seen = Ok(FoundFiles { names: seen.names, files });
+        let troubles = self.troubles(settings, &seen, now);
+        let seen = Ok(FoundFiles { names: seen.names, files, troubles });
         Ended { next, failing, unwritten, held: outcome.held, changed: outcome.changed, seen }
+    }
+
+    /// The files that need a person, after a cycle.
+    fn troubles(&self, settings: &Settings, seen: &TokenScan, now: Timestamp) -> BTreeMap<String, Trouble> {
+        let outage = self.endpoints.snapshot().values().any(|outage| outage.failures >= LASTING_RUN);
+        let broken = seen.problems.iter().filter(|(name, _)| in_configurations(name));
+        let broken = broken
+            .map(|(name, why)| (name.clone(), Trouble::unusable(name, &why.to_string(), &settings.dir)));
+        let tokens = seen.tokens.iter().filter_map(|token| {
+            let waits = outage && self.waiting.contains(token.name());
+            let trouble = Trouble::of(&token.facts(), waits, &settings.dir, now)?;
+            Some((token.name().to_owned(), trouble))
+        });
+        broken.chain(tokens).collect()
     }
 
     /// The earliest time at which a credential is due or may be refreshed again.

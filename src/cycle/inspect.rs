@@ -9,7 +9,7 @@ use crate::files::{Directory, Holder, reason};
 use crate::oauth::Providers;
 use crate::services::{in_configurations, recorded_providers};
 use crate::settings::Settings;
-use crate::state::{CycleRecord, Store, daemon_holder};
+use crate::state::{CycleRecord, HookKind, Store, daemon_holder};
 use crate::status::{DaemonSeen, Facts, Overview, Token};
 
 /// The picture of the tokens directory at `now`, or what could not be read, in one line. The buffer and the interval
@@ -59,7 +59,7 @@ pub(crate) fn inspect(settings: &Settings, now: Timestamp) -> Result<Overview, S
         buffer,
         cycle,
         endpoints: store.endpoints(),
-        hook: store.hook(),
+        hooks: [HookKind::Refresh, HookKind::Trouble].map(|kind| (kind, store.hook(kind))),
         tokens,
     };
     Ok(report.sorted())

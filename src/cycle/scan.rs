@@ -230,6 +230,12 @@ impl Credential {
         self.plan = schedule(&self.source, &self.state, buffer).plan(now);
     }
 
+    /// Plans anew after an attempt that has failed.
+    pub(crate) fn failed(&mut self, state: &Store, buffer: Duration, now: Timestamp) {
+        self.state = state.known_state(&self.source.name);
+        self.plan = schedule(&self.source, &self.state, buffer).plan(now);
+    }
+
     /// Whether another program refreshes this credential too: its refresh token has changed while nothing was wrong
     /// with it, and this program did not change it.
     pub(crate) fn has_foreign_writer(&self) -> bool {

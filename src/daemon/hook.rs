@@ -1,10 +1,11 @@
-//! `--on-refresh`: a command that is run after tokens changed, once for all that changed in a cycle.
+//! `--on-refresh` and `--on-trouble`: a command that is run after tokens changed, and one that is run when tokens
+//! begin to need a person; each once for all files of a cycle.
 //!
-//! The command runs beside the loop, which only looks whether the run has ended. Changed files that no
-//! run was told of are kept in the status file: neither a failure nor a crash loses one. A failed run is
-//! tried again after 30 s doubling to an hour, or as soon as another file changes.
+//! The command runs beside the loop, which only looks whether the run has ended. Files that no run was told of are
+//! kept in the status file: neither a failure nor a crash loses one. A failed run is tried again after 30 s doubling
+//! to an hour, or as soon as there is another file to tell of.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, TryRecvError, channel};
@@ -13,7 +14,9 @@ use std::time::{Duration, Instant};
 use super::command::{CommandError, Task, run};
 use crate::clock::{Timestamp, Words};
 use crate::settings::Settings;
-use crate::state::{HookRecord, Store};
+use crate::state::{HookKind, HookRecord, Store};
+use crate::status::Trouble;
+use crate::text::escaped;
 use crate::tokens::name::stem;
 
 /// How long the command may take. A stop waits for it this long, within the unit's `TimeoutStopSec`.
@@ -29,17 +32,54 @@ const LONGEST: Duration = Duration::from_hours(1);
 /// says enough.
 const LONGEST_LIST: usize = 64 << 10;
 
-/// The command, and the changed files that it is still to be told of.
+/// The command, and the files that it is still to be told of.
 pub(super) struct Hook {
+    kind: HookKind,
     words: Vec<String>,
     directory: PathBuf,
     tokens_dir: PathBuf,
     /// Its PATH and its HOME, where there is one.
     inherited: Vec<(&'static str, OsString)>,
-    /// Changed files not yet passed to a run.
+    /// Files not yet passed to a run.
     waiting: BTreeSet<String>,
+    /// What the last cycle found of the files that need a person.
+    troubles: BTreeMap<String, Trouble>,
     running: Option<Running>,
     record: HookRecord,
+}
+
+/// Both commands. A stop waits for them at the same time.
+pub(super) struct Hooks {
+    pub refresh: Hook,
+    pub trouble: Hook,
+}
+
+impl Hooks {
+    /// Those of `settings`.
+    pub(super) fn new(settings: &Settings, store: &Store) -> Self {
+        let hook = |kind| Hook::new(kind, settings, store);
+        Self { refresh: hook(HookKind::Refresh), trouble: hook(HookKind::Trouble) }
+    }
+
+    /// Lets a failed run be tried again now.
+    pub(super) fn retry_now(&mut self) {
+        self.refresh.retry_now();
+        self.trouble.retry_now();
+    }
+
+    /// How long until the next attempt of either.
+    pub(super) fn next(&self) -> Option<Duration> {
+        [self.refresh.next(), self.trouble.next()].into_iter().flatten().min()
+    }
+
+    /// At the end of the process, as [`Hook::finish`] for both.
+    pub(super) fn finish(&mut self, store: &Store) -> Result<(), String> {
+        // Begun before the other is waited for.
+        self.trouble.poll(store, || {});
+        let refresh = self.refresh.finish(store);
+        let trouble = self.trouble.finish(store);
+        refresh.and(trouble)
+    }
 }
 
 /// A run in progress.
@@ -51,20 +91,27 @@ struct Running {
 }
 
 impl Hook {
-    /// The command of `settings`, with the changed files that an earlier process has left. Without a
-    /// command nothing is remembered or run.
-    pub(super) fn new(settings: &Settings, store: &Store) -> Self {
+    /// The command of `settings`, with the files that an earlier process has left. Without a command
+    /// nothing is remembered or run.
+    pub(super) fn new(kind: HookKind, settings: &Settings, store: &Store) -> Self {
         let own = |name| settings.environment.of_process_only(name).map(ToOwned::to_owned);
         let path = own("PATH").unwrap_or_else(|| "/usr/local/bin:/usr/bin:/bin".into());
         let home = own("HOME").map(|home| ("HOME", home));
+        let words = match kind {
+            HookKind::Refresh => &settings.on_refresh,
+            HookKind::Trouble => &settings.on_trouble,
+        };
+        let record = store.hook(kind);
         Self {
+            kind,
             inherited: std::iter::once(("PATH", path)).chain(home).collect(),
-            words: settings.on_refresh.clone(),
+            words: words.clone(),
             directory: settings.dir.clone(),
             tokens_dir: settings.tokens_dir.clone(),
-            waiting: store.hook().waiting,
+            waiting: record.waiting.clone(),
+            troubles: BTreeMap::new(),
             running: None,
-            record: store.hook(),
+            record,
         }
     }
 
@@ -78,6 +125,37 @@ impl Hook {
         // A new change is told at once, whatever the last run came to.
         self.retry_now();
         self.remember(store);
+    }
+
+    /// These files need a person, and no others. A run is ordered for what is new or has become more urgent.
+    pub(super) fn needs_person(&mut self, troubles: BTreeMap<String, Trouble>, store: &Store) {
+        if self.words.is_empty() {
+            return;
+        }
+        let ordered = &mut self.record.ordered;
+        let before = ordered.clone();
+        // What is less urgent than it was is told anew when it becomes so again.
+        ordered.retain(|file, told| {
+            troubles.get(file).is_some_and(|trouble| {
+                *told = trouble.urgency.min(*told);
+                true
+            })
+        });
+        let new = |(file, trouble): &(&String, &Trouble)| ordered.get(*file) < Some(&trouble.urgency);
+        let new: BTreeMap<_, _> =
+            troubles.iter().filter(new).map(|(file, trouble)| (file.clone(), trouble.urgency)).collect();
+        // What has become well before it could be told is not told.
+        self.waiting.retain(|file| troubles.contains_key(file));
+        self.waiting.extend(new.keys().cloned());
+        let is_new = !new.is_empty();
+        ordered.extend(new);
+        self.troubles = troubles;
+        if is_new {
+            self.retry_now();
+        }
+        if self.record.ordered != before {
+            self.remember(store);
+        }
     }
 
     /// Lets a failed run be tried again now.
@@ -95,15 +173,22 @@ impl Hook {
             }
         }
         let now = Timestamp::now();
-        if !self.words.is_empty() && !self.waiting.is_empty() && self.wait(now).is_zero() {
+        if self.has_news() && self.wait(now).is_zero() {
             self.start(wake);
         }
     }
 
     /// How long until the next attempt; `None` where there is nothing to tell or it is running.
     pub(super) fn next(&self) -> Option<Duration> {
-        let idle = self.words.is_empty() || self.waiting.is_empty() || self.running.is_some();
+        let idle = !self.has_news() || self.running.is_some();
         (!idle).then(|| self.wait(Timestamp::now()))
+    }
+
+    /// Whether there is a run to begin. What an earlier process has left of troubles waits for a first cycle, which
+    /// finds what is still true of them.
+    fn has_news(&self) -> bool {
+        let known = self.kind == HookKind::Refresh || !self.troubles.is_empty();
+        known && !self.words.is_empty() && !self.waiting.is_empty()
     }
 
     /// At the end of the process: waits for a run in progress, and starts one for the files that are left.
@@ -123,7 +208,7 @@ impl Hook {
             self.record_end(result, store);
         }
         match &self.record.error {
-            Some(error) if !self.words.is_empty() => Err(format!("--on-refresh: {error}")),
+            Some(error) if !self.words.is_empty() => Err(format!("{}: {error}", self.kind.option())),
             _ => Ok(()),
         }
     }
@@ -151,24 +236,46 @@ impl Hook {
         let deadline = Instant::now() + LIMIT + Duration::from_secs(5);
         self.running = Some(Running { told: std::mem::take(&mut self.waiting), ended, deadline });
         // Where no thread can be started, the sender is gone, which is taken for a failure.
-        let _ = std::thread::Builder::new().name("on-refresh".to_owned()).spawn(runs);
+        let name = self.kind.option().trim_start_matches('-').to_owned();
+        let _ = std::thread::Builder::new().name(name).spawn(runs);
     }
 
     /// Everything that the command is told: nothing is inherited but where programs and the home are.
     fn environment(&self) -> Vec<(&'static str, OsString)> {
-        let names: Vec<&str> = self.waiting.iter().map(|file| stem(file)).collect();
-        let files: Vec<String> =
-            self.waiting.iter().map(|file| self.tokens_dir.join(file).display().to_string()).collect();
-        let list = |lines: String| if lines.len() > LONGEST_LIST { String::new() } else { lines };
         let mut environment = self.inherited.clone();
         environment.extend([
             ("TOKEN_REFRESHER_DIR", self.directory.clone().into()),
             ("TOKEN_REFRESHER_TOKENS_DIR", self.tokens_dir.clone().into()),
-            ("TOKEN_REFRESHER_CHANGED", self.waiting.len().to_string().into()),
-            ("TOKEN_REFRESHER_CHANGED_NAMES", list(names.join("\n")).into()),
-            ("TOKEN_REFRESHER_CHANGED_FILES", list(files.join("\n")).into()),
         ]);
+        environment.extend(match self.kind {
+            HookKind::Refresh => self.told_of_changes(),
+            HookKind::Trouble => self.told_of_troubles(),
+        });
         environment
+    }
+
+    fn told_of_changes(&self) -> Vec<(&'static str, OsString)> {
+        let files = |file: &String| self.tokens_dir.join(file).display().to_string();
+        vec![
+            ("TOKEN_REFRESHER_CHANGED", self.waiting.len().to_string().into()),
+            ("TOKEN_REFRESHER_CHANGED_NAMES", list(self.waiting.iter().map(|file| stem(file).to_owned()))),
+            ("TOKEN_REFRESHER_CHANGED_FILES", list(self.waiting.iter().map(files))),
+        ]
+    }
+
+    fn told_of_troubles(&self) -> Vec<(&'static str, OsString)> {
+        let troubles: Vec<&Trouble> =
+            self.waiting.iter().filter_map(|file| self.troubles.get(file)).collect();
+        let lines = |line: &dyn Fn(&Trouble) -> String| list(troubles.iter().map(|trouble| line(trouble)));
+        vec![
+            ("TOKEN_REFRESHER_TROUBLE", troubles.len().to_string().into()),
+            ("TOKEN_REFRESHER_TROUBLE_NAMES", lines(&|trouble| trouble.name.clone())),
+            ("TOKEN_REFRESHER_TROUBLE_COMMANDS", lines(&|trouble| trouble.command.clone())),
+            (
+                "TOKEN_REFRESHER_TROUBLE_TEXT",
+                lines(&|trouble| format!("{}: {}", trouble.words, trouble.command)),
+            ),
+        ]
     }
 
     fn record_end(&mut self, result: Result<(), CommandError>, store: &Store) {
@@ -176,9 +283,10 @@ impl Hook {
         let now = Timestamp::now();
         match result {
             Ok(()) => {
-                log::debug!(target: "REFRESH", "--on-refresh: was told of {}", running.told.len());
+                let option = self.kind.option();
+                log::debug!(target: "REFRESH", "{option}: was told of {}", running.told.len());
                 if self.record.failures > 0 {
-                    log::info!(target: "REFRESH", "--on-refresh: works again");
+                    log::info!(target: "REFRESH", "{option}: works again");
                 }
                 (self.record.failures, self.record.error, self.record.next_attempt) = (0, None, None);
             }
@@ -199,8 +307,8 @@ impl Hook {
         let delay = delay(self.record.failures);
         self.record.next_attempt = Some(now + delay);
         if self.record.error.as_deref() != Some(error) {
-            let program = &self.words[0];
-            log::warn!(target: "REFRESH", "--on-refresh: {program} {error}; next attempt in {}", Words(delay));
+            let (option, program) = (self.kind.option(), &self.words[0]);
+            log::warn!(target: "REFRESH", "{option}: {program} {error}; next attempt in {}", Words(delay));
         }
         self.record.error = Some(error.to_owned());
     }
@@ -210,8 +318,16 @@ impl Hook {
         self.record.waiting = told.chain(&self.waiting).cloned().collect();
         // Of two records of the same millisecond the later one must count.
         self.record.updated = Timestamp::now().max(self.record.updated + Duration::from_millis(1));
-        store.set_hook(self.record.clone());
+        store.set_hook(self.kind, self.record.clone());
     }
+}
+
+/// A line for each; none where the list would be too long.
+fn list(lines: impl Iterator<Item = String>) -> OsString {
+    // A name or a path may hold a line break.
+    let lines: Vec<String> = lines.map(|line| escaped(&line).into_owned()).collect();
+    let text = lines.join("\n");
+    if text.len() > LONGEST_LIST { OsString::new() } else { text.into() }
 }
 
 /// After that many failures in a row.

@@ -24,7 +24,7 @@ use crate::refresh::Stop;
 use crate::services::is_keycloak;
 use crate::settings::{Loaded, Settings};
 use crate::state::{DaemonRecord, daemon_holder};
-use hook::Hook;
+use hook::Hooks;
 use notice::Notices;
 use notify::ServiceManager;
 use presence::{Presence, make_tokens_directory};
@@ -88,11 +88,12 @@ fn once(mut keeper: Cycles, settings: &Settings, stop: Arc<Stop>) -> Result<(), 
         ended = keeper.cycle(settings, Trigger::First, &BTreeSet::new(), &|| {});
         changed.append(&mut ended.changed);
     }
-    let mut hook = Hook::new(settings, keeper.store());
-    hook.changed(changed, keeper.store());
-    hook.retry_now();
-    let told = hook.finish(keeper.store());
-    ended.seen.map_err(|message| format!("nothing could be checked: {message}"))?;
+    let mut hooks = Hooks::new(settings, keeper.store());
+    hooks.refresh.changed(changed, keeper.store());
+    let seen = ended.seen.map(|found| hooks.trouble.needs_person(found.troubles, keeper.store()));
+    hooks.retry_now();
+    let told = hooks.finish(keeper.store());
+    seen.map_err(|message| format!("nothing could be checked: {message}"))?;
     match ended.failing {
         0 if ended.unwritten == 1 => Err("1 file cannot be written; the log says why".to_owned()),
         0 if ended.unwritten > 1 => {
@@ -113,7 +114,7 @@ struct Daemon {
     watch: Watch,
     notices: Option<Notices>,
     held: Unstored,
-    hook: Hook,
+    hooks: Hooks,
 }
 
 impl Daemon {
@@ -126,9 +127,9 @@ impl Daemon {
         log::debug!(target: "REFRESH", "running as process {}", std::process::id());
         let manager = ServiceManager::of_process();
         let (watch, held) = (Watch::new(&settings), Unstored::default());
-        let hook = Hook::new(&settings, keeper.store());
+        let hooks = Hooks::new(&settings, keeper.store());
         let notices = Notices::listen(signals.nudge());
-        Ok(Self { settings, keeper, presence, manager, signals, watch, notices, held, hook })
+        Ok(Self { settings, keeper, presence, manager, signals, watch, notices, held, hooks })
     }
 
     fn run(mut self, options: &Options) -> Result<(), String> {
@@ -165,7 +166,7 @@ impl Daemon {
                 }
                 Wake::Check => {
                     self.keeper.forget_outages();
-                    self.hook.retry_now();
+                    self.hooks.retry_now();
                     occasion = Trigger::Signal;
                 }
                 Wake::Nothing => occasion = Trigger::Usual,
@@ -175,7 +176,7 @@ impl Daemon {
         log::info!(target: "REFRESH", "stopping");
         let stored = self.held.last_tries(&mut self.keeper);
         // Said in the log and remembered for the next start; a stop is a stop all the same.
-        let _ = self.hook.finish(self.keeper.store());
+        let _ = self.hooks.finish(self.keeper.store());
         if let Some(path) = &self.settings.metrics_file {
             farewell(path);
         }
@@ -202,10 +203,11 @@ impl Daemon {
     fn take(&mut self, ended: Ended, before: Watch) -> Instant {
         if let Ok(found) = &ended.seen {
             let changed = self.watch.changed_names(&found.files).into_iter().chain(ended.changed);
-            self.hook.changed(changed, self.keeper.store());
+            self.hooks.refresh.changed(changed, self.keeper.store());
         }
         self.held.extend(ended.held);
         if let Ok(found) = ended.seen {
+            self.hooks.trouble.needs_person(found.troubles, self.keeper.store());
             self.watch = before.after(&self.settings, &found.names, found.files);
         }
         let new_watch = self.notices.as_ref().is_some_and(|notices| notices.follow(&self.settings));
@@ -226,14 +228,15 @@ impl Daemon {
         loop {
             self.presence.keep(&self.settings)?;
             self.manager.alive();
-            self.hook.poll(self.keeper.store(), self.signals.nudge());
+            self.hooks.refresh.poll(self.keeper.store(), self.signals.nudge());
+            self.hooks.trouble.poll(self.keeper.store(), self.signals.nudge());
             let stored = self.held.retry(&mut self.keeper);
             let now = Instant::now();
             if now >= next || stored {
                 return Ok(Wake::Nothing);
             }
-            let hook = self.hook.next().map(|wait| now + wait);
-            let until = [self.held.next(), hook].into_iter().flatten().fold(next, Instant::min);
+            let hooks = self.hooks.next().map(|wait| now + wait);
+            let until = [self.held.next(), hooks].into_iter().flatten().fold(next, Instant::min);
             let wake = self.signals.wait(until.saturating_duration_since(now).min(longest));
             if wake != Wake::Nothing {
                 return Ok(wake);

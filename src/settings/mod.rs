@@ -83,6 +83,8 @@ pub(crate) struct Settings {
     pub pid_file: Option<PathBuf>,
     /// The command to run after tokens changed, in words; empty where there is none.
     pub on_refresh: Vec<String>,
+    /// The command to run when a person becomes needed, in words; empty where there is none.
+    pub on_trouble: Vec<String>,
     /// Where metrics are written, if anywhere. Absolute.
     pub metrics_file: Option<PathBuf>,
     /// How many refreshes may be in flight, 1 to 64.
@@ -199,6 +201,9 @@ impl Settings {
             pid_file: sources.value(const { flag("pid-file") }, |value| values::pid_file(value, &dir))?,
             on_refresh: sources
                 .optional(const { flag("on-refresh") }, text(values::command))?
+                .unwrap_or_default(),
+            on_trouble: sources
+                .optional(const { flag("on-trouble") }, text(values::command))?
                 .unwrap_or_default(),
             metrics_file: sources.optional(const { flag("metrics-file") }, path)?,
             jobs: sources.value(const { flag("jobs") }, text(values::jobs))?,

@@ -18,9 +18,16 @@ const OF_PROCESS: &[&str] = &[
     "PATH",
 ];
 
-/// What a command of `--on-refresh` is told, and what `start_token_refresher.sh` reads.
-const TOLD: &[&str] =
-    &["TOKEN_REFRESHER_CHANGED", "TOKEN_REFRESHER_CHANGED_FILES", "TOKEN_REFRESHER_CHANGED_NAMES"];
+/// What the commands of `--on-refresh` and `--on-trouble` are told.
+const TOLD: &[&str] = &[
+    "TOKEN_REFRESHER_CHANGED",
+    "TOKEN_REFRESHER_CHANGED_FILES",
+    "TOKEN_REFRESHER_CHANGED_NAMES",
+    "TOKEN_REFRESHER_TROUBLE",
+    "TOKEN_REFRESHER_TROUBLE_COMMANDS",
+    "TOKEN_REFRESHER_TROUBLE_NAMES",
+    "TOKEN_REFRESHER_TROUBLE_TEXT",
+];
 
 /// How the variables of this program begin.
 const OURS: &str = "TOKEN_REFRESHER_";
@@ -80,6 +87,7 @@ mod tests {
             ("EGRESS_OAUTH_CLIENT_SECRET_1", None),
             ("TOKEN_REFRESHER_LOG_FILE", Some("; set it in the environment, or use --log-file")),
             ("TOKEN_REFRESHER_ON_REFRESH", Some("or use --on-refresh")),
+            ("TOKEN_REFRESHER_ON_TROUBLE", Some("or use --on-trouble")),
             ("HTTPS_PROXY", Some("; set it in the environment")),
             ("TOKEN_REFRESHER_JOBBS", Some("did you mean TOKEN_REFRESHER_JOBS?")),
         ] {

@@ -5,7 +5,7 @@ use super::sources::Origins;
 use crate::cli::{Flag, Options, flag, flags_with_variable};
 
 /// Options whose values are commands, which may hold what no log may show.
-const COMMANDS: [&Flag; 1] = [flag("on-refresh")];
+const COMMANDS: [&Flag; 2] = [flag("on-refresh"), flag("on-trouble")];
 
 /// A line for each option that has a value: `--interval: "180" (TOKEN_REFRESH_INTERVAL)`.
 pub(super) fn origins(options: &Options, environment: &Environment) -> Vec<String> {

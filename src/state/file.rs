@@ -31,6 +31,9 @@ pub(super) struct StatusFile {
     /// What is known of the `--on-refresh` command.
     #[serde(default)]
     pub hook: HookRecord,
+    /// What is known of the `--on-trouble` command.
+    #[serde(default)]
+    pub trouble_hook: HookRecord,
     /// Token endpoints in trouble, by scheme, host and port.
     #[serde(default)]
     pub endpoints: BTreeMap<String, Outage>,
@@ -103,14 +106,46 @@ pub(crate) struct CycleRecord {
     pub unresolved: BTreeMap<String, String>,
 }
 
-/// What is known of the command that runs after tokens changed.
+/// Which of the user's commands.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum HookKind {
+    /// `--on-refresh`: it is told of tokens that changed.
+    Refresh,
+    /// `--on-trouble`: it is told of tokens that need a person.
+    Trouble,
+}
+
+impl HookKind {
+    /// The option that names the command.
+    pub(crate) const fn option(self) -> &'static str {
+        match self {
+            Self::Refresh => "--on-refresh",
+            Self::Trouble => "--on-trouble",
+        }
+    }
+}
+
+/// How soon a token needs a person.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Urgency {
+    /// Within a day.
+    Soon,
+    /// Now.
+    Now,
+}
+
+/// What is known of one of the user's commands.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub(crate) struct HookRecord {
     /// When this was written: of two records the newer one counts.
     pub updated: Timestamp,
-    /// The files whose change it has not been told of yet.
+    /// The files that it has not been told of yet.
     pub waiting: BTreeSet<String>,
+    /// The files that need a person, as urgent as they were when a run was ordered for them: no second run.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub ordered: BTreeMap<String, Urgency>,
     /// How often in a row it failed.
     pub failures: u32,
     /// When the first of these failures was.
@@ -128,6 +163,7 @@ impl Default for StatusFile {
             daemon: None,
             cycle: None,
             hook: HookRecord::default(),
+            trouble_hook: HookRecord::default(),
             endpoints: BTreeMap::new(),
             files: BTreeMap::new(),
             clients: BTreeMap::new(),
@@ -166,6 +202,9 @@ impl StatusFile {
         }
         if other.hook.updated > self.hook.updated {
             self.hook = other.hook;
+        }
+        if other.trouble_hook.updated > self.trouble_hook.updated {
+            self.trouble_hook = other.trouble_hook;
         }
         if self.daemon.is_none() {
             self.daemon = other.daemon;

@@ -13,8 +13,8 @@ pub(crate) mod schedule;
 mod store;
 
 pub(crate) use credential::{CredentialState, FailureKind, Gate, LastFailure, UnexplainedRun};
-pub(crate) use file::{ClientRecord, CycleRecord, DaemonRecord, HookRecord};
-pub(crate) use outage::Outage;
+pub(crate) use file::{ClientRecord, CycleRecord, DaemonRecord, HookKind, HookRecord, Urgency};
+pub(crate) use outage::{LASTING_RUN, Outage};
 pub(crate) use presence::{DAEMON_LOCK, daemon_holder, daemon_lock};
 pub(crate) use schedule::Plan;
 pub(crate) use store::Store;

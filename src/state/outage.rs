@@ -4,6 +4,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::clock::Timestamp;
 
+/// From how many failures in a row on a passing trouble is taken for a lasting one: the four delays
+/// between five are 4 to 8 minutes (30 s doubling, half of each at random), longer than a restart.
+pub(crate) const LASTING_RUN: u32 = 5;
+
 /// One endpoint in trouble.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub(crate) struct Outage {

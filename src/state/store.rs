@@ -11,7 +11,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::credential::{CredentialState, FailureKind, LastFailure};
-use super::file::{ClientRecord, CycleRecord, DaemonRecord, HookRecord, StatusFile};
+use super::file::{ClientRecord, CycleRecord, DaemonRecord, HookKind, HookRecord, StatusFile};
 use super::outage::Outage;
 use super::replaced::Successors;
 use crate::clock::Timestamp;
@@ -177,16 +177,23 @@ impl Store {
         self.known().file.clients.insert(name, record);
     }
 
-    /// What is known of `--on-refresh`.
-    pub(crate) fn hook(&self) -> HookRecord {
-        self.known().file.hook.clone()
+    /// What is known of a command of the user's.
+    pub(crate) fn hook(&self, kind: HookKind) -> HookRecord {
+        let known = self.known();
+        match kind {
+            HookKind::Refresh => known.file.hook.clone(),
+            HookKind::Trouble => known.file.trouble_hook.clone(),
+        }
     }
 
-    /// Remembers what is known of the `--on-refresh` command, at once: a change that it was not told of must
-    /// outlive a crash.
-    pub(crate) fn set_hook(&self, hook: HookRecord) {
+    /// Remembers what is known of a command of the user's, at once: a file that it was not told of must outlive
+    /// a crash.
+    pub(crate) fn set_hook(&self, kind: HookKind, hook: HookRecord) {
         let mut known = self.known();
-        known.file.hook = hook;
+        match kind {
+            HookKind::Refresh => known.file.hook = hook,
+            HookKind::Trouble => known.file.trouble_hook = hook,
+        }
         known.write();
     }
 

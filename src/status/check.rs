@@ -26,7 +26,7 @@ const NAMED: usize = 3;
 pub(crate) fn check(report: &Overview) -> (String, u8) {
     let mut complaints: Vec<(Severity, String)> = nobody_runs(report).into_iter().collect();
     complaints.extend(vanished(report));
-    complaints.extend(failing_hook(report));
+    complaints.extend(failing_hooks(report));
     complaints.extend(unwritten(report));
     let open = report.open_to_others.as_ref();
     complaints.extend(open.map(|why| (Severity::Warning, why.clone())));
@@ -104,9 +104,11 @@ fn vanished(report: &Overview) -> Option<(Severity, String)> {
     (before > 0).then(|| (Severity::Critical, format!("{} vanished", Count(before, "token file"))))
 }
 
-fn failing_hook(report: &Overview) -> Option<(Severity, String)> {
-    let error = report.hook.error.as_ref()?;
-    Some((Severity::Warning, format!("--on-refresh {error} ({} failed)", report.hook.failures)))
+fn failing_hooks(report: &Overview) -> impl Iterator<Item = (Severity, String)> {
+    report.hooks.iter().filter_map(|(kind, hook)| {
+        let (option, error) = (kind.option(), hook.error.as_ref()?);
+        Some((Severity::Warning, format!("{option} {error} ({} failed)", hook.failures)))
+    })
 }
 
 /// That files which others read are out of date, since they cannot be written.
@@ -188,8 +190,8 @@ mod tests {
     #[test]
     fn a_command_that_fails_is_a_warning() {
         let mut report = report(vec![fresh("a")]);
-        report.hook.failures = 2;
-        report.hook.error = Some("ended with exit status 3".to_owned());
+        report.hooks[0].1.failures = 2;
+        report.hooks[0].1.error = Some("ended with exit status 3".to_owned());
         let (line, status) = check(&report);
         assert!(line.starts_with("WARNING: --on-refresh ended with exit status 3 (2 failed) | "), "{line}");
         assert_eq!(status, 1);

@@ -26,7 +26,7 @@ pub(crate) fn table(report: &Overview, screen: Screen) -> String {
             page.wrapped(&need.words(report.now), 4);
         }
     }
-    page.hook();
+    page.hooks();
     page.unwritten();
     page.endpoints();
     page.text
@@ -208,10 +208,10 @@ mod tests {
     #[test]
     fn a_command_that_fails_is_shown() {
         let mut report = report(vec![fresh("a")]);
-        report.hook.error = Some("ended with exit status 3".to_owned());
-        report.hook.failures = 2;
-        report.hook.waiting.insert("a-egress.json".to_owned());
-        report.hook.next_attempt = Some(NOW + Duration::from_secs(30));
+        report.hooks[0].1.error = Some("ended with exit status 3".to_owned());
+        report.hooks[0].1.failures = 2;
+        report.hooks[0].1.waiting.insert("a-egress.json".to_owned());
+        report.hooks[0].1.next_attempt = Some(NOW + Duration::from_secs(30));
         let text = table(&report, SCREEN);
         let end = "\n--on-refresh ended with exit status 3 (2 failed); 1 changed file waiting, next\nattempt in 30 seconds\n";
         assert!(text.ends_with(end), "{text}");

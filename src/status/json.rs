@@ -9,6 +9,7 @@ use serde::Serialize;
 use super::report::Overview;
 use super::token::{Severity, Token};
 use crate::clock::Timestamp;
+use crate::state::HookRecord;
 use crate::text::acts;
 
 /// The version of the form.
@@ -22,6 +23,7 @@ struct JsonStatus<'a> {
     daemon: JsonDaemon,
     last_cycle: Option<JsonCycle<'a>>,
     on_refresh: JsonHook<'a>,
+    on_trouble: JsonHook<'a>,
     endpoints: Vec<JsonEndpoint<'a>>,
     tokens: Vec<JsonToken<'a>>,
 }
@@ -102,12 +104,8 @@ pub(crate) fn json(report: &Overview) -> String {
             vanished: cycle.vanished,
             unwritten: &cycle.unwritten,
         }),
-        on_refresh: JsonHook {
-            failures: report.hook.failures,
-            last_error: report.hook.error.as_deref(),
-            next_attempt_at: report.hook.next_attempt.map(Timestamp::as_seconds),
-            waiting: &report.hook.waiting,
-        },
+        on_refresh: hook(&report.hooks[0].1),
+        on_trouble: hook(&report.hooks[1].1),
         endpoints: report
             .endpoints
             .iter()
@@ -121,6 +119,15 @@ pub(crate) fn json(report: &Overview) -> String {
     };
     // cannot fail: texts, numbers and lists of them.
     escaped(&serde_json::to_string(&document).unwrap_or_default()) + "\n"
+}
+
+fn hook(record: &HookRecord) -> JsonHook<'_> {
+    JsonHook {
+        failures: record.failures,
+        last_error: record.error.as_deref(),
+        next_attempt_at: record.next_attempt.map(Timestamp::as_seconds),
+        waiting: &record.waiting,
+    }
 }
 
 /// The JSON text with everything escaped that a terminal or a reader's eye would obey. Such letters are in
@@ -200,6 +207,7 @@ mod tests {
             },
             "last_cycle": {"ended_at": 999_960, "tokens": 1, "failing": 0, "vanished": 0, "unwritten": {}},
             "on_refresh": {"failures": 0, "last_error": null, "next_attempt_at": null, "waiting": []},
+            "on_trouble": {"failures": 0, "last_error": null, "next_attempt_at": null, "waiting": []},
             "endpoints": [],
             "tokens": [{
                 "file": "github-repos-egress.json",

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use super::judge::{Facts, TokenState};
 use crate::clock::Timestamp;
-use crate::state::FailureKind;
+use crate::state::{FailureKind, HookRecord};
 
 /// What has happened since the process began.
 #[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
@@ -65,12 +65,28 @@ pub(crate) struct MetricsSnapshot {
     pub counters: Counters,
     /// Files in the tokens directory that cannot be used.
     pub unusable: usize,
-    /// How often in a row `--on-refresh` failed.
-    pub hook_failures: u32,
-    /// Of how many changed files it is still to be told.
-    pub hook_waiting: usize,
+    /// How `--on-refresh` is.
+    pub refresh_hook: HookFigures,
+    /// How `--on-trouble` is.
+    pub trouble_hook: HookFigures,
     /// How many files other than token files could not be written.
     pub unwritten: usize,
+}
+
+/// One of the user's commands, in figures.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct HookFigures {
+    /// How often in a row it failed.
+    pub failures: u32,
+    /// Of how many files it is still to be told.
+    pub waiting: usize,
+}
+
+impl HookFigures {
+    /// What is remembered of it, in figures.
+    pub(crate) fn of(record: &HookRecord) -> Self {
+        Self { failures: record.failures, waiting: record.waiting.len() }
+    }
 }
 
 /// The line that says that the daemon runs.
@@ -187,18 +203,6 @@ fn process(out: &mut dyn Write, moment: &MetricsSnapshot) -> io::Result<()> {
             counters.refreshed.to_string(),
         ),
         (
-            "token_refresher_hook_failures",
-            "gauge",
-            "How often in a row --on-refresh failed; 0 after it did not.",
-            moment.hook_failures.to_string(),
-        ),
-        (
-            "token_refresher_hook_waiting",
-            "gauge",
-            "Changed token files that --on-refresh is still to be told of.",
-            moment.hook_waiting.to_string(),
-        ),
-        (
             "token_refresher_unwritten_files",
             "gauge",
             "Configurations and other files that cannot be written.",
@@ -208,6 +212,7 @@ fn process(out: &mut dyn Write, moment: &MetricsSnapshot) -> io::Result<()> {
         head(out, name, kind, help)?;
         writeln!(out, "{name} {value}")?;
     }
+    hooks(out, moment)?;
     failures(out, counters)
 }
 
@@ -216,6 +221,37 @@ fn failures(out: &mut dyn Write, counters: &Counters) -> io::Result<()> {
     head(out, failures, "counter", "Attempts that failed, by class.")?;
     for ((_, class), count) in KINDS.iter().zip(counters.failed) {
         writeln!(out, "{failures}{{class=\"{class}\"}} {count}")?;
+    }
+    Ok(())
+}
+
+/// The user's commands.
+fn hooks(out: &mut dyn Write, moment: &MetricsSnapshot) -> io::Result<()> {
+    let (refresh, trouble) = (moment.refresh_hook, moment.trouble_hook);
+    for (name, help, value) in [
+        (
+            "token_refresher_hook_failures",
+            "How often in a row --on-refresh failed; 0 after it did not.",
+            refresh.failures.to_string(),
+        ),
+        (
+            "token_refresher_hook_waiting",
+            "Changed token files that --on-refresh is still to be told of.",
+            refresh.waiting.to_string(),
+        ),
+        (
+            "token_refresher_trouble_hook_failures",
+            "How often in a row --on-trouble failed; 0 after it did not.",
+            trouble.failures.to_string(),
+        ),
+        (
+            "token_refresher_trouble_hook_waiting",
+            "Tokens that --on-trouble is still to be told of.",
+            trouble.waiting.to_string(),
+        ),
+    ] {
+        head(out, name, "gauge", help)?;
+        writeln!(out, "{name} {value}")?;
     }
     Ok(())
 }
@@ -249,8 +285,8 @@ mod tests {
             took: Duration::from_millis(1_042),
             counters,
             unusable: 1,
-            hook_failures: 4,
-            hook_waiting: 2,
+            refresh_hook: HookFigures { failures: 4, waiting: 2 },
+            trouble_hook: HookFigures { failures: 5, waiting: 3 },
             unwritten: 5,
         };
         let life = Life {
@@ -294,9 +330,11 @@ mod tests {
             "token_refresher_cycle_duration_seconds 1.042",
             "token_refresher_cycles_total 7",
             "token_refresher_refreshes_total 3",
+            "token_refresher_unwritten_files 5",
             "token_refresher_hook_failures 4",
             "token_refresher_hook_waiting 2",
-            "token_refresher_unwritten_files 5",
+            "token_refresher_trouble_hook_failures 5",
+            "token_refresher_trouble_hook_waiting 3",
             "token_refresher_refresh_failures_total{class=\"sign_in_again\"} 1",
             "token_refresher_refresh_failures_total{class=\"configuration\"} 0",
             "token_refresher_refresh_failures_total{class=\"local\"} 0",

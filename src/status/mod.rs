@@ -1,8 +1,8 @@
 //! The views of the tokens' state: table, JSON, check line, metrics.
 //!
 //! `judge` turns a file's facts into a state with its reason, `need` says when a user will be needed, `token` how bad
-//! that is, `report` sorts all of it by urgency; `human` (with `screenful`), `json`, `check` and `metrics` are the
-//! forms in which it leaves the program.
+//! that is, `trouble` what they are told and `remedy` what to type, `report` sorts all of it by urgency; `human` (with
+//! `screenful`), `json`, `check` and `metrics` are the forms in which it leaves the program.
 
 pub(crate) mod check;
 mod human;
@@ -10,9 +10,11 @@ mod json;
 pub(crate) mod judge;
 pub(crate) mod metrics;
 mod need;
+mod remedy;
 mod report;
 mod screenful;
 mod token;
+mod trouble;
 
 pub(crate) use human::{story, table};
 pub(crate) use json::json;
@@ -21,3 +23,4 @@ pub(crate) use need::{AHEAD, NeededFor};
 pub(crate) use report::{DaemonSeen, Overview};
 pub(crate) use screenful::Screen;
 pub(crate) use token::Token;
+pub(crate) use trouble::Trouble;

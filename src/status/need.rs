@@ -4,14 +4,10 @@ use std::time::Duration;
 
 use super::judge::{Facts, TokenState};
 use crate::clock::{Timestamp, Words};
-use crate::state::Plan;
+use crate::state::{LASTING_RUN, Plan};
 
 /// How long before a user is needed the warning begins: long enough to include office hours.
 pub(crate) const AHEAD: Duration = Duration::from_hours(24);
-
-/// From how many failures in a row on a passing trouble is taken for a lasting one: the four delays
-/// between five are 4 to 8 minutes (30 s doubling, half of each at random), longer than a restart.
-const LASTING_RUN: u32 = 5;
 
 /// That a user will be needed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::token::{Severity, Token};
 use crate::clock::Timestamp;
 use crate::files::Holder;
-use crate::state::{CycleRecord, DaemonRecord, HookRecord, Outage};
+use crate::state::{CycleRecord, DaemonRecord, HookKind, HookRecord, Outage};
 use crate::text::escaped;
 
 /// The oldest sign of life of a running loop: it gives one a minute, and a refresh takes at most two minutes.
@@ -29,8 +29,8 @@ pub(crate) struct Overview {
     pub buffer: Duration,
     /// The last cycle, of whichever process.
     pub cycle: Option<CycleRecord>,
-    /// What is remembered of `--on-refresh`.
-    pub hook: HookRecord,
+    /// What is remembered of `--on-refresh` and of `--on-trouble`.
+    pub hooks: [(HookKind, HookRecord); 2],
     /// Token endpoints in trouble.
     pub endpoints: BTreeMap<String, Outage>,
     /// The token files, the most urgent first.
@@ -180,7 +180,7 @@ pub(super) mod tests {
                 failing: 0,
                 ..CycleRecord::default()
             }),
-            hook: HookRecord::default(),
+            hooks: [HookKind::Refresh, HookKind::Trouble].map(|kind| (kind, HookRecord::default())),
             endpoints: BTreeMap::new(),
             tokens,
         }

@@ -7,6 +7,7 @@ use super::report::Overview;
 use super::token::{Severity, Token};
 use crate::clock::Words;
 use crate::files::Holder;
+use crate::state::HookKind;
 use crate::text::{Count, escaped, lines};
 
 /// What the table is shown on.
@@ -119,17 +120,21 @@ impl<'a> Screenful<'a> {
         }
     }
 
-    pub(super) fn hook(&mut self) {
-        let (hook, now) = (&self.report.hook, self.report.now);
-        let Some(error) = &hook.error else { return };
-        let next = hook.next_attempt.map(|next| next.since(now));
-        let next = next.map_or_else(|| "soon".to_owned(), |wait| format!("in {}", Words(wait)));
-        let (failures, waiting) = (hook.failures, Count(hook.waiting.len(), "changed file"));
-        self.text.push('\n');
-        self.wrapped(
-            &format!("--on-refresh {error} ({failures} failed); {waiting} waiting, next attempt {next}"),
-            0,
-        );
+    pub(super) fn hooks(&mut self) {
+        let now = self.report.now;
+        for (kind, hook) in &self.report.hooks {
+            let Some(error) = &hook.error else { continue };
+            let next = hook.next_attempt.map(|next| next.since(now));
+            let next = next.map_or_else(|| "soon".to_owned(), |wait| format!("in {}", Words(wait)));
+            let noun = if *kind == HookKind::Refresh { "changed file" } else { "token" };
+            let (failures, waiting) = (hook.failures, Count(hook.waiting.len(), noun));
+            let option = kind.option();
+            self.text.push('\n');
+            self.wrapped(
+                &format!("{option} {error} ({failures} failed); {waiting} waiting, next attempt {next}"),
+                0,
+            );
+        }
     }
 
     pub(super) fn endpoints(&mut self) {

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use super::judge::{Facts, TokenState};
 use super::need::Need;
+use super::remedy::login_command;
 use crate::clock::{Timestamp, Words};
-use crate::text::shell_word;
 
 /// One file of the tokens directory.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -105,9 +105,7 @@ impl Token {
     /// The same with the command to type where a new sign-in is needed, for the project at `dir`.
     pub(crate) fn with_remedy(mut self, dir: &Path) -> Self {
         if self.state == TokenState::SignInAgain {
-            let dir = dir.display().to_string();
-            let (name, dir) = (shell_word(&self.name), shell_word(&dir));
-            self.remedy = Some(format!("token-refresher login {name} --dir {dir}"));
+            self.remedy = Some(login_command(&self.name, dir));
         }
         self
     }

@@ -25,6 +25,7 @@ mod login;
 mod metrics;
 mod nothing_lost;
 mod nothing_sent_twice;
+mod on_trouble;
 mod quiet;
 mod refresh;
 mod scripts;

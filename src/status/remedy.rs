@@ -1,0 +1,16 @@
+//! The commands that a person is told to type.
+
+use std::path::Path;
+
+use crate::text::shell_word;
+
+/// The command that signs in again, for the token called `name` of the project at `dir`.
+pub(super) fn login_command(name: &str, dir: &Path) -> String {
+    command("login", name, dir)
+}
+
+/// The command `verb` for the token called `name` of the project at `dir`.
+pub(super) fn command(verb: &str, name: &str, dir: &Path) -> String {
+    let dir = dir.display().to_string();
+    format!("token-refresher {verb} {} --dir {}", shell_word(name), shell_word(&dir))
+}
