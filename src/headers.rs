@@ -17,7 +17,8 @@ use crate::secret::Secret;
 use crate::servers;
 use crate::services::{KEYCLOAK_GATEWAY, TokenSource, gather, generated, recorded_providers};
 use crate::settings::Places;
-use crate::state::{DaemonRecord, Store, daemon_holder};
+use crate::state::{DaemonRecord, FailureKind, LastFailure, Store, daemon_holder};
+use crate::status::login_command;
 use crate::text::escaped;
 use crate::tokens::directory::{self, Problem, list};
 use crate::tokens::due::{Past, due_at};
@@ -130,7 +131,10 @@ pub(crate) fn token(name: &str, places: &Places) -> Result<Secret, String> {
             return Err(expired(&source, now.since(ended), &store, places));
         }
         return read.document.access_token().ok_or_else(|| match store.get(file).failure {
-            Some(failure) => format!("{file}: it holds no access token: {}", failure.message),
+            Some(failure) => {
+                let why = reason_and_remedy(file, &failure, places);
+                format!("{file}: it holds no access token: {why}")
+            }
             None => format!("{file}: it holds no access token"),
         });
     }
@@ -158,7 +162,7 @@ fn is_held<E>(looked_at: &Result<Holder, E>) -> bool {
 /// Why there is no token, and what to do.
 fn expired(file: &TokenSource, ago: Duration, store: &Store, places: &Places) -> String {
     let because = match store.get(&file.name).failure {
-        Some(failure) => failure.message,
+        Some(failure) => reason_and_remedy(&file.name, &failure, places),
         None if is_held(&daemon_holder(&places.tokens_dir)) => {
             "the log of token-refresher says why".to_owned()
         }
@@ -168,6 +172,16 @@ fn expired(file: &TokenSource, ago: Duration, store: &Store, places: &Places) ->
         ),
     };
     format!("{}: its token expired {} ago: {because}", file.name, Words(ago))
+}
+
+/// What failed, with the command that helps where a person must sign in again.
+fn reason_and_remedy(file: &str, failure: &LastFailure, places: &Places) -> String {
+    match failure.kind {
+        FailureKind::ReauthRequired => {
+            format!("{}: {}", failure.message, login_command(stem(file), &places.dir))
+        }
+        _ => failure.message.clone(),
+    }
 }
 
 /// Finds the service and reads its tokens.

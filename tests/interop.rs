@@ -321,7 +321,7 @@ fn refusals(provider: &Provider) {
     let before = provider.events("grant.error");
     provider.run(&project, "--force").expect_code(1);
     for (file, expected, says) in [
-        (&revoked, "sign_in_again", "store the new tokens in oidc-revoked-egress.json"),
+        (&revoked, "sign_in_again", "sign in to oidc again"),
         (&wrong_secret, "configuration", "check client_id, client_secret"),
     ] {
         let (class, message) = trouble(&project, file.name());

@@ -19,6 +19,9 @@ use crate::secret::{Fingerprint, Secret};
 use crate::servers::McpTransport;
 use crate::settings::Places;
 use crate::state::DaemonRecord;
+use crate::status::login_command;
+use crate::text::shell_word;
+use crate::tokens::name::stem;
 
 /// How long a refresh is waited for after a token was refused.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -60,6 +63,12 @@ pub(super) struct Admission {
     due_at: Option<Timestamp>,
     expired: Option<String>,
     changing: bool,
+}
+
+/// The command that brings another token for these requests.
+fn login(pass: &Admission, places: &Places) -> String {
+    let name = pass.files.first().and_then(|(path, _)| path.file_name()?.to_str());
+    login_command(name.map_or("NAME", stem), &places.dir)
 }
 
 /// Hands out passes.
@@ -118,18 +127,24 @@ impl Doorman {
     pub(super) fn remedy(&self, pass: &Admission) -> String {
         match (&self.source, &pass.expired) {
             (_, Some(expired)) => expired.clone(),
-            (Whereabouts::Files { .. }, None) => {
-                let files: Vec<_> =
-                    pass.files.iter().filter_map(|(path, _)| path.file_stem()?.to_str()).collect();
-                format!(
-                    "sign in again with token-refresher login {}, or see token-refresher status",
-                    files.first().unwrap_or(&"NAME")
-                )
+            (Whereabouts::Files { places, .. }, None) => {
+                format!("see token-refresher status, or sign in again: {}", login(pass, places))
             }
             (Whereabouts::Environment { .. }, None) => {
                 "the token in this program's environment does not change; start it again with a new one"
                     .to_owned()
             }
+        }
+    }
+
+    /// What a person should do about a token that lacks `scope`, as the end of a sentence.
+    pub(super) fn with_scope(&self, scope: &str) -> String {
+        match (&self.source, self.look()) {
+            (Whereabouts::Files { places, .. }, Ok(pass)) => {
+                let command = login(&pass, places);
+                format!("; sign in again with it: {command} --scope {}", shell_word(scope))
+            }
+            _ => String::new(),
         }
     }
 

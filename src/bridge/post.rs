@@ -152,6 +152,10 @@ impl Bridge {
             Judgement::TokenRefused => Posted::TokenRefused,
             Judgement::SessionLost => Posted::SessionLost,
             Judgement::Later(pause) => Posted::Later(pause),
+            Judgement::LacksScope(scope) => Posted::Failed(format!(
+                "the server answered HTTP 403: the token lacks the scope {scope}{}",
+                self.access.with_scope(&scope)
+            )),
             Judgement::Failed(why) => Posted::Failed(why),
         }
     }

@@ -61,6 +61,8 @@ pub(super) enum Judgement {
     PassWithId,
     /// The token is not accepted.
     TokenRefused,
+    /// The token lacks this scope.
+    LacksScope(String),
     /// The server does not know the session any more.
     SessionLost,
     /// Nothing was done, and the server wants to be asked again so much later.
@@ -80,7 +82,7 @@ pub(super) fn verdict(reply: &HttpAnswer<'_>) -> Judgement {
         (_, Says::Answer) => Judgement::Pass,
         _ if reply.session && is_session_lost(status, reply.text) => Judgement::SessionLost,
         (_, Says::Error) => Judgement::PassWithId,
-        (403, _) => Judgement::Failed(forbidden(reply.challenge)),
+        (403, _) => forbidden(reply.challenge),
         (429, _) => match seconds(reply.retry_after) {
             Some(pause) if pause <= SOON => Judgement::Later(pause),
             Some(pause) => failed(status, &format!("it wants to be asked again in {} s", pause.as_secs())),
@@ -118,14 +120,11 @@ pub(super) fn is_session_lost(status: u16, text: &str) -> bool {
 }
 
 /// What a refusal for lack of a scope says (RFC 6750 3.1).
-fn forbidden(challenge: Option<&str>) -> String {
+fn forbidden(challenge: Option<&str>) -> Judgement {
     let scope = challenge.and_then(|challenge| parameter(challenge, "scope"));
     match scope {
-        Some(scope) => format!(
-            "the server answered HTTP 403: the token lacks the scope {}; sign in again with it",
-            scope.escape_debug()
-        ),
-        None => "the server answered HTTP 403: the token does not allow this".to_owned(),
+        Some(scope) => Judgement::LacksScope(scope.escape_debug().to_string()),
+        None => failed(403, "the token does not allow this"),
     }
 }
 
@@ -210,7 +209,7 @@ mod tests {
             (503, Nothing, "down", true, "HTTP 503"),
             (500, Nothing, "session", true, "HTTP 500"),
             (401, Answer, "{}", true, "TokenRefused"),
-            (403, Nothing, "", true, "lacks the scope files:write;"),
+            (403, Nothing, "", true, "LacksScope(\"files:write\")"),
             (403, Error, "", true, "PassWithId"),
             (429, Nothing, "", true, "Later"),
             (202, Nothing, "", true, "without answering"),

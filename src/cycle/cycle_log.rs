@@ -5,8 +5,12 @@
 //! at every check in between.
 
 use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 
 use log::Level;
+
+use crate::status::login_command;
+use crate::tokens::name::stem;
 
 /// The subject of a line.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -53,6 +57,8 @@ impl Subject {
 /// What has been said, over all cycles of the process.
 #[derive(Default)]
 pub(crate) struct CycleLog {
+    /// The project root, for commands that a person may type.
+    project: PathBuf,
     held_back: Vec<(Subject, String)>,
     eventful: bool,
     problems: BTreeMap<(String, Topic), SaidProblem>,
@@ -65,6 +71,16 @@ struct SaidProblem {
 }
 
 impl CycleLog {
+    /// For the project at `root`.
+    pub(crate) fn of(root: &Path) -> Self {
+        Self { project: root.to_owned(), ..Self::default() }
+    }
+
+    /// The command that signs in again for a token file, with which a line ends that says to sign in again.
+    pub(crate) fn login_command(&self, file: &str) -> String {
+        login_command(stem(file), &self.project)
+    }
+
     /// Begins a cycle; `eventful` says at once that all of it is worth telling, as does a log that is
     /// to show everything.
     pub(crate) fn begin(&mut self, eventful: bool) {

@@ -24,7 +24,11 @@ pub(super) fn found(scan: &TokenScan, log: &mut CycleLog) {
         log.say(Subject::Refresh, format!("Found {others} other token file{}", plural(others)));
     }
     for (name, problem) in &scan.problems {
-        log.problem(name, Topic::Contents, Level::Warn, &format!("not used: {problem}"), "");
+        let mut message = format!("not used: {problem}");
+        if problem.needs_sign_in() {
+            message += &format!(": {}", log.login_command(name));
+        }
+        log.problem(name, Topic::Contents, Level::Warn, &message, "");
     }
     for name in &scan.empty {
         let message = "not used: it holds no token; sign in, or remove it";
@@ -136,7 +140,10 @@ fn early_warning(token: &Credential, now: Timestamp, log: &mut CycleLog) {
     let facts = token.facts();
     match facts.need(now) {
         Some(need) if need.what != NeededFor::TokenEnds => {
-            let detail = format!(" ({})", need.words(now));
+            let mut detail = format!(" ({})", need.words(now));
+            if need.what == NeededFor::RefreshTokenEnds {
+                detail += &format!("; sign in again before: {}", log.login_command(token.name()));
+            }
             log.problem(token.name(), Topic::Ending, Level::Warn, need.message(), &detail);
         }
         // NeededFor it warned of has come; the error about that is said elsewhere.
@@ -227,12 +234,13 @@ fn failed(
     let next = failure.next_attempt(now);
     let detail =
         next.map_or_else(String::new, |next| format!("; next attempt in {}", Words(next.since(now))));
-    let expired = expires_at.is_some_and(|end| end <= now);
-    let message = if expired {
-        format!("{} (its token has expired)", failure.message)
-    } else {
-        failure.message.clone()
-    };
+    let mut message = failure.message.clone();
+    if expires_at.is_some_and(|end| end <= now) {
+        message += " (its token has expired)";
+    }
+    if failure.kind == FailureKind::ReauthRequired {
+        message += &format!(": {}", log.login_command(name));
+    }
     log.problem(name, Topic::Freshness, level, &message, &detail);
 }
 

@@ -19,7 +19,12 @@ const LARGEST: u64 = 256 << 20;
 
 /// Writes the metrics of the cycle that has just ended, where the settings name a file. `--once` leaves
 /// those of a running daemon alone: its counters go on.
-pub(super) fn publish(settings: &Settings, seen: &TokenScan, moment: &MetricsSnapshot, log: &mut CycleLog) {
+pub(super) fn publish(
+    settings: &Settings,
+    seen: &TokenScan,
+    moment: &MetricsSnapshot<'_>,
+    log: &mut CycleLog,
+) {
     let Some(path) = &settings.metrics_file else { return };
     if settings.once && matches!(daemon_holder(&settings.tokens_dir), Ok(Holder::Somebody { .. })) {
         return;

@@ -150,11 +150,12 @@ impl TokenRequest {
         Fingerprint::of(text.as_bytes())
     }
 
-    /// How a person gets a new refresh token, as the end of a sentence.
+    /// How a person gets a new refresh token, as the end of a sentence. The command that does it follows where the
+    /// project is known.
     pub(crate) fn remedy(&self) -> String {
         let page =
             self.authorization_endpoint.as_ref().map(|page| format!(" (at {page})")).unwrap_or_default();
-        format!("sign in to {} again{page} and store the new tokens in {}", self.title(), self.file)
+        format!("sign in to {} again{page}", self.title())
     }
 }
 

@@ -8,6 +8,7 @@ use super::options::{Asked, Way};
 use super::target::Target;
 use super::words::{Summary, say};
 use super::{browser_grant, client_credentials, device_flow};
+use crate::status::login_command;
 use crate::tokens::name::stem;
 
 /// Signs in.
@@ -24,7 +25,7 @@ pub(super) fn login(asked: &Asked, around: &Around<'_>, interrupt: &Interrupt) -
     Ok(Summary {
         title: target.server.title.clone(),
         file: target.place.path(),
-        name: stem(&target.place.name).to_owned(),
+        login: login_command(stem(&target.place.name), &around.settings.dir),
         until: fetched.until,
         renewable: fetched.refreshable || asked.way == Way::ClientCredentials,
     })

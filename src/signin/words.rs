@@ -16,8 +16,8 @@ pub(super) struct Summary {
     /// What people call the authorization server.
     pub title: String,
     pub file: PathBuf,
-    /// How the log and `status` call the credential.
-    pub name: String,
+    /// The command that signs in again.
+    pub login: String,
     /// When the access token ends.
     pub until: Option<Timestamp>,
     /// Whether a new one comes without a person.
@@ -26,7 +26,7 @@ pub(super) struct Summary {
 
 /// The last line of a sign-in: what happened, and what to do next.
 pub(super) fn last_line(summary: &Summary, told: Told, assistants: &[&str]) -> String {
-    let Summary { title, file, name, until, renewable } = summary;
+    let Summary { title, file, login, until, renewable } = summary;
     let until = until.map_or_else(|| "without an end that is known".to_owned(), |end| format!("until {end}"));
     let file = file.display();
     let happened = if *renewable {
@@ -34,7 +34,7 @@ pub(super) fn last_line(summary: &Summary, told: Told, assistants: &[&str]) -> S
     } else {
         format!(
             "signed in to {title}: {file} holds a token {until}; it came without a refresh token, so sign in again \
-             before then: token-refresher login {name}"
+             before then: {login}"
         )
     };
     let next = match (told, assistants) {

@@ -1,13 +1,16 @@
 //! The Prometheus text format, for `node_exporter`'s textfile collector: metrics without a listener.
 //!
 //! Written anew at the end of each cycle. Names follow the Prometheus conventions (base units, `_total`
-//! for counters); the only labels are file names, states and classes, so none can hold a secret.
+//! for counters); the only labels are file names, states, classes and commands, so none can hold a secret.
 
 use std::io::{self, Write};
 use std::ops::Add;
+use std::path::Path;
 use std::time::Duration;
 
 use super::judge::{Facts, TokenState};
+use super::remedy::login_command;
+use super::trouble::Trouble;
 use crate::clock::Timestamp;
 use crate::state::{FailureKind, HookRecord};
 
@@ -52,7 +55,7 @@ impl Counters {
 
 /// The process and the cycle that has just ended.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct MetricsSnapshot {
+pub(crate) struct MetricsSnapshot<'a> {
     /// Whether a daemon writes this; `--once` is gone when it is read.
     pub up: bool,
     /// When the process began.
@@ -61,6 +64,8 @@ pub(crate) struct MetricsSnapshot {
     pub ended: Timestamp,
     /// How long it took.
     pub took: Duration,
+    /// The project root, for the commands that a person may type.
+    pub project: &'a Path,
     /// What has happened so far.
     pub counters: Counters,
     /// Files in the tokens directory that cannot be used.
@@ -143,7 +148,7 @@ const PER_TOKEN: &[PerToken] = &[
 /// in memory.
 pub(crate) fn write<'a, I>(
     out: &mut dyn Write,
-    moment: &MetricsSnapshot,
+    moment: &MetricsSnapshot<'_>,
     tokens: impl Fn() -> I,
 ) -> io::Result<()>
 where
@@ -159,6 +164,12 @@ where
         };
         writeln!(out, "{states}{{state=\"{}\"}} {count}", state.name())?;
     }
+    let remedy = "token_refresher_token_remedy_info";
+    head(out, remedy, "gauge", "The command to type where a new sign-in is needed, as a label.")?;
+    for facts in tokens().filter(|facts| Trouble::is_for_sign_in(facts, moment.ended)) {
+        let command = login_command(facts.name(), moment.project);
+        writeln!(out, "{remedy}{{file=\"{}\",command=\"{}\"}} 1", label(facts.file), label(&command))?;
+    }
     for metric in PER_TOKEN {
         head(out, metric.name, "gauge", metric.help)?;
         for facts in tokens() {
@@ -170,7 +181,7 @@ where
     Ok(())
 }
 
-fn process(out: &mut dyn Write, moment: &MetricsSnapshot) -> io::Result<()> {
+fn process(out: &mut dyn Write, moment: &MetricsSnapshot<'_>) -> io::Result<()> {
     head(out, "token_refresher_up", "gauge", "Whether the daemon runs. One that was killed leaves a 1.")?;
     out.write_all(if moment.up { UP } else { DOWN }.as_bytes())?;
     head(out, "token_refresher_build_info", "gauge", "The version of the program.")?;
@@ -226,7 +237,7 @@ fn failures(out: &mut dyn Write, counters: &Counters) -> io::Result<()> {
 }
 
 /// The user's commands.
-fn hooks(out: &mut dyn Write, moment: &MetricsSnapshot) -> io::Result<()> {
+fn hooks(out: &mut dyn Write, moment: &MetricsSnapshot<'_>) -> io::Result<()> {
     let (refresh, trouble) = (moment.refresh_hook, moment.trouble_hook);
     for (name, help, value) in [
         (
@@ -283,6 +294,7 @@ mod tests {
             started: Timestamp::from_seconds(900_000),
             ended: now,
             took: Duration::from_millis(1_042),
+            project: Path::new("/p"),
             counters,
             unusable: 1,
             refresh_hook: HookFigures { failures: 4, waiting: 2 },
@@ -350,6 +362,8 @@ mod tests {
             "token_refresher_tokens{state=\"sign_in_again\"} 0",
             "token_refresher_tokens{state=\"monitored\"} 0",
             "token_refresher_tokens{state=\"unusable\"} 1",
+            "token_refresher_token_remedy_info{file=\"a\\\"b\\\\c\\n-egress.json\",\
+             command=\"token-refresher login 'a\\\"b\\\\c\\n' --dir /p\"} 1",
         ];
         expected.extend(per_token.iter().map(String::as_str));
         assert_eq!(values, expected);

@@ -20,6 +20,7 @@ pub(crate) use human::{story, table};
 pub(crate) use json::json;
 pub(crate) use judge::Facts;
 pub(crate) use need::{AHEAD, NeededFor};
+pub(crate) use remedy::login_command;
 pub(crate) use report::{DaemonSeen, Overview};
 pub(crate) use screenful::Screen;
 pub(crate) use token::Token;

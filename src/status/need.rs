@@ -34,7 +34,7 @@ impl Need {
     pub(crate) const fn message(self) -> &'static str {
         match self.what {
             NeededFor::RefreshTokenEnds => {
-                "its refresh token ends within a day and refreshing does not prolong it; sign in again before"
+                "its refresh token ends within a day and refreshing does not prolong it"
             }
             NeededFor::TokenEnds => {
                 "expires within a day and cannot be refreshed; put a new token there before"

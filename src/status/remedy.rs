@@ -5,7 +5,7 @@ use std::path::Path;
 use crate::text::shell_word;
 
 /// The command that signs in again, for the token called `name` of the project at `dir`.
-pub(super) fn login_command(name: &str, dir: &Path) -> String {
+pub(crate) fn login_command(name: &str, dir: &Path) -> String {
     command("login", name, dir)
 }
 

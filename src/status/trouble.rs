@@ -8,7 +8,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::judge::{Facts, TokenState};
-use super::need::NeededFor;
+use super::need::{Need, NeededFor};
 use super::remedy::command;
 use super::token::Token;
 use crate::clock::Timestamp;
@@ -33,12 +33,16 @@ impl Trouble {
         let urgency = urgency(facts, outage, now)?;
         // Neither the words nor the urgency depend on the buffer.
         let token = Token::of(facts, Duration::ZERO, now);
-        let need = token.need.map(|need| need.what);
-        let signs_in = token.state == TokenState::SignInAgain || need == Some(NeededFor::RefreshTokenEnds);
-        let verb = if signs_in { "login" } else { "status" };
+        let verb = if Self::is_for_sign_in(facts, now) { "login" } else { "status" };
         let command = command(verb, &token.name, dir);
         let (_, words) = token.complaint(now)?;
         Some(Self { urgency, name: token.name, words, command })
+    }
+
+    /// Whether a new sign-in ends it.
+    pub(super) fn is_for_sign_in(facts: &Facts<'_>, now: Timestamp) -> bool {
+        let ends = |need: Need| need.what == NeededFor::RefreshTokenEnds;
+        facts.state() == TokenState::SignInAgain || facts.need(now).is_some_and(ends)
     }
 
     /// The trouble with a file that cannot be used.

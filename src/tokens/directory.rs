@@ -41,6 +41,11 @@ impl Problem {
     pub(crate) fn may_pass(&self) -> bool {
         matches!(self, Self::Unusable(Unusable::NotAnObject(_)) | Self::Unreadable(ReadError::NotText))
     }
+
+    /// Whether it says to sign in again.
+    pub(crate) fn needs_sign_in(&self) -> bool {
+        matches!(self, Self::Unusable(Unusable::BadCharacter { .. }))
+    }
 }
 
 impl fmt::Display for Problem {

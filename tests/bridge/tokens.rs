@@ -52,7 +52,7 @@ fn a_token_that_never_comes_is_an_error_that_says_what_to_do_and_the_bridge_stay
     let id = bridge.call("echo", &json!({}));
     let answer = bridge.answer(id);
     let message = answer["error"]["message"].as_str().unwrap();
-    assert!(message.contains("token-refresher login acme-wiki-egress"), "{message}");
+    assert!(message.contains(": token-refresher login acme-wiki --dir /"), "{message}");
     assert!(begun.elapsed() < Duration::from_secs(7));
     // The same token is not waited for again.
     let begun = Instant::now();

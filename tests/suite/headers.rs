@@ -160,7 +160,8 @@ fn why_it_could_not_be_refreshed_is_said() {
     let finished = ask(&project, "wiki").expect_code(1);
     assert!(
         finished.stderr.contains("expired 10 minutes ago: ")
-            && finished.stderr.contains("sign in to acme again"),
+            && finished.stderr.contains("sign in to acme again")
+            && finished.stderr.contains(": token-refresher login acme-wiki --dir /"),
         "{}",
         finished.stderr
     );

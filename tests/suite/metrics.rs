@@ -46,19 +46,21 @@ fn is_name(name: &str) -> bool {
         && !name.starts_with(|c: char| c.is_numeric())
 }
 
-/// `{name="value"}` with `\\`, `\"` and `\n` as the only escapes, or nothing.
+/// `{name="value",...}` with `\\`, `\"` and `\n` as the only escapes, or nothing.
 fn check_labels(labels: &str) {
     if labels.is_empty() {
         return;
     }
     let inside = labels.strip_prefix('{').and_then(|rest| rest.strip_suffix("\"}")).expect(labels);
-    let (name, value) = inside.split_once("=\"").expect(labels);
-    assert!(is_name(name), "{labels}");
-    let mut letters = value.chars();
-    while let Some(letter) = letters.next() {
-        assert_ne!(letter, '"', "{labels}");
-        if letter == '\\' {
-            assert!(matches!(letters.next(), Some('\\' | '"' | 'n')), "{labels}");
+    for label in inside.split("\",") {
+        let (name, value) = label.split_once("=\"").expect(labels);
+        assert!(is_name(name), "{labels}");
+        let mut letters = value.chars();
+        while let Some(letter) = letters.next() {
+            assert_ne!(letter, '"', "{labels}");
+            if letter == '\\' {
+                assert!(matches!(letters.next(), Some('\\' | '"' | 'n')), "{labels}");
+            }
         }
     }
 }
@@ -150,6 +152,15 @@ fn failures_are_counted_by_class_and_not_twice() {
     assert_eq!(endpoint.requests().len(), 3);
     let needed = "token_refresher_token_person_needed_timestamp_seconds";
     assert_eq!(metrics.keys().filter(|name| name.starts_with(needed)).count(), 1);
+    let dir = project.root().display();
+    let names = ["github-repos", "google-drive"];
+    let remedy = names.map(|name| {
+        let command = format!("token-refresher login {name} --dir {dir}");
+        format!("token_refresher_token_remedy_info{{file=\"{name}-egress.json\",command=\"{command}\"}} 1\n")
+    });
+    // Which of the two was asked first is chance.
+    let text = project.text("metrics/token-refresher.prom");
+    assert_eq!(remedy.iter().filter(|line| text.contains(*line)).count(), 1, "{text}");
     daemon.stop().expect_code(0);
 }
 

@@ -248,12 +248,11 @@ impl Case {
                 return Err(format!("{part:?} is missing in {message:?}"));
             }
         }
-        if matches!(self.outcome, Outcome::SignIn)
-            && !message.contains(&format!("store the new tokens in {name}"))
-        {
-            return Err(format!("no remedy in {message:?}"));
+        let mut line = format!("{} REFRESH: {name}: {message}", self.outcome.level());
+        if matches!(self.outcome, Outcome::SignIn) {
+            let (credential, dir) = (name.trim_end_matches("-egress.json"), project.root().display());
+            line += &format!(": token-refresher login {credential} --dir {dir}\n");
         }
-        let line = format!("{} REFRESH: {name}: {message}", self.outcome.level());
         if finished.log.contains(&line) { Ok(()) } else { Err(format!("{line:?} is not in the log")) }
     }
 

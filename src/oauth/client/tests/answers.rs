@@ -152,8 +152,7 @@ fn answers_that_are_not_complete() {
 #[test]
 fn refusals() {
     let redirect = with_length("307 Temporary Redirect", "location: http://127.0.0.1:1/\r\n", "");
-    let dead =
-        "SignInAgain HTTP 400 invalid_grant: sign in to nobody again and store the new tokens in f.json";
+    let dead = "SignInAgain HTTP 400 invalid_grant: sign in to nobody again";
     check(vec![
         ("nobody", oauth_error("400 Bad Request", "invalid_grant"), dead),
         (

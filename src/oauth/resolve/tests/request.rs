@@ -11,11 +11,7 @@ fn what_a_request_knows() {
     assert!(atlassian.may_rotate());
     assert_eq!(atlassian.grace().unwrap().as_secs(), 600);
     assert_eq!(atlassian.default_lifetime().unwrap().as_secs(), 3600);
-    assert_eq!(
-        atlassian.remedy(),
-        "sign in to Atlassian again (at https://auth.atlassian.com/authorize) and store the new tokens in \
-         atlassian-egress.json"
-    );
+    assert_eq!(atlassian.remedy(), "sign in to Atlassian again (at https://auth.atlassian.com/authorize)");
     let members = [
         ("token_endpoint", "https://idp.example/t"),
         ("refresh_token", ""),
