@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use crate::files::{
     Directory, FileAt, Lock, LockError, ReadError, Reserve, make_private_directory, make_room, reason,
 };
-use crate::tokens::directory::{self, Problem, read_document};
+use crate::tokens::directory::{self, Problem, read_to_replace};
 use crate::tokens::{Document, Unusable};
 
 /// How long another process that has the file is waited for: one refresh, with everything.
@@ -49,9 +49,9 @@ impl Place {
     pub(super) fn read(&self) -> Result<Option<Document>, String> {
         let Ok(directory) = Directory::open(&self.directory) else { return Ok(None) };
         let read = directory::real(&directory.file_at(&self.name))
-            .and_then(|real| real.map(|real| read_document(&real)).transpose());
+            .and_then(|real| real.map(|real| read_to_replace(&real)).transpose());
         match read {
-            Ok(read) => Ok(read.map(|(document, _)| document)),
+            Ok(read) => Ok(read),
             Err(Problem::Unreadable(ReadError::Gone)) => Ok(None),
             Err(problem) => Err(format!("{}: {problem}", self.path().display())),
         }
@@ -127,8 +127,8 @@ impl Room {
     ) -> Result<(), String> {
         if !self.reserve.is_placed() {
             // Read once more: other programs do not know our lock.
-            let present = match read_document(&self.real) {
-                Ok((document, _)) => Some(document),
+            let present = match read_to_replace(&self.real) {
+                Ok(document) => Some(document),
                 Err(Problem::Unreadable(ReadError::Io(error))) => return Err(reason(&error)),
                 Err(_) => None,
             };

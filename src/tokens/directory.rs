@@ -97,7 +97,7 @@ pub(crate) fn list(directory: &Directory, generated: &[String]) -> io::Result<Li
 /// Reads the file `name` of `directory` once, where it was listed as a regular file.
 pub(crate) fn read_listed(directory: &Directory, name: &str) -> Result<Option<TokenFile>, Problem> {
     let real = directory.file_at(name);
-    match read_once(&real) {
+    match read_once(&real, Document::parse) {
         Ok((document, stamp)) => Ok(Some(TokenFile { name: name.to_owned(), real, stamp, document })),
         // Something else has its name by now.
         Err(_) => read(directory, name),
@@ -108,7 +108,7 @@ pub(crate) fn read_listed(directory: &Directory, name: &str) -> Result<Option<To
 /// Where [`Problem::may_pass`] says so, the file is worth another look after [`SECOND_LOOK`].
 pub(crate) fn read(directory: &Directory, name: &str) -> Result<Option<TokenFile>, Problem> {
     let Some(real) = real(&directory.file_at(name))? else { return Ok(None) };
-    match read_once(&real) {
+    match read_once(&real, Document::parse) {
         Ok((document, stamp)) => Ok(Some(TokenFile { name: name.to_owned(), real, stamp, document })),
         Err(Problem::Unreadable(ReadError::Gone)) => Ok(None),
         Err(problem) => Err(problem),
@@ -133,16 +133,31 @@ fn is_loop(why: &ReadError) -> bool {
 
 /// Reads the document at `real`, once more after 50 ms where the text does not parse.
 pub(crate) fn read_document(real: &FileAt) -> Result<(Document, Stamp), Problem> {
-    match read_once(real) {
+    read_twice(real, Document::parse)
+}
+
+/// The same of a document whose tokens are to be replaced by a new sign-in.
+pub(crate) fn read_to_replace(real: &FileAt) -> Result<Document, Problem> {
+    read_twice(real, Document::parse_to_replace).map(|(document, _)| document)
+}
+
+fn read_twice(
+    real: &FileAt,
+    parse: fn(&str) -> Result<Document, Unusable>,
+) -> Result<(Document, Stamp), Problem> {
+    match read_once(real, parse) {
         Err(problem) if problem.may_pass() => {
             std::thread::sleep(SECOND_LOOK);
-            read_once(real)
+            read_once(real, parse)
         }
         first => first,
     }
 }
 
-fn read_once(real: &FileAt) -> Result<(Document, Stamp), Problem> {
+fn read_once(
+    real: &FileAt,
+    parse: fn(&str) -> Result<Document, Unusable>,
+) -> Result<(Document, Stamp), Problem> {
     let (text, stamp) = read_private(real).map_err(Problem::Unreadable)?;
-    Document::parse(&text).map(|document| (document, stamp)).map_err(Problem::Unusable)
+    parse(&text).map(|document| (document, stamp)).map_err(Problem::Unusable)
 }

@@ -77,6 +77,13 @@ impl Document {
     /// Reads `text`, a byte order mark allowed.
     /// Only members that a request would use are checked.
     pub(crate) fn parse(text: &str) -> Result<Self, Unusable> {
+        let document = Self::parse_to_replace(text)?;
+        document.check_tokens()?;
+        Ok(document)
+    }
+
+    /// The same of a text whose tokens are to be replaced: a token that cannot be sent is no fault.
+    pub(crate) fn parse_to_replace(text: &str) -> Result<Self, Unusable> {
         let plain = text.strip_prefix('\u{feff}').unwrap_or(text);
         let top = json::members(plain).map_err(Unusable::NotAnObject)?;
         let mut document = Self {
@@ -91,14 +98,6 @@ impl Document {
         }
         document.check()?;
         document.access_member = document.find_access();
-        if document.access_member.is_none()
-            && document.holds("access_token")
-            && !document.holds_placeholder("access_token")
-            && !document.holds("refresh_token")
-        {
-            // A broken access token can be replaced by a refresh, and only by one.
-            return Err(Unusable::BadCharacter { member: "access_token" });
-        }
         Ok(document)
     }
 
@@ -129,8 +128,20 @@ impl Document {
                 return Err(Unusable::NotText { member, found: json::kind(value) });
             }
         }
+        Ok(())
+    }
+
+    fn check_tokens(&self) -> Result<(), Unusable> {
         if self.holds("refresh_token") && !self.holds_token("refresh_token") {
             return Err(Unusable::BadCharacter { member: "refresh_token" });
+        }
+        if self.access_member.is_none()
+            && self.holds("access_token")
+            && !self.holds_placeholder("access_token")
+            && !self.holds("refresh_token")
+        {
+            // A broken access token can be replaced by a refresh, and only by one.
+            return Err(Unusable::BadCharacter { member: "access_token" });
         }
         Ok(())
     }

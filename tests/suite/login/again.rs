@@ -41,6 +41,25 @@ fn the_same_file_keeps_what_only_others_understand() {
 }
 
 #[test]
+fn a_file_whose_token_cannot_be_sent_is_signed_in_again_by_the_command_that_the_log_names() {
+    let endpoint = Endpoint::start();
+    let project = signed_in(&endpoint);
+    set(&project, "note", json!("kept"));
+    set(&project, "refresh_token", json!("pasted\nin two lines"));
+    let log = Program::new(&project).once().log;
+    let said = "another character that no token has; sign in again: token-refresher login ";
+    let line = log.lines().find(|line| line.contains(said)).unwrap_or_else(|| panic!("{log}"));
+    let (_, command) = line.split_once("token-refresher login ").unwrap();
+    let (name, dir) = command.split_once(" --dir ").unwrap();
+    assert_eq!((name, dir), ("wiki", project.root().to_str().unwrap()));
+    let finished = Waiting::start(&project, name).signed_in();
+    expect_clean(&finished, &endpoint, &project);
+    let after = project.read_token("wiki-egress.json");
+    assert_eq!(after["note"], "kept");
+    assert!(endpoint.is_live(after["access_token"].as_str().unwrap()));
+}
+
+#[test]
 fn a_client_that_was_purged_is_registered_anew_once() {
     let endpoint = Endpoint::start();
     let project = signed_in(&endpoint);
