@@ -6,6 +6,7 @@
 //! ```text
 //!   main                  the command line, one match over the commands
 //!   daemon   headers      the loop with signals, hook and service manager; the headers of one server
+//!   names                 the names that a person may type, for shells
 //!   signin                login and revoke; the only wing that listens, for the minutes of a sign-in
 //!   cycle                 one round: scan, plan, refresh, write configurations and metrics
 //!   refresh   status      one credential through lock, request and storing; what people and probes see
@@ -31,6 +32,7 @@ mod files;
 mod headers;
 mod json;
 mod logging;
+mod names;
 mod oauth;
 mod refresh;
 #[cfg(test)]
@@ -97,6 +99,7 @@ fn run(invocation: &Invocation) -> ExitCode {
         Verb::Bridge => bridge(invocation, &process),
         Verb::Token => show_token(invocation, &process),
         Verb::Clients => print(&clients::list()),
+        Verb::Names => list_names(invocation, &process),
         Verb::Login | Verb::Revoke => sign_in_or_out(invocation, &process),
         Verb::Help => match cli::help(invocation.operand()) {
             Ok(text) => print(&text),
@@ -189,6 +192,17 @@ fn show_token(invocation: &Invocation, process: &Environment) -> ExitCode {
         headers::token(name, places).map(|token| zeroize::Zeroizing::new(format!("{}\n", token.expose())))
     };
     hand_out(invocation, process, from)
+}
+
+fn list_names(invocation: &Invocation, process: &Environment) -> ExitCode {
+    let places = match Places::find(&invocation.options, process) {
+        Ok(places) => places,
+        Err(invalid) => return complain(WRONG, &invalid.to_string()),
+    };
+    match names::names(&invocation.operands, &places) {
+        Ok(text) => print(&text),
+        Err(message) => complain(WRONG, &message),
+    }
 }
 
 /// Prints what `from` has for the command's one argument.

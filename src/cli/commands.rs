@@ -26,6 +26,9 @@ pub(super) const BRIDGE: &str = "bridge";
 /// The command that prints a token.
 pub(super) const TOKEN: &str = "token";
 
+/// The command that lists names.
+pub(super) const NAMES: &str = "names";
+
 /// Every command, in the order of the help.
 pub(super) const COMMANDS: &[Command] = &[
     Command {
@@ -104,6 +107,14 @@ pub(super) const COMMANDS: &[Command] = &[
         operands: "",
         help: "the assistants that --client knows",
         detail: "Lists the assistants whose configurations can be kept, and how a new token reaches each.",
+    },
+    Command {
+        verb: Verb::Names,
+        name: NAMES,
+        operands: "KIND...",
+        help: "the names that there are, for shells and scripts",
+        detail: "Lists the names of these kinds, one a line: tokens, servers, providers, clients. The completions of \
+                 the shells ask it. It reads no token.",
     },
     Command {
         verb: Verb::Help,

@@ -117,6 +117,8 @@ pub(crate) enum Verb {
     Status,
     /// Say in one line whether all is well.
     Check,
+    /// List the names that a person may type.
+    Names,
     /// Sign in, for the first time or again.
     Login,
     /// End a sign-in at its provider.

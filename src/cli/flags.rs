@@ -2,7 +2,7 @@
 //! names in the settings' errors are read off [`FLAGS`]. A new option is one row here and one field of
 //! the settings.
 
-use super::commands::{BRIDGE, CHECK, DAEMON, HEADERS, LOGIN, REVOKE, STATUS, TOKEN};
+use super::commands::{BRIDGE, CHECK, DAEMON, HEADERS, LOGIN, NAMES, REVOKE, STATUS, TOKEN};
 use super::flag::{Flag, Group};
 
 /// The commands that read settings: the daemon alone.
@@ -12,7 +12,7 @@ const SETTINGS: &[&str] = &[DAEMON];
 const SERVING: &[&str] = &[DAEMON, BRIDGE];
 
 /// The commands that need to know only where the tokens are; the rest they learn from the status file.
-const PLACES: &[&str] = &[DAEMON, LOGIN, REVOKE, STATUS, CHECK, HEADERS, TOKEN, BRIDGE];
+const PLACES: &[&str] = &[DAEMON, LOGIN, REVOKE, STATUS, CHECK, HEADERS, TOKEN, BRIDGE, NAMES];
 
 /// The commands that speak to token endpoints.
 const SPEAKING: &[&str] = &[DAEMON, LOGIN, REVOKE, BRIDGE];
@@ -121,7 +121,6 @@ pub(super) const FLAGS: &[Flag] = &[
     },
     Flag {
         long: "on-trouble",
-        everyday: true,
         value: Some("COMMAND"),
         variable: Some("TOKEN_REFRESHER_ON_TROUBLE"),
         example: Some("'/usr/local/bin/tell-me'"),

@@ -50,6 +50,11 @@ impl Providers {
         Ok(Self { rows })
     }
 
+    /// The names of all rows.
+    pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
+        self.rows.iter().map(|row| row.name.as_str())
+    }
+
     /// The row with that name or alias, in any case.
     pub(super) fn named(&self, name: &str) -> Option<&Arc<Provider>> {
         let is = |known: &str| known.eq_ignore_ascii_case(name);

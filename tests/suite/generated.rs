@@ -22,6 +22,14 @@ fn is_there(program: &str) -> bool {
     there
 }
 
+/// A PATH on which the shells find the program.
+fn with_the_program() -> std::ffi::OsString {
+    let program = built_program();
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let directories = [program.parent().unwrap().to_owned()].into_iter().chain(std::env::split_paths(&path));
+    std::env::join_paths(directories).unwrap()
+}
+
 /// What a command prints on both outputs; its environment has nothing of the user's.
 fn output(program: &str, arguments: &[&str], directory: &Path) -> String {
     let output = Command::new(program)
@@ -29,6 +37,7 @@ fn output(program: &str, arguments: &[&str], directory: &Path) -> String {
         .current_dir(directory)
         .env("HOME", directory)
         .env("LC_ALL", "C.UTF-8")
+        .env("PATH", with_the_program())
         .env("TERM", "dumb")
         .stdin(Stdio::null())
         .output()
@@ -66,6 +75,14 @@ fn asked(offers: Offers<'_>) {
         ("token-refresher check --", &["--alive", "--dir"], &["--json", "--interval"]),
         ("token-refresher --dir ", &["registry/"], &["a-file"]),
         ("token-refresher --env-file a-", &["a-file"], &["registry/"]),
+        ("token-refresher token ", &["github-repos"], &["acme-client", "time"]),
+        ("token-refresher revoke g", &["github-repos"], &["it"]),
+        ("token-refresher status ", &["github-repos"], &["--json"]),
+        ("token-refresher headers ", &["repos", "time"], &["github-repos"]),
+        ("token-refresher bridge r", &["repos"], &["time"]),
+        ("token-refresher login ", &["github-repos", "atlassian"], &["time"]),
+        ("token-refresher --client c", &["claude-code", "cursor"], &["vscode", "claude-code=", "status"]),
+        ("token-refresher --dir elsewhere token ", &["jira"], &["github-repos"]),
     ] {
         let words = offers(line);
         for word in offered {
@@ -80,6 +97,11 @@ fn asked(offers: Offers<'_>) {
 fn project_with_a_file() -> Project {
     let project = Project::new();
     project.write("a-file", "");
+    for name in ["github-repos-egress.json", "it's $(touch taken)-egress.json", "acme-client.json"] {
+        project.write_tokens_file(name, "{}");
+    }
+    project.no_auth_server("time");
+    project.write("elsewhere/.oauth-tokens/jira-egress.json", "{}");
     project
 }
 
@@ -95,13 +117,15 @@ fn bash_completes() {
         COMP_CWORD=$((${#COMP_WORDS[@]} - 1))
         _token_refresher token-refresher \"${COMP_WORDS[COMP_CWORD]}\" \"${COMP_WORDS[COMP_CWORD - 1]}\"
         for word in \"${COMPREPLY[@]}\"; do [[ $filenames && -d $word ]] && word+=/; echo \"$word\"; done";
-    asked(&|line| {
+    let offers = |line: &str| -> Vec<String> {
         let script = script.to_str().unwrap();
-        output("bash", &["--norc", "-c", ask, script, line], project.root())
-            .lines()
-            .map(str::to_owned)
-            .collect()
-    });
+        let text = output("bash", &["--norc", "-c", ask, script, line], project.root());
+        text.lines().map(str::to_owned).collect()
+    };
+    asked(&offers);
+    // As the line must spell it, and nothing in it is run.
+    assert_eq!(offers("token-refresher token i"), [r"it\'s\ \$\(touch\ taken\)"]);
+    assert!(!project.path("taken").exists());
 }
 
 #[test]

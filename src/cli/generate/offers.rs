@@ -14,6 +14,8 @@ pub(super) enum Completion {
     Directory,
     /// One of these words.
     Choice(&'static [&'static str]),
+    /// A name of these kinds, which the program lists.
+    Name(&'static str),
     /// Nothing that could be guessed.
     Other,
 }
@@ -24,10 +26,26 @@ impl Completion {
             None => Self::None,
             Some(_) if !flag.choices.is_empty() => Self::Choice(flag.choices),
             Some("DIR") => Self::Directory,
+            Some("NAME[=PATH]") => Self::Name("clients"),
             Some(name) if name.contains("FILE") || name.contains("PATH") => Self::File,
             Some(_) => Self::Other,
         }
     }
+}
+
+/// The kinds of names that are arguments of a command, as `token-refresher names` knows them.
+pub(super) fn kinds(command: &Command) -> Option<&'static str> {
+    match command.operands.split([' ', '[', ']', '.']).find(|word| !word.is_empty())? {
+        "NAME" => Some("tokens"),
+        "SERVER" => Some("servers"),
+        "WHAT" => Some("tokens providers"),
+        _ => None,
+    }
+}
+
+/// The commands whose arguments are names, with the kinds.
+pub(super) fn with_names() -> impl Iterator<Item = (&'static Command, &'static str)> {
+    named().filter_map(|command| Some((command, kinds(command)?)))
 }
 
 /// The options that `command` takes.

@@ -1,0 +1,64 @@
+//! `token-refresher names KIND...`: what a person may type, for the completions of shells and for scripts.
+//!
+//! A shell asks at each press of a key, so this is quick, and it reads no token: names of files, the registry's server
+//! files, and the status file, which holds no secret.
+
+use std::collections::BTreeSet;
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use crate::clients;
+use crate::files::Directory;
+use crate::oauth::Providers;
+use crate::servers;
+use crate::services::{generated, recorded_providers};
+use crate::settings::Places;
+use crate::state::{CredentialState, Store};
+use crate::tokens::directory::list;
+use crate::tokens::name::{Role, role, server, stem};
+
+/// The names of these kinds, sorted, one a line; the error says which kinds there are.
+pub(crate) fn names(kinds: &[OsString], places: &Places) -> Result<String, String> {
+    let store = Store::open(&places.tokens_dir);
+    let record = store.daemon();
+    let providers = || record.as_ref().and_then(recorded_providers).unwrap_or_else(Providers::builtin);
+    let files = files(places, &store);
+    let mut found = BTreeSet::new();
+    for kind in kinds {
+        match kind.to_str() {
+            Some("tokens") => found.extend(files.iter().map(|file| stem(file).to_owned())),
+            Some("servers") => {
+                let providers = providers();
+                let services = files.iter().filter(|file| role(file) == Role::Service);
+                let of_file =
+                    |file: &String| server(file, None, providers.longest_name_prefix(stem(file))).to_owned();
+                found.extend(services.map(of_file));
+                let registry = record.as_ref().map_or_else(
+                    || places.dir.join("registry/servers"),
+                    |known| PathBuf::from(&known.servers_dir),
+                );
+                found.extend(servers::read_registry(&registry).servers.into_iter().map(|server| server.name));
+            }
+            Some("providers") => found.extend(providers().names().map(str::to_owned)),
+            Some("clients") => found.extend(clients::names().map(str::to_owned)),
+            _ => {
+                return Err(format!(
+                    "names: {:?} is not one of tokens, servers, providers, clients",
+                    kind.to_string_lossy()
+                ));
+            }
+        }
+    }
+    // A name that goes over a line would be two.
+    let lines = found.into_iter().filter(|name| !name.contains(char::is_control));
+    Ok(lines.map(|name| name + "\n").collect())
+}
+
+/// The token files, as far as their names and the status file tell them from other files.
+fn files(places: &Places, store: &Store) -> Vec<String> {
+    let listing = Directory::open(&places.tokens_dir).and_then(|tokens| list(&tokens, &generated()));
+    let names = listing.map(|listing| listing.names).unwrap_or_default();
+    let is_token =
+        |file: &String| role(file) != Role::Other || store.known_state(file) != CredentialState::default();
+    names.into_iter().filter(is_token).collect()
+}
