@@ -26,7 +26,7 @@ pub(super) fn found(scan: &TokenScan, log: &mut CycleLog) {
     for (name, problem) in &scan.problems {
         let mut message = format!("not used: {problem}");
         if problem.needs_sign_in() {
-            message += &format!(": {}", log.login_command(name));
+            message.extend([": ", &*log.login_command(name)]);
         }
         log.problem(name, Topic::Contents, Level::Warn, &message, "");
     }
@@ -142,7 +142,7 @@ fn early_warning(token: &Credential, now: Timestamp, log: &mut CycleLog) {
         Some(need) if need.what != NeededFor::TokenEnds => {
             let mut detail = format!(" ({})", need.words(now));
             if need.what == NeededFor::RefreshTokenEnds {
-                detail += &format!("; sign in again before: {}", log.login_command(token.name()));
+                detail.extend(["; sign in again before: ", &*log.login_command(token.name())]);
             }
             log.problem(token.name(), Topic::Ending, Level::Warn, need.message(), &detail);
         }
@@ -239,7 +239,7 @@ fn failed(
         message += " (its token has expired)";
     }
     if failure.kind == FailureKind::ReauthRequired {
-        message += &format!(": {}", log.login_command(name));
+        message.extend([": ", &*log.login_command(name)]);
     }
     log.problem(name, Topic::Freshness, level, &message, &detail);
 }

@@ -251,7 +251,7 @@ impl Case {
         let mut line = format!("{} REFRESH: {name}: {message}", self.outcome.level());
         if matches!(self.outcome, Outcome::SignIn) {
             let (credential, dir) = (name.trim_end_matches("-egress.json"), project.root().display());
-            line += &format!(": token-refresher login {credential} --dir {dir}\n");
+            line = format!("{line}: token-refresher login {credential} --dir {dir}\n");
         }
         if finished.log.contains(&line) { Ok(()) } else { Err(format!("{line:?} is not in the log")) }
     }
