@@ -45,6 +45,11 @@ impl Drop for Provider {
 impl Provider {
     /// Starts one; with a directory for certificates over https.
     fn start(certificates: Option<&Path>) -> Self {
+        Self::start_with(certificates, 3600)
+    }
+
+    /// Starts one whose access tokens live so many seconds.
+    fn start_with(certificates: Option<&Path>, seconds: u32) -> Self {
         let here = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/interop");
         assert!(here.join("node_modules").is_dir(), "its packages are not installed: run make interop");
         if let Some(directory) = certificates {
@@ -54,6 +59,7 @@ impl Provider {
         let mut server = Command::new("node")
             .arg(here.join("server.mjs"))
             .args(["leaf.pem", "leaf.key"].into_iter().filter_map(pem))
+            .env("ACCESS_TOKEN_SECONDS", seconds.to_string())
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             // It warns that it runs in a test.
@@ -196,29 +202,8 @@ fn shown(program: &mut support::Daemon, part: &str) -> String {
 /// with a client that the provider registers.
 fn first_sign_in(provider: &Provider) {
     let project = Project::bare();
+    sign_in_twice(provider, &project);
     let server = format!("{}/mcp", provider.issuer);
-    let mut browser = support::browser::Cookies::default();
-    let mut program = Program::new(&project).arg("login").arg(&server).args("--name browser").start();
-    let address = shown(&mut program, "client_id=");
-    let end = browser.follow(&address, None);
-    assert_eq!(end.status, 200, "{end:?}");
-    program.wait().expect_code(0);
-
-    let mut program = Program::new(&project).arg("login").arg(&server).args("--name device --device").start();
-    let address = shown(&mut program, "or open ").replace("or open ", "");
-    let page = browser.follow(&address, None);
-    let field = |page: &str, name: &str| {
-        let after =
-            page.split_once(&format!("name=\"{name}\"")).unwrap_or_else(|| panic!("{name}: {page}")).1;
-        after.split_once("value=\"").unwrap().1.split('"').next().unwrap().to_owned()
-    };
-    let code = address.split_once("user_code=").unwrap().1.to_owned();
-    let xsrf = field(&page.text, "xsrf");
-    let form = [("xsrf", xsrf.as_str()), ("user_code", code.as_str()), ("confirm", "yes")];
-    let end = browser.follow(&format!("{}/device", provider.issuer), Some(&form));
-    assert_eq!(end.status, 200, "{end:?}");
-    program.wait().expect_code(0);
-
     let takes = |name: &str| {
         let token = project.read_token(name)["access_token"].as_str().unwrap().to_owned();
         provider.agent.get(&server).header("authorization", format!("Bearer {token}")).call().is_ok()
@@ -234,6 +219,65 @@ fn first_sign_in(provider: &Provider) {
     assert_eq!(provider.events("grant.revoked"), revoked);
     Program::new(&project).args("revoke browser").run().expect_code(0);
     println!("login in a browser and on a device, {ROUNDS} refreshes of each in a row, one of them revoked");
+}
+
+/// Signs in to the protected server in a browser and on a device, as `browser` and `device`; each registers a client.
+fn sign_in_twice(provider: &Provider, project: &Project) {
+    let server = format!("{}/mcp", provider.issuer);
+    let mut browser = support::browser::Cookies::default();
+    let mut program = Program::new(project).arg("login").arg(&server).args("--name browser").start();
+    let address = shown(&mut program, "client_id=");
+    let end = browser.follow(&address, None);
+    assert_eq!(end.status, 200, "{end:?}");
+    program.wait().expect_code(0);
+
+    let mut program = Program::new(project).arg("login").arg(&server).args("--name device --device").start();
+    let address = shown(&mut program, "or open ").replace("or open ", "");
+    let page = browser.follow(&address, None);
+    let field = |page: &str, name: &str| {
+        let after =
+            page.split_once(&format!("name=\"{name}\"")).unwrap_or_else(|| panic!("{name}: {page}")).1;
+        after.split_once("value=\"").unwrap().1.split('"').next().unwrap().to_owned()
+    };
+    let code = address.split_once("user_code=").unwrap().1.to_owned();
+    let xsrf = field(&page.text, "xsrf");
+    let form = [("xsrf", xsrf.as_str()), ("user_code", code.as_str()), ("confirm", "yes")];
+    let end = browser.follow(&format!("{}/device", provider.issuer), Some(&form));
+    assert_eq!(end.status, 200, "{end:?}");
+    program.wait().expect_code(0);
+}
+
+/// A daemon that runs already takes both sign-ins over, and rotates tokens of a few seconds: at any moment a file
+/// holds a token that the server takes.
+fn a_daemon_rotates_what_a_first_sign_in_brought() {
+    const SECONDS: u32 = 6;
+    let provider = Provider::start_with(None, SECONDS);
+    let project = Project::bare();
+    let mut daemon = Program::new(&project).start();
+    daemon.wait_for_log("Token refresh cycle completed");
+    sign_in_twice(&provider, &project);
+    let server = format!("{}/mcp", provider.issuer);
+    let files = ["browser-egress.json", "device-egress.json"];
+    let refreshed = |daemon: &support::Daemon, file: &str| {
+        let name = file.strip_suffix("-egress.json").unwrap();
+        daemon.log().matches(&format!("Successfully refreshed token for {name}")).count()
+    };
+    let mut looks = 0;
+    let in_time = support::holds_in_time(|| {
+        for file in files {
+            let token = project.read_token(file)["access_token"].as_str().unwrap().to_owned();
+            let request = provider.agent.get(&server).header("authorization", format!("Bearer {token}"));
+            assert!(request.call().is_ok(), "{file} holds a token that is refused: {}", daemon.log());
+        }
+        looks += 1;
+        files.iter().all(|file| refreshed(&daemon, file) >= 3)
+    });
+    assert!(in_time, "{}", daemon.log());
+    daemon.stop().expect_code(0);
+    assert_eq!(provider.events("grant.revoked"), 0);
+    println!(
+        "a running daemon: tokens of {SECONDS} s rotated three times each, good at each of {looks} looks"
+    );
 }
 
 /// Class and message of the failure on record for a file.
@@ -379,4 +423,5 @@ fn the_real_provider() {
 #[ignore = "needs node and its packages: make interop"]
 fn a_first_sign_in_at_the_real_provider() {
     first_sign_in(&Provider::start(None));
+    a_daemon_rotates_what_a_first_sign_in_brought();
 }

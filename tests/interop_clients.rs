@@ -1,6 +1,7 @@
 //! Real MCP clients connect with the files that the program keeps for them, to a server that takes live
 //! tokens only: before a rotation, after it, and not with what stood in the file before the token was
-//! revoked.
+//! revoked. With the entry that starts the bridge nothing in the file changes, and two clients go on through a
+//! rotation without a restart.
 //!
 //! Run by `make interop-clients`, which installs the clients (pinned in `tests/interop/clients/`) first;
 //! they need Node.js and nothing from the network.
@@ -90,23 +91,54 @@ impl Scene {
 
     /// Runs a client in the project.
     fn run(&self, client: &[&str]) -> Output {
-        let (program, arguments) = client.split_first().unwrap();
-        let path = clients().join("node_modules").join(program);
-        assert!(path.exists(), "{program} is not installed: run make interop-clients");
-        Command::new("node")
-            .arg(path)
-            .args(arguments)
-            .current_dir(self.project.root())
-            .env_clear()
-            .env("PATH", std::env::var_os("PATH").unwrap())
-            .env("HOME", &self.home)
-            .env("CI", "true")
-            // Claude Code: nothing from the network but our server.
-            .env("DISABLE_AUTOUPDATER", "1")
-            .env("CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC", "1")
-            .stdin(Stdio::null())
-            .output()
-            .expect("node starts")
+        run_client(client, self.project.root(), &self.home)
+    }
+
+    /// A client that runs in the project.
+    fn command(&self, client: &[&str]) -> Command {
+        client_command(client, self.project.root(), &self.home)
+    }
+
+    /// Writes the file of `client` with an entry that starts the bridge. Gives back its text.
+    fn write_bridge_entry(&self, client: &str, file: &Path) -> String {
+        let finished = self.program(client).args("--client-secrets bridge --once").run().expect_code(0);
+        assert!(finished.log.contains("config with 1 server"), "{}", finished.log);
+        let text = fs::read_to_string(file).unwrap();
+        assert!(text.contains("\"bridge\"") && !text.contains(&self.token()), "{text}");
+        text
+    }
+
+    /// Replaces the token, and the entry in `file` stays as it is.
+    fn rotate(&self, client: &str, file: &Path, text: &str) {
+        let before = self.token();
+        self.program(client).args("--client-secrets bridge --once --force").run().expect_code(0);
+        assert_ne!(self.token(), before);
+        assert_eq!(fs::read_to_string(file).unwrap(), text);
+    }
+
+    /// What was served since the last look was served to the present token.
+    fn served_the_present_token(&self) {
+        let (served, hash) = (self.server.accepted(), sha256(&self.token()));
+        assert!(!served.is_empty() && served.iter().all(|token| *token == hash), "{served:?}");
+    }
+
+    /// The client connects through the bridge with an entry that stays the same: before a rotation, after it, and not
+    /// any more once the token is revoked.
+    fn holds_through_the_bridge(&self, client: &str, file: &Path, command: &[&str], wanted: &str) {
+        let text = self.write_bridge_entry(client, file);
+        for rotated in [false, true] {
+            if rotated {
+                self.rotate(client, file, &text);
+            }
+            let output = self.run(command);
+            assert!(shown(&output).contains(wanted), "{command:?}: {output:?}");
+            self.served_the_present_token();
+        }
+        let refresh_token = self.project.read_token(TOKEN)["refresh_token"].as_str().unwrap().to_owned();
+        self.endpoint.revoke(&refresh_token);
+        let output = self.run(command);
+        assert!(!shown(&output).contains(wanted), "it connects with a token that is dead: {output:?}");
+        assert_eq!(self.server.accepted(), Vec::<String>::new());
     }
 
     fn token(&self) -> String {
@@ -137,6 +169,30 @@ impl Scene {
         assert!(!shown(&output).contains(wanted), "it connects with a token that is dead: {output:?}");
         assert_eq!(self.server.accepted(), Vec::<String>::new());
     }
+}
+
+/// Runs a client to its end.
+fn run_client(client: &[&str], directory: &Path, home: &Path) -> Output {
+    client_command(client, directory, home).stdin(Stdio::null()).output().expect("node starts")
+}
+
+fn client_command(client: &[&str], directory: &Path, home: &Path) -> Command {
+    let (program, arguments) = client.split_first().unwrap();
+    let path = clients().join("node_modules").join(program);
+    assert!(path.exists(), "{program} is not installed: run make interop-clients");
+    let mut command = Command::new("node");
+    command
+        .arg(path)
+        .args(arguments)
+        .current_dir(directory)
+        .env_clear()
+        .env("PATH", std::env::var_os("PATH").unwrap())
+        .env("HOME", home)
+        .env("CI", "true")
+        // Claude Code: nothing from the network but our server.
+        .env("DISABLE_AUTOUPDATER", "1")
+        .env("CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC", "1");
+    command
 }
 
 fn shown(output: &Output) -> String {
@@ -206,4 +262,213 @@ fn claude_code() {
         "{text}"
     );
     assert!(!text.contains(&scene.token()));
+}
+
+#[test]
+#[ignore = "needs the clients: make interop-clients"]
+fn inspector_through_the_bridge() {
+    let scene = Scene::new();
+    let file = scene.project.token("mcp-inspector.json");
+    let config = file.display().to_string();
+    let command =
+        [".bin/mcp-inspector", "--cli", "--config", &config, "--server", "wiki", "--method", "tools/list"];
+    scene.holds_through_the_bridge("inspector", &file, &command, "\"greet\"");
+}
+
+#[test]
+#[ignore = "needs the clients: make interop-clients"]
+fn claude_code_through_the_bridge() {
+    let scene = Scene::new();
+    let settings = scene.home.join(".claude.json");
+    fs::write(&settings, r#"{"theme":"dark"}"#).unwrap();
+    let client = format!("claude-code={}", settings.display());
+    // It writes its settings too, so only the entry is compared.
+    scene.write_bridge_entry(&client, &settings);
+    let entry = || {
+        let text = fs::read_to_string(&settings).unwrap();
+        serde_json::from_str::<Value>(&text).unwrap()["mcpServers"]["wiki"].clone()
+    };
+    let first = entry();
+    let command = ["@anthropic-ai/claude-code/cli-wrapper.cjs", "mcp", "list"];
+    for round in ["--once", "--once --force"] {
+        scene.program(&client).args("--client-secrets bridge").args(round).run().expect_code(0);
+        let output = scene.run(&command);
+        assert!(shown(&output).contains("Connected"), "{output:?}");
+        scene.served_the_present_token();
+        assert_eq!(entry(), first);
+    }
+}
+
+/// Its daemon keeps the bridge running over all calls.
+#[test]
+#[ignore = "needs the clients: make interop-clients"]
+fn mcporter_goes_on_through_a_rotation_without_a_restart() {
+    let scene = Scene::new();
+    fs::create_dir(scene.project.path("config")).unwrap();
+    let (client, file) = ("mcporter=config/mcporter.json", scene.project.path("config/mcporter.json"));
+    let text = scene.write_bridge_entry(client, &file);
+    let mut daemon = scene
+        .command(&[".bin/mcporter", "daemon", "start", "--foreground"])
+        .env("MCPORTER_KEEPALIVE", "wiki")
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("node starts");
+    let call = || {
+        let mut call = scene.command(&[".bin/mcporter", "call", "wiki.greet"]);
+        call.env("MCPORTER_KEEPALIVE", "wiki").stdin(Stdio::null()).output().expect("node starts")
+    };
+    let mut bridges = Vec::new();
+    for rotated in [false, true, true] {
+        if rotated {
+            scene.rotate(client, &file, &text);
+        }
+        let output = call();
+        assert!(shown(&output).contains("hello from interop"), "{output:?}");
+        scene.served_the_present_token();
+        bridges.push(bridges_of(scene.project.root()));
+    }
+    let _ = scene.command(&[".bin/mcporter", "daemon", "stop"]).output();
+    let _ = daemon.kill();
+    let _ = daemon.wait();
+    assert_eq!(bridges[0].len(), 1, "{bridges:?}");
+    assert!(bridges.iter().all(|now| *now == bridges[0]), "the bridge was started anew: {bridges:?}");
+}
+
+/// A whole conversation of Claude Code, with a model that plays by a script: a call of the tool, a rotation, and
+/// another call in the same process.
+#[test]
+#[ignore = "needs the clients: make interop-clients"]
+fn claude_code_goes_on_through_a_rotation_without_a_restart() {
+    let scene = Scene::new();
+    let settings = scene.home.join(".claude.json");
+    fs::write(&settings, r#"{"hasCompletedOnboarding":true}"#).unwrap();
+    let client = format!("claude-code={}", settings.display());
+    scene.write_bridge_entry(&client, &settings);
+    let mut model = Command::new("node")
+        .arg(clients().join("model.mjs"))
+        .arg("mcp__wiki__greet")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("node starts");
+    let mut said = BufReader::new(model.stdout.take().unwrap()).lines().map(Result::unwrap);
+    let address = said.next().unwrap();
+    let claude = [
+        "@anthropic-ai/claude-code/cli-wrapper.cjs",
+        "-p",
+        "call the tool twice",
+        "--allowedTools",
+        "mcp__wiki__greet",
+    ];
+    let running = scene
+        .command(&claude)
+        .env("ANTHROPIC_BASE_URL", address)
+        .env("ANTHROPIC_API_KEY", "none")
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("node starts");
+    assert_eq!(said.next().as_deref(), Some("between"));
+    scene.served_the_present_token();
+    let (before, bridges) = (scene.token(), bridges_of(scene.project.root()));
+    scene.program(&client).args("--client-secrets bridge --once --force").run().expect_code(0);
+    assert_ne!(scene.token(), before);
+    // It ends when its input does.
+    let mut input = model.stdin.take().unwrap();
+    std::io::Write::write_all(&mut input, b"go\n").unwrap();
+    let output = running.wait_with_output().unwrap();
+    drop(input);
+    let _ = model.kill();
+    let _ = model.wait();
+    assert!(shown(&output).contains("hello from interop and hello from interop"), "{output:?}");
+    scene.served_the_present_token();
+    assert_eq!(bridges.len(), 1, "{bridges:?}");
+}
+
+/// The whole way: from the address of a protected MCP server to Inspector, which lists its tools with the entry that
+/// a running daemon has written, and goes on to while the daemon rotates the tokens of two seconds.
+#[test]
+#[ignore = "needs the clients: make interop-clients"]
+fn from_an_address_to_inspector_and_through_rotations() {
+    let mut server = Command::new("node")
+        .arg(clients().join("authorization.mjs"))
+        .arg("6")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("node starts");
+    let said = BufReader::new(server.stdout.take().unwrap()).lines().next().unwrap().unwrap();
+    let said: Value = serde_json::from_str(&said).unwrap();
+    let (address, admin) = (said["server"].as_str().unwrap(), said["admin"].as_str().unwrap());
+    let counts = || -> Value {
+        let text = support::browser::open(admin).text;
+        serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error}: {text}"))
+    };
+    for secrets in ["inline", "bridge"] {
+        let project = Project::bare();
+        let mut daemon =
+            Program::new(&project).args("--client inspector --client-secrets").arg(secrets).start();
+        daemon.wait_for_log("Token refresh cycle completed");
+        let mut login = Program::new(&project).arg("login").arg(address).args("--name demo").start();
+        let page = shown_address(&mut login);
+        assert_eq!(support::browser::Cookies::default().follow(&page, None).status, 200);
+        let finished = login.wait().expect_code(0);
+        assert!(finished.stdout.contains("has been told"), "{finished:#?}");
+        let config = project.token("mcp-inspector.json");
+        daemon.wait_until("the entry", || {
+            fs::read_to_string(&config).is_ok_and(|text| text.contains("\"demo\""))
+        });
+        let config = config.display().to_string();
+        let command = [
+            ".bin/mcp-inspector",
+            "--cli",
+            "--config",
+            &config,
+            "--server",
+            "demo",
+            "--method",
+            "tools/list",
+        ];
+        let before = counts()["rotations"].as_u64().unwrap();
+        for round in 1..=3 {
+            let rotated = || counts()["rotations"].as_u64().unwrap() >= before + round;
+            daemon.wait_until("a rotation", rotated);
+            let output = run_client(&command, project.root(), project.outside());
+            assert!(shown(&output).contains("\"greet\""), "{secrets} {round}: {output:?}");
+        }
+        daemon.stop().expect_code(0);
+    }
+    assert_eq!(counts()["reuses"], 0);
+    let _ = server.kill();
+    let _ = server.wait();
+}
+
+/// The address that a sign-in shows to a person.
+fn shown_address(login: &mut support::Daemon) -> String {
+    let mut found = None;
+    let in_time = support::holds_in_time(|| {
+        found =
+            login.said().lines().map(str::trim).find(|line| line.contains("client_id=")).map(str::to_owned);
+        found.is_some() || login.has_ended()
+    });
+    found.unwrap_or_else(|| panic!("no address ({in_time}): {}", login.said()))
+}
+
+/// The processes of the bridge that serve this project.
+fn bridges_of(project: &Path) -> Vec<String> {
+    let directory = format!("TOKEN_REFRESHER_DIR={}", project.display());
+    let processes = fs::read_dir("/proc").unwrap().flatten().map(|entry| entry.path());
+    let read = |path: PathBuf| fs::read(path).unwrap_or_default();
+    processes
+        .filter(|path| {
+            let words = read(path.join("cmdline"));
+            let environment = read(path.join("environ"));
+            words.split(|byte| *byte == 0).any(|word| word == b"bridge")
+                && environment.split(|byte| *byte == 0).any(|variable| variable == directory.as_bytes())
+        })
+        .map(|path| path.display().to_string())
+        .collect()
 }

@@ -13,6 +13,8 @@
 // A person who opens an authorization or device page signs in and consents at once (`/decide/UID`). `/mcp` is a
 // protected resource whose metadata lead to the first issuer.
 //
+// ACCESS_TOKEN_SECONDS in the environment is how long an access token lives: an hour where it is not set.
+//
 // Ends when its standard input does, so that it cannot outlive the test.
 
 import { generateKeyPairSync } from 'node:crypto';
@@ -84,7 +86,7 @@ function provider(issuer) {
     interactions: { url: (_, interaction) => `/decide/${interaction.uid}` },
     findAccount: (_, accountId) => ({ accountId, claims: () => ({ sub: accountId }) }),
     cookies: { keys: ['a test'] },
-    ttl: { AccessToken: 3600, ClientCredentials: 600, RefreshToken: 86400, Grant: 86400, IdToken: 3600 },
+    ttl: { AccessToken: Number(process.env.ACCESS_TOKEN_SECONDS ?? 3600), ClientCredentials: 600, RefreshToken: 86400, Grant: 86400, IdToken: 3600 },
   });
   for (const name of ['grant.success', 'grant.error', 'grant.revoked', 'server_error']) {
     made.on(name, () => { events[name] = (events[name] ?? 0) + 1; });
