@@ -1,13 +1,35 @@
-# The static binary and nothing else: `make image` builds both.
+# The static program and nothing else. From a fresh clone, with nothing but Docker:
 #
+#   docker build -t token-refresher .
 #   docker run --rm -v "$PWD:/project" --user "$(id -u):$(id -g)" token-refresher
+#
+# `make image` packs a program that `make static` has built, and downloads nothing.
 #
 # The project directory is mounted at /project; examples/ has a compose file and a Kubernetes manifest in
 # which the tokens are the only volume. --user: token files are refreshed only by their owner.
-FROM scratch
-COPY target/x86_64-unknown-linux-musl/release/token-refresher /token-refresher
+
+# Where the program comes from: `source` compiles it, `prebuilt` takes what is in target/.
+ARG BUILD=source
+# On Alpine Linux, Rust's own target is musl, and programs are static.
+ARG RUST_IMAGE=docker.io/library/rust:1.95-alpine
+
+FROM ${RUST_IMAGE} AS source
+RUN apk add --no-cache musl-dev gcc
+WORKDIR /src
+COPY . .
+RUN cargo build --release --locked \
+ && mkdir /out && cp target/release/token-refresher /out/ \
+ && cargo run --locked --quiet --example third_party > /out/THIRD-PARTY
+
+FROM scratch AS prebuilt
+COPY target/x86_64-unknown-linux-musl/release/token-refresher /out/token-refresher
 # The licenses of the crates in it.
-COPY target/THIRD-PARTY /THIRD-PARTY
+COPY target/THIRD-PARTY /out/THIRD-PARTY
+
+FROM ${BUILD} AS built
+
+FROM scratch
+COPY --from=built /out/ /
 # A number, since there is no /etc/passwd; any but 0 will do.
 USER 65532:65532
 WORKDIR /project

@@ -12,6 +12,11 @@ IMAGE_FLAGS ?= $(if $(filter %podman %buildah,$(firstword $(DOCKER))),--format d
 
 STATIC_TARGET := x86_64-unknown-linux-musl
 TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
+# How the static program is compiled; a machine that has no such target may have another way.
+STATIC_BUILD ?= $(CARGO) build --release --target $(STATIC_TARGET)
+# So that the same sources give the same program, wherever they are.
+NO_PATHS = target.$(STATIC_TARGET).rustflags = ["--remap-path-prefix=$(or $(CARGO_HOME),$(HOME)/.cargo)=/cargo", \
+	"--remap-path-prefix=$(CURDIR)=/source"]
 INTEROP := tests/interop
 MANDIR ?= $(PREFIX)/share/man
 # Where each shell looks for completions of installed programs.
@@ -19,13 +24,19 @@ BASHDIR ?= $(PREFIX)/share/bash-completion/completions
 ZSHDIR ?= $(PREFIX)/share/zsh/site-functions
 FISHDIR ?= $(PREFIX)/share/fish/vendor_completions.d
 SCRIPTS := start_token_refresher.sh check-token-refresher.sh
-GENERATED := $(MANDIR)/man1/token-refresher.1 $(BASHDIR)/token-refresher $(ZSHDIR)/_token-refresher \
+GENERATED := $(MANDIR)/man1/token-refresher.1 $(MANDIR)/man5/token-refresher-files.5 $(BASHDIR)/token-refresher $(ZSHDIR)/_token-refresher \
 	$(FISHDIR)/token-refresher.fish
+DEB_ARCHITECTURE ?= $(shell dpkg --print-architecture 2>/dev/null)
 DEBDOC = $(TARGET_DIR)/deb/usr/share/doc/token-refresher
 # What `make demo` and `make faults` run; any other build of the program will do.
 PROGRAM ?= $(TARGET_DIR)/debug/token-refresher
 # What `make deb` packs: the static program, so that the package needs no library.
 STATIC ?= $(TARGET_DIR)/$(STATIC_TARGET)/release/token-refresher
+# What runs for `--generate`; a program for another platform cannot.
+RUNNABLE ?= $(BUILT)
+RELEASE := $(TARGET_DIR)/release-$(VERSION)
+# Where the program is built for a second time.
+AGAIN := $(TARGET_DIR)/again
 # The licenses of the crates in the program.
 NOTICE := $(TARGET_DIR)/THIRD-PARTY
 DOCDIR ?= $(PREFIX)/share/doc/token-refresher
@@ -39,10 +50,10 @@ FAULT_SECONDS ?= 300
 # How long `make fuzz` feeds each target.
 FUZZ_SECONDS ?= 600
 
-.PHONY: help build static demo test fuzz faults interop interop-oidc interop-python interop-clients interop-bridge soak bench lint image deb install install-project uninstall
+.PHONY: help build static demo test fuzz faults interop interop-oidc interop-python interop-clients interop-bridge soak bench lint docs image deb release reproducible static-program install install-project uninstall
 
 help: ## list these targets
-	@sed -n 's/^\([a-z-]*\):.*## /\1 /p' Makefile | while read -r name what; do printf '  make %-10s %s\n' "$$name" "$$what"; done
+	@sed -n 's/^\([a-z-]*\):.*## /\1 /p' Makefile | while read -r name what; do printf '  make %-16s %s\n' "$$name" "$$what"; done
 
 $(NOTICE): Cargo.lock examples/third_party.rs
 	@mkdir -p $(TARGET_DIR)
@@ -51,11 +62,13 @@ $(NOTICE): Cargo.lock examples/third_party.rs
 build: $(NOTICE) ## build the program: target/release/token-refresher
 	$(CARGO) build --release --locked
 
-static: $(NOTICE) ## build it static, for scratch containers (needs the Rust target and musl-gcc)
-	@rustc --print target-libdir --target $(STATIC_TARGET) | xargs test -d || \
+static: $(NOTICE) static-program ## build it static, for scratch containers (needs the Rust target and musl-gcc)
+
+static-program:
+	@test "$(origin STATIC_BUILD)" != file || rustc --print target-libdir --target $(STATIC_TARGET) | xargs test -d || \
 		{ echo "once before: rustup target add $(STATIC_TARGET)" >&2; exit 1; }
 	@command -v musl-gcc >/dev/null || { echo "once before: apt-get install musl-tools (or your system's musl)" >&2; exit 1; }
-	$(CARGO) build --release --locked --target $(STATIC_TARGET)
+	$(STATIC_BUILD) --locked --config '$(NO_PATHS)'
 
 demo: ## watch a sign-in, an assistant's session that outlives its tokens, and a kill -9; a quarter of a minute
 	@echo "Building the program and the demo; the first time that takes a minute or two."
@@ -122,25 +135,36 @@ lint: ## check format, clippy, documentation, arrows between modules, and script
 	@if command -v shellcheck >/dev/null; then shellcheck scripts/*.sh .ci/run; \
 		else echo "shellcheck is not installed: the scripts were not checked"; fi
 
+# The pages, with what they link to beside them.
+BOOK := $(TARGET_DIR)/book
+docs: ## make the pages of docs/ one HTML book: target/book/html (needs mdbook)
+	@command -v mdbook >/dev/null || { echo "once before: cargo install --locked mdbook" >&2; exit 1; }
+	rm -rf $(BOOK) && mkdir -p $(BOOK)/src/examples
+	cp docs/book.toml $(BOOK)
+	cp examples/*.md examples/*.yaml examples/*.service token-refresher.service $(BOOK)/src/examples
+	for page in docs/*.md; do sed -e 's|](\.\./examples/|](examples/|g' -e 's|](\.\./token-refresher\.service|](examples/token-refresher.service|g' \
+		$$page > $(BOOK)/src/$$(basename $$page); done
+	mdbook build $(BOOK)
+
 deny: ## check the crates' licenses, sources and known faults (needs cargo-deny, and the network for the faults)
 	@command -v cargo-deny >/dev/null || { echo "once before: cargo install --locked cargo-deny" >&2; exit 1; }
 	$(CARGO) deny check --config .ci/deny.toml
 
 image: static ## build a container image of the static program; DOCKER=podman or buildah will do
-	$(DOCKER) build $(IMAGE_FLAGS) -t token-refresher .
+	$(DOCKER) build $(IMAGE_FLAGS) --build-arg BUILD=prebuilt -t token-refresher .
 
 deb: ## pack the static program (make static) as a Debian package, beside it
 	@test -x $(STATIC) || { echo "$(STATIC) is not there: run make static first" >&2; exit 1; }
 	rm -rf $(TARGET_DIR)/deb
 	install -d $(DEBDOC)/examples $(TARGET_DIR)/deb/DEBIAN
-	$(MAKE) --no-print-directory install DESTDIR=$(abspath $(TARGET_DIR))/deb PREFIX=/usr BUILT=$(STATIC)
-	gzip -9n $(TARGET_DIR)/deb/usr/share/man/man1/token-refresher.1
+	$(MAKE) --no-print-directory install DESTDIR=$(abspath $(TARGET_DIR))/deb PREFIX=/usr BUILT=$(STATIC) RUNNABLE=$(RUNNABLE)
+	gzip -9n $(TARGET_DIR)/deb/usr/share/man/man1/token-refresher.1 $(TARGET_DIR)/deb/usr/share/man/man5/token-refresher-files.5
 	gzip -9nc CHANGELOG.md > $(DEBDOC)/changelog.gz
 	install -m 644 README.md $(DEBDOC)
 	install -d $(DEBDOC)/docs && install -m 644 docs/*.md $(DEBDOC)/docs
 	install -m 644 LICENSE $(DEBDOC)/copyright
 	install -m 644 examples/*.yaml $(DEBDOC)/examples
-	printf '%s\n' 'Package: token-refresher' 'Version: $(VERSION)' "Architecture: $$(dpkg --print-architecture)" \
+	printf '%s\n' 'Package: token-refresher' 'Version: $(VERSION)' 'Architecture: $(DEB_ARCHITECTURE)' \
 		'Section: net' 'Priority: optional' 'Maintainer: The token-refresher developers <root@localhost>' \
 		"Installed-Size: $$(du -sk $(TARGET_DIR)/deb/usr | cut -f 1)" 'Suggests: util-linux' \
 		'Description: keeps the OAuth tokens of coding assistants fresh' \
@@ -149,14 +173,26 @@ deb: ## pack the static program (make static) as a Debian package, beside it
 		> $(TARGET_DIR)/deb/DEBIAN/control
 	dpkg-deb --root-owner-group --build $(TARGET_DIR)/deb $(TARGET_DIR)
 
+release: static ## tarball, Debian package, checksums and SBOM of the static program: target/release-VERSION (needs cargo-cyclonedx)
+	@$(CARGO) cyclonedx --version >/dev/null 2>&1 || { echo "once before: cargo install --locked cargo-cyclonedx" >&2; exit 1; }
+	MAKE="$(MAKE)" scripts/release.sh $(VERSION) $(STATIC) $(RELEASE)
+
+reproducible: static-program ## build the static program again in another place, and compare
+	rm -rf $(AGAIN) && mkdir -p $(AGAIN)
+	git ls-files -z | xargs -0 cp --parents --target-directory $(AGAIN)
+	env -u CARGO_TARGET_DIR $(MAKE) --no-print-directory -C $(AGAIN) static-program
+	cmp $(STATIC) $(AGAIN)/target/$(STATIC_TARGET)/release/token-refresher
+	@sha256sum $(STATIC)
+
 install: $(NOTICE) ## install program, scripts, units, man page and completions; honours DESTDIR and PREFIX
 	@test -x $(BUILT) || { echo "$(BUILT) is not there: run make build first" >&2; exit 1; }
 	install -d $(DESTDIR)$(BINDIR) $(DESTDIR)$(UNITDIR) $(DESTDIR)$(USERUNITDIR)
-	install -d $(DESTDIR)$(MANDIR)/man1 $(DESTDIR)$(BASHDIR) $(DESTDIR)$(ZSHDIR) $(DESTDIR)$(FISHDIR)
-	$(BUILT) --generate man > $(DESTDIR)$(MANDIR)/man1/token-refresher.1
-	$(BUILT) --generate complete-bash > $(DESTDIR)$(BASHDIR)/token-refresher
-	$(BUILT) --generate complete-zsh > $(DESTDIR)$(ZSHDIR)/_token-refresher
-	$(BUILT) --generate complete-fish > $(DESTDIR)$(FISHDIR)/token-refresher.fish
+	install -d $(DESTDIR)$(MANDIR)/man1 $(DESTDIR)$(MANDIR)/man5 $(DESTDIR)$(BASHDIR) $(DESTDIR)$(ZSHDIR) $(DESTDIR)$(FISHDIR)
+	$(RUNNABLE) --generate man > $(DESTDIR)$(MANDIR)/man1/token-refresher.1
+	cp docs/token-refresher-files.5 $(DESTDIR)$(MANDIR)/man5/token-refresher-files.5
+	$(RUNNABLE) --generate complete-bash > $(DESTDIR)$(BASHDIR)/token-refresher
+	$(RUNNABLE) --generate complete-zsh > $(DESTDIR)$(ZSHDIR)/_token-refresher
+	$(RUNNABLE) --generate complete-fish > $(DESTDIR)$(FISHDIR)/token-refresher.fish
 	chmod 644 $(addprefix $(DESTDIR),$(GENERATED))
 	install -d $(DESTDIR)$(DOCDIR)
 	install -m 644 $(NOTICE) $(DESTDIR)$(DOCDIR)/THIRD-PARTY

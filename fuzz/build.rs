@@ -11,6 +11,12 @@ fn main() {
     println!("cargo::rerun-if-changed={}", from.display());
     let _ = fs::remove_dir_all(&to);
     copy(&from, &to);
+    // What the source includes from beside it.
+    for file in ["token-refresher.service", "examples/token-refresher.user.service", "docs/token-refresher-files.5"] {
+        let (beside, copied) = (from.join("..").join(file), to.join("..").join(file));
+        fs::create_dir_all(copied.parent().expect("a directory")).expect("a directory");
+        fs::copy(beside, copied).expect("a copy");
+    }
 
     let root = fs::read_to_string(to.join("main.rs")).expect("src/main.rs");
     let mut modules = String::new();

@@ -486,12 +486,12 @@ pub(super) const FLAGS: &[Flag] = &[
         long: "generate",
         value: Some("WHAT"),
         example: Some("man"),
-        choices: &["man", "complete-bash", "complete-zsh", "complete-fish"],
+        choices: &["man", "man-files", "complete-bash", "complete-zsh", "complete-fish", "unit", "user-unit"],
         group: Group::Help,
         commands: &[],
-        help: "the man page, or completion for a shell",
-        detail: "Print the man page, or the completion for bash, zsh or fish; `make install` puts them \
-                 where they are found.",
+        help: "a man page, a completion, a systemd unit",
+        detail: "Print a man page (man, man-files), the completion for bash, zsh or fish, or a systemd unit that \
+                 starts this program (unit, user-unit). `make install` puts them where they are found.",
         ..ROW
     },
 ];

@@ -5,9 +5,9 @@
 pub(super) const ABOUT: &str = "Keeps the OAuth tokens of coding assistants fresh.";
 
 /// What it does, in three lines.
-pub(super) const DESCRIPTION: &str = "Watches the token files in .oauth-tokens/, refreshes each before it expires, and \
-     writes the MCP client configurations that use them (mcp.json, vscode_mcp.json). \
-     Runs in the foreground until it is told to stop.";
+pub(super) const DESCRIPTION: &str = "Gets a first token (login), watches the token files in .oauth-tokens/, refreshes \
+     each before it expires, and writes the MCP client configurations that use them (mcp.json, vscode_mcp.json, \
+     --client). Runs in the foreground until it is told to stop.";
 
 /// A titled list: a term and what there is to say about it.
 pub(super) struct Section {
@@ -22,6 +22,7 @@ pub(super) const SECTIONS: &[Section] = &[
     Section {
         title: "Examples",
         rows: &[
+            ("token-refresher login https://mcp.linear.app/mcp", "sign in: the first token"),
             ("token-refresher", "run in the project root, with the defaults"),
             (
                 "token-refresher --dir ~/mcp-gateway-registry --interval 180 --buffer 1800",

@@ -17,6 +17,7 @@ mod client_files_shared;
 mod client_files_users_own;
 mod command_line;
 mod configurations;
+mod documentation;
 mod endpoint_answers;
 mod generated;
 mod headers;

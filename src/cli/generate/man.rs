@@ -41,7 +41,7 @@ pub(super) fn page() -> String {
         page += &format!(".SH {}\n", roff(&section.title.to_uppercase()));
         page.extend(section.rows.iter().map(|(term, explanation)| item(term, explanation)));
     }
-    page
+    page + ".SH SEE ALSO\n.BR token\\-refresher\\-files (5)\n"
 }
 
 fn option(flag: &Flag) -> String {
@@ -100,7 +100,7 @@ mod tests {
     #[test]
     fn nothing_that_is_printed_is_taken_for_a_macro() {
         assert_eq!(text(".oauth-tokens 'x' \\ ~/a"), "\\&.oauth\\-tokens \\(aqx\\(aq \\e \\(ti/a\n");
-        let known = ["\\\"", "TH", "SH", "SS", "TP", "IP", "B", "br"];
+        let known = ["\\\"", "TH", "SH", "SS", "TP", "IP", "B", "BR", "br"];
         for line in page().lines().filter_map(|line| line.strip_prefix('.')) {
             assert!(known.contains(&line.split(' ').next().unwrap()), "{line}");
         }

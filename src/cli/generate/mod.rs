@@ -1,5 +1,5 @@
-//! What is generated from the table for other programs: the man page and the shells' completions. So
-//! none of them can say something else than `--help`.
+//! What is made for other programs: from the table the man page and the shells' completions, so that none of them can
+//! say something else than `--help`, and the files that come with the program.
 
 #![allow(
     clippy::format_push_string,
@@ -8,6 +8,7 @@
 )]
 
 mod bash;
+mod files;
 mod fish;
 mod man;
 mod offers;
@@ -17,11 +18,14 @@ mod zsh;
 type TextForm = fn() -> String;
 
 /// What can be generated, by the names that `--generate` takes.
-const FORMS: [(&str, TextForm); 4] = [
+const FORMS: [(&str, TextForm); 7] = [
     ("man", man::page),
+    ("man-files", files::manual),
     ("complete-bash", bash::completion),
     ("complete-zsh", zsh::completion),
     ("complete-fish", fish::completion),
+    ("unit", files::unit),
+    ("user-unit", files::user_unit),
 ];
 
 /// The text of the form called `name`; the error lists the names.
@@ -41,7 +45,9 @@ mod tests {
 
     #[test]
     fn every_form_knows_every_option_and_command() {
-        for (form, text) in FORMS {
+        // The manual of the files and the units tell of other things.
+        let of_the_table = |(form, _): &(&str, TextForm)| *form == "man" || form.starts_with("complete");
+        for (form, text) in FORMS.into_iter().filter(of_the_table) {
             // A man page breaks its lines; each form has its own signs before hyphens, colons and quotes.
             let words = |text: &str| {
                 text.replace("\\&", "")
@@ -80,7 +86,8 @@ mod tests {
         let error = generate("html").unwrap_err();
         assert_eq!(
             error,
-            "--generate: \"html\" is not one of man, complete-bash, complete-zsh, complete-fish"
+            "--generate: \"html\" is not one of man, man-files, complete-bash, complete-zsh, complete-fish, unit, \
+             user-unit"
         );
     }
 }
