@@ -277,6 +277,7 @@ fn shown(settings: &Settings, names: &[String], json: bool) -> Result<String, St
     let mut report = cycle::inspect(settings, Timestamp::now())?;
     if !names.is_empty() {
         report = report.only(names).map_err(|unknown| unknown.to_string())?;
+        cycle::find_entries(settings, &mut report)?;
     }
     Ok(match (json, names) {
         (true, _) => status::json(&report),

@@ -3,13 +3,14 @@
 //! `scan` judges every file, `plan` makes the jobs and `outcome` sums up their reports, both pure; `work` runs the
 //! jobs. `narrate` holds every sentence of the log about a token, and `cycle_log` says each problem once.
 //! `configurations`, `default_files`, `client_files` and `publish` write what others read. `inspect` looks as a cycle
-//! does and changes nothing.
+//! does and changes nothing; `entries` finds who uses a token.
 
 mod client_files;
 mod configurations;
 mod cycle_log;
 mod cycles;
 mod default_files;
+mod entries;
 mod inspect;
 mod narrate;
 mod outcome;
@@ -22,6 +23,7 @@ mod work;
 mod writers;
 
 pub(crate) use cycles::{Cycles, Ended, Trigger, listed_names};
+pub(crate) use entries::find_entries;
 pub(crate) use inspect::inspect;
 pub(crate) use publish::farewell;
 pub(crate) use setup::{connect, http_settings};

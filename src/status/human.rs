@@ -67,7 +67,7 @@ fn details(page: &mut Screenful<'_>, report: &Overview, token: &Token) {
         ("last error", token.error.clone()),
         ("next attempt", next.map(time)),
         ("soon", need),
-        ("configurations", Some(if token.in_configurations { "yes" } else { "no" }.to_owned())),
+        ("used by", (!token.used_by.is_empty()).then(|| token.used_by.join(", "))),
     ];
     for (name, value) in rows {
         if let Some(value) = value {
@@ -148,6 +148,7 @@ mod tests {
     fn a_story_has_all_that_is_known() {
         let token = Token {
             state: TokenState::Retrying,
+            used_by: vec!["/srv/mcp.json".to_owned()],
             failures: 3,
             error: Some("HTTP 503".to_owned()),
             why: "HTTP 503 (3 attempts in 2 hours)".to_owned(),
@@ -165,7 +166,7 @@ mod tests {
             "    failed attempts: 3\n",
             "    last error: HTTP 503\n",
             "    next attempt: 1970-01-12 13:47:10 UTC, in 30 seconds\n",
-            "    configurations: yes\n",
+            "    used by: /srv/mcp.json\n",
         ] {
             assert!(text.contains(line), "{line} is missing in\n{text}");
         }

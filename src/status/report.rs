@@ -135,6 +135,7 @@ pub(super) mod tests {
             file: format!("{name}-egress.json"),
             name: name.to_owned(),
             in_configurations: true,
+            used_by: Vec::new(),
             state: TokenState::Fresh,
             expired: false,
             has_access: true,

@@ -16,6 +16,8 @@ pub(crate) struct Token {
     pub name: String,
     /// Whether the configurations have an entry for it.
     pub in_configurations: bool,
+    /// The files with an entry for it, where they were looked for.
+    pub used_by: Vec<String>,
     pub state: TokenState,
     /// Whether its access token has ended.
     pub expired: bool,
@@ -62,6 +64,7 @@ impl Token {
             file: facts.file.to_owned(),
             name: facts.name().to_owned(),
             in_configurations: facts.in_configurations,
+            used_by: Vec::new(),
             state: facts.state(),
             expired: facts.is_expired(now),
             has_access: facts.has_access,
@@ -86,6 +89,7 @@ impl Token {
             file: file.to_owned(),
             name: crate::tokens::name::stem(file).to_owned(),
             in_configurations,
+            used_by: Vec::new(),
             state: TokenState::Unusable,
             expired: false,
             has_access: false,

@@ -2,11 +2,14 @@
 //! is told that all is well while it is not, or is woken for nothing.
 
 use std::fs;
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
+use crate::support::daemon::built_program;
 use crate::support::due::report;
 use crate::support::{
-    self, Daemon, Due, Finished, Program, Project, Signal, Step, TokenFile, Who, due, internals,
+    self, Daemon, Due, Finished, Program, Project, Signal, Step, TokenFile, Who, due, holds_in_time,
+    internals,
 };
 use serde_json::Value;
 
@@ -296,4 +299,53 @@ fn token_files_that_vanish_under_a_daemon_are_critical() {
     due.sign_in("github", "repos", 7200);
     let line = Program::new(&due.project).arg("check").run().expect_code(1);
     assert!(line.stdout.starts_with("WARNING: no daemon runs, "), "{line:#?}");
+}
+
+#[test]
+fn one_token_is_shown_with_the_files_that_use_it() {
+    let due = due::none();
+    due.sign_in("github", "repos", 7200);
+    due.project.write_token(&TokenFile::named("other.json").field("access_token", "at").expires_in(7200));
+    let program = Program::new(&due.project).args("--client cursor=cursor.json");
+    program.env("REGISTRY_URL", "http://gateway").once().expect_code(0);
+    let shown = |name: &str| Program::new(&due.project).args("status").arg(name).run().expect_code(0).stdout;
+    let (tokens, root) = (due.project.path(".oauth-tokens"), due.project.root());
+    let expected = format!(
+        "    used by: {0}/mcp.json, {0}/vscode_mcp.json, cursor: {1}/cursor.json\n",
+        tokens.display(),
+        root.display()
+    );
+    assert!(shown("github-repos").contains(&expected), "{}", shown("github-repos"));
+    assert!(!shown("other").contains("used by"), "{}", shown("other"));
+}
+
+/// Only the refusal in a pipe was tested, never the watching itself.
+#[test]
+fn watch_shows_the_table_again_on_a_terminal() {
+    let due = due::none();
+    due.sign_in("github", "repos", 7200);
+    let command =
+        format!("exec {} status --watch --dir {}", built_program().display(), due.project.root().display());
+    let shown = due.project.outside().join("shown");
+    let mut terminal = Command::new("script");
+    terminal
+        .args(["-qefc", &command])
+        .arg(&shown)
+        .env("TERM", "xterm")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null());
+    let Ok(mut terminal) = terminal.spawn() else {
+        eprintln!("script is not installed: no terminal to watch on");
+        return;
+    };
+    let text = || String::from_utf8_lossy(&fs::read(&shown).unwrap_or_default()).into_owned();
+    assert!(holds_in_time(
+        || text().matches("\u{1b}[H\u{1b}[J").count() >= 1 && text().contains("github-repos")
+    ));
+    due.sign_in("linear", "issues", 7200);
+    let again =
+        || text().rsplit("\u{1b}[H\u{1b}[J").next().is_some_and(|last| last.contains("linear-issues"));
+    assert!(holds_in_time(again), "{}", text());
+    terminal.kill().unwrap();
+    terminal.wait().unwrap();
 }
