@@ -132,6 +132,31 @@ fn form(text: &str, scene: &Scene) -> String {
     form.join(" ")
 }
 
+/// Whether a text is what the page shows, where `...` leaves words out.
+fn matches(shown: &str, expected: &str) -> bool {
+    let mut rest = shown;
+    let mut parts = expected.split(" ... ").peekable();
+    let mut first = true;
+    while let Some(part) = parts.next() {
+        let Some(at) = rest.find(part) else { return false };
+        let misplaced = first && at > 0 || parts.peek().is_none() && !rest.ends_with(part);
+        if misplaced {
+            return false;
+        }
+        rest = &rest[at + part.len()..];
+        first = false;
+    }
+    true
+}
+
+#[test]
+fn words_that_a_page_leaves_out_may_be_anything() {
+    assert!(
+        matches("a b c d", "a b c d") && matches("a b c d", "a ... d") && matches("a b c d", "a ... c d")
+    );
+    assert!(!matches("a b c d", "a b c") && !matches("a b c d", "b ... d") && !matches("a b c", "a ... x"));
+}
+
 #[test]
 fn each_command_of_the_pages_does_what_the_page_shows() {
     let mut ran = 0;
@@ -147,7 +172,7 @@ fn each_command_of_the_pages_does_what_the_page_shows() {
                 let shown = if stays(&command) { scene.run_daemon(&command) } else { scene.run(&command) };
                 let [shown, expected] = [&shown, &expected].map(|text| form(text, &scene));
                 assert!(
-                    expected.is_empty() || shown == expected,
+                    expected.is_empty() || matches(&shown, &expected),
                     "{}: {command}\n   shown: {shown}\nexpected: {expected}",
                     page.path.display()
                 );
