@@ -8,7 +8,6 @@
 
 mod support;
 
-use std::collections::BTreeMap;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
@@ -18,6 +17,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use serde_json::{Value, json};
 use support::daemon::built_program;
+use support::messages::{expect_the_same, messages};
 use support::{Project, TokenFile};
 
 /// Where the SDKs are installed.
@@ -107,52 +107,13 @@ impl Scene {
     }
 }
 
-/// Reads a client's messages until it is done.
-fn messages(output: &mut impl std::io::BufRead) -> Vec<(String, Value)> {
-    let mut all = Vec::new();
-    for line in output.lines() {
-        let line: Value = serde_json::from_str(&line.unwrap()).unwrap();
-        match line["way"].as_str().unwrap() {
-            "done" => return all,
-            way => all.push((way.to_owned(), line["message"].clone())),
-        }
-    }
-    panic!("the client ended early: {all:#?}");
-}
-
-/// The messages by request, in their order. What only one of the two transports has by design is left out.
-fn by_request(all: &[(String, Value)], modern: bool) -> BTreeMap<String, Vec<(String, Value)>> {
-    let mut found: BTreeMap<String, Vec<(String, Value)>> = BTreeMap::new();
-    for (way, message) in all {
-        let method = message["method"].as_str().unwrap_or_default();
-        // By HTTP the stream is closed instead, and the SDK makes an exception of 404 with an error.
-        let by_design = ["notifications/cancelled", "server/discover"].contains(&method)
-            || message["error"]["code"] == -32601;
-        if modern && by_design {
-            continue;
-        }
-        let request = match method {
-            "notifications/progress" => &message["params"]["progressToken"],
-            _ => &message["id"],
-        };
-        let key = if request.is_null() { method.to_owned() } else { request.to_string() };
-        found.entry(key).or_default().push((way.clone(), message.clone()));
-    }
-    found
-}
-
 /// Compares one pair of client and server.
 fn compare(client: &str, server: &str) {
     let scene = Scene::new(server);
     let modern = client == "v2-2026";
-    let direct = by_request(&messages(&mut scene.direct(client).output()), modern);
-    let bridged = by_request(&messages(&mut scene.through_bridge(client, false).output()), modern);
-    assert!(direct.len() > 40, "every feature was tried: {}", direct.len());
-    for (request, expected) in &direct {
-        assert_eq!(bridged.get(request), Some(expected), "{client} to {server}: {request}");
-    }
-    let more: Vec<_> = bridged.keys().filter(|request| !direct.contains_key(*request)).collect();
-    assert!(more.is_empty(), "{client} to {server}: {more:?}");
+    let direct = messages(&mut scene.direct(client).output());
+    let bridged = messages(&mut scene.through_bridge(client, false).output());
+    expect_the_same(&direct, &bridged, modern, &format!("{client} to {server}"));
     assert!(
         support::holds_in_time(|| scene.control(&json!({}))["cancelled"] == 2),
         "both cancellations arrived"

@@ -454,3 +454,46 @@ fn a_first_sign_in_with_the_sdk_and_its_refreshes() {
     assert_eq!(asks(&token(&project)), 200);
     println!("login at the SDK's server and {ROUNDS} refreshes in a row: no token sent twice");
 }
+
+/// The SDK's client and its server, directly and with the bridge between them: the same messages, in both eras.
+#[test]
+#[ignore = "needs Python and its packages: make interop-python"]
+fn the_sdks_client_and_server_with_the_bridge_between_them() {
+    let here = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/interop/python");
+    let script = |name: &str| {
+        let mut command = Command::new(here.join("venv/bin/python"));
+        command.arg(here.join(name)).stdin(Stdio::piped()).stdout(Stdio::piped());
+        command
+    };
+    let mut server = script("bridge_server.py");
+    // It logs the failure of a tool that should fail.
+    let mut server =
+        server.arg("at-1").stderr(Stdio::null()).spawn().expect("run make interop-python before");
+    let mut line = String::new();
+    BufReader::new(server.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    let said: Value = serde_json::from_str(&line).expect("the server starts");
+    let url = said["url"].as_str().unwrap();
+    let project = Project::new();
+    let file = TokenFile::egress("acme", "wiki").field("access_token", "at-1").field("server_url", url);
+    project.write_token(&file.expires_in(7200));
+    let heard = |client: &mut Command| {
+        let mut client = client.spawn().unwrap();
+        let heard = support::messages::messages(&mut BufReader::new(client.stdout.take().unwrap()));
+        assert!(client.wait().unwrap().success());
+        heard
+    };
+    for mode in ["legacy", "2026-07-28"] {
+        let direct = heard(script("bridge_client.py").args([mode, url, "at-1"]));
+        let bridged = heard(
+            script("bridge_client.py")
+                .args([mode, "--"])
+                .arg(support::daemon::built_program())
+                .args(["bridge", "wiki"])
+                .env("TOKEN_REFRESHER_DIR", project.root()),
+        );
+        support::messages::expect_the_same(&direct, &bridged, mode != "legacy", mode);
+        println!("{mode}: {} messages directly, {} through the bridge", direct.len(), bridged.len());
+    }
+    let _ = server.kill();
+    let _ = server.wait();
+}
