@@ -106,7 +106,8 @@ pub(crate) fn run(server: Option<&str>, settings: &Settings) -> Result<(), Bridg
     });
     reading.map_err(refused)?;
     let reason = ending.wait();
-    log::debug!(target: "BRIDGE", "ending: {reason:?}");
+    let why = if reason == Reason::InputClosed { "the client has closed its side" } else { "told to stop" };
+    log::debug!(target: "BRIDGE", "ending: {why}");
     if reason == Reason::InputClosed {
         ending.wait_for_input_over(LAST_ANSWERS / 2);
         let until = Instant::now() + LAST_ANSWERS;

@@ -213,7 +213,9 @@ fn bring_up_to_date(
             Err(NotReplaced::Failed(why)) => return Err(why.to_string()),
         }
     }
-    Err(format!("somebody else writes it all the time; tried {ATTEMPTS} times, and will again"))
+    Err(format!(
+        "another program writes it all the time; tried {ATTEMPTS} times, and tries again in the next cycle"
+    ))
 }
 
 /// Whether a JSON file is empty or does not parse. (A TOML or YAML file of the user's is never edited.)

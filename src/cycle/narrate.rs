@@ -196,7 +196,7 @@ pub(super) fn report(
         ),
         Report::Stopped => log.say(Subject::Refresh, format!("{name}: left for the next start")),
         Report::SignedInMeanwhile => log::warn!(
-            target: "REFRESH", "{name}: somebody signed in while it was being refreshed; theirs stays"
+            target: "REFRESH", "{name}: a new sign-in was stored while it was being refreshed; the new sign-in stays"
         ),
         Report::Gone => log.say(Subject::Refresh, format!("{name}: is gone; nothing is made again")),
         Report::Busy => log.say(Subject::Refresh, format!("{name}: another process is refreshing it")),

@@ -1,9 +1,15 @@
-//! What the operating system says, for a message.
+//! What the operating system says, for a message, with what helps where the system's words do not say it.
 
 use std::io;
 
 /// An operating-system error in the program's words: lowercase, without the error number.
 pub(crate) fn reason(error: &io::Error) -> String {
+    if error.raw_os_error() == Some(libc::EACCES) {
+        let uid = rustix::process::geteuid().as_raw();
+        return format!(
+            "permission denied; let uid {uid} use it (chmod, chown), or run token-refresher as its owner"
+        );
+    }
     let text = error.to_string();
     let text = text.split(" (os error").next().unwrap_or(&text);
     let mut letters = text.chars();

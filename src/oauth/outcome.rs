@@ -27,6 +27,18 @@ pub(crate) enum Class {
     InDoubt,
 }
 
+impl Class {
+    /// Its name in the log.
+    pub(crate) const fn words(self) -> &'static str {
+        match self {
+            Self::SignInAgain => "a new sign-in is needed",
+            Self::Configuration => "a setting is wrong",
+            Self::Passing => "it may pass",
+            Self::InDoubt => "the refresh token may be spent",
+        }
+    }
+}
+
 /// A refresh that did not succeed.
 #[derive(Clone, Debug)]
 pub(crate) struct Failure {

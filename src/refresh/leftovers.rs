@@ -18,7 +18,7 @@ pub(crate) fn recover_leftover(name: &str, context: &Context<'_>) {
         remove_orphan(&file)
     };
     if let Err(obstacle) = settled {
-        log::debug!(target: "REFRESH", "{name}: what an interrupted refresh left stays for now: {obstacle:?}");
+        log::debug!(target: "REFRESH", "{name}: what an interrupted refresh left stays for now: {obstacle}");
     }
 }
 

@@ -1,5 +1,6 @@
 //! A token file under its lock.
 
+use std::fmt;
 use std::time::{Duration, Instant};
 
 use super::mark::Mark;
@@ -61,6 +62,16 @@ pub(super) enum Obstacle {
     /// The system does not let this file be read. The others of its chain wait for it, since it could not get their
     /// new refresh token.
     Unreadable { file: String, why: String },
+}
+
+impl fmt::Display for Obstacle {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Busy => out.write_str("another process is refreshing it"),
+            Self::Local(why) => out.write_str(why),
+            Self::Unreadable { file, why } => write!(out, "{file} cannot be read: {why}"),
+        }
+    }
 }
 
 /// Locks the token file `real`, or says why it cannot be locked.

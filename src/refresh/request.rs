@@ -225,7 +225,7 @@ impl Try<'_> {
         let member = &self.members[self.due];
         let now = Timestamp::now();
         let code = failure.code.as_deref().unwrap_or("none");
-        log::debug!(target: "REFRESH", "{}: {:?}, error code {code:?}", member.name(), failure.class);
+        log::debug!(target: "REFRESH", "{}: {}, error code {code}", member.name(), failure.class.words());
         let state = self.context.state.get(member.name());
         let attempt = attempt(member, state.failure.as_ref(), self.request, self.asked_at, now);
         let mut last = judge(failure, &attempt);

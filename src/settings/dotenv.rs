@@ -18,6 +18,7 @@ use std::time::Duration;
 
 use zeroize::Zeroizing;
 
+use crate::clock::Words;
 use crate::files::{ReadError, is_pipe, read_order_bytes, read_pipe};
 use crate::secret::Secret;
 
@@ -55,8 +56,9 @@ pub(super) struct Dotenv {
 pub(super) fn read(path: &Path, named: bool) -> Result<Dotenv, Invalid> {
     let place = || path.display().to_string();
     let found = if is_pipe(path) {
-        let nothing =
-            || format!("not read: it is a pipe, and its writer did not finish within {PIPE_PATIENCE:?}");
+        let nothing = || {
+            format!("not read: it is a pipe, and its writer did not finish within {}", Words(PIPE_PATIENCE))
+        };
         read_pipe(path, PIPE_PATIENCE)
             .and_then(|bytes| bytes.ok_or(ReadError::Gone))
             .map_err(

@@ -125,7 +125,9 @@ pub(super) fn register(
 /// What to do where no client is known and none is registered.
 fn no_client(server: &AuthorizationServer) -> String {
     let title = &server.title;
-    let before = server.row.login().before.as_ref().map(|what| format!(" ({what})")).unwrap_or_default();
+    // Of a provider from the table it was said before the sign-in began.
+    let before = server.row.login().before.as_ref().filter(|_| server.discovered);
+    let before = before.map(|what| format!(" ({what})")).unwrap_or_default();
     format!(
         "{title} registers no clients by itself: make an application there{before} and give its id: --client-id ID; a \
          secret belongs into a file beside the tokens: {{\"client_id\": ..., \"client_secret\": ...}}"

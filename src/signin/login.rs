@@ -18,7 +18,7 @@ use crate::tokens::name::stem;
 pub(super) fn login(asked: &Asked, around: &Around<'_>, interrupt: &Interrupt) -> Result<Summary, String> {
     let target = Target::find(asked, around)?;
     // Before the person does anything: an answer that could not be stored is not worth a sign-in.
-    interrupt.uninterrupted(|| target.place.room().map(drop))?;
+    interrupt.uninterrupted(|| target.place.probe())?;
     interrupt.obey("nothing was changed");
     hint(&target);
     let fetched = run(&target, asked, around, interrupt)?;

@@ -57,6 +57,22 @@ impl Place {
         }
     }
 
+    /// Finds out whether an answer could be stored, and leaves no directory behind that was not there.
+    ///
+    /// # Errors
+    /// Why it could not.
+    pub(super) fn probe(&self) -> Result<(), String> {
+        if self.directory.is_dir() {
+            return self.room().map(drop);
+        }
+        let refused =
+            |error: io::Error| format!("{}: {}; nothing was sent", self.path().display(), reason(&error));
+        make_private_directory(&self.directory).map_err(refused)?;
+        // Another process may have put a file there meanwhile: then the directory stays.
+        let _ = std::fs::remove_dir(&self.directory);
+        Ok(())
+    }
+
     /// Locks the file and makes room for an answer, before anything is asked that cannot be asked twice.
     ///
     /// # Errors

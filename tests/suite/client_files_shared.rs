@@ -103,7 +103,8 @@ fn a_client_that_writes_all_the_time_wins_and_is_said() {
         sign_in(&project, &format!("at-{round}"));
         let (finished, written) = run_against_a_client(&project, round, 5);
         let now: Value = serde_json::from_str(&project.text(FILE)).unwrap();
-        let given_up = finished.log.contains("mcp.json: somebody else writes it all the time; tried 5 times");
+        let given_up =
+            finished.log.contains("mcp.json: another program writes it all the time; tried 5 times");
         assert_eq!(finished.code(), Some(i32::from(given_up)), "{finished:#?}");
         assert!(!given_up || now["theirs"] == format!("round {round}, {}", written - 1), "{}", now["theirs"]);
         assert!(!temporary(&project).exists());

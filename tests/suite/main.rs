@@ -38,3 +38,4 @@ mod the_seed_example;
 mod the_test_support;
 mod told_once;
 mod what_a_refresh_keeps;
+mod words;

@@ -161,7 +161,9 @@ fn a_sign_in_meanwhile_stays_and_is_said() {
         }
         drop(hold);
         let finished = daemon.wait().expect_code(0);
-        assert!(finished.log.contains("[WARNING] REFRESH: github-repos-egress.json: somebody signed in"));
+        assert!(
+            finished.log.contains("[WARNING] REFRESH: github-repos-egress.json: a new sign-in was stored")
+        );
         assert_eq!(fs::read_to_string(project.token(FILE)).unwrap(), new.text());
         assert_eq!(project.leftovers(), Vec::<String>::new());
     }

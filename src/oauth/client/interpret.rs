@@ -26,12 +26,11 @@ const fn is_lost_by_gateway(status: u16) -> bool {
 }
 
 impl Prepared<'_> {
-    /// No answer: whether the request left decides. `proxy` is the one through which the endpoint is reached.
-    pub(super) fn unanswered(&self, error: &NoReply, proxy: Option<&str>, secrets: &[&Secret]) -> Failure {
+    /// No answer: whether the request left decides. `through` names the proxy through which the endpoint is reached.
+    pub(super) fn unanswered(&self, error: &NoReply, through: &str, secrets: &[&Secret]) -> Failure {
         let (request, shown) = (self.request, &self.endpoint.shown);
         let why = wording::shown(&error.why, secrets);
         if !error.left {
-            let through = proxy.map(|proxy| format!(" through the proxy {proxy}")).unwrap_or_default();
             let message = format!("cannot reach {shown}{through}: {why}; nothing was sent");
             return Failure { endpoint_wide: error.cause != Cause::Local, ..Failure::unreachable(message) };
         }

@@ -78,6 +78,12 @@ impl TokenClient {
         Ok(Prepared::new(request, endpoint, method, assertion))
     }
 
+    /// The end of "cannot reach ENDPOINT" where a proxy is between: it may be the one that refuses.
+    fn through_proxy(&self, endpoint: &EndpointUrl) -> String {
+        let proxy = self.transport.proxy_of(endpoint);
+        proxy.map(|proxy| format!(" through the proxy {proxy}")).unwrap_or_default()
+    }
+
     fn permit(&self, endpoint: &EndpointUrl) -> Result<(), Failure> {
         if self.transport.permits(endpoint) {
             return Ok(());
@@ -105,8 +111,9 @@ impl TokenClient {
             let address = EndpointUrl::parse(&address).map_err(Failure::configuration)?;
             let reply = self.transport.get(&address).map_err(|error| {
                 let why = wording::shown(&error.why, &secrets(request, None));
+                let through = self.through_proxy(&address);
                 Failure::unreachable(format!(
-                    "cannot read the metadata of {}: {why}; nothing was sent",
+                    "cannot read the metadata of {}{through}: {why}; nothing was sent",
                     issuer.shown
                 ))
             })?;
@@ -137,6 +144,7 @@ impl TokenClient {
         // It may come back, so this passes; a wrong issuer is seen in the message all the same, and says
         // nothing of others on that host.
         let endpoint_wide = statuses.iter().any(|status| is_trouble(*status));
+        statuses.sort_unstable();
         statuses.dedup();
         let statuses = statuses.iter().map(u16::to_string).collect::<Vec<_>>().join(", ");
         let message = format!(
@@ -163,10 +171,7 @@ impl TokenClient {
         let asked_at = Timestamp::now();
         match self.transport.post(&prepared.endpoint, headers, &body, before) {
             Ok(reply) => prepared.understand(&reply, asked_at, &secrets),
-            Err(error) => {
-                let proxy = self.transport.proxy_of(&prepared.endpoint);
-                Err(prepared.unanswered(&error, proxy.as_deref(), &secrets))
-            }
+            Err(error) => Err(prepared.unanswered(&error, &self.through_proxy(&prepared.endpoint), &secrets)),
         }
     }
 }

@@ -93,7 +93,7 @@ impl TokenClient {
     /// Reads a document without any credential.
     pub(crate) fn document(&self, address: &EndpointUrl) -> Result<Page, String> {
         self.allowed(address)?;
-        page(address, self.transport.get(address), &[])
+        self.page(address, self.transport.get(address), &[])
     }
 
     /// Posts JSON without any credential. `accept` is what may come back.
@@ -101,14 +101,14 @@ impl TokenClient {
         self.allowed(address)?;
         let headers =
             http::Request::builder().header("content-type", "application/json").header("accept", accept);
-        page(address, self.transport.post(address, headers, body, &|| Ok(())), &[])
+        self.page(address, self.transport.post(address, headers, body, &|| Ok(())), &[])
     }
 
     /// Sends a request of a known client, in the form of its token requests.
     pub(crate) fn submit(&self, submission: &Submission<'_>) -> Result<Page, String> {
         let request = submission.request();
         let (reply, secrets) = self.exchange(submission, &request).map_err(|failed| failed.message)?;
-        page(submission.endpoint, reply, &secrets)
+        self.page(submission.endpoint, reply, &secrets)
     }
 
     /// Exchanges a code, or the proof of another grant, for tokens.
@@ -119,7 +119,7 @@ impl TokenClient {
         let reply = reply.map_err(|error| NotGranted {
             code: None,
             answered: false,
-            message: unanswered(submission.endpoint, &error, &secrets),
+            message: self.unanswered(submission.endpoint, &error, &secrets),
         })?;
         understand(submission, &reply, asked_at, &secrets)
     }
@@ -142,6 +142,29 @@ impl TokenClient {
 
     fn allowed(&self, address: &EndpointUrl) -> Result<(), String> {
         self.permit(address).map_err(|failure| failure.message)
+    }
+
+    fn page(
+        &self,
+        address: &EndpointUrl,
+        reply: Result<Reply, NoReply>,
+        secrets: &[&Secret],
+    ) -> Result<Page, String> {
+        let reply = reply.map_err(|error| self.unanswered(address, &error, secrets))?;
+        if let Some(cut) = &reply.cut {
+            return Err(self.unanswered(address, cut, secrets));
+        }
+        let challenges = reply.headers.get_all("www-authenticate").iter();
+        let challenges = challenges.filter_map(|value| value.to_str().ok()).map(str::to_owned).collect();
+        Ok(Page { status: reply.status, challenges, body: reply.body })
+    }
+
+    fn unanswered(&self, address: &EndpointUrl, error: &NoReply, secrets: &[&Secret]) -> String {
+        let why = wording::shown(&error.why, secrets);
+        if error.left {
+            return format!("no complete answer from {}: {why}", address.shown);
+        }
+        format!("cannot reach {}{}: {why}", address.shown, self.through_proxy(address))
     }
 }
 
@@ -169,22 +192,6 @@ impl Submission<'_> {
             row: Arc::clone(&row.0),
         }
     }
-}
-
-fn page(address: &EndpointUrl, reply: Result<Reply, NoReply>, secrets: &[&Secret]) -> Result<Page, String> {
-    let reply = reply.map_err(|error| unanswered(address, &error, secrets))?;
-    if let Some(cut) = &reply.cut {
-        return Err(unanswered(address, cut, secrets));
-    }
-    let challenges = reply.headers.get_all("www-authenticate").iter();
-    let challenges = challenges.filter_map(|value| value.to_str().ok()).map(str::to_owned).collect();
-    Ok(Page { status: reply.status, challenges, body: reply.body })
-}
-
-fn unanswered(address: &EndpointUrl, error: &NoReply, secrets: &[&Secret]) -> String {
-    let why = wording::shown(&error.why, secrets);
-    let what = if error.left { "no complete answer from" } else { "cannot reach" };
-    format!("{what} {}: {why}", address.shown)
 }
 
 fn understand(

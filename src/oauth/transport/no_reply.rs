@@ -75,15 +75,25 @@ pub(crate) fn connection_words(error: &io::Error) -> String {
         io::ErrorKind::UnexpectedEof => "the connection was closed".to_owned(),
         _ => {
             let text = error.to_string();
-            // The words of the TLS library.
-            if text.contains("UnknownIssuer") {
-                // A private certificate authority is the usual reason.
-                format!("{text} (SSL_CERT_FILE names private authorities)")
-            } else if text.contains("InvalidContentType") {
-                "it does not speak TLS".to_owned()
-            } else {
-                text
-            }
+            tls_words(&text).map_or(text.clone(), str::to_owned)
         }
     }
+}
+
+/// What the TLS library means, where its own words are the names of its types.
+fn tls_words(text: &str) -> Option<&'static str> {
+    let known = [
+        // A private certificate authority is the usual reason.
+        (
+            "UnknownIssuer",
+            "its certificate is signed by an authority that is not known here; where that is a private one, name its \
+             certificate in SSL_CERT_FILE",
+        ),
+        ("InvalidContentType", "it does not speak TLS"),
+        ("BadSignature", "the signature of its certificate is wrong"),
+        ("NotValidForName", "its certificate is for another name"),
+        ("ProtocolVersion", "it speaks only versions of TLS before 1.2"),
+        ("HandshakeFailure", "it and this program have no TLS in common"),
+    ];
+    known.iter().find(|(name, _)| text.contains(name)).map(|(_, words)| *words)
 }
