@@ -39,7 +39,8 @@ fn authentication(row: &Provider) -> String {
         (ClientAuthMethod::ClientSecretBasic, BasicEncoding::SecretAsUser) => {
             "basic, the secret as user name"
         }
-        (ClientAuthMethod::ClientSecretBasic, _) => "basic",
+        (ClientAuthMethod::ClientSecretBasic, BasicEncoding::Raw) => "basic without encoding",
+        (ClientAuthMethod::ClientSecretBasic, BasicEncoding::Form) => "basic",
         (ClientAuthMethod::ClientSecretPost, _) => "post",
         (ClientAuthMethod::None, _) => "none",
         (ClientAuthMethod::PrivateKeyJwt, _) => "key",

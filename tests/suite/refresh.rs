@@ -58,7 +58,9 @@ fn the_request_is_one_that_rfc_6749_allows_and_asks_for_json() {
         let file = TokenFile::signed_in("github", "repos", &endpoint, &client).expires_in(60);
         project.write_token(&match auth {
             ClientAuth::Post => file,
-            ClientAuth::Basic => file.field("token_endpoint_auth_method", "client_secret_basic"),
+            ClientAuth::Basic | ClientAuth::RawBasic => {
+                file.field("token_endpoint_auth_method", "client_secret_basic")
+            }
             ClientAuth::Public => file.without("client_secret"),
         });
         Program::new(&project).once().expect_code(0);
@@ -66,6 +68,41 @@ fn the_request_is_one_that_rfc_6749_allows_and_asks_for_json() {
         assert_eq!(requests.len(), 1, "{auth:?}");
         assert!(matches!(requests[0].outcome, Outcome::Granted { .. }), "{auth:?}: {requests:#?}");
         assert_eq!(requests[0].request.header("accept"), Some("application/json"));
+    }
+}
+
+/// A file for a server that does not percent-decode Basic.
+fn at_a_server_that_does_not_decode(provider: &str) -> (Endpoint, Project, TokenFile) {
+    let client = Client::new("app").auth(ClientAuth::RawBasic);
+    let endpoint = Endpoint::start();
+    endpoint.register(client.clone());
+    let file = TokenFile::signed_in(provider, "repos", &endpoint, &client).expires_in(60);
+    (endpoint, Project::new(), file.field("token_endpoint_auth_method", "client_secret_basic"))
+}
+
+#[test]
+fn a_secret_with_special_letters_reaches_a_server_that_does_not_decode_basic() {
+    let rows = r#"{"mastodon": {"title": "M", "client_authentication": ["client_secret_basic"],
+        "basic_encoding": "raw"}}"#;
+    for (provider, member) in
+        [("gitlab", ""), ("GitLab", ""), ("acme", "raw"), ("mastodon", ""), ("github", "raw")]
+    {
+        let (endpoint, project, file) = at_a_server_that_does_not_decode(provider);
+        project.write("providers.json", rows);
+        project.write_token(&if member.is_empty() { file } else { file.field("basic_encoding", member) });
+        let finished = Program::new(&project).args("--providers providers.json").once().expect_code(0);
+        assert_eq!(endpoint.requests().len(), 1, "{provider}: {finished:#?}");
+    }
+    // The other way round the refusal names what was used and what else there is.
+    for (provider, member, used, other) in [
+        ("acme", "form", "client_secret_basic, encoded as form", "basic_encoding raw"),
+        ("gitlab", "form", "client_secret_basic, encoded as form", "basic_encoding raw"),
+        ("github", "", "client_secret_basic, encoded as form", "basic_encoding raw"),
+    ] {
+        let (_endpoint, project, file) = at_a_server_that_does_not_decode(provider);
+        project.write_token(&if member.is_empty() { file } else { file.field("basic_encoding", member) });
+        let log = Program::new(&project).once().expect_code(1).log;
+        assert!(log.contains("invalid_client") && log.contains(used) && log.contains(other), "{log}");
     }
 }
 

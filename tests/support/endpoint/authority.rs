@@ -18,6 +18,8 @@ use super::sign_in::SignIns;
 pub(crate) enum ClientAuth {
     /// `client_secret_basic`.
     Basic,
+    /// The same at a server that does not percent-decode id and secret.
+    RawBasic,
     /// `client_secret_post`.
     Post,
     /// `none`: a public client.
@@ -291,8 +293,16 @@ impl Authority {
             (None, None) => ClientAuth::Public,
         };
         let refused = (if used == ClientAuth::Basic { 401 } else { 400 }, "invalid_client");
+        let raw = |id: &str| self.clients.get(id).is_some_and(|client| client.auth == ClientAuth::RawBasic);
+        let mut used = used;
         let (id, secret) = match request.header("authorization") {
-            Some(value) => basic_credentials(value).ok_or(refused)?,
+            Some(value) => match raw_credentials(value).filter(|(id, _)| raw(id)) {
+                Some(credentials) => {
+                    used = ClientAuth::RawBasic;
+                    credentials
+                }
+                None => basic_credentials(value).ok_or(refused)?,
+            },
             None => (id_in_body.ok_or(refused)?.to_owned(), secret_in_body.unwrap_or_default().to_owned()),
         };
         let client = self.clients.get(&id).ok_or(refused)?;
@@ -366,8 +376,14 @@ pub(super) fn granted(
 
 /// Id and secret of a Basic header, each percent-decoded (RFC 6749 section 2.3.1).
 pub(super) fn basic_credentials(header: &str) -> Option<(String, String)> {
+    let (id, secret) = raw_credentials(header)?;
+    Some((form_decode(&id)?, form_decode(&secret)?))
+}
+
+/// Id and secret of a Basic header as they are there.
+fn raw_credentials(header: &str) -> Option<(String, String)> {
     let decoded = STANDARD.decode(header.strip_prefix("Basic ")?).ok()?;
     let text = String::from_utf8(decoded).ok()?;
     let (id, secret) = text.split_once(':')?;
-    Some((form_decode(id)?, form_decode(secret)?))
+    Some((id.to_owned(), secret.to_owned()))
 }
