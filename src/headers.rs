@@ -23,6 +23,7 @@ use crate::text::escaped;
 use crate::tokens::directory::{self, Problem, list};
 use crate::tokens::due::{Past, due_at};
 use crate::tokens::name::{Role, role, stem};
+use crate::tokens::spelled::name_of;
 
 /// How long a refresh that is under way is waited for. Clients give their helper some ten seconds.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -99,7 +100,10 @@ pub(crate) fn moment(server: &str, places: &Places, otherwise: &DaemonRecord) ->
         changing: files.iter().any(|file| is_changing(file, now)),
         expires_at: files.iter().filter_map(|file| file.life.expires_at).min(),
         due_at: files.iter().filter_map(|file| due_at(&file.life, &Past::default(), buffer, now)).min(),
-        files: files.into_iter().map(|file| (places.tokens_dir.join(&file.name), file.stamp)).collect(),
+        files: files
+            .into_iter()
+            .map(|file| (places.tokens_dir.join(name_of(&file.name)), file.stamp))
+            .collect(),
         service,
     })
 }

@@ -57,6 +57,7 @@ use cli::{CommandLine, Flag, Invocation, Options, Verb, flag};
 use clock::Timestamp;
 use daemon::DaemonError;
 use settings::{Environment, Loaded, Places, Settings};
+use tokens::spelled::named;
 use user::{NotOwner, User};
 
 const JSON: &Flag = flag("json");
@@ -215,10 +216,7 @@ fn hand_out(
         Ok(places) => places,
         Err(invalid) => return complain(WRONG, &invalid.to_string()),
     };
-    let Some(name) = invocation.operand().and_then(OsStr::to_str) else {
-        return complain(WRONG, "the argument is not UTF-8");
-    };
-    match from(name, &places) {
+    match from(&invocation.operand().map(named).unwrap_or_default(), &places) {
         Ok(text) => print(&text),
         Err(message) => complain(FAILED, &message),
     }
@@ -230,13 +228,10 @@ fn bridge(invocation: &Invocation, process: &Environment) -> ExitCode {
         Ok(loaded) => loaded.settings,
         Err(invalid) => return complain(WRONG, &invalid.to_string()),
     };
-    let server = invocation.operand().map(OsStr::to_str);
-    if server == Some(None) {
-        return complain(WRONG, "bridge: the SERVER is not UTF-8");
-    }
+    let server = invocation.operand().map(named);
     // Standard output is for MCP alone.
     logging::start(&logging::LogTarget::StandardError, settings.log_level);
-    match bridge::run(server.flatten(), &settings) {
+    match bridge::run(server.as_deref(), &settings) {
         Ok(()) => ExitCode::SUCCESS,
         Err(bridge::BridgeError::Setting(message)) => complain(WRONG, &message),
         Err(bridge::BridgeError::System(message)) => complain(FAILED, &message),
@@ -250,8 +245,7 @@ fn show(invocation: &Invocation, process: &Environment) -> ExitCode {
         Ok(loaded) => loaded.settings,
         Err(invalid) => return complain(WRONG, &invalid.to_string()),
     };
-    let names: Vec<String> =
-        invocation.operands.iter().map(|name| name.to_string_lossy().into_owned()).collect();
+    let names: Vec<String> = invocation.operands.iter().map(|name| named(name)).collect();
     let watch = options.has(WATCH);
     if watch && (options.has(JSON) || !io::stdout().is_terminal()) {
         return complain(WRONG, "--watch: shows the table on a terminal; leave it out for --json and pipes");

@@ -30,6 +30,8 @@ pub(crate) enum Topic {
     Freshness,
     /// That a token ends and only a person can renew it.
     Ending,
+    /// Who may read a file.
+    Readers,
     /// That something cannot be written.
     Writing,
     /// What a configuration leaves out or assumes.
@@ -39,7 +41,7 @@ pub(crate) enum Topic {
 impl Topic {
     const fn subject(self) -> Subject {
         match self {
-            Self::Contents | Self::Freshness | Self::Ending => Subject::Refresh,
+            Self::Contents | Self::Freshness | Self::Ending | Self::Readers => Subject::Refresh,
             Self::Writing | Self::Entries => Subject::Config,
         }
     }

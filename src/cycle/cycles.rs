@@ -14,7 +14,8 @@ use super::outcome::Outcome;
 use super::publish::publish;
 use super::scan::{ScanContext, TokenScan, scan};
 use super::setup::{http_settings, providers};
-use super::{client_files, configurations, narrate, plan, work, writers};
+use super::twins::{self, InStep};
+use super::{client_files, configurations, narrate, open_files, plan, work, writers};
 use crate::clock::Timestamp;
 use crate::files::{Directory, Stamp, reason};
 use crate::oauth::{Providers, TokenClient};
@@ -206,8 +207,10 @@ impl Cycles {
         narrate::agenda(&seen, &agenda, now, &mut self.log);
         let mut outcome = self.work(settings, &tokens, agenda.jobs, &seen, beat);
         self.waiting = std::mem::take(&mut outcome.waiting);
+        let before = self.store.cycle().map(|cycle| cycle.twins).unwrap_or_default();
+        let twins = twins::keep(&tokens, &seen, &before, &mut self.log);
         configurations::generate(settings, &tokens, &mut seen, &self.exe, &self.store, &mut self.log);
-        self.finish(settings, seen, outcome, begun)
+        self.finish(settings, seen, outcome, twins, begun)
     }
 
     /// Refreshes what is due of these files, and nothing else; writes no configuration. For a process that needs
@@ -280,6 +283,7 @@ impl Cycles {
         settings: &Settings,
         mut seen: TokenScan,
         mut outcome: Outcome,
+        twins: InStep,
         begun: Instant,
     ) -> Ended {
         let now = Timestamp::now();
@@ -313,6 +317,7 @@ impl Cycles {
             failing,
             unwritten: self.log.unwritten(),
             unresolved: seen.unresolved(),
+            twins,
             ..CycleRecord::default()
         };
         self.store.end_cycle(cycle, self.endpoints.snapshot(), &seen.names, now);
@@ -376,6 +381,7 @@ impl Cycles {
         };
         let seen = scan(&tokens, &context).map_err(cannot)?;
         narrate::found(&seen, &mut self.log);
+        open_files::close(&tokens, &seen, &mut self.log);
         let before = self.store.cycle().map_or(0, |cycle| cycle.tokens.max(cycle.vanished));
         narrate::vanished(&settings.tokens_dir, &seen, before, &mut self.log);
         writers::notice(&seen, &self.store, &mut self.shared);

@@ -2,8 +2,9 @@
 //!
 //! `scan` judges every file, `plan` makes the jobs and `outcome` sums up their reports, both pure; `work` runs the
 //! jobs. `narrate` holds every sentence of the log about a token, and `cycle_log` says each problem once.
-//! `configurations`, `default_files`, `client_files` and `publish` write what others read. `inspect` looks as a cycle
-//! does and changes nothing; `entries` finds who uses a token.
+//! `configurations`, `default_files`, `client_files` and `publish` write what others read. `open_files` closes token
+//! files to other users, and `twins` keeps the files for a shell beside them in step. `inspect` looks as a cycle does
+//! and changes nothing; `entries` finds who uses a token.
 
 mod client_files;
 mod configurations;
@@ -13,12 +14,14 @@ mod default_files;
 mod entries;
 mod inspect;
 mod narrate;
+mod open_files;
 mod outcome;
 mod plan;
 mod publish;
 mod reader;
 mod scan;
 mod setup;
+mod twins;
 mod work;
 mod writers;
 

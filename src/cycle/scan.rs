@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::clock::Timestamp;
-use crate::files::{Directory, Stamp, leftover};
+use crate::files::{Directory, FileAt, Stamp, leftover};
 use crate::oauth::{ClientFile, CredentialConfig, Providers, Resolution, resolve};
 use crate::refresh::{Endpoints, client_file, config_of, written_by_us};
 use crate::secret::Fingerprint;
@@ -20,12 +20,15 @@ use crate::status::Facts;
 use crate::tokens::FileKind;
 use crate::tokens::directory::{self, Listing, Problem, TokenFile};
 use crate::tokens::name::{Role, role, stem};
+use crate::tokens::spelled::name_of;
 
 /// One token file, and what is done about it.
 pub(crate) struct Credential {
     pub source: TokenSource,
-    /// Fingerprint of its access token, where a forced refresh must know whether it has changed.
+    /// Fingerprint of its access token, where a forced refresh or the file beside it must follow a change.
     pub access_hash: Option<Fingerprint>,
+    /// The file for a shell beside it, which holds its access token too.
+    pub twin: Option<String>,
     /// Why it is monitored only: nothing in it can be refreshed, or it says so.
     pub monitored: Option<String>,
     /// Why no request can be made for it: what its file, its provider or the environment lacks.
@@ -51,6 +54,8 @@ pub(crate) struct TokenScan {
     pub problems: Vec<(String, Problem)>,
     /// Files of services and of the gateway that hold no token.
     pub empty: Vec<String>,
+    /// Files with secrets that other users may read, and where each is.
+    pub open: Vec<(String, FileAt)>,
     /// Every name that was listed, sorted.
     pub names: Vec<String>,
     /// Copies of token files, by their names: never read.
@@ -134,12 +139,20 @@ impl Scanning {
             Ok(None) => return,
             Err(problem) => return self.scan.problems.push((name.to_owned(), problem)),
         };
-        match file.document.kind() {
+        let kind = file.document.kind();
+        if file.is_open && kind != FileKind::Other {
+            self.scan.open.push((name.to_owned(), file.real.clone()));
+        }
+        match kind {
             FileKind::Token => {
                 // What a crash left beside a link's target is not in the listing.
                 let interrupted = listing.leftovers.contains(name)
                     || listing.special.contains(name) && leftover(&file.real).inode().is_ok();
-                let token = judge(&file, interrupted, context);
+                let mut token = judge(&file, interrupted, context);
+                if let Some(twin) = twin(name, listing) {
+                    token.twin = Some(twin.clone());
+                    token.access_hash = file.document.access_token().map(|token| token.fingerprint());
+                }
                 if token.monitored.is_none() {
                     let built_in = context.providers.longest_name_prefix(stem(name));
                     let config = config_of(name, &file.document, built_in);
@@ -170,6 +183,13 @@ impl Scanning {
     }
 }
 
+/// The file for a shell beside the token file `name`: `NAME.env` beside `NAME.json` or `NAME-token.json`.
+fn twin<'a>(name: &str, listing: &'a Listing) -> Option<&'a String> {
+    let stem = name.strip_suffix(".json")?;
+    let names = [stem.strip_suffix("-token"), Some(stem)];
+    names.into_iter().flatten().find_map(|stem| listing.twins.get(&format!("{stem}.env")))
+}
+
 fn judge(file: &TokenFile, interrupted: bool, context: &ScanContext<'_>) -> Credential {
     let document = &file.document;
     let source = TokenSource::of(file, context.providers);
@@ -197,6 +217,7 @@ fn judge(file: &TokenFile, interrupted: bool, context: &ScanContext<'_>) -> Cred
         access_hash: access_hash.map(|token| token.fingerprint()),
         oddities: document.oddities(),
         source,
+        twin: None,
         monitored,
         unresolved: None,
         state,
@@ -279,8 +300,9 @@ impl TokenScan {
 
     /// Every file that was looked at, with the state in which it was read.
     pub(crate) fn files(&self, directory: &Path) -> BTreeMap<PathBuf, Option<Stamp>> {
-        let read = self.tokens.iter().map(|token| (directory.join(token.name()), Some(token.source.stamp)));
-        let broken = self.problems.iter().map(|(name, _)| directory.join(name)).map(|path| {
+        let read =
+            self.tokens.iter().map(|token| (directory.join(name_of(token.name())), Some(token.source.stamp)));
+        let broken = self.problems.iter().map(|(name, _)| directory.join(name_of(name))).map(|path| {
             let state = Stamp::at(&path);
             (path, state)
         });

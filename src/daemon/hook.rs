@@ -6,7 +6,7 @@
 //! to an hour, or as soon as there is another file to tell of.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, TryRecvError, channel};
 use std::time::{Duration, Instant};
@@ -18,6 +18,7 @@ use crate::state::{HookKind, HookRecord, Store};
 use crate::status::Trouble;
 use crate::text::escaped;
 use crate::tokens::name::stem;
+use crate::tokens::spelled::{name_of, spelled};
 
 /// How long the command may take. A stop waits for it this long, within the unit's `TimeoutStopSec`.
 const LIMIT: Duration = Duration::from_secs(30);
@@ -255,10 +256,13 @@ impl Hook {
     }
 
     fn told_of_changes(&self) -> Vec<(&'static str, OsString)> {
-        let files = |file: &String| self.tokens_dir.join(file).display().to_string();
+        let files = |file: &String| one_line(self.tokens_dir.join(name_of(file)).as_os_str());
         vec![
             ("TOKEN_REFRESHER_CHANGED", self.waiting.len().to_string().into()),
-            ("TOKEN_REFRESHER_CHANGED_NAMES", list(self.waiting.iter().map(|file| stem(file).to_owned()))),
+            (
+                "TOKEN_REFRESHER_CHANGED_NAMES",
+                list(self.waiting.iter().map(|file| one_line(stem(file).as_ref()))),
+            ),
             ("TOKEN_REFRESHER_CHANGED_FILES", list(self.waiting.iter().map(files))),
         ]
     }
@@ -266,7 +270,9 @@ impl Hook {
     fn told_of_troubles(&self) -> Vec<(&'static str, OsString)> {
         let troubles: Vec<&Trouble> =
             self.waiting.iter().filter_map(|file| self.troubles.get(file)).collect();
-        let lines = |line: &dyn Fn(&Trouble) -> String| list(troubles.iter().map(|trouble| line(trouble)));
+        let lines = |line: &dyn Fn(&Trouble) -> String| {
+            list(troubles.iter().map(|trouble| one_line(line(trouble).as_ref())))
+        };
         vec![
             ("TOKEN_REFRESHER_TROUBLE", troubles.len().to_string().into()),
             ("TOKEN_REFRESHER_TROUBLE_NAMES", lines(&|trouble| trouble.name.clone())),
@@ -323,11 +329,18 @@ impl Hook {
 }
 
 /// A line for each; none where the list would be too long.
-fn list(lines: impl Iterator<Item = String>) -> OsString {
-    // A name or a path may hold a line break.
-    let lines: Vec<String> = lines.map(|line| escaped(&line).into_owned()).collect();
-    let text = lines.join("\n");
-    if text.len() > LONGEST_LIST { OsString::new() } else { text.into() }
+fn list(lines: impl Iterator<Item = OsString>) -> OsString {
+    let text = lines.collect::<Vec<_>>().join("\n".as_ref());
+    if text.len() > LONGEST_LIST { OsString::new() } else { text }
+}
+
+/// A name or a path may hold a line break. One that is not UTF-8 stays as it is, so that the command can open it.
+fn one_line(text: &OsStr) -> OsString {
+    match text.to_str() {
+        Some(text) => escaped(text).into_owned().into(),
+        None if text.as_encoded_bytes().contains(&b'\n') => escaped(&spelled(text)).into_owned().into(),
+        None => text.to_owned(),
+    }
 }
 
 /// After that many failures in a row.

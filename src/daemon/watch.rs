@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 use crate::files::Stamp;
 use crate::settings::Settings;
+use crate::tokens::spelled::spelled;
 
 /// What has changed since the last look.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -67,7 +68,7 @@ impl Watch {
             return Vec::new();
         }
         let differs = |(path, stamp): &(&PathBuf, &Option<Stamp>)| self.files.get(*path) != Some(*stamp);
-        let name = |path: &PathBuf| path.file_name()?.to_str().map(str::to_owned);
+        let name = |path: &PathBuf| path.file_name().map(spelled);
         now.iter().filter(differs).filter_map(|(path, _)| name(path)).collect()
     }
 

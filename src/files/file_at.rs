@@ -4,7 +4,7 @@ use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io;
 use std::os::fd::AsRawFd as _;
-use std::os::unix::ffi::OsStringExt as _;
+use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{
@@ -15,6 +15,10 @@ use rustix::io::{Errno, retry_on_intr};
 
 use super::directory::{Directory, directory_of};
 use super::inode::Inode;
+use crate::secret::Fingerprint;
+
+/// The longest name of a file, in bytes.
+const LONGEST_NAME: usize = 255;
 
 /// A name in a directory that is held open. There need not be a file of this name. Two are the same where the
 /// directory and the name are; all processes have the same order of them.
@@ -58,9 +62,18 @@ impl FileAt {
         self.directory.file_at(self.with(before, after))
     }
 
+    /// Its name between two others. One that the system would not take is shortened, with a fingerprint of the whole.
     fn with(&self, before: &str, after: &str) -> OsString {
         let mut name = OsString::from(before);
-        name.push(&self.name);
+        let whole = self.name.as_bytes();
+        if before.len() + whole.len() + after.len() <= LONGEST_NAME {
+            name.push(&self.name);
+        } else {
+            let print = format!("-{}", Fingerprint::of(whole));
+            let room = LONGEST_NAME.saturating_sub(before.len() + print.len() + after.len());
+            name.push(OsStr::from_bytes(&whole[..room.min(whole.len())]));
+            name.push(print);
+        }
         name.push(after);
         name
     }

@@ -51,6 +51,11 @@ impl Inode {
         FileType::from_raw_mode(self.mode) == FileType::RegularFile
     }
 
+    /// Whether its mode lets users other than its owner read it.
+    pub(crate) fn is_open_to_readers(&self) -> bool {
+        self.mode & 0o044 != 0
+    }
+
     /// Whether it is a symbolic link.
     pub(super) fn is_link(&self) -> bool {
         FileType::from_raw_mode(self.mode) == FileType::Symlink

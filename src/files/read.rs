@@ -25,12 +25,12 @@ const SHARED_LOCK_WAIT: Duration = Duration::from_millis(200);
 /// Reads a token file whole under a shared lock on the file itself, tried for 200 ms and then read anyway
 /// (the lock is a courtesy between writers in place, not a promise). Returns its state with it. Links are the
 /// caller's to follow.
-pub(crate) fn read_private(file: &FileAt) -> Result<(Zeroizing<String>, Stamp), ReadError> {
+pub(crate) fn read_private(file: &FileAt) -> Result<(Zeroizing<String>, Inode), ReadError> {
     let (opened, before) = open_own(file, MAX_SIZE)?;
     judge_file(&file.path(), &opened, &before)?;
     wait_for_writer(&opened);
     // Stamped before the read: a write during it shows as a different stamp later.
-    Ok((text(bytes_of(&opened, &before, MAX_SIZE)?)?, before.stamp))
+    Ok((text(bytes_of(&opened, &before, MAX_SIZE)?)?, before))
 }
 
 /// Waits a moment for a writer that holds the file itself.

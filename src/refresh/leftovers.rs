@@ -6,11 +6,12 @@ use super::context::Context;
 use super::locked::lock_and_read;
 use super::member::{Obstacle, Patience, lock};
 use crate::files::{FileAt, Reserve, Stamp, reason};
+use crate::tokens::spelled::file_in;
 
 /// Recovers what a crash left beside the file `name` that is not refreshed any more: it is gone, or monitored only
 /// now. What cannot be recovered, or is the reserve of a process at work, waits for the next look.
 pub(crate) fn recover_leftover(name: &str, context: &Context<'_>) {
-    let file = context.directory.file_at(name);
+    let file = file_in(context.directory, name);
     let settled = if file.inode().is_ok() {
         let patience = Patience { longest: Duration::ZERO, give_up: &|| true };
         lock_and_read(context.directory, &[name.to_owned()], &patience).map(drop)

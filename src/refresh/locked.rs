@@ -10,6 +10,7 @@ use super::recover::recover;
 use super::report::{Report, Reports};
 use crate::files::{Directory, FileAt, Lock, ReadError, reason};
 use crate::tokens::directory::{Problem, read_document, real};
+use crate::tokens::spelled::file_in;
 
 /// What was found at the names of a chain when they were locked.
 #[derive(Default)]
@@ -41,7 +42,7 @@ pub(super) fn lock_and_read(
     #[allow(clippy::mutable_key_type, reason = "files are ordered by what never changes in them")]
     let mut files: BTreeMap<FileAt, (Vec<String>, FileAt)> = BTreeMap::new();
     for name in names {
-        let file = directory.file_at(name);
+        let file = file_in(directory, name);
         match real(&file) {
             Ok(Some(real)) => files.entry(real).or_insert_with(|| (Vec::new(), file)).0.push(name.clone()),
             Ok(None) => found.reports.push((name.clone(), Report::Gone)),

@@ -12,6 +12,7 @@ use crate::secret::{Fingerprint, Secret};
 use crate::state::DaemonRecord;
 use crate::tokens::directory::{Problem, TokenFile, list, read_document, real};
 use crate::tokens::name::{Role, role, server, stem};
+use crate::tokens::spelled::file_in;
 use crate::tokens::{Document, Life, due};
 
 /// What a token file says, without its document: ten thousand documents are not held in memory.
@@ -94,10 +95,10 @@ impl TokenSource {
     pub(crate) fn read_all(directory: &Directory, providers: &Providers) -> io::Result<Readable> {
         let (mut files, mut unread) = (Vec::new(), Vec::new());
         for name in list(directory, &generated())?.names.into_iter().filter(|name| in_configurations(name)) {
-            let found = real(&directory.file_at(&name)).and_then(|real| {
+            let found = real(&file_in(directory, &name)).and_then(|real| {
                 let Some(real) = real else { return Ok(None) };
                 let (document, stamp) = read_document(&real)?;
-                Ok(Some(TokenFile { name: name.clone(), real, stamp, document }))
+                Ok(Some(TokenFile { name: name.clone(), real, stamp, document, is_open: false }))
             });
             match found {
                 Ok(file) => files.extend(file.map(|file| Self::of(&file, providers))),

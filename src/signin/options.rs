@@ -4,6 +4,7 @@ use std::ffi::OsStr;
 use std::time::Duration;
 
 use crate::cli::{Flag, Options, flag};
+use crate::tokens::spelled::named;
 
 const NAME: &Flag = flag("name");
 const CLIENT_ID: &Flag = flag("client-id");
@@ -108,7 +109,7 @@ impl Asked {
 /// # Errors
 /// That it is empty or no text.
 pub(super) fn text(value: &OsStr, what: &str) -> Result<String, String> {
-    let text = value.to_str().ok_or_else(|| format!("{what}: is not UTF-8"))?;
+    let text = named(value);
     if text.trim().is_empty() {
         return Err(format!("{what}: is empty"));
     }

@@ -9,6 +9,7 @@ use crate::files::{
     Directory, FileAt, Lock, LockError, ReadError, Reserve, make_private_directory, make_room, reason,
 };
 use crate::tokens::directory::{self, Problem, read_to_replace};
+use crate::tokens::spelled::{file_in, name_of};
 use crate::tokens::{Document, Unusable};
 
 /// How long another process that has the file is waited for: one refresh, with everything.
@@ -39,7 +40,7 @@ impl Place {
 
     /// Its path.
     pub(super) fn path(&self) -> PathBuf {
-        self.directory.join(&self.name)
+        self.directory.join(name_of(&self.name))
     }
 
     /// What the file holds; `None` where it does not exist.
@@ -48,7 +49,7 @@ impl Place {
     /// Why it cannot be read.
     pub(super) fn read(&self) -> Result<Option<Document>, String> {
         let Ok(directory) = Directory::open(&self.directory) else { return Ok(None) };
-        let read = directory::real(&directory.file_at(&self.name))
+        let read = directory::real(&file_in(&directory, &self.name))
             .and_then(|real| real.map(|real| read_to_replace(&real)).transpose());
         match read {
             Ok(read) => Ok(read),
@@ -84,7 +85,7 @@ impl Place {
         if !self.directory.is_dir() {
             make_private_directory(&self.directory).map_err(failed)?;
         }
-        let file = Directory::open(&self.directory).map_err(failed)?.file_at(&self.name);
+        let file = file_in(&Directory::open(&self.directory).map_err(failed)?, &self.name);
         let real = directory::real(&file).map_err(|problem| refused(problem.to_string()))?.unwrap_or(file);
         let lock = lock(&real).map_err(|error| match error {
             LockError::Busy => refused("another process is at it and does not come to an end".to_owned()),

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::credential::CredentialState;
 use super::outage::Outage;
 use crate::clock::Timestamp;
+use crate::secret::Fingerprint;
 
 /// The version of the format; a file of another version counts as absent.
 pub(super) const VERSION: u32 = 1;
@@ -104,6 +105,9 @@ pub(crate) struct CycleRecord {
     /// Token files for which no request can be made, and what lacks.
     #[serde(default)]
     pub unresolved: BTreeMap<String, String>,
+    /// By the files for a shell beside token files: the access token that both held.
+    #[serde(default)]
+    pub twins: BTreeMap<String, Fingerprint>,
 }
 
 /// Which of the user's commands.

@@ -7,7 +7,10 @@ use std::time::Duration;
 
 use super::document::{Document, Unusable};
 use super::name::{is_copy, may_be_token_file};
-use crate::files::{Directory, FileAt, ReadError, Stamp, follow, leftover_target, read_private};
+use super::spelled::{file_in, spelled};
+use crate::files::{
+    Directory, FileAt, Inode, ReadError, Stamp, follow, leftover, leftover_target, read_private,
+};
 
 /// How long a text that does not parse is given before it is read once more: another tool may be
 /// writing it in place.
@@ -23,6 +26,15 @@ pub(crate) struct TokenFile {
     pub stamp: Stamp,
     /// What it holds.
     pub document: Document,
+    /// Whether other users may read it.
+    pub is_open: bool,
+}
+
+impl TokenFile {
+    fn new(name: &str, real: FileAt, document: Document, found: &Inode) -> Self {
+        let is_open = found.is_open_to_readers();
+        Self { name: name.to_owned(), real, stamp: found.stamp, document, is_open }
+    }
 }
 
 /// Why a name in the directory is not used.
@@ -67,17 +79,34 @@ pub(crate) struct Listing {
     pub special: BTreeSet<String>,
     /// Copies of token files, which are no token files.
     pub copies: Vec<String>,
+    /// Files that other tools make beside token files for a shell: `NAME.env`.
+    pub twins: BTreeSet<String>,
     /// Those beside which a crash left the file of an unfinished refresh.
     pub leftovers: BTreeSet<String>,
+}
+
+impl Listing {
+    /// A very long name is shortened in the name of what a crash leaves beside it.
+    fn find_shortened(&mut self, directory: &Directory) {
+        for name in &self.names {
+            let beside = leftover(&file_in(directory, name)).path();
+            let target = beside.file_name().map(spelled);
+            let target = target.as_deref().and_then(leftover_target);
+            if let Some(target) = target.filter(|target| target != name)
+                && self.leftovers.remove(target)
+            {
+                self.leftovers.insert(name.clone());
+            }
+        }
+    }
 }
 
 /// Lists `directory`, leaving out the files called `generated`, which we write there ourselves.
 pub(crate) fn list(directory: &Directory, generated: &[String]) -> io::Result<Listing> {
     let mut listing = Listing::default();
     for entry in directory.names()? {
-        // A name that is not UTF-8 cannot end up in a configuration and is no token file.
         let (name, is_file) = entry?;
-        let Ok(name) = name.into_string() else { continue };
+        let name = spelled(&name);
         if may_be_token_file(&name, generated) {
             if !is_file {
                 listing.special.insert(name.clone());
@@ -85,9 +114,14 @@ pub(crate) fn list(directory: &Directory, generated: &[String]) -> io::Result<Li
             listing.names.push(name);
         } else if let Some(target) = leftover_target(&name) {
             listing.leftovers.insert(target.to_owned());
+        } else if name.strip_suffix(".env").is_some_and(|stem| !stem.is_empty()) {
+            listing.twins.insert(name);
         } else if is_copy(&name) && !name.starts_with('.') {
             listing.copies.push(name);
         }
+    }
+    if !listing.leftovers.is_empty() {
+        listing.find_shortened(directory);
     }
     listing.names.sort_unstable();
     listing.copies.sort_unstable();
@@ -96,9 +130,9 @@ pub(crate) fn list(directory: &Directory, generated: &[String]) -> io::Result<Li
 
 /// Reads the file `name` of `directory` once, where it was listed as a regular file.
 pub(crate) fn read_listed(directory: &Directory, name: &str) -> Result<Option<TokenFile>, Problem> {
-    let real = directory.file_at(name);
+    let real = file_in(directory, name);
     match read_once(&real, Document::parse) {
-        Ok((document, stamp)) => Ok(Some(TokenFile { name: name.to_owned(), real, stamp, document })),
+        Ok((document, found)) => Ok(Some(TokenFile::new(name, real, document, &found))),
         // Something else has its name by now.
         Err(_) => read(directory, name),
     }
@@ -107,9 +141,9 @@ pub(crate) fn read_listed(directory: &Directory, name: &str) -> Result<Option<To
 /// Reads the file `name` of `directory` once; `Ok(None)` when it is gone by now.
 /// Where [`Problem::may_pass`] says so, the file is worth another look after [`SECOND_LOOK`].
 pub(crate) fn read(directory: &Directory, name: &str) -> Result<Option<TokenFile>, Problem> {
-    let Some(real) = real(&directory.file_at(name))? else { return Ok(None) };
+    let Some(real) = real(&file_in(directory, name))? else { return Ok(None) };
     match read_once(&real, Document::parse) {
-        Ok((document, stamp)) => Ok(Some(TokenFile { name: name.to_owned(), real, stamp, document })),
+        Ok((document, found)) => Ok(Some(TokenFile::new(name, real, document, &found))),
         Err(Problem::Unreadable(ReadError::Gone)) => Ok(None),
         Err(problem) => Err(problem),
     }
@@ -145,19 +179,20 @@ fn read_twice(
     real: &FileAt,
     parse: fn(&str) -> Result<Document, Unusable>,
 ) -> Result<(Document, Stamp), Problem> {
-    match read_once(real, parse) {
+    let found = match read_once(real, parse) {
         Err(problem) if problem.may_pass() => {
             std::thread::sleep(SECOND_LOOK);
             read_once(real, parse)
         }
         first => first,
-    }
+    };
+    found.map(|(document, inode)| (document, inode.stamp))
 }
 
 fn read_once(
     real: &FileAt,
     parse: fn(&str) -> Result<Document, Unusable>,
-) -> Result<(Document, Stamp), Problem> {
-    let (text, stamp) = read_private(real).map_err(Problem::Unreadable)?;
-    parse(&text).map(|document| (document, stamp)).map_err(Problem::Unusable)
+) -> Result<(Document, Inode), Problem> {
+    let (text, found) = read_private(real).map_err(Problem::Unreadable)?;
+    parse(&text).map(|document| (document, found)).map_err(Problem::Unusable)
 }

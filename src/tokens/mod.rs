@@ -10,6 +10,7 @@ pub(crate) mod document;
 pub(crate) mod due;
 mod jwt;
 pub(crate) mod name;
+pub(crate) mod spelled;
 mod written_time;
 
 pub(crate) use document::{Document, FileKind, Unusable};

@@ -10,6 +10,7 @@ mod support;
 
 mod alarms;
 mod bad_files;
+mod beside_tokens;
 mod client_files;
 mod client_files_reader;
 mod client_files_servers;
@@ -19,6 +20,7 @@ mod command_line;
 mod configurations;
 mod documentation;
 mod endpoint_answers;
+mod file_names;
 mod generated;
 mod headers;
 mod hook;
