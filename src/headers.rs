@@ -152,10 +152,12 @@ fn cannot_be_read(places: &Places, error: &io::Error) -> String {
     format!("the tokens directory {} cannot be read: {}", places.tokens_dir.display(), reason(error))
 }
 
-/// Whether there may be another token in a moment: its refresh is under way, or should be.
+/// Whether there may be another token in a moment, or is one already: its refresh is under way, or should be, or ended
+/// after the file was read. The lock is looked at before the file: a refresh stores its answer first.
 fn is_changing(file: &TokenSource, now: Timestamp) -> bool {
     file.expired_since(now).is_some_and(|ended| now.since(ended) < JUST_NOW)
         || file.real.known_lock_file().is_some_and(|lock| is_held(&holder(&lock)))
+        || file.real.inode().is_ok_and(|found| found.stamp != file.stamp)
 }
 
 /// Whether a lock that was looked at is held; one that cannot be looked at counts as free.
