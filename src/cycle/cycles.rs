@@ -207,8 +207,7 @@ impl Cycles {
         narrate::agenda(&seen, &agenda, now, &mut self.log);
         let mut outcome = self.work(settings, &tokens, agenda.jobs, &seen, beat);
         self.waiting = std::mem::take(&mut outcome.waiting);
-        let before = self.store.cycle().map(|cycle| cycle.twins).unwrap_or_default();
-        let twins = twins::keep(&tokens, &seen, &before, &mut self.log);
+        let twins = twins::keep(&tokens, &seen, &self.store, &mut self.log);
         configurations::generate(settings, &tokens, &mut seen, &self.exe, &self.store, &mut self.log);
         self.finish(settings, seen, outcome, twins, begun)
     }
@@ -311,20 +310,12 @@ impl Cycles {
             unwritten: self.log.unwritten().len(),
         };
         publish(settings, &seen, &moment, &mut self.log);
-        let cycle = CycleRecord {
-            ended: now,
-            tokens: seen.tokens.len(),
-            failing,
-            unwritten: self.log.unwritten(),
-            unresolved: seen.unresolved(),
-            twins,
-            ..CycleRecord::default()
-        };
+        let (tokens, unwritten, unresolved) = (seen.tokens.len(), self.log.unwritten(), seen.unresolved());
+        let cycle = CycleRecord { ended: now, tokens, failing, unwritten, unresolved, twins, vanished: 0 };
         self.store.end_cycle(cycle, self.endpoints.snapshot(), &seen.names, now);
         if let Some(message) = self.store.failure() {
             self.log.problem("the status file", Topic::Writing, Level::Error, &message, "");
         }
-        let unwritten = self.log.write_errors();
         let next = Self::next_attempt(&seen, &outcome, now);
         let idle = !self.log.is_eventful();
         narrate::ended(failing, &mut self.log);
@@ -335,7 +326,8 @@ impl Cycles {
         let files = seen.files(&settings.tokens_dir);
         let troubles = self.troubles(settings, &seen, now);
         let seen = Ok(FoundFiles { names: seen.names, files, troubles });
-        Ended { next, failing, unwritten, held: outcome.held, changed: outcome.changed, seen }
+        let (unwritten, Outcome { held, changed, .. }) = (self.log.write_errors(), outcome);
+        Ended { next, failing, held, unwritten, changed, seen }
     }
 
     /// The files that need a person, after a cycle.
@@ -382,8 +374,7 @@ impl Cycles {
         let seen = scan(&tokens, &context).map_err(cannot)?;
         narrate::found(&seen, &mut self.log);
         open_files::close(&tokens, &seen, &mut self.log);
-        let before = self.store.cycle().map_or(0, |cycle| cycle.tokens.max(cycle.vanished));
-        narrate::vanished(&settings.tokens_dir, &seen, before, &mut self.log);
+        narrate::vanished(&settings.tokens_dir, &seen, &self.store, &mut self.log);
         writers::notice(&seen, &self.store, &mut self.shared);
         if let Some(first) = &mut self.first_read
             && first.is_empty()

@@ -9,7 +9,7 @@ use super::plan::{Agenda, Lead};
 use super::scan::{Credential, TokenScan};
 use crate::clock::{Timestamp, Words};
 use crate::refresh::{Job, Report};
-use crate::state::{FailureKind, LastFailure, Plan};
+use crate::state::{FailureKind, LastFailure, Plan, Store};
 use crate::status::{AHEAD, NeededFor};
 use crate::text::Count;
 use crate::tokens::name::{Role, stem};
@@ -43,8 +43,9 @@ pub(super) fn found(scan: &TokenScan, log: &mut CycleLog) {
     }
 }
 
-/// That no token file is left of those that were `before`.
-pub(super) fn vanished(directory: &Path, scan: &TokenScan, before: usize, log: &mut CycleLog) {
+/// That no token file is left of those that the last cycle saw.
+pub(super) fn vanished(directory: &Path, scan: &TokenScan, memory: &Store, log: &mut CycleLog) {
+    let before = memory.cycle().map_or(0, |cycle| cycle.tokens.max(cycle.vanished));
     if before == 0 || !scan.tokens.is_empty() || !scan.problems.is_empty() {
         return;
     }

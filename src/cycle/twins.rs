@@ -12,14 +12,16 @@ use super::cycle_log::{CycleLog, Subject, Topic};
 use super::scan::{Credential, TokenScan};
 use crate::files::{Directory, read_private, reason, replace_text};
 use crate::secret::{Fingerprint, Secret};
+use crate::state::Store;
 use crate::tokens::directory::{read_document, real};
 use crate::tokens::spelled::file_in;
 
 /// By the name of the file for a shell: the access token that it and its token file held when they last agreed.
 pub(super) type InStep = BTreeMap<String, Fingerprint>;
 
-/// Brings every file for a shell up to date. `before` is what earlier cycles saw.
-pub(super) fn keep(tokens: &Directory, scan: &TokenScan, before: &InStep, log: &mut CycleLog) -> InStep {
+/// Brings every file for a shell up to date. `memory` knows what earlier cycles saw.
+pub(super) fn keep(tokens: &Directory, scan: &TokenScan, memory: &Store, log: &mut CycleLog) -> InStep {
+    let before = memory.cycle().map(|cycle| cycle.twins).unwrap_or_default();
     let mut now = InStep::new();
     for (token, twin) in scan.tokens.iter().filter_map(|token| Some((token, token.twin.as_ref()?))) {
         match keep_one(tokens, token, twin, before.get(twin).copied(), log) {
