@@ -10,7 +10,8 @@ program=$(realpath "$1")
 here=$(dirname "$(realpath "$0")")
 work=$(mktemp -d)
 export TMPDIR=$work HOME=$work/home
-mkdir -p "$work/project" "$HOME"
+# What an assistant leaves in the home directory: the program suggests its file.
+mkdir -p "$work/project" "$HOME/.cursor"
 coproc provider { node "$here/../tests/interop/server.mjs" 2>/dev/null; }
 trap 'kill "$provider_PID" 2>/dev/null; rm -rf "$work"' EXIT
 read -r line <&"${provider[0]}"
@@ -19,7 +20,7 @@ cd "$work/project"
 
 # What a reader sees: the program by its name, the server by a name, no time and no random value.
 shown() {
-  sed -e "s|$work/project/||g; s|$work/project|~/project|g; s|$program|token-refresher|g; s|$issuer|https://mcp.example.com|g" \
+  sed -e "s|$HOME/|~/|g; s|$work/project/||g; s|$work/project|~/project|g; s|$program|token-refresher|g; s|$issuer|https://mcp.example.com|g" \
     -e 's/client_id=[^&]*/client_id=.../; s/state=[^&]*/state=.../; s/code_challenge=[^&]*/code_challenge=.../' \
     -e 's/127\.0\.0\.1%3A[0-9]*/127.0.0.1%3A.../; s/https%3A%2F%2Fmcp.example.com/.../g; s/http%3A%2F%2F127[^&]*mcp/.../' \
     -e 's/20[0-9][0-9]-[0-9-]* [0-9:]*/2026-01-01 12:00:00/; s/^2026-01-01 12:00:00,[0-9]*/2026-01-01 12:00:00,000/' \
@@ -49,10 +50,12 @@ curl -sSL -c "$work/jar" -b "$work/jar" "$(grep -o 'http.*client_id=.*' "$work/e
 wait "$login"
 run "token-refresher login https://mcp.example.com/mcp --name wiki" cat "$work/err" "$work/out"
 printf 'The browser says at its end: "%s".\n\n' "$(sed 's/.*<p>//; s/<.*//' "$work/page" | tr -d '\n')"
-printf '**2. Start the program** and name your assistant. Without `--once` it goes on and keeps the token fresh.\n\n'
-run "token-refresher --client cursor --once" sh -c "'$program' --client cursor --once --log-file -"
-printf '**3. That is all.** The assistant has the server with the present token:\n\n'
-run "cat .oauth-tokens/mcp-cursor.json" cat .oauth-tokens/mcp-cursor.json
+printf '**2. Start the program** as the last line says. Without `--once` it goes on and keeps the token fresh.\n\n'
+arguments=$(sed -n 's/.*start token-refresher \(--client .*\) to keep it fresh.*/\1/p' "$work/out")
+# shellcheck disable=SC2086
+run "token-refresher $arguments --once" "$program" $arguments --once --log-file -
+printf '**3. That is all.** The assistant has the server with the present token, in the file that it reads:\n\n'
+run "cat ~/.cursor/mcp.json" cat "$HOME/.cursor/mcp.json"
 printf 'The server takes the token, now and after each refresh:\n\n'
 token=$("$program" headers wiki | sed 's/.*"Authorization": "\([^"]*\)".*/\1/')
 run "curl -s -o /dev/null -w '%{http_code}\n' -H \"Authorization: ...\" https://mcp.example.com/mcp" \

@@ -11,6 +11,15 @@ pub(crate) fn client(name: &str) -> Option<&'static McpClient> {
     CLIENTS.iter().find(|client| client.name == name)
 }
 
+/// The value of `--client` that keeps the file which the client called `name` reads: the first that its row names.
+pub(crate) fn usual_option(name: &str) -> String {
+    let file = client(name).map(|client| client.file.split([',', ' ']).next().unwrap_or_default());
+    match file.filter(|file| file.starts_with("~/") || file.starts_with('.')) {
+        Some(file) => format!("{name}={file}"),
+        None => name.to_owned(),
+    }
+}
+
 /// The names that `--client` knows, by name.
 pub(crate) fn names() -> impl Iterator<Item = &'static str> {
     CLIENTS.iter().map(|client| client.name)

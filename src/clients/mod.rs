@@ -27,7 +27,7 @@ pub(crate) use apply::{Applied, Edit, apply};
 pub(crate) use default_file::{DefaultFile, Launcher, default_text, other_entries};
 pub(crate) use entry::{Owned, ReaderPaths};
 pub(crate) use json::UserMembers;
-pub(crate) use known::{client, names};
+pub(crate) use known::{client, names, usual_option};
 pub(crate) use list::list;
 pub(crate) use notation::{Format, McpClient, Secrets};
 pub(crate) use quote::headers_json;

@@ -3,6 +3,7 @@
 use std::io::Write as _;
 use std::path::PathBuf;
 
+use super::assistants::Assistant;
 use super::daemon::Told;
 use crate::clock::Timestamp;
 
@@ -25,7 +26,7 @@ pub(super) struct Summary {
 }
 
 /// The last line of a sign-in: what happened, and what to do next.
-pub(super) fn last_line(summary: &Summary, told: Told, assistants: &[&str]) -> String {
+pub(super) fn last_line(summary: &Summary, told: Told, assistants: &[Assistant]) -> String {
     let Summary { title, file, login, until, renewable } = summary;
     let until = until.map_or_else(|| "without an end that is known".to_owned(), |end| format!("until {end}"));
     let file = file.display();
@@ -37,19 +38,18 @@ pub(super) fn last_line(summary: &Summary, told: Told, assistants: &[&str]) -> S
              before then: {login}"
         )
     };
+    let names: Vec<&str> = assistants.iter().map(|found| found.name).collect();
+    let options: Vec<&str> = assistants.iter().map(|found| &*found.option).collect();
+    let (names, options) = (names.join(" and "), options.join(" --client "));
     let next = match (told, assistants) {
         (Told::Yes(pid), []) => format!("the daemon (process {pid}) has been told"),
-        (Told::Yes(pid), found) => {
-            format!(
-                "the daemon (process {pid}) has been told; for {}: --client {}",
-                found.join(" and "),
-                found.join(" --client ")
-            )
+        (Told::Yes(pid), _) => {
+            format!("the daemon (process {pid}) has been told; for {names}: --client {options}")
         }
         (Told::No, _) => "the daemon finds it within a minute".to_owned(),
         (Told::NoDaemon, []) => "start token-refresher to keep it fresh".to_owned(),
-        (Told::NoDaemon, found) => {
-            format!("start token-refresher --client {} to keep it fresh and use it", found.join(" --client "))
+        (Told::NoDaemon, _) => {
+            format!("start token-refresher --client {options} to keep it fresh and use it")
         }
     };
     format!("{happened}; {next}")

@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::{Waiting, expect_clean};
-use crate::support::{Client, ClientAuth, Endpoint, Project, now};
+use crate::support::{Client, ClientAuth, Endpoint, Program, Project, now};
 
 /// A provider of the user's own table, at the strict endpoint, with a public client.
 fn provider(project: &Project, endpoint: &Endpoint) {
@@ -71,4 +71,25 @@ fn an_mcp_servers_address_is_enough() {
         file["registration_client_uri"],
         json!(format!("{issuer}/register/{}", file["client_id"].as_str().unwrap()))
     );
+}
+
+#[test]
+fn the_last_line_is_a_command_that_leaves_nothing_to_do_by_hand() {
+    let (project, endpoint) = (Project::bare(), Endpoint::start());
+    let server = endpoint.sign_ins(|sign_ins| sign_ins.server());
+    let home = project.outside().join("home");
+    for directory in [".cursor", ".gemini"] {
+        std::fs::create_dir_all(home.join(directory)).unwrap();
+    }
+    let home = home.to_str().unwrap();
+    let login = Program::new(&project).arg("login").args(&format!("{server} --name wiki")).env("HOME", home);
+    let finished = Waiting::of(login).signed_in();
+    let said = finished.stdout.split_once("start token-refresher ").unwrap().1;
+    let options = said.split_once(" to keep it fresh and use it").unwrap().0;
+    assert_eq!(options, "--client cursor=~/.cursor/mcp.json --client gemini=~/.gemini/settings.json");
+    Program::new(&project).args(options).env("HOME", home).once().expect_code(0);
+    for file in [".cursor/mcp.json", ".gemini/settings.json"] {
+        let text = std::fs::read_to_string(format!("{home}/{file}")).unwrap();
+        assert!(text.contains("\"wiki\"") && text.contains(&server), "{file}: {text}");
+    }
 }
