@@ -7,7 +7,7 @@
 //!   main                  the command line, one match over the commands
 //!   daemon   headers      the loop with signals, hook and service manager; the headers of one server
 //!   names                 the names that a person may type, for shells
-//!   signin                login and revoke; the only wing that listens, for the minutes of a sign-in
+//!   signin   keygen       login and revoke; the only wing that listens, for the minutes of a sign-in
 //!   cycle                 one round: scan, plan, refresh, write configurations and metrics
 //!   refresh   status      one credential through lock, request and storing; what people and probes see
 //!   services              token files, judged; which of them are the services of the configurations
@@ -15,8 +15,9 @@
 //!   clients   servers     configurations of the assistants; server files of the registry
 //!   oauth     tokens      requests and answers of token endpoints; token files and their times
 //!   settings              options, variables and .env, checked
-//!   cli      logging      words of the command line; the log
+//!   cli   logging command words of the command line; the log; a command with a time limit
 //!   files    json user    locks, atomic replacing, reading; the text of a JSON object; root becomes a user
+//!   sealing               secrets sealed at rest, and the keys for it
 //!   clock secret text     time, secrets and words as values
 //! ```
 
@@ -26,17 +27,20 @@ mod bridge;
 mod cli;
 mod clients;
 mod clock;
+mod command;
 mod cycle;
 mod daemon;
 mod files;
 mod headers;
 mod json;
+mod keygen;
 mod logging;
 mod names;
 mod oauth;
 mod refresh;
 #[cfg(test)]
 mod scratch;
+mod sealing;
 mod secret;
 mod servers;
 mod services;
@@ -63,6 +67,7 @@ use user::{NotOwner, User};
 const JSON: &Flag = flag("json");
 const ALIVE: &Flag = flag("alive");
 const WATCH: &Flag = flag("watch");
+const REBIND: &Flag = flag("rebind");
 
 /// How often `status --watch` looks.
 const WATCH_INTERVAL: Duration = Duration::from_secs(2);
@@ -87,7 +92,7 @@ fn main() -> ExitCode {
 fn run(invocation: &Invocation) -> ExitCode {
     let options = &invocation.options;
     let mut process = Environment::of_process();
-    let user = match become_owner(options, &mut process) {
+    let user = match become_owner(invocation, &mut process) {
         Ok(user) => user,
         Err(why) if invocation.verb == Verb::Check => return unknown(&why.to_string()),
         Err(why) => return complain(FAILED, &why.to_string()),
@@ -102,6 +107,13 @@ fn run(invocation: &Invocation) -> ExitCode {
         Verb::Clients => print(&clients::list()),
         Verb::Names => list_names(invocation, &process),
         Verb::Login | Verb::Revoke => sign_in_or_out(invocation, &process),
+        Verb::Keygen => {
+            match keygen::keygen(invocation.operands.first().map(std::ffi::OsString::as_os_str)) {
+                Ok(()) => ExitCode::SUCCESS,
+                Err(message) => complain(FAILED, &message),
+            }
+        }
+        Verb::Seal | Verb::Unseal => seal(invocation, &process),
         Verb::Help => match cli::help(invocation.operand()) {
             Ok(text) => print(&text),
             Err(message) => complain(WRONG, &message),
@@ -111,9 +123,13 @@ fn run(invocation: &Invocation) -> ExitCode {
 
 /// Becomes the owner of the project where root runs the program, before any file is read. `HOME` is the
 /// owner's then.
-fn become_owner(options: &Options, process: &mut Environment) -> Result<Option<User>, NotOwner> {
+fn become_owner(invocation: &Invocation, process: &mut Environment) -> Result<Option<User>, NotOwner> {
+    if invocation.verb == Verb::Keygen {
+        // A key belongs to the user who makes it.
+        return Ok(None);
+    }
     // A place that cannot be used is refused by the command, in the command's own way.
-    let Ok(places) = Places::find(options, process) else { return Ok(None) };
+    let Ok(places) = Places::find(&invocation.options, process) else { return Ok(None) };
     let user = user::become_owner(&places.dir, &places.tokens_dir)?;
     if let Some(user) = &user {
         process.set_home(user.home.as_deref());
@@ -154,6 +170,36 @@ fn keep(options: &Options, process: &Environment, user: Option<&User>) -> ExitCo
     }
 }
 
+/// Seals the secrets of token files, or opens them for good, and says what was done with each.
+fn seal(invocation: &Invocation, process: &Environment) -> ExitCode {
+    let options = &invocation.options;
+    let names: Vec<String> =
+        invocation.operands.iter().map(|name| name.to_string_lossy().into_owned()).collect();
+    let order = match (invocation.verb, options.has(REBIND)) {
+        (Verb::Unseal, _) => refresh::SealOrder::Unseal,
+        (_, true) if names.is_empty() => {
+            return complain(WRONG, "--rebind: name the files that lead elsewhere now");
+        }
+        (_, true) => refresh::SealOrder::Rebind,
+        (_, false) => refresh::SealOrder::Seal,
+    };
+    let settings = match Settings::read(options, process) {
+        // A lock that another process holds is waited for, as by `--once`.
+        Ok(loaded) => Settings { once: true, ..loaded.settings },
+        Err(invalid) => return complain(WRONG, &invalid.to_string()),
+    };
+    match cycle::seal(&settings, &names, order) {
+        Ok(summary) => {
+            for line in &summary.failed {
+                let _ = writeln!(io::stderr(), "token-refresher: {line}");
+            }
+            let printed = print(&format!("{}\n", summary.lines.join("\n")));
+            if summary.failed.is_empty() { printed } else { ExitCode::from(FAILED) }
+        }
+        Err(message) => complain(FAILED, &message),
+    }
+}
+
 /// Signs in, or ends a sign-in, and says what happened. There is no log: a person sits there.
 fn sign_in_or_out(invocation: &Invocation, process: &Environment) -> ExitCode {
     let Loaded { settings, warnings } = match Settings::read(&invocation.options, process) {
@@ -163,8 +209,15 @@ fn sign_in_or_out(invocation: &Invocation, process: &Environment) -> ExitCode {
     for warning in warnings {
         let _ = writeln!(io::stderr(), "{warning}");
     }
-    let around = match cycle::connect(&settings) {
-        Ok((client, providers)) => signin::Around { settings: &settings, client, providers },
+    let keys = cycle::LoadedKeys::load(&settings, &cycle::LoadedKeys::default());
+    let connected = keys.and_then(|keys| cycle::connect(&settings).map(|connected| (keys, connected)));
+    let around = match connected {
+        Ok((keys, (client, providers))) => {
+            for line in &keys.missing {
+                let _ = writeln!(io::stderr(), "token-refresher: {line}");
+            }
+            signin::Around { settings: &settings, client, providers, keys: keys.ring().clone() }
+        }
         Err(message) => return complain(WRONG, &message),
     };
     let operands: Vec<&OsStr> = invocation.operands.iter().map(std::ffi::OsString::as_os_str).collect();

@@ -32,6 +32,7 @@ fn otherwise(settings: &Settings) -> DaemonRecord {
         servers_dir: settings.servers_dir.display().to_string(),
         providers: settings.providers.is_file().then(|| settings.providers.display().to_string()),
         keycloak: is_keycloak(&settings.environment),
+        sealing_key: None,
         once: false,
     }
 }

@@ -20,6 +20,12 @@ pub(super) const LOGIN: &str = "login";
 /// The command that ends a sign-in.
 pub(super) const REVOKE: &str = "revoke";
 
+/// The command that seals token files.
+pub(super) const SEAL: &str = "seal";
+
+/// The command that opens them for good.
+pub(super) const UNSEAL: &str = "unseal";
+
 /// The command that a client starts as its MCP server.
 pub(super) const BRIDGE: &str = "bridge";
 
@@ -56,6 +62,35 @@ pub(super) const COMMANDS: &[Command] = &[
         help: "end a sign-in at its provider",
         detail: "Ends the sign-in of a token file at its provider (RFC 7009) and takes the tokens out of the file. What \
                  the sign-in is known by stays, for the next one.",
+    },
+    Command {
+        verb: Verb::Keygen,
+        name: "keygen",
+        operands: "[FILE]",
+        help: "make a key for sealing",
+        detail: "Makes a key for --key-file: 32 random bytes as base64url. Writes it to FILE (0600, never over a file \
+                 that is there), or to standard output, for a secret manager. Keep a copy where the token files are \
+                 not: without the key every sealed sign-in is lost.",
+    },
+    Command {
+        verb: Verb::Seal,
+        name: SEAL,
+        operands: "[NAME...]",
+        help: "seal the secrets in token files",
+        detail: "Seals refresh_token, client_secret and private_key of these token files, or of all, with the first \
+                 key: all of a file or nothing, under its lock, durably. What an older key has sealed is sealed \
+                 anew. \
+                 Each secret is bound to its member, its endpoint and its client; with --rebind a file that leads \
+                 elsewhere since then is bound to where it leads now.",
+    },
+    Command {
+        verb: Verb::Unseal,
+        name: UNSEAL,
+        operands: "[NAME...]",
+        help: "write the secrets in plain text again",
+        detail: "Opens what is sealed in these token files, or in all, and stores it in plain text: before an older \
+                 version of this program, or another one, is to use the files. A daemon with a key would seal them \
+                 again: stop it before.",
     },
     Command {
         verb: Verb::Status,

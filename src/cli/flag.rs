@@ -43,6 +43,8 @@ pub(crate) enum Group {
     Places,
     /// A sign-in.
     SignIn,
+    /// Secrets sealed at rest.
+    Sealing,
     /// The assistants' own configurations.
     Clients,
     /// Log and pid file.
@@ -55,8 +57,16 @@ pub(crate) enum Group {
 
 impl Group {
     /// All headings, in the order of the help.
-    pub(crate) const ALL: [Self; 7] =
-        [Self::Refreshing, Self::Places, Self::SignIn, Self::Clients, Self::Log, Self::Asking, Self::Help];
+    pub(crate) const ALL: [Self; 8] = [
+        Self::Refreshing,
+        Self::Places,
+        Self::SignIn,
+        Self::Sealing,
+        Self::Clients,
+        Self::Log,
+        Self::Asking,
+        Self::Help,
+    ];
 
     /// The heading's words.
     pub(crate) const fn title(self) -> &'static str {
@@ -64,6 +74,7 @@ impl Group {
             Self::Refreshing => "When and how to refresh",
             Self::Places => "Where things are",
             Self::SignIn => "Signing in",
+            Self::Sealing => "Sealed at rest",
             Self::Clients => "Coding assistants",
             Self::Log => "Log and process",
             Self::Asking => "What status and check say",
@@ -123,6 +134,12 @@ pub(crate) enum Verb {
     Login,
     /// End a sign-in at its provider.
     Revoke,
+    /// Make a key.
+    Keygen,
+    /// Seal the secrets of token files.
+    Seal,
+    /// Open them for good.
+    Unseal,
     /// Tell of a command.
     Help,
 }

@@ -2,7 +2,7 @@
 //! names in the settings' errors are read off [`FLAGS`]. A new option is one row here and one field of
 //! the settings.
 
-use super::commands::{BRIDGE, CHECK, DAEMON, HEADERS, LOGIN, NAMES, REVOKE, STATUS, TOKEN};
+use super::commands::{BRIDGE, CHECK, DAEMON, HEADERS, LOGIN, NAMES, REVOKE, SEAL, STATUS, TOKEN, UNSEAL};
 use super::flag::{Flag, Group};
 
 /// The commands that read settings: the daemon alone.
@@ -12,10 +12,13 @@ const SETTINGS: &[&str] = &[DAEMON];
 const SERVING: &[&str] = &[DAEMON, BRIDGE];
 
 /// The commands that need to know only where the tokens are; the rest they learn from the status file.
-const PLACES: &[&str] = &[DAEMON, LOGIN, REVOKE, STATUS, CHECK, HEADERS, TOKEN, BRIDGE, NAMES];
+const PLACES: &[&str] = &[DAEMON, LOGIN, REVOKE, SEAL, UNSEAL, STATUS, CHECK, HEADERS, TOKEN, BRIDGE, NAMES];
 
 /// The commands that speak to token endpoints.
 const SPEAKING: &[&str] = &[DAEMON, LOGIN, REVOKE, BRIDGE];
+
+/// The commands that know endpoints.
+const KNOWING: &[&str] = &[DAEMON, LOGIN, REVOKE, SEAL, UNSEAL, BRIDGE];
 
 /// What most rows have in common.
 const ROW: Flag = Flag {
@@ -194,7 +197,7 @@ pub(super) const FLAGS: &[Flag] = &[
         help: "rows beside the built-in providers",
         detail: "Your own providers, and changes to the built-in ones: a JSON object with a row for \
                  each. Read where it exists; one that is named here must exist.",
-        commands: SPEAKING,
+        commands: KNOWING,
         ..ROW
     },
     Flag {
@@ -320,6 +323,45 @@ pub(super) const FLAGS: &[Flag] = &[
         commands: &[LOGIN],
         help: "how long to wait for the person, 300",
         detail: "With login: how long to wait for the person, from 1 to 86400 seconds; 300 without it.",
+        ..ROW
+    },
+    Flag {
+        long: "key-file",
+        value: Some("FILE"),
+        variable: Some("TOKEN_REFRESHER_KEY_FILE"),
+        example: Some("/etc/token-refresher.key"),
+        repeatable: true,
+        group: Group::Sealing,
+        commands: KNOWING,
+        help: "seal secrets at rest with this key",
+        detail: "A file with a key, which token-refresher keygen makes: 32 bytes as base64url, or a JWK. Refresh \
+                 tokens, client secrets and private keys in the token files are then sealed. The first key seals, \
+                 every key opens: to change it, put the new one before the old one and run token-refresher seal. \
+                 A link and a pipe are fine. No other user may write the file, and it may not be in the tokens \
+                 directory. The variable takes a list with commas. Without this option, token-refresher.key in \
+                 $CREDENTIALS_DIRECTORY is used where systemd provides it.",
+        ..ROW
+    },
+    Flag {
+        long: "key-command",
+        value: Some("COMMAND"),
+        variable: Some("TOKEN_REFRESHER_KEY_COMMAND"),
+        example: Some("'secret-tool lookup service token-refresher'"),
+        group: Group::Sealing,
+        commands: KNOWING,
+        help: "take the key from this command",
+        detail: "Run this command for a key, without a shell and for 30 seconds at most: the first line of its output \
+                 is the key. It is run once at the start and when settings are read again. It gets PATH, HOME and the \
+                 variables that password managers and desktops need, and no others.",
+        ..ROW
+    },
+    Flag {
+        long: "rebind",
+        group: Group::Sealing,
+        commands: &[SEAL],
+        help: "the file leads elsewhere now, and that is meant",
+        detail: "With names of files: bind what is sealed in them to the endpoint and the client that they lead to \
+                 now. Without it, a sealed file whose endpoint or client was changed is refused.",
         ..ROW
     },
     Flag {

@@ -32,6 +32,8 @@ pub(crate) enum Topic {
     Ending,
     /// Who may read a file.
     Readers,
+    /// That its secrets are not sealed.
+    AtRest,
     /// That something cannot be written.
     Writing,
     /// What a configuration leaves out or assumes.
@@ -41,7 +43,9 @@ pub(crate) enum Topic {
 impl Topic {
     const fn subject(self) -> Subject {
         match self {
-            Self::Contents | Self::Freshness | Self::Ending | Self::Readers => Subject::Refresh,
+            Self::Contents | Self::Freshness | Self::Ending | Self::Readers | Self::AtRest => {
+                Subject::Refresh
+            }
             Self::Writing | Self::Entries => Subject::Config,
         }
     }

@@ -10,7 +10,7 @@ use crate::oauth::Providers;
 use crate::services::{in_configurations, recorded_providers};
 use crate::settings::Settings;
 use crate::state::{CycleRecord, HookKind, Store, daemon_holder};
-use crate::status::{DaemonSeen, Facts, Overview, Token};
+use crate::status::{DaemonSeen, Facts, Overview, SealCounts, Token};
 
 /// The picture of the tokens directory at `now`, or what could not be read, in one line. The buffer and the interval
 /// are those of the daemon, where one runs or ran.
@@ -50,6 +50,8 @@ pub(crate) fn inspect(settings: &Settings, now: Timestamp) -> Result<Overview, S
             .iter()
             .map(|(name, why)| Token::unusable(name, in_configurations(name), why.to_string())),
     );
+    let files = seen.tokens.iter().map(|token| &token.source.at_rest).chain(seen.clients_at_rest.values());
+    let at_rest = SealCounts::of(files, record.as_ref().and_then(|record| record.sealing_key));
     let report = Overview {
         now,
         tokens_dir: directory.display().to_string(),
@@ -60,6 +62,7 @@ pub(crate) fn inspect(settings: &Settings, now: Timestamp) -> Result<Overview, S
         cycle,
         endpoints: store.endpoints(),
         hooks: [HookKind::Refresh, HookKind::Trouble].map(|kind| (kind, store.hook(kind))),
+        at_rest,
         tokens,
     };
     Ok(report.sorted())

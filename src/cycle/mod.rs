@@ -4,7 +4,8 @@
 //! jobs. `narrate` holds every sentence of the log about a token, and `cycle_log` says each problem once.
 //! `configurations`, `default_files`, `client_files` and `publish` write what others read. `open_files` closes token
 //! files to other users, and `twins` keeps the files for a shell beside them in step. `inspect` looks as a cycle does
-//! and changes nothing; `entries` finds who uses a token.
+//! and changes nothing; `entries` finds who uses a token. `keys` reads the keys that seal, and `sealing` says which
+//! files they seal.
 
 mod client_files;
 mod configurations;
@@ -13,6 +14,7 @@ mod cycles;
 mod default_files;
 mod entries;
 mod inspect;
+mod keys;
 mod narrate;
 mod open_files;
 mod outcome;
@@ -20,13 +22,15 @@ mod plan;
 mod publish;
 mod reader;
 mod scan;
+mod sealing;
 mod setup;
 mod twins;
 mod work;
 mod writers;
 
-pub(crate) use cycles::{Cycles, Ended, Trigger, listed_names};
+pub(crate) use cycles::{Cycles, Ended, Trigger, listed_names, seal};
 pub(crate) use entries::find_entries;
 pub(crate) use inspect::inspect;
+pub(crate) use keys::LoadedKeys;
 pub(crate) use publish::farewell;
 pub(crate) use setup::{connect, http_settings};

@@ -18,6 +18,7 @@ use crate::state::schedule::Schedule;
 use crate::state::{CredentialState, Plan, Store};
 use crate::status::Facts;
 use crate::tokens::FileKind;
+use crate::tokens::at_rest::AtRest;
 use crate::tokens::directory::{self, Listing, Problem, TokenFile};
 use crate::tokens::name::{Role, role, stem};
 use crate::tokens::spelled::name_of;
@@ -50,6 +51,8 @@ pub(crate) struct TokenScan {
     pub tokens: Vec<Credential>,
     /// The client-credential files beside them.
     pub clients: Vec<ClientFile>,
+    /// How the secrets of those stand on the disk.
+    pub clients_at_rest: BTreeMap<String, AtRest>,
     /// Names that cannot be used, and why.
     pub problems: Vec<(String, Problem)>,
     /// Files of services and of the gateway that hold no token.
@@ -162,7 +165,10 @@ impl Scanning {
                 }
                 self.scan.tokens.push(token);
             }
-            FileKind::ClientCredentials => self.scan.clients.extend(client_file(name, &file.document)),
+            FileKind::ClientCredentials => {
+                self.scan.clients.extend(client_file(name, &file.document));
+                self.scan.clients_at_rest.insert(name.to_owned(), AtRest::of(&file.document));
+            }
             FileKind::Other if role(name) != Role::Other => self.scan.empty.push(name.to_owned()),
             FileKind::Other => log::debug!(target: "REFRESH", "{name}: holds no token; passed over"),
         }

@@ -15,12 +15,14 @@ pub(super) fn notice(scan: &TokenScan, store: &Store, said: &mut BTreeSet<String
         if present.is_none() || token.state.failure.is_some() || token.newest.is_some() {
             continue;
         }
-        if token.has_foreign_writer() && said.insert(token.name().to_owned()) {
+        let shared = token.has_foreign_writer();
+        if shared && said.insert(token.name().to_owned()) {
             foreign_writer(token.name());
         }
         if token.state.refresh_hash != present {
             store.update(token.name(), |state| {
                 state.refresh_hash = present;
+                state.shared |= shared;
                 // A new sign-in has no past.
                 (state.last_success, state.moved_refresh_end, state.origin) = (None, false, None);
             });

@@ -11,8 +11,8 @@ use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, TryRecvError, channel};
 use std::time::{Duration, Instant};
 
-use super::command::{CommandError, Task, run};
 use crate::clock::{Timestamp, Words};
+use crate::command::{CommandError, Task, run};
 use crate::settings::Settings;
 use crate::state::{HookKind, HookRecord, Store};
 use crate::status::Trouble;
@@ -223,7 +223,7 @@ impl Hook {
     fn start(&mut self, wake: impl FnOnce() + Send + 'static) {
         let task = Task {
             words: self.words.clone(),
-            environment: self.environment(),
+            environment: self.environment().into_iter().map(|(name, value)| (name.into(), value)).collect(),
             directory: self.directory.clone(),
             limit: LIMIT,
         };

@@ -1,6 +1,5 @@
 //! The loop: sleep until something is due, run a cycle, listen to signals, until told to stop.
 
-mod command;
 mod hook;
 mod notice;
 mod notify;
@@ -74,7 +73,7 @@ fn once(mut keeper: Cycles, settings: &Settings, stop: Arc<Stop>) -> Result<(), 
     let _signals = Signals::listen(stop).map_err(|error| format!("signals cannot be received: {error}"))?;
     // A daemon's settings stay: they hold for most of the cycles.
     if !matches!(daemon_holder(&settings.tokens_dir), Ok(Holder::Somebody { .. })) {
-        keeper.store().set_daemon(record(settings, Timestamp::now()));
+        keeper.store().set_daemon(record(settings, Timestamp::now(), &keeper));
     }
     let mut ended = keeper.cycle(settings, Trigger::First, &BTreeSet::new(), &|| {});
     let mut changed = std::mem::take(&mut ended.changed);
@@ -122,7 +121,7 @@ impl Daemon {
         let presence = Presence::claim(&settings)?;
         let signals =
             Signals::listen(stop).map_err(|error| format!("signals cannot be received: {error}"))?;
-        keeper.store().set_daemon(record(&settings, presence.since()));
+        keeper.store().set_daemon(record(&settings, presence.since(), &keeper));
         log::info!(target: "CONFIG", "{}", start::in_effect(&settings));
         log::debug!(target: "REFRESH", "running as process {}", std::process::id());
         let manager = ServiceManager::of_process();
@@ -202,7 +201,9 @@ impl Daemon {
     /// Takes over what a cycle left, and says when the next one is due at the latest.
     fn take(&mut self, ended: Ended, before: Watch) -> Instant {
         if let Ok(found) = &ended.seen {
-            let changed = self.watch.changed_names(&found.files).into_iter().chain(ended.changed);
+            let mut changed = self.watch.changed_names(&found.files);
+            changed.retain(|name| !ended.sealed.contains(name));
+            let changed = changed.into_iter().chain(ended.changed);
             self.hooks.refresh.changed(changed, self.keeper.store());
         }
         self.held.extend(ended.held);
@@ -272,7 +273,8 @@ impl Daemon {
                     log::warn!(target: "CONFIG", "{warning}");
                 }
                 self.settings = settings;
-                self.keeper.store().set_daemon(record(&self.settings, self.presence.since()));
+                let record = record(&self.settings, self.presence.since(), &self.keeper);
+                self.keeper.store().set_daemon(record);
                 log::info!(target: "CONFIG", "settings read again");
             }
             Err(invalid) => {
@@ -291,7 +293,7 @@ fn clock_jumped(wall: Timestamp, monotonic: Instant) -> bool {
     now.since(expected) > tolerance || expected.since(now) > tolerance
 }
 
-fn record(settings: &Settings, since: Timestamp) -> DaemonRecord {
+fn record(settings: &Settings, since: Timestamp, cycles: &Cycles) -> DaemonRecord {
     DaemonRecord {
         pid: std::process::id(),
         started: since,
@@ -302,5 +304,6 @@ fn record(settings: &Settings, since: Timestamp) -> DaemonRecord {
         providers: settings.providers.is_file().then(|| settings.providers.display().to_string()),
         keycloak: is_keycloak(&settings.environment),
         once: settings.once,
+        sealing_key: cycles.sealing_key(),
     }
 }

@@ -19,7 +19,7 @@ use super::inode::Inode;
 use super::trust::{self, Untrusted, judge_directory, judge_own};
 
 /// The name of the program's own directory beside the token files.
-const OWN_DIRECTORY: &str = ".token-refresher";
+pub(crate) const OWN_DIRECTORY: &str = ".token-refresher";
 
 /// How a directory is opened.
 const READ: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);

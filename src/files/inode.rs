@@ -3,6 +3,7 @@
 use std::fs::Metadata;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use rustix::fs::{FileType, Stat};
 
@@ -66,6 +67,13 @@ impl Stamp {
     /// The state of what `path` leads to; `None` where that cannot be looked at.
     pub(crate) fn at(path: &Path) -> Option<Self> {
         std::fs::metadata(path).ok().map(|found| Inode::of(&found).stamp)
+    }
+
+    /// The same to the nanosecond; no file was written before 1970.
+    pub(super) fn time(&self) -> SystemTime {
+        let (seconds, nanoseconds) = self.modified;
+        let since = u64::try_from(seconds).ok().zip(u32::try_from(nanoseconds).ok());
+        UNIX_EPOCH + since.map_or(Duration::ZERO, |(seconds, rest)| Duration::new(seconds, rest))
     }
 
     /// When the file was last written.

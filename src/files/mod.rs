@@ -26,7 +26,7 @@ mod room;
 mod trust;
 mod user_file;
 
-pub(crate) use directory::{Directory, make_private_directory};
+pub(crate) use directory::{Directory, OWN_DIRECTORY, make_private_directory};
 pub(crate) use file_at::FileAt;
 pub(crate) use follow::follow;
 pub(crate) use holder::{Holder, holder};

@@ -94,6 +94,12 @@ impl Reserve {
         self.file.sync_all()
     }
 
+    /// Gives the reserve the time of the last change that `like` has, durably.
+    pub(crate) fn set_modified(&self, like: &Stamp) -> io::Result<()> {
+        self.file.set_modified(like.time())?;
+        self.file.sync_all()
+    }
+
     /// Renames the reserve over its target and syncs the directory.
     ///
     /// # Errors

@@ -14,8 +14,9 @@ pub(crate) struct CredentialConfig {
     pub file: String,
     /// The MCP server whose token the file holds, if it is a service's file.
     pub server: Option<String>,
+    /// As the file has it: sealed or not.
     pub client_secret: Option<Secret>,
-    /// A PEM file's text: the key for `private_key_jwt`.
+    /// The same. A PEM file's text: the key for `private_key_jwt`.
     pub private_key: Option<Secret>,
     /// Whether the file holds a refresh token that is not empty.
     pub has_refresh_token: bool,
@@ -83,6 +84,7 @@ pub(crate) struct ClientFile {
     /// The file's name, for messages.
     pub name: String,
     pub client_id: String,
+    /// As the file has it: sealed or not.
     pub client_secret: Secret,
     /// Its other plain text members.
     pub members: BTreeMap<String, String>,

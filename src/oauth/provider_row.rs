@@ -5,8 +5,10 @@ use std::time::Duration;
 
 use super::endpoint::EndpointUrl;
 use super::login::LoginRules;
+use super::outcome::GrantType;
 use super::provider::Provider;
 use super::providers::Providers;
+use super::request::bound_endpoint;
 
 /// A provider's row, for those who sign in there. It knows nothing where the provider is not in the table.
 #[derive(Clone)]
@@ -26,6 +28,11 @@ impl ProviderRow {
     /// How a person signs in there.
     pub(crate) fn login(&self) -> &LoginRules {
         &self.0.login
+    }
+
+    /// What a secret for the token endpoint of this row, which has this origin, is sealed for.
+    pub(crate) fn bound_endpoint(&self, grant: GrantType, origin: &str) -> String {
+        bound_endpoint(Some(&self.0.name), grant, origin)
     }
 
     /// What separates scopes in a request.

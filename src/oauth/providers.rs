@@ -3,7 +3,7 @@
 //! The data is `providers.json` beside this file. A user's `providers.json` has the same form; its
 //! keys replace those of a built-in row of the same name, and new names make new rows.
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, Visitor};
 use serde_json::{Map, Value};
@@ -13,8 +13,26 @@ use super::config::CredentialConfig;
 use super::endpoint::EndpointUrl;
 use super::outcome::GrantType;
 use super::provider::Provider;
+use super::template::{self, TemplateValues, ValueSource};
 
 pub(super) const BUILT_IN: &str = include_str!("providers.json");
+
+/// The values that a row itself has for its variables.
+struct RowAlone<'a>(&'a Provider);
+
+impl TemplateValues for RowAlone<'_> {
+    fn member(&self, _: &str) -> Option<String> {
+        None
+    }
+
+    fn variable(&self, _: &str) -> Option<String> {
+        None
+    }
+
+    fn sources(&self, name: &str) -> Option<&[ValueSource]> {
+        self.0.variables.get(name).map(Vec::as_slice)
+    }
+}
 
 /// Every known provider.
 pub(crate) struct Providers {
@@ -68,6 +86,19 @@ impl Providers {
     pub(super) fn recognised(&self, config: &CredentialConfig) -> Option<&Arc<Provider>> {
         let has = |row: &Provider| row.recognised_by.iter().all(|name| config.member(name).is_some());
         self.rows.iter().find(|row| !row.recognised_by.is_empty() && has(row))
+    }
+
+    /// Whether the built-in row `name` alone decides that its endpoint for this grant has this origin: nothing of the
+    /// origin comes from a file or a variable, and no row of the user has changed it.
+    pub(super) fn built_in_decides(name: &str, grant: GrantType, origin: &str) -> bool {
+        static BUILT_IN_ROWS: LazyLock<Providers> = LazyLock::new(Providers::builtin);
+        let decided = || {
+            let row = BUILT_IN_ROWS.rows.iter().find(|row| row.name == name)?;
+            let template = row.token_endpoint.of(grant)?;
+            let of_origin = template.splitn(4, '/').take(3).collect::<Vec<_>>().join("/");
+            EndpointUrl::parse(&template::fill(&of_origin, &RowAlone(row)).ok()?).ok()
+        };
+        decided().is_some_and(|url| url.origin() == origin)
     }
 
     /// Whether a built-in row, without any choice of the file's, has an endpoint of this origin.
@@ -194,6 +225,22 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for Pairs<T> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_row_decides_where_no_file_has_a_say() {
+        let grant = GrantType::RefreshToken;
+        for (name, origin, expected) in [
+            ("github", "https://github.com", true),
+            ("github", "https://ghe.example", false),
+            ("google", "https://oauth2.googleapis.com", true),
+            ("microsoft", "https://login.microsoftonline.com", true),
+            ("keycloak", "https://idp.example", false),
+            ("auth0", "https://tenant.auth0.com", false),
+            ("nobody", "https://idp.example", false),
+        ] {
+            assert_eq!(Providers::built_in_decides(name, grant, origin), expected, "{name} {origin}");
+        }
+    }
     use crate::oauth::GrantType;
     use crate::oauth::provider::Rotation;
 

@@ -8,6 +8,8 @@ use ring::digest;
 use super::endpoint::EndpointUrl;
 use super::outcome::GrantType;
 use super::provider::{BasicEncoding, ClientAuthMethod, Provider, Rotation};
+use super::providers::Providers;
+use crate::sealing::{Binding, Keyring, SecretMember, StoredSecret, Unsealable, opened, stored};
 use crate::secret::{Fingerprint, Secret};
 
 /// Where the token endpoint's address comes from.
@@ -43,9 +45,12 @@ pub(super) struct SigningKey {
 pub(crate) struct TokenRequest {
     pub(super) file: String,
     pub(super) target: TokenEndpoint,
+    /// Whether the table of providers names the endpoint, and not the file.
+    pub(super) from_table: bool,
     pub(super) grant: GrantType,
     pub(super) authentication: Authentication,
     pub(super) client_id: Option<String>,
+    /// As it is stored, until [`Self::unseal`] has opened it; the key too.
     pub(super) client_secret: Option<Secret>,
     pub(super) key: Option<SigningKey>,
     /// All parameters but the client's and the refresh token, `grant_type` first.
@@ -85,6 +90,34 @@ impl TokenRequest {
     /// The name of the token file that it is for.
     pub(crate) fn file(&self) -> &str {
         &self.file
+    }
+
+    /// Where the secrets of this request are sent, and for which client: what they must be sealed for.
+    pub(crate) fn binding(&self) -> Binding {
+        let origin = self.address().origin();
+        let row = self.from_table.then_some(&*self.row.name);
+        Binding {
+            endpoint: bound_endpoint(row, self.grant, origin),
+            client: self.client_id.as_deref().map(|id| Fingerprint::of(id.as_bytes())),
+        }
+    }
+
+    /// Opens what is sealed of its secrets, where they are sealed for this request. The error names the member.
+    pub(crate) fn unseal(&mut self, keys: &Keyring) -> Result<(), (SecretMember, Unsealable)> {
+        let binding = self.binding();
+        let pem = self.key.as_mut().map(|key| (SecretMember::PrivateKey, &mut key.pem));
+        let secret = self.client_secret.as_mut().map(|secret| (SecretMember::ClientSecret, secret));
+        for (member, secret) in secret.into_iter().chain(pem) {
+            if stored(secret.expose()) != StoredSecret::Plain {
+                *secret = opened(secret, member, &binding, keys).map_err(|why| (member, why))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether the provider never replaces a refresh token: an old copy of one stays good.
+    pub(crate) fn keeps_refresh_token(&self) -> bool {
+        self.row.rotation == Rotation::Never
     }
 
     /// Which grant it uses.
@@ -156,6 +189,15 @@ impl TokenRequest {
         let page =
             self.authorization_endpoint.as_ref().map(|page| format!(" (at {page})")).unwrap_or_default();
         format!("sign in to {} again{page}", self.title())
+    }
+}
+
+/// The endpoint in a [`Binding`]: the name of the built-in row that alone decides about it, so that a newer row does
+/// not break the seal, else the origin.
+pub(super) fn bound_endpoint(row: Option<&str>, grant: GrantType, origin: &str) -> String {
+    match row.filter(|name| Providers::built_in_decides(name, grant, origin)) {
+        Some(name) => format!("row:{name}"),
+        None => origin.to_owned(),
     }
 }
 

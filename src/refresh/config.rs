@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::oauth::{ClientFile, CredentialConfig};
+use crate::sealing::SecretMember;
 use crate::tokens::Document;
 use crate::tokens::name::{Role, role, server};
 
@@ -28,9 +29,9 @@ pub(crate) fn of(file: &str, document: &Document, built_in: Option<&str>) -> Cre
     CredentialConfig {
         file: file.to_owned(),
         server,
-        client_secret: document.secret("client_secret"),
-        private_key: document.secret("private_key"),
-        has_refresh_token: document.refresh_token().is_some(),
+        client_secret: document.stored(SecretMember::ClientSecret),
+        private_key: document.stored(SecretMember::PrivateKey),
+        has_refresh_token: document.has_refresh_token(),
         members,
     }
 }
@@ -40,7 +41,7 @@ pub(crate) fn client_file(file: &str, document: &Document) -> Option<ClientFile>
     Some(ClientFile {
         name: file.to_owned(),
         client_id: document.text("client_id")?,
-        client_secret: document.secret("client_secret")?,
+        client_secret: document.stored(SecretMember::ClientSecret)?,
         members: document.plain_texts().collect(),
     })
 }

@@ -11,7 +11,8 @@ use super::report::{Report, Reports};
 use super::stop::Stop;
 use crate::clock::Timestamp;
 use crate::files::Directory;
-use crate::oauth::{ClientFile, Providers, Resolution, TokenClient, resolve};
+use crate::oauth::{ClientFile, CredentialConfig, Providers, Resolution, TokenClient, resolve};
+use crate::sealing::Keyring;
 use crate::secret::Fingerprint;
 use crate::settings::Environment;
 use crate::state::schedule::Schedule;
@@ -30,6 +31,8 @@ pub(crate) struct Context<'a> {
     /// The client-credential files beside the tokens.
     pub clients: &'a [ClientFile],
     pub environment: &'a Environment,
+    /// The keys of what is sealed.
+    pub keys: &'a Keyring,
     pub endpoints: &'a Endpoints,
     pub state: &'a Store,
     pub limits: Limits,
@@ -77,11 +80,15 @@ impl Context<'_> {
 
     /// How `document` can be refreshed. Says at DEBUG which rule found what.
     pub(super) fn resolve(&self, file: &str, document: &Document) -> Resolution {
-        let config = config::of(file, document, self.providers.longest_name_prefix(stem(file)));
+        self.resolve_config(&config::of(file, document, self.providers.longest_name_prefix(stem(file))))
+    }
+
+    /// The same for what a file says.
+    pub(super) fn resolve_config(&self, config: &CredentialConfig) -> Resolution {
         let (resolution, trail) =
-            resolve(&config, &|name| self.environment.get(name), self.clients, self.providers);
+            resolve(config, &|name| self.environment.get(name), self.clients, self.providers);
         for line in trail {
-            log::debug!(target: "REFRESH", "{file}: {line}");
+            log::debug!(target: "REFRESH", "{}: {line}", config.file);
         }
         resolution
     }
@@ -91,8 +98,7 @@ impl Context<'_> {
         let Ok(listing) = directory::list(self.directory, self.generated) else { return Vec::new() };
         let holds = |name: &String| {
             let file = directory::read(self.directory, name).ok().flatten();
-            file.and_then(|file| file.document.refresh_token())
-                .is_some_and(|held| held.fingerprint() == token)
+            file.and_then(|file| file.document.refresh_fingerprint()) == Some(token)
         };
         listing.names.into_iter().filter(holds).collect()
     }
@@ -113,7 +119,7 @@ impl Context<'_> {
         let schedule = Schedule {
             life: &due::life(document, modified),
             has_access: document.has_access_token(),
-            refresh_hash: document.refresh_token().map(|token| token.fingerprint()),
+            refresh_hash: document.refresh_fingerprint(),
             state: &self.state.get(name),
             buffer: self.limits.buffer,
         };

@@ -5,7 +5,7 @@
 //! before.
 
 use crate::clock::Timestamp;
-use crate::secret::{Fingerprint, Secret};
+use crate::secret::Fingerprint;
 use crate::tokens::Document;
 
 /// Which refresh token was sent, and since when.
@@ -27,8 +27,8 @@ const NONE: &str = "----------------";
 impl Mark {
     /// The mark for sending the refresh token of `document` at `last`, and first at `since`.
     pub(crate) fn of(document: &Document, since: Timestamp, last: Timestamp) -> Self {
-        let print = |token: Option<Secret>| token.map(|token| token.fingerprint());
-        Self { since, last, refresh: print(document.refresh_token()), access: print(document.access_token()) }
+        let access = document.access_token().map(|token| token.fingerprint());
+        Self { since, last, refresh: document.refresh_fingerprint(), access }
     }
 
     /// Reads a note; anything that is not a whole mark counts as none (a torn write, an older format).

@@ -5,18 +5,25 @@ use super::endpoints::Permit;
 use super::job::Chain;
 use super::member::Member;
 use super::report::Report;
+use super::unseal::{Unsealed, unseal};
 use super::verdict::{self, Attempt};
 use crate::clock::Timestamp;
 use crate::oauth::{Providers, Resolution, TokenRequest, backoff};
 use crate::state::{CredentialState, FailureKind, LastFailure};
 use crate::tokens::chain;
 
+/// A request that may be sent, and what was sealed of it.
+pub(super) struct Allowed {
+    pub request: Box<TokenRequest>,
+    pub unsealed: Unsealed,
+}
+
 /// The request for the member at `due`, or why none may be sent for its chain.
 pub(super) fn may_send(
     members: &[Member],
     due: usize,
     context: &Context<'_>,
-) -> Result<Box<TokenRequest>, Box<Report>> {
+) -> Result<Allowed, Box<Report>> {
     let now = Timestamp::now();
     if members.iter().any(|member| member.document.is_monitored_only()) {
         let why = "\"refresh\": false stands in it, or in another file with the same refresh token";
@@ -37,15 +44,18 @@ pub(super) fn may_send(
         );
         return Err(Box::new(misconfigured(message, member, &state, now)));
     }
-    let request = match context.resolve(name, &member.document) {
+    let mut request = match context.resolve(name, &member.document) {
         Resolution::Refresh(request) => request,
         Resolution::Monitored(why) => return Err(Box::new(Report::Monitored(why))),
         Resolution::Misconfigured(message) => {
             return Err(Box::new(misconfigured(message, member, &state, now)));
         }
     };
+    // Not even `--force` sends a sealed secret elsewhere.
+    let unsealed = unseal(&members.iter().collect::<Vec<_>>(), due, &mut request, context)
+        .map_err(|message| Box::new(misconfigured(message, member, &state, now)))?;
     if context.force.is_some() {
-        return Ok(request);
+        return Ok(Allowed { request, unsealed });
     }
     if let Some(before) = moved_from(&request, member, &state) {
         let now_at = request.endpoint_key();
@@ -57,7 +67,7 @@ pub(super) fn may_send(
         return Err(Box::new(misconfigured(message, member, &state, now)));
     }
     match verdict::against(&attempt(member, state.failure.as_ref(), &request, now, now)) {
-        None => Ok(request),
+        None => Ok(Allowed { request, unsealed }),
         Some(failure) => Err(Box::new(Report::Failed(failure))),
     }
 }

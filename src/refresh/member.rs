@@ -36,7 +36,7 @@ impl Member {
 
     /// The fingerprint of its refresh token.
     pub(super) fn fingerprint(&self) -> Option<Fingerprint> {
-        self.document.refresh_token().map(|token| token.fingerprint())
+        self.document.refresh_fingerprint()
     }
 
     pub(super) fn life(&self) -> Life {

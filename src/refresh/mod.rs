@@ -40,10 +40,12 @@ mod recover;
 mod report;
 mod request;
 mod run;
+mod seal_file;
 mod stop;
 mod storing;
 #[cfg(test)]
 mod tests;
+mod unseal;
 mod verdict;
 
 pub(crate) use config::{client_file, of as config_of};
@@ -52,6 +54,7 @@ pub(crate) use endpoints::Endpoints;
 pub(crate) use job::{Chain, Done, Job};
 pub(crate) use leftovers::{recover_leftover, written_by_us};
 pub(crate) use report::{Report, Reports};
+pub(crate) use seal_file::{SealOrder, Sealed, seal_file};
 pub(crate) use stop::Stop;
 pub(crate) use storing::Storing;
 pub(crate) use verdict::BUSY_AGAIN;

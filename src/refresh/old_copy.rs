@@ -13,6 +13,7 @@ use super::member::{Member, Obstacle};
 use super::precautions::reserve_all;
 use super::report::Report;
 use super::storing::{Part, Storing};
+use super::unseal::handed_on;
 use crate::clock::Timestamp;
 use crate::secret::Fingerprint;
 use crate::state::{FailureKind, LastFailure};
@@ -70,7 +71,20 @@ fn dead(old: &Member, context: &Context<'_>) -> Vec<(String, Report)> {
 fn take_over(old: Member, current: &Member, newest: Fingerprint, context: &Context<'_>) -> Done {
     let copy = old.name().to_owned();
     let busy = || Done::from(vec![(copy.clone(), Report::Busy)]);
-    let Some(token) = current.document.refresh_token() else { return busy() };
+    if !current.document.has_refresh_token() {
+        return busy();
+    }
+    let (token, seal) = match handed_on(&old, current, context) {
+        Ok(found) => found,
+        Err(why) => {
+            let message = format!("cannot be brought up to date: {why}");
+            let failure = LastFailure {
+                refresh_hash: old.fingerprint(),
+                ..LastFailure::new(FailureKind::Configuration, message, Timestamp::now())
+            };
+            return context.tell(std::slice::from_ref(&old), &Report::Failed(failure)).into();
+        }
+    };
     let reserve = match reserve_all(std::slice::from_ref(&old)) {
         Ok(mut reserves) => reserves.remove(0),
         Err(held) => {
@@ -80,7 +94,7 @@ fn take_over(old: Member, current: &Member, newest: Fingerprint, context: &Conte
     };
     let replaced = context.state.get(&copy).replaced.tokens().collect();
     let report = Report::Repaired(current.name().to_owned());
-    let part = Part { member: old, reserve, takes_access: false, report };
+    let part = Part { member: old, reserve, takes_access: false, seal, report };
     let mut storing = Storing::new(vec![part], Renewal::of_refresh_token(token), replaced);
     match storing.attempt() {
         Ok(()) => {

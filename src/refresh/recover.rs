@@ -8,6 +8,7 @@ use std::io;
 
 use super::member::Member;
 use crate::files::{FileAt, Reserve};
+use crate::sealing::SecretMember;
 use crate::tokens::{Document, Unusable};
 
 /// An answer that a process stored and did not live to bring into place.
@@ -47,7 +48,7 @@ pub(super) fn recover(members: &mut [Member]) -> io::Result<()> {
 
 fn whole_answer(real: &FileAt) -> io::Result<Option<Interrupted>> {
     let Some((reserve, text)) = Reserve::found(real)? else { return Ok(None) };
-    let document = Document::parse(&text).ok().filter(|document| document.refresh_token().is_some());
+    let document = Document::parse(&text).ok().filter(Document::has_refresh_token);
     Ok(document.map(|document| Interrupted { reserve, length: text.len(), document }))
 }
 
@@ -57,14 +58,18 @@ fn recover_chain(
     indexes: &[usize],
     interrupted: &mut BTreeMap<usize, Interrupted>,
 ) -> io::Result<()> {
-    let found = |index: &usize| interrupted.get(index)?.document.refresh_token();
-    let Some(newest) = indexes.iter().find_map(found) else { return Ok(()) };
+    // As it is stored: a sealed text goes on to the other files as it is, and with it where it may be sent.
+    let found = |index: &usize| {
+        let document = &interrupted.get(index)?.document;
+        document.stored(SecretMember::RefreshToken).zip(document.refresh_fingerprint())
+    };
+    let Some((newest, fingerprint)) = indexes.iter().find_map(found) else { return Ok(()) };
     let mut ready = Vec::new();
     // In a chain all are on disk before one takes its place, as in a refresh.
     for &index in indexes {
         ready.push(match interrupted.remove(&index) {
             Some(Interrupted { mut reserve, length, document })
-                if document.refresh_token().as_ref() == Some(&newest) =>
+                if document.refresh_fingerprint() == Some(fingerprint) =>
             {
                 reserve.seal(length)?;
                 (index, reserve, document)

@@ -7,15 +7,17 @@ use super::context::Context;
 use super::endpoints::Permit;
 use super::interpret::{Renewal, interpret};
 use super::job::{Chain, Done, Job};
-use super::may_send::{attempt, may_send, permit};
+use super::may_send::{Allowed, attempt, may_send, permit};
 use super::member::Member;
 use super::precautions::{HeldBack, mark_all, reserve_all, unmark};
 use super::report::{Report, Reports};
 use super::storing::{Part, Storing};
+use super::unseal::Unsealed;
 use super::verdict;
 use crate::clock::{Timestamp, Words};
 use crate::files::Reserve;
 use crate::oauth::{Class, Failure, GrantType, TokenRequest};
+use crate::sealing::Seal;
 use crate::secret::{Fingerprint, Secret};
 use crate::state::LastFailure;
 use crate::tokens::chain::contradict;
@@ -23,8 +25,8 @@ use crate::tokens::directory::read_document;
 
 /// Sends one request for the member at `due`, and stores what comes.
 pub(super) fn request(chain: &Chain, members: Vec<Member>, due: usize, context: &Context<'_>) -> Done {
-    let request = match may_send(&members, due, context) {
-        Ok(request) => request,
+    let Allowed { request, unsealed } = match may_send(&members, due, context) {
+        Ok(allowed) => allowed,
         Err(report) => return context.tell(&members, &report).into(),
     };
     let permit = match permit(chain, &members[due], &request, context) {
@@ -43,7 +45,8 @@ pub(super) fn request(chain: &Chain, members: Vec<Member>, due: usize, context: 
         Ok(reserves) => reserves,
         Err(held) => return try_.held_back(&held).into(),
     };
-    let spent = members[due].document.refresh_token().filter(|_| request.grant() == GrantType::RefreshToken);
+    let Unsealed { refresh_token, seals } = unsealed;
+    let spent = refresh_token.filter(|_| request.grant() == GrantType::RefreshToken);
     // Looked up before: after the answer nothing may come between it and the disk.
     let replaced = replaced_tokens(&members, context);
     // 4. Mark, as late as can be: a process that dies while connecting leaves no doubt, and an endpoint that cannot be
@@ -68,7 +71,9 @@ pub(super) fn request(chain: &Chain, members: Vec<Member>, due: usize, context: 
         },
     };
     // 7 to 9. Store, look again, replace.
-    let done = store(chain, members, reserves, due, renewal, replaced, context);
+    let files = members.into_iter().zip(reserves).zip(seals);
+    let files = files.map(|((member, reserve), seal)| ReadyFile { member, reserve, seal }).collect();
+    let done = store(chain, files, due, renewal, replaced, context);
     match permit {
         Some(permit) => permit.answered(),
         None => context.endpoints.answered(&request.endpoint_key()),
@@ -87,28 +92,34 @@ fn replaced_tokens(members: &[Member], context: &Context<'_>) -> Vec<Fingerprint
     names.flat_map(|name| context.state.get(name).replaced.tokens().collect::<Vec<_>>()).collect()
 }
 
+/// A file that is ready for an answer.
+struct ReadyFile {
+    member: Member,
+    reserve: Reserve,
+    seal: Option<Seal>,
+}
+
 /// Steps 7 to 9: into the reserves, then into place. Members whose access token is of another kind (scope, audience,
 /// resource) get the refresh token only, and what they need is another job.
 fn store(
     chain: &Chain,
-    members: Vec<Member>,
-    reserves: Vec<Reserve>,
+    files: Vec<ReadyFile>,
     due: usize,
     renewal: Renewal,
     replaced: Vec<Fingerprint>,
     context: &Context<'_>,
 ) -> Done {
-    let primary = members[due].document.clone();
+    let primary = files[due].member.document.clone();
     let holds = renewal.change.refresh_token.as_ref().map(Secret::fingerprint).or(chain.token);
     let mut parts = Vec::new();
-    for (member, reserve) in members.into_iter().zip(reserves) {
+    for ReadyFile { member, reserve, seal } in files {
         let takes_access = renewal.failure.is_none() && !contradict(&primary, &member.document);
         let report = match &renewal.failure {
             Some(failure) => Report::HalfRefreshed(failure.clone()),
             None if takes_access => Report::Refreshed(renewal.warnings.clone()),
             None => Report::Followed,
         };
-        parts.push(Part { member, reserve, takes_access, report });
+        parts.push(Part { member, reserve, takes_access, seal, report });
     }
     let mut storing = Storing::new(parts, renewal, replaced);
     if let Err(message) = storing.attempt() {
@@ -265,7 +276,6 @@ impl Try<'_> {
 
 /// Whether the file holds another refresh token now than the one that was sent, which another process stored.
 fn holds_another(member: &Member) -> bool {
-    read_document(&member.real).is_ok_and(|(document, _)| {
-        document.refresh_token().map(|token| token.fingerprint()) != member.fingerprint()
-    })
+    read_document(&member.real)
+        .is_ok_and(|(document, _)| document.refresh_fingerprint() != member.fingerprint())
 }

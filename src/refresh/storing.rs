@@ -14,6 +14,7 @@ use super::member::{Member, lock};
 use super::report::{Report, Reports};
 use crate::clock::Timestamp;
 use crate::files::{FileAt, ReadError, Reserve, Stamp, reason};
+use crate::sealing::Seal;
 use crate::secret::{Fingerprint, Secret};
 use crate::state::{FailureKind, LastFailure, Store};
 use crate::tokens::Document;
@@ -26,6 +27,9 @@ pub(super) struct Part {
     pub reserve: Reserve,
     /// Whether it takes the new access token too, and not only the refresh token.
     pub takes_access: bool,
+    /// What seals its new refresh token; `None`: the file keeps it readable. Made before the request: where the file
+    /// leads to by now does not count.
+    pub seal: Option<Seal>,
     /// What is reported of the file once its new tokens are in place.
     pub report: Report,
 }
@@ -109,7 +113,7 @@ impl Storing {
 
     fn remember(&self, name: &str, item: &Item, now: Timestamp, state: &Store) {
         let document = item.written.as_ref().unwrap_or(&item.part.member.document);
-        let hash = document.refresh_token().map(|token| token.fingerprint());
+        let hash = document.refresh_fingerprint();
         state.update(name, |state| {
             state.replace(item.sent, hash);
             if self.renewal.origin.is_some() {
@@ -142,7 +146,8 @@ impl Storing {
             return Ok(());
         }
         let document = item.part.member.document.clone();
-        let document = apply(document, &self.renewal.change, item.part.takes_access)
+        let Part { takes_access, seal, .. } = &item.part;
+        let document = apply(document, &self.renewal.change, *takes_access, seal.as_ref())
             .map_err(|why| io::Error::other(format!("with it the file would be of no use: {why}")))?;
         item.part.reserve.store(&document.file_text())?;
         item.written = Some(document);
@@ -240,10 +245,10 @@ impl Storing {
     }
 
     fn compare(&self, item: &Item, now: Moved) -> Look {
-        let present = now.document.refresh_token();
-        let hash = present.as_ref().map(Secret::fingerprint);
+        let hash = now.document.refresh_fingerprint();
         let old_copy = hash.as_ref().is_some_and(|hash| self.replaced.contains(hash));
-        let ours = present.is_some() && present == self.renewal.change.refresh_token;
+        let ours =
+            hash.is_some() && hash == self.renewal.change.refresh_token.as_ref().map(Secret::fingerprint);
         if hash == item.sent || old_copy || ours { rewritten(item, now) } else { Look::SignedIn }
     }
 

@@ -10,6 +10,7 @@ use crate::files::{Directory, FileAt, Stamp, read_order};
 use crate::oauth::Providers;
 use crate::secret::{Fingerprint, Secret};
 use crate::state::DaemonRecord;
+use crate::tokens::at_rest::AtRest;
 use crate::tokens::directory::{Problem, TokenFile, list, read_document, real};
 use crate::tokens::name::{Role, role, server, stem};
 use crate::tokens::spelled::file_in;
@@ -30,6 +31,8 @@ pub(crate) struct TokenSource {
     pub has_access: bool,
     /// Fingerprint of its refresh token.
     pub refresh_hash: Option<Fingerprint>,
+    /// How its secrets stand on the disk.
+    pub at_rest: AtRest,
     /// What the configurations need of it; only of files that appear in them, and with an access token.
     pub entry: Option<Entry>,
 }
@@ -60,6 +63,7 @@ impl TokenSource {
             life: Life::default(),
             has_access: false,
             refresh_hash: None,
+            at_rest: AtRest::NoSecret,
             entry: None,
         };
         source.take(&file.document, file.stamp);
@@ -80,7 +84,8 @@ impl TokenSource {
         self.stamp = stamp;
         self.life = due::life(document, stamp.modified());
         self.has_access = document.has_access_token();
-        self.refresh_hash = document.refresh_token().map(|token| token.fingerprint());
+        self.refresh_hash = document.refresh_fingerprint();
+        self.at_rest = AtRest::of(document);
         let access_token = in_configurations(&self.name).then(|| document.access_token()).flatten();
         self.entry = access_token
             .map(|access_token| Entry { access_token, members: document.plain_texts().collect() });

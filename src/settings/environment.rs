@@ -58,6 +58,16 @@ impl Environment {
         self.process.get(OsStr::new(name)).map(OsString::as_os_str).filter(|value| !value.is_empty())
     }
 
+    /// The variables of the real environment whose names are `wanted`, for a command.
+    pub(crate) fn of_process_where(&self, wanted: impl Fn(&str) -> bool) -> Vec<(OsString, OsString)> {
+        let is_wanted = |name: &OsString| name.to_str().is_some_and(&wanted);
+        self.process
+            .iter()
+            .filter(|(name, _)| is_wanted(name))
+            .map(|(name, value)| (name.clone(), value.clone()))
+            .collect()
+    }
+
     /// The same real environment over what the `.env` file at `path` says, in place of what was read before;
     /// with what is to be said about that file and about the names in both. See [`dotenv::read`] for `named`.
     pub(super) fn with_file(&self, path: &Path, named: bool) -> Result<(Self, Vec<String>), Invalid> {

@@ -89,6 +89,10 @@ pub(crate) struct Settings {
     pub metrics_file: Option<PathBuf>,
     /// How many refreshes may be in flight, 1 to 64.
     pub jobs: usize,
+    /// The files with keys that seal and open. Absolute.
+    pub key_files: Vec<PathBuf>,
+    /// The command that prints a key, in words; empty where there is none.
+    pub key_command: Vec<String>,
     /// Hosts that may be spoken to over plain http: lower case, IPv6 in brackets.
     pub allow_http: Vec<String>,
     /// The variables, for client credentials.
@@ -204,6 +208,10 @@ impl Settings {
                 .unwrap_or_default(),
             on_trouble: sources
                 .optional(const { flag("on-trouble") }, text(values::command))?
+                .unwrap_or_default(),
+            key_files: sources.list(const { flag("key-file") }, path)?,
+            key_command: sources
+                .optional(const { flag("key-command") }, text(values::command))?
                 .unwrap_or_default(),
             metrics_file: sources.optional(const { flag("metrics-file") }, path)?,
             jobs: sources.value(const { flag("jobs") }, text(values::jobs))?,

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use crate::files::Directory;
 use crate::oauth::{ClientFile, Providers, Surroundings, TokenClient};
+use crate::sealing::Keyring;
 use crate::settings::Settings;
 use crate::tokens::Document;
 use crate::tokens::directory::{list, read};
@@ -13,6 +14,8 @@ pub(crate) struct Around<'a> {
     pub settings: &'a Settings,
     pub client: TokenClient,
     pub providers: Providers,
+    /// The keys of what is sealed.
+    pub keys: Keyring,
 }
 
 impl Around<'_> {

@@ -7,6 +7,7 @@ use super::fetch::{NotFetched, Signing};
 use super::interrupt::Interrupt;
 use super::options::Asked;
 use super::target::{Target, grant};
+use super::unseal::unsealed;
 use crate::secret::Secret;
 
 /// An attempt.
@@ -44,9 +45,10 @@ impl SignInAttempt<'_> {
         }
         let target = self.target;
         let config = target.config(&self.around.providers);
-        self.around.surrounded(&target.files, |around| {
+        let known = self.around.surrounded(&target.files, |around| {
             client::known(&target.server, grant(self.asked), &config, &target.clients, around)
-        })
+        })?;
+        known.map(|client| unsealed(client, &target.server, grant(self.asked), &self.around.keys)).transpose()
     }
 
     /// A client that is registered now.
@@ -71,6 +73,7 @@ impl SignInAttempt<'_> {
             tokens: &self.around.client,
             interrupt: self.interrupt,
             place: &self.target.place,
+            around: self.around,
             members,
         }
     }

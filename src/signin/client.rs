@@ -27,7 +27,7 @@ pub(super) struct KnownClient {
 impl KnownClient {
     /// Reads a file that holds a client and no token.
     pub(super) fn read(document: &Document) -> Option<Self> {
-        if document.has_access_token() || document.refresh_token().is_some() {
+        if document.has_access_token() || document.has_refresh_token() {
             return None;
         }
         let (issuer, provider) = (document.text("issuer"), document.text("provider"));

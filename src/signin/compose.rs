@@ -74,7 +74,7 @@ pub(super) fn composed(document: Option<Document>, signed_in: &SignedIn<'_>) -> 
         kept: granted.kept.clone(),
     };
     let refresh_end = ends.map_or(RefreshEnd::Unsaid, |length| RefreshEnd::At(granted.asked_at + length));
-    apply(document, &Change { access: Some(access), refresh_token: None, refresh_end }, true)
+    apply(document, &Change { access: Some(access), refresh_token: None, refresh_end }, true, None)
 }
 
 /// How long the access token lasts, as far as anything says it. A token that can be refreshed is taken to last

@@ -1,10 +1,12 @@
 //! The last step of every sign-in: room for the answer, the request, and the answer in the file, in this order
 //! and without an interruption.
 
+use super::around::Around;
 use super::compose::{Setting, SignedIn, composed, end, lasting};
 use super::interrupt::Interrupt;
 use super::place::Place;
 use super::server::AuthorizationServer;
+use super::unseal::for_the_disk;
 use crate::clock::Timestamp;
 use crate::oauth::{ClientIdentity, NotGranted, Submission, TokenClient};
 
@@ -17,6 +19,7 @@ pub(super) struct Signing<'a> {
     pub tokens: &'a TokenClient,
     pub interrupt: &'a Interrupt,
     pub place: &'a Place,
+    pub around: &'a Around<'a>,
     /// What the file says of the sign-in beside its tokens.
     pub members: &'a dyn Fn() -> Vec<(&'a str, Setting<'a>)>,
 }
@@ -65,7 +68,11 @@ impl Signing<'_> {
         // RFC 6749 5.1: a server that grants the requested scopes need not name them.
         let scope = Some(granted.scope.as_deref().unwrap_or(&requested)).filter(|scope| !scope.is_empty());
         let signed_in = SignedIn { members: (self.members)(), granted: &granted, scope, lasting };
-        room.store(|document| composed(document, &signed_in)).map_err(NotFetched::Failed)?;
+        let compose = |document| {
+            composed(document, &signed_in)
+                .and_then(|document| for_the_disk(&self.place.name, document, self.around))
+        };
+        room.store(compose).map_err(NotFetched::Failed)?;
         Ok(Fetched { until: end(&granted, lasting), refreshable: granted.refresh_token.is_some() })
     }
 }

@@ -42,6 +42,7 @@ mod revoke;
 mod server;
 mod server_metadata;
 mod target;
+mod unseal;
 mod words;
 
 use std::ffi::OsStr;

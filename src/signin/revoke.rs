@@ -9,10 +9,12 @@ use super::interrupt::Interrupt;
 use super::options::Asked;
 use super::place::Place;
 use super::server::AuthorizationServer;
+use super::unseal::{Recipient, unsealed};
 use super::words::say;
 use crate::clock::Timestamp;
 use crate::oauth::{ClientIdentity, EndpointUrl, GrantType, Submission};
 use crate::refresh::config_of;
+use crate::sealing::SecretMember;
 use crate::secret::Secret;
 use crate::tokens::name::stem;
 use crate::tokens::{Document, Unusable};
@@ -51,7 +53,8 @@ pub(super) fn revoke(name: &str, around: &Around<'_>, interrupt: &Interrupt) -> 
     })?;
     let grant = GrantType::RefreshToken;
     let client = around.surrounded(&files, |around| client::known(&server, grant, &config, &[], around))?;
-    let client = client.ok_or_else(|| format!("{} names no client_id", place.name))?.identity;
+    let client = client.ok_or_else(|| format!("{} names no client_id", place.name))?;
+    let client = unsealed(client, &server, grant, &around.keys)?.identity;
     interrupt.uninterrupted(|| {
         let room = place.room()?;
         let present = place.read()?.ok_or_else(|| format!("{} is gone", place.name))?;
@@ -74,7 +77,15 @@ struct Revocation<'a> {
 impl Revocation<'_> {
     /// Ends the refresh token, and with it the sign-in; then the access token, in case the server keeps it.
     fn of(&self, document: &Document) -> Result<(), String> {
-        let (refresh, access) = (document.refresh_token(), document.access_token());
+        let recipient = Recipient {
+            server: self.server,
+            grant: GrantType::RefreshToken,
+            client_id: &self.client.id,
+            keys: &self.around.keys,
+        };
+        let refresh = document.stored(SecretMember::RefreshToken);
+        let refresh = refresh.map(|text| recipient.open(SecretMember::RefreshToken, text)).transpose()?;
+        let access = document.access_token();
         match (&refresh, &access) {
             (Some(refresh), access) => {
                 self.end(refresh, "refresh_token")?;

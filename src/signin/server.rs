@@ -2,7 +2,7 @@
 
 use super::redirect::Expected;
 use super::server_metadata::ServerMetadata;
-use crate::oauth::{EndpointUrl, ProviderRow, RowEndpoints};
+use crate::oauth::{EndpointUrl, GrantType, ProviderRow, RowEndpoints};
 
 /// An authorization server.
 pub(super) struct AuthorizationServer {
@@ -65,6 +65,15 @@ impl AuthorizationServer {
             discovered: false,
             row,
         }
+    }
+
+    /// What a secret may be sealed for, to be sent to this server: its row, its token endpoint, its issuer.
+    pub(super) fn bound_endpoints(&self, grant: GrantType) -> Vec<String> {
+        let token = self.token.origin().to_owned();
+        let issuer = self.issuer.as_deref().filter(|_| self.discovered);
+        let issuer = issuer.and_then(|issuer| EndpointUrl::parse(issuer).ok());
+        let row = (!self.discovered).then(|| self.row.bound_endpoint(grant, &token));
+        row.into_iter().chain([token]).chain(issuer.map(|issuer| issuer.origin().to_owned())).collect()
     }
 
     /// What a redirect of this server must carry.

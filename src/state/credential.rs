@@ -22,6 +22,9 @@ pub(crate) struct CredentialState {
     pub refresh_hash: Option<Fingerprint>,
     /// The origin (scheme, host and port) of the endpoint, or of the issuer, at which this sign-in was last refreshed.
     pub origin: Option<String>,
+    /// Whether another program was seen to write the file too. Its secrets are not sealed without a person's word.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub shared: bool,
     /// When a refresh last succeeded, whichever sign-in the file held then.
     pub last_success: Option<Timestamp>,
     /// Whether the last refresh moved the end of the refresh token.

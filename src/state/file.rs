@@ -70,6 +70,9 @@ pub(crate) struct DaemonRecord {
     /// A single cycle of `--once` left this, where no daemon ran.
     #[serde(default)]
     pub once: bool,
+    /// The number of the key that seals, where there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sealing_key: Option<Fingerprint>,
 }
 
 /// What was left in a client's file and for it, so that it can be changed and taken away again.

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use super::judge::TokenState;
 use super::report::Overview;
+use super::seals::SealCounts;
 use super::token::{Severity, Token};
 use crate::clock::{Timestamp, Words};
 use crate::files::Holder;
@@ -123,7 +124,9 @@ fn all_is_well(report: &Overview) -> String {
         || "none is due".to_owned(),
         |next| format!("the next is due in {}", Words(next.since(report.now))),
     );
-    format!("{}, {next}", Count(report.tokens.len(), "token"))
+    let at_rest = Some(report.at_rest).filter(SealCounts::is_in_use);
+    let at_rest = at_rest.map(|counts| format!("; at rest: {counts}")).unwrap_or_default();
+    format!("{}, {next}{at_rest}", Count(report.tokens.len(), "token"))
 }
 
 /// Figures for graphs: `label=value[unit]`, separated by blanks.
@@ -148,6 +151,11 @@ fn figures(report: &Overview) -> String {
     if let Some(cycle) = &report.cycle {
         let age = report.now.since(cycle.ended).as_secs();
         let _ = write!(text, " last_cycle={age}s");
+    }
+    let counts = &report.at_rest;
+    if counts.is_in_use() {
+        let _ =
+            write!(text, " sealed={} plain={} older_key={}", counts.sealed, counts.plain, counts.older_key);
     }
     text
 }

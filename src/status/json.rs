@@ -7,6 +7,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::report::Overview;
+use super::seals::SealCounts;
 use super::token::{Severity, Token};
 use crate::clock::Timestamp;
 use crate::state::HookRecord;
@@ -24,6 +25,7 @@ struct JsonStatus<'a> {
     last_cycle: Option<JsonCycle<'a>>,
     on_refresh: JsonHook<'a>,
     on_trouble: JsonHook<'a>,
+    at_rest: SealCounts,
     endpoints: Vec<JsonEndpoint<'a>>,
     tokens: Vec<JsonToken<'a>>,
 }
@@ -106,6 +108,7 @@ pub(crate) fn json(report: &Overview) -> String {
         }),
         on_refresh: hook(&report.hooks[0].1),
         on_trouble: hook(&report.hooks[1].1),
+        at_rest: report.at_rest,
         endpoints: report
             .endpoints
             .iter()
@@ -208,6 +211,7 @@ mod tests {
             "last_cycle": {"ended_at": 999_960, "tokens": 1, "failing": 0, "vanished": 0, "unwritten": {}},
             "on_refresh": {"failures": 0, "last_error": null, "next_attempt_at": null, "waiting": []},
             "on_trouble": {"failures": 0, "last_error": null, "next_attempt_at": null, "waiting": []},
+            "at_rest": {"key": null, "plain": 0, "sealed": 0, "older_key": 0},
             "endpoints": [],
             "tokens": [{
                 "file": "github-repos-egress.json",

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
+use super::seals::SealCounts;
 use super::token::{Severity, Token};
 use crate::clock::Timestamp;
 use crate::files::Holder;
@@ -31,6 +32,8 @@ pub(crate) struct Overview {
     pub cycle: Option<CycleRecord>,
     /// What is remembered of `--on-refresh` and of `--on-trouble`.
     pub hooks: [(HookKind, HookRecord); 2],
+    /// How the secrets of the files stand on the disk.
+    pub at_rest: SealCounts,
     /// Token endpoints in trouble.
     pub endpoints: BTreeMap<String, Outage>,
     /// The token files, the most urgent first.
@@ -164,6 +167,7 @@ pub(super) mod tests {
             providers: None,
             keycloak: false,
             once: false,
+            sealing_key: None,
         };
         Overview {
             now: NOW,
@@ -182,6 +186,7 @@ pub(super) mod tests {
                 ..CycleRecord::default()
             }),
             hooks: [HookKind::Refresh, HookKind::Trouble].map(|kind| (kind, HookRecord::default())),
+            at_rest: SealCounts::default(),
             endpoints: BTreeMap::new(),
             tokens,
         }

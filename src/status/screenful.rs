@@ -64,6 +64,9 @@ impl<'a> Screenful<'a> {
             |cycle| format!("last cycle {} ago", Words(report.now.since(cycle.ended))),
         );
         self.wrapped(&format!("{who}; {cycle}; {}", report.tokens_dir), 0);
+        if report.at_rest.is_in_use() {
+            self.wrapped(&format!("At rest: {}", report.at_rest), 0);
+        }
         self.text.push('\n');
     }
 

@@ -11,6 +11,7 @@ use super::written_time::{EXACT_SECONDS, FOR_PEOPLE, PLAIN_SECONDS, TimeFormat};
 use crate::clock::Timestamp;
 use crate::files::MAX_SIZE;
 use crate::json::{as_text, quoted};
+use crate::sealing::{Seal, SecretMember};
 use crate::secret::Secret;
 
 /// How long a new access token lasts.
@@ -59,23 +60,43 @@ pub(crate) struct Change {
     pub refresh_end: RefreshEnd,
 }
 
-/// `document` with `change` made; a chain member that keeps its own access token does not take the new one. Fails
-/// where the result would be no usable token file any more.
-pub(crate) fn apply(document: Document, change: &Change, takes_access: bool) -> Result<Document, Unusable> {
+/// `document` with `change` made; a chain member that keeps its own access token does not take the new one. With `seal`
+/// a new refresh token is stored sealed. Fails where the result would be no usable token file any more.
+pub(crate) fn apply(
+    document: Document,
+    change: &Change,
+    takes_access: bool,
+    seal: Option<&Seal>,
+) -> Result<Document, Unusable> {
     let mut document = document;
     if let Some(access) = change.access.as_ref().filter(|_| takes_access) {
         document = with_access(document, access)?;
     }
     if let Some(token) = &change.refresh_token
-        && document.refresh_token().as_ref() != Some(token)
+        && document.refresh_fingerprint() != Some(token.fingerprint())
     {
-        document = document.with_refresh_token(token)?;
+        document = with_refresh_token(document, token, seal)?;
     }
     let received = change.access.as_ref().filter(|_| takes_access).map(|access| access.asked_at);
     let document = with_refresh_end(document, change.refresh_end, received)?;
     // A file that cannot be read back has lost its tokens.
     let size = u64::try_from(document.file_text().len()).unwrap_or(u64::MAX);
     if size > MAX_SIZE { Err(Unusable::TooLarge) } else { Ok(document) }
+}
+
+/// `document` with this refresh token, sealed where `seal` is there.
+pub(crate) fn with_refresh_token(
+    document: Document,
+    token: &Secret,
+    seal: Option<&Seal>,
+) -> Result<Document, Unusable> {
+    match seal {
+        Some(seal) => {
+            let sealed = seal.seal(SecretMember::RefreshToken, token).map_err(Unusable::NotSealed)?;
+            document.with_refresh_token(&sealed)
+        }
+        None => document.with_refresh_token(token),
+    }
 }
 
 /// `received` is when the request was sent, where the file takes all of the answer.
@@ -212,7 +233,11 @@ mod tests {
     fn changed(before: &str, access: Access, refresh: Option<&str>) -> String {
         let refresh_token = refresh.map(Secret::new);
         let change = Change { access: Some(access), refresh_token, refresh_end: RefreshEnd::Unsaid };
-        apply(Document::parse(before).ok().unwrap(), &change, true).ok().unwrap().file_text().to_string()
+        apply(Document::parse(before).ok().unwrap(), &change, true, None)
+            .ok()
+            .unwrap()
+            .file_text()
+            .to_string()
     }
 
     #[test]
@@ -285,7 +310,11 @@ mod tests {
         let of = |members: &str, refresh_end| {
             let before = format!(r#"{{"access_token":"a",{members}}}"#);
             let change = Change { access: Some(hour()), refresh_token: None, refresh_end };
-            apply(Document::parse(&before).ok().unwrap(), &change, true).ok().unwrap().file_text().to_string()
+            apply(Document::parse(&before).ok().unwrap(), &change, true, None)
+                .ok()
+                .unwrap()
+                .file_text()
+                .to_string()
         };
         let day = RefreshEnd::At(Timestamp::from_seconds(1_767_225_600 + 86_400));
         assert!(of(r#""refresh_token_expires_in":60"#, day).contains(r#""refresh_token_expires_in":86400"#));
@@ -303,7 +332,7 @@ mod tests {
         let large = access(&"a".repeat(1 << 20), 1_767_225_600_000, Lasting::Unlimited);
         let change = Change { access: Some(large), refresh_token: None, refresh_end: RefreshEnd::Unsaid };
         let document = Document::parse(r#"{"access_token":"a"}"#).ok().unwrap();
-        assert_eq!(apply(document, &change, true).err(), Some(Unusable::TooLarge));
+        assert_eq!(apply(document, &change, true, None).err(), Some(Unusable::TooLarge));
     }
 
     #[test]

@@ -3,6 +3,7 @@
 //! Knows files and JSON, and nothing of OAuth requests: what an endpoint said arrives as a
 //! [`change::Change`].
 
+pub(crate) mod at_rest;
 pub(crate) mod chain;
 pub(crate) mod change;
 pub(crate) mod directory;

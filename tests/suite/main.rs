@@ -32,6 +32,7 @@ mod on_trouble;
 mod quiet;
 mod refresh;
 mod scripts;
+mod sealed;
 mod service_manager;
 mod settings;
 mod status;

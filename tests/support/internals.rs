@@ -141,6 +141,15 @@ pub(crate) fn let_the_delay_end(project: &Project, name: &str) {
     });
 }
 
+/// Makes the last refresh of a token file as old as this: two refreshes keep a distance.
+pub(crate) fn age_the_last_refresh(project: &Project, name: &str, by: Duration) {
+    change_status(project, |document| {
+        let time = &mut document["files"][name]["last_success"];
+        assert!(time.is_i64(), "{time}");
+        *time = millis_ago(by).into();
+    });
+}
+
 /// Makes the last cycle, and the start of the daemon, as old as this.
 pub(crate) fn age_the_last_cycle(project: &Project, by: Duration) {
     change_status(project, |document| {

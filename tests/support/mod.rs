@@ -26,6 +26,7 @@ pub(crate) mod daemon;
 pub(crate) mod due;
 pub(crate) mod endpoint;
 pub(crate) mod internals;
+pub(crate) mod jwe;
 pub(crate) mod messages;
 pub(crate) mod project;
 pub(crate) mod token_file;

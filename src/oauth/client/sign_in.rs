@@ -174,6 +174,7 @@ impl Submission<'_> {
         TokenRequest {
             file: "the sign-in".to_owned(),
             target: TokenEndpoint::Known((*endpoint).clone()),
+            from_table: false,
             grant: GrantType::RefreshToken,
             authentication: Authentication {
                 method: Some(client.method),

@@ -24,7 +24,7 @@ use super::config::{ClientFile, CredentialConfig};
 use super::outcome::GrantType;
 use super::provider::{BasicEncoding, Provider};
 use super::providers::Providers;
-use super::request::{SigningKey, TokenRequest};
+use super::request::{SigningKey, TokenEndpoint, TokenRequest};
 use super::{template, wording};
 
 /// Finds out how to refresh a credential. `variable` looks a name up in the environment and `.env`;
@@ -62,9 +62,12 @@ impl Resolver<'_> {
         let values = self.values(&row, client.id.as_deref());
         let authorization_endpoint =
             row.authorization_endpoint.as_deref().and_then(|page| template::fill(page, &values).ok());
+        let from_table =
+            matches!(target, TokenEndpoint::Known(_)) && self.config.member("token_endpoint").is_none();
         Ok(TokenRequest {
             file: self.file.clone(),
             target,
+            from_table,
             grant,
             authentication,
             client_id: client.id,

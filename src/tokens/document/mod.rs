@@ -3,6 +3,7 @@
 //! Readers are lenient about what other tools write (numbers as text, nesting under `tokens`, list
 //! scopes) and strict about what would be sent: a refresh token that is no text is never guessed.
 
+mod secrets;
 mod unusable;
 
 use std::collections::BTreeMap;
@@ -230,11 +231,6 @@ impl Document {
         self.raw(name).and_then(json::as_text).is_some_and(|text| is_placeholder(&text))
     }
 
-    /// The refresh token.
-    pub(crate) fn refresh_token(&self) -> Option<Secret> {
-        self.secret("refresh_token")
-    }
-
     /// `"refresh": false`: another program owns this credential, and this one only watches it.
     pub(crate) fn is_monitored_only(&self) -> bool {
         matches!(self.raw("refresh"), Some("false" | "\"false\""))
@@ -337,7 +333,7 @@ impl Document {
         said
     }
 
-    /// This document with another refresh token and nothing else changed.
+    /// This document with another refresh token, sealed or not, and nothing else changed.
     pub(crate) fn with_refresh_token(self, token: &Secret) -> Result<Self, Unusable> {
         self.with("refresh_token", &json::quoted(token.expose()))
     }

@@ -4,6 +4,7 @@ use std::fmt;
 
 use crate::files::MAX_SIZE;
 use crate::json::NotAnObject;
+use crate::sealing::Unsealable;
 
 /// Why a file that may be a token file is not used.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -17,6 +18,8 @@ pub(crate) enum Unusable {
         /// What it is instead, with its article.
         found: &'static str,
     },
+    /// A new secret of it could not be sealed.
+    NotSealed(Unsealable),
     /// Its text would be larger than what is read back.
     TooLarge,
     /// A token holds a character that no token has (RFC 6749 appendix A: VSCHAR, 0x20 to 0x7E).
@@ -31,6 +34,7 @@ impl fmt::Display for Unusable {
         match self {
             Self::NotAnObject(why) => why.fmt(out),
             Self::NotText { member, found } => write!(out, "its {member} is {found}, not text"),
+            Self::NotSealed(why) => why.fmt(out),
             Self::TooLarge => write!(out, "it would be larger than {} MiB", MAX_SIZE >> 20),
             Self::BadCharacter { member } => {
                 write!(

@@ -1,24 +1,30 @@
 //! Runs a command of the user's with a time limit that holds for everything the command starts.
 //!
 //! The command gets a process group and an environment of its own, and no input. Its output goes unread
-//! to this program's standard error, since the output may hold what no log may show. When the time is
+//! to this program's standard error, since the output may hold what no log may show; of a command that is run for its
+//! output the first line is taken. When the time is
 //! over, or when the command has ended and left a process in its group, the whole group is killed. The
 //! command's own process is reaped last: until then no other process can get its number.
 
 use std::ffi::OsString;
 use std::fmt;
-use std::io;
+use std::io::{self, Read as _};
 use std::os::fd::AsFd as _;
 use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
 use std::path::PathBuf;
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
-use rustix::io::Errno;
+use rustix::io::{Errno, ioctl_fionbio};
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, waitid};
+use zeroize::Zeroizing;
 
 use crate::clock::Words;
 use crate::files::reason;
+use crate::secret::Secret;
+
+/// The most that is read of an output, in bytes.
+const LONGEST_OUTPUT: usize = 64 << 10;
 
 /// How often a run looks whether its command has ended. A `SIGCHLD` handler would be one for the whole
 /// process, and a blocking wait knows no time limit.
@@ -26,11 +32,11 @@ const POLL: Duration = Duration::from_millis(20);
 
 /// What to run.
 #[derive(Clone, Debug)]
-pub(super) struct Task {
+pub(crate) struct Task {
     /// The program and its arguments; not empty.
     pub words: Vec<String>,
     /// Its whole environment.
-    pub environment: Vec<(&'static str, OsString)>,
+    pub environment: Vec<(OsString, OsString)>,
     /// The directory it runs in.
     pub directory: PathBuf,
     /// How long it may take.
@@ -39,13 +45,17 @@ pub(super) struct Task {
 
 /// Why a command did not do what it should.
 #[derive(Debug)]
-pub(super) enum CommandError {
+pub(crate) enum CommandError {
     /// It could not be started.
     NotStarted(io::Error),
     /// It ended with this status.
     Status(ExitStatus),
     /// It took longer than this and was killed with everything it had started.
     TooLong(Duration),
+    /// Its output could not be read.
+    NoOutput(io::Error),
+    /// The first line of its output is missing, is no text or has no end.
+    NoLine,
 }
 
 impl fmt::Display for CommandError {
@@ -57,31 +67,82 @@ impl fmt::Display for CommandError {
                 (None, signal) => write!(out, "was ended by signal {}", signal.unwrap_or_default()),
             },
             Self::TooLong(limit) => write!(out, "took longer than {} and was killed", Words(*limit)),
+            Self::NoOutput(error) => write!(out, "its output cannot be read: {}", reason(error)),
+            Self::NoLine => out.write_str("printed no line of text"),
         }
     }
 }
 
 /// Runs `task` to its end.
-pub(super) fn run(task: &Task) -> Result<(), CommandError> {
+pub(crate) fn run(task: &Task) -> Result<(), CommandError> {
     let output = || Ok(Stdio::from(io::stderr().as_fd().try_clone_to_owned()?));
-    let mut command = Command::new(&task.words[0]);
-    command
+    let child = start(task, output().map_err(CommandError::NotStarted)?)?;
+    end(child, task, Instant::now() + task.limit)
+}
+
+/// Runs `task` to its end and gives back the first line of its output, which may be a secret.
+pub(crate) fn first_line(task: &Task) -> Result<Secret, CommandError> {
+    let deadline = Instant::now() + task.limit;
+    let mut child = start(task, Stdio::piped())?;
+    let output = child.stdout.take().map(|output| read(output, &child, deadline));
+    end(child, task, deadline)?;
+    let bytes = output.ok_or(CommandError::NoLine)?.map_err(CommandError::NoOutput)?;
+    let line = bytes.split(|byte| *byte == b'\n').next().unwrap_or_default();
+    match str::from_utf8(line).map(str::trim) {
+        Ok(line) if !line.is_empty() && bytes.len() < LONGEST_OUTPUT => Ok(Secret::new(line)),
+        _ => Err(CommandError::NoLine),
+    }
+}
+
+fn start(task: &Task, output: Stdio) -> Result<Child, CommandError> {
+    Command::new(&task.words[0])
         .args(&task.words[1..])
         .env_clear()
         .envs(task.environment.iter().map(|(name, value)| (name, value)))
         .current_dir(&task.directory)
         .stdin(Stdio::null())
-        .stdout(output().map_err(CommandError::NotStarted)?)
+        .stdout(output)
         .stderr(Stdio::inherit())
-        .process_group(0);
-    let mut child = command.spawn().map_err(CommandError::NotStarted)?;
-    let ended = wait_until(&child, Instant::now() + task.limit);
+        .process_group(0)
+        .spawn()
+        .map_err(CommandError::NotStarted)
+}
+
+/// Waits for the end of `child`, and ends what it has left.
+fn end(mut child: Child, task: &Task, deadline: Instant) -> Result<(), CommandError> {
+    let ended = wait_until(&child, deadline);
     kill_group(&child);
     let status = child.wait().map_err(CommandError::NotStarted)?;
     if !ended {
         return Err(CommandError::TooLong(task.limit));
     }
     if status.success() { Ok(()) } else { Err(CommandError::Status(status)) }
+}
+
+/// Reads what `child` prints, until it has ended or the time is over. What it leaves running may hold the pipe open.
+fn read(mut output: ChildStdout, child: &Child, deadline: Instant) -> io::Result<Zeroizing<Vec<u8>>> {
+    ioctl_fionbio(&output, true)?;
+    // With room for all of it: a buffer that grows leaves copies of a secret behind.
+    let mut bytes = Zeroizing::new(vec![0; LONGEST_OUTPUT]);
+    let mut length = 0;
+    while length < bytes.len() {
+        // Looked at first: what a child printed before its end is there by then.
+        let ended = wait_until(child, Instant::now());
+        match output.read(&mut bytes[length..]) {
+            Ok(0) => break,
+            Ok(count) => length += count,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                if ended || Instant::now() >= deadline {
+                    break;
+                }
+                std::thread::sleep(POLL);
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    bytes.truncate(length);
+    Ok(bytes)
 }
 
 /// Waits until `child` has ended, without reaping it; whether it has ended by the deadline.
@@ -116,8 +177,33 @@ mod tests {
         let words = ["sh", "-c", script].map(str::to_owned).to_vec();
         let path = std::env::var_os("PATH").unwrap_or_default();
         let (environment, directory) =
-            (vec![("PATH", path), ("GIVEN", "value".into())], scratch.to_path_buf());
+            (vec![("PATH".into(), path), ("GIVEN".into(), "value".into())], scratch.to_path_buf());
         Task { words, environment, directory, limit: Duration::from_secs(20) }
+    }
+
+    #[test]
+    fn the_first_line_of_its_output_is_taken() {
+        let scratch = Scratch::new();
+        let line = |script: &str| {
+            first_line(&task(&scratch, script))
+                .map_or_else(|failed| failed.to_string(), |line| line.expose().to_owned())
+        };
+        for (script, expected) in [
+            ("echo key; echo more", "key"),
+            ("printf ' key\r\n'", "key"),
+            ("printf key", "key"),
+            ("printf ke; sleep 0.1; echo y", "key"),
+            ("sleep 1000 & echo key", "key"),
+            ("echo; echo key", "printed no line of text"),
+            ("true", "printed no line of text"),
+            ("head -c 100000 /dev/zero | tr '\\000' a; true", "printed no line of text"),
+            ("printf '\\377\\n'", "printed no line of text"),
+            ("echo key; exit 2", "ended with exit status 2"),
+        ] {
+            assert_eq!(line(script), expected, "{script}");
+        }
+        let limited = Task { limit: Duration::from_millis(300), ..task(&scratch, "echo key; sleep 1000") };
+        assert_eq!(message(first_line(&limited).map(drop)), "took longer than 0 seconds and was killed");
     }
 
     fn message(result: Result<(), CommandError>) -> String {

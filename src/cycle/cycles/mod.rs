@@ -1,6 +1,11 @@
 //! One cycle, in the order of its log: what is there, what is due, refresh it, write the configurations, say when the
 //! next cycle is.
 
+mod seals;
+mod troubles;
+
+pub(crate) use seals::seal;
+
 use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -10,20 +15,22 @@ use std::time::{Duration, Instant};
 use log::Level;
 
 use super::cycle_log::{CycleLog, Subject, Topic};
+use super::keys::LoadedKeys;
 use super::outcome::Outcome;
 use super::publish::publish;
 use super::scan::{ScanContext, TokenScan, scan};
+use super::sealing::LeftPlain;
 use super::setup::{http_settings, providers};
 use super::twins::{self, InStep};
 use super::{client_files, configurations, narrate, open_files, plan, work, writers};
 use crate::clock::Timestamp;
 use crate::files::{Directory, Stamp, reason};
 use crate::oauth::{Providers, TokenClient};
-use crate::refresh::{Context, Endpoints, Job, Limits, Stop, Storing, Written, recover_leftover};
+use crate::refresh::{Endpoints, Job, Stop, Storing, Written, recover_leftover};
 use crate::secret::Fingerprint;
-use crate::services::{generated, in_configurations};
+use crate::services::generated;
 use crate::settings::Settings;
-use crate::state::{CycleRecord, HookKind, LASTING_RUN, Plan, Store};
+use crate::state::{CycleRecord, HookKind, Plan, Store};
 use crate::status::Trouble;
 use crate::status::metrics::{Counters, HookFigures, MetricsSnapshot};
 use crate::tokens::directory;
@@ -51,6 +58,8 @@ pub(crate) struct Ended {
     pub unwritten: usize,
     /// Files that hold other tokens now.
     pub changed: BTreeSet<String>,
+    /// Files that hold the same tokens, which are sealed now.
+    pub sealed: BTreeSet<String>,
     /// What stood in the tokens directory, or why it could not be read.
     pub seen: Result<FoundFiles, String>,
 }
@@ -73,6 +82,10 @@ pub(crate) struct Cycles {
     store: Store,
     log: CycleLog,
     stop: Arc<Stop>,
+    keys: LoadedKeys,
+    left_plain: LeftPlain,
+    /// Files that this cycle has sealed.
+    sealed: BTreeSet<String>,
     /// Files that were said to have another writer.
     shared: BTreeSet<String>,
     /// Where this program is, for clients that run it.
@@ -104,9 +117,14 @@ impl Cycles {
         let store = Store::open(&settings.tokens_dir);
         // What an endpoint refused once may have been mended since.
         store.end_refusals();
+        let keys = LoadedKeys::load(settings, &LoadedKeys::default())?;
+        keys.report();
         Ok(Self {
             client: TokenClient::new(&http_settings(settings)?)?,
             providers: providers(settings)?,
+            keys,
+            left_plain: LeftPlain::default(),
+            sealed: BTreeSet::new(),
             endpoints: Endpoints::new(store.endpoints()),
             store,
             log: CycleLog::of(&settings.dir),
@@ -126,8 +144,11 @@ impl Cycles {
     /// As [`Self::new`]; the old ones stay.
     pub(crate) fn reconfigure(&mut self, settings: &Settings) -> Result<(), String> {
         let client = TokenClient::new(&http_settings(settings)?)?;
-        self.providers = providers(settings)?;
-        self.client = client;
+        let providers = providers(settings)?;
+        let keys = LoadedKeys::load(settings, &self.keys)?;
+        keys.report();
+        (self.client, self.providers, self.keys) = (client, providers, keys);
+        self.left_plain = LeftPlain::default();
         self.store.end_refusals();
         Ok(())
     }
@@ -198,10 +219,12 @@ impl Cycles {
                     unwritten: 0,
                     held: Vec::new(),
                     changed: BTreeSet::new(),
+                    sealed: BTreeSet::new(),
                     seen: Err(format!("{directory}: {message}")),
                 };
             }
         };
+        self.seal_plain(settings, &tokens, &mut seen);
         let forced = self.first_read.is_some();
         let agenda = plan::plan(&seen, forced, busy, &self.waiting);
         narrate::agenda(&seen, &agenda, now, &mut self.log);
@@ -238,30 +261,14 @@ impl Cycles {
         beat: &dyn Fn(),
     ) -> Outcome {
         let mut outcome = Outcome::default();
-        let context = Context {
-            directory: tokens,
-            generated: &generated(),
-            client: &self.client,
-            providers: &self.providers,
-            clients: &found.clients,
-            environment: &settings.environment,
-            endpoints: &self.endpoints,
-            state: &self.store,
-            limits: Limits {
-                buffer: settings.buffer,
-                interval: settings.interval,
-                patience: if settings.once { ONCE_PATIENCE } else { DAEMON_PATIENCE },
-            },
-            stop: &self.stop,
-            force: self.first_read.as_ref(),
-            written: &Written::default(),
-        };
-        let log = &mut self.log;
+        let (generated, written) = (generated(), Written::default());
+        let mut log = std::mem::take(&mut self.log);
+        let context = self.context(settings, tokens, found, &generated, &written);
         work::run(jobs, settings.jobs, &context, |reports, held| {
             let now = Timestamp::now();
             for (name, report) in reports {
                 let token = found.find(&name);
-                narrate::report(&name, &report, token, outcome.changed.contains(&name), now, log);
+                narrate::report(&name, &report, token, outcome.changed.contains(&name), now, &mut log);
                 outcome.take(&name, &report, token, now);
             }
             for storing in held {
@@ -272,6 +279,7 @@ impl Cycles {
         for name in &found.leftovers {
             recover_leftover(name, &context);
         }
+        self.log = log;
         self.client.end_cycle();
         outcome
     }
@@ -323,25 +331,13 @@ impl Cycles {
             narrate::idle(seen.tokens.len(), failing, next, now);
         }
         self.log.end();
+        let Outcome { held, changed, .. } = outcome;
+        let sealed = std::mem::take(&mut self.sealed);
         let files = seen.files(&settings.tokens_dir);
         let troubles = self.troubles(settings, &seen, now);
         let seen = Ok(FoundFiles { names: seen.names, files, troubles });
-        let (unwritten, Outcome { held, changed, .. }) = (self.log.write_errors(), outcome);
-        Ended { next, failing, held, unwritten, changed, seen }
-    }
-
-    /// The files that need a person, after a cycle.
-    fn troubles(&self, settings: &Settings, seen: &TokenScan, now: Timestamp) -> BTreeMap<String, Trouble> {
-        let outage = self.endpoints.snapshot().values().any(|outage| outage.failures >= LASTING_RUN);
-        let broken = seen.problems.iter().filter(|(name, _)| in_configurations(name));
-        let broken = broken
-            .map(|(name, why)| (name.clone(), Trouble::unusable(name, &why.to_string(), &settings.dir)));
-        let tokens = seen.tokens.iter().filter_map(|token| {
-            let waits = outage && self.waiting.contains(token.name());
-            let trouble = Trouble::of(&token.facts(), waits, &settings.dir, now)?;
-            Some((token.name().to_owned(), trouble))
-        });
-        broken.chain(tokens).collect()
+        let unwritten = self.log.write_errors();
+        Ended { next, failing, held, unwritten, changed, sealed, seen }
     }
 
     /// The earliest time at which a credential is due or may be refreshed again.

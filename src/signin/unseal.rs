@@ -1,0 +1,86 @@
+//! Secrets of a token file for a sign-in: opened for the server that they are sealed for, and sealed when they are new.
+
+use super::around::Around;
+use super::client::Client;
+use super::server::AuthorizationServer;
+use crate::oauth::{GrantType, Resolution, resolve};
+use crate::refresh::config_of;
+use crate::sealing::{
+    Binding, Keyring, Seal, SecretMember, StoredSecret, Unsealable, opened_anywhere, stored,
+};
+use crate::secret::{Fingerprint, Secret};
+use crate::tokens::at_rest::{plain_secrets, with_secrets};
+use crate::tokens::name::stem;
+use crate::tokens::{Document, Unusable};
+
+/// Where secrets are about to be sent.
+pub(super) struct Recipient<'a> {
+    pub server: &'a AuthorizationServer,
+    pub grant: GrantType,
+    pub client_id: &'a str,
+    pub keys: &'a Keyring,
+}
+
+impl Recipient<'_> {
+    /// The secret itself. A sealed one must be sealed for this server (its token endpoint, its issuer or its row) and
+    /// for this client.
+    pub(super) fn open(&self, member: SecretMember, text: Secret) -> Result<Secret, String> {
+        if stored(text.expose()) == StoredSecret::Plain {
+            return Ok(text);
+        }
+        let words = |why: Unsealable| format!("the {member}: {why}; nothing was sent");
+        let (secret, header) = opened_anywhere(&text, member, self.keys).map_err(words)?;
+        let Binding { endpoint, client } = header.binding();
+        let places = self.server.bound_endpoints(self.grant);
+        if !places.contains(&endpoint) {
+            let now = places.into_iter().next().unwrap_or_default();
+            return Err(words(Unsealable::Endpoint { sealed: endpoint, now }));
+        }
+        if client == Some(Fingerprint::of(self.client_id.as_bytes())) {
+            Ok(secret)
+        } else {
+            Err(words(Unsealable::Client))
+        }
+    }
+}
+
+/// The client with its secrets opened for `server`.
+pub(super) fn unsealed(
+    mut client: Client,
+    server: &AuthorizationServer,
+    grant: GrantType,
+    keys: &Keyring,
+) -> Result<Client, String> {
+    let id = client.identity.id.clone();
+    let recipient = Recipient { server, grant, client_id: &id, keys };
+    let identity = &mut client.identity;
+    identity.secret =
+        identity.secret.take().map(|text| recipient.open(SecretMember::ClientSecret, text)).transpose()?;
+    if let Some((pem, kid)) = identity.key.take() {
+        identity.key = Some((recipient.open(SecretMember::PrivateKey, pem)?, kid));
+    }
+    Ok(client)
+}
+
+/// The document of the file `name` as it is stored: what is new in it is sealed, where there is a key and the file says
+/// where its secrets may be sent.
+pub(super) fn for_the_disk(
+    name: &str,
+    document: Document,
+    around: &Around<'_>,
+) -> Result<Document, Unusable> {
+    let Some(key) = around.keys.first() else { return Ok(document) };
+    let plain = plain_secrets(&document);
+    if plain.is_empty() {
+        return Ok(document);
+    }
+    let config = config_of(name, &document, around.providers.longest_name_prefix(stem(name)));
+    let variable = |name: &str| around.settings.environment.get(name);
+    match resolve(&config, &variable, &[], &around.providers) {
+        (Resolution::Refresh(request), _) => {
+            with_secrets(document, &plain, Some(&Seal::new(key, request.binding())))
+        }
+        // The daemon names the file and the reason.
+        (Resolution::Monitored(_) | Resolution::Misconfigured(_), _) => Ok(document),
+    }
+}

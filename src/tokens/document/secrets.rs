@@ -1,0 +1,47 @@
+//! The secret members of a document, which may be sealed.
+
+use super::Document;
+use crate::json;
+use crate::sealing::{SecretMember, StoredSecret, stored};
+use crate::secret::{Fingerprint, Secret};
+
+impl Document {
+    /// What a secret member holds: the secret, or a sealed text.
+    pub(crate) fn stored(&self, member: SecretMember) -> Option<Secret> {
+        self.secret(member.name())
+    }
+
+    /// The secret members that are there, and the form of each.
+    pub(crate) fn seals(&self) -> impl Iterator<Item = (SecretMember, StoredSecret)> + '_ {
+        SecretMember::ALL.into_iter().filter_map(|member| {
+            let text = json::as_text(self.raw(member.name())?)?;
+            (!text.is_empty()).then(|| (member, stored(&text)))
+        })
+    }
+
+    /// Whether a secret member holds a sealed text, whole or damaged.
+    pub(crate) fn is_sealed(&self) -> bool {
+        self.seals().any(|(_, form)| form != StoredSecret::Plain)
+    }
+
+    /// Whether it holds a refresh token, sealed or not.
+    pub(crate) fn has_refresh_token(&self) -> bool {
+        self.holds("refresh_token")
+    }
+
+    /// The fingerprint of the refresh token, which a sealed one tells too. A damaged one is only like itself.
+    pub(crate) fn refresh_fingerprint(&self) -> Option<Fingerprint> {
+        let text = json::as_text(self.raw("refresh_token")?)?;
+        let print = || match stored(&text) {
+            StoredSecret::Sealed(header) => header.fp,
+            StoredSecret::Plain | StoredSecret::Damaged(_) => Fingerprint::of(text.as_bytes()),
+        };
+        (!text.is_empty()).then(print)
+    }
+
+    /// How often the document has a member of that name, at the top or in `tokens`.
+    pub(crate) fn count(&self, name: &str) -> usize {
+        let inner = self.inner.iter().flat_map(|(_, members)| members);
+        self.top.iter().chain(inner).filter(|member| member.name == name).count()
+    }
+}
