@@ -303,7 +303,8 @@ pub(super) const FLAGS: &[Flag] = &[
         group: Group::SignIn,
         commands: &[LOGIN],
         help: "register a new client",
-        detail: "With login: register a new client although one is known, for a server that has forgotten it.",
+        detail: "With login: register a new client although one is known, for a server that has forgotten it. The \
+                 registration that it replaces is deleted at the server, where that is possible (RFC 7592).",
         ..ROW
     },
     Flag {

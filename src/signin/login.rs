@@ -8,6 +8,7 @@ use super::options::{Asked, Way};
 use super::target::Target;
 use super::words::{Summary, say};
 use super::{browser_grant, client_credentials, device_flow};
+use crate::oauth::EndpointUrl;
 use crate::status::login_command;
 use crate::tokens::name::stem;
 
@@ -22,6 +23,9 @@ pub(super) fn login(asked: &Asked, around: &Around<'_>, interrupt: &Interrupt) -
     interrupt.obey("nothing was changed");
     hint(&target);
     let fetched = run(&target, asked, around, interrupt)?;
+    if asked.register {
+        retire(&target, around);
+    }
     Ok(Summary {
         title: target.server.title.clone(),
         file: target.place.path(),
@@ -57,6 +61,35 @@ fn run(
             }
             Err(NoTokens::ClientForgotten(message) | NoTokens::Failed(message)) => return Err(message),
         }
+    }
+}
+
+/// Deletes the registration that a new one has replaced (RFC 7592), so that it does not stay behind at the server.
+/// The sign-in is over: where the server keeps the old client, that is said and nothing more.
+fn retire(target: &Target, around: &Around<'_>) {
+    let known = &target.known;
+    let (Some(address), Some(token)) =
+        (known.text("registration_client_uri"), known.secret("registration_access_token"))
+    else {
+        return;
+    };
+    let home = target.server.registration.as_ref().map(EndpointUrl::origin);
+    let deleted = EndpointUrl::parse(&address).and_then(|address| {
+        if home != Some(address.origin()) {
+            return Err(format!("{} is not at the server that registers clients", address.shown));
+        }
+        let page = around.client.delete(&address, &token)?;
+        // One that is gone already, or whose token is, needs nothing more.
+        if page.succeeded() || matches!(page.status, 401 | 404) {
+            Ok(())
+        } else {
+            Err(format!("{} answered {}", address.shown, page.shown(&[&token])))
+        }
+    });
+    let title = &target.server.title;
+    match deleted {
+        Ok(()) => say(&format!("the client that was registered before is gone from {title}")),
+        Err(why) => say(&format!("the client that was registered before stays at {title}: {why}")),
     }
 }
 

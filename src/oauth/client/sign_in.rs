@@ -104,6 +104,16 @@ impl TokenClient {
         self.page(address, self.transport.post(address, headers, body, &|| Ok(())), &[])
     }
 
+    /// Deletes what is at `address` with this bearer token: a registration (RFC 7592).
+    pub(crate) fn delete(&self, address: &EndpointUrl, token: &Secret) -> Result<Page, String> {
+        self.allowed(address)?;
+        let bearer = Zeroizing::new(format!("Bearer {}", token.expose()));
+        let mut bearer = http::HeaderValue::from_str(&bearer)
+            .map_err(|_| format!("{}: its token is no text for a header", address.shown))?;
+        bearer.set_sensitive(true);
+        self.page(address, self.transport.delete(address, bearer), &[token])
+    }
+
     /// Sends a request of a known client, in the form of its token requests.
     pub(crate) fn submit(&self, submission: &Submission<'_>) -> Result<Page, String> {
         let request = submission.request();

@@ -199,6 +199,16 @@ impl HttpTransport {
             .map(read)
             .map_err(|error| no_reply(&error, true))
     }
+
+    /// A DELETE with this `Authorization`.
+    pub(super) fn delete(
+        &self,
+        endpoint: &EndpointUrl,
+        authorization: http::HeaderValue,
+    ) -> Result<Reply, NoReply> {
+        let request = || self.agent(endpoint).delete(&endpoint.url).header("authorization", authorization);
+        run(|| request().call()).map(read).map_err(|error| no_reply(&error, true))
+    }
 }
 
 /// A panic of the library fails this request and not the worker. Name lookups run in a thread of their

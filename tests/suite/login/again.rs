@@ -41,6 +41,30 @@ fn the_same_file_keeps_what_only_others_understand() {
 }
 
 #[test]
+fn a_registration_that_is_replaced_is_deleted_at_the_server() {
+    let endpoint = Endpoint::start();
+    let project = signed_in(&endpoint);
+    let old = project.read_token("wiki-egress.json")["client_id"].as_str().unwrap().to_owned();
+    let finished = Waiting::start(&project, "wiki --register").signed_in();
+    expect_clean(&finished, &endpoint, &project);
+    assert!(finished.stderr.contains("the client that was registered before is gone"), "{finished:#?}");
+    let after = project.read_token("wiki-egress.json");
+    assert_ne!(after["client_id"], json!(old));
+    assert!(endpoint.is_live(after["access_token"].as_str().unwrap()));
+    let deleted: Vec<_> =
+        endpoint.requests().into_iter().filter(|one| one.request.method == "DELETE").collect();
+    assert_eq!(deleted.len(), 1);
+    assert_eq!(deleted[0].request.target, format!("/as/register/{old}"));
+    // A server that keeps it, and an address elsewhere, to which the token is not sent: both are said.
+    set(&project, "registration_access_token", json!("another"));
+    set(&project, "registration_client_uri", json!("https://elsewhere.example/register/1"));
+    let finished = Waiting::start(&project, "wiki --register").signed_in();
+    let said = "stays at 127.0.0.1: https://elsewhere.example/register/1 is not at the server that registers";
+    assert!(finished.stderr.contains(said), "{finished:#?}");
+    assert_eq!(endpoint.requests().into_iter().filter(|one| one.request.method == "DELETE").count(), 1);
+}
+
+#[test]
 fn a_file_whose_token_cannot_be_sent_is_signed_in_again_by_the_command_that_the_log_names() {
     let endpoint = Endpoint::start();
     let project = signed_in(&endpoint);

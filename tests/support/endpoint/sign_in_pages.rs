@@ -33,6 +33,17 @@ impl Authority {
                 }
                 (answer, served)
             }
+            ("DELETE", _) if path.starts_with("/as/register/") => {
+                let client = path.trim_start_matches("/as/register/");
+                let token = request.header("authorization").and_then(|value| value.strip_prefix("Bearer "));
+                let own =
+                    client.strip_prefix("registered-").map(|number| format!("registration token {number}"));
+                if token.is_none() || token != own.as_deref() || !self.clients.contains_key(client) {
+                    return (Answer::new(401, ""), Outcome::Refused { status: 401, error: "invalid_token" });
+                }
+                self.forget(client);
+                (Answer::new(204, ""), served)
+            }
             ("POST", "/as/device") => (self.sign_ins.device(&form), served),
             ("POST", "/as/revoke") => (self.revocation(request, &form), served),
             ("GET", _) => match self.sign_ins.get(request) {
