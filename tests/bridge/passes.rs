@@ -91,6 +91,36 @@ fn a_probe_of_the_new_era_gets_a_plain_error_from_an_old_server() {
 }
 
 #[test]
+fn a_server_of_the_new_era_alone_refuses_a_client_of_the_old_one_in_clear_words() {
+    let server = Server::start();
+    let project = project(&server);
+    let initialize = |bridge: &mut Bridge| {
+        let info = json!({"name": "old", "version": "1"});
+        let params = json!({"protocolVersion": OLD, "capabilities": {}, "clientInfo": info});
+        let id = bridge.request("initialize", &params);
+        bridge.answer(id)["error"].clone()
+    };
+    // In the server's own words, where it has some.
+    let error =
+        json!({"code": -32022, "message": "Unsupported protocol version", "data": {"supported": [NEW]}});
+    let told = error.clone();
+    server.behave(move |seen, reply| {
+        let id = seen.json()["id"].clone();
+        reply.json(400, &json!({"jsonrpc": "2.0", "id": id, "error": told}).to_string());
+        true
+    });
+    let mut bridge = Bridge::start(&project);
+    assert_eq!(initialize(&mut bridge), error);
+    server.behave(|_, reply| {
+        reply.send(400, &[("Content-Type", "text/plain")], b"Mcp-Method is missing");
+        true
+    });
+    let message = initialize(&mut bridge)["message"].as_str().unwrap().to_owned();
+    assert!(message.contains("HTTP 400"), "{message}");
+    assert!(bridge.runs());
+}
+
+#[test]
 fn bytes_stay_as_they_are() {
     let server = Server::start();
     let odd = concat!(

@@ -255,3 +255,18 @@ fn one_connection_is_enough_for_one_call_after_the_other() {
     }
     assert!(server.connections() <= before + 1, "{before} and then {}", server.connections());
 }
+
+/// Servers drop idle connections after five seconds, many of them without a word: by four the bridge has let go.
+#[test]
+fn a_connection_that_has_been_idle_is_not_used_again() {
+    let server = Server::start();
+    let project = project(&server);
+    let mut bridge = Bridge::ready(&project);
+    server.wait_for_stream();
+    bridge.works();
+    let before = server.connections();
+    // The time itself is what is tested.
+    std::thread::sleep(std::time::Duration::from_secs(4));
+    bridge.works();
+    assert_eq!(server.connections(), before + 1);
+}

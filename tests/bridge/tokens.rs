@@ -127,7 +127,10 @@ fn a_scope_that_lacks_is_named_and_nothing_is_repeated() {
     });
     let id = bridge.call("echo", &json!({}));
     let answer = bridge.answer(id);
-    assert!(answer["error"]["message"].as_str().unwrap().contains("files:write"), "{answer}");
+    let (dir, message) = (project.root().display(), answer["error"]["message"].as_str().unwrap());
+    let command = format!("token-refresher login acme-wiki --dir {dir} --scope files:write");
+    let said = "lacks the scope files:write; sign in again with it: ";
+    assert!(message.ends_with(&format!("{said}{command}")), "{message}");
     assert_eq!(server.calls("tools/call").len(), 1);
 }
 

@@ -6,7 +6,7 @@ use std::net::TcpStream;
 use serde_json::json;
 
 use super::{Waiting, expect_clean};
-use crate::support::{Decision, Endpoint, Finished, Program, Project, Signal, browser};
+use crate::support::{Decision, DeviceAnswer, Endpoint, Finished, Program, Project, Signal, browser};
 
 /// A sign-in at an MCP server that waits for the person.
 fn waiting(project: &Project, endpoint: &Endpoint, arguments: &str) -> Waiting {
@@ -137,6 +137,34 @@ fn ctrl_c_while_waiting_is_130() {
     expect_clean(&finished, &endpoint, &project);
     assert!(finished.stderr.ends_with("interrupted; nothing was changed\n"), "{}", finished.stderr);
     assert!(!project.token("wiki-egress.json").exists());
+}
+
+#[test]
+fn ctrl_c_while_the_server_is_asked_or_a_device_is_waited_for_is_130() {
+    let (project, endpoint) = (Project::bare(), Endpoint::start());
+    let server = endpoint.sign_ins(|sign_ins| {
+        sign_ins.device_answers = vec![DeviceAnswer::Pending; 99];
+        sign_ins.server()
+    });
+    let login =
+        |more: &str| Program::new(&project).args(&format!("login {server} --name wiki {more}")).start();
+    let interrupted = |program: crate::support::Daemon| {
+        program.signal(Signal::Int);
+        let finished = program.wait().expect_code(130);
+        expect_clean(&finished, &endpoint, &project);
+        assert!(finished.stderr.ends_with("interrupted; nothing was changed\n"), "{}", finished.stderr);
+        assert!(!project.token("wiki-egress.json").exists());
+    };
+    let hold = endpoint.hold();
+    let program = login("");
+    endpoint.wait_for_requests(1);
+    interrupted(program);
+    drop(hold);
+    let mut program = login("--device");
+    program.wait_until("a look at the device", || {
+        endpoint.requests().iter().any(|one| one.field("device_code").is_some())
+    });
+    interrupted(program);
 }
 
 #[test]
