@@ -229,6 +229,7 @@ fn failed(
     log: &mut CycleLog,
 ) {
     let level = match failure.kind {
+        _ if failure.warning => Level::Warn,
         FailureKind::ReauthRequired | FailureKind::Configuration | FailureKind::Local => Level::Error,
         FailureKind::Transient | FailureKind::OutcomeUnknown => Level::Warn,
     };

@@ -24,7 +24,8 @@ pub(super) fn notice(scan: &TokenScan, store: &Store, said: &mut BTreeSet<String
                 state.refresh_hash = present;
                 state.shared |= shared;
                 // A new sign-in has no past.
-                (state.last_success, state.moved_refresh_end, state.origin) = (None, false, None);
+                (state.last_success, state.moved_refresh_end) = (None, false);
+                (state.origin, state.origin_row) = (None, None);
             });
         }
     }

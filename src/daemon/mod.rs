@@ -46,6 +46,7 @@ const BEAT: Duration = Duration::from_secs(1);
 pub(crate) fn run(settings: Settings, options: &Options) -> Result<(), DaemonError> {
     let stop = Arc::new(Stop::default());
     let keeper = Cycles::new(&settings, Arc::clone(&stop)).map_err(DaemonError::Setting)?;
+    start::say_overridden(&settings, keeper.providers());
     if let Some(why) = Directory::open(&settings.tokens_dir).ok().and_then(|tokens| tokens.open_to_others()) {
         log::warn!(target: "REFRESH", "no token is refreshed: {why}");
     }
@@ -273,6 +274,7 @@ impl Daemon {
                     log::warn!(target: "CONFIG", "{warning}");
                 }
                 self.settings = settings;
+                start::say_overridden(&self.settings, self.keeper.providers());
                 let record = record(&self.settings, self.presence.since(), &self.keeper);
                 self.keeper.store().set_daemon(record);
                 log::info!(target: "CONFIG", "settings read again");

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use crate::clock::{Timestamp, Words};
 use crate::cycle::listed_names;
+use crate::oauth::Providers;
 use crate::settings::Settings;
 use crate::text::{Count, shell_word};
 
@@ -36,6 +37,15 @@ pub(super) fn in_effect(settings: &Settings) -> String {
          gateway {gateway}; assistants: {assistants}",
         settings.tokens_dir.display()
     )
+}
+
+/// Warns of rows of the user's that send what belongs to a built-in provider to another endpoint.
+pub(super) fn say_overridden(settings: &Settings, providers: &Providers) {
+    let overridden = providers.overridden();
+    if !overridden.is_empty() {
+        let (path, rows) = (settings.providers.display(), overridden.join(", "));
+        log::warn!(target: "CONFIG", "{path} takes the place of built-in endpoints, and tokens are sent there: {rows}");
+    }
 }
 
 /// What comes next, after the first cycle found so many tokens: when one is due, or how to get the first one.

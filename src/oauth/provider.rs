@@ -20,6 +20,9 @@ pub(super) struct Provider {
     /// The row's key in the table.
     #[serde(skip)]
     pub name: String,
+    /// Whether it is the program's own, without a key of the user's.
+    #[serde(skip)]
+    pub built_in: bool,
     /// What people call the provider.
     pub title: String,
     /// Other names that token files use for it.

@@ -35,37 +35,46 @@ impl TemplateValues for RowAlone<'_> {
 }
 
 /// Every known provider.
+#[derive(Default)]
 pub(crate) struct Providers {
     rows: Vec<Arc<Provider>>,
+    /// See [`Self::overridden`].
+    overridden: Vec<String>,
 }
 
 impl Providers {
     /// The built-in table.
     pub(crate) fn builtin() -> Self {
         // Cannot fail: a test loads the same text.
-        Self::load(&[BUILT_IN]).unwrap_or(Self { rows: Vec::new() })
+        Self::load(None).unwrap_or_default()
     }
 
     /// The built-in table and the text of a user's `providers.json`.
     pub(crate) fn with_user_rows(text: &str) -> Result<Self, String> {
-        Self::load(&[BUILT_IN, text])
+        Self::load(Some(text))
     }
 
-    fn load(texts: &[&str]) -> Result<Self, String> {
-        let mut objects: Vec<(String, Map<String, Value>)> = Vec::new();
-        for text in texts {
-            let table: Pairs<Pairs<Value>> = serde_json::from_str(text.trim_start_matches('\u{feff}'))
-                .map_err(|error| error.to_string())?;
-            for (name, keys) in table.0 {
-                let object = merged(&objects, &name, keys)?;
-                match objects.iter_mut().find(|(known, _)| *known == name) {
-                    Some((_, known)) => *known = object,
-                    None => objects.push((name, object)),
-                }
-            }
+    fn load(users: Option<&str>) -> Result<Self, String> {
+        let mut objects = Objects::new();
+        merge(&mut objects, BUILT_IN)?;
+        let built_in = objects.clone();
+        if let Some(text) = users {
+            merge(&mut objects, text)?;
         }
-        let rows = objects.into_iter().map(|(name, object)| row(name, &object)).collect::<Result<_, _>>()?;
-        Ok(Self { rows })
+        let own = |name: &str| built_in.iter().find(|(known, _)| known == name).map(|(_, object)| object);
+        let (mut rows, mut overridden) = (Vec::new(), Vec::new());
+        for (name, object) in objects {
+            let before = match own(&name) {
+                Some(before) => Some(before),
+                None => object.get("variant_of").and_then(Value::as_str).and_then(own),
+            };
+            let is_built_in = own(&name) == Some(&object);
+            if !is_built_in && before.is_some_and(|before| endpoints(before) != endpoints(&object)) {
+                overridden.push(name.escape_debug().to_string());
+            }
+            rows.push(row(name, &object, is_built_in)?);
+        }
+        Ok(Self { rows, overridden })
     }
 
     /// The names of all rows.
@@ -101,18 +110,10 @@ impl Providers {
         decided().is_some_and(|url| url.origin() == origin)
     }
 
-    /// Whether a built-in row, without any choice of the file's, has an endpoint of this origin.
-    pub(crate) fn is_built_in_origin(origin: &str) -> bool {
-        let grants = [GrantType::RefreshToken, GrantType::ClientCredentials];
-        let fixed = |row: &Arc<Provider>| {
-            grants.iter().any(|grant| {
-                let template = row.token_endpoint.of(*grant).filter(|template| !template.contains('{'));
-                template
-                    .and_then(|url| EndpointUrl::parse(url).ok())
-                    .is_some_and(|url| url.origin() == origin)
-            })
-        };
-        Self::builtin().rows.iter().any(fixed)
+    /// The rows of the user's `providers.json` that send what belongs to a built-in provider to another endpoint than
+    /// the program's own.
+    pub(crate) fn overridden(&self) -> &[String] {
+        &self.overridden
     }
 
     /// The row whose endpoints lie where this one does.
@@ -144,12 +145,32 @@ fn lies_in(row: &Provider, endpoint: &EndpointUrl) -> bool {
     row.hosts.iter().any(|host| endpoint.lies_in(host))
 }
 
+/// Rows before they are read, by name.
+type Objects = Vec<(String, Map<String, Value>)>;
+
+/// Puts the rows of `text` on top of `objects`.
+fn merge(objects: &mut Objects, text: &str) -> Result<(), String> {
+    let table: Pairs<Pairs<Value>> =
+        serde_json::from_str(text.trim_start_matches('\u{feff}')).map_err(|error| error.to_string())?;
+    for (name, keys) in table.0 {
+        let object = merged(objects, &name, keys)?;
+        match objects.iter_mut().find(|(known, _)| *known == name) {
+            Some((_, known)) => *known = object,
+            None => objects.push((name, object)),
+        }
+    }
+    Ok(())
+}
+
+/// What decides where the secrets of a row are sent.
+fn endpoints(object: &Map<String, Value>) -> Vec<(&String, &Value)> {
+    let leads = |key: &str| key.ends_with("_endpoint") || ["variables", "issuer"].contains(&key);
+    let login = object.get("login").and_then(Value::as_object).into_iter().flatten();
+    object.iter().chain(login).filter(|(key, _)| leads(key)).collect()
+}
+
 /// The keys of a row on top of those that it replaces or is like.
-fn merged(
-    objects: &[(String, Map<String, Value>)],
-    name: &str,
-    keys: Pairs<Value>,
-) -> Result<Map<String, Value>, String> {
+fn merged(objects: &Objects, name: &str, keys: Pairs<Value>) -> Result<Map<String, Value>, String> {
     let known =
         |name: &str| objects.iter().find(|(known, _)| known == name).map(|(_, object)| object.clone());
     let like = keys.0.iter().find(|(key, _)| key == "like").and_then(|(_, value)| value.as_str());
@@ -171,7 +192,7 @@ fn merged(
     Ok(object)
 }
 
-fn row(name: String, object: &Map<String, Value>) -> Result<Arc<Provider>, String> {
+fn row(name: String, object: &Map<String, Value>, is_built_in: bool) -> Result<Arc<Provider>, String> {
     let mut row = Provider::deserialize(object).map_err(|error| match wrong_key(object) {
         Some((key, error)) => format!("row {name}, key {key}: {error}"),
         None => format!("row {name}: {error}"),
@@ -184,7 +205,7 @@ fn row(name: String, object: &Map<String, Value>) -> Result<Arc<Provider>, Strin
     if row.title.is_empty() {
         row.title.clone_from(&name);
     }
-    row.name = name;
+    (row.name, row.built_in) = (name, is_built_in);
     Ok(Arc::new(row))
 }
 
@@ -245,8 +266,24 @@ mod tests {
     use crate::oauth::provider::Rotation;
 
     #[test]
+    fn rows_that_lead_a_built_in_provider_elsewhere_are_named() {
+        for (text, expected) in [
+            (r#"{"acme": {"token_endpoint": "https://acme.example/t"}}"#, &[][..]),
+            (r#"{"github": {"title": "Ours", "grace_seconds": 5}}"#, &[]),
+            (r#"{"google": {"token_endpoint": "https://e.example/t"}}"#, &["google"]),
+            (r#"{"github": {"variables": {"host": ["=e.example"]}}}"#, &["github"]),
+            (r#"{"google": {"login": {"issuer": "https://e.example"}}}"#, &["google"]),
+            (r#"{"x": {"variant_of": "github", "token_endpoint": "https://e.example/t"}}"#, &["x"]),
+        ] {
+            let providers = Providers::with_user_rows(text).unwrap();
+            assert_eq!(providers.overridden(), expected, "{text}");
+        }
+        assert!(Providers::builtin().overridden().is_empty());
+    }
+
+    #[test]
     fn the_built_in_table_loads() {
-        let providers = Providers::load(&[BUILT_IN]).unwrap();
+        let providers = Providers::load(None).unwrap();
         // 33 providers and AgentCore's second form.
         assert_eq!(providers.rows.len(), 34);
         assert_eq!(Providers::builtin().rows.len(), 34);

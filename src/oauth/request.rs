@@ -57,6 +57,8 @@ pub(crate) struct TokenRequest {
     pub(super) parameters: Vec<(String, String)>,
     pub(super) authorization_endpoint: Option<String>,
     pub(super) row: Arc<Provider>,
+    /// The built-in row that made the token endpoint's address, and what it was made from.
+    pub(super) made_by: Option<String>,
 }
 
 impl TokenRequest {
@@ -85,6 +87,12 @@ impl TokenRequest {
     /// and port, since the realms and tenants of one server differ in the path only.
     pub(crate) fn endpoint_key(&self) -> String {
         self.address().origin().to_owned()
+    }
+
+    /// The built-in row that made the token endpoint's address, and what the file or a variable gave for it. `None`
+    /// where the file, its issuer or the user's `providers.json` names the address.
+    pub(crate) fn made_by(&self) -> Option<&str> {
+        self.made_by.as_deref()
     }
 
     /// The name of the token file that it is for.

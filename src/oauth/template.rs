@@ -89,16 +89,40 @@ pub(super) fn first(sources: &[ValueSource], values: &dyn TemplateValues) -> Opt
 }
 
 fn first_at(sources: &[ValueSource], values: &dyn TemplateValues, depth: u8) -> Option<String> {
-    sources.iter().find_map(|source| {
-        let value = match &source.kind {
-            SourceKind::Member(name) => values.member(name),
-            SourceKind::Variable(name) => values.variable(name),
-            SourceKind::Text(text) => fill_at(text, values, depth + 1).ok(),
-        }?;
-        let value = filled(&value)?;
-        let wanted = source.must_contain.as_deref().is_none_or(|part| value.contains(part));
-        wanted.then(|| value.to_owned())
-    })
+    sources.iter().find_map(|source| value_of(source, values, depth))
+}
+
+fn value_of(source: &ValueSource, values: &dyn TemplateValues, depth: u8) -> Option<String> {
+    let value = match &source.kind {
+        SourceKind::Member(name) => values.member(name),
+        SourceKind::Variable(name) => values.variable(name),
+        SourceKind::Text(text) => fill_at(text, values, depth + 1).ok(),
+    }?;
+    let value = filled(&value)?;
+    let wanted = source.must_contain.as_deref().is_none_or(|part| value.contains(part));
+    wanted.then(|| value.to_owned())
+}
+
+/// The values that a filled template has from members and variables, in their order. What the row itself says is left
+/// out.
+pub(super) fn given(template: &str, values: &dyn TemplateValues) -> Vec<String> {
+    given_at(template, values, 0)
+}
+
+fn given_at(template: &str, values: &dyn TemplateValues, depth: u8) -> Vec<String> {
+    let names = template.split('{').skip(1).filter_map(|part| part.split(['|', '}']).next());
+    let of_name = |name: &str| {
+        let sources = values.sources(name).filter(|_| depth <= DEEPEST);
+        let used = sources.and_then(|sources| {
+            sources.iter().find_map(|source| Some((source, value_of(source, values, depth)?)))
+        });
+        match used {
+            Some((ValueSource { kind: SourceKind::Text(text), .. }, _)) => given_at(text, values, depth + 1),
+            Some((_, value)) => vec![value],
+            None => values.member(name).into_iter().collect(),
+        }
+    };
+    names.flat_map(of_name).collect()
 }
 
 /// Fills a URL template. The first value is taken as an origin (`https://` is added where it has

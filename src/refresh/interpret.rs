@@ -17,6 +17,8 @@ pub(super) struct Renewal {
     pub change: Change,
     /// The origin of the endpoint that gave it; `None`: no endpoint did.
     pub origin: Option<String>,
+    /// The built-in row that made this origin, and what it was made from.
+    pub origin_row: Option<String>,
     /// Whether it moved the end of the refresh token.
     pub moved_refresh_end: bool,
     /// What deserves a warning.
@@ -34,6 +36,7 @@ impl Renewal {
         Self {
             change,
             origin: None,
+            origin_row: None,
             moved_refresh_end: false,
             warnings: Vec::new(),
             not_before: None,
@@ -44,8 +47,8 @@ impl Renewal {
     /// Only another refresh token, which the endpoint of `request` gave, and what to remember of the missing access
     /// token.
     pub(super) fn half(token: Secret, failure: LastFailure, request: &TokenRequest) -> Self {
-        let origin = Some(request.endpoint_key());
-        Self { origin, failure: Some(failure), ..Self::of_refresh_token(token) }
+        let (origin, origin_row) = (Some(request.endpoint_key()), request.made_by().map(str::to_owned));
+        Self { origin, origin_row, failure: Some(failure), ..Self::of_refresh_token(token) }
     }
 }
 
@@ -87,6 +90,7 @@ pub(super) fn interpret(member: &Member, request: &TokenRequest, response: Token
     };
     Renewal {
         origin: Some(request.endpoint_key()),
+        origin_row: request.made_by().map(str::to_owned),
         moved_refresh_end: moves(refresh_end, life.refresh_expires_at),
         change: Change { access: Some(access), refresh_token: response.refresh_token, refresh_end },
         warnings: response.warnings.into_iter().chain(warning.map(ToOwned::to_owned)).collect(),

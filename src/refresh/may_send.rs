@@ -8,7 +8,7 @@ use super::report::Report;
 use super::unseal::{Unsealed, unseal};
 use super::verdict::{self, Attempt};
 use crate::clock::Timestamp;
-use crate::oauth::{Providers, Resolution, TokenRequest, backoff};
+use crate::oauth::{Resolution, TokenRequest, backoff};
 use crate::state::{CredentialState, FailureKind, LastFailure};
 use crate::tokens::chain;
 
@@ -42,18 +42,18 @@ pub(super) fn may_send(
             "{name} and {other} hold the same refresh token and another {what} each; \
              nothing is sent until they agree"
         );
-        return Err(Box::new(misconfigured(message, member, &state, now)));
+        return Err(Box::new(Report::Failed(misconfigured(message, member, &state, now))));
     }
     let mut request = match context.resolve(name, &member.document) {
         Resolution::Refresh(request) => request,
         Resolution::Monitored(why) => return Err(Box::new(Report::Monitored(why))),
         Resolution::Misconfigured(message) => {
-            return Err(Box::new(misconfigured(message, member, &state, now)));
+            return Err(Box::new(Report::Failed(misconfigured(message, member, &state, now))));
         }
     };
     // Not even `--force` sends a sealed secret elsewhere.
     let unsealed = unseal(&members.iter().collect::<Vec<_>>(), due, &mut request, context)
-        .map_err(|message| Box::new(misconfigured(message, member, &state, now)))?;
+        .map_err(|message| Box::new(Report::Failed(misconfigured(message, member, &state, now))))?;
     if context.force.is_some() {
         return Ok(Allowed { request, unsealed });
     }
@@ -64,7 +64,8 @@ pub(super) fn may_send(
              put the old endpoint back, or, if the new one is right, sign in again or run \
              token-refresher --once --force"
         );
-        return Err(Box::new(misconfigured(message, member, &state, now)));
+        let failure = LastFailure { warning: true, ..misconfigured(message, member, &state, now) };
+        return Err(Box::new(Report::Failed(failure)));
     }
     match verdict::against(&attempt(member, state.failure.as_ref(), &request, now, now)) {
         None => Ok(Allowed { request, unsealed }),
@@ -73,11 +74,12 @@ pub(super) fn may_send(
 }
 
 /// The origin at which the same sign-in was last refreshed, where the request would go to another one. A file that
-/// leads elsewhere is how a refresh token is stolen. An endpoint that a built-in row names is no such place.
+/// leads elsewhere is how a refresh token is stolen. A built-in row that makes another origin from the same values is
+/// no such file: a newer version of the program knows that the provider has moved.
 fn moved_from<'a>(request: &TokenRequest, member: &Member, state: &'a CredentialState) -> Option<&'a str> {
     let before = state.origin.as_deref().filter(|_| state.refresh_hash == member.fingerprint())?;
-    let origin = request.endpoint_key();
-    (before != origin && !Providers::is_built_in_origin(&origin)).then_some(before)
+    let same_row = request.made_by().is_some() && request.made_by() == state.origin_row.as_deref();
+    (before != request.endpoint_key() && !same_row).then_some(before)
 }
 
 /// Permission to send the request to its endpoint now, or else when to come back. A request that is forced, or sent
@@ -121,15 +123,15 @@ pub(super) fn attempt<'a>(
 }
 
 /// A setting that is wrong on this side. The same one as before stays the failure that it was.
-fn misconfigured(message: String, member: &Member, state: &CredentialState, now: Timestamp) -> Report {
+fn misconfigured(message: String, member: &Member, state: &CredentialState, now: Timestamp) -> LastFailure {
     let refresh_hash = member.fingerprint();
     let same = |known: &&LastFailure| {
         known.kind == FailureKind::Configuration
             && known.message == message
             && known.refresh_hash == refresh_hash
     };
-    Report::Failed(state.failure.as_ref().filter(same).cloned().unwrap_or_else(|| LastFailure {
+    state.failure.as_ref().filter(same).cloned().unwrap_or_else(|| LastFailure {
         refresh_hash,
         ..LastFailure::new(FailureKind::Configuration, message, now)
-    }))
+    })
 }

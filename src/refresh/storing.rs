@@ -118,6 +118,7 @@ impl Storing {
             state.replace(item.sent, hash);
             if self.renewal.origin.is_some() {
                 state.origin.clone_from(&self.renewal.origin);
+                state.origin_row.clone_from(&self.renewal.origin_row);
             }
             state.failure =
                 self.renewal.failure.clone().map(|failure| LastFailure { refresh_hash: hash, ..failure });

@@ -22,6 +22,9 @@ pub(crate) struct CredentialState {
     pub refresh_hash: Option<Fingerprint>,
     /// The origin (scheme, host and port) of the endpoint, or of the issuer, at which this sign-in was last refreshed.
     pub origin: Option<String>,
+    /// The built-in row that made this origin, and what it was made from; `None`: a file named the origin itself.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub origin_row: Option<String>,
     /// Whether another program was seen to write the file too. Its secrets are not sealed without a person's word.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub shared: bool,
@@ -51,6 +54,9 @@ pub(crate) struct LastFailure {
     /// another credential again, the wait of this one is over too.
     #[serde(default)]
     pub endpoint: Option<String>,
+    /// Whether it is a warning: nothing is wrong yet, and a person should look before a secret is sent.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub warning: bool,
     /// The run of refusals without a reason that this failure belongs to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unexplained: Option<UnexplainedRun>,
@@ -157,6 +163,7 @@ impl LastFailure {
             refresh_hash: None,
             request: None,
             endpoint: None,
+            warning: false,
             unexplained: None,
             failures: 1,
             since: now,

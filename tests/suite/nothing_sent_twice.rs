@@ -206,6 +206,8 @@ fn a_file_that_leads_elsewhere_sends_nothing_there() {
         for origin in [endpoint.address(), thief.address()] {
             assert!(finished.log.contains(&format!("http://{origin}")), "{}", finished.log);
         }
+        // Nothing is wrong yet: a person should look.
+        assert!(finished.log.contains(&format!("[WARNING] REFRESH: {FILE}: leads to")), "{}", finished.log);
     }
     assert_eq!((endpoint.requests().len(), thief.requests().len()), (1, 0));
     // The old endpoint ends it.
@@ -226,6 +228,58 @@ fn a_file_that_leads_elsewhere_sends_nothing_there() {
     project.write_token(&file);
     Program::new(&project).once().expect_code(0);
     assert_eq!((moved.requests().len(), thief.requests().len()), (2, 0));
+}
+
+/// A row of ours whose address has a variable: a newer version of the program may know another address, while another
+/// value is the file's doing.
+#[test]
+fn an_address_that_a_newer_version_makes_of_the_same_values_is_no_other_place() {
+    let Due { endpoint, project, .. } = due();
+    let lead = |url: &str| {
+        let mut document = project.read_token(FILE);
+        let members = document.as_object_mut().unwrap();
+        members.remove("token_endpoint");
+        members.remove("access_token");
+        for (name, value) in [
+            ("provider", "keycloak"),
+            ("keycloak_url", url),
+            ("realm", "r"),
+            ("token_endpoint_auth_method", "client_secret_post"),
+        ] {
+            members.insert(name.to_owned(), value.into());
+        }
+        project.write_tokens_file(FILE, document.to_string());
+    };
+    let url = format!("http://{}", endpoint.address());
+    lead(&url);
+    Program::new(&project).once().expect_code(0);
+    // An older version of the program made another address of them.
+    internals::set_origin(&project, FILE, "https://older.example");
+    lead(&url);
+    Program::new(&project).once().expect_code(0);
+    assert_eq!(endpoint.requests().len(), 2);
+    let thief = Endpoint::start();
+    lead(&format!("http://{}", thief.address()));
+    let finished = Program::new(&project).once().expect_code(1);
+    assert!(finished.log.contains("nothing was sent"), "{}", finished.log);
+    assert_eq!((endpoint.requests().len(), thief.requests().len()), (2, 0));
+}
+
+#[test]
+fn a_row_of_the_user_in_place_of_our_own_is_said_at_the_start() {
+    let project = Project::new();
+    let row = json!({"github": {"token_endpoint": "https://mirror.example/token"}, "acme": {"title": "A"}});
+    project.write("providers.json", row.to_string());
+    let mut daemon = Program::new(&project).start();
+    let told = "takes the place of built-in endpoints, and tokens are sent there: github";
+    let log = daemon.wait_for_log(told);
+    let line = log.lines().find(|line| line.ends_with(told)).unwrap();
+    assert!(line.contains("[WARNING] CONFIG: ") && line.contains("providers.json "), "{line}");
+    // And when it is read again.
+    daemon.wait_for_log("cycle completed");
+    daemon.signal(Signal::Hup);
+    daemon.wait_for_log_times(told, 2);
+    daemon.stop().expect_code(0);
 }
 
 #[test]

@@ -108,6 +108,11 @@ fn change_status(project: &Project, change: impl FnOnce(&mut Value)) {
     fs::write(own(project, "status.json"), document.to_string()).unwrap();
 }
 
+/// Makes the record of a token file say that it was last refreshed at another origin.
+pub(crate) fn set_origin(project: &Project, name: &str, origin: &str) {
+    change_status(project, |document| document["files"][name]["origin"] = origin.into());
+}
+
 /// The failure that is on record for a token file.
 #[derive(Debug)]
 pub(crate) struct Trouble {

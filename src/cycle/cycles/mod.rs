@@ -153,6 +153,11 @@ impl Cycles {
         Ok(())
     }
 
+    /// The providers that the cycles know.
+    pub(crate) fn providers(&self) -> &Providers {
+        &self.providers
+    }
+
     /// The status file.
     pub(crate) fn store(&self) -> &Store {
         &self.store

@@ -182,6 +182,7 @@ impl Submission<'_> {
     fn request(&self) -> TokenRequest {
         let Self { endpoint, client, row, parameters, .. } = self;
         TokenRequest {
+            made_by: None,
             file: "the sign-in".to_owned(),
             target: TokenEndpoint::Known((*endpoint).clone()),
             from_table: false,

@@ -64,7 +64,9 @@ impl Resolver<'_> {
             row.authorization_endpoint.as_deref().and_then(|page| template::fill(page, &values).ok());
         let from_table =
             matches!(target, TokenEndpoint::Known(_)) && self.config.member("token_endpoint").is_none();
+        let made_by = self.made_by(&target, &row, grant, client.id.as_deref());
         Ok(TokenRequest {
+            made_by,
             file: self.file.clone(),
             target,
             from_table,

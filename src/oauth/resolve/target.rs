@@ -82,6 +82,23 @@ impl Resolver<'_> {
         Some(template::fill(template, &self.values(row, self.config.client_id())))
     }
 
+    /// The built-in row that made the address of `target`, and what the file or a variable gave for it.
+    pub(super) fn made_by(
+        &self,
+        target: &TokenEndpoint,
+        row: &Provider,
+        grant: GrantType,
+        client_id: Option<&str>,
+    ) -> Option<String> {
+        let named_by_file = self.config.member("token_endpoint").is_some();
+        if named_by_file || !row.built_in || matches!(target, TokenEndpoint::FromIssuer(_)) {
+            return None;
+        }
+        let grant = if row.variant_of.is_some() { GrantType::ClientCredentials } else { grant };
+        let given = template::given(row.token_endpoint.of(grant)?, &self.values(row, client_id));
+        Some(std::iter::once(row.name.clone()).chain(given).collect::<Vec<_>>().join(" "))
+    }
+
     /// The row after which a file without a `provider` is called.
     pub(super) fn row_of_file_name(&self) -> Option<Arc<Provider>> {
         let stem = self.config.file.strip_suffix("-egress.json")?;
