@@ -38,7 +38,7 @@ pub(crate) use discovery::addresses as metadata_addresses;
 pub(crate) use encode::{form_decode, percent_encode};
 pub(crate) use endpoint::EndpointUrl;
 pub(crate) use login::Redirect;
-pub(crate) use outcome::{Class, Failure, GrantType, TokenResponse};
+pub(crate) use outcome::{Class, Concerns, Failure, GrantType, TokenResponse};
 pub(crate) use provider::ClientAuthMethod;
 pub(crate) use provider_row::ProviderRow;
 pub(crate) use providers::Providers;

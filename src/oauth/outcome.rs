@@ -49,9 +49,8 @@ pub(crate) struct Failure {
     pub message: String,
     /// How long the endpoint asked to be left alone, at most an hour.
     pub retry_after: Option<Duration>,
-    /// Whether it says something about the endpoint (unreachable, overloaded), not only about this
-    /// credential: then its other credentials wait too.
-    pub endpoint_wide: bool,
+    /// What else it says something about than this credential.
+    pub concerns: Concerns,
     /// The OAuth error code (RFC 6749 5.2) or the provider's own, where there was one.
     pub code: Option<String>,
     /// Whether an answer was lost on its way: the connection broke or timed out after the request left, or a gateway
@@ -61,6 +60,17 @@ pub(crate) struct Failure {
     pub unexplained: bool,
     /// The refresh token that came without an access token: it has replaced the one that was sent.
     pub replacement: Option<Secret>,
+}
+
+/// What a failure says something about.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Concerns {
+    /// The credential, its request or its file.
+    Credential,
+    /// The endpoint, which is unreachable or overloaded: its other credentials wait too.
+    Endpoint,
+    /// This machine, which has run out of files, threads or memory. Nothing was sent.
+    Machine,
 }
 
 impl Failure {
@@ -73,7 +83,7 @@ impl Failure {
     /// The endpoint could not be used, and the request never left.
     pub(crate) fn unreachable(message: impl Into<String>) -> Self {
         let message = message.into();
-        Self { message, endpoint_wide: true, ..Self::new(Class::Passing) }
+        Self { message, concerns: Concerns::Endpoint, ..Self::new(Class::Passing) }
     }
 
     const fn new(class: Class) -> Self {
@@ -82,7 +92,7 @@ impl Failure {
             class,
             message,
             retry_after: None,
-            endpoint_wide: false,
+            concerns: Concerns::Credential,
             code: None,
             lost: false,
             unexplained: false,

@@ -16,7 +16,7 @@ use super::unseal::Unsealed;
 use super::verdict;
 use crate::clock::{Timestamp, Words};
 use crate::files::Reserve;
-use crate::oauth::{Class, Failure, GrantType, TokenRequest};
+use crate::oauth::{Class, Concerns, Failure, GrantType, TokenRequest};
 use crate::sealing::Seal;
 use crate::secret::{Fingerprint, Secret};
 use crate::state::LastFailure;
@@ -161,7 +161,7 @@ impl Try<'_> {
     /// The request could not be made or its endpoint not be found; nothing was sent.
     fn not_prepared(&self, permit: Option<Permit<'_>>, failure: &Failure) -> Reports {
         // What is wrong with a setting says nothing of the endpoint.
-        self.conclude_permit(permit.filter(|_| failure.endpoint_wide), failure);
+        self.conclude_permit(permit.filter(|_| failure.concerns == Concerns::Endpoint), failure);
         self.failed(failure, verdict::last_failure)
     }
 
@@ -264,12 +264,16 @@ impl Try<'_> {
     /// What the failure means for the endpoint.
     fn conclude_permit(&self, permit: Option<Permit<'_>>, failure: &Failure) {
         let Some(permit) = permit else { return };
-        if failure.endpoint_wide {
-            let expires_at = self.members[self.due].life().expires_at;
-            permit
-                .failed(|failures| verdict::endpoint_again(failure, expires_at, Timestamp::now(), failures));
-        } else {
-            permit.answered();
+        match failure.concerns {
+            Concerns::Endpoint => {
+                let expires_at = self.members[self.due].life().expires_at;
+                let again =
+                    |failures| verdict::endpoint_again(failure, expires_at, Timestamp::now(), failures);
+                permit.failed(again);
+            }
+            Concerns::Credential => permit.answered(),
+            // Nothing is known of the endpoint.
+            Concerns::Machine => drop(permit),
         }
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::endpoints::Again;
 use super::mark::Mark;
 use crate::clock::Timestamp;
-use crate::oauth::{Class, Failure, GrantType, TokenRequest, backoff};
+use crate::oauth::{Class, Concerns, Failure, GrantType, TokenRequest, backoff};
 use crate::secret::Fingerprint;
 use crate::state::{FailureKind, Gate, LastFailure, UnexplainedRun};
 use crate::tokens::Life;
@@ -61,6 +61,7 @@ const LONGEST_REFUSAL: Duration = Duration::from_hours(6);
 /// What to remember of `failure`.
 pub(super) fn last_failure(failure: &Failure, attempt: &Attempt<'_>) -> LastFailure {
     let kind = match failure.class {
+        _ if failure.concerns == Concerns::Machine => FailureKind::Local,
         Class::SignInAgain => FailureKind::ReauthRequired,
         Class::Configuration => FailureKind::Configuration,
         Class::Passing => FailureKind::Transient,
@@ -73,7 +74,7 @@ pub(super) fn last_failure(failure: &Failure, attempt: &Attempt<'_>) -> LastFail
         last.since = first_sent;
     }
     last.unexplained = failure.unexplained.then(|| unexplained(attempt));
-    last.endpoint = failure.endpoint_wide.then(|| attempt.request.endpoint_key());
+    last.endpoint = (failure.concerns == Concerns::Endpoint).then(|| attempt.request.endpoint_key());
     let doubt = doubt(attempt, first_sent, last.failures);
     last.next_attempt = if attempt.doubt.is_none() && is_sent_again_at_once(failure, attempt.request) {
         Some(attempt.now + AT_ONCE)

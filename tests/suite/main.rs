@@ -24,6 +24,7 @@ mod file_names;
 mod generated;
 mod headers;
 mod hook;
+mod limits;
 mod login;
 mod metrics;
 mod nothing_lost;

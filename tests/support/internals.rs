@@ -122,6 +122,13 @@ pub(crate) struct Trouble {
     pub since: i64,
 }
 
+/// The failure on record for a token file, if there is one.
+pub(crate) fn recorded_trouble(project: &Project, name: &str) -> Option<Trouble> {
+    let status = fs::read_to_string(own(project, "status.json")).ok()?;
+    let document: Value = serde_json::from_str(&status).unwrap();
+    (!document["files"][name]["trouble"].is_null()).then(|| trouble(project, name))
+}
+
 /// The failure on record for a token file; fails where there is none.
 #[track_caller]
 pub(crate) fn trouble(project: &Project, name: &str) -> Trouble {

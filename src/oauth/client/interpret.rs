@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::prepared::Prepared;
 use crate::clock::Timestamp;
 use crate::oauth::classify::{self, Situation};
-use crate::oauth::outcome::{Class, Failure, TokenResponse};
+use crate::oauth::outcome::{Class, Concerns, Failure, TokenResponse};
 use crate::oauth::provider::{BasicEncoding, ClientAuthMethod};
 use crate::oauth::request::TokenEndpoint;
 use crate::oauth::response_body::ResponseBody;
@@ -20,6 +20,11 @@ pub(super) const fn is_trouble(status: u16) -> bool {
     matches!(status, 429 | 500..=599)
 }
 
+/// What a failure says something about that is no local one.
+pub(super) const fn endpoint_or_credential(is_wide: bool) -> Concerns {
+    if is_wide { Concerns::Endpoint } else { Concerns::Credential }
+}
+
 /// Whether the status says that a gateway passed the request on and lost its answer.
 const fn is_lost_by_gateway(status: u16) -> bool {
     matches!(status, 502 | 504 | 520 | 524)
@@ -32,13 +37,13 @@ impl Prepared<'_> {
         let why = wording::shown(&error.why, secrets);
         if !error.left {
             let message = format!("cannot reach {shown}{through}: {why}; nothing was sent");
-            return Failure { endpoint_wide: error.cause != Cause::Local, ..Failure::unreachable(message) };
+            return error.unreachable(message);
         }
         let class = classify::no_answer(request.grant, request.may_rotate());
         let spent = if class == Class::InDoubt { "; the refresh token may be spent" } else { "" };
         Failure {
             class,
-            endpoint_wide: error.cause == Cause::Timeout,
+            concerns: endpoint_or_credential(error.cause == Cause::Timeout),
             lost: true,
             ..Failure::configuration(format!("no complete answer from {shown}: {why}{spent}"))
         }
@@ -92,8 +97,9 @@ impl Prepared<'_> {
             class,
             message: self.refusal(reply.status, code.as_deref(), description.as_deref(), class),
             retry_after: wanted_wait(reply),
-            endpoint_wide: is_trouble(reply.status)
-                || reply.cut.as_ref().is_some_and(|cut| cut.cause == Cause::Timeout),
+            concerns: endpoint_or_credential(
+                is_trouble(reply.status) || reply.cut.as_ref().is_some_and(|cut| cut.cause == Cause::Timeout),
+            ),
             unexplained: class == Class::Passing && code.is_none() && matches!(reply.status, 400 | 401 | 403),
             code,
             replacement: None,

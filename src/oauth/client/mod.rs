@@ -9,7 +9,7 @@ use std::io;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use self::interpret::is_trouble;
+use self::interpret::{endpoint_or_credential, is_trouble};
 use self::prepared::Prepared;
 use super::assertion::assertion;
 use super::discovery::{self, Metadata};
@@ -112,7 +112,7 @@ impl TokenClient {
             let reply = self.transport.get(&address).map_err(|error| {
                 let why = wording::shown(&error.why, &secrets(request, None));
                 let through = self.through_proxy(&address);
-                Failure::unreachable(format!(
+                error.unreachable(format!(
                     "cannot read the metadata of {}{through}: {why}; nothing was sent",
                     issuer.shown
                 ))
@@ -143,7 +143,7 @@ impl TokenClient {
         }
         // It may come back, so this passes; a wrong issuer is seen in the message all the same, and says
         // nothing of others on that host.
-        let endpoint_wide = statuses.iter().any(|status| is_trouble(*status));
+        let concerns = endpoint_or_credential(statuses.iter().any(|status| is_trouble(*status)));
         statuses.sort_unstable();
         statuses.dedup();
         let statuses = statuses.iter().map(u16::to_string).collect::<Vec<_>>().join(", ");
@@ -151,7 +151,7 @@ impl TokenClient {
             "issuer {shown} has no metadata (HTTP {statuses}): check issuer in {}, or set token_endpoint",
             request.file
         );
-        Err(Failure { endpoint_wide, ..Failure::unreachable(message) })
+        Err(Failure { concerns, ..Failure::unreachable(message) })
     }
 
     /// Sends exactly one request and reads its answer. `before` is called when the endpoint is connected

@@ -1,8 +1,17 @@
 //! Why an exchange brought no answer: from the HTTP library's errors to a cause and words for a message.
 
 use std::io;
+use std::path::Path;
 
+use rustix::fs::{Mode, OFlags, open};
+use rustix::io::Errno;
 use ureq::Timeout;
+
+use super::super::outcome::{Concerns, Failure};
+use crate::files::reason;
+
+/// How many files a name lookup may hold open at a time: its tables, and a socket for each name server.
+const LOOKUP_FILES: usize = 8;
 
 /// What is to blame for a missing answer.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -31,6 +40,13 @@ impl NoReply {
     pub(super) fn broken(why: String) -> Self {
         Self { left: true, why, cause: Cause::Undecodable }
     }
+
+    /// What it means where nothing was sent.
+    pub(crate) fn unreachable(&self, message: String) -> Failure {
+        let is_local = self.cause == Cause::Local;
+        let concerns = if is_local { Concerns::Machine } else { Concerns::Endpoint };
+        Failure { concerns, ..Failure::unreachable(message) }
+    }
 }
 
 /// The failure that an error of the HTTP library is; `left` says whether a part of the body was handed over.
@@ -38,9 +54,31 @@ pub(super) fn no_reply(error: &ureq::Error, left: bool) -> NoReply {
     let cause = match error {
         ureq::Error::Timeout(_) => Cause::Timeout,
         ureq::Error::Io(error) if is_local(error) => Cause::Local,
+        error if !left && is_lookup(error) && lacks_files() => {
+            let why = "this process may open no more files (ulimit -n)".to_owned();
+            return NoReply { left, why, cause: Cause::Local };
+        }
         _ => Cause::Connection,
     };
     NoReply { left, why: http_words(error), cause }
+}
+
+/// Whether a name may not have resolved. The system's lookup does not tell a name that is unknown from a file that it
+/// could not open.
+fn is_lookup(error: &ureq::Error) -> bool {
+    match error {
+        ureq::Error::HostNotFound => true,
+        ureq::Error::Io(error) => error.raw_os_error().is_none(),
+        _ => false,
+    }
+}
+
+/// Whether this process cannot open the few files that a lookup needs at a time.
+fn lacks_files() -> bool {
+    let files: Result<Vec<_>, Errno> = (0..LOOKUP_FILES)
+        .map(|_| open(Path::new("/"), OFlags::PATH | OFlags::CLOEXEC, Mode::empty()))
+        .collect();
+    files.is_err_and(|error| matches!(error, Errno::MFILE | Errno::NFILE))
 }
 
 /// What an error of the HTTP library says, in the words of a message.
@@ -74,7 +112,7 @@ pub(crate) fn connection_words(error: &io::Error) -> String {
         }
         io::ErrorKind::UnexpectedEof => "the connection was closed".to_owned(),
         _ => {
-            let text = error.to_string();
+            let text = reason(error);
             tls_words(&text).map_or(text.clone(), str::to_owned)
         }
     }

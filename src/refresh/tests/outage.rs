@@ -11,7 +11,9 @@ use proptest::prelude::*;
 
 use crate::clock::Timestamp;
 use crate::oauth::backoff::LONGEST;
-use crate::oauth::{Class, CredentialConfig, Failure, Providers, Resolution, TokenRequest, resolve};
+use crate::oauth::{
+    Class, Concerns, CredentialConfig, Failure, Providers, Resolution, TokenRequest, resolve,
+};
 use crate::refresh::Endpoints;
 use crate::refresh::verdict::{self, Attempt};
 use crate::secret::Fingerprint;
@@ -116,7 +118,7 @@ impl World {
             class: Class::Passing,
             message: String::new(),
             retry_after: None,
-            endpoint_wide: true,
+            concerns: Concerns::Endpoint,
             code: None,
             lost: false,
             unexplained: false,

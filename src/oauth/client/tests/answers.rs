@@ -1,6 +1,7 @@
 //! What is sent, and what comes of each kind of answer.
 
 use super::*;
+use crate::oauth::Concerns;
 
 #[test]
 fn a_request_as_it_travels() {
@@ -76,7 +77,7 @@ fn check(table: Vec<(&str, Step, &str)>) {
         let outcome = match ask(&client(), &person(provider, &url)) {
             Ok(granted) => granted.access_token.expose().to_owned(),
             Err(failure) => {
-                let wide = if failure.endpoint_wide { " wide" } else { "" };
+                let wide = if failure.concerns == Concerns::Endpoint { " wide" } else { "" };
                 let message = failure.message.replace(&format!("{url} answered "), "");
                 format!("{:?}{wide} {}", failure.class, message.replace(&format!(" from {url}"), ""))
             }

@@ -1,6 +1,7 @@
 //! What comes of connections: refused, silent, reused, through a proxy, to an issuer.
 
 use super::*;
+use crate::oauth::Concerns;
 
 #[test]
 fn silence_is_in_doubt_once_the_request_left() {
@@ -9,7 +10,11 @@ fn silence_is_in_doubt_once_the_request_left() {
         let settings = HttpSettings { total_timeout: Duration::from_millis(300), ..HttpSettings::default() };
         let client = TokenClient::new(&settings).unwrap();
         let failure = ask(&client, &person("nobody", &format!("http://127.0.0.1:{port}/"))).err().unwrap();
-        assert!(failure.class == Class::InDoubt && failure.endpoint_wide, "{}", failure.message);
+        assert!(
+            failure.class == Class::InDoubt && failure.concerns == Concerns::Endpoint,
+            "{}",
+            failure.message
+        );
         assert!(failure.message.contains("did not come in time"), "{}", failure.message);
         drop(client);
         assert_eq!(serving.join().unwrap().len(), 1);
@@ -20,7 +25,7 @@ fn silence_is_in_doubt_once_the_request_left() {
 fn what_never_left_is_passing() {
     let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let refused = ask(&client(), &person("nobody", &format!("http://127.0.0.1:{free}/t"))).err().unwrap();
-    assert!(refused.class == Class::Passing && refused.endpoint_wide);
+    assert!(refused.class == Class::Passing && refused.concerns == Concerns::Endpoint);
     assert_eq!(
         refused.message,
         format!("cannot reach http://127.0.0.1:{free}/t: connection refused; nothing was sent")
@@ -29,7 +34,7 @@ fn what_never_left_is_passing() {
     let (port, serving) = serve(vec![Step::HangUp]);
     let failure = ask(&client(), &person("nobody", &format!("https://127.0.0.1:{port}/"))).err().unwrap();
     serving.join().unwrap();
-    assert!(failure.class == Class::Passing && failure.endpoint_wide);
+    assert!(failure.class == Class::Passing && failure.concerns == Concerns::Endpoint);
     assert!(failure.message.ends_with("nothing was sent"), "{}", failure.message);
 }
 
@@ -165,7 +170,7 @@ fn an_issuers_metadata_is_read_once() {
     let now = Timestamp::now();
     let (client, other) = (client(), client());
     let failure = client.prepare(&request, now).err().unwrap();
-    assert!(failure.class == Class::Passing && failure.endpoint_wide, "{}", failure.message);
+    assert!(failure.class == Class::Passing && failure.concerns == Concerns::Endpoint, "{}", failure.message);
     for _ in 0..2 {
         let prepared = client.prepare(&request, now).ok().unwrap();
         assert_eq!(
@@ -179,7 +184,7 @@ fn an_issuers_metadata_is_read_once() {
     let failure = other.prepare(&request, now).err().unwrap();
     assert_eq!(failure.class, Class::Passing);
     assert!(failure.message.contains("has no metadata (HTTP 404)"), "{}", failure.message);
-    assert!(!failure.endpoint_wide, "its neighbours on that host may be well");
+    assert!(failure.concerns == Concerns::Credential, "its neighbours on that host may be well");
     let (first, second) =
         ("/.well-known/oauth-authorization-server/realm", "/.well-known/openid-configuration/realm");
     let third = "/realm/.well-known/openid-configuration";
