@@ -46,7 +46,13 @@ runs() {
 
 # Starts the program, and waits until it holds the daemon's place and still does a second later.
 start() {
-  setsid "$program" </dev/null >"$words" 2>&1 &
+  (
+    # Nothing that the caller holds open stays open in the daemon: a lock of flock(1), say, under cron.
+    for file in /proc/self/fd/*; do
+      [[ ${file##*/} -le 2 ]] || eval "exec ${file##*/}>&-"
+    done
+    exec setsid "$program"
+  ) </dev/null >"$words" 2>&1 &
   started=$!
   for ((tenths = 0; tenths < 100; tenths++)); do
     runs "$started" || return

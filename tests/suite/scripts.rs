@@ -15,10 +15,13 @@ impl Background {
         text.trim().parse().ok()
     }
 
-    fn start(&self, arguments: &str, environment: &[(&str, &str)]) -> Finished {
+    fn script(&self) -> Program {
         let program = built_program();
-        let mut script = script("start_token_refresher.sh", &self.0).args(arguments);
-        script = script.env("TOKEN_REFRESHER", program.to_str().unwrap());
+        script("start_token_refresher.sh", &self.0).env("TOKEN_REFRESHER", program.to_str().unwrap())
+    }
+
+    fn start(&self, arguments: &str, environment: &[(&str, &str)]) -> Finished {
+        let mut script = self.script().args(arguments);
         for (name, value) in environment {
             script = script.env(name, value);
         }
@@ -101,4 +104,15 @@ fn a_start_that_does_not_last_is_said_with_the_reason() {
     assert!(failed.stderr.contains("TOKEN_REFRESH_INTERVAL"), "{failed:#?}");
     assert!(failed.stderr.contains("exit status 2"), "{failed:#?}");
     background.start("--surprise", &[]).expect_code(2);
+}
+
+/// The daemon inherited what its caller held open: a lock that cron was told to take was held for the daemon's life.
+#[test]
+fn the_daemon_keeps_nothing_open_that_its_caller_holds() {
+    let background = Background(Project::new());
+    let lock = background.0.path("lock");
+    background.script().below(&["flock", "-n", lock.to_str().unwrap()]).run().expect_code(0);
+    assert!(background.pid().is_some_and(is_running));
+    let free = std::process::Command::new("flock").arg("-n").arg(&lock).arg("true").status().unwrap();
+    assert!(free.success(), "the daemon holds the lock of its caller");
 }

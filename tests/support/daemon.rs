@@ -165,6 +165,9 @@ pub(crate) enum Signal {
     Hup,
     Int,
     Kill,
+    /// Pauses the process until [`Signal::Continue`].
+    Pause,
+    Continue,
     Term,
     Usr1,
 }
@@ -175,6 +178,8 @@ impl Signal {
             Self::Hup => "HUP",
             Self::Int => "INT",
             Self::Kill => "KILL",
+            Self::Pause => "STOP",
+            Self::Continue => "CONT",
             Self::Term => "TERM",
             Self::Usr1 => "USR1",
         }

@@ -8,6 +8,23 @@ use super::support::daemon::{built_program, signal_process};
 use super::support::{Program, Project, Signal, holds_in_time};
 use super::{OWNER, give, is_root};
 
+/// A project whose daemon, started in the background by a script, ends with the test.
+struct Background(Project);
+
+impl Background {
+    fn pid(&self) -> Option<u32> {
+        fs::read_to_string(self.0.path("token_refresher.pid")).ok()?.trim().parse().ok()
+    }
+}
+
+impl Drop for Background {
+    fn drop(&mut self) {
+        if let Some(pid) = self.pid() {
+            signal_process(Signal::Kill, pid);
+        }
+    }
+}
+
 fn script(name: &str, project: &Project) -> Program {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts").join(name);
     Program::at(&path, project).env("TOKEN_REFRESHER", built_program().to_str().unwrap())
@@ -24,10 +41,8 @@ fn the_start_script_writes_nowhere_as_root() {
     fs::write(&victim, "alias ls=ls\n").unwrap();
     symlink(&victim, project.path("token_refresher.log")).unwrap();
     give(project.root(), OWNER);
-    let started = script("start_token_refresher.sh", &project).run();
-    if let Ok(pid) = fs::read_to_string(project.path("token_refresher.pid")) {
-        signal_process(Signal::Kill, pid.trim().parse().unwrap());
-    }
+    let project = Background(project);
+    let started = script("start_token_refresher.sh", &project.0).run();
     assert_eq!(fs::read_to_string(&victim).unwrap(), "alias ls=ls\n", "{started:#?}");
     assert_eq!(started.code(), Some(1), "{started:#?}");
     assert!(started.stderr.contains("it needs a log file that it can write"), "{started:#?}");
@@ -38,19 +53,19 @@ fn the_start_script_of_root_starts_a_daemon_of_the_owner() {
     if !is_root() {
         return;
     }
-    let project = Project::new();
+    let background = Background(Project::new());
+    let project = &background.0;
     give(project.root(), OWNER);
-    let start = |words: &str| script("start_token_refresher.sh", &project).args(words).run().expect_code(0);
-    let pid = || fs::read_to_string(project.path("token_refresher.pid")).ok()?.trim().parse::<u32>().ok();
+    let start = |words: &str| script("start_token_refresher.sh", project).args(words).run().expect_code(0);
     start("");
-    let first = pid().unwrap();
+    let first = background.pid().unwrap();
     let status = fs::read_to_string(format!("/proc/{first}/status")).unwrap();
     assert!(status.contains(&format!("Uid:\t{OWNER}\t{OWNER}\t{OWNER}\t{OWNER}")), "{status}");
-    script("check-token-refresher.sh", &project).run().expect_code(0);
+    script("check-token-refresher.sh", project).run().expect_code(0);
     start("--replace");
-    assert_ne!(pid(), Some(first));
-    signal_process(Signal::Term, pid().unwrap());
-    assert!(holds_in_time(|| pid().is_none()));
+    assert_ne!(background.pid(), Some(first));
+    signal_process(Signal::Term, background.pid().unwrap());
+    assert!(holds_in_time(|| background.pid().is_none()));
 }
 
 /// A user's note in the lock made root end any process.
@@ -59,18 +74,22 @@ fn the_start_script_of_root_ends_no_process_of_another_user() {
     if !is_root() {
         return;
     }
-    let project = Project::new();
+    let background = Background(Project::new());
+    let project = &background.0;
     give(project.root(), OWNER);
     // A daemon of another project, root's own, is a token-refresher too.
     let roots = Project::new();
     let mut victim = Program::new(&roots).start();
     victim.wait_for_log("Token refresh cycle completed successfully");
-    let mut daemon = Program::new(&project).start();
+    let mut daemon = Program::new(project).start();
     daemon.wait_for_log("Token refresh cycle completed successfully");
+    // Paused: it writes the note again whenever it wakes up.
+    daemon.signal(Signal::Pause);
     fs::write(project.token(".token-refresher/daemon.lock"), format!("{}\n", victim.pid())).unwrap();
-    let refused = script("start_token_refresher.sh", &project).arg("--replace").run().expect_code(1);
+    let refused = script("start_token_refresher.sh", project).arg("--replace").run().expect_code(1);
     assert!(refused.stderr.contains("stop it yourself"), "{refused:#?}");
     assert!(!victim.has_ended());
+    daemon.signal(Signal::Continue);
     daemon.stop().expect_code(0);
 }
 
