@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::ffi::OsStr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use log::Level;
@@ -37,12 +37,27 @@ pub(super) struct ClientFiles<'a> {
 /// Returns the path of this program: as it was called where that is an absolute path (a link there outlives an
 /// update), else as the system gives it.
 pub(super) fn own_path() -> Result<String, String> {
-    let here = std::env::current_exe()
-        .map_err(|error| format!("this program's own path cannot be found: {}", reason(&error)))?;
     let called = std::env::args_os().next().unwrap_or_default();
     let called = Path::new(&called);
-    let same = called.is_absolute() && called.canonicalize().is_ok_and(|path| path == here);
-    utf8(if same { called } else { &here })
+    match std::env::current_exe() {
+        Ok(here) if called.is_absolute() && called.canonicalize().is_ok_and(|path| path == here) => {
+            utf8(called)
+        }
+        Ok(here) => utf8(&here),
+        // /proc is not mounted.
+        Err(error) => {
+            let cannot = || format!("this program's own path cannot be found: {}", reason(&error));
+            utf8(&found(called).ok_or_else(cannot)?)
+        }
+    }
+}
+
+/// Where the shell found the program that it called so.
+fn found(called: &Path) -> Option<PathBuf> {
+    let path = std::env::var_os("PATH").filter(|_| called.components().count() == 1);
+    let here = std::env::current_dir().ok();
+    let directories = path.iter().flat_map(std::env::split_paths).chain(here);
+    directories.map(|directory| directory.join(called)).find(|path| path.is_file())
 }
 
 fn utf8(path: &Path) -> Result<String, String> {

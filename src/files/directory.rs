@@ -126,17 +126,13 @@ impl Directory {
         }
         match self.subdirectory(OWN_DIRECTORY.as_ref()) {
             Ok(own) => {
-                judge_own(own.path(), own.found()).map_err(|why| io::Error::other(why.to_string()))?;
+                judge_own(own.path(), own.file(), own.found())
+                    .map_err(|why| io::Error::other(why.to_string()))?;
                 Ok(Some(self.0.own.get_or_init(|| own)))
             }
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(error),
         }
-    }
-
-    /// Whether no user but its owner (and root) may write to it, by its mode alone.
-    pub(crate) fn is_private(&self) -> bool {
-        trust::is_private(self.found())
     }
 
     /// Why other users could put files of their own into it, where they could.

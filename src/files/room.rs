@@ -7,14 +7,15 @@ use std::path::PathBuf;
 use super::file_at::FileAt;
 use super::reason::reason;
 use super::reserve::Reserve;
+use super::trust::Untrusted;
 
 /// Why an answer could not be stored.
 #[derive(Debug)]
 pub(crate) enum NoRoom {
     /// The file is a mount point, which cannot be replaced.
     MountPoint,
-    /// Other users may write to this directory.
-    OpenDirectory(PathBuf),
+    /// Other users could put a file of theirs in its place.
+    OpenDirectory(Untrusted),
     /// The file belongs to another user, with this number.
     Foreign(u32),
     /// No file can be made in this directory.
@@ -27,11 +28,7 @@ impl fmt::Display for NoRoom {
             Self::MountPoint => out.write_str(
                 "it is a mount point of its own and could not be replaced; mount its directory instead",
             ),
-            Self::OpenDirectory(directory) => write!(
-                out,
-                "users other than the owner may write to {}; run: chmod go-w {0}",
-                directory.display()
-            ),
+            Self::OpenDirectory(why) => why.fmt(out),
             Self::Foreign(owner) => {
                 write!(out, "it belongs to another user (uid {owner}); run token-refresher as that user")
             }
@@ -50,8 +47,8 @@ pub(crate) fn make_room(target: &FileAt) -> Result<Reserve, NoRoom> {
     if target.is_mount_point() {
         return Err(NoRoom::MountPoint);
     }
-    if !target.directory().is_private() {
-        return Err(NoRoom::OpenDirectory(place()));
+    if let Some(why) = target.directory().open_to_others() {
+        return Err(NoRoom::OpenDirectory(why));
     }
     let present = match target.inode() {
         Ok(found) => Some(found),

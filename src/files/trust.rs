@@ -110,13 +110,12 @@ pub(super) fn open_to_others(path: &Path, directory: &File, found: &Inode) -> Op
     is_open(found, directory).then(|| untrusted(path, What::DirectoryMode, found))
 }
 
-/// Judges the program's own directory by what was found at its path: root may not share it.
-pub(super) fn judge_own(path: &Path, found: &Inode) -> Result<(), Untrusted> {
+/// Judges the program's own directory: root may not share it.
+pub(super) fn judge_own(path: &Path, directory: &File, found: &Inode) -> Result<(), Untrusted> {
     if found.owner != me() {
         return Err(untrusted(path, What::DirectoryOwner, found));
     }
-    let open = others_write(found.mode, found.owner, found.group, || None);
-    if open { Err(untrusted(path, What::DirectoryMode, found)) } else { Ok(()) }
+    if is_open(found, directory) { Err(untrusted(path, What::DirectoryMode, found)) } else { Ok(()) }
 }
 
 /// Judges a symbolic link.
@@ -167,11 +166,6 @@ fn acl_lets_others_write(list: &[u8], owner: u32, group: u32) -> bool {
                 _ => false,
             }
     })
-}
-
-/// Whether only its owner (and root) may write to a directory, by its mode alone.
-pub(super) fn is_private(found: &Inode) -> bool {
-    !others_write(found.mode, found.owner, found.group, || None)
 }
 
 #[cfg(test)]

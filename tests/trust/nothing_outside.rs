@@ -3,9 +3,11 @@
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::process::Command;
+use std::time::Duration;
 
+use super::support::daemon::built_program;
 use super::support::due::{Due, FILE, due, holds_the_last_answer};
-use super::support::{Finished, Program, Project};
+use super::support::{Finished, Program, Project, holds_in_time};
 use super::{OTHER, OWNER, give, is_root};
 
 fn fifo(path: &std::path::Path) {
@@ -70,6 +72,36 @@ fn a_clients_file_that_is_a_pipe_or_endless_is_left_alone() {
         let finished = beside(&format!("--client cursor={path}"));
         assert!(finished.log.contains("it is not a regular file"), "{finished:#?}");
     }
+}
+
+/// Each plain member was looked for among all others: 80,000 of them cost 49 seconds a cycle.
+#[test]
+fn a_token_file_of_very_many_members_costs_no_minutes() {
+    let Due { endpoint, project, .. } = due();
+    let mut document = project.read_token(FILE);
+    document.as_object_mut().unwrap().extend((0..80_000).map(|index| (format!("m{index}"), "v".into())));
+    project.write_tokens_file(FILE, document.to_string());
+    let finished = Program::new(&project).arg("--once").start().wait_within(Duration::from_secs(20));
+    assert_eq!(finished.code(), Some(0), "{finished:#?}");
+    assert!(holds_the_last_answer(&endpoint, &project, FILE));
+}
+
+/// Without /proc the program did not find itself, and clients' files were not written; what a hook started went on.
+#[test]
+fn where_proc_is_missing_hooks_end_and_clients_files_are_written() {
+    if !is_root() {
+        return;
+    }
+    let without = ["unshare", "--mount", "sh", "-c", "mount -t tmpfs none /proc && exec \"$0\" \"$@\""];
+    let Due { endpoint, project, .. } = due();
+    let hook = "sh -c 'sleep 600 & echo $! > started'";
+    let program = Program::new(&project).below(&without).args("--once --client claude-code=clients.json");
+    program.arg("--on-refresh").arg(hook).run().expect_code(0);
+    assert!(holds_the_last_answer(&endpoint, &project, FILE));
+    assert!(project.text("clients.json").contains(built_program().to_str().unwrap()));
+    let started = format!("/proc/{}/stat", project.text("started").trim());
+    let runs = || fs::read_to_string(&started).is_ok_and(|stat| !stat.contains(") Z "));
+    assert!(holds_in_time(|| !runs()), "what the hook started runs on");
 }
 
 /// Directories that the program made could not be entered by it.

@@ -277,6 +277,29 @@ fn a_server_file_of_another_user_is_read_and_chooses_no_host() {
     }
 }
 
+/// The list of a directory was not asked: its mask looks like the rights of the owner's private group.
+#[test]
+fn a_tokens_directory_that_a_list_opens_is_open() {
+    if !is_root() {
+        return;
+    }
+    for directory in [".oauth-tokens", ".oauth-tokens/.token-refresher"] {
+        let (due, _) = owned();
+        let path = due.project.path(directory);
+        let _ = fs::create_dir(&path);
+        set_mode(&path, 0o700);
+        give(&path, OWNER);
+        let set = Command::new("setfacl").args(["-m", &format!("user:{OTHER}:rwx")]).arg(&path).status();
+        if !set.is_ok_and(|status| status.success()) {
+            eprintln!("skipped: no setfacl, or a file system without access control lists");
+            return;
+        }
+        let finished = Program::new(&due.project).once().expect_code(1);
+        assert!(finished.log.contains(&format!("run: chmod go-w {}", path.display())), "{finished:#?}");
+        assert_eq!(due.endpoint.requests().len(), 0, "{directory}");
+    }
+}
+
 /// An open tokens directory was said only when a token was due.
 #[test]
 fn an_open_tokens_directory_is_said_at_the_start_and_by_the_check() {

@@ -218,7 +218,8 @@ fn nothing_of_the_project_is_opened_before_the_change_of_user() {
     project.write(".env", "LOG_LEVEL=DEBUG\n");
     project.write_token(&TokenFile::egress("github", "repos").field("access_token", "a"));
     give(project.root(), OWNER);
-    for command in ["--once", "status", "check", "headers repos"] {
+    for command in ["--once", "status", "check", "headers repos", "token github-repos", "revoke github-repos"]
+    {
         let calls = calls(&project, command);
         let changed =
             calls.iter().position(|call| call.contains(&format!("setresuid({OWNER}, {OWNER}, {OWNER})")));
