@@ -321,7 +321,7 @@ fn show(invocation: &Invocation, process: &Environment) -> ExitCode {
 
 /// The tokens as JSON, as a table, or with all that is known of those that are named.
 fn shown(settings: &Settings, names: &[String], json: bool) -> Result<String, String> {
-    let mut report = cycle::inspect(settings, Timestamp::now())?;
+    let mut report = cycle::inspect(settings, Timestamp::now()).map_err(|why| why.to_string())?;
     if !names.is_empty() {
         report = report.only(names).map_err(|unknown| unknown.to_string())?;
         cycle::find_entries(settings, &mut report)?;
@@ -354,9 +354,13 @@ fn check(options: &Options, process: &Environment) -> ExitCode {
     };
     let now = Timestamp::now();
     let found = if options.has(ALIVE) {
-        state::daemon_holder(&settings.tokens_dir).map(|holder| status::check::alive(holder, now))
+        state::daemon_holder(&settings.tokens_dir)
+            .map(|holder| status::check::alive(holder, now))
+            .map_err(|why| why.to_string())
     } else {
-        cycle::inspect(&settings, now).map(|report| status::check::check(&report))
+        cycle::inspect(&settings, now)
+            .map(|report| status::check::check(&report))
+            .map_err(|why| why.to_string())
     };
     match found {
         Ok((line, status)) => {

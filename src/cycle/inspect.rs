@@ -1,5 +1,8 @@
 //! Looks at everything as a cycle would and changes nothing: what `status` and `check` are made from.
 
+use std::fmt;
+use std::io;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use super::scan::{Credential, ScanContext, scan};
@@ -9,14 +12,34 @@ use crate::files::{Directory, Holder, reason};
 use crate::oauth::Providers;
 use crate::services::{in_configurations, recorded_providers};
 use crate::settings::Settings;
-use crate::state::{CycleRecord, HookKind, Store, daemon_holder};
+use crate::state::{CycleRecord, HookKind, Store, UnknownHolder, daemon_holder};
 use crate::status::{DaemonSeen, Facts, Overview, SealCounts, Token};
 
-/// The picture of the tokens directory at `now`, or what could not be read, in one line. The buffer and the interval
-/// are those of the daemon, where one runs or ran.
-pub(crate) fn inspect(settings: &Settings, now: Timestamp) -> Result<Overview, String> {
+/// Why the tokens directory cannot be looked at.
+#[derive(Debug)]
+pub(crate) enum NotInspected {
+    /// Whether a daemon runs cannot be found out.
+    Daemon(UnknownHolder),
+    /// This directory cannot be read.
+    Directory(PathBuf, io::Error),
+}
+
+impl fmt::Display for NotInspected {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Daemon(why) => why.fmt(out),
+            Self::Directory(path, error) => {
+                write!(out, "{} cannot be read: {}", path.display(), reason(error))
+            }
+        }
+    }
+}
+
+/// The picture of the tokens directory at `now`. The buffer and the interval are those of the daemon, where one runs or
+/// ran.
+pub(crate) fn inspect(settings: &Settings, now: Timestamp) -> Result<Overview, NotInspected> {
     let directory = &settings.tokens_dir;
-    let holder = daemon_holder(directory)?;
+    let holder = daemon_holder(directory).map_err(NotInspected::Daemon)?;
     let store = Store::open(directory);
     let record = store.daemon();
     let buffer = record.as_ref().map_or(settings.buffer, |record| Duration::from_secs(record.buffer));
@@ -32,7 +55,7 @@ pub(crate) fn inspect(settings: &Settings, now: Timestamp) -> Result<Overview, S
         forced: false,
         now,
     };
-    let cannot = |error| format!("{} cannot be read: {}", directory.display(), reason(&error));
+    let cannot = |error| NotInspected::Directory(directory.clone(), error);
     let tokens_dir = Directory::open(directory).map_err(cannot)?;
     let seen = scan(&tokens_dir, &context).map_err(cannot)?;
     let runs = matches!(holder, Holder::Somebody { .. });

@@ -33,7 +33,8 @@ impl UnstoredAnswer {
     fn retry(&mut self) -> bool {
         match self.storing.attempt() {
             Ok(()) => true,
-            Err(message) => {
+            Err(why) => {
+                let message = why.to_string();
                 if message != self.said {
                     log::error!(target: "REFRESH", "{message}");
                     self.said = message;

@@ -1,5 +1,7 @@
 //! Client assertions: `private_key_jwt` (RFC 7523).
 
+use std::fmt;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use ring::rand::{SecureRandom as _, SystemRandom};
@@ -14,6 +16,33 @@ use crate::secret::Secret;
 /// more (Okta takes an hour, Entra ten minutes).
 const LIFETIME_SECONDS: i64 = 300;
 
+/// Why no assertion can be made.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum NoAssertion {
+    /// The key is no PEM file, or an encrypted one.
+    NoPem,
+    /// The key is of a kind that this program does not sign with.
+    NoKey,
+    /// The key cannot sign.
+    NotSigned,
+    /// The system has no random numbers.
+    NoRandom,
+}
+
+impl fmt::Display for NoAssertion {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(match self {
+            Self::NoPem => "the private key is not an unencrypted PEM file",
+            Self::NoKey => {
+                "the private key is neither RSA of 2048 bits or more nor P-256, or not in PKCS#8 \
+                 (openssl pkcs8 -topk8 -nocrypt converts)"
+            }
+            Self::NotSigned => "the private key cannot sign",
+            Self::NoRandom => "the system has no random numbers",
+        })
+    }
+}
+
 enum SigningKeyPair {
     Rsa(RsaKeyPair),
     Ecdsa(EcdsaKeyPair),
@@ -25,10 +54,10 @@ pub(super) fn assertion(
     client_id: &str,
     token_endpoint: &str,
     now: Timestamp,
-) -> Result<Secret, String> {
+) -> Result<Secret, NoAssertion> {
     let random = SystemRandom::new();
     let mut id = [0; 16];
-    random.fill(&mut id).map_err(|_| "the system has no random numbers".to_owned())?;
+    random.fill(&mut id).map_err(|_| NoAssertion::NoRandom)?;
     let pair = parse(key.pem.expose(), &random)?;
     let algorithm = match pair {
         SigningKeyPair::Rsa(_) => "RS256",
@@ -48,7 +77,7 @@ pub(super) fn assertion(
     });
     let encode = |value: serde_json::Value| URL_SAFE_NO_PAD.encode(value.to_string());
     let signed = format!("{}.{}", encode(header), encode(claims));
-    let failed = |_| "the private key cannot sign".to_owned();
+    let failed = |_| NoAssertion::NotSigned;
     let signature = match pair {
         SigningKeyPair::Rsa(pair) => {
             let mut signature = vec![0; pair.public().modulus_len()];
@@ -63,20 +92,14 @@ pub(super) fn assertion(
 }
 
 /// PKCS#8 says which kind of key it holds, PKCS#1 is RSA: what reads, is it.
-fn parse(pem: &str, random: &SystemRandom) -> Result<SigningKeyPair, String> {
-    let key = PrivateKey::from_pem(pem.as_bytes())
-        .map_err(|_| "the private key is not an unencrypted PEM file".to_owned())?;
+fn parse(pem: &str, random: &SystemRandom) -> Result<SigningKeyPair, NoAssertion> {
+    let key = PrivateKey::from_pem(pem.as_bytes()).map_err(|_| NoAssertion::NoPem)?;
     let der = key.der();
     if let Ok(pair) = EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, der, random) {
         return Ok(SigningKeyPair::Ecdsa(pair));
     }
-    RsaKeyPair::from_pkcs8(der).or_else(|_| RsaKeyPair::from_der(der)).map(SigningKeyPair::Rsa).map_err(
-        |_| {
-            "the private key is neither RSA of 2048 bits or more nor P-256, or not in PKCS#8 \
-         (openssl pkcs8 -topk8 -nocrypt converts)"
-                .to_owned()
-        },
-    )
+    let rsa = RsaKeyPair::from_pkcs8(der).or_else(|_| RsaKeyPair::from_der(der));
+    rsa.map(SigningKeyPair::Rsa).map_err(|_| NoAssertion::NoKey)
 }
 
 #[cfg(test)]
@@ -90,7 +113,7 @@ mod tests {
     const PKCS1: &str = include_str!("fixtures/rsa-pkcs1.pem");
     const NOW: Timestamp = Timestamp::from_seconds(1_767_225_600);
 
-    fn signed(pem: &str) -> Result<String, String> {
+    fn signed(pem: &str) -> Result<String, NoAssertion> {
         let key = SigningKey { pem: Secret::new(pem), id: Some("key-1".to_owned()) };
         assertion(&key, "the client", "https://idp.example/t", NOW).map(|signed| signed.expose().to_owned())
     }
@@ -148,6 +171,7 @@ mod tests {
             (&other, "neither RSA"),
         ] {
             let error = signed(pem).unwrap_err();
+            let error = error.to_string();
             assert!(error.contains(complaint) && !error.contains("secret"), "{error}");
         }
     }

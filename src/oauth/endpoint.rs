@@ -1,5 +1,6 @@
 //! The address of a token endpoint: what is accepted as one, and how it is shown.
 
+use std::fmt;
 use std::net::IpAddr;
 
 use ureq::http::Uri;
@@ -17,26 +18,53 @@ pub(crate) struct EndpointUrl {
     pub secure: bool,
 }
 
+/// Why a text is no address of an endpoint.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum BadUrl {
+    /// It has a fragment.
+    Fragment,
+    /// It is no URL.
+    NoUrl,
+    /// Its scheme is neither `https` nor `http`.
+    Scheme,
+    /// It has no host.
+    NoHost,
+    /// It has a user name or a password.
+    UserInfo,
+}
+
+impl fmt::Display for BadUrl {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(match self {
+            Self::Fragment => "a token endpoint has no fragment (RFC 6749 3.2)",
+            Self::NoUrl => "it is not a URL",
+            Self::Scheme => "it does not begin with https://",
+            Self::NoHost => "it has no host",
+            Self::UserInfo => "user name and password do not belong into a URL",
+        })
+    }
+}
+
 impl EndpointUrl {
     /// Checks a URL.
-    pub(crate) fn parse(url: &str) -> Result<Self, String> {
+    pub(crate) fn parse(url: &str) -> Result<Self, BadUrl> {
         let url = url.trim();
         if url.contains('#') {
-            return Err("a token endpoint has no fragment (RFC 6749 3.2)".to_owned());
+            return Err(BadUrl::Fragment);
         }
-        let uri: Uri = url.parse().map_err(|_| "it is not a URL".to_owned())?;
+        let uri: Uri = url.parse().map_err(|_| BadUrl::NoUrl)?;
         let secure = match uri.scheme_str() {
             Some("https") => true,
             Some("http") => false,
-            _ => return Err("it does not begin with https://".to_owned()),
+            _ => return Err(BadUrl::Scheme),
         };
-        let authority = uri.authority().ok_or("it has no host")?.as_str();
+        let authority = uri.authority().ok_or(BadUrl::NoHost)?.as_str();
         if authority.contains('@') {
-            return Err("user name and password do not belong into a URL".to_owned());
+            return Err(BadUrl::UserInfo);
         }
         let host = uri.host().unwrap_or_default().trim_matches(['[', ']']).to_ascii_lowercase();
         if host.is_empty() {
-            return Err("it has no host".to_owned());
+            return Err(BadUrl::NoHost);
         }
         let scheme = if secure { "https" } else { "http" };
         let shown = format!("{scheme}://{}{}", authority.to_ascii_lowercase(), uri.path());
@@ -85,7 +113,7 @@ mod tests {
             ("https://idp example/", "not a URL"),
         ] {
             let error = EndpointUrl::parse(url).unwrap_err();
-            assert!(error.contains(complaint), "{url}: {error}");
+            assert!(error.to_string().contains(complaint), "{url}: {error}");
         }
     }
 

@@ -125,15 +125,18 @@ fn given_at(template: &str, values: &dyn TemplateValues, depth: u8) -> Vec<Strin
     names.flat_map(of_name).collect()
 }
 
+/// A variable of a template that has no value, by its name.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) struct Unset(pub String);
+
 /// Fills a URL template. The first value is taken as an origin (`https://` is added where it has
 /// no scheme), a value in the place of a host loses a scheme, and what follows is
 /// percent-encoded.
-/// The error is the name of the variable that has no value.
-pub(super) fn fill(template: &str, values: &dyn TemplateValues) -> Result<String, String> {
+pub(super) fn fill(template: &str, values: &dyn TemplateValues) -> Result<String, Unset> {
     fill_at(template, values, 0)
 }
 
-fn fill_at(template: &str, values: &dyn TemplateValues, depth: u8) -> Result<String, String> {
+fn fill_at(template: &str, values: &dyn TemplateValues, depth: u8) -> Result<String, Unset> {
     let mut url = String::with_capacity(template.len());
     let mut rest = template;
     while let Some((before, after)) = rest.split_once('{') {
@@ -143,7 +146,7 @@ fn fill_at(template: &str, values: &dyn TemplateValues, depth: u8) -> Result<Str
             Some((name, filter)) => (name, filter == "joined"),
             None => (variable, false),
         };
-        let mut value = lookup(name, values, depth).ok_or_else(|| name.to_owned())?;
+        let mut value = lookup(name, values, depth).ok_or_else(|| Unset(name.to_owned()))?;
         if joined {
             value.retain(|character| character != '_');
         }
@@ -224,7 +227,11 @@ mod tests {
             ("https://{missing}/token", Err("missing")),
             ("https://fixed.example/{token", Ok("https://fixed.example/{token")),
         ] {
-            assert_eq!(fill(template, &table).as_deref().map_err(String::as_str), url, "{template}");
+            assert_eq!(
+                fill(template, &table).as_deref().map_err(|Unset(name)| name.as_str()),
+                url,
+                "{template}"
+            );
         }
     }
 
@@ -244,7 +251,7 @@ mod tests {
     #[test]
     fn variables_in_a_circle_have_no_value() {
         let table = Table { sources: sources(r#"{"a": ["={b}"], "b": ["={a}"]}"#), ..Table::default() };
-        assert_eq!(fill("https://{a}/", &table), Err("a".to_owned()));
+        assert_eq!(fill("https://{a}/", &table), Err(Unset("a".to_owned())));
     }
 
     #[test]

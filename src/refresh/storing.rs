@@ -42,6 +42,20 @@ pub(crate) struct Storing {
     replaced: Vec<Fingerprint>,
 }
 
+/// Why an answer is not in its files yet: the first file that it cannot be stored in.
+#[derive(Debug)]
+pub(crate) struct NotStored {
+    file: PathBuf,
+    error: io::Error,
+}
+
+impl fmt::Display for NotStored {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let file = self.file.display();
+        write!(out, "the new token cannot be stored in {file}: {}; trying again", reason(&self.error))
+    }
+}
+
 struct Item {
     part: Part,
     /// The refresh token that was sent.
@@ -65,16 +79,16 @@ impl Storing {
         Self { items: parts.into_iter().map(item).collect(), renewal, replaced }
     }
 
-    /// Tries to bring the answer into every file; continues where an earlier attempt failed. The error is one line that
-    /// names the file and the reason; nothing is lost: call again.
-    pub(crate) fn attempt(&mut self) -> Result<(), String> {
+    /// Tries to bring the answer into every file; continues where an earlier attempt failed. After an error nothing is
+    /// lost: call again.
+    pub(crate) fn attempt(&mut self) -> Result<(), NotStored> {
         // In a chain every reserve is on disk before any file is replaced: from there on a crash in
         // the middle can be finished from what is left.
         for index in 0..self.items.len() {
-            self.write(index).map_err(|error| self.failed(index, &error))?;
+            self.write(index).map_err(|error| self.failed(index, error))?;
         }
         for index in 0..self.items.len() {
-            self.place(index).map_err(|error| self.failed(index, &error))?;
+            self.place(index).map_err(|error| self.failed(index, error))?;
         }
         Ok(())
     }
@@ -135,9 +149,8 @@ impl Storing {
         });
     }
 
-    fn failed(&self, index: usize, error: &io::Error) -> String {
-        let real = self.items[index].part.member.real.path();
-        format!("the new token cannot be stored in {}: {}; trying again", real.display(), reason(error))
+    fn failed(&self, index: usize, error: io::Error) -> NotStored {
+        NotStored { file: self.items[index].part.member.real.path(), error }
     }
 
     /// 7. Store: into the reserve.

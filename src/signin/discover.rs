@@ -54,7 +54,7 @@ pub(super) fn of_mcp_server(
             ));
         }
         // Servers of the first version of the specification are their own authorization servers.
-        let origin = EndpointUrl::parse(address.origin())?;
+        let origin = EndpointUrl::parse(address.origin()).map_err(|error| error.to_string())?;
         let server = of_issuer(&origin, client, providers)?;
         return Ok(Discovered { server, resource: Some(address.url.clone()), scope: challenged });
     };
@@ -108,7 +108,7 @@ pub(super) fn of_issuer(
 ) -> Result<AuthorizationServer, String> {
     let mut unusable = None;
     for address in metadata_addresses(&issuer.url) {
-        let address = EndpointUrl::parse(&address)?;
+        let address = EndpointUrl::parse(&address).map_err(|error| error.to_string())?;
         let Some(document) = document(&address, client)? else { continue };
         match server_metadata::read(issuer, &document, &|endpoint| client.permits(endpoint)) {
             Ok(metadata) => {

@@ -74,7 +74,7 @@ fn retire(target: &Target, around: &Around<'_>) {
         return;
     };
     let home = target.server.registration.as_ref().map(EndpointUrl::origin);
-    let deleted = EndpointUrl::parse(&address).and_then(|address| {
+    let deleted = EndpointUrl::parse(&address).map_err(|error| error.to_string()).and_then(|address| {
         if home != Some(address.origin()) {
             return Err(format!("{} is not at the server that registers clients", address.shown));
         }

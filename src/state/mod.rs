@@ -15,6 +15,6 @@ mod store;
 pub(crate) use credential::{CredentialState, FailureKind, Gate, LastFailure, UnexplainedRun};
 pub(crate) use file::{ClientRecord, CycleRecord, DaemonRecord, HookKind, HookRecord, Urgency};
 pub(crate) use outage::{LASTING_RUN, Outage};
-pub(crate) use presence::{DAEMON_LOCK, daemon_holder, daemon_lock};
+pub(crate) use presence::{DAEMON_LOCK, UnknownHolder, daemon_holder, daemon_lock};
 pub(crate) use schedule::Plan;
 pub(crate) use store::Store;

@@ -1,19 +1,32 @@
 //! Whether a daemon runs for a tokens directory: what its lock says.
 
+use std::fmt;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::files::{Directory, FileAt, Holder, holder, reason};
 
 /// The file that a daemon locks, in the program's own directory.
 pub(crate) const DAEMON_LOCK: &str = "daemon.lock";
 
-/// The holder of the daemon's lock of the directory `tokens`. The error is one line: the lock may not be looked at.
-pub(crate) fn daemon_holder(tokens: &Path) -> Result<Holder, String> {
+/// Why the daemon's lock of this tokens directory cannot be looked at.
+#[derive(Debug)]
+pub(crate) struct UnknownHolder {
+    tokens: PathBuf,
+    error: io::Error,
+}
+
+impl fmt::Display for UnknownHolder {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let tokens = self.tokens.display();
+        write!(out, "the daemon's lock in {tokens} cannot be looked at: {}", reason(&self.error))
+    }
+}
+
+/// The holder of the daemon's lock of the directory `tokens`.
+pub(crate) fn daemon_holder(tokens: &Path) -> Result<Holder, UnknownHolder> {
     let looked_at = daemon_lock(tokens).and_then(|lock| lock.map_or(Ok(Holder::Never), |lock| holder(&lock)));
-    looked_at.map_err(|error| {
-        format!("the daemon's lock in {} cannot be looked at: {}", tokens.display(), reason(&error))
-    })
+    looked_at.map_err(|error| UnknownHolder { tokens: tokens.to_owned(), error })
 }
 
 /// The daemon's lock file of the directory `tokens`, where a daemon may have made it.

@@ -230,7 +230,7 @@ fn a_file_that_leads_elsewhere_sends_nothing_there() {
     assert_eq!((moved.requests().len(), thief.requests().len()), (2, 0));
 }
 
-/// A row of ours whose address has a variable: a newer version of the program may know another address, while another
+/// A built-in row whose address has a variable: a newer version of the program may know another address, while another
 /// value is the file's doing.
 #[test]
 fn an_address_that_a_newer_version_makes_of_the_same_values_is_no_other_place() {

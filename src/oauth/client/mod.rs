@@ -108,7 +108,8 @@ impl TokenClient {
         let mut statuses = Vec::new();
         let mut unusable = None;
         for address in discovery::addresses(&issuer.url) {
-            let address = EndpointUrl::parse(&address).map_err(Failure::configuration)?;
+            let address =
+                EndpointUrl::parse(&address).map_err(|error| Failure::configuration(error.to_string()))?;
             let reply = self.transport.get(&address).map_err(|error| {
                 let why = wording::shown(&error.why, &secrets(request, None));
                 let through = self.through_proxy(&address);
@@ -183,11 +184,13 @@ fn discovered_method(
     issuer: &EndpointUrl,
 ) -> Result<ClientAuthMethod, Failure> {
     let (has_secret, has_key) = (request.client_secret.is_some(), request.key.is_some());
-    discovery::method(metadata, request.authentication.fallback, has_secret, has_key).map_err(|error| {
-        // The error lists what the metadata lists, whatever that is.
-        let error = wording::shown(&error, &secrets(request, None));
+    discovery::method(metadata, request.authentication.fallback, has_secret, has_key).ok_or_else(|| {
+        // The metadata may list anything.
+        let listed = wording::shown(&metadata.methods.join(", "), &secrets(request, None));
         let (issuer, file) = (&issuer.shown, &request.file);
-        Failure::configuration(format!("issuer {issuer}: {error}: set token_endpoint_auth_method in {file}"))
+        Failure::configuration(format!(
+            "issuer {issuer}: it supports only {listed}: set token_endpoint_auth_method in {file}"
+        ))
     })
 }
 

@@ -54,7 +54,7 @@ impl Surroundings<'_> {
         let resolver = self.resolver(config);
         let values = resolver.values(row, config.member("client_id"));
         let filled = |pattern: &str| {
-            let url = template::fill(pattern, &values).map_err(|variable| {
+            let url = template::fill(pattern, &values).map_err(|template::Unset(variable)| {
                 let sources = row.variables.get(&variable).map_or(&[][..], Vec::as_slice);
                 let how = template::where_to_set(&variable, sources, "the command as --member NAME=VALUE");
                 format!("the address of {} is not complete: {how}", row.title)

@@ -7,7 +7,7 @@ use crate::oauth::endpoint::EndpointUrl;
 use crate::oauth::outcome::GrantType;
 use crate::oauth::provider::Provider;
 use crate::oauth::request::TokenEndpoint;
-use crate::oauth::template;
+use crate::oauth::template::{self, Unset};
 
 /// A row whose template has a variable without a value.
 struct MissingVariable {
@@ -41,7 +41,7 @@ impl Resolver<'_> {
                     self.say(format!("endpoint {}: {whence}, row {}", endpoint.shown, row.name));
                     return Ok(self.with_variant(endpoint, row));
                 }
-                Some(Err(variable)) => missing = missing.or(Some(MissingVariable { row, variable })),
+                Some(Err(Unset(variable))) => missing = missing.or(Some(MissingVariable { row, variable })),
             }
         }
         if let Some(url) = config.member("issuer") {
@@ -77,7 +77,7 @@ impl Resolver<'_> {
         named.or_else(|| self.providers.at(endpoint).cloned()).unwrap_or_else(unknown)
     }
 
-    fn in_table(&self, row: &Provider, grant: GrantType) -> Option<Result<String, String>> {
+    fn in_table(&self, row: &Provider, grant: GrantType) -> Option<Result<String, Unset>> {
         let template = row.token_endpoint.of(grant)?;
         Some(template::fill(template, &self.values(row, self.config.client_id())))
     }
@@ -116,7 +116,7 @@ impl Resolver<'_> {
     ) -> Result<(TokenEndpoint, Arc<Provider>), Option<MissingVariable>> {
         let url = match self.in_table(&row, grant) {
             None => return Err(None),
-            Some(Err(variable)) => return Err(Some(MissingVariable { row, variable })),
+            Some(Err(Unset(variable))) => return Err(Some(MissingVariable { row, variable })),
             Some(Ok(url)) => url,
         };
         let endpoint = EndpointUrl::parse(&url).map_err(|_| None)?;

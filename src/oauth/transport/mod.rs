@@ -253,7 +253,7 @@ pub(crate) struct Connecting {
 /// # Errors
 /// What is wrong with the address, or with a setting.
 pub(crate) fn connecting(settings: &HttpSettings, url: &str) -> Result<Connecting, String> {
-    let endpoint = EndpointUrl::parse(url)?;
+    let endpoint = EndpointUrl::parse(url).map_err(|error| error.to_string())?;
     let proxied = endpoint.secure && !endpoint.is_loopback();
     let bypasses = proxy::bypasses(settings.no_proxy.as_deref().unwrap_or_default(), &endpoint.host);
     let proxy = if proxied && !bypasses { proxy(settings)? } else { None };
