@@ -60,8 +60,8 @@ pub(super) const COMMANDS: &[Command] = &[
         name: REVOKE,
         operands: "NAME",
         help: "end a sign-in at its provider",
-        detail: "Ends the sign-in of a token file at its provider (RFC 7009) and takes the tokens out of the file. What \
-                 the sign-in is known by stays, for the next one.",
+        detail: "Ends the sign-in of a token file at its provider (RFC 7009) and takes the tokens out of the file. \
+                 What the sign-in is known by stays, for the next one.",
     },
     Command {
         verb: Verb::Keygen,
@@ -173,7 +173,8 @@ pub(super) const ANSWERS: &[(&[&str], &str)] = &[
     ),
     (
         &["restart", "reload"],
-        "kill -HUP $(cat {dir}token_refresher.pid) reads the settings again; start_token_refresher.sh --replace restarts it",
+        "kill -HUP $(cat {dir}token_refresher.pid) reads the settings again; \
+         start_token_refresher.sh --replace restarts it",
     ),
     (
         &["refresh", "renew", "update", "once"],

@@ -28,9 +28,10 @@ mod twins;
 mod work;
 mod writers;
 
-pub(crate) use cycles::{Cycles, Ended, Trigger, listed_names, seal};
+pub(crate) use cycles::{Cycles, Ended, Trigger, seal};
 pub(crate) use entries::find_entries;
 pub(crate) use inspect::inspect;
 pub(crate) use keys::LoadedKeys;
 pub(crate) use publish::farewell;
+pub(crate) use scan::listed_names;
 pub(crate) use setup::{connect, http_settings};

@@ -13,7 +13,7 @@ use crate::oauth::{ClientFile, CredentialConfig, Providers, Resolution, resolve}
 use crate::refresh::{Endpoints, client_file, config_of, written_by_us};
 use crate::secret::Fingerprint;
 use crate::services::{TokenSource, generated, in_configurations};
-use crate::settings::Environment;
+use crate::settings::{Environment, Settings};
 use crate::state::schedule::Schedule;
 use crate::state::{CredentialState, Plan, Store};
 use crate::status::Facts;
@@ -314,4 +314,12 @@ impl TokenScan {
         });
         read.chain(broken).collect()
     }
+}
+
+/// The names of possible token files in the tokens directory now; none when it cannot be read.
+pub(crate) fn listed_names(settings: &Settings) -> Vec<String> {
+    Directory::open(&settings.tokens_dir)
+        .and_then(|tokens| directory::list(&tokens, &generated()))
+        .unwrap_or_default()
+        .names
 }

@@ -242,8 +242,8 @@ mod tests {
             grace in proptest::option::of(0_u64..10_000_000), lifetime in proptest::option::of(1_u64..10_000_000),
         ) {
             let when = FailureContext { random, ..context(failures, expires_in, retry_after) };
-            let doubt =
-                Doubt { first_sent: NOW - seconds(ago), sent, grace: grace.map(seconds), lifetime: lifetime.map(seconds) };
+            let (grace, lifetime) = (grace.map(seconds), lifetime.map(seconds));
+            let doubt = Doubt { first_sent: NOW - seconds(ago), sent, grace, lifetime };
             for next in [after_passing(&when), after_doubt(&when, &doubt)] {
                 prop_assert!(next > NOW, "never at once");
                 prop_assert!(next >= NOW + seconds(retry_after.unwrap_or(0).min(3600)));

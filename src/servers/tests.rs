@@ -12,66 +12,19 @@ fn read(text: &str) -> Server {
 #[test]
 fn the_registrys_own_files_are_understood() {
     use McpTransport::{Sse, StreamableHttp};
-    for (file, text, name, endpoint, no_auth, transport) in [
-        (
-            "atlassian.json",
-            include_str!("../../tests/fixtures/servers/atlassian.json"),
-            "atlassian",
-            // The gateway serves it at the path itself: its backend's address ends in /mcp.
-            "/atlassian",
-            false,
-            StreamableHttp,
-        ),
-        (
-            "currenttime.json",
-            include_str!("../../tests/fixtures/servers/currenttime.json"),
-            "currenttime",
-            "/currenttime/mcp",
-            true,
-            StreamableHttp,
-        ),
-        (
-            "new.json",
-            include_str!("../../tests/fixtures/servers/currenttime.auth_scheme.json"),
-            "currenttime",
-            "/currenttime/mcp",
-            true,
-            StreamableHttp,
-        ),
-        (
-            "fininfo.json",
-            include_str!("../../tests/fixtures/servers/fininfo.json"),
-            "fininfo",
-            "/fininfo/sse",
-            false,
-            Sse,
-        ),
-        (
-            "plain.json",
-            include_str!("../../tests/fixtures/servers/no-auth-key.json"),
-            "plain",
-            "/plain/mcp",
-            false,
-            StreamableHttp,
-        ),
-        (
-            "fake.json",
-            include_str!("../../tests/fixtures/servers/realserverfaketools.json"),
-            "realserverfaketools",
-            "/realserverfaketools/mcp",
-            true,
-            StreamableHttp,
-        ),
-        (
-            "sre.json",
-            include_str!("../../tests/fixtures/servers/sre-gateway.json"),
-            "sre-gateway",
-            "/sre-gateway/mcp",
-            false,
-            StreamableHttp,
-        ),
+    let fixtures = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/servers");
+    for (file, name, endpoint, no_auth, transport) in [
+        // The gateway serves it at the path itself: its backend's address ends in /mcp.
+        ("atlassian.json", "atlassian", "/atlassian", false, StreamableHttp),
+        ("currenttime.json", "currenttime", "/currenttime/mcp", true, StreamableHttp),
+        ("currenttime.auth_scheme.json", "currenttime", "/currenttime/mcp", true, StreamableHttp),
+        ("fininfo.json", "fininfo", "/fininfo/sse", false, Sse),
+        ("no-auth-key.json", "plain", "/plain/mcp", false, StreamableHttp),
+        ("realserverfaketools.json", "realserverfaketools", "/realserverfaketools/mcp", true, StreamableHttp),
+        ("sre-gateway.json", "sre-gateway", "/sre-gateway/mcp", false, StreamableHttp),
     ] {
-        let server = read_server(file, text).expect(file).expect(file);
+        let text = std::fs::read_to_string(fixtures.join(file)).expect(file);
+        let server = read_server(file, &text).expect(file).expect(file);
         assert_eq!(
             (server.name.as_str(), server.endpoint().as_str(), server.is_open(), server.transport),
             (name, endpoint, no_auth, transport),

@@ -95,7 +95,8 @@ mod tests {
         let dead = Token {
             state: TokenState::SignInAgain,
             next_attempt: None,
-            why: "the endpoint refused the refresh token (HTTP 400, invalid_grant); sign in again (3 hours ago)".to_owned(),
+            why: "the endpoint refused the refresh token (HTTP 400, invalid_grant); sign in again (3 hours ago)"
+                .to_owned(),
             ..fresh("atlassian-atlassian")
         };
         let text = table(&report(vec![dead, fresh("github-repos")]), SCREEN);
@@ -214,7 +215,8 @@ mod tests {
         report.hooks[0].1.waiting.insert("a-egress.json".to_owned());
         report.hooks[0].1.next_attempt = Some(NOW + Duration::from_secs(30));
         let text = table(&report, SCREEN);
-        let end = "\n--on-refresh ended with exit status 3 (2 failed); 1 changed file waiting, next\nattempt in 30 seconds\n";
+        let end = "\n--on-refresh ended with exit status 3 (2 failed); 1 changed file waiting, next\n\
+                   attempt in 30 seconds\n";
         assert!(text.ends_with(end), "{text}");
     }
 

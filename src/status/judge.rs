@@ -241,6 +241,17 @@ mod tests {
         Fingerprint::of(name.as_bytes())
     }
 
+    /// A life of unknown length.
+    fn unknown() -> Life {
+        Life { expires_at: Some(NOW + 3 * HOUR), ..Life::default() }
+    }
+
+    /// A life of one hour.
+    fn hour() -> Life {
+        let expires_at = Some(NOW + HOUR);
+        Life { length: Some(HOUR), issued_at: Some(NOW), expires_at, ..Life::default() }
+    }
+
     fn facts<'a>(life: &'a Life, remembered: &'a CredentialState, plan: Plan) -> Facts<'a> {
         Facts {
             file: "github-repos-egress.json",
@@ -256,18 +267,11 @@ mod tests {
     }
 
     #[test]
-    fn states_and_their_reasons() {
-        let unknown = Life { expires_at: Some(NOW + 3 * HOUR), ..Life::default() };
-        let hour = Life { length: Some(HOUR), issued_at: Some(NOW), expires_at: Some(NOW + HOUR), ..unknown };
+    fn states_without_trouble_and_their_reasons() {
+        let (unknown, hour) = (unknown(), hour());
         let short_refresh = Life { refresh_expires_at: Some(NOW + HOUR), ..unknown };
         let calm = CredentialState::default();
         let moved = CredentialState { moved_refresh_end: true, ..CredentialState::default() };
-        let (passing, doubt, local) = (
-            trouble(FailureKind::Transient, 4),
-            trouble(FailureKind::OutcomeUnknown, 1),
-            trouble(FailureKind::Local, 1),
-        );
-        let (dead, wrong) = (trouble(FailureKind::ReauthRequired, 1), trouble(FailureKind::Configuration, 1));
         let later = Plan::Later(NOW + HOUR);
         for (facts, state, why) in [
             (
@@ -285,14 +289,6 @@ mod tests {
                 TokenState::Fresh,
                 "its refresh token ends first, in 1 hour, and refreshing prolongs it",
             ),
-            (facts(&hour, &dead, later), TokenState::SignInAgain, "HTTP 503 (2 hours ago)"),
-            (facts(&hour, &wrong, later), TokenState::Misconfigured, "HTTP 503 (2 hours ago)"),
-            // What failed under another plan is past.
-            (
-                facts(&unknown, &passing, later),
-                TokenState::Fresh,
-                "refreshed 1 hour before its end (the buffer)",
-            ),
             (
                 facts(&unknown, &calm, Plan::Never),
                 TokenState::Lasting,
@@ -307,6 +303,35 @@ mod tests {
                 Facts { has_access: false, ..facts(&unknown, &calm, Plan::Due) },
                 TokenState::Due,
                 "it holds a refresh token and no access token yet",
+            ),
+            (
+                Facts { monitored: Some("no refresh token"), ..facts(&hour, &calm, Plan::Due) },
+                TokenState::Monitored,
+                "not refreshed: no refresh token",
+            ),
+        ] {
+            assert_eq!((facts.state(), facts.why(HOUR, NOW).as_str()), (state, why));
+        }
+    }
+
+    #[test]
+    fn states_of_trouble_and_their_reasons() {
+        let (unknown, hour) = (unknown(), hour());
+        let (passing, doubt, local) = (
+            trouble(FailureKind::Transient, 4),
+            trouble(FailureKind::OutcomeUnknown, 1),
+            trouble(FailureKind::Local, 1),
+        );
+        let (dead, wrong) = (trouble(FailureKind::ReauthRequired, 1), trouble(FailureKind::Configuration, 1));
+        let later = Plan::Later(NOW + HOUR);
+        for (facts, state, why) in [
+            (facts(&hour, &dead, later), TokenState::SignInAgain, "HTTP 503 (2 hours ago)"),
+            (facts(&hour, &wrong, later), TokenState::Misconfigured, "HTTP 503 (2 hours ago)"),
+            // What failed under another plan is past.
+            (
+                facts(&unknown, &passing, later),
+                TokenState::Fresh,
+                "refreshed 1 hour before its end (the buffer)",
             ),
             (facts(&hour, &passing, Plan::Due), TokenState::Retrying, "HTTP 503 (4 attempts in 2 hours)"),
             (
@@ -323,11 +348,6 @@ mod tests {
                 Facts { refresh_hash: Some(token("new")), ..facts(&hour, &dead, Plan::Due) },
                 TokenState::Due,
                 "due now: refreshed at half of its life of 1 hour, less than the buffer before its end",
-            ),
-            (
-                Facts { monitored: Some("no refresh token"), ..facts(&hour, &calm, Plan::Due) },
-                TokenState::Monitored,
-                "not refreshed: no refresh token",
             ),
         ] {
             assert_eq!((facts.state(), facts.why(HOUR, NOW).as_str()), (state, why));

@@ -282,17 +282,15 @@ mod tests {
     use crate::state::{CredentialState, Plan};
     use crate::tokens::Life;
 
-    #[test]
-    fn the_whole_text() {
-        let now = Timestamp::from_seconds(1_000_000);
+    fn snapshot() -> MetricsSnapshot<'static> {
         let mut counters = Counters { cycles: 7, refreshed: 3, failed: [0; 5] };
         counters.failure(FailureKind::Transient);
         counters.failure(FailureKind::Transient);
         counters.failure(FailureKind::ReauthRequired);
-        let moment = MetricsSnapshot {
+        MetricsSnapshot {
             up: true,
             started: Timestamp::from_seconds(900_000),
-            ended: now,
+            ended: Timestamp::from_seconds(1_000_000),
             took: Duration::from_millis(1_042),
             project: Path::new("/p"),
             counters,
@@ -300,7 +298,11 @@ mod tests {
             refresh_hook: HookFigures { failures: 4, waiting: 2 },
             trouble_hook: HookFigures { failures: 5, waiting: 3 },
             unwritten: 5,
-        };
+        }
+    }
+
+    #[test]
+    fn the_whole_text() {
         let life = Life {
             expires_at: Some(Timestamp::from_seconds(1_003_600)),
             refresh_expires_at: Some(Timestamp::from_seconds(1_003_000)),
@@ -322,7 +324,7 @@ mod tests {
             plan: Plan::Later(Timestamp::from_seconds(1_003_100)),
         };
         let mut text = Vec::new();
-        write(&mut text, &moment, || std::iter::once(facts)).unwrap();
+        write(&mut text, &snapshot(), || std::iter::once(facts)).unwrap();
         let text = String::from_utf8(text).unwrap();
         let values: Vec<&str> = text.lines().filter(|line| !line.starts_with('#')).collect();
         let version = format!("token_refresher_build_info{{version=\"{}\"}} 1", env!("CARGO_PKG_VERSION"));

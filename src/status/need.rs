@@ -120,6 +120,15 @@ mod tests {
         Fingerprint::of(name.as_bytes())
     }
 
+    fn refreshed(moved: bool) -> CredentialState {
+        CredentialState {
+            last_success: Some(Timestamp::from_millis(1)),
+            refresh_hash: Some(token("r")),
+            moved_refresh_end: moved,
+            ..CredentialState::default()
+        }
+    }
+
     /// A file whose access token ends in so many hours and its refresh token in so many.
     fn need(
         hours: u32,
@@ -150,12 +159,6 @@ mod tests {
     #[test]
     fn a_person_is_warned_a_day_ahead() {
         let calm = CredentialState::default();
-        let refreshed = |moved| CredentialState {
-            last_success: Some(Timestamp::from_millis(1)),
-            refresh_hash: Some(token("r")),
-            moved_refresh_end: moved,
-            ..CredentialState::default()
-        };
         let other = CredentialState { refresh_hash: Some(token("older")), ..refreshed(false) };
         let later = |hours| Plan::Later(NOW + HOUR * hours);
         for (case, found, expected) in [
@@ -181,6 +184,15 @@ mod tests {
                 need(40, Some(20), &calm, Plan::Never, false),
                 Some((NeededFor::RefreshTokenEnds, 20)),
             ),
+        ] {
+            assert_eq!(found, expected, "{case}");
+        }
+    }
+
+    #[test]
+    fn a_person_is_warned_of_what_comes_first() {
+        let later = |hours| Plan::Later(NOW + HOUR * hours);
+        for (case, found, expected) in [
             ("a few failures", need(2, None, &failing(4), Plan::Due, false), None),
             (
                 "a run of them",

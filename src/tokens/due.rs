@@ -252,12 +252,16 @@ mod tests {
         /// The law against refresh storms: however the buffer compares to the life, a token is
         /// refreshed at most twice in it, and before it ends.
         #[test]
-        fn no_life_is_refreshed_more_than_twice(length in 1_u64..315_360_000, buffer in 1_u64..315_360_000, start in 1_000_000_000_i64..3_000_000_000) {
+        fn no_life_is_refreshed_more_than_twice(
+            length in 1_u64..315_360_000, buffer in 1_u64..315_360_000,
+            start in 1_000_000_000_i64..3_000_000_000,
+        ) {
             let (length, buffer) = (Duration::from_secs(length), Duration::from_secs(buffer));
             let first = at(start);
             let (mut issued, mut refreshes) = (first, 0);
             loop {
-                let life = Life { expires_at: Some(issued + length), length: Some(length), issued_at: Some(issued), ..Life::default() };
+                let (end, start) = (Some(issued + length), Some(issued));
+                let life = Life { expires_at: end, length: Some(length), issued_at: start, ..Life::default() };
                 let past = Past { last_success: (refreshes > 0).then_some(issued), moved_refresh_end: false };
                 let due = due_at(&life, &past, buffer, issued).unwrap();
                 prop_assert!(due <= issued + length.max(Duration::from_secs(1)), "due after its end");
@@ -272,7 +276,10 @@ mod tests {
 
         /// A token that says only when it ends is due by its end, whatever else is in the file.
         #[test]
-        fn an_end_that_is_known_is_never_missed(end in 1_i64..4_000_000_000, issued in proptest::option::of(1_i64..4_000_000_000), length in proptest::option::of(1_u64..400_000_000), now in 1_i64..4_000_000_000) {
+        fn an_end_that_is_known_is_never_missed(
+            end in 1_i64..4_000_000_000, issued in proptest::option::of(1_i64..4_000_000_000),
+            length in proptest::option::of(1_u64..400_000_000), now in 1_i64..4_000_000_000,
+        ) {
             let life = Life {
                 expires_at: Some(at(end)),
                 length: length.map(Duration::from_secs),

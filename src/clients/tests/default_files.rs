@@ -90,19 +90,25 @@ fn gateway_headers_travel_in_both_files_and_without_them_a_no_auth_entry_has_non
     let with = services(&tokens, Some(&ingress), std::slice::from_ref(&time), GATEWAY).list;
     let without = services(&[], None, &[time], GATEWAY).list;
 
-    let gateway = r#"\"X-Authorization\": \"Bearer ing\", \"X-Client-Id\": \"mcp-gateway-m2m\", \"X-Keycloak-Realm\": \"mcp-gateway\", \"X-Keycloak-URL\": \"http://127.0.0.1:8080\"}""#;
+    let gateway = [
+        r#"\"X-Authorization\": \"Bearer ing\", \"X-Client-Id\": \"mcp-gateway-m2m\", "#,
+        r#"\"X-Keycloak-Realm\": \"mcp-gateway\", \"X-Keycloak-URL\": \"http://127.0.0.1:8080\"}""#,
+    ]
+    .concat();
     let (roocode_text, vscode_text) = (roocode(&with, "/p"), vscode(&with));
     for wanted in [
         format!("\"MCP_SERVER_HEADERS\": \"{{\\\"X-Atlassian-Cloud-Id\\\": \\\"site-1\\\", {gateway}\n"),
         format!(
-            "\"MCP_SERVER_URL\": \"https://gateway.example.com/currenttime/mcp\",\n        \"MCP_SERVER_HEADERS\": \"{{{gateway}\n"
+            "\"MCP_SERVER_URL\": \"https://gateway.example.com/currenttime/mcp\",\n        {}{gateway}\n",
+            "\"MCP_SERVER_HEADERS\": \"{"
         ),
     ] {
         assert!(roocode_text.expose().contains(&wanted), "{wanted}");
     }
     for wanted in [
         format!(
-            r#""FETCH_HEADERS": "{{\"Authorization\": \"Bearer <token>\", \"X-Atlassian-Cloud-Id\": \"site-1\", {gateway}"#
+            r#""FETCH_HEADERS": "{{\"Authorization\": \"Bearer <token>\", {}{gateway}"#,
+            r#"\"X-Atlassian-Cloud-Id\": \"site-1\", "#
         ),
         format!(r#""FETCH_HEADERS": "{{{gateway}"#),
     ] {

@@ -251,7 +251,8 @@ fn what_cannot_be_understood_is_refused_with_its_place() {
             "1:69: `url` stands",
         ),
         (
-            "{\"mcpServers\": {\"docs\": {\"url\": \"https://gateway.example/docs/mcp\", \"headers\": {\n\"Authorization\": 1, \"Authorization\": 2}}}}",
+            "{\"mcpServers\": {\"docs\": {\"url\": \"https://gateway.example/docs/mcp\", \"headers\": {\n\
+             \"Authorization\": 1, \"Authorization\": 2}}}}",
             "2:21: `Authorization` stands",
         ),
         (deep.as_str(), "1:"),

@@ -33,7 +33,6 @@ use crate::settings::Settings;
 use crate::state::{CycleRecord, HookKind, Plan, Store};
 use crate::status::Trouble;
 use crate::status::metrics::{Counters, HookFigures, MetricsSnapshot};
-use crate::tokens::directory;
 
 /// Why a cycle runs.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -384,12 +383,4 @@ impl Cycles {
         }
         Ok((tokens, seen))
     }
-}
-
-/// The names of possible token files in the tokens directory now; none when it cannot be read.
-pub(crate) fn listed_names(settings: &Settings) -> Vec<String> {
-    Directory::open(&settings.tokens_dir)
-        .and_then(|tokens| directory::list(&tokens, &generated()))
-        .unwrap_or_default()
-        .names
 }

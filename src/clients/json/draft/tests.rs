@@ -54,7 +54,8 @@ fn an_object_is_written_like_what_it_goes_into() {
     };
     assert_eq!(
         changed("{\n   \"a\": 1\n}", &[], node()),
-        "{\n   \"a\": 1,\n   \"new\": {\n      \"b\": {\n         \"c\": true,\n         \"d\": [\"x\", \"y\"]\n      },\n      \"e\": {}\n   }\n}"
+        "{\n   \"a\": 1,\n   \"new\": {\n      \"b\": {\n         \"c\": true,\n         \
+         \"d\": [\"x\", \"y\"]\n      },\n      \"e\": {}\n   }\n}"
     );
     assert_eq!(
         changed("{\"a\": 1}", &[], node()),

@@ -15,12 +15,18 @@ fn a_request_as_it_travels() {
         (
             "sentry-integration",
             None,
-            r#"{"grant_type":"refresh_token","refresh_token":"old-refresh-token","client_id":"the client","client_secret":"the+secret"}"#.to_owned(),
+            [
+                r#"{"grant_type":"refresh_token","refresh_token":"old-refresh-token","#,
+                r#""client_id":"the client","client_secret":"the+secret"}"#,
+            ]
+            .concat(),
         ),
     ] {
-        let (port, serving) = serve(vec![Step::Answer(with_length("200 OK", "", r#"{"access_token":"a","token":"a"}"#))]);
+        let answer = with_length("200 OK", "", r#"{"access_token":"a","token":"a"}"#);
+        let (port, serving) = serve(vec![Step::Answer(answer)]);
         let before = Timestamp::now();
-        let granted = ask(&client(), &person(provider, &format!("http://127.0.0.1:{port}/a/token?p=q"))).ok().unwrap();
+        let granted =
+            ask(&client(), &person(provider, &format!("http://127.0.0.1:{port}/a/token?p=q"))).ok().unwrap();
         assert_eq!(granted.access_token.expose(), "a");
         assert!(granted.asked_at >= before && granted.asked_at <= Timestamp::now());
         let requests = serving.join().unwrap();
@@ -29,7 +35,8 @@ fn a_request_as_it_travels() {
         let head = head.to_ascii_lowercase();
         assert_eq!(sent, body, "{provider}");
         assert!(head.starts_with("post /a/token?p=q http/1.1\r\n"), "{head}");
-        let media_type = if sent.starts_with('{') { "application/json" } else { "application/x-www-form-urlencoded" };
+        let media_type =
+            if sent.starts_with('{') { "application/json" } else { "application/x-www-form-urlencoded" };
         let length = format!("content-length: {}", body.len());
         for line in ["accept: application/json".to_owned(), format!("content-type: {media_type}"), length] {
             assert_eq!(head.matches(&format!("\r\n{line}")).count(), 1, "{line} in {head}");

@@ -28,28 +28,34 @@ const ENVIRONMENT: &[(&str, &str)] = &[
     ("AGENTCORE_SERVER_NAME_1", "my-gateway-1"),
 ];
 
-#[test]
-fn files_of_the_python_service() {
-    let world = World {
-        environment: ENVIRONMENT,
-        clients: vec![ClientFile {
-            name: "agent-sre-agent.json".to_owned(),
-            client_id: "agent-sre-agent-m2m".to_owned(),
-            client_secret: Secret::new("fake-secret-sre"),
-            members: BTreeMap::new(),
-        }],
-        ..EMPTY
-    };
+const KEYCLOAK: &str =
+    "http://127.0.0.1:8080/realms/mcp-gateway/protocol/openid-connect/token client_secret_basic";
+const POOL: &str =
+    "https://us-east-1fakepool1.auth.us-east-1.amazoncognito.com/oauth2/token client_secret_basic";
+const MACHINE: &str = "grant_type=client_credentials";
+
+/// The members of a file of Keycloak's, and more.
+fn at_keycloak(more: &[(&'static str, &'static str)]) -> Vec<(&'static str, &'static str)> {
     let keycloak =
-        "http://127.0.0.1:8080/realms/mcp-gateway/protocol/openid-connect/token client_secret_basic";
-    let machine = "grant_type=client_credentials";
-    let pool = "https://us-east-1fakepool1.auth.us-east-1.amazoncognito.com/oauth2/token client_secret_basic";
-    let entra = "https://login.microsoftonline.com/tenant-2/oauth2/v2.0/token client_secret_post";
-    let atlassian = "https://auth.atlassian.com/oauth/token client_secret_post fakeclientid0001+secret grant_type=refresh_token";
-    let person = "monitored: it is a person's token and has no refresh token";
-    let at_keycloak =
         [("provider", "keycloak"), ("keycloak_url", "http://127.0.0.1:8080"), ("realm", "mcp-gateway")];
-    let with = |more: &[(&'static str, &'static str)]| [&at_keycloak[..], more].concat();
+    [&keycloak[..], more].concat()
+}
+
+/// The service's environment, and a client-credential file of an agent.
+fn world() -> World<'static> {
+    let agent = ClientFile {
+        name: "agent-sre-agent.json".to_owned(),
+        client_id: "agent-sre-agent-m2m".to_owned(),
+        client_secret: Secret::new("fake-secret-sre"),
+        members: BTreeMap::new(),
+    };
+    World { environment: ENVIRONMENT, clients: vec![agent], ..EMPTY }
+}
+
+#[test]
+fn machine_tokens_of_the_python_service() {
+    let entra = "https://login.microsoftonline.com/tenant-2/oauth2/v2.0/token client_secret_post";
+    let (keycloak, pool, machine) = (KEYCLOAK, POOL, MACHINE);
     for (file, members, expected) in [
         // Ingress tokens, with everything in the file but the secret, and with nothing at all.
         ("ingress.json", vec![("provider", "keycloak_m2m"), ("client_id", "mcp-gateway-m2m")],
@@ -61,28 +67,12 @@ fn files_of_the_python_service() {
         ("ingress.json", vec![("provider", "entra_m2m"), ("client_id", "entra-1"), ("tenant", "tenant-2")],
             format!("{entra} entra-1+secret {machine}&scope=api://entra-1/.default")),
         // An agent's token with a client-credential file beside it, and one without.
-        ("agent-sre-agent-m2m-token.json", with(&[("client_id", "agent-sre-agent-m2m"), ("scope", "openid email"),
-            ("metadata.auth_method", "client_credentials")]),
+        ("agent-sre-agent-m2m-token.json", at_keycloak(&[("client_id", "agent-sre-agent-m2m"),
+            ("scope", "openid email"), ("metadata.auth_method", "client_credentials")]),
             format!("{keycloak} agent-sre-agent-m2m+secret {machine}&scope=openid email")),
-        ("agent-other-m2m-token.json", with(&[("client_id", "agent-other-m2m")]),
+        ("agent-other-m2m-token.json", at_keycloak(&[("client_id", "agent-other-m2m")]),
             "misconfigured: no client_secret is known for agent-other-m2m-token.json: add it to the file, \
              or set KEYCLOAK_M2M_CLIENT_SECRET".to_owned()),
-        // A file with a refresh token is a person's, whatever the file is called.
-        (
-            "ingress.json",
-            vec![("provider", "keycloak_m2m"), ("client_id", "mcp-gateway-m2m"), ("refresh_token", "")],
-            format!("{keycloak} mcp-gateway-m2m+secret grant_type=refresh_token"),
-        ),
-        // People's tokens; a granted scope is not requested again.
-        ("atlassian-atlassian-egress.json", vec![("provider", "atlassian"), ("server", "atlassian"),
-            ("refresh_token", ""), ("scope", "offline_access")], atlassian.to_owned()),
-        ("atlassian-jira-egress.json", vec![("server", "jira"), ("refresh_token", "")], atlassian.to_owned()),
-        ("oauth-atlassian-fakeclientid0001.json", vec![("provider", "atlassian"), ("refresh_token", "")],
-            atlassian.to_owned()),
-        ("github-github-repos-egress.json", vec![("provider", "github")], person.to_owned()),
-        ("admin.json", vec![("provider", "entra"), ("tenant", "t"), ("client_id", "entra-1")], person.to_owned()),
-        ("mcp-registry-api-tokens.json", with(&[("client_id", "mcp-gateway-m2m")]), person.to_owned()),
-        ("ingress.json", vec![("grant_type", "authorization_code"), ("provider", "keycloak")], person.to_owned()),
         // Gateways of AgentCore.
         ("bedrock-agentcore-egress.json", vec![("provider", "bedrock-agentcore"), ("server", "bedrock-agentcore"),
             ("scope", "invoke:gateway")], format!("{pool} fakeac+secret {machine}&scope=invoke:gateway")),
@@ -92,7 +82,46 @@ fn files_of_the_python_service() {
             "misconfigured: no client_id is known for bedrock-agentcore-two-egress.json: add it to the file, \
              or set AGENTCORE_CLIENT_ID_N".to_owned()),
     ] {
-        assert_eq!(summary(&config(file, &members), &world), expected, "{file}");
+        assert_eq!(summary(&config(file, &members), &world()), expected, "{file}");
+    }
+}
+
+#[test]
+fn peoples_tokens_of_the_python_service() {
+    let atlassian = "https://auth.atlassian.com/oauth/token client_secret_post fakeclientid0001+secret \
+                     grant_type=refresh_token";
+    let person = "monitored: it is a person's token and has no refresh token";
+    let ingress = format!("{KEYCLOAK} mcp-gateway-m2m+secret grant_type=refresh_token");
+    for (file, members, expected) in [
+        // A file with a refresh token is a person's, whatever the file is called.
+        (
+            "ingress.json",
+            vec![("provider", "keycloak_m2m"), ("client_id", "mcp-gateway-m2m"), ("refresh_token", "")],
+            ingress.as_str(),
+        ),
+        // A granted scope is not requested again.
+        (
+            "atlassian-atlassian-egress.json",
+            vec![
+                ("provider", "atlassian"),
+                ("server", "atlassian"),
+                ("refresh_token", ""),
+                ("scope", "offline_access"),
+            ],
+            atlassian,
+        ),
+        ("atlassian-jira-egress.json", vec![("server", "jira"), ("refresh_token", "")], atlassian),
+        (
+            "oauth-atlassian-fakeclientid0001.json",
+            vec![("provider", "atlassian"), ("refresh_token", "")],
+            atlassian,
+        ),
+        ("github-github-repos-egress.json", vec![("provider", "github")], person),
+        ("admin.json", vec![("provider", "entra"), ("tenant", "t"), ("client_id", "entra-1")], person),
+        ("mcp-registry-api-tokens.json", at_keycloak(&[("client_id", "mcp-gateway-m2m")]), person),
+        ("ingress.json", vec![("grant_type", "authorization_code"), ("provider", "keycloak")], person),
+    ] {
+        assert_eq!(summary(&config(file, &members), &world()), expected, "{file}");
     }
 }
 

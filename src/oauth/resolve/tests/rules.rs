@@ -2,9 +2,11 @@
 
 use super::*;
 
+/// What a file of a person's token has beside the members that say where to ask.
+const CLIENT: [(&str, &str); 3] = [("client_id", "c"), ("client_secret", "s"), ("refresh_token", "")];
+
 #[test]
 fn where_to_ask() {
-    let client = [("client_id", "c"), ("client_secret", "s"), ("refresh_token", "")];
     for (members, expected) in [
         // The file's own endpoint comes first; the provider's row says how all the same.
         (
@@ -60,14 +62,24 @@ fn where_to_ask() {
             "issuer https://acme.example/oauth2/x discovered",
         ),
         (vec![("issuer", "https://idp.example/")], "issuer https://idp.example/ discovered"),
-        // Nothing.
+    ] {
+        let summary = summary(&config("f.json", &[&members[..], &CLIENT].concat()), &EMPTY);
+        let expected = format!("{expected} c+secret grant_type=refresh_token");
+        assert_eq!(summary, expected);
+    }
+}
+
+#[test]
+fn where_nothing_says_where_to_ask() {
+    for (members, expected) in [
         (
             vec![("provider", "acme")],
             "misconfigured: unknown provider \"acme\": add token_endpoint to f.json, or a row to providers.json",
         ),
         (
             vec![("provider", "acme\nforged")],
-            "misconfigured: unknown provider \"acme\\nforged\": add token_endpoint to f.json, or a row to providers.json",
+            "misconfigured: unknown provider \"acme\\nforged\": add token_endpoint to f.json, \
+             or a row to providers.json",
         ),
         (
             vec![],
@@ -93,12 +105,8 @@ fn where_to_ask() {
         (vec![("issuer", "ftp://x/")], "misconfigured: issuer in f.json: it does not begin with https://"),
         (vec![("provider", "intercom")], "monitored: Intercom has no refresh: its tokens stay until revoked"),
     ] {
-        let config = config("f.json", &[&members[..], &client].concat());
-        let summary = summary(&config, &EMPTY);
-        assert!(
-            summary == expected || summary == format!("{expected} c+secret grant_type=refresh_token"),
-            "{summary}"
-        );
+        let config = config("f.json", &[&members[..], &CLIENT].concat());
+        assert_eq!(summary(&config, &EMPTY), expected);
     }
 }
 
@@ -143,7 +151,7 @@ fn how_the_client_authenticates() {
 }
 
 #[test]
-fn what_is_asked_for() {
+fn what_is_asked_for_of_a_machine() {
     let machine = ("grant_type", "client_credentials");
     for (members, expected) in [
         (
@@ -175,20 +183,6 @@ fn what_is_asked_for() {
             "is not complete: add tenant or tenant_id to f.json, or set ENTRA_TENANT_ID",
         ),
         (
-            vec![("provider", "gitlab"), ("refresh_token", ""), ("redirect_uri", "http://localhost/")],
-            "grant_type=refresh_token&redirect_uri=http://localhost/",
-        ),
-        (
-            vec![
-                ("provider", "linear"),
-                ("refresh_token", ""),
-                ("scope", "read"),
-                ("resource", "https://r.example"),
-                ("audience", "a"),
-            ],
-            "grant_type=refresh_token&audience=a&resource=https://r.example",
-        ),
-        (
             vec![("provider", "bedrock-agentcore"), ("domain", "acme.auth0.com")],
             "https://acme.auth0.com/oauth/token client_secret_post c+secret \
              grant_type=client_credentials&audience=MCPGateway&scope=invoke:gateway",
@@ -202,6 +196,34 @@ fn what_is_asked_for() {
         let summary = summary(&config("f.json", &members), &EMPTY);
         assert!(summary.contains(expected), "{members:?}: {summary}");
     }
+}
+
+#[test]
+fn what_is_asked_for_of_a_person() {
+    for (members, expected) in [
+        (
+            vec![("provider", "gitlab"), ("refresh_token", ""), ("redirect_uri", "http://localhost/")],
+            "grant_type=refresh_token&redirect_uri=http://localhost/",
+        ),
+        (
+            vec![
+                ("provider", "linear"),
+                ("refresh_token", ""),
+                ("scope", "read"),
+                ("resource", "https://r.example"),
+                ("audience", "a"),
+            ],
+            "grant_type=refresh_token&audience=a&resource=https://r.example",
+        ),
+    ] {
+        let members = [&members[..], &[("client_id", "c"), ("client_secret", "s")]].concat();
+        let summary = summary(&config("f.json", &members), &EMPTY);
+        assert!(summary.contains(expected), "{members:?}: {summary}");
+    }
+}
+
+#[test]
+fn a_row_of_the_user_says_what_is_asked_for() {
     let rows = r#"{"acme": {"token_endpoint": "https://acme.example/t",
         "parameters": {"refresh_token": {"scope": {"from": ["scope"]}}}}}"#;
     let own = config(
