@@ -64,7 +64,11 @@ pub(crate) fn inspect(settings: &Settings, now: Timestamp) -> Result<Overview, N
     let mut tokens: Vec<Token> = seen
         .tokens
         .iter()
-        .map(|seen| Token::of(&trusted(seen, known.as_ref()), buffer, now).with_remedy(&settings.dir))
+        .map(|seen| {
+            Token::of(&trusted(seen, known.as_ref()), buffer, now)
+                .with_remedy(&settings.dir)
+                .with_oddities(&seen.oddities)
+        })
         .collect();
     let empty = "it holds no token; sign in, or remove it";
     tokens.extend(seen.empty.iter().map(|name| Token::unusable(name, true, empty.to_owned())));
@@ -83,6 +87,7 @@ pub(crate) fn inspect(settings: &Settings, now: Timestamp) -> Result<Overview, N
         interval,
         buffer,
         cycle,
+        copies: seen.copies.clone(),
         endpoints: store.endpoints(),
         hooks: [HookKind::Refresh, HookKind::Trouble].map(|kind| (kind, store.hook(kind))),
         at_rest,

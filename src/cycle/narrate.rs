@@ -159,6 +159,7 @@ fn early_warning(token: &Credential, now: Timestamp, log: &mut CycleLog) {
 fn expires(token: &Credential, now: Timestamp) -> String {
     match token.source.life.expires_at {
         _ if !token.source.has_access => "has no access token yet".to_owned(),
+        None if token.source.life.unreadable => "does not say readably when it expires".to_owned(),
         None => "does not expire".to_owned(),
         Some(end) if end <= now => format!("expired {} ago", Words(now.since(end))),
         Some(end) => format!("expires in {}", Words(end.since(now))),

@@ -163,6 +163,12 @@ impl Scanning {
                         self.unclear.insert(name.to_owned(), config);
                     }
                 }
+                if token.source.role == Role::Other && file.document.text("server_url").is_some() {
+                    token.oddities.push(
+                        "it has a server_url and is in no configuration: only files called *-egress.json are"
+                            .to_owned(),
+                    );
+                }
                 self.scan.tokens.push(token);
             }
             FileKind::ClientCredentials => {

@@ -19,6 +19,9 @@ pub(crate) fn table(report: &Overview, screen: Screen) -> String {
     for token in &report.tokens {
         page.token(token);
         page.wrapped(&token.why, 4);
+        for oddity in &token.oddities.lines {
+            page.wrapped(oddity, 4);
+        }
         if let Some(remedy) = &token.remedy {
             page.wrapped(remedy, 4);
         }
@@ -28,6 +31,7 @@ pub(crate) fn table(report: &Overview, screen: Screen) -> String {
     }
     page.hooks();
     page.unwritten();
+    page.copies();
     page.endpoints();
     page.text
 }
@@ -58,6 +62,7 @@ fn details(page: &mut Screenful<'_>, report: &Overview, token: &Token) {
     let need = token.need.map(|need| need.words(now));
     let rows = [
         ("why", Some(token.why.clone())),
+        ("strange", (!token.oddities.lines.is_empty()).then(|| token.oddities.lines.join("; "))),
         ("remedy", token.remedy.clone()),
         ("file", Some(format!("{}/{}", report.tokens_dir, token.file))),
         ("access token ends", token.expires_at.map(time)),

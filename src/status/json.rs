@@ -27,6 +27,7 @@ struct JsonStatus<'a> {
     on_trouble: JsonHook<'a>,
     at_rest: SealCounts,
     endpoints: Vec<JsonEndpoint<'a>>,
+    copies: &'a [String],
     tokens: Vec<JsonToken<'a>>,
 }
 
@@ -81,6 +82,7 @@ struct JsonToken<'a> {
     why: &'a str,
     remedy: Option<&'a str>,
     person_needed_by: Option<i64>,
+    oddities: &'a [String],
 }
 
 /// The document, with a line break at its end.
@@ -118,6 +120,7 @@ pub(crate) fn json(report: &Overview) -> String {
                 next_attempt_at: outage.next_attempt.as_seconds(),
             })
             .collect(),
+        copies: &report.copies,
         tokens: report.tokens.iter().map(|token| entry(token, report.now)).collect(),
     };
     // cannot fail: texts, numbers and lists of them.
@@ -163,6 +166,7 @@ fn entry(token: &Token, now: Timestamp) -> JsonToken<'_> {
         why: &token.why,
         remedy: token.remedy.as_deref(),
         person_needed_by: token.need.map(|need| need.by.as_seconds()),
+        oddities: &token.oddities.lines,
     }
 }
 
@@ -213,6 +217,7 @@ mod tests {
             "on_trouble": {"failures": 0, "last_error": null, "next_attempt_at": null, "waiting": []},
             "at_rest": {"key": null, "plain": 0, "sealed": 0, "older_key": 0},
             "endpoints": [],
+            "copies": [],
             "tokens": [{
                 "file": "github-repos-egress.json",
                 "name": "github-repos",
@@ -229,6 +234,7 @@ mod tests {
                 "why": "HTTP 503 (2 attempts in 1 minute)",
                 "remedy": null,
                 "person_needed_by": 1_000_005,
+                "oddities": [],
             }],
         });
         assert_eq!(serde_json::from_str::<serde_json::Value>(&text).unwrap(), expected);

@@ -36,6 +36,8 @@ pub(crate) struct Overview {
     pub at_rest: SealCounts,
     /// Token endpoints in trouble.
     pub endpoints: BTreeMap<String, Outage>,
+    /// Copies of token files, which are passed over.
+    pub copies: Vec<String>,
     /// The token files, the most urgent first.
     pub tokens: Vec<Token>,
 }
@@ -128,6 +130,7 @@ pub(super) mod tests {
     use super::*;
     use crate::status::judge::TokenState;
     use crate::status::need::{Need, NeededFor};
+    use crate::status::token::Oddities;
 
     pub(crate) const NOW: Timestamp = Timestamp::from_seconds(1_000_000);
     const HOUR: Duration = Duration::from_hours(1);
@@ -146,6 +149,7 @@ pub(super) mod tests {
             refresh_expires_at: None,
             last_success: None,
             next_attempt: Some(NOW + HOUR),
+            oddities: Oddities::default(),
             lacks: None,
             failures: 0,
             error: None,
@@ -188,6 +192,7 @@ pub(super) mod tests {
             hooks: [HookKind::Refresh, HookKind::Trouble].map(|kind| (kind, HookRecord::default())),
             at_rest: SealCounts::default(),
             endpoints: BTreeMap::new(),
+            copies: Vec::new(),
             tokens,
         }
     }

@@ -112,6 +112,15 @@ impl<'a> Screenful<'a> {
         }
     }
 
+    /// Files that are called like copies of token files.
+    pub(super) fn copies(&mut self) {
+        let report = self.report;
+        if !report.copies.is_empty() {
+            self.text.push('\n');
+            self.wrapped(&format!("Passed over, being called like copies: {}", report.copies.join(", ")), 0);
+        }
+    }
+
     /// Files that cannot be written, other than token files.
     pub(super) fn unwritten(&mut self) {
         let files =

@@ -31,6 +31,8 @@ pub(crate) struct Token {
     pub last_success: Option<Timestamp>,
     /// When its next request is planned.
     pub next_attempt: Option<Timestamp>,
+    /// What is strange about its file.
+    pub oddities: Oddities,
     /// What lacks for a request, where one will be needed.
     pub lacks: Option<String>,
     /// Failures in a row.
@@ -43,6 +45,15 @@ pub(crate) struct Token {
     pub remedy: Option<String>,
     /// That a user will be needed within a day.
     pub need: Option<Need>,
+}
+
+/// What is strange about a token file.
+#[derive(Clone, Default, PartialEq, Eq, Debug)]
+pub(crate) struct Oddities {
+    /// Each for a person.
+    pub lines: Vec<String>,
+    /// Whether the file says when its access token ends, and not readably.
+    pub hide_end: bool,
 }
 
 /// How bad it is, worst last. The numbers are the exit status of `check`.
@@ -72,6 +83,7 @@ impl Token {
             refresh_expires_at: facts.life.refresh_expires_at,
             last_success: facts.remembered.last_success,
             next_attempt: facts.next_attempt(now),
+            oddities: Oddities { lines: Vec::new(), hide_end: facts.life.unreadable },
             lacks: facts.lacks().map(str::to_owned),
             failures: trouble.map_or(0, |trouble| trouble.failures),
             error: trouble
@@ -97,6 +109,7 @@ impl Token {
             refresh_expires_at: None,
             last_success: None,
             next_attempt: None,
+            oddities: Oddities::default(),
             lacks: None,
             failures: 0,
             error: Some(why.clone()),
@@ -104,6 +117,12 @@ impl Token {
             remedy: None,
             need: None,
         }
+    }
+
+    /// The same with what is strange about its file.
+    pub(crate) fn with_oddities(mut self, oddities: &[String]) -> Self {
+        self.oddities.lines = oddities.to_vec();
+        self
     }
 
     /// The same with the command to type where a new sign-in is needed, for the project at `dir`.
@@ -144,7 +163,11 @@ impl Token {
             (TokenState::InDoubt, _) => (Severity::Warning, format!("{name} is in doubt")),
             (TokenState::Local, _) => (Severity::Warning, format!("{name} is held up on this machine")),
             (TokenState::Fresh | TokenState::Lasting | TokenState::Due | TokenState::Monitored, _) => {
-                let need = self.need?;
+                let Some(need) = self.need else {
+                    let unreadable =
+                        || (Severity::Warning, format!("{name} does not say readably when it ends"));
+                    return self.oddities.hide_end.then(unreadable);
+                };
                 return Some((Severity::Warning, format!("{name} {}", need.words(now))));
             }
         };

@@ -285,3 +285,48 @@ fn what_the_running_daemon_lacks_counts_and_not_what_this_process_has() {
     });
     daemon.stop().expect_code(0);
 }
+
+#[test]
+fn an_end_that_cannot_be_read_is_a_warning_everywhere() {
+    for end in ["\"tomorrow\"", "0", "-5", "true", "[1]"] {
+        for refresh in ["", "\"refresh_token\": \"rt-0123456789\", \"client_id\": \"c\", "] {
+            let project = Project::new();
+            let endpoint = "\"token_endpoint\": \"https://127.0.0.1:9/t\"";
+            let text = format!(
+                "{{\"access_token\": \"at-0123456789\", {refresh}{endpoint}, \"expires_at\": {end}}}"
+            );
+            project.write_tokens_file("acme-repos-egress.json", &text);
+            let log = Program::new(&project).once().log;
+            let odd = "its expires_at is not a time that can be read";
+            assert!(
+                log.contains(&format!("[WARNING] REFRESH: acme-repos-egress.json: {odd}")),
+                "{end}: {log}"
+            );
+            assert!(!log.contains("does not expire"), "{end}: {log}");
+            assert!(run(&project, "status").stdout.contains(&format!("\n    {odd}")), "{end}");
+            assert!(token(&report(&project), "acme-repos")["oddities"][0].as_str().unwrap().starts_with(odd));
+            let line = check(&project, 1);
+            let said = if refresh.is_empty() { "does not say readably when it ends" } else { "is retried" };
+            assert!(line.contains(&format!("WARNING: acme-repos {said}")), "{end}: {line}");
+        }
+    }
+}
+
+#[test]
+fn copies_and_names_without_a_place_are_shown() {
+    let due = well();
+    due.project.write_tokens_file("github-repos-egress.json.bak", "{}");
+    due.project.write_tokens_file("Copy of github-repos-egress.json", "{}");
+    let elsewhere = TokenFile::named("mine.json").field("access_token", "at-0123456789");
+    due.project
+        .write_token(&elsewhere.field("server_url", "https://mcp.example/mcp").field("refresh", false));
+    let log = Program::new(&due.project).once().expect_code(0).log;
+    let table = run(&due.project, "status").expect_code(0).stdout;
+    let copies = "Passed over, being called like copies: \
+        Copy of github-repos-egress.json, github-repos-egress.json.bak";
+    assert!(table.contains(copies), "{table}");
+    assert_eq!(report(&due.project)["copies"].as_array().unwrap().len(), 2);
+    let why = "it has a server_url and is in no configuration: only files called *-egress.json are";
+    assert!(table.contains(why) && log.contains(&format!("mine.json: {why}")), "{table}\n{log}");
+    check(&due.project, 0);
+}

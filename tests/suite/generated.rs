@@ -150,16 +150,16 @@ fn zsh_completes() {
         return;
     }
     // Completion works in an interactive shell alone: here one on a pseudo-terminal, which lists what it
-    // would offer.
+    // would offer. The key says itself when it is done: what is typed ahead of the list would suppress it.
     let ask = r#"
         zmodload zsh/zpty
         zpty shell zsh -f -i
         zpty -w shell 'PS1= PROMPT= RPROMPT=; stty -echo columns 200; fpath=('$PWD'/functions $fpath)'
-        zpty -w shell 'autoload -Uz compinit; compinit -u -D; bindkey "^I" list-choices; LISTMAX=1000'
+        zpty -w shell 'autoload -Uz compinit; compinit -u -D; zle -N offer; bindkey "^I" offer; LISTMAX=1000'
+        zpty -w shell 'offer() { zle list-choices; zle -R; print -r -- " ALL"-SAID }'
         zpty -w shell 'print READY''-NOW'
         zpty -r shell line '*READY-NOW*'
         zpty -w -n shell "$1"$'\t'
-        zpty -w shell $'\x15print ALL''-SAID'
         zpty -r shell line '*ALL-SAID*'
         print -r -- "$line"
     "#;

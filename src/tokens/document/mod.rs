@@ -319,7 +319,7 @@ impl Document {
         }
         if let Expiry::Unreadable(name) = self.expiry() {
             said.push(format!(
-                "its {name} is not a time that can be read; the next refresh writes a good one"
+                "its {name} is not a time that can be read; a refresh writes a good one, else write seconds since 1970"
             ));
         }
         if self.holds("access_token") && self.access_member.is_none() {
