@@ -216,8 +216,7 @@ mod tests {
             "on_refresh": {"failures": 0, "last_error": null, "next_attempt_at": null, "waiting": []},
             "on_trouble": {"failures": 0, "last_error": null, "next_attempt_at": null, "waiting": []},
             "at_rest": {"key": null, "plain": 0, "sealed": 0, "older_key": 0},
-            "endpoints": [],
-            "copies": [],
+            "endpoints": [], "copies": [],
             "tokens": [{
                 "file": "github-repos-egress.json",
                 "name": "github-repos",
