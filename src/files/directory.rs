@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
 use rustix::fs::{CWD, Dir, FileType, Mode, OFlags, mkdirat, openat};
-use rustix::io::Errno;
+use rustix::io::{Errno, retry_on_intr};
 
 use super::inode::Inode;
 use super::trust::{self, Untrusted, judge_directory, judge_own};
@@ -47,7 +47,8 @@ impl fmt::Debug for Directory {
 impl Directory {
     /// Opens the directory at `path`, links followed.
     pub(crate) fn open(path: &Path) -> io::Result<Self> {
-        Self::from(File::from(openat(CWD, path, READ, Mode::empty())?), path.to_owned())
+        let opened = retry_on_intr(|| openat(CWD, path, READ, Mode::empty()))?;
+        Self::from(File::from(opened), path.to_owned())
     }
 
     fn from(file: File, path: PathBuf) -> io::Result<Self> {
@@ -57,7 +58,8 @@ impl Directory {
 
     /// Opens the directory `name` in it, and no link of this name.
     pub(super) fn subdirectory(&self, name: &OsStr) -> io::Result<Self> {
-        let open = |how| openat(self.file(), name, how | OFlags::NOFOLLOW, Mode::empty());
+        let open =
+            |how: OFlags| retry_on_intr(|| openat(self.file(), name, how | OFlags::NOFOLLOW, Mode::empty()));
         let opened = match open(READ) {
             // Others may pass through it and not list it, as through /home on some machines.
             Err(Errno::ACCESS) => open(READ | OFlags::PATH),
@@ -68,7 +70,7 @@ impl Directory {
 
     /// Opens it once more: a lock on a descriptor is shared by all who have that descriptor.
     pub(super) fn again(&self) -> io::Result<File> {
-        Ok(File::from(openat(self.file(), c".", READ, Mode::empty())?))
+        Ok(File::from(retry_on_intr(|| openat(self.file(), c".", READ, Mode::empty()))?))
     }
 
     /// Where it was found, for messages.

@@ -10,7 +10,7 @@ use super::{Bench, FILE};
 
 /// The calls that change something, or that a change ends with.
 const CALLS: [&str; 9] =
-    ["openat", "write", "pwrite64", "ftruncate", "fsync", "fdatasync", "rename", "unlink", "close"];
+    ["openat", "write", "pwrite64", "ftruncate", "fsync", "fdatasync", "renameat", "unlinkat", "close"];
 
 /// A second file with the same refresh token.
 const COPY: &str = "oauth-github-app.json";
@@ -76,8 +76,8 @@ fn bench(setting: Setting) -> (Bench, usize) {
         fs::copy(bench.project.token(FILE), bench.project.token(COPY)).unwrap();
     }
     if matches!(setting, Setting::Interrupted) {
-        let inject = "inject=rename:signal=KILL:when=1";
-        let (finished, _) = traced(&bench, &["-e", "trace=rename", "-e", inject]);
+        let inject = "inject=renameat:signal=KILL:when=1";
+        let (finished, _) = traced(&bench, &["-e", "trace=renameat", "-e", inject]);
         assert_eq!(finished.killed_by(), Some(9), "{finished:#?}");
         assert_eq!(bench.project.leftovers().len(), 2);
     }
