@@ -51,7 +51,7 @@ FAULT_SECONDS ?= 300
 # How long `make fuzz` feeds each target.
 FUZZ_SECONDS ?= 600
 
-.PHONY: help build static demo test fuzz faults interop interop-oidc interop-python interop-clients interop-bridge soak bench lint docs image deb release reproducible static-program install install-project uninstall
+.PHONY: help build static demo test fuzz faults interop interop-oidc interop-python interop-sealed interop-clients interop-bridge soak bench lint docs image deb release reproducible static-program install install-project uninstall
 
 help: ## list these targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1 /p' Makefile | while read -r name what; do printf '  make %-16s %s\n' "$$name" "$$what"; done
@@ -88,7 +88,7 @@ faults: ## kill it, fail its system calls, fill its disk; ten minutes (needs str
 		$(CARGO) test --locked --test faults -- --ignored --nocapture --test-threads=1
 	PROGRAM=$(abspath $(PROGRAM)) $(CARGO) test --locked --test suite nothing_lost:: -- --ignored --nocapture --test-threads=1
 
-interop: interop-oidc interop-python interop-clients interop-bridge ## try it with real authorization servers and assistants (needs Node.js, Python, openssl)
+interop: interop-oidc interop-python interop-sealed interop-clients interop-bridge ## try it with real authorization servers and assistants (needs Node.js, Python, openssl)
 
 interop-oidc: $(INTEROP)/node_modules/.package-lock.json
 	$(CARGO) test --locked --test interop -- --ignored --nocapture
@@ -105,6 +105,9 @@ $(INTEROP)/python/venv/installed: $(INTEROP)/python/requirements.txt
 	python3 -m venv $(@D)
 	$(@D)/bin/pip install --quiet --require-hashes --requirement $<
 	touch $@
+
+interop-sealed: $(INTEROP)/node_modules/.package-lock.json $(INTEROP)/python/venv/installed
+	$(CARGO) test --locked --test interop_sealed -- --ignored --nocapture
 
 # Installs the pinned clients, about 600 MB, and then needs no network.
 interop-clients:
