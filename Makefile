@@ -48,6 +48,8 @@ BUILT ?= $(TARGET_DIR)/release/token-refresher
 # How much `make faults` does: kills of each kind, and seconds for which short-lived tokens are watched.
 FAULT_TRIALS ?= 1000
 FAULT_SECONDS ?= 300
+# 1: the token files are sealed.
+FAULT_SEALED ?= 0
 # How long `make fuzz` feeds each target.
 FUZZ_SECONDS ?= 600
 
@@ -84,7 +86,7 @@ bench: ## print what the program costs, as ratios to the bare work
 
 faults: ## kill it, fail its system calls, fill its disk; ten minutes (needs strace, and root to mount)
 	@command -v strace >/dev/null || { echo "once before: apt-get install strace (or your system's)" >&2; exit 1; }
-	PROGRAM=$(abspath $(PROGRAM)) FAULT_TRIALS=$(FAULT_TRIALS) FAULT_SECONDS=$(FAULT_SECONDS) \
+	PROGRAM=$(abspath $(PROGRAM)) FAULT_TRIALS=$(FAULT_TRIALS) FAULT_SECONDS=$(FAULT_SECONDS) FAULT_SEALED=$(FAULT_SEALED) \
 		$(CARGO) test --locked --test faults -- --ignored --nocapture --test-threads=1
 	PROGRAM=$(abspath $(PROGRAM)) $(CARGO) test --locked --test suite nothing_lost:: -- --ignored --nocapture --test-threads=1
 

@@ -53,7 +53,7 @@ fn expect_refusal(bench: &Bench, program: Program, words: &str) -> String {
 }
 
 fn expect_refresh(bench: &Bench) {
-    Program::new(&bench.project).once().expect_code(0);
+    bench.program().once().expect_code(0);
     assert_eq!(bench.refresh_token(FILE), bench.last_answer().unwrap().0);
     bench.expect_tidy("a refresh");
 }
@@ -80,15 +80,15 @@ fn a_full_disk() {
     bench.sign_in_place();
     // Where the locks are there already, and where not even those can be made.
     let filler = fill(&tokens);
-    let first = expect_refusal(&bench, Program::new(&bench.project), "no space left");
+    let first = expect_refusal(&bench, bench.program(), "no space left");
     fs::remove_file(&filler).unwrap();
     drop(internals::lock(&bench.project, FILE));
     let filler = fill(&tokens);
-    let second = expect_refusal(&bench, Program::new(&bench.project), "no space left");
+    let second = expect_refusal(&bench, bench.program(), "no space left");
     fs::remove_file(&filler).unwrap();
     // The disk fills up while the request is under way: the room was made before.
     let hold = bench.endpoint.hold();
-    let running = Program::new(&bench.project).arg("--once").start();
+    let running = bench.program().arg("--once").start();
     bench.endpoint.wait_for_requests(1);
     let filler = fill(&tokens);
     drop(hold);
@@ -112,7 +112,7 @@ fn a_read_only_mount() {
     let _mount = Mount::tmpfs(&tokens, "1m");
     bench.sign_in_place();
     run(Command::new("mount").args(["-o", "remount,ro"]).arg(&tokens));
-    let said = expect_refusal(&bench, Program::new(&bench.project), "read-only file system");
+    let said = expect_refusal(&bench, bench.program(), "read-only file system");
     run(Command::new("mount").args(["-o", "remount,rw"]).arg(&tokens));
     expect_refresh(&bench);
     println!("a read-only mount: nothing sent ({said}); writable again: refreshed");
@@ -124,7 +124,7 @@ fn a_directory_without_write_permission() {
     let bench = Bench::new();
     bench.sign_in();
     bench.project.set_mode(".oauth-tokens", 0o500);
-    let said = expect_refusal(&bench, Program::new(&bench.project).unprivileged(), "permission denied");
+    let said = expect_refusal(&bench, bench.program().unprivileged(), "permission denied");
     bench.project.set_mode(".oauth-tokens", 0o700);
     println!("a directory without write permission: nothing sent ({said})");
 }
@@ -137,7 +137,7 @@ fn a_file_that_became_a_directory() {
     let other = "github-other-egress.json";
     fs::rename(bench.project.token(FILE), bench.project.token(other)).unwrap();
     fs::create_dir(bench.project.token(FILE)).unwrap();
-    Program::new(&bench.project).once().expect_code(0);
+    bench.program().once().expect_code(0);
     assert_eq!(bench.refresh_token(other), bench.last_answer().unwrap().0);
     println!("a directory in a token file's place: passed over, the others are refreshed");
 }
@@ -153,7 +153,7 @@ fn a_file_that_is_mounted_by_itself() {
     let path = bench.project.token(FILE);
     let said = {
         let _mount = Mount::new(&path, &["--bind"], &path);
-        expect_refusal(&bench, Program::new(&bench.project), "mount point")
+        expect_refusal(&bench, bench.program(), "mount point")
     };
     expect_refresh(&bench);
     println!("a bind-mounted file: nothing sent ({said})");

@@ -53,7 +53,7 @@ fn trial(bench: &Bench, program: Program, count: &mut Count, end: impl FnOnce(Da
     bench.refresh_token(FILE);
     let written = internals::reserve_holds_an_answer(&bench.project, FILE);
     // In doubt (1) or fresh (0): the next cycle knows which.
-    Program::new(&bench.project).once();
+    bench.program().once();
     bench.expect_tidy("a kill and the next cycle");
     let asked = bench.endpoint.requests().len() - asked_before;
     assert!(asked <= 1, "{asked} requests for one refresh token");
@@ -92,7 +92,7 @@ fn at_random_moments() {
     let whole = median((0..5).map(|_| duration_of_a_refresh(&bench)).collect());
     many_trials(&format!("at random moments of {} ms", whole.as_millis()), |bench, count| {
         // Half of them the daemon, half of them --once; over a fifth more time than it takes.
-        let program = Program::new(&bench.project);
+        let program = bench.program();
         let program = if count.trials % 2 == 0 { program } else { program.arg("--once") };
         trial(bench, program, count, |running| {
             thread::sleep(random.part_of(whole.mul_f64(1.2)));
@@ -119,7 +119,7 @@ fn many_trials(what: &str, mut one: impl FnMut(&Bench, &mut Count)) {
 fn duration_of_a_refresh(bench: &Bench) -> Duration {
     bench.sign_in();
     let began = Instant::now();
-    Program::new(&bench.project).once().expect_code(0);
+    bench.program().once().expect_code(0);
     began.elapsed()
 }
 
@@ -129,7 +129,7 @@ fn just_after_the_endpoint_has_answered() {
     let mut random = Random::new();
     many_trials("within 10 ms after the answer", |bench, count| {
         let answers = bench.endpoint.requests().len() + 1;
-        trial(bench, Program::new(&bench.project), count, |running| {
+        trial(bench, bench.program(), count, |running| {
             bench.endpoint.wait_for_answers(answers);
             // Most of them early: that is where it hurts.
             let end = Instant::now() + Duration::from_millis(10).mul_f64(random.unit().powi(3));

@@ -4,6 +4,7 @@
 //!
 //!     make faults                                  a full run: 1,000 kills of each kind, five minutes of short lives
 //!     make faults FAULT_TRIALS=300 FAULT_SECONDS=60      as `.ci/run` does
+//!     make faults FAULT_SEALED=1                   the same with token files that are sealed
 //!     PROGRAM=target/release/token-refresher make faults      another build of the program
 //!
 //! The promises are the same everywhere: no torn file, none open to others, nothing left behind after the
@@ -22,9 +23,10 @@ mod short_lives;
 mod system_calls;
 mod window;
 
+use std::path::PathBuf;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use support::{Client, Endpoint, Outcome, Project, TokenFile};
+use support::{Client, Endpoint, Outcome, Program, Project, TokenFile, jwe};
 
 /// The token file of [`Bench`].
 const FILE: &str = "github-repos-egress.json";
@@ -75,25 +77,72 @@ struct Bench {
     project: Project,
     endpoint: Endpoint,
     client: Client,
+    /// The file with the key that seals its token files, where they are sealed.
+    key: Option<PathBuf>,
+}
+
+/// Writes the key that seals the token files of a project beside it, where they are to be sealed.
+fn sealing_key(project: &Project, sealed: bool) -> Option<PathBuf> {
+    let path = project.outside().join("key");
+    sealed.then(|| {
+        std::fs::write(&path, jwe::KEY).unwrap();
+        // Some tests run the program as another user.
+        std::fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o644)).unwrap();
+        path
+    })
+}
+
+/// The program with that key.
+fn with_key(program: Program, key: Option<&PathBuf>) -> Program {
+    match key {
+        Some(path) => program.env("TOKEN_REFRESHER_KEY_FILE", path.to_str().unwrap()),
+        None => program,
+    }
+}
+
+/// Whether the token files are sealed: `FAULT_SEALED=1`.
+fn sealed() -> bool {
+    number("FAULT_SEALED", 0) == 1
 }
 
 impl Bench {
     fn new() -> Self {
+        Self::with(sealed())
+    }
+
+    fn with(sealed: bool) -> Self {
         let (project, endpoint, client) = (Project::new(), Endpoint::start(), Client::new("app"));
         endpoint.register(client.clone());
-        Self { project, endpoint, client }
+        let key = sealing_key(&project, sealed);
+        Self { project, endpoint, client, key }
+    }
+
+    /// The program, with the key where the files are sealed.
+    fn program(&self) -> Program {
+        with_key(Program::new(&self.project), self.key.as_ref())
     }
 
     /// One more sign-in, due in ten minutes, put there as a careful tool does: by rename.
     fn sign_in(&self) {
-        let file = TokenFile::signed_in("github", "repos", &self.endpoint, &self.client).expires_in(600);
-        self.put(&file);
+        self.put(&self.file());
     }
 
     /// The same, written in place, for a tokens directory on a file system of its own.
     fn sign_in_place(&self) {
+        self.project.write_token(&self.file());
+    }
+
+    fn file(&self) -> TokenFile {
         let file = TokenFile::signed_in("github", "repos", &self.endpoint, &self.client).expires_in(600);
-        self.project.write_token(&file);
+        if self.key.is_none() {
+            return file;
+        }
+        let document: serde_json::Value = serde_json::from_str(&file.text()).unwrap();
+        let origin = format!("http://{}", self.endpoint.address());
+        ["refresh_token", "client_secret"].into_iter().fold(file, |file, member| {
+            let secret = document[member].as_str().unwrap();
+            file.field(member, jwe::seal(secret, member, &origin, self.client.id(), jwe::KEY))
+        })
     }
 
     fn put(&self, file: &TokenFile) {
@@ -104,7 +153,8 @@ impl Bench {
     }
 
     fn refresh_token(&self, name: &str) -> String {
-        self.project.read_token(name)["refresh_token"].as_str().unwrap().to_owned()
+        let text = self.project.read_token(name)["refresh_token"].as_str().unwrap().to_owned();
+        if jwe::is_sealed(&text) { jwe::open(&text, jwe::KEY) } else { text }
     }
 
     /// The refresh token that the endpoint gave out last, and when its answer had left.

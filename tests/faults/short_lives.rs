@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use super::reader::Reader;
 use super::support::{Client, Endpoint, Program, Project, TokenFile};
-use super::{median, micros, seconds};
+use super::{median, micros, sealed, sealing_key, seconds, with_key};
 
 const CREDENTIALS: usize = 200;
 const LIFE: Duration = Duration::from_secs(20);
@@ -53,7 +53,8 @@ fn no_token_expires_and_none_is_asked_for_too_often() {
         project.write_token(&file.fresh_for(20));
     }
     let cost = sync_cost(&project);
-    let daemon = Program::new(&project).env("REGISTRY_URL", "http://gateway").start();
+    let key = sealing_key(&project, sealed());
+    let daemon = with_key(Program::new(&project), key.as_ref()).env("REGISTRY_URL", "http://gateway").start();
     let expired = Arc::new(Mutex::new(Expired::default()));
     let reader = Reader::start(project.path(".oauth-tokens"), {
         let (endpoint, expired) = (Arc::clone(&endpoint), Arc::clone(&expired));

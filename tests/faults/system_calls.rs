@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::PathBuf;
 
-use super::support::{Finished, Program, internals};
+use super::support::{Finished, internals};
 use super::{Bench, FILE};
 
 /// The calls that change something, or that a change ends with.
@@ -45,7 +45,7 @@ fn traced(bench: &Bench, options: &[&str]) -> (Finished, String) {
     }
     command.extend(options.iter().map(|&option| option.to_owned()));
     let command: Vec<&str> = command.iter().map(String::as_str).collect();
-    let finished = Program::new(&bench.project).below(&command).once();
+    let finished = bench.program().below(&command).once();
     (finished, fs::read_to_string(output).unwrap())
 }
 
@@ -69,7 +69,7 @@ fn bench(setting: Setting) -> (Bench, usize) {
     if matches!(setting, Setting::New) {
         return (bench, 0);
     }
-    Program::new(&bench.project).once().expect_code(0);
+    bench.program().once().expect_code(0);
     bench.sign_in();
     let before = bench.endpoint.requests().len();
     if !matches!(setting, Setting::Used) {
@@ -113,7 +113,7 @@ enum Fate {
 fn judge(bench: &Bench, before: usize, what: &str, finished: &Finished) -> Fate {
     // Whole, whatever happened.
     bench.refresh_token(FILE);
-    let next = Program::new(&bench.project).once();
+    let next = bench.program().once();
     bench.expect_tidy(what);
     let asked = bench.endpoint.requests().len() - before;
     assert!(asked <= 1 && bench.endpoint.reuses() == 0, "{what}: {finished:#?} {next:#?}");

@@ -4,7 +4,6 @@
 use std::fs;
 use std::time::Duration;
 
-use super::support::Program;
 use super::{Bench, median, micros};
 
 /// What may be called there: receiving, memory, locks between threads, and storing.
@@ -97,7 +96,7 @@ fn trace(bench: &Bench, options: &[&str]) -> String {
     bench.sign_in();
     let mut command = vec!["strace", "-f", "-ttt", "-T", "-o", output.to_str().unwrap()];
     command.extend(options);
-    Program::new(&bench.project).below(&command).once().expect_code(0);
+    bench.program().below(&command).once().expect_code(0);
     fs::read_to_string(output).unwrap()
 }
 
@@ -116,29 +115,53 @@ fn nothing_but_understanding_and_storing_stands_between_the_answer_and_the_disk(
 #[test]
 #[ignore = "make faults"]
 fn the_window_is_narrow() {
-    let bench = Bench::new();
-    let (mut writing, mut whole, mut syncing) = (Vec::new(), Vec::new(), Vec::new());
+    // In turns, so that a busy machine is as busy for both.
+    let benches = [("plain", Bench::with(false)), ("sealed", Bench::with(true))];
+    let mut measured: [Measured; 2] = Default::default();
     for _ in 0..25 {
-        // Only these stop the program, so that the trace does not widen what it measures.
-        let text = trace(&bench, &["--seccomp-bpf", "-e", "trace=recvfrom,pwrite64,fsync"]);
-        let calls = calls(&text);
-        let within = window(&calls);
+        for ((_, bench), measured) in benches.iter().zip(&mut measured) {
+            // Only these stop the program, so that the trace does not widen what it measures.
+            let text = trace(bench, &["--seccomp-bpf", "-e", "trace=recvfrom,pwrite64,fsync"]);
+            measured.take(&calls(&text));
+        }
+    }
+    for ((what, _), measured) in benches.iter().zip(&measured) {
+        measured.print(what);
+    }
+    let [plain, sealed] = measured.map(|measured| median(measured.writing));
+    println!("sealing makes the window of a kill wider by {}", micros(sealed.saturating_sub(plain)));
+}
+
+/// The windows of some runs.
+#[derive(Default)]
+struct Measured {
+    writing: Vec<Duration>,
+    whole: Vec<Duration>,
+    syncing: Vec<Duration>,
+}
+
+impl Measured {
+    fn take(&mut self, calls: &[Call<'_>]) {
+        let within = window(calls);
         let received = within[0].ended();
         let written = within.iter().find(|call| call.name == "pwrite64").expect("the answer is written");
-        writing.push(written.ended().saturating_sub(received));
-        whole.push(within[within.len() - 1].ended().saturating_sub(received));
-        syncing.push(within[within.len() - 1].duration());
+        self.writing.push(written.ended().saturating_sub(received));
+        self.whole.push(within[within.len() - 1].ended().saturating_sub(received));
+        self.syncing.push(within[within.len() - 1].duration());
     }
-    let [widest_write, widest] = [&writing, &whole].map(|times| *times.iter().max().unwrap());
-    println!(
-        "window after the answer's last byte, {} runs: until it is written (what a kill can lose) median \
-         {}, widest {}; \
-         until the fsync returns (what a power loss can lose) median {}, widest {}; an fsync alone: median {}",
-        whole.len(),
-        micros(median(writing)),
-        micros(widest_write),
-        micros(median(whole)),
-        micros(widest),
-        micros(median(syncing)),
-    );
+
+    fn print(&self, what: &str) {
+        let [widest_write, widest] = [&self.writing, &self.whole].map(|times| *times.iter().max().unwrap());
+        println!(
+            "window after the answer's last byte, {} runs with {what} files: until it is written (what a kill can \
+             lose) median {}, widest {}; until the fsync returns (what a power loss can lose) median {}, widest {}; \
+             an fsync alone: median {}",
+            self.whole.len(),
+            micros(median(self.writing.clone())),
+            micros(widest_write),
+            micros(median(self.whole.clone())),
+            micros(widest),
+            micros(median(self.syncing.clone())),
+        );
+    }
 }

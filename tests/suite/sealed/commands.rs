@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 
 use serde_json::json;
 
-use super::{SECRETS, edit, key, opened, print};
+use super::{SECRETS, edit, key, opened};
 use crate::support::due::{FILE, due, due_of, report, text};
 use crate::support::{Client, Due, Program, Project, Signal, jwe};
 
@@ -51,7 +51,7 @@ fn seal_and_unseal_leave_everything_else_as_it_is() {
             jwe::header(document[member].as_str().unwrap()),
             json!({
                 "alg": "dir", "enc": "A256GCM", "typ": "token-refresher+jwe", "kid": key.kid(), "member": member,
-                "endpoint": origin, "client": print(client.id().as_bytes()), "fp": print(secret.as_bytes()),
+                "endpoint": origin, "client": jwe::print(client.id().as_bytes()), "fp": jwe::print(secret.as_bytes()),
             })
         );
     }

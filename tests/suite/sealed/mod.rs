@@ -49,15 +49,8 @@ impl Key {
     /// The number of the key.
     fn kid(&self) -> String {
         let bytes = URL_SAFE_NO_PAD.decode(self.text.trim()).unwrap();
-        print(&bytes)
+        jwe::print(&bytes)
     }
-}
-
-/// The first 8 bytes of a SHA-256, in hex.
-fn print(bytes: &[u8]) -> String {
-    let digest = ring::digest::digest(&ring::digest::SHA256, bytes);
-    let head = digest.as_ref()[..8].try_into().unwrap();
-    format!("{:016x}", u64::from_be_bytes(head))
 }
 
 /// Writes a key file with this text and mode beside the project.
