@@ -17,7 +17,7 @@ use crate::secret::Secret;
 use crate::servers;
 use crate::services::{KEYCLOAK_GATEWAY, TokenSource, gather, generated, recorded_providers};
 use crate::settings::Places;
-use crate::state::{DaemonRecord, FailureKind, LastFailure, Store, daemon_holder};
+use crate::state::{DaemonRecord, LastFailure, Store, daemon_holder};
 use crate::status::login_command;
 use crate::text::escaped;
 use crate::tokens::directory::{self, Problem, list};
@@ -182,11 +182,10 @@ fn expired(file: &TokenSource, ago: Duration, store: &Store, places: &Places) ->
 
 /// What failed, with the command that helps where a person must sign in again.
 fn reason_and_remedy(file: &str, failure: &LastFailure, places: &Places) -> String {
-    match failure.kind {
-        FailureKind::ReauthRequired => {
-            format!("{}: {}", failure.message, login_command(stem(file), &places.dir))
-        }
-        _ => failure.message.clone(),
+    if failure.says_to_sign_in() {
+        format!("{}: {}", failure.message, login_command(stem(file), &places.dir))
+    } else {
+        failure.message.clone()
     }
 }
 

@@ -70,17 +70,18 @@ pub(crate) fn inspect(settings: &Settings, now: Timestamp) -> Result<Overview, N
                 .with_oddities(&seen.oddities)
         })
         .collect();
-    let empty = "it holds no token; sign in, or remove it";
-    tokens.extend(seen.empty.iter().map(|name| Token::unusable(name, true, empty.to_owned())));
-    tokens.extend(
-        seen.problems
-            .iter()
-            .map(|(name, why)| Token::unusable(name, in_configurations(name), why.to_string())),
-    );
+    let empty = "it holds no token; remove it, or sign in";
+    let signed_out = seen.empty.iter().map(|name| Token::unusable(name, true, empty.to_owned()));
+    tokens.extend(signed_out.map(|token| token.needing_sign_in(&settings.dir)));
+    tokens.extend(seen.problems.iter().map(|(name, why)| {
+        let token = Token::unusable(name, in_configurations(name), why.to_string());
+        if why.needs_sign_in() { token.needing_sign_in(&settings.dir) } else { token }
+    }));
     let files = seen.tokens.iter().map(|token| &token.source.at_rest).chain(seen.clients_at_rest.values());
     let at_rest = SealCounts::of(files, record.as_ref().and_then(|record| record.sealing_key));
     let report = Overview {
         now,
+        project: settings.dir.clone(),
         tokens_dir: directory.display().to_string(),
         open_to_others: tokens_dir.open_to_others().map(|why| why.to_string()),
         daemon: DaemonSeen { holder, record },

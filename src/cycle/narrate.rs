@@ -31,8 +31,9 @@ pub(super) fn found(scan: &TokenScan, log: &mut CycleLog) {
         log.problem(name, Topic::Contents, Level::Warn, &message, "");
     }
     for name in &scan.empty {
-        let message = "not used: it holds no token; sign in, or remove it";
-        log.problem(name, Topic::Contents, Level::Warn, message, "");
+        let login = log.login_command(name);
+        let message = format!("not used: it holds no token; remove it, or sign in: {login}");
+        log.problem(name, Topic::Contents, Level::Warn, &message, "");
     }
     for name in &scan.copies {
         let message = "is passed over: its name is that of a copy, and a copy's refresh token is never sent";
@@ -50,7 +51,8 @@ pub(super) fn vanished(directory: &Path, scan: &TokenScan, memory: &Store, log: 
         return;
     }
     let gone = Count(before, "token file");
-    let message = format!("{gone} vanished and none is left; put them back, or sign in again");
+    let login = log.login_command("NAME");
+    let message = format!("{gone} vanished and none is left; put them back, or sign in again: {login}");
     log.problem(&directory.display().to_string(), Topic::Contents, Level::Error, &message, "");
 }
 
@@ -241,7 +243,7 @@ fn failed(
     if expires_at.is_some_and(|end| end <= now) {
         message += " (its token has expired)";
     }
-    if failure.kind == FailureKind::ReauthRequired {
+    if failure.says_to_sign_in() {
         message.extend([": ", &*log.login_command(name)]);
     }
     log.problem(name, Topic::Freshness, level, &message, &detail);

@@ -172,6 +172,11 @@ impl LastFailure {
         }
     }
 
+    /// Whether its message tells a person to sign in again: the command for that follows where it is shown.
+    pub(crate) fn says_to_sign_in(&self) -> bool {
+        self.kind == FailureKind::ReauthRequired || self.message.ends_with("sign in again")
+    }
+
     /// Whether a credential with this failure, now with these fingerprints, may be refreshed at `now`.
     pub(crate) fn gate(
         &self,

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use super::seals::SealCounts;
@@ -18,6 +19,8 @@ pub(super) const ALIVE: Duration = Duration::from_mins(3);
 pub(crate) struct Overview {
     /// When it was taken.
     pub now: Timestamp,
+    /// The project root.
+    pub project: PathBuf,
     /// The tokens directory.
     pub tokens_dir: String,
     /// Why other users could put files into it, where they could.
@@ -175,6 +178,7 @@ pub(super) mod tests {
         };
         Overview {
             now: NOW,
+            project: PathBuf::from("/srv/project"),
             tokens_dir: "/srv/project/.oauth-tokens".to_owned(),
             open_to_others: None,
             daemon: DaemonSeen {

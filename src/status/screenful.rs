@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use super::judge::TokenState;
+use super::remedy::login_command;
 use super::report::Overview;
 use super::token::{Severity, Token};
 use crate::clock::Words;
@@ -104,10 +105,10 @@ impl<'a> Screenful<'a> {
             0 => self.wrapped("No token files.", 0),
             vanished => {
                 let gone = Count(vanished, "token file");
-                self.wrapped(
-                    &format!("No token files: {gone} vanished. Put them back, or sign in again."),
-                    0,
-                );
+                let login = login_command("NAME", &self.report.project);
+                let said =
+                    format!("No token files: {gone} vanished. Put them back, or sign in again: {login}");
+                self.wrapped(&said, 0);
             }
         }
     }

@@ -133,6 +133,12 @@ impl Token {
         self
     }
 
+    /// The same of a file that only a new sign-in makes usable.
+    pub(crate) fn needing_sign_in(self, dir: &Path) -> Self {
+        let remedy = Some(login_command(&self.name, dir));
+        Self { remedy, ..self }
+    }
+
     /// How bad it is, and what to call it in a list.
     pub(crate) fn complaint(&self, now: Timestamp) -> Option<(Severity, String)> {
         let name = &self.name;
@@ -140,13 +146,11 @@ impl Token {
         let failures = self.failures;
         let expired = self.expires_at.map(|end| Words(now.since(end))).filter(|_| self.expired);
         let dead = expired.map(|since| format!("{name} expired {since} ago"));
+        let remedy = self.remedy.as_ref().map(|remedy| format!(" ({remedy})")).unwrap_or_default();
         let (severity, words) = match (self.state, dead) {
-            (TokenState::SignInAgain, _) => {
-                let remedy = self.remedy.as_ref().map(|remedy| format!(" ({remedy})")).unwrap_or_default();
-                (of_a_service, format!("{name} needs a new sign-in{remedy}"))
-            }
+            (TokenState::SignInAgain, _) => (of_a_service, format!("{name} needs a new sign-in{remedy}")),
             (_, Some(dead)) => (of_a_service, dead),
-            (TokenState::Unusable, _) => (Severity::Warning, format!("{name} cannot be used")),
+            (TokenState::Unusable, _) => (Severity::Warning, format!("{name} cannot be used{remedy}")),
             (TokenState::Misconfigured, _) if !self.has_access => {
                 let what = self.lacks.as_ref();
                 let what =

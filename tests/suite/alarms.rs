@@ -92,7 +92,10 @@ fn a_directory_that_vanishes_under_a_daemon_is_critical_and_told() {
     let mut daemon = Program::new(&project).start();
     daemon.wait_for_log(CYCLE_ENDS);
     fs::rename(project.path(".oauth-tokens"), project.path("moved")).unwrap();
-    daemon.wait_for_log("1 token file vanished and none is left; put them back, or sign in again");
+    daemon.wait_for_log(
+        "1 token file vanished and none is left; put them back, or sign in again: \
+         token-refresher login NAME --dir /",
+    );
     daemon.wait_until("the alarm", || {
         let line = run(&project, "check");
         line.code() == Some(2) && line.stdout.starts_with("CRITICAL: 1 token file vanished")

@@ -18,6 +18,9 @@ impl Cycles {
         seen: &TokenScan,
         now: Timestamp,
     ) -> BTreeMap<String, Trouble> {
+        if settings.on_trouble.is_empty() {
+            return BTreeMap::new();
+        }
         let outage = self.endpoints.snapshot().values().any(|outage| outage.failures >= LASTING_RUN);
         let broken = seen.problems.iter().filter(|(name, _)| in_configurations(name));
         let broken = broken

@@ -76,6 +76,9 @@ fn a_file_whose_token_cannot_be_sent_is_signed_in_again_by_the_command_that_the_
     let (_, command) = line.split_once("token-refresher login ").unwrap();
     let (name, dir) = command.split_once(" --dir ").unwrap();
     assert_eq!((name, dir), ("wiki", project.root().to_str().unwrap()));
+    let check = Program::new(&project).arg("check").run();
+    let said = format!("wiki cannot be used (token-refresher login wiki --dir {dir})");
+    assert!(check.stdout.contains(&said), "{check:#?}");
     let finished = Waiting::start(&project, name).signed_in();
     expect_clean(&finished, &endpoint, &project);
     let after = project.read_token("wiki-egress.json");
