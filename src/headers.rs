@@ -15,7 +15,7 @@ use crate::files::{Directory, Holder, Stamp, holder, reason};
 use crate::oauth::Providers;
 use crate::secret::Secret;
 use crate::servers;
-use crate::services::{KEYCLOAK_GATEWAY, TokenSource, gather, generated, recorded_providers};
+use crate::services::{KEYCLOAK_GATEWAY, TokenSource, gather, generated, meant, recorded_providers};
 use crate::settings::Places;
 use crate::state::{DaemonRecord, LastFailure, Store, daemon_holder};
 use crate::status::login_command;
@@ -115,15 +115,20 @@ pub(crate) fn token(name: &str, places: &Places) -> Result<Secret, String> {
     let store = Store::open(&places.tokens_dir);
     let directory = &open(places)?;
     let names = list(directory, &generated()).map_err(|error| cannot_be_read(places, &error))?.names;
-    let Some(file) = names.iter().find(|file| *file == name || stem(file) == name) else {
-        let known: Vec<&str> = names.iter().map(|file| stem(file)).collect();
+    let found = meant(name, names.iter().map(String::as_str), &Providers::builtin());
+    let [file] = found[..] else {
+        let (which, known) = match found[..] {
+            [] => ("no token file is called", &names.iter().map(String::as_str).collect::<Vec<_>>()),
+            _ => ("more than one token file is for", &found),
+        };
+        let known: Vec<&str> = known.iter().map(|file| stem(file)).collect();
         let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
-        return Err(escaped(&format!("no token file is called {name:?}; known are: {known}")).into_owned());
+        return Err(escaped(&format!("{which} {name:?}; known are: {known}")).into_owned());
     };
     let deadline = Instant::now() + PATIENCE;
     loop {
         let read = directory::read(directory, file);
-        let read = read.map_err(|problem| unusable(&(file.clone(), problem)))?;
+        let read = read.map_err(|problem| unusable(&(file.to_owned(), problem)))?;
         let read = read.ok_or_else(|| format!("{file}: there is no such file"))?;
         let source = TokenSource::of(&read, &Providers::builtin());
         let now = Timestamp::now();

@@ -26,7 +26,7 @@ pub(crate) fn list() -> String {
         text.push('\n');
         for (label, what) in rows.into_iter().filter(|(_, what)| !what.is_empty()) {
             let line = match label {
-                "" => format!("{:<12}{what}\n", client.name),
+                "" => format!("{:<15}{what}\n", client.name),
                 label => format!("  {label:<10}{what}\n"),
             };
             text.push_str(&line);
@@ -77,7 +77,7 @@ mod tests {
             assert!(line.chars().count() <= 80, "{line}");
         }
         for client in CLIENTS {
-            assert!(text.contains(&format!("\n{:<12}{}\n", client.name, client.file)), "{}", client.name);
+            assert!(text.contains(&format!("\n{:<15}{}\n", client.name, client.file)), "{}", client.name);
             assert!(
                 text.contains(&format!("  new token {}\n", client.rotation)) && !client.rotation.is_empty()
             );

@@ -7,9 +7,10 @@ use super::options::Asked;
 use super::place::Place;
 use crate::files::Directory;
 use crate::oauth::{EndpointUrl, ProviderRow, Providers};
+use crate::services::meant;
 use crate::tokens::Document;
 use crate::tokens::directory::list;
-use crate::tokens::name::{server, stem};
+use crate::tokens::name::stem;
 
 /// Where the endpoints come from.
 pub(super) enum SignInSource {
@@ -68,16 +69,9 @@ pub(super) fn find(asked: &Asked, tokens: &Path, providers: &Providers) -> Resul
 fn files(word: &str, tokens: &Path, providers: &Providers, by_server: bool) -> Vec<String> {
     let names = Directory::open(tokens).and_then(|tokens| list(&tokens, &[]));
     let names = names.map(|listing| listing.names).unwrap_or_default();
-    let exact: Vec<String> =
-        names.iter().filter(|name| *name == word || stem(name) == word).take(1).cloned().collect();
-    if !exact.is_empty() || !by_server {
-        return exact;
-    }
-    let is_for = |name: &&String| {
-        name.ends_with("-egress.json")
-            && server(name, None, providers.longest_name_prefix(stem(name))) == word
-    };
-    names.iter().filter(is_for).cloned().collect()
+    let files = names.iter().map(String::as_str);
+    let found = meant(word, files, providers).into_iter().map(str::to_owned);
+    found.filter(|name| by_server || name == word || stem(name) == word).collect()
 }
 
 /// Where a token file says that its sign-in comes from.

@@ -349,3 +349,17 @@ fn watch_shows_the_table_again_on_a_terminal() {
     terminal.kill().unwrap();
     terminal.wait().unwrap();
 }
+
+/// `headers SERVER` took the server's name, `token` and `status` did not.
+#[test]
+fn a_token_is_found_by_its_servers_name() {
+    let due = due::none();
+    due.sign_in("github", "repos", 7200);
+    let run = |arguments: &str| Program::new(&due.project).args(arguments).run();
+    assert_eq!(run("status repos").expect_code(0).stdout, run("status github-repos").stdout);
+    assert_eq!(run("token repos").expect_code(0).stdout, run("token github-repos").stdout);
+    due.sign_in("linear", "repos", 7200);
+    let message = "more than one token file is for \"repos\"; known are: github-repos, linear-repos";
+    assert!(run("token repos").expect_code(1).stderr.contains(message));
+    assert!(run("status repos").expect_code(0).stdout.contains("linear-repos"));
+}
