@@ -323,7 +323,7 @@ fn show(invocation: &Invocation, process: &Environment) -> ExitCode {
 fn shown(settings: &Settings, names: &[String], json: bool) -> Result<String, String> {
     let mut report = cycle::inspect(settings, Timestamp::now()).map_err(|why| why.to_string())?;
     if !names.is_empty() {
-        let names = whole_names(names, &report);
+        let names = cycle::files_meant(names, &report);
         report = report.only(&names).map_err(|unknown| unknown.to_string())?;
         cycle::find_entries(settings, &mut report)?;
     }
@@ -332,17 +332,6 @@ fn shown(settings: &Settings, names: &[String], json: bool) -> Result<String, St
         (false, []) => status::table(&report, screen()),
         (false, _) => status::story(&report, screen()),
     })
-}
-
-/// The words as names of files, where they are those of servers; a word that means nothing stays as it is.
-fn whole_names(words: &[String], report: &status::Overview) -> Vec<String> {
-    let files = report.tokens.iter().map(|token| token.file.as_str());
-    let meant = |word: &String| services::meant(word, files.clone(), &oauth::Providers::builtin());
-    let names = |word: &String| match meant(word) {
-        found if found.is_empty() => vec![word.clone()],
-        found => found.into_iter().map(str::to_owned).collect(),
-    };
-    words.iter().flat_map(names).collect()
 }
 
 /// What standard output is.

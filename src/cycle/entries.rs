@@ -5,7 +5,7 @@ use serde_json::Value;
 use crate::clients::DefaultFile;
 use crate::files::{Directory, reason};
 use crate::oauth::Providers;
-use crate::services::{TokenSource, gather, recorded_providers};
+use crate::services::{TokenSource, gather, meant, recorded_providers};
 use crate::settings::Settings;
 use crate::state::Store;
 use crate::status::Overview;
@@ -44,4 +44,15 @@ fn default(file: DefaultFile, settings: &Settings) -> Option<(String, Value)> {
     // The second place is that of `--launcher http`.
     let servers = document.get("mcpServers").or_else(|| document.pointer("/mcp/servers"))?;
     Some((path.display().to_string(), servers.clone()))
+}
+
+/// The words as names of files, where they are those of servers; a word that means nothing stays as it is.
+pub(crate) fn files_meant(words: &[String], report: &Overview) -> Vec<String> {
+    let files = report.tokens.iter().map(|token| token.file.as_str());
+    let found = |word: &String| meant(word, files.clone(), &Providers::builtin());
+    let names = |word: &String| match found(word) {
+        found if found.is_empty() => vec![word.clone()],
+        found => found.into_iter().map(str::to_owned).collect(),
+    };
+    words.iter().flat_map(names).collect()
 }

@@ -29,7 +29,7 @@ mod work;
 mod writers;
 
 pub(crate) use cycles::{Cycles, Ended, Trigger, seal};
-pub(crate) use entries::find_entries;
+pub(crate) use entries::{files_meant, find_entries};
 pub(crate) use inspect::inspect;
 pub(crate) use keys::LoadedKeys;
 pub(crate) use publish::farewell;

@@ -414,6 +414,7 @@ fn wrong_values_are_named_before_anything_happens() {
     assert!(finished.stderr.contains("TOKEN_REFRESHER_CLIENT: \"nosuch\""), "{}", finished.stderr);
     let finished = Program::new(&project).args("clients").run().expect_code(0);
     assert!(
-        finished.stdout.contains("\nclaude-code .mcp.json, ~/.claude.json\n") && finished.stderr.is_empty()
+        finished.stdout.contains("\nclaude-code    .mcp.json, ~/.claude.json\n")
+            && finished.stderr.is_empty()
     );
 }
