@@ -106,7 +106,8 @@ fn depth(text: &str) -> usize {
     deepest
 }
 
-struct RawMembers<'a>(Vec<(String, &'a RawValue)>);
+/// The members of an object in their order, those that are there twice included.
+pub(crate) struct RawMembers<'a>(pub Vec<(String, &'a RawValue)>);
 
 impl<'de: 'a, 'a> Deserialize<'de> for RawMembers<'a> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {

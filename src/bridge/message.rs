@@ -6,8 +6,10 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::value::RawValue;
+
+use crate::json::{RawMembers, as_text};
 
 /// The id of a request, as its sender spelled it.
 #[derive(Clone, Debug)]
@@ -32,7 +34,7 @@ impl Id {
 
     /// What it means: peers spell texts and large numbers anew.
     fn meaning(&self) -> Meaning<'_> {
-        if let Some(text) = text_of(&self.0) {
+        if let Some(text) = as_text(&self.0) {
             return Meaning::Text(text);
         }
         self.0.parse().map_or(Meaning::Other(&self.0), Meaning::Number)
@@ -104,7 +106,7 @@ pub(super) enum NotAMessage {
 pub(super) fn read(bytes: &[u8]) -> Result<Message<'_>, NotAMessage> {
     let text = std::str::from_utf8(bytes).map_err(|_| NotAMessage::Syntax)?;
     if text.trim_start().starts_with('[') {
-        let List(parts) = serde_json::from_str(text).map_err(|_| NotAMessage::Syntax)?;
+        let parts: Vec<&RawValue> = serde_json::from_str(text).map_err(|_| NotAMessage::Syntax)?;
         if parts.is_empty() {
             return Err(NotAMessage::Invalid(None));
         }
@@ -122,7 +124,7 @@ fn one(text: &str) -> Result<Message<'_>, NotAMessage> {
     let named_id = members.id.is_some_and(|id| id.get() != "null");
     let params = members.params;
     match members.method.map(RawValue::get) {
-        Some(method) => match (text_of(method), id, named_id) {
+        Some(method) => match (as_text(method), id, named_id) {
             (Some(method), Some(id), _) => Ok(Message::Request(Request { id, method, params })),
             (Some(method), None, false) => Ok(Message::Notification(Notification { method, params })),
             (_, id, _) => Err(NotAMessage::Invalid(id)),
@@ -136,29 +138,19 @@ fn one(text: &str) -> Result<Message<'_>, NotAMessage> {
 
 /// The members of `value` that are called so: for what lies deeper than the top.
 pub(super) fn member<'a>(value: &'a RawValue, name: &str) -> Option<&'a RawValue> {
-    let Object(members) = serde_json::from_str(value.get()).ok()?;
+    let RawMembers(members) = serde_json::from_str(value.get()).ok()?;
     members.into_iter().rev().find(|(key, _)| key == name).map(|(_, value)| value)
 }
 
 /// The text that a value spells, where it is one.
 pub(super) fn text(value: &RawValue) -> Option<Cow<'_, str>> {
-    text_of(value.get())
+    as_text(value.get())
 }
 
 /// The number that a value spells, where it is a whole one.
 pub(super) fn whole_number(value: &RawValue) -> Option<i64> {
     value.get().parse().ok()
 }
-
-fn text_of(json: &str) -> Option<Cow<'_, str>> {
-    crate::json::as_text(json)
-}
-
-/// The elements of a JSON array.
-pub(super) struct List<'a>(pub Vec<&'a RawValue>);
-
-/// The members of a JSON object in their order, duplicates included.
-pub(super) struct Object<'a>(pub Vec<(String, &'a RawValue)>);
 
 #[derive(Default)]
 struct Members<'a> {
@@ -205,46 +197,6 @@ impl<'de: 'a, 'a> Deserialize<'de> for Members<'a> {
             }
         }
         deserializer.deserialize_map(Top)
-    }
-}
-
-impl<'de: 'a, 'a> Deserialize<'de> for Object<'a> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct InOrder;
-        impl<'de> Visitor<'de> for InOrder {
-            type Value = Object<'de>;
-            fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-                out.write_str("an object")
-            }
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-                let mut members = Vec::new();
-                while let Some(member) = map.next_entry()? {
-                    members.push(member);
-                }
-                Ok(Object(members))
-            }
-        }
-        deserializer.deserialize_map(InOrder)
-    }
-}
-
-impl<'de: 'a, 'a> Deserialize<'de> for List<'a> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct InOrder;
-        impl<'de> Visitor<'de> for InOrder {
-            type Value = List<'de>;
-            fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-                out.write_str("an array")
-            }
-            fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
-                let mut elements = Vec::new();
-                while let Some(element) = seq.next_element()? {
-                    elements.push(element);
-                }
-                Ok(List(elements))
-            }
-        }
-        deserializer.deserialize_seq(InOrder)
     }
 }
 

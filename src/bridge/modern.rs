@@ -13,7 +13,7 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 use ureq::http::{HeaderMap, HeaderName, HeaderValue};
 
-use super::message::{List, Message, Request, member, read, text};
+use super::message::{Message, Request, member, read, text};
 use super::session::PROTOCOL_VERSION;
 
 /// The member of `_meta` that says which revision a message speaks.
@@ -69,7 +69,7 @@ impl Tools {
     pub(super) fn learn(&self, message: &[u8]) -> Option<(Vec<u8>, Vec<String>)> {
         let Ok(Message::Answer(answer)) = read(message) else { return None };
         let list = member(answer.result?, "tools")?;
-        let List(all) = serde_json::from_str(list.get()).ok()?;
+        let all: Vec<&RawValue> = serde_json::from_str(list.get()).ok()?;
         let (mut kept, mut why) = (Vec::with_capacity(all.len()), Vec::new());
         for tool in all {
             let name = member(tool, "name").and_then(text).unwrap_or_default();
