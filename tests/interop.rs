@@ -425,3 +425,42 @@ fn a_first_sign_in_at_the_real_provider() {
     first_sign_in(&Provider::start(None));
     a_daemon_rotates_what_a_first_sign_in_brought();
 }
+
+#[test]
+#[ignore = "takes INTEROP_MINUTES (60); run it by make interop-long"]
+fn sealed_tokens_of_30_seconds_are_never_refused() {
+    let minutes: u64 = std::env::var("INTEROP_MINUTES").map_or(60, |text| text.parse().expect("minutes"));
+    let provider = Provider::start_with(None, 30);
+    let project = Project::new();
+    let key = project.outside().join("key");
+    Program::new(&project).arg("keygen").arg(key.display().to_string()).run().expect_code(0);
+    let ways = ["basic client: 100%", "post", "public", "rs256", "es256"];
+    let sealed = |(index, way): (usize, &&str)| provider.signed_in(way, &format!("sealed-{index}"));
+    let files: Vec<TokenFile> = ways.iter().enumerate().map(sealed).collect();
+    for file in &files {
+        project.write_token(file);
+    }
+    let revoked = provider.events("grant.revoked");
+    let mut daemon = Program::new(&project).arg("--key-file").arg(key.display().to_string()).start();
+    let begun = std::time::Instant::now();
+    let mut looks = 0;
+    while begun.elapsed().as_secs() < minutes * 60 {
+        std::thread::sleep(std::time::Duration::from_secs(5));
+        assert!(!daemon.has_ended(), "{}", daemon.log());
+        for file in &files {
+            let sealed = support::jwe::is_sealed(&text(&project, file.name(), "refresh_token"));
+            assert!(sealed, "{}: {}", file.name(), daemon.log());
+            assert!(provider.takes(&text(&project, file.name(), "access_token")), "{}", daemon.log());
+        }
+        looks += 1;
+    }
+    let log = daemon.stop().log;
+    let refreshes = log.matches("Successfully refreshed").count();
+    assert!(!log.contains("[ERROR]"), "{log}");
+    assert_eq!(provider.events("grant.revoked"), revoked);
+    println!(
+        "{} sealed sign-ins with tokens of 30 s for {minutes} minutes: {refreshes} refreshes, none refused; {looks} \
+         looks, each token taken by the provider",
+        files.len()
+    );
+}
