@@ -6,6 +6,7 @@ mod bad_input;
 mod browser;
 mod discovery;
 mod other_ways;
+mod sealed;
 
 use crate::support::{self, Daemon, Endpoint, Finished, Program, Project, query_of};
 
