@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::message::Id;
-use super::socket::Line;
+use super::socket::{Line, Progress};
 
 /// One message of the client that wants an answer: a request, or a batch with requests in it.
 pub(super) struct Flight {
@@ -61,9 +61,11 @@ impl Flight {
         wanted
     }
 
-    /// It uses no connection any more.
+    /// It uses no connection any more. Where it never left, its cancellation must not wait for that.
     pub(super) fn leaves_line(&self) {
-        *lock(&self.line) = None;
+        if let Some(line) = lock(&self.line).take() {
+            line.note(Progress::Answered);
+        }
     }
 
     /// The client wants it no more. Gives back the connection that it uses; without one it never begins.
