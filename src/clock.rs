@@ -134,6 +134,19 @@ impl fmt::Display for Words {
     }
 }
 
+/// When something comes, for people: "in 5 minutes", or "now" where less than a second is left.
+pub(crate) struct Soon(pub Duration);
+
+impl fmt::Display for Soon {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.0 < Duration::from_secs(1) {
+            out.write_str("now")
+        } else {
+            write!(out, "in {}", Words(self.0))
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -161,6 +174,13 @@ mod tests {
             (1_000_000, "11 days"),
         ] {
             assert_eq!(Words(Duration::from_secs(seconds)).to_string(), words);
+        }
+    }
+
+    #[test]
+    fn what_comes_at_once_comes_now() {
+        for (millis, words) in [(0, "now"), (999, "now"), (1000, "in 1 second"), (90_000, "in 90 seconds")] {
+            assert_eq!(Soon(Duration::from_millis(millis)).to_string(), words);
         }
     }
 

@@ -4,7 +4,7 @@
 //! said in their order. A problem is said when it appears, when it changes and when it ends, and not
 //! at every check in between.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use log::Level;
@@ -24,10 +24,16 @@ pub(crate) enum Subject {
 /// What a problem is about, beside a file or setting: each is said and ended by itself.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub(crate) enum Topic {
-    /// What a file holds, or that it cannot be read.
+    /// That a file cannot be read or used.
     Contents,
+    /// What is odd about a file.
+    Oddity,
+    /// What lacks for a refresh that is not due yet.
+    Means,
     /// That a token is not fresh.
     Freshness,
+    /// That a token has expired before it could be refreshed.
+    Expiry,
     /// That a token ends and only a person can renew it.
     Ending,
     /// Who may read a file.
@@ -43,11 +49,43 @@ pub(crate) enum Topic {
 impl Topic {
     const fn subject(self) -> Subject {
         match self {
-            Self::Contents | Self::Freshness | Self::Ending | Self::Readers | Self::AtRest => {
-                Subject::Refresh
-            }
+            Self::Contents
+            | Self::Oddity
+            | Self::Means
+            | Self::Freshness
+            | Self::Expiry
+            | Self::Ending
+            | Self::Readers
+            | Self::AtRest => Subject::Refresh,
             Self::Writing | Self::Entries => Subject::Config,
         }
+    }
+
+    /// What is said when a problem is over; `None`: another line says it.
+    const fn end(self) -> Option<&'static str> {
+        match self {
+            Self::Contents => Some("readable again"),
+            Self::Oddity | Self::Entries | Self::AtRest => Some("in order again"),
+            Self::Means => Some("can be refreshed now"),
+            Self::Freshness => Some("refreshed again"),
+            Self::Ending => Some("renewed"),
+            Self::Writing => Some("written again"),
+            Self::Readers => Some("closed to others now"),
+            Self::Expiry => None,
+        }
+    }
+
+    /// Whether a line about its end must say what it was.
+    const fn is_one_of_many(self) -> bool {
+        matches!(self, Self::Oddity | Self::Entries | Self::Ending | Self::Means | Self::AtRest)
+    }
+
+    /// Whether it is about a file that may be gone.
+    const fn is_of_file(self) -> bool {
+        matches!(
+            self,
+            Self::Contents | Self::Oddity | Self::Means | Self::Freshness | Self::Ending | Self::Readers
+        )
     }
 }
 
@@ -144,6 +182,15 @@ impl CycleLog {
         new
     }
 
+    /// Whatever was said of `about` is over, although it was mentioned in this cycle.
+    pub(crate) fn solved(&mut self, about: &str, topics: &[Topic]) {
+        for topic in topics {
+            if let Some(problem) = self.problems.get_mut(&(about.to_owned(), *topic)) {
+                problem.mentioned = false;
+            }
+        }
+    }
+
     /// Whatever was said of `about` before still holds; nothing new is to be said of it.
     pub(crate) fn keep_problem(&mut self, about: &str, topic: Topic) {
         if let Some(problem) = self.problems.get_mut(&(about.to_owned(), topic)) {
@@ -168,11 +215,25 @@ impl CycleLog {
         self.problems.iter().filter(is_error).count()
     }
 
-    /// Ends a cycle: problems that were not mentioned in it are over.
-    pub(crate) fn end(&mut self) {
+    /// Ends a cycle: problems that were not mentioned in it are over. `is_gone` says of a file that it is not there any
+    /// more.
+    pub(crate) fn end(&mut self, is_gone: &dyn Fn(&str) -> bool) {
+        let mut gone = BTreeSet::new();
         self.problems.retain(|(about, topic), problem| {
-            if !problem.mentioned {
-                log::info!(target: topic.subject().target(), "{about}: no longer: {}", problem.message);
+            let target = topic.subject().target();
+            match topic.end() {
+                _ if problem.mentioned => {}
+                // Once, whatever was wrong with it.
+                Some(_) if gone.contains(about) => {}
+                Some(_) if topic.is_of_file() && is_gone(about) => {
+                    log::info!(target: target, "{about}: is gone");
+                    gone.insert(about.clone());
+                }
+                Some(end) if topic.is_one_of_many() => {
+                    log::info!(target: target, "{about}: {end} (it was: {})", problem.message);
+                }
+                Some(end) => log::info!(target: target, "{about}: {end}"),
+                None => {}
             }
             problem.mentioned
         });

@@ -1,5 +1,6 @@
 //! Looks at everything as a cycle would and changes nothing: what `status` and `check` are made from.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::io;
 use std::path::PathBuf;
@@ -12,7 +13,7 @@ use crate::files::{Directory, Holder, reason};
 use crate::oauth::Providers;
 use crate::services::{in_configurations, recorded_providers};
 use crate::settings::Settings;
-use crate::state::{CycleRecord, HookKind, Store, UnknownHolder, daemon_holder};
+use crate::state::{CycleRecord, HookKind, Outage, Plan, Store, UnknownHolder, daemon_holder};
 use crate::status::{DaemonSeen, Facts, Overview, SealCounts, Token};
 
 /// Why the tokens directory cannot be looked at.
@@ -50,7 +51,7 @@ pub(crate) fn inspect(settings: &Settings, now: Timestamp) -> Result<Overview, N
         providers: &recorded.unwrap_or_else(|| providers(settings).unwrap_or_else(|_| Providers::builtin())),
         environment: &settings.environment,
         state: &store,
-        endpoints: None,
+        outages: &store.endpoints(),
         buffer,
         forced: false,
         now,
@@ -89,12 +90,23 @@ pub(crate) fn inspect(settings: &Settings, now: Timestamp) -> Result<Overview, N
         buffer,
         cycle,
         copies: seen.copies.clone(),
-        endpoints: store.endpoints(),
+        endpoints: asked_again(store.endpoints(), &seen.tokens),
         hooks: [HookKind::Refresh, HookKind::Trouble].map(|kind| (kind, store.hook(kind))),
         at_rest,
         tokens,
     };
     Ok(report.sorted())
+}
+
+/// The endpoints in trouble, each with the time at which the first of its tokens asks it again.
+fn asked_again(mut outages: BTreeMap<String, Outage>, tokens: &[Credential]) -> BTreeMap<String, Outage> {
+    for token in tokens {
+        let outage = token.in_trouble.as_ref().and_then(|endpoint| outages.get_mut(endpoint));
+        if let (Some(outage), Plan::Waiting(at)) = (outage, token.plan) {
+            outage.next_attempt = outage.next_attempt.min(at);
+        }
+    }
+    outages
 }
 
 /// What the last cycle lacked for its requests.

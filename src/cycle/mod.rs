@@ -21,6 +21,7 @@ mod outcome;
 mod plan;
 mod publish;
 mod reader;
+mod recovery;
 mod scan;
 mod sealing;
 mod setup;

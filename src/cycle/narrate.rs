@@ -2,12 +2,14 @@
 
 use std::path::Path;
 
+use std::collections::BTreeSet;
+
 use log::Level;
 
 use super::cycle_log::{CycleLog, Subject, Topic};
 use super::plan::{Agenda, Lead};
 use super::scan::{Credential, TokenScan};
-use crate::clock::{Timestamp, Words};
+use crate::clock::{Soon, Timestamp, Words};
 use crate::refresh::{Job, Report};
 use crate::state::{FailureKind, LastFailure, Plan, Store};
 use crate::status::{AHEAD, NeededFor};
@@ -33,14 +35,14 @@ pub(super) fn found(scan: &TokenScan, log: &mut CycleLog) {
     for name in &scan.empty {
         let login = log.login_command(name);
         let message = format!("not used: it holds no token; remove it, or sign in: {login}");
-        log.problem(name, Topic::Contents, Level::Warn, &message, "");
+        log.problem(name, Topic::Oddity, Level::Warn, &message, "");
     }
     for name in &scan.copies {
         let message = "is passed over: its name is that of a copy, and a copy's refresh token is never sent";
-        log.problem(name, Topic::Contents, Level::Info, message, "");
+        log.problem(name, Topic::Oddity, Level::Info, message, "");
     }
     for token in scan.tokens.iter().filter(|token| !token.oddities.is_empty()) {
-        log.problem(token.name(), Topic::Contents, Level::Warn, &token.oddities.join("; "), "");
+        log.problem(token.name(), Topic::Oddity, Level::Warn, &token.oddities.join("; "), "");
     }
 }
 
@@ -78,18 +80,42 @@ pub(super) fn agenda(scan: &TokenScan, agenda: &Agenda, now: Timestamp, log: &mu
     for token in &scan.tokens {
         early_warning(token, now, log);
     }
+    leads(scan, agenda, now, log);
+}
+
+/// Endpoints that answer again.
+pub(super) fn reachable(endpoints: &BTreeSet<String>) {
+    for endpoint in endpoints {
+        log::info!(target: "REFRESH", "{endpoint}: reachable again");
+    }
+}
+
+/// What is refreshed now.
+pub(super) fn leads(scan: &TokenScan, agenda: &Agenda, now: Timestamp, log: &mut CycleLog) {
     for (job, Lead { index, quiet }) in agenda.jobs.iter().zip(&agenda.leads) {
         let token = &scan.tokens[*index];
         let name = token.name();
         let line = match job {
             Job::Repair { .. } => {
-                format!("{name}: holds a refresh token that has been replaced; bringing it up to date...")
+                format!(
+                    "{name}: is an old copy: its refresh token has been replaced; bringing it up to date..."
+                )
             }
-            Job::Refresh(_) if *quiet => continue,
+            // Looked at again; most likely nothing is sent.
+            Job::Refresh(_) if *quiet && !is_retried(token) => continue,
             Job::Refresh(_) => format!("{name}: {}, refreshing...", expires(token, now)),
         };
         log.say(Subject::Refresh, line);
     }
+}
+
+/// Whether a request is sent for a token once more, after a failure that passes.
+fn is_retried(token: &Credential) -> bool {
+    if token.in_trouble.is_some() {
+        return true;
+    }
+    let failure = token.facts().failure();
+    failure.is_some_and(|failure| failure.kind == FailureKind::Transient)
 }
 
 /// A token that is not refreshed in this cycle.
@@ -99,22 +125,45 @@ fn not_refreshed(token: &Credential, now: Timestamp, log: &mut CycleLog) {
     }
     if let Some(why) = token.unresolved.as_ref().filter(|_| matches!(token.plan, Plan::Later(_))) {
         let message = format!("cannot be refreshed when it is due: {why}");
-        log.problem(token.name(), Topic::Freshness, Level::Warn, &message, "");
+        log.problem(token.name(), Topic::Means, Level::Warn, &message, "");
     }
     let expires = expires(token, now);
     let what = match token.plan {
         Plan::Later(_) | Plan::Never => "no refresh needed".to_owned(),
-        Plan::Waiting(until) => format!("next attempt in {}", Words(until.since(now))),
+        Plan::Waiting(until) => format!("next attempt {}", Soon(until.since(now))),
         Plan::Blocked => "waiting for a new sign-in".to_owned(),
         Plan::Due | Plan::Recheck => "its new token is being stored".to_owned(),
     };
     let name = token.name();
     log.say(Subject::Refresh, format!("{name}: {expires}, {what}"));
-    if let Some(failure) = token.state.failure.as_ref().filter(|failure| {
-        matches!(token.plan, Plan::Waiting(_) | Plan::Blocked)
-            && failure.refresh_hash == token.source.refresh_hash
-    }) {
-        failed(name, failure, token.source.life.expires_at, now, log);
+    let until = match token.plan {
+        Plan::Waiting(until) => Some(until),
+        Plan::Blocked => None,
+        Plan::Later(_) | Plan::Never | Plan::Due | Plan::Recheck => return,
+    };
+    match token.facts().failure() {
+        Some(failure) => failed(name, failure, until, now, log),
+        None if until.is_some() => waiting(name, until, now, log),
+        None => {}
+    }
+    has_expired(name, token.source.life.expires_at, now, log);
+}
+
+/// A token whose endpoint is in trouble, which another token found out.
+fn waiting(name: &str, until: Option<Timestamp>, now: Timestamp, log: &mut CycleLog) {
+    log.problem(name, Topic::Freshness, Level::Warn, "its endpoint is in trouble", &next_attempt(until, now));
+}
+
+/// When the next attempt is, as the end of a line.
+fn next_attempt(next: Option<Timestamp>, now: Timestamp) -> String {
+    next.map_or_else(String::new, |next| format!("; next attempt {}", Soon(next.since(now))))
+}
+
+/// A token that has ended before it could be refreshed: an error, once.
+fn has_expired(name: &str, expires_at: Option<Timestamp>, now: Timestamp, log: &mut CycleLog) {
+    if expires_at.is_some_and(|end| end <= now) {
+        let message = "its access token has expired before it could be refreshed";
+        log.problem(name, Topic::Expiry, Level::Error, message, "");
     }
 }
 
@@ -180,6 +229,7 @@ pub(super) fn report(
     match report {
         Report::Refreshed(warnings) => {
             log.something_happened();
+            log.solved(name, &[Topic::Freshness, Topic::Expiry]);
             log.say(Subject::Refresh, format!("Successfully refreshed token for {}", stem(name)));
             for warning in warnings {
                 log::warn!(target: "REFRESH", "{name}: {warning}");
@@ -196,17 +246,20 @@ pub(super) fn report(
         }
         Report::Repaired(holder) => log::warn!(
             target: "REFRESH",
-            "{name}: was an old copy, with a refresh token that has been replaced; took the one in {holder}"
+            "{name}: was an old copy of {holder}, whose refresh token has been replaced since; took the present one"
         ),
         Report::Stopped => log.say(Subject::Refresh, format!("{name}: left for the next start")),
         Report::SignedInMeanwhile => log::warn!(
             target: "REFRESH", "{name}: a new sign-in was stored while it was being refreshed; the new sign-in stays"
         ),
+        Report::Moved(now) => log::info!(
+            target: "REFRESH", "{name}: was renamed to {now} during its refresh, which has the new token"
+        ),
         Report::Gone => log.say(Subject::Refresh, format!("{name}: is gone; nothing is made again")),
         Report::Busy => log.say(Subject::Refresh, format!("{name}: another process is refreshing it")),
         Report::Waiting(until) => {
-            let detail = format!("; next attempt in {}", Words(until.since(now)));
-            log.problem(name, Topic::Freshness, Level::Warn, "its endpoint is in trouble", &detail);
+            waiting(name, Some(*until), now, log);
+            has_expired(name, found.and_then(|token| token.source.life.expires_at), now, log);
         }
         Report::Monitored(why) => {
             if let Some(token) = found {
@@ -214,7 +267,8 @@ pub(super) fn report(
             }
         }
         Report::Failed(failure) | Report::HalfRefreshed(failure) => {
-            failed(name, failure, found.and_then(|token| token.source.life.expires_at), now, log);
+            failed(name, failure, failure.next_attempt(now), now, log);
+            has_expired(name, found.and_then(|token| token.source.life.expires_at), now, log);
         }
         Report::Unusable(why) => {
             log.problem(name, Topic::Freshness, Level::Error, why, "");
@@ -223,30 +277,18 @@ pub(super) fn report(
 }
 
 /// A failure: a warning while another attempt is planned, an error when a person must act. What the message does not
-/// say is when the next attempt is, and whether the token has expired meanwhile.
-fn failed(
-    name: &str,
-    failure: &LastFailure,
-    expires_at: Option<Timestamp>,
-    now: Timestamp,
-    log: &mut CycleLog,
-) {
+/// say is when the `next` attempt is.
+fn failed(name: &str, failure: &LastFailure, next: Option<Timestamp>, now: Timestamp, log: &mut CycleLog) {
     let level = match failure.kind {
         _ if failure.warning => Level::Warn,
         FailureKind::ReauthRequired | FailureKind::Configuration | FailureKind::Local => Level::Error,
         FailureKind::Transient | FailureKind::OutcomeUnknown => Level::Warn,
     };
-    let next = failure.next_attempt(now);
-    let detail =
-        next.map_or_else(String::new, |next| format!("; next attempt in {}", Words(next.since(now))));
     let mut message = failure.message.clone();
-    if expires_at.is_some_and(|end| end <= now) {
-        message += " (its token has expired)";
-    }
     if failure.says_to_sign_in() {
         message.extend([": ", &*log.login_command(name)]);
     }
-    log.problem(name, Topic::Freshness, level, &message, &detail);
+    log.problem(name, Topic::Freshness, level, &message, &next_attempt(next, now));
 }
 
 /// The end of a cycle.
@@ -262,7 +304,7 @@ pub(super) fn ended(failing: usize, log: &mut CycleLog) {
 pub(super) fn idle(tokens: usize, failing: usize, next: Option<Timestamp>, now: Timestamp) {
     let due = next.map_or_else(
         || "none is due".to_owned(),
-        |next| format!("the next is due in {}", Words(next.since(now))),
+        |next| format!("the next is due {}", Soon(next.since(now))),
     );
     let done = if failing == 0 {
         "nothing to do".to_owned()

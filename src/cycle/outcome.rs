@@ -35,7 +35,7 @@ impl Outcome {
             | Report::Repaired(_)
             | Report::SignedInMeanwhile => (true, false),
             Report::HalfRefreshed(_) => (true, true),
-            Report::NotDue | Report::Gone | Report::Monitored(_) => (false, false),
+            Report::Moved(_) | Report::NotDue | Report::Gone | Report::Monitored(_) => (false, false),
             Report::Busy | Report::Stopped | Report::Waiting(_) | Report::Failed(_) | Report::Unusable(_) => {
                 (false, true)
             }
@@ -64,6 +64,16 @@ impl Outcome {
             }
             _ => {}
         }
+    }
+
+    /// Takes in what came of further jobs, of other files.
+    pub(super) fn add(&mut self, more: Self) {
+        self.changed.extend(more.changed);
+        self.failing.extend(more.failing);
+        self.next.extend(more.next);
+        self.waiting.extend(more.waiting);
+        self.held.extend(more.held);
+        self.counters = self.counters + more.counters;
     }
 
     /// Takes in an answer that is not in its files yet.

@@ -47,16 +47,19 @@ pub(super) fn plan(
         wanted && token.monitored.is_none() && !busy.contains(token.name())
     };
     let quiet = |token: &Credential| {
-        let held_up =
-            || token.state.failure.as_ref().is_some_and(|failure| failure.kind == FailureKind::Local);
-        !force && (token.plan == Plan::Recheck || waiting_before.contains(token.name()) || held_up())
+        // Its failure was said, and most likely still holds.
+        let retried = || {
+            let failure = token.facts().failure();
+            token.in_trouble.is_some()
+                || failure.is_some_and(|failure| {
+                    matches!(failure.kind, FailureKind::Local | FailureKind::Transient)
+                })
+        };
+        !force && (token.plan == Plan::Recheck || waiting_before.contains(token.name()) || retried())
     };
     let mut order: Vec<usize> = (0..scan.tokens.len()).filter(|index| is_due(&scan.tokens[*index])).collect();
     let mut agenda = Agenda { jobs: Vec::new(), leads: Vec::new(), due: order.iter().copied().collect() };
-    order.sort_by_key(|index| {
-        let token = &scan.tokens[*index];
-        token.state.rank(token.source.life.expires_at)
-    });
+    order.sort_by_key(|index| scan.tokens[*index].rank());
     let mut planned = BTreeSet::new();
     for index in order {
         let token = &scan.tokens[index];

@@ -9,13 +9,13 @@ use std::time::Duration;
 
 use crate::clock::Timestamp;
 use crate::files::{Directory, FileAt, Stamp, leftover};
-use crate::oauth::{ClientFile, CredentialConfig, Providers, Resolution, resolve};
-use crate::refresh::{Endpoints, client_file, config_of, written_by_us};
+use crate::oauth::{ClientFile, CredentialConfig, Providers, Resolution, TokenRequest, resolve};
+use crate::refresh::{client_file, config_of, written_by_us};
 use crate::secret::Fingerprint;
 use crate::services::{TokenSource, generated, in_configurations};
 use crate::settings::{Environment, Settings};
 use crate::state::schedule::Schedule;
-use crate::state::{CredentialState, Plan, Store};
+use crate::state::{CredentialState, Outage, Plan, Store};
 use crate::status::Facts;
 use crate::tokens::FileKind;
 use crate::tokens::at_rest::AtRest;
@@ -38,6 +38,8 @@ pub(crate) struct Credential {
     pub state: CredentialState,
     /// Where a refresh replaced its refresh token: the youngest successor.
     pub newest: Option<Fingerprint>,
+    /// Its endpoint, where that is in trouble.
+    pub in_trouble: Option<String>,
     /// When it is to be refreshed.
     pub plan: Plan,
     /// What is strange about it.
@@ -72,8 +74,8 @@ pub(crate) struct ScanContext<'a> {
     pub providers: &'a Providers,
     pub environment: &'a Environment,
     pub state: &'a Store,
-    /// The endpoints in trouble, where this process knows them: a wait for one that is well again is over.
-    pub endpoints: Option<&'a Endpoints>,
+    /// The endpoints in trouble: a wait for one that is well again is over.
+    pub outages: &'a BTreeMap<String, Outage>,
     /// How long before its expiry a token is due.
     pub buffer: Duration,
     /// Whether every token is to be refreshed, due or not.
@@ -114,6 +116,7 @@ pub(crate) fn scan(directory: &Directory, context: &ScanContext<'_>) -> io::Resu
         found.scan.tokens.sort_unstable_by(|one, other| one.source.name.cmp(&other.source.name));
     }
     let mut scan = found.resolved(context);
+    mark_old_copies(&mut scan.tokens, context.state);
     let refreshed = |name: &String| scan.find(name).is_some_and(|token| token.monitored.is_none());
     let leftovers = listing.leftovers.into_iter().filter(|name| !refreshed(name)).collect();
     (scan.leftovers, scan.names, scan.copies) = (leftovers, listing.names, listing.copies);
@@ -159,8 +162,9 @@ impl Scanning {
                 if token.monitored.is_none() {
                     let built_in = context.providers.longest_name_prefix(stem(name));
                     let config = config_of(name, &file.document, built_in);
-                    if !matches!(context.resolution(&config, &[]), Resolution::Refresh(_)) {
-                        self.unclear.insert(name.to_owned(), config);
+                    match context.resolution(&config, &[]) {
+                        Resolution::Refresh(request) => token.meet_outage(&request, context),
+                        _ => drop(self.unclear.insert(name.to_owned(), config)),
                     }
                 }
                 if token.source.role == Role::Other && file.document.text("server_url").is_some() {
@@ -186,7 +190,7 @@ impl Scanning {
         for token in &mut scan.tokens {
             let Some(config) = unclear.get(&token.source.name) else { continue };
             match context.resolution(config, &scan.clients) {
-                Resolution::Refresh(_) => {}
+                Resolution::Refresh(request) => token.meet_outage(&request, context),
                 Resolution::Monitored(why) => token.monitored = Some(why),
                 Resolution::Misconfigured(why) => token.unresolved = Some(why),
             }
@@ -202,6 +206,17 @@ fn twin<'a>(name: &str, listing: &'a Listing) -> Option<&'a String> {
     names.into_iter().flatten().find_map(|stem| listing.twins.get(&format!("{stem}.env")))
 }
 
+/// Finds the old copies. They are brought up to date before anything uses them.
+fn mark_old_copies(tokens: &mut [Credential], state: &Store) {
+    state.look_up(&mut tokens.iter().filter_map(|token| token.source.refresh_hash));
+    for token in tokens {
+        token.newest = token.source.refresh_hash.and_then(|hash| state.known_newest(hash));
+        if token.newest.is_some() && token.plan != Plan::Blocked {
+            token.plan = Plan::Due;
+        }
+    }
+}
+
 fn judge(file: &TokenFile, interrupted: bool, context: &ScanContext<'_>) -> Credential {
     let document = &file.document;
     let source = TokenSource::of(file, context.providers);
@@ -215,13 +230,9 @@ fn judge(file: &TokenFile, interrupted: bool, context: &ScanContext<'_>) -> Cred
     } else {
         None
     };
-    let mut state = context.state.known_state(&source.name);
-    context.endpoints.inspect(|endpoints| endpoints.end_wait(&mut state));
-    let newest = source.refresh_hash.and_then(|hash| context.state.known_newest(hash));
+    let state = context.state.known_state(&source.name);
     let plan = match schedule(&source, &state, context.buffer).plan(context.now) {
         _ if interrupted && monitored.is_none() => Plan::Due,
-        // An old copy is brought up to date before anything uses it.
-        plan if newest.is_some() && plan != Plan::Blocked => Plan::Due,
         plan => plan,
     };
     let access_hash = context.forced.then(|| document.access_token()).flatten();
@@ -233,20 +244,52 @@ fn judge(file: &TokenFile, interrupted: bool, context: &ScanContext<'_>) -> Cred
         monitored,
         unresolved: None,
         state,
-        newest,
+        newest: None,
+        in_trouble: None,
         plan,
     }
 }
 
 fn schedule<'a>(source: &'a TokenSource, state: &'a CredentialState, buffer: Duration) -> Schedule<'a> {
     let TokenSource { life, has_access, refresh_hash, .. } = source;
-    Schedule { life, has_access: *has_access, refresh_hash: *refresh_hash, state, buffer }
+    Schedule { life, has_access: *has_access, refresh_hash: *refresh_hash, state, buffer, outage: None }
 }
 
 impl Credential {
     /// The file's name.
     pub(crate) fn name(&self) -> &str {
         &self.source.name
+    }
+
+    /// Whether a request is made for it in this cycle.
+    pub(super) fn is_about_to_ask(&self) -> bool {
+        self.plan == Plan::Due && self.monitored.is_none() && self.newest.is_none()
+    }
+
+    /// Its place among the credentials that are due.
+    pub(super) fn rank(&self) -> (Option<Timestamp>, Option<Timestamp>) {
+        self.state.rank(self.source.life.expires_at)
+    }
+
+    /// Plans anew where the endpoint of its request is in trouble.
+    fn meet_outage(&mut self, request: &TokenRequest, context: &ScanContext<'_>) {
+        if context.outages.is_empty() {
+            return;
+        }
+        let endpoint = request.endpoint_key();
+        if let Some(outage) = context.outages.get(&endpoint) {
+            let schedule = schedule(&self.source, &self.state, context.buffer);
+            if schedule.plan(context.now) == self.plan {
+                self.plan = Schedule { outage: Some(outage), ..schedule }.plan(context.now);
+            }
+            self.in_trouble = Some(endpoint);
+        }
+    }
+
+    /// Plans anew where its endpoint is well again.
+    pub(super) fn forget_outage(&mut self, buffer: Duration, now: Timestamp) {
+        self.in_trouble = None;
+        self.plan = schedule(&self.source, &self.state, buffer).plan(now);
     }
 
     /// Whether it is due and must not be refreshed now.
@@ -302,6 +345,12 @@ impl TokenScan {
     pub(crate) fn find(&self, name: &str) -> Option<&Credential> {
         let index = self.tokens.binary_search_by(|token| token.name().cmp(name)).ok()?;
         self.tokens.get(index)
+    }
+
+    /// Whether `about` is the name of a file that is not in the directory any more.
+    pub(crate) fn lacks(&self, about: &str) -> bool {
+        let known = self.names.iter().chain(&self.copies).any(|name| name == about);
+        !known && !about.contains('/')
     }
 
     /// The files for which no request can be made, and what lacks.

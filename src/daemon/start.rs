@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::clock::{Timestamp, Words};
+use crate::clock::{Soon, Timestamp, Words};
 use crate::cycle::listed_names;
 use crate::oauth::Providers;
 use crate::settings::Settings;
@@ -59,10 +59,9 @@ pub(super) fn outlook(settings: &Settings, tokens: usize, next: Option<Timestamp
                 shell_word(&dir)
             )
         }
-        Some(next) if next > now => {
-            format!("keeping {}; the next is due in {}", Count(tokens, "token"), Words(next.since(now)))
+        Some(next) => {
+            format!("keeping {}; the next is due {}", Count(tokens, "token"), Soon(next.since(now)))
         }
-        Some(_) => format!("keeping {}; the next is due now", Count(tokens, "token")),
         None => format!("keeping {}; none has to be refreshed", Count(tokens, "token")),
     }
 }

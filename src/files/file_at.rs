@@ -104,6 +104,12 @@ impl FileAt {
         self.open_with(how, Mode::RUSR | Mode::WUSR)
     }
 
+    /// Opens the file for adding to it and reading; made (0600) where it is missing.
+    pub(super) fn open_to_add(&self) -> io::Result<File> {
+        let how = OFlags::RDWR | OFlags::APPEND | OFlags::CREATE | OFlags::NOFOLLOW;
+        self.open_with(how, Mode::RUSR | Mode::WUSR)
+    }
+
     fn open_with(&self, how: OFlags, mode: Mode) -> io::Result<File> {
         let how = how | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
         Ok(File::from(retry_on_intr(|| openat(self.directory.file(), &*self.name, how, mode))?))

@@ -122,6 +122,7 @@ impl Context<'_> {
             refresh_hash: document.refresh_fingerprint(),
             state: &self.state.get(name),
             buffer: self.limits.buffer,
+            outage: None,
         };
         schedule.due_at(now).is_some_and(|due| due <= now)
     }

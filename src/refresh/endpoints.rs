@@ -9,7 +9,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use crate::clock::Timestamp;
-use crate::state::{CredentialState, FailureKind, Outage};
+use crate::state::Outage;
 
 /// All endpoints in trouble, by their key (scheme, host and port).
 #[derive(Default, Debug)]
@@ -29,7 +29,7 @@ impl Endpoints {
     }
 
     /// Permission for one request at `now`, or else when to come back. An endpoint in trouble gets one request at a
-    /// time, and before its time only from `last_chance` on ([`CredentialState::last_chance`]).
+    /// time, and before its time only from `last_chance` on ([`Outage::open_at`]).
     pub(super) fn try_acquire(
         &self,
         key: &str,
@@ -39,8 +39,7 @@ impl Endpoints {
         let permit = || Permit { endpoints: self, key: key.to_owned() };
         let mut table = self.table();
         let Some(outage) = table.outages.get(key) else { return Ok(permit()) };
-        let early = last_chance.map(|at| at.max(outage.closed_until));
-        let open = early.map_or(outage.next_attempt, |early| early.min(outage.next_attempt));
+        let open = outage.open_at(last_chance);
         if table.asking.contains(key) || open > now {
             // Never in the past, or the caller would come back at once and spin.
             return Err(open.max(now + Duration::from_secs(1)));
@@ -52,17 +51,6 @@ impl Endpoints {
     /// The endpoint answered a request that had no permit: whatever the answer, the endpoint is there.
     pub(super) fn answered(&self, key: &str) {
         self.table().outages.remove(key);
-    }
-
-    /// Ends the wait of a credential that waits for an endpoint which is well again.
-    pub(crate) fn end_wait(&self, state: &mut CredentialState) {
-        let Some(failure) = state.failure.as_mut().filter(|failure| failure.kind == FailureKind::Transient)
-        else {
-            return;
-        };
-        if failure.endpoint.as_ref().is_some_and(|key| !self.table().outages.contains_key(key)) {
-            failure.next_attempt = None;
-        }
     }
 
     /// Forgets all waits (a person said that the network is back).
@@ -95,13 +83,19 @@ impl Permit<'_> {
     }
 
     /// The endpoint failed again; `again` gives the times of its next requests for a count of failures in a row.
-    pub(super) fn failed(self, again: impl FnOnce(u32) -> Again) {
+    /// Returns from when on a credential with this `last_chance` may send the next one.
+    pub(super) fn failed(
+        self,
+        last_chance: Option<Timestamp>,
+        again: impl FnOnce(u32) -> Again,
+    ) -> Timestamp {
         let mut table = self.endpoints.table();
         let failures = table.outages.get(&self.key).map_or(0, |outage| outage.failures).saturating_add(1);
-        let Again { in_turn, last_chance } = again(failures);
-        table
-            .outages
-            .insert(self.key.clone(), Outage { failures, next_attempt: in_turn, closed_until: last_chance });
+        let Again { in_turn, last_chance: closed_until } = again(failures);
+        let outage = Outage { failures, next_attempt: in_turn, closed_until };
+        let open = outage.open_at(last_chance);
+        table.outages.insert(self.key.clone(), outage);
+        open
     }
 }
 
@@ -123,7 +117,6 @@ impl Drop for Permit<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::state::LastFailure;
 
     #[test]
     fn one_asks_and_the_others_wait() {
@@ -133,14 +126,14 @@ mod tests {
             in_turn: now + Duration::from_secs(u64::from(failures) * 30),
             last_chance: now,
         };
-        endpoints.try_acquire("e", now, None).unwrap().failed(half_a_minute);
+        endpoints.try_acquire("e", now, None).unwrap().failed(None, half_a_minute);
         let next = Timestamp::from_millis(40_000);
         assert_eq!(endpoints.try_acquire("e", now, None).unwrap_err(), next);
         assert!(endpoints.try_acquire("other", now, None).is_ok());
         let asking = endpoints.try_acquire("e", next, None).unwrap();
         assert_eq!(endpoints.try_acquire("e", next, None).unwrap_err(), Timestamp::from_millis(41_000));
         drop(asking);
-        endpoints.try_acquire("e", next, None).unwrap().failed(half_a_minute);
+        endpoints.try_acquire("e", next, None).unwrap().failed(None, half_a_minute);
         assert_eq!(endpoints.snapshot()["e"].failures, 2);
         endpoints.try_acquire("e", Timestamp::from_millis(70_000), None).unwrap().answered();
         assert!(endpoints.snapshot().is_empty());
@@ -153,7 +146,7 @@ mod tests {
         endpoints
             .try_acquire("e", at(0), None)
             .unwrap()
-            .failed(|_| Again { in_turn: at(100), last_chance: at(20) });
+            .failed(None, |_| Again { in_turn: at(100), last_chance: at(20) });
         for (now, last_chance, entered) in [
             (10, None, Err(at(100))),
             (10, Some(at(50)), Err(at(50))),
@@ -169,31 +162,5 @@ mod tests {
                 "{now} {last_chance:?}"
             );
         }
-    }
-
-    #[test]
-    fn a_credentials_wait_ends_with_its_endpoints_outage() {
-        let failure = |endpoint: Option<&str>| LastFailure {
-            endpoint: endpoint.map(ToOwned::to_owned),
-            next_attempt: Some(Timestamp::from_seconds(50)),
-            ..LastFailure::new(FailureKind::Transient, "", Timestamp::from_millis(0))
-        };
-        let wait = |endpoints: &Endpoints, endpoint| {
-            let mut state =
-                CredentialState { failure: Some(failure(endpoint)), ..CredentialState::default() };
-            endpoints.end_wait(&mut state);
-            state.failure.unwrap().next_attempt
-        };
-        let endpoints = Endpoints::default();
-        let now = Timestamp::from_millis(10_000);
-        let later = Timestamp::from_millis(40_000);
-        endpoints
-            .try_acquire("e", now, None)
-            .unwrap()
-            .failed(|_| Again { in_turn: later, last_chance: later });
-        assert_eq!(wait(&endpoints, Some("e")), Some(Timestamp::from_seconds(50)));
-        endpoints.try_acquire("e", later, None).unwrap().answered();
-        assert_eq!(wait(&endpoints, Some("e")), None);
-        assert_eq!(wait(&endpoints, None), Some(Timestamp::from_seconds(50)), "a wait of its own");
     }
 }

@@ -32,7 +32,7 @@ pub(super) fn may_send(
     let member = &members[due];
     let name = member.name();
     let mut state = context.state.get(name);
-    context.endpoints.end_wait(&mut state);
+    state.leave_to_endpoint();
     if let Some((other, what)) = members
         .iter()
         .find_map(|other| Some((other, chain::disagreement(&member.document, &other.document)?)))

@@ -31,9 +31,11 @@ mod job;
 mod leftovers;
 mod lifetime;
 mod locked;
+mod look;
 mod mark;
 mod may_send;
 mod member;
+mod neighbours;
 mod old_copy;
 mod precautions;
 mod recover;
@@ -43,6 +45,7 @@ mod run;
 mod seal_file;
 mod stop;
 mod storing;
+
 #[cfg(test)]
 mod tests;
 mod unseal;

@@ -4,12 +4,15 @@
 //! Sending that token would make a strict provider revoke the sign-in in use, so it is never sent, not even with
 //! `--force`. The copy gets the refresh token of the file that holds the successor.
 
+use std::time::Duration;
+
 use super::chain::{local, remember_recovered};
 use super::context::Context;
 use super::interpret::Renewal;
 use super::job::{Chain, Done, Job};
 use super::locked::{Locked, lock_and_read};
 use super::member::{Member, Obstacle};
+use super::neighbours::Neighbours;
 use super::precautions::reserve_all;
 use super::report::Report;
 use super::storing::{Part, Storing};
@@ -18,17 +21,21 @@ use crate::clock::Timestamp;
 use crate::secret::Fingerprint;
 use crate::state::{FailureKind, LastFailure};
 
+/// How often a holder of the newest token is looked for, and how soon again.
+const LOOKS: usize = 3;
+const LOOK_AGAIN: Duration = Duration::from_millis(50);
+
 /// Gives the file `copy` the refresh token of a file that holds `newest`, the youngest successor of its own. Where no
 /// file does, only a new sign-in helps. Refreshing the chain that the copy belongs to then is another job.
 pub(super) fn repair(copy: &str, newest: Fingerprint, context: &Context<'_>) -> Done {
-    let holder = context.chain_of(newest).into_iter().find(|name| name != copy);
+    let (newest, holder) = holder_of(newest, copy, context);
     let names: Vec<String> = [Some(copy.to_owned()), holder.clone()].into_iter().flatten().collect();
     let locked = context.patiently(|patience| lock_and_read(context.directory, &names, patience));
     let Locked { mut members, reports } = match locked {
         Ok(locked) => locked,
         Err(obstacle) => return vec![(copy.to_owned(), not_locked(copy, obstacle, context))].into(),
     };
-    remember_recovered(&members, context.state);
+    let finished = remember_recovered(&members, context.state);
     let mut take = |name: &str| {
         let called = |member: &Member| member.names.iter().any(|known| known == name);
         members.iter().position(called).map(|index| members.swap_remove(index))
@@ -36,14 +43,31 @@ pub(super) fn repair(copy: &str, newest: Fingerprint, context: &Context<'_>) -> 
     let Some(old) = take(copy) else {
         return reports.into_iter().filter(|(name, _)| name == copy).collect::<Vec<_>>().into();
     };
+    if finished.contains(copy) {
+        return vec![(copy.to_owned(), Report::Finished)].into();
+    }
     if old.fingerprint().is_none_or(|token| context.state.newest(token).is_none()) {
         // Another process was faster.
         return vec![(copy.to_owned(), Report::RefreshedElsewhere)].into();
     }
     match holder.as_deref().and_then(take) {
         Some(current) => take_over(old, &current, newest, context),
-        None => dead(&old, context).into(),
+        None => dead(&old, newest, context).into(),
     }
+}
+
+/// The youngest successor of a token that leads to `newest`, and a file that holds it beside `copy`. Another thread may
+/// have replaced it since the scan, in its files first and in the records a moment later.
+fn holder_of(newest: Fingerprint, copy: &str, context: &Context<'_>) -> (Fingerprint, Option<String>) {
+    let mut newest = newest;
+    for _ in 0..LOOKS {
+        newest = context.state.newest(newest).unwrap_or(newest);
+        if let Some(holder) = context.chain_of(newest).into_iter().find(|name| name != copy) {
+            return (newest, Some(holder));
+        }
+        std::thread::sleep(LOOK_AGAIN);
+    }
+    (newest, None)
 }
 
 fn not_locked(copy: &str, obstacle: Obstacle, context: &Context<'_>) -> Report {
@@ -57,9 +81,13 @@ fn not_locked(copy: &str, obstacle: Obstacle, context: &Context<'_>) -> Report {
 }
 
 /// No file holds the successor.
-fn dead(old: &Member, context: &Context<'_>) -> Vec<(String, Report)> {
-    let message = "it is an old copy: its refresh token has been replaced, \
-                   and no file here holds the new one; sign in again";
+fn dead(old: &Member, newest: Fingerprint, context: &Context<'_>) -> Vec<(String, Report)> {
+    let original = context.state.file_of(newest).filter(|name| !old.names.contains(name));
+    let copy = original.map_or_else(|| "an old copy".to_owned(), |name| format!("an old copy of {name}"));
+    let message = format!(
+        "it is {copy}: its refresh token has been replaced, and no file here holds the new one; it is never sent: \
+         put the newest copy back, or sign in again"
+    );
     let failure = LastFailure {
         refresh_hash: old.fingerprint(),
         ..LastFailure::new(FailureKind::ReauthRequired, message, Timestamp::now())
@@ -92,10 +120,10 @@ fn take_over(old: Member, current: &Member, newest: Fingerprint, context: &Conte
             return vec![(copy.clone(), local(&copy, message, Timestamp::now(), context))].into();
         }
     };
-    let replaced = context.state.get(&copy).replaced.tokens().collect();
     let report = Report::Repaired(current.name().to_owned());
     let part = Part { member: old, reserve, takes_access: false, seal, report };
-    let mut storing = Storing::new(vec![part], Renewal::of_refresh_token(token), replaced);
+    let neighbours = Neighbours::new(context, std::slice::from_ref(&part.member));
+    let mut storing = Storing::new(vec![part], Renewal::of_refresh_token(token), neighbours);
     match storing.attempt() {
         Ok(()) => {
             let reports = storing.conclude(context.state, Some(context.written));

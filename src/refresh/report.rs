@@ -26,6 +26,8 @@ pub(crate) enum Report {
     Repaired(String),
     /// Another program stored a new sign-in during the request; that sign-in stays and the answer is dropped.
     SignedInMeanwhile,
+    /// It got the name of this file during its refresh, which has the new tokens.
+    Moved(String),
     /// It is not there any more.
     Gone,
     /// Another process is refreshing it at this moment.

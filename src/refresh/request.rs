@@ -9,6 +9,7 @@ use super::interpret::{Renewal, interpret};
 use super::job::{Chain, Done, Job};
 use super::may_send::{Allowed, attempt, may_send, permit};
 use super::member::Member;
+use super::neighbours::Neighbours;
 use super::precautions::{HeldBack, mark_all, reserve_all, unmark};
 use super::report::{Report, Reports};
 use super::storing::{Part, Storing};
@@ -19,7 +20,7 @@ use crate::files::Reserve;
 use crate::oauth::{Class, Concerns, Failure, GrantType, TokenRequest};
 use crate::sealing::Seal;
 use crate::secret::{Fingerprint, Secret};
-use crate::state::LastFailure;
+use crate::state::{CredentialState, FailureKind, LastFailure};
 use crate::tokens::chain::contradict;
 use crate::tokens::directory::read_document;
 
@@ -48,7 +49,7 @@ pub(super) fn request(chain: &Chain, members: Vec<Member>, due: usize, context: 
     let Unsealed { refresh_token, seals } = unsealed;
     let spent = refresh_token.filter(|_| request.grant() == GrantType::RefreshToken);
     // Looked up before: after the answer nothing may come between it and the disk.
-    let replaced = replaced_tokens(&members, context);
+    let neighbours = Neighbours::new(context, &members);
     // 4. Mark, as late as can be: a process that dies while connecting leaves no doubt, and an endpoint that cannot be
     // reached costs no writing.
     let marked = OnceCell::new();
@@ -73,7 +74,7 @@ pub(super) fn request(chain: &Chain, members: Vec<Member>, due: usize, context: 
     // 7 to 9. Store, look again, replace.
     let files = members.into_iter().zip(reserves).zip(seals);
     let files = files.map(|((member, reserve), seal)| ReadyFile { member, reserve, seal }).collect();
-    let done = store(chain, files, due, renewal, replaced, context);
+    let done = store(chain, files, due, renewal, neighbours, context);
     match permit {
         Some(permit) => permit.answered(),
         None => context.endpoints.answered(&request.endpoint_key()),
@@ -85,11 +86,6 @@ pub(super) fn request(chain: &Chain, members: Vec<Member>, due: usize, context: 
 fn drop_and<T>(reserves: Vec<Reserve>, act: impl FnOnce() -> T) -> T {
     drop(reserves);
     act()
-}
-
-fn replaced_tokens(members: &[Member], context: &Context<'_>) -> Vec<Fingerprint> {
-    let names = members.iter().flat_map(|member| &member.names);
-    names.flat_map(|name| context.state.get(name).replaced.tokens().collect::<Vec<_>>()).collect()
 }
 
 /// A file that is ready for an answer.
@@ -106,7 +102,7 @@ fn store(
     files: Vec<ReadyFile>,
     due: usize,
     renewal: Renewal,
-    replaced: Vec<Fingerprint>,
+    neighbours: Neighbours,
     context: &Context<'_>,
 ) -> Done {
     let primary = files[due].member.document.clone();
@@ -121,9 +117,10 @@ fn store(
         };
         parts.push(Part { member, reserve, takes_access, seal, report });
     }
-    let mut storing = Storing::new(parts, renewal, replaced);
+    let mut storing = Storing::new(parts, renewal, neighbours);
     if let Err(message) = storing.attempt() {
         log::error!(target: "REFRESH", "{message}");
+        storing.remember_sent(context.state);
         return Done { held: vec![storing], ..Done::default() };
     }
     let reports = storing.conclude(context.state, Some(context.written));
@@ -161,14 +158,14 @@ impl Try<'_> {
     /// The request could not be made or its endpoint not be found; nothing was sent.
     fn not_prepared(&self, permit: Option<Permit<'_>>, failure: &Failure) -> Reports {
         // What is wrong with a setting says nothing of the endpoint.
-        self.conclude_permit(permit.filter(|_| failure.concerns == Concerns::Endpoint), failure);
-        self.failed(failure, verdict::last_failure)
+        let next = self.conclude_permit(permit.filter(|_| failure.concerns == Concerns::Endpoint), failure);
+        self.failed(failure, verdict::last_failure, next)
     }
 
     /// There are no new tokens. What is remembered is on disk before the locks are let go. After a lost answer the same
     /// refresh token is sent again, where that can save it.
     fn not_granted(&self, permit: Option<Permit<'_>>, failure: &Failure, marked: bool) -> Done {
-        self.conclude_permit(permit, failure);
+        let next = self.conclude_permit(permit, failure);
         if failure.class == Class::SignInAgain && self.members.iter().any(holds_another) {
             return self.refused_for_another(failure).into();
         }
@@ -179,14 +176,19 @@ impl Try<'_> {
         let again = first && verdict::is_sent_again_at_once(failure, self.request);
         let then = again.then(|| Job::Refresh(self.chain.again_after(verdict::AT_ONCE)));
         Done {
-            reports: self.failed(failure, verdict::refused),
+            reports: self.failed(failure, verdict::refused, next),
             then: then.into_iter().collect(),
             ..Done::default()
         }
     }
 
-    fn failed(&self, failure: &Failure, judge: Judge) -> Reports {
-        let reports = self.context.tell(self.members, &Report::Failed(self.last_failure(failure, judge)));
+    /// Remembers the failure; `next` is when the endpoint in trouble may get the next request for it.
+    fn failed(&self, failure: &Failure, judge: Judge, next: Option<Timestamp>) -> Reports {
+        let mut last = self.last_failure(failure, judge);
+        if last.is_of_endpoint() && next.is_some() {
+            last.next_attempt = next;
+        }
+        let reports = self.context.tell(self.members, &Report::Failed(last));
         self.context.state.flush();
         reports
     }
@@ -261,20 +263,28 @@ impl Try<'_> {
         self.context.state.has_refreshed_others(&self.request.endpoint_key(), since, &names)
     }
 
-    /// What the failure means for the endpoint.
-    fn conclude_permit(&self, permit: Option<Permit<'_>>, failure: &Failure) {
-        let Some(permit) = permit else { return };
+    /// What the failure means for the endpoint. Returns when the endpoint in trouble may get the next request for this
+    /// credential.
+    fn conclude_permit(&self, permit: Option<Permit<'_>>, failure: &Failure) -> Option<Timestamp> {
+        let permit = permit?;
         match failure.concerns {
-            Concerns::Endpoint => {
-                let expires_at = self.members[self.due].life().expires_at;
-                let again =
-                    |failures| verdict::endpoint_again(failure, expires_at, Timestamp::now(), failures);
-                permit.failed(again);
+            Concerns::Endpoint => {}
+            Concerns::Credential => {
+                permit.answered();
+                return None;
             }
-            Concerns::Credential => permit.answered(),
             // Nothing is known of the endpoint.
-            Concerns::Machine => drop(permit),
+            Concerns::Machine => return None,
         }
+        let member = &self.members[self.due];
+        let (expires_at, now) = (member.life().expires_at, Timestamp::now());
+        let tried = LastFailure::new(FailureKind::Transient, "", now);
+        let tried = CredentialState { failure: Some(tried), ..CredentialState::default() };
+        let last_chance = tried.last_chance(expires_at, now);
+        Some(
+            permit
+                .failed(last_chance, |failures| verdict::endpoint_again(failure, expires_at, now, failures)),
+        )
     }
 }
 

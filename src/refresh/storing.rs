@@ -3,6 +3,7 @@
 //! This is the one place where losing something costs a sign-in, so it is a value that can be tried again: it owns the
 //! locks, the reserved files and the answer, and [`Storing::attempt`] continues where the last attempt failed.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::io;
 use std::path::PathBuf;
@@ -10,16 +11,20 @@ use std::time::{Duration, Instant};
 
 use super::context::Written;
 use super::interpret::Renewal;
+use super::look::{Look, Moved};
+use super::mark::Mark;
 use super::member::{Member, lock};
+use super::neighbours::Neighbours;
 use super::report::{Report, Reports};
 use crate::clock::Timestamp;
-use crate::files::{FileAt, ReadError, Reserve, Stamp, reason};
+use crate::files::{ReadError, Reserve, reason};
 use crate::sealing::Seal;
 use crate::secret::{Fingerprint, Secret};
 use crate::state::{FailureKind, LastFailure, Store};
 use crate::tokens::Document;
 use crate::tokens::change::apply;
-use crate::tokens::directory::{Problem, read_document, real};
+use crate::tokens::directory::{Problem, TokenFile, read_document, real};
+use crate::tokens::spelled::file_in;
 
 /// One file on its way to new tokens.
 pub(super) struct Part {
@@ -38,8 +43,7 @@ pub(super) struct Part {
 pub(crate) struct Storing {
     items: Vec<Item>,
     renewal: Renewal,
-    /// Refresh tokens that a refresh replaced earlier: a file that turns up with one is an old copy, not a new sign-in.
-    replaced: Vec<Fingerprint>,
+    neighbours: Neighbours,
 }
 
 /// Why an answer is not in its files yet: the first file that it cannot be stored in.
@@ -64,6 +68,8 @@ struct Item {
     written: Option<Document>,
     /// What became of the file.
     done: Option<Report>,
+    /// The names that it had before it was moved, and what became of them.
+    left: Reports,
 }
 
 impl fmt::Debug for Storing {
@@ -74,9 +80,15 @@ impl fmt::Debug for Storing {
 
 impl Storing {
     /// Prepares storing what `renewal` changes.
-    pub(super) fn new(parts: Vec<Part>, renewal: Renewal, replaced: Vec<Fingerprint>) -> Self {
-        let item = |part: Part| Item { sent: part.member.fingerprint(), part, written: None, done: None };
-        Self { items: parts.into_iter().map(item).collect(), renewal, replaced }
+    pub(super) fn new(parts: Vec<Part>, renewal: Renewal, neighbours: Neighbours) -> Self {
+        let item = |part: Part| Item {
+            sent: part.member.fingerprint(),
+            part,
+            written: None,
+            done: None,
+            left: Reports::new(),
+        };
+        Self { items: parts.into_iter().map(item).collect(), renewal, neighbours }
     }
 
     /// Tries to bring the answer into every file; continues where an earlier attempt failed. After an error nothing is
@@ -114,7 +126,13 @@ impl Storing {
                 if item.has_new_tokens() {
                     self.remember(name, item, now, state);
                     written.inspect(|written| written.add(name));
+                } else {
+                    self.remember_replaced(name, item, state);
                 }
+                reports.push((name.clone(), report.clone()));
+            }
+            for (name, report) in &item.left {
+                self.remember_replaced(name, item, state);
                 reports.push((name.clone(), report.clone()));
             }
         }
@@ -123,6 +141,25 @@ impl Storing {
             state.flush();
         }
         reports
+    }
+
+    /// Remembers that the refresh tokens which were sent are replaced, once the answer is in a file of its own: while
+    /// it waits for its place, a file that was moved may turn up with one.
+    pub(super) fn remember_sent(&self, state: &Store) {
+        for item in self.items.iter().filter(|item| item.written.is_some()) {
+            for name in &item.part.member.names {
+                self.remember_replaced(name, item, state);
+            }
+        }
+    }
+
+    /// Remembers of a file which does not hold the new refresh token that the one which was sent must never be sent
+    /// again, wherever it turns up.
+    fn remember_replaced(&self, name: &str, item: &Item, state: &Store) {
+        let new = self.renewal.change.refresh_token.as_ref().map(Secret::fingerprint);
+        if let (Some(sent), Some(new), Some(_)) = (item.sent, new, &self.renewal.origin) {
+            state.update(name, |state| state.replaced_elsewhere(sent, new));
+        }
     }
 
     fn remember(&self, name: &str, item: &Item, now: Timestamp, state: &Store) {
@@ -230,56 +267,92 @@ impl Storing {
         if item.part.reserve.is_placed() {
             return Ok(Look::Unchanged);
         }
-        // The name may lead elsewhere now: a link was turned, or took the file's place.
-        let real = match real(&member.place) {
-            Ok(Some(real)) => real,
-            Ok(None) | Err(Problem::BrokenLink) => return Ok(Look::Gone),
-            Err(problem) => return Err(io::Error::other(problem.to_string())),
-        };
-        if real == member.real && real.inode()?.stamp == member.stamp {
-            return Ok(Look::Unchanged);
-        }
         let deadline = Instant::now() + UNREADABLE_PATIENCE;
         loop {
-            match read_document(&real) {
-                Ok((document, stamp)) => return Ok(self.compare(item, Moved { real, document, stamp })),
-                Err(Problem::Unreadable(ReadError::Gone)) => return Ok(Look::Gone),
+            // The name may lead elsewhere now: a link was turned, or took the file's place.
+            let place = match real(&member.place) {
+                Ok(Some(real)) => real,
+                Ok(None) | Err(Problem::BrokenLink) => {
+                    match self.moved(index, &|name| Report::Moved(name.to_owned())) {
+                        Some(moved) => return Ok(Look::Elsewhere(Box::new(moved))),
+                        None if Instant::now() >= deadline => return Ok(Look::Gone),
+                        None => {
+                            std::thread::sleep(LOOK_AGAIN);
+                            continue;
+                        }
+                    }
+                }
+                Err(problem) => return Err(io::Error::other(problem.to_string())),
+            };
+            if place == member.real && place.inode().is_ok_and(|found| found.stamp == member.stamp) {
+                return Ok(Look::Unchanged);
+            }
+            match read_document(&place) {
+                Ok((document, stamp)) => return Ok(self.compare(index, Moved::here(place, document, stamp))),
+                Err(Problem::Unreadable(ReadError::Gone)) => {}
                 // Half-written by a program that died: the answer replaces it.
                 Err(_) if Instant::now() >= deadline => {
-                    let found = real.inode()?;
+                    let found = place.inode()?;
                     if !found.is_file() {
                         return Err(io::Error::other("something else than a file has its name"));
                     }
-                    let (document, stamp) = (member.document.clone(), found.stamp);
-                    return Ok(rewritten(item, Moved { real, document, stamp }));
+                    let moved = Moved::here(place, member.document.clone(), found.stamp);
+                    return Ok(rewritten(item, moved));
                 }
-                Err(_) => std::thread::sleep(Duration::from_millis(50)),
+                Err(_) => {}
             }
+            std::thread::sleep(LOOK_AGAIN);
         }
     }
 
-    fn compare(&self, item: &Item, now: Moved) -> Look {
+    fn compare(&self, index: usize, now: Moved) -> Look {
+        let item = &self.items[index];
         let hash = now.document.refresh_fingerprint();
-        let old_copy = hash.as_ref().is_some_and(|hash| self.replaced.contains(hash));
         let ours =
             hash.is_some() && hash == self.renewal.change.refresh_token.as_ref().map(Secret::fingerprint);
-        if hash == item.sent || old_copy || ours { rewritten(item, now) } else { Look::SignedIn }
+        let old_copy = || hash.is_some_and(|hash| self.neighbours.is_replaced(hash));
+        if hash == item.sent || ours || old_copy() {
+            return rewritten(item, now);
+        }
+        // A person signed in there. The file may have been moved out of the way before.
+        let moved = self.moved(index, &|_| Report::SignedInMeanwhile);
+        moved.map_or(Look::SignedIn, |moved| Look::Elsewhere(Box::new(moved)))
+    }
+
+    /// The file under another name in the directory, where it was moved there; `left` is what became of its old names.
+    fn moved(&self, index: usize, left: &dyn Fn(&str) -> Report) -> Option<Moved> {
+        let item = &self.items[index];
+        let known: BTreeSet<&str> = self.names().map(String::as_str).collect();
+        let found = self.neighbours.find(item.sent?, &item.part.member.stamp, &known)?;
+        let TokenFile { name, real, stamp, document, .. } = found;
+        let left = left(&name);
+        Some(Moved { real, document, stamp, renamed: Some((name, left)) })
     }
 
     /// Goes on with the file that the name leads to now, which is for the same sign-in.
     fn follow(&mut self, index: usize, moved: Moved) -> io::Result<()> {
         let item = &mut self.items[index];
         let member = &mut item.part.member;
-        let busy = |_| io::Error::other("its link was turned to a file that cannot be locked");
+        let busy = |_| io::Error::other("it was moved to a file that cannot be locked");
         let lock = lock(&moved.real, Instant::now() + FOLLOW_PATIENCE, &|| false).map_err(busy)?;
+        // A process that dies from here on finds the answer beside the file by the mark of the file.
+        let now = Timestamp::now();
+        lock.write_note(&Mark::of(&moved.document, now, now).note())?;
         let reserve = Reserve::create(&moved.real, member.document.file_text().len() as u64)?;
         let before = std::mem::replace(&mut item.part.reserve, reserve);
         let old = std::mem::replace(&mut member.real, moved.real);
         (member.document, member.stamp, item.written) = (moved.document, moved.stamp, None);
+        if let Some((name, report)) = moved.renamed {
+            member.place = file_in(self.neighbours.directory(), &name);
+            let left = std::mem::replace(&mut member.names, vec![name]);
+            item.left.extend(left.into_iter().map(|name| (name, report.clone())));
+        }
         self.write(index)?;
         // Stored at its new place: the reserve at the old one is of no use any more.
         drop(before);
-        self.items[index].part.member.lock = lock;
+        let old_lock = std::mem::replace(&mut self.items[index].part.member.lock, lock);
+        // It names tokens that the name does not lead to any more, so it is harmless where it stays.
+        let _ = old_lock.clear_note();
         Reserve::remove_leftover(&old).map(drop)
     }
 }
@@ -287,11 +360,8 @@ impl Storing {
 impl Item {
     /// Whether the new tokens are in the file.
     fn has_new_tokens(&self) -> bool {
-        let placed = |report: &Report| {
-            let half = matches!(report, Report::HalfRefreshed(_));
-            half || matches!(report, Report::Refreshed(_) | Report::Followed | Report::Repaired(_))
-        };
-        self.done.as_ref().is_some_and(placed)
+        use Report::{Followed, HalfRefreshed, Refreshed, Repaired};
+        matches!(self.done, Some(Refreshed(_) | HalfRefreshed(_) | Followed | Repaired(_)))
     }
 }
 
@@ -303,29 +373,11 @@ fn rewritten(item: &Item, now: Moved) -> Look {
     }
 }
 
+/// How soon a file that cannot be read, or is gone, is looked for again.
+const LOOK_AGAIN: Duration = Duration::from_millis(50);
+
 /// How long a file that a link was turned to is waited for while another process has it.
 const FOLLOW_PATIENCE: Duration = Duration::from_millis(200);
 
-/// What a name leads to now.
-struct Moved {
-    real: FileAt,
-    document: Document,
-    stamp: Stamp,
-}
-
-/// How long a file that another program left unreadable during the request is given to become whole.
+/// How long a file that another program left unreadable, or took away, during the request is given to be there again.
 const UNREADABLE_PATIENCE: Duration = Duration::from_secs(2);
-
-/// What a second look at a file found.
-enum Look {
-    /// It is as it was when the request was sent.
-    Unchanged,
-    /// It has other contents for the same sign-in.
-    Rewritten(Box<Document>, Stamp),
-    /// The name leads to another file now, for the same sign-in.
-    Elsewhere(Box<Moved>),
-    /// It holds another sign-in.
-    SignedIn,
-    /// It is not there any more.
-    Gone,
-}

@@ -126,6 +126,14 @@ impl CredentialState {
         tried.is_none_or(|tried| tried < chance).then_some(chance)
     }
 
+    /// Leaves the time of the next attempt to the endpoint, where the failure was the endpoint's: one of its
+    /// credentials asks for all, and the wait of the others ends with its outage.
+    pub(crate) fn leave_to_endpoint(&mut self) {
+        if let Some(failure) = self.failure.as_mut().filter(|failure| failure.is_of_endpoint()) {
+            failure.next_attempt = None;
+        }
+    }
+
     /// What earlier refreshes left to know of a file that holds this refresh token now. A new sign-in has no past.
     pub(crate) fn past(&self, refresh_hash: Option<Fingerprint>) -> Past {
         if self.refresh_hash != refresh_hash {
@@ -141,6 +149,14 @@ impl CredentialState {
         }
         self.refresh_hash = successor;
         self.failure = None;
+    }
+
+    /// Remembers that a refresh replaced `token` by `successor`, which did not reach the file.
+    pub(crate) fn replaced_elsewhere(&mut self, token: Fingerprint, successor: Fingerprint) {
+        // What is known of it already tells of the successor that is in use.
+        if self.replaced.tokens().all(|known| known != token) {
+            self.replaced.add(token, successor);
+        }
     }
 
     /// Takes over what an older record of the same file knows: the replaced tokens and the last success. Two
@@ -175,6 +191,11 @@ impl LastFailure {
     /// Whether its message tells a person to sign in again: the command for that follows where it is shown.
     pub(crate) fn says_to_sign_in(&self) -> bool {
         self.kind == FailureKind::ReauthRequired || self.message.ends_with("sign in again")
+    }
+
+    /// Whether it says something about the endpoint and nothing about this credential.
+    pub(crate) fn is_of_endpoint(&self) -> bool {
+        self.kind == FailureKind::Transient && self.endpoint.is_some()
     }
 
     /// Whether a credential with this failure, now with these fingerprints, may be refreshed at `now`.

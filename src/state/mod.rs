@@ -1,11 +1,14 @@
 //! What is remembered between cycles and processes: `.token-refresher/status.json`, which holds no secret.
 //!
-//! `credential` is the record of one token file, `replaced` knows the refresh tokens that must not be sent again,
-//! `outage` the endpoints in trouble, `file` is the whole document, `store` reads, merges and writes it. `schedule`
-//! says from a token's life and its record when it is to be refreshed.
+//! `credential` is the record of one token file, `outage` an endpoint in trouble, `file` is the whole document, `store`
+//! reads, merges and writes it. `replaced` has the latest refresh tokens of a file that must not be sent again,
+//! `history` all of them, `lineage` answers from both. `schedule` says from a token's life and its record when it is to
+//! be refreshed.
 
 mod credential;
 mod file;
+mod history;
+mod lineage;
 mod outage;
 mod presence;
 mod replaced;
@@ -14,6 +17,7 @@ mod store;
 
 pub(crate) use credential::{CredentialState, FailureKind, Gate, LastFailure, UnexplainedRun};
 pub(crate) use file::{ClientRecord, CycleRecord, DaemonRecord, HookKind, HookRecord, Urgency};
+pub(crate) use history::is_replaced;
 pub(crate) use outage::{LASTING_RUN, Outage};
 pub(crate) use presence::{DAEMON_LOCK, UnknownHolder, daemon_holder, daemon_lock};
 pub(crate) use schedule::Plan;

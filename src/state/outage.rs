@@ -19,3 +19,12 @@ pub(crate) struct Outage {
     #[serde(default)]
     pub closed_until: Timestamp,
 }
+
+impl Outage {
+    /// From when on a credential may send a request: in turn, or from its `last_chance` on
+    /// ([`CredentialState::last_chance`](super::CredentialState::last_chance)) where that is sooner.
+    pub(crate) fn open_at(&self, last_chance: Option<Timestamp>) -> Timestamp {
+        let early = last_chance.map(|at| at.max(self.closed_until));
+        early.map_or(self.next_attempt, |early| early.min(self.next_attempt))
+    }
+}

@@ -6,7 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::secret::Fingerprint;
 
-/// How many replaced refresh tokens are remembered per file.
+/// How many replaced refresh tokens are remembered per file in the status file, which is rewritten whole. The history
+/// has all.
 const REMEMBERED: usize = 8;
 
 /// A refresh token that must never be sent again, and the one that took its place.
@@ -46,6 +47,11 @@ impl ReplacedTokens {
         self.0.drain(..surplus);
     }
 
+    /// The latest replacement.
+    pub(super) fn latest(&self) -> Option<Replacement> {
+        self.0.last().copied()
+    }
+
     /// The fingerprints of the replaced tokens.
     pub(crate) fn tokens(&self) -> impl Iterator<Item = Fingerprint> + '_ {
         self.0.iter().map(|replaced| replaced.token)
@@ -60,6 +66,11 @@ impl Successors {
     /// Adds what one file's record knows.
     pub(super) fn learn(&mut self, replaced: &ReplacedTokens) {
         self.0.extend(replaced.0.iter().map(|replaced| (replaced.token, replaced.successor)));
+    }
+
+    /// Adds what the history says of one token.
+    pub(super) fn learn_old(&mut self, token: Fingerprint, newest: Fingerprint) {
+        self.0.entry(token).or_insert(newest);
     }
 
     /// Adds the latest replacement of one file. Its successor is in use, even where it was replaced before.

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::credential::{CredentialState, FailureKind, Gate};
+use super::outage::Outage;
 use crate::clock::Timestamp;
 use crate::secret::Fingerprint;
 use crate::tokens::{Life, due};
@@ -33,6 +34,8 @@ pub(crate) struct Schedule<'a> {
     pub state: &'a CredentialState,
     /// How long before its expiry a token is due.
     pub buffer: Duration,
+    /// The trouble of its endpoint, where there is some.
+    pub outage: Option<&'a Outage>,
 }
 
 impl Schedule<'_> {
@@ -51,13 +54,16 @@ impl Schedule<'_> {
         if due > now {
             return Plan::Later(due);
         }
-        let Some(failure) = &self.state.failure else { return Plan::Due };
-        match failure.gate(self.refresh_hash, None, now) {
-            Gate::Open => Plan::Due,
-            Gate::Until(_) | Gate::Closed if failure.kind == FailureKind::Configuration => Plan::Recheck,
-            Gate::Until(until) => Plan::Waiting(until),
-            Gate::Closed => Plan::Blocked,
-        }
+        let own = self.state.failure.as_ref().filter(|failure| !failure.is_of_endpoint());
+        let until = match own.map(|failure| (failure.kind, failure.gate(self.refresh_hash, None, now))) {
+            None | Some((_, Gate::Open)) => None,
+            Some((FailureKind::Configuration, _)) => return Plan::Recheck,
+            Some((_, Gate::Closed)) => return Plan::Blocked,
+            Some((_, Gate::Until(until))) => Some(until),
+        };
+        let last_chance = || self.state.last_chance(self.life.expires_at, now);
+        let open = self.outage.map(|outage| outage.open_at(last_chance())).filter(|open| *open > now);
+        until.max(open).map_or(Plan::Due, Plan::Waiting)
     }
 }
 
@@ -66,22 +72,27 @@ mod tests {
     use super::*;
     use crate::state::LastFailure;
 
+    fn print(name: &str) -> Fingerprint {
+        Fingerprint::of(name.as_bytes())
+    }
+
+    fn failed(kind: FailureKind, next_attempt: Option<i64>) -> CredentialState {
+        let failure = LastFailure {
+            refresh_hash: Some(print("r")),
+            next_attempt: next_attempt.map(Timestamp::from_millis),
+            ..LastFailure::new(kind, "", Timestamp::from_seconds(9990))
+        };
+        CredentialState { failure: Some(failure), ..CredentialState::default() }
+    }
+
     #[test]
     fn a_due_token_waits_for_what_stands_against_it() {
         let now = Timestamp::from_seconds(10_000);
         let life = Life { expires_at: Some(now + Duration::from_mins(1)), ..Life::default() };
-        let print = |name: &str| Some(Fingerprint::of(name.as_bytes()));
-        let failed = |kind, next_attempt: Option<i64>| CredentialState {
-            failure: Some(LastFailure {
-                refresh_hash: print("r"),
-                next_attempt: next_attempt.map(Timestamp::from_millis),
-                ..LastFailure::new(kind, "", Timestamp::from_seconds(9990))
-            }),
-            ..CredentialState::default()
-        };
         let hour = Duration::from_hours(1);
         let plan = |life: &Life, has_access, hash: &str, state: &CredentialState| {
-            Schedule { life, has_access, refresh_hash: print(hash), state, buffer: hour }.plan(now)
+            let refresh_hash = Some(print(hash));
+            Schedule { life, has_access, refresh_hash, state, buffer: hour, outage: None }.plan(now)
         };
         for (state, hash, expected) in [
             (CredentialState::default(), "r", Plan::Due),
@@ -102,5 +113,44 @@ mod tests {
         assert_eq!(plan(&fresh, true, "r", &calm), Plan::Later(now + hour));
         assert_eq!(plan(&fresh, false, "r", &calm), Plan::Due);
         assert_eq!(plan(&Life::default(), true, "r", &calm), Plan::Never);
+    }
+
+    /// The endpoint's trouble decides where the failure is the endpoint's, and where there is none.
+    #[test]
+    fn a_due_token_waits_for_its_endpoint() {
+        let now = Timestamp::from_seconds(10_000);
+        let life = Life { expires_at: Some(now + Duration::from_mins(1)), ..Life::default() };
+        let hour = Duration::from_hours(1);
+        let at = |seconds| Timestamp::from_seconds(seconds);
+        let of_endpoint = |next| {
+            let mut state = failed(FailureKind::Transient, Some(next));
+            let failure = state.failure.as_mut().unwrap();
+            failure.endpoint = Some("e".to_owned());
+            state
+        };
+        let outage = |next: i64| Outage { failures: 1, next_attempt: at(next), closed_until: at(next) };
+        for (state, outage, expected) in [
+            (of_endpoint(10_900_000), None, Plan::Due),
+            (of_endpoint(10_900_000), Some(outage(10_020)), Plan::Waiting(at(10_020))),
+            (of_endpoint(10_900_000), Some(outage(10_000)), Plan::Due),
+            (CredentialState::default(), Some(outage(10_020)), Plan::Waiting(at(10_020))),
+            (
+                failed(FailureKind::Transient, Some(10_050_000)),
+                Some(outage(10_020)),
+                Plan::Waiting(at(10_050)),
+            ),
+            (failed(FailureKind::ReauthRequired, None), Some(outage(10_020)), Plan::Blocked),
+            (failed(FailureKind::Local, Some(10_050_000)), Some(outage(10_020)), Plan::Waiting(at(10_020))),
+        ] {
+            let schedule = Schedule {
+                life: &life,
+                has_access: true,
+                refresh_hash: Some(print("r")),
+                state: &state,
+                buffer: hour,
+                outage: outage.as_ref(),
+            };
+            assert_eq!(schedule.plan(now), expected);
+        }
     }
 }

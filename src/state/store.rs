@@ -12,8 +12,8 @@ use std::time::Duration;
 
 use super::credential::{CredentialState, FailureKind, LastFailure};
 use super::file::{ClientRecord, CycleRecord, DaemonRecord, HookKind, HookRecord, StatusFile};
+use super::lineage::Lineage;
 use super::outage::Outage;
-use super::replaced::Successors;
 use crate::clock::Timestamp;
 use crate::files::{Directory, Lock, LockError, Stamp, read_own, reason, replace_text};
 use crate::secret::Fingerprint;
@@ -43,7 +43,7 @@ struct Known {
     read: Option<Stamp>,
     /// Why writing failed last, to be said by the cycle.
     failure: Option<String>,
-    successors: Successors,
+    lineage: Lineage,
 }
 
 impl Store {
@@ -58,6 +58,13 @@ impl Store {
     /// The endpoints that were in trouble when the file was last written.
     pub(crate) fn endpoints(&self) -> BTreeMap<String, Outage> {
         self.known().file.endpoints.clone()
+    }
+
+    /// Remembers the endpoints in trouble. On disk with the next [`Store::flush`].
+    pub(crate) fn set_endpoints(&self, endpoints: BTreeMap<String, Outage>) {
+        let mut known = self.known();
+        known.changed |= known.file.endpoints != endpoints;
+        known.file.endpoints = endpoints;
     }
 
     /// Takes in what other processes wrote, for the questions of one cycle, which has opened `tokens`.
@@ -92,7 +99,8 @@ impl Store {
         }
         state.updated = Timestamp::now().max(before.updated + Duration::from_millis(1));
         if state.replaced != before.replaced {
-            known.successors.learn_latest(&state.replaced);
+            let Known { lineage, tokens, .. } = &mut *known;
+            lineage.learn(&state.replaced, tokens.as_ref());
         }
         known.file.files.insert(file.to_owned(), state);
         known.changed = true;
@@ -103,12 +111,26 @@ impl Store {
     pub(crate) fn newest(&self, token: Fingerprint) -> Option<Fingerprint> {
         let mut known = self.known();
         known.catch_up();
-        known.successors.newest(token)
+        known.look_up(&mut std::iter::once(token));
+        known.lineage.newest(token)
     }
 
-    /// Like [`Store::newest`], from memory.
+    /// Like [`Store::newest`], from memory, where [`Store::look_up`] has seen the token.
     pub(crate) fn known_newest(&self, token: Fingerprint) -> Option<Fingerprint> {
-        self.known().successors.newest(token)
+        self.known().lineage.newest(token)
+    }
+
+    /// Looks up what became of these refresh tokens, all at once: a scan does it for every file.
+    pub(crate) fn look_up(&self, tokens: &mut dyn Iterator<Item = Fingerprint>) {
+        self.known().look_up(tokens);
+    }
+
+    /// The file that held, or holds, the refresh token which a refresh stored last.
+    pub(crate) fn file_of(&self, token: Fingerprint) -> Option<String> {
+        let known = self.known();
+        let holds =
+            |state: &CredentialState| state.replaced.latest().is_some_and(|latest| latest.successor == token);
+        known.file.files.iter().find(|(_, state)| holds(state)).map(|(name, _)| name.clone())
     }
 
     /// Whether the endpoint at `origin` has refreshed another token than those of `files` since then.
@@ -218,7 +240,8 @@ impl Store {
 
     /// Why the file could not be written the last time, if so.
     pub(crate) fn failure(&self) -> Option<String> {
-        self.known().failure.clone()
+        let known = self.known();
+        known.failure.clone().or_else(|| known.lineage.failure())
     }
 
     fn known(&self) -> MutexGuard<'_, Known> {
@@ -244,8 +267,12 @@ impl Known {
             }
             self.file.merge(other);
             self.read = Some(stamp);
-            self.index();
+            self.lineage.index(self.file.files.values());
         }
+    }
+
+    fn look_up(&mut self, tokens: &mut dyn Iterator<Item = Fingerprint>) {
+        self.lineage.look_up(tokens, self.tokens.as_ref());
     }
 
     fn write(&mut self) {
@@ -270,13 +297,5 @@ impl Known {
         replace_text(&file, &text).map_err(|error| cannot(&reason(&error)))?;
         self.read = file.inode().ok().map(|found| found.stamp);
         Ok(())
-    }
-
-    /// Brings the table of successors in line with the records, after many may have changed.
-    fn index(&mut self) {
-        self.successors = Successors::default();
-        for state in self.file.files.values() {
-            self.successors.learn(&state.replaced);
-        }
     }
 }

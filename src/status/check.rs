@@ -10,7 +10,7 @@ use super::judge::TokenState;
 use super::report::Overview;
 use super::seals::SealCounts;
 use super::token::{Severity, Token};
-use crate::clock::{Timestamp, Words};
+use crate::clock::{Soon, Timestamp, Words};
 use crate::files::Holder;
 use crate::text::{Count, escaped};
 
@@ -122,7 +122,7 @@ fn all_is_well(report: &Overview) -> String {
     let next = report.tokens.iter().filter_map(|token| token.next_attempt).min();
     let next = next.map_or_else(
         || "none is due".to_owned(),
-        |next| format!("the next is due in {}", Words(next.since(report.now))),
+        |next| format!("the next is due {}", Soon(next.since(report.now))),
     );
     let at_rest = Some(report.at_rest).filter(SealCounts::is_in_use);
     let at_rest = at_rest.map(|counts| format!("; at rest: {counts}")).unwrap_or_default();

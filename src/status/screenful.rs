@@ -6,7 +6,7 @@ use super::judge::TokenState;
 use super::remedy::login_command;
 use super::report::Overview;
 use super::token::{Severity, Token};
-use crate::clock::Words;
+use crate::clock::{Soon, Words};
 use crate::files::Holder;
 use crate::state::HookKind;
 use crate::text::{Count, escaped, lines};
@@ -91,8 +91,7 @@ impl<'a> Screenful<'a> {
             (TokenState::SignInAgain, _) => "after a sign-in".to_owned(),
             (TokenState::Misconfigured, _) => "after a change".to_owned(),
             (_, Some(_)) if !self.report.is_running() => "without daemon".to_owned(),
-            (_, Some(next)) if next > now => format!("in {}", Words(next.since(now))),
-            (_, Some(_)) => "now".to_owned(),
+            (_, Some(next)) => Soon(next.since(now)).to_string(),
             (_, None) => "-".to_owned(),
         }
     }
@@ -138,7 +137,7 @@ impl<'a> Screenful<'a> {
         for (kind, hook) in &self.report.hooks {
             let Some(error) = &hook.error else { continue };
             let next = hook.next_attempt.map(|next| next.since(now));
-            let next = next.map_or_else(|| "soon".to_owned(), |wait| format!("in {}", Words(wait)));
+            let next = next.map_or_else(|| "soon".to_owned(), |wait| Soon(wait).to_string());
             let noun = if *kind == HookKind::Refresh { "changed file" } else { "token" };
             let (failures, waiting) = (hook.failures, Count(hook.waiting.len(), noun));
             let option = kind.option();
@@ -158,8 +157,7 @@ impl<'a> Screenful<'a> {
         for (endpoint, outage) in &report.endpoints {
             let next = match outage.next_attempt {
                 _ if !report.is_running() => "asked again when a daemon runs".to_owned(),
-                next if next > report.now => format!("asked again in {}", Words(next.since(report.now))),
-                _ => "asked again now".to_owned(),
+                next => format!("asked again {}", Soon(next.since(report.now))),
             };
             self.wrapped(&format!("{endpoint}: {}, {next}", Count(outage.failures, "failure")), 2);
         }

@@ -182,7 +182,7 @@ fn a_daemon_says_it_once_and_goes_on_when_it_is_mended() {
             "{}",
             finished.log
         );
-        assert!(finished.log.contains("no longer: "), "{}", finished.log);
+        assert!(finished.log.contains(": written again"), "{}", finished.log);
     }
 }
 

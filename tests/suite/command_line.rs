@@ -177,6 +177,21 @@ fn a_wrong_variable_is_refused_by_name_and_value() {
     }
 }
 
+/// Each of these panicked in the worker that was to use it.
+#[test]
+fn a_proxy_that_cannot_be_spoken_to_is_refused_at_the_start() {
+    let root = Root::new();
+    for scheme in ["socks5h", "socks5", "socks4", "socks4a", "ftp", "quic"] {
+        let secret = "hunter2";
+        let value = format!("{scheme}://user:{secret}@127.0.0.1:9050");
+        let finished = root.program().env("HTTPS_PROXY", &value).output().unwrap();
+        let said = String::from_utf8_lossy(&finished.stderr).into_owned();
+        assert_eq!(finished.status.code(), Some(2), "{scheme}: {said}");
+        assert!(said.contains("HTTPS_PROXY") && said.contains("use http://HOST:PORT"), "{scheme}: {said}");
+        assert!(!said.contains(secret) && !said.contains("panicked"), "{scheme}: {said}");
+    }
+}
+
 #[test]
 fn a_wrong_line_is_refused_with_its_number() {
     let root = Root::new();

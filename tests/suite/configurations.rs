@@ -347,6 +347,31 @@ fn the_first_access_token_is_in_every_configuration_of_the_same_cycle() {
     assert_eq!(names(&project, "mcp-cursor.json"), ["repos"]);
 }
 
+#[test]
+fn a_first_access_token_is_one_whatever_stood_in_its_place() {
+    for (what, nothing) in [("null", Value::Null), ("empty", "".into())] {
+        for machine in [false, true] {
+            let endpoint = Endpoint::start();
+            let client = Client::new("app");
+            endpoint.register(client.clone());
+            let project = Project::new();
+            let file = TokenFile::signed_in("github", "repos", &endpoint, &client);
+            let file = file.field("access_token", nothing.clone());
+            let file = if machine {
+                file.without("refresh_token").field("grant_type", "client_credentials")
+            } else {
+                file
+            };
+            project.write_token(&file);
+            let program = Program::new(&project).env("REGISTRY_URL", "https://gateway.example.com/");
+            program.args("--client cursor").once().expect_code(0);
+            for file in [BOTH[0], BOTH[1], "mcp-cursor.json"] {
+                assert_eq!(names(&project, file), ["repos"], "{what}, {machine}, {file}");
+            }
+        }
+    }
+}
+
 /// A person without a gateway was warned of its missing directory at every start.
 #[test]
 fn a_project_without_a_gateway_is_not_told_that_the_registry_is_missing() {

@@ -27,6 +27,7 @@ mod hook;
 mod limits;
 mod login;
 mod metrics;
+mod moved;
 mod nothing_lost;
 mod nothing_sent_twice;
 mod on_trouble;

@@ -92,6 +92,94 @@ fn a_restored_backup_is_never_sent_not_even_by_force() {
     assert_eq!((endpoint.requests().len(), endpoint.reuses()), (1, 0));
 }
 
+/// Rotates the token so many times; what the file held before each of them.
+fn rotate(project: &Project, times: usize) -> Vec<Vec<u8>> {
+    let rotation = |_| {
+        let before = fs::read(project.token(FILE)).unwrap();
+        Program::new(project).args("--force").once().expect_code(0);
+        before
+    };
+    (0..times).map(rotation).collect()
+}
+
+/// A year of backups: only the hash of each replaced token tells that its copy is old.
+#[test]
+fn a_copy_from_long_ago_is_never_sent() {
+    let Due { endpoint, project, .. } = due();
+    let copies = rotate(&project, 12);
+    let present = text(&project, FILE, "refresh_token");
+    let (first, third) = ("github-first-egress.json", "oauth-third.json");
+    project.write_tokens_file(first, &copies[0]);
+    project.write_tokens_file(third, &copies[2]);
+    // The history alone tells it.
+    internals::forget_status(&project);
+    let finished = Program::new(&project).once().expect_code(0);
+    for name in [first, third] {
+        assert!(finished.log.contains(&format!("{name}: was an old copy of ")), "{}", finished.log);
+        assert_eq!(text(&project, name, "refresh_token"), text(&project, FILE, "refresh_token"));
+    }
+    assert_ne!(text(&project, FILE, "refresh_token"), present, "the chain of all three was refreshed");
+    // Where no file holds the present token, it says so, and neither a start nor a person's word sends it.
+    fs::remove_file(project.token(third)).unwrap();
+    fs::remove_file(project.token(FILE)).unwrap();
+    project.write_tokens_file(first, &copies[1]);
+    let requests = endpoint.requests().len();
+    for arguments in ["", "--force", ""] {
+        let finished = Program::new(&project).args(arguments).once().expect_code(1);
+        assert!(finished.log.contains("it is an old copy"), "{}", finished.log);
+        assert!(finished.log.contains("it is never sent: put the newest copy back"), "{}", finished.log);
+    }
+    let status = Program::new(&project).arg("status").run();
+    assert!(status.stdout.contains("it is an old copy"), "{status:#?}");
+    assert_eq!((endpoint.requests().len(), endpoint.reuses()), (requests, 0));
+}
+
+#[test]
+fn a_daemon_knows_a_copy_from_before_its_start() {
+    let Due { endpoint, project, .. } = due();
+    let copies = rotate(&project, 11);
+    let mut daemon = Program::new(&project).args("--interval 1").start();
+    daemon.wait_for_log("Checked 1 token");
+    project.write_tokens_file("github-first-egress.json", &copies[0]);
+    daemon.wait_for_log(&format!("github-first-egress.json: was an old copy of {FILE}"));
+    // What another process replaces meanwhile is known too.
+    let before = rotate(&project, 1);
+    fs::remove_file(project.token("github-first-egress.json")).unwrap();
+    project.write_tokens_file("github-second-egress.json", &before[0]);
+    daemon.wait_for_log("github-second-egress.json: was an old copy of");
+    daemon.stop().expect_code(0);
+    assert_eq!(endpoint.reuses(), 0);
+}
+
+#[test]
+fn a_year_of_rotations_does_not_make_the_status_file_grow() {
+    let Due { endpoint, project, .. } = due();
+    rotate(&project, 10);
+    let (size, lines) = (internals::status_size(&project), internals::replaced_tokens(&project));
+    rotate(&project, 10);
+    assert!(internals::status_size(&project).abs_diff(size) < 16, "{size}");
+    assert_eq!((lines, internals::replaced_tokens(&project)), (10, 20));
+    assert_eq!(endpoint.reuses(), 0);
+    // Two files of one sign-in are one line.
+    fs::copy(project.token(FILE), project.token("oauth-same.json")).unwrap();
+    rotate(&project, 1);
+    assert_eq!(internals::replaced_tokens(&project), 21);
+}
+
+#[test]
+fn a_history_that_cannot_be_kept_is_said_and_costs_no_refresh() {
+    let Due { endpoint, project, .. } = due();
+    fs::create_dir_all(internals::own(&project, "replaced")).unwrap();
+    project.set_mode(".oauth-tokens/.token-refresher", 0o700);
+    let finished = Program::new(&project).once().expect_code(1);
+    assert!(holds_the_last_answer(&endpoint, &project, FILE));
+    assert!(
+        finished.log.contains("the history of replaced refresh tokens cannot be kept"),
+        "{}",
+        finished.log
+    );
+}
+
 #[test]
 fn a_copy_that_turns_up_gets_the_present_token_whether_it_is_due_or_not() {
     for seconds in [600, 7200] {

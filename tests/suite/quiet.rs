@@ -43,9 +43,14 @@ fn a_problem_is_said_when_it_comes_when_it_changes_and_when_it_ends() {
         cycle(&mut daemon);
     }
     assert_eq!(lines(&daemon, "[WARNING]", file).len(), 2);
-    let over = lines(&daemon, "[INFO]", "no longer");
-    let message = said[1].strip_prefix("REFRESH: broken-egress.json: ").unwrap();
-    assert_eq!(over, [format!("REFRESH: {file}: no longer: {message}")]);
+    assert_eq!(lines(&daemon, "[INFO]", "again"), [format!("REFRESH: {file}: readable again")]);
+    // A file that is gone is not well again.
+    project.write_tokens_file(file, "{");
+    cycle(&mut daemon);
+    std::fs::remove_file(project.token(file)).unwrap();
+    cycle(&mut daemon);
+    assert_eq!(lines(&daemon, "[INFO]", "is gone"), [format!("REFRESH: {file}: is gone")]);
+    assert_eq!(lines(&daemon, "[INFO]", "readable again").len(), 1);
     daemon.stop().expect_code(0);
 }
 
@@ -66,7 +71,7 @@ fn an_outage_is_one_warning_and_one_end() {
     cycle(&mut daemon);
     cycle(&mut daemon);
     assert_eq!(
-        lines(&daemon, "[INFO]", "github-repos-egress.json: no longer: ").len(),
+        lines(&daemon, "[INFO]", "github-repos-egress.json: refreshed again").len(),
         1,
         "{}",
         daemon.log()

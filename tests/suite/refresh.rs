@@ -107,6 +107,34 @@ fn a_secret_with_special_letters_reaches_a_server_that_does_not_decode_basic() {
 }
 
 #[test]
+fn a_secret_that_is_not_ascii_is_sent_as_utf_8() {
+    use base64::Engine as _;
+    for secret in ["geheim-ü", "пароль", "a€b+c/d=e&f%", "密码 🔑"] {
+        for method in ["client_secret_post", "client_secret_basic"] {
+            let Due { endpoint, project, client } = support::due::none();
+            let answer = json!({"access_token": "new", "expires_in": 7200});
+            endpoint.script(Who::Anyone, [Step::answer(Answer::json(200, &answer))]);
+            let file = TokenFile::signed_in("acme", "server", &endpoint, &client).expires_in(60);
+            let file = file.field("client_secret", secret).field("token_endpoint_auth_method", method);
+            project.write_token(&file);
+            Program::new(&project).once().expect_code(0);
+            let request = endpoint.requests().remove(0);
+            if method == "client_secret_post" {
+                assert_eq!(request.field("client_secret"), Some(secret));
+                continue;
+            }
+            let header = request.request.header("authorization").unwrap().to_owned();
+            let pair =
+                base64::engine::general_purpose::STANDARD.decode(header.strip_prefix("Basic ").unwrap());
+            let pair = String::from_utf8(pair.unwrap()).unwrap();
+            assert!(pair.is_ascii(), "{pair}");
+            let sent = support::endpoint::form_decode(pair.split_once(':').unwrap().1);
+            assert_eq!(sent.as_deref(), Some(secret));
+        }
+    }
+}
+
+#[test]
 fn client_credentials_are_found_in_a_file_beside_the_token() {
     let endpoint = Endpoint::start();
     let client = Client::new("mcp-gateway-m2m");

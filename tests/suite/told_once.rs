@@ -3,8 +3,8 @@
 
 use std::fs;
 
-use crate::support::due::many;
-use crate::support::{Due, Program, Project, Signal, Step, TokenFile, Who, due, internals};
+use crate::support::due::{many, report};
+use crate::support::{Answer, Due, Endpoint, Program, Project, Signal, Step, TokenFile, Who, due, internals};
 
 #[test]
 fn an_outage_is_not_told_in_every_cycle() {
@@ -15,6 +15,88 @@ fn an_outage_is_not_told_in_every_cycle() {
     assert_eq!(log.matches(", refreshing...").count(), 3, "{log}");
     assert_eq!(log.matches("its endpoint is in trouble").count(), 2, "{log}");
     assert_eq!(endpoint.requests().len(), 1, "{log}");
+}
+
+/// An endpoint that is overloaded for a second, so often.
+fn overloaded(endpoint: &Endpoint, times: usize) {
+    let busy = || Answer::new(503, "").header("Retry-After", "1");
+    endpoint.script(Who::Anyone, std::iter::repeat_with(|| Step::answer(busy())).take(times));
+}
+
+#[test]
+fn an_outage_is_told_as_it_is_and_so_is_its_end() {
+    let Due { endpoint, project, .. } = many(3);
+    overloaded(&endpoint, 3);
+    let mut daemon = Program::new(&project).args("--jobs 1").start();
+    let ends = |name: &str| format!("github-{name}-egress.json: refreshed again");
+    for name in ["s0", "s1", "s2"] {
+        daemon.wait_for_log(&ends(name));
+    }
+    let finished = daemon.stop().expect_code(0);
+    let log = &finished.log;
+    let origin = format!("http://{}", endpoint.address());
+    assert_eq!(log.matches(&format!("{origin}: reachable again")).count(), 1, "{log}");
+    for name in ["s0", "s1", "s2"] {
+        assert_eq!(log.matches(&ends(name)).count(), 1, "{log}");
+    }
+    assert!(!log.contains("no longer") && !log.contains("in 0 seconds"), "{log}");
+    assert_eq!(endpoint.requests().len(), 6, "{log}");
+    // Announced at the start, and again by those that sent a request.
+    let sent_later = log.lines().skip_while(|line| !line.contains("Token refresh cycle completed"));
+    assert!(sent_later.filter(|line| line.contains("refreshing...")).count() <= 3, "{log}");
+}
+
+#[test]
+fn log_and_status_tell_one_next_attempt() {
+    let Due { endpoint, project, .. } = many(3);
+    let busy = Answer::new(503, "").header("Retry-After", "1000");
+    endpoint.always(Who::Anyone, Step::answer(busy));
+    let mut daemon = Program::new(&project).args("--jobs 1 --interval 1").start();
+    daemon.wait_for_log_times("Checked 3 tokens, 3 not fresh", 2);
+    let told = report(&project);
+    let next = |value: &serde_json::Value| value["next_attempt_at"].as_i64().unwrap();
+    let endpoints = told["endpoints"].as_array().map(|all| all.iter().map(next).collect::<Vec<_>>());
+    let tokens: Vec<i64> = told["tokens"].as_array().unwrap().iter().map(next).collect();
+    assert_eq!(tokens, vec![tokens[0]; 3], "{told:#}");
+    assert_eq!(endpoints, Some(vec![tokens[0]]), "{told:#}");
+    let table = Program::new(&project).arg("status").run().stdout;
+    assert_eq!(table.matches("in 16 minutes").count(), 4, "{table}");
+    assert_eq!(daemon.log().matches("next attempt in 16 minutes").count(), 3, "{}", daemon.log());
+    assert_eq!(endpoint.requests().len(), 1);
+    daemon.stop().expect_code(0);
+}
+
+#[test]
+fn a_token_that_expires_in_an_outage_is_an_error_once() {
+    let Due { endpoint, project, .. } = many(1);
+    let busy = Answer::new(503, "").header("Retry-After", "1000");
+    endpoint.script(Who::Anyone, [Step::answer(busy)]);
+    let mut document = project.read_token("github-s0-egress.json");
+    document["expires_at"] = (crate::support::now() + 2).into();
+    project.write_tokens_file("github-s0-egress.json", document.to_string());
+    let mut daemon = Program::new(&project).args("--interval 1").start();
+    let error =
+        "[ERROR] REFRESH: github-s0-egress.json: its access token has expired before it could be refreshed";
+    daemon.wait_for_log(error);
+    let checked = daemon.log().matches("Checked 1 token").count();
+    daemon.wait_for_log_times("Checked 1 token", checked + 2);
+    assert_eq!(daemon.log().matches(error).count(), 1, "{}", daemon.log());
+    assert_eq!(daemon.log().matches("[WARNING] REFRESH: github-s0").count(), 1, "{}", daemon.log());
+    daemon.signal(Signal::Usr1);
+    daemon.wait_for_log("github-s0-egress.json: refreshed again");
+    assert_eq!(daemon.stop().log.matches(error).count(), 1);
+}
+
+#[test]
+fn one_cycle_refreshes_all_that_waited_for_an_endpoint_which_is_well_again() {
+    let Due { endpoint, project, .. } = many(4);
+    overloaded(&endpoint, 1);
+    Program::new(&project).args("--jobs 1").once().expect_code(1);
+    assert_eq!(endpoint.requests().len(), 1);
+    std::thread::sleep(std::time::Duration::from_millis(1100));
+    let finished = Program::new(&project).once().expect_code(0);
+    assert_eq!(finished.log.matches("Successfully refreshed token for").count(), 4, "{}", finished.log);
+    assert_eq!((endpoint.requests().len(), endpoint.reuses()), (5, 0));
 }
 
 #[test]

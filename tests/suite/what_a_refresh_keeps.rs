@@ -84,6 +84,52 @@ fn an_expiry_is_written_back_in_the_form_it_had() {
     }
 }
 
+/// The names that other tools give the expiry: one that is not read lets the token die in silence.
+#[test]
+fn an_expiry_under_another_name_is_read_and_written_back() {
+    let rows: [(&str, Value); 8] = [
+        ("expiry", "2020-01-01T00:00:00.000000Z".into()),
+        ("expiry", "2020-01-01T00:00:00".into()),
+        ("expiry_date", 1_577_836_800_000_i64.into()),
+        ("expires_on", "1577836800".into()),
+        ("expires_on", 1_577_836_800.into()),
+        ("access_token_expiration", "2020-01-01T00:00:00Z".into()),
+        ("expires", 1_577_836_800.into()),
+        ("expires", "2020-01-01T00:00:00+00:00".into()),
+    ];
+    for (name, old) in rows {
+        let Due { endpoint, project, client } = due::none();
+        let file = TokenFile::signed_in("github", "repos", &endpoint, &client);
+        project.write_token(&file.field(name, old.clone()));
+        Program::new(&project).once().expect_code(0);
+        assert_eq!(endpoint.requests().len(), 1, "{name} {old}: it is due");
+        let new = project.read_token(FILE)[name].clone();
+        assert_ne!(new, old, "{name}");
+        assert_eq!((new.is_string(), new.is_i64()), (old.is_string(), old.is_i64()), "{name}: {new}");
+        // What was written is understood: it is not due any more, and status says until when it lasts.
+        Program::new(&project).once().expect_code(0);
+        assert_eq!(endpoint.requests().len(), 1, "{name} {new}");
+        let end = due::report(&project)["tokens"][0]["expires_at"].as_i64();
+        let left = end.unwrap_or_else(|| panic!("{name} {new}: no expiry")) - support::now();
+        assert!((3580..=3601).contains(&left), "{name} {new}: {left} s");
+    }
+}
+
+#[test]
+fn a_lifetime_from_its_beginning_is_read_under_other_names_too() {
+    for (began, lasts) in
+        [("created_at", "expires_in"), ("issued_at", "expires_in"), ("obtained_at", "expires_in")]
+    {
+        for (age, due) in [(7000, true), (60, false)] {
+            let Due { endpoint, project, client } = due::none();
+            let file = TokenFile::signed_in("gitlab", "repos", &endpoint, &client);
+            project.write_token(&file.field(began, support::now() - age).field(lasts, 7200));
+            Program::new(&project).once().expect_code(0);
+            assert_eq!(endpoint.requests().len(), usize::from(due), "{began}, {age} s ago");
+        }
+    }
+}
+
 #[test]
 fn a_fraction_of_a_second_stays_a_fraction() {
     let Due { endpoint, project, client } = due::none();

@@ -62,6 +62,11 @@ pub(crate) fn is_reserve(name: &str) -> bool {
     name.starts_with('.') && name.ends_with(".refresh")
 }
 
+/// How many replaced refresh tokens the history tells of.
+pub(crate) fn replaced_tokens(project: &Project) -> usize {
+    fs::read_to_string(own(project, "replaced")).unwrap().lines().count()
+}
+
 /// Whether a mark says that the refresh token of this file may have been sent.
 pub(crate) fn is_marked(project: &Project, name: &str) -> bool {
     let note = fs::read_to_string(lock_file(project, name)).unwrap();

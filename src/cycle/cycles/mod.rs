@@ -22,7 +22,7 @@ use super::scan::{ScanContext, TokenScan, scan};
 use super::sealing::LeftPlain;
 use super::setup::{http_settings, providers};
 use super::twins::{self, InStep};
-use super::{client_files, configurations, narrate, open_files, plan, work, writers};
+use super::{client_files, configurations, narrate, open_files, plan, recovery, work, writers};
 use crate::clock::Timestamp;
 use crate::files::{Directory, Stamp, reason};
 use crate::oauth::{Providers, TokenClient};
@@ -229,10 +229,19 @@ impl Cycles {
             }
         };
         self.seal_plain(settings, &tokens, &mut seen);
+        let outages = self.endpoints.snapshot();
         let forced = self.first_read.is_some();
         let agenda = plan::plan(&seen, forced, busy, &self.waiting);
         narrate::agenda(&seen, &agenda, now, &mut self.log);
         let mut outcome = self.work(settings, &tokens, agenda.jobs, &seen, beat);
+        let reachable = recovery::reachable(&outages, &self.endpoints.snapshot());
+        narrate::reachable(&reachable);
+        if !reachable.is_empty() {
+            let others = recovery::end_waits(&mut seen, &reachable, settings.buffer, now);
+            let rest = plan::plan(&seen, false, &others, &self.waiting);
+            narrate::leads(&seen, &rest, now, &mut self.log);
+            outcome.add(self.work(settings, &tokens, rest.jobs, &seen, beat));
+        }
         self.waiting = std::mem::take(&mut outcome.waiting);
         let twins = twins::keep(&tokens, &seen, &self.store, &mut self.log);
         configurations::generate(settings, &tokens, &mut seen, &self.exe, &self.store, &mut self.log);
@@ -251,8 +260,9 @@ impl Cycles {
         let mut agenda = plan::plan(&scan, false, &BTreeSet::new(), &self.waiting);
         agenda.jobs.retain(|job| job.names().iter().any(|name| files.contains(name)));
         let outcome = self.work(settings, &tokens, agenda.jobs, &scan, &|| ());
+        self.store.set_endpoints(self.endpoints.snapshot());
         self.store.flush();
-        self.log.end();
+        self.log.end(&|_| false);
         Ok(outcome.held)
     }
 
@@ -268,6 +278,8 @@ impl Cycles {
         let (generated, written) = (generated(), Written::default());
         let mut log = std::mem::take(&mut self.log);
         let context = self.context(settings, tokens, found, &generated, &written);
+        // Before anything is sent: the file of a stored answer may have another name now.
+        found.leftovers.iter().for_each(|name| recover_leftover(name, &context));
         work::run(jobs, settings.jobs, &context, |reports, held| {
             let now = Timestamp::now();
             for (name, report) in reports {
@@ -280,9 +292,6 @@ impl Cycles {
             }
             beat();
         });
-        for name in &found.leftovers {
-            recover_leftover(name, &context);
-        }
         self.log = log;
         self.client.end_cycle();
         outcome
@@ -334,7 +343,7 @@ impl Cycles {
         if idle {
             narrate::idle(seen.tokens.len(), failing, next, now);
         }
-        self.log.end();
+        self.log.end(&|about| seen.lacks(about));
         let Outcome { held, changed, .. } = outcome;
         let sealed = std::mem::take(&mut self.sealed);
         let files = seen.files(&settings.tokens_dir);
@@ -366,12 +375,15 @@ impl Cycles {
             providers: &self.providers,
             environment: &settings.environment,
             state: &self.store,
-            endpoints: Some(&self.endpoints),
+            outages: &self.endpoints.snapshot(),
             buffer: settings.buffer,
             forced: self.first_read.is_some(),
             now,
         };
-        let seen = scan(&tokens, &context).map_err(cannot)?;
+        let mut seen = scan(&tokens, &context).map_err(cannot)?;
+        if self.first_read.is_none() {
+            recovery::queue_at_endpoints(&mut seen.tokens, now);
+        }
         narrate::found(&seen, &mut self.log);
         open_files::close(&tokens, &seen, &mut self.log);
         narrate::vanished(&settings.tokens_dir, &seen, &self.store, &mut self.log);

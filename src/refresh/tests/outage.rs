@@ -77,7 +77,16 @@ impl World {
 
     fn plan(&self, index: usize) -> Plan {
         let Credential { life, state, .. } = &self.credentials[index];
-        Schedule { life, has_access: true, refresh_hash: Some(token()), state, buffer: BUFFER }.plan(self.now)
+        let outages = self.endpoints.snapshot();
+        Schedule {
+            life,
+            has_access: true,
+            refresh_hash: Some(token()),
+            state,
+            buffer: BUFFER,
+            outage: outages.get(ENDPOINT),
+        }
+        .plan(self.now)
     }
 
     /// One cycle; says when the next one is.
@@ -94,8 +103,11 @@ impl World {
             next = until.map_or(next, |until| next.min(until));
         }
         for index in 0..self.credentials.len() {
-            if let Plan::Later(at) | Plan::Waiting(at) = self.plan(index) {
-                next = next.min(at);
+            match self.plan(index) {
+                Plan::Later(at) | Plan::Waiting(at) => next = next.min(at),
+                // The endpoint is well again, which another credential found out.
+                Plan::Due => next = self.now,
+                Plan::Blocked | Plan::Recheck | Plan::Never => {}
             }
         }
         next.max(self.now + Duration::from_millis(500))
@@ -134,7 +146,7 @@ impl World {
             now,
             random,
         };
-        permit.failed(|failures| {
+        permit.failed(None, |failures| {
             verdict::endpoint_again(&failure, attempt.life.expires_at, attempt.now, failures)
         });
         credential.state.failure = Some(verdict::last_failure(&failure, &attempt));

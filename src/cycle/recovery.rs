@@ -1,0 +1,60 @@
+//! The credentials of an endpoint in trouble: one asks and the others wait; when it has found out that the endpoint is
+//! well again, they are refreshed in the same cycle.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use super::scan::{Credential, TokenScan};
+use crate::clock::Timestamp;
+use crate::secret::Fingerprint;
+use crate::state::{Outage, Plan};
+
+/// How soon a credential is looked at again whose endpoint another one is asking.
+const NEXT_LOOK: Duration = Duration::from_secs(1);
+
+/// Of the credentials that are due at an endpoint in trouble one asks. The others wait for what becomes of it: it is
+/// known at the next look.
+pub(super) fn queue_at_endpoints(tokens: &mut [Credential], now: Timestamp) {
+    let mut order: Vec<usize> = (0..tokens.len())
+        .filter(|index| tokens[*index].in_trouble.is_some() && tokens[*index].is_about_to_ask())
+        .collect();
+    order.sort_by_key(|index| tokens[*index].rank());
+    let mut asking: BTreeMap<String, Option<Fingerprint>> = BTreeMap::new();
+    for index in order {
+        let token = &mut tokens[index];
+        let Some(endpoint) = &token.in_trouble else { continue };
+        match asking.get(endpoint) {
+            None => drop(asking.insert(endpoint.clone(), token.source.refresh_hash)),
+            // Another file of the same chain.
+            Some(hash) if hash.is_some() && *hash == token.source.refresh_hash => {}
+            Some(_) => token.plan = Plan::Waiting(now + NEXT_LOOK),
+        }
+    }
+}
+
+/// The endpoints that were in trouble before and are not any more.
+pub(super) fn reachable(
+    before: &BTreeMap<String, Outage>,
+    after: &BTreeMap<String, Outage>,
+) -> BTreeSet<String> {
+    before.keys().filter(|endpoint| !after.contains_key(*endpoint)).cloned().collect()
+}
+
+/// Ends the wait of the credentials of these endpoints. Returns the names of all other files, which are done with.
+pub(super) fn end_waits(
+    scan: &mut TokenScan,
+    reachable: &BTreeSet<String>,
+    buffer: Duration,
+    now: Timestamp,
+) -> BTreeSet<String> {
+    let mut others = BTreeSet::new();
+    for token in &mut scan.tokens {
+        let waits = matches!(token.plan, Plan::Waiting(_));
+        if waits && token.in_trouble.as_ref().is_some_and(|endpoint| reachable.contains(endpoint)) {
+            token.forget_outage(buffer, now);
+        } else {
+            others.insert(token.name().to_owned());
+        }
+    }
+    others
+}
