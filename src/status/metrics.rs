@@ -301,8 +301,8 @@ mod tests {
         }
     }
 
-    #[test]
-    fn the_whole_text() {
+    /// The metrics of one token.
+    fn written() -> String {
         let life = Life {
             expires_at: Some(Timestamp::from_seconds(1_003_600)),
             refresh_expires_at: Some(Timestamp::from_seconds(1_003_000)),
@@ -325,7 +325,12 @@ mod tests {
         };
         let mut text = Vec::new();
         write(&mut text, &snapshot(), || std::iter::once(facts)).unwrap();
-        let text = String::from_utf8(text).unwrap();
+        String::from_utf8(text).unwrap()
+    }
+
+    #[test]
+    fn the_whole_text() {
+        let text = written();
         let values: Vec<&str> = text.lines().filter(|line| !line.starts_with('#')).collect();
         let version = format!("token_refresher_build_info{{version=\"{}\"}} 1", env!("CARGO_PKG_VERSION"));
         let file = "{file=\"a\\\"b\\\\c\\n-egress.json\"}";

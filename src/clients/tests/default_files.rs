@@ -195,7 +195,10 @@ fn the_gateways_own_shapes() {
     let headers = serde_json::json!({
         "Authorization": "Bearer one", "X-Authorization": "Bearer gateway-token", "X-Client-Id": "client-1",
     });
-    let entry = |kind: &str, url: &str| serde_json::json!({"type": kind, "url": url, "disabled": false, "alwaysAllow": []});
+    let entry = |kind: &str, url: &str| {
+        let (disabled, allowed) = (false, serde_json::json!([]));
+        serde_json::json!({"type": kind, "url": url, "disabled": disabled, "alwaysAllow": allowed})
+    };
     let mut wiki = entry("streamable-http", "https://gateway.example/wiki/mcp");
     wiki["headers"] = headers.clone();
     let mut mail = entry("sse", "https://gateway.example/mail/sse");

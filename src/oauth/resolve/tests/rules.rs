@@ -25,7 +25,16 @@ fn where_to_ask() {
             vec![("token_endpoint", "https://idp.example/t"), ("provider", "acme")],
             "https://idp.example/t client_secret_post",
         ),
-        // Then Keycloak's members, the table, the issuer.
+    ] {
+        let summary = summary(&config("f.json", &[&members[..], &CLIENT].concat()), &EMPTY);
+        assert_eq!(summary, format!("{expected} c+secret grant_type=refresh_token"));
+    }
+}
+
+/// Keycloak's members, the table, the issuer.
+#[test]
+fn where_to_ask_without_an_endpoint_of_the_file() {
+    for (members, expected) in [
         (
             vec![("provider", "atlassian"), ("keycloak_url", "https://k.example/"), ("realm", "r")],
             "https://k.example/realms/r/protocol/openid-connect/token client_secret_basic",
