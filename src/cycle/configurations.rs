@@ -18,6 +18,8 @@ use crate::tokens::name::{Role, role};
 
 /// How long another process that writes the configurations is waited for.
 const PATIENCE: Duration = Duration::from_secs(5);
+/// A single run has no later cycle in which it could write them, and a busy lock is no failure.
+const ONCE_PATIENCE: Duration = Duration::from_secs(45);
 
 /// Inputs that were unreadable in this cycle.
 enum Unreadable {
@@ -48,7 +50,7 @@ pub(crate) fn generate(
         registry.servers.iter().filter(|server| server.is_open()).map(|server| &*server.name).collect();
     log.say(Subject::Config, counted(no_auth.len(), "no-auth service", &no_auth));
     log.say(Subject::Config, "Generating MCP configurations...");
-    let written = locked(tokens).and_then(|lock| {
+    let written = locked(tokens, settings.once).and_then(|lock| {
         // Another process may have refreshed one since the scan.
         seen.tokens.iter_mut().for_each(|token| token.source.read_again());
         let gathered = collect(settings, seen, &registry, log);
@@ -91,9 +93,10 @@ fn counted(count: usize, what: &str, names: &[&str]) -> String {
     }
 }
 
-fn locked(tokens: &Directory) -> Result<Lock, String> {
+fn locked(tokens: &Directory, once: bool) -> Result<Lock, String> {
+    let patience = if once { ONCE_PATIENCE } else { PATIENCE };
     let own = tokens.own().map_err(|error| format!("cannot be locked: {}", reason(&error)))?;
-    Lock::exclusive(&own.file_at("configurations.lock"), PATIENCE).map_err(|error| match error {
+    Lock::exclusive(&own.file_at("configurations.lock"), patience).map_err(|error| match error {
         LockError::Busy => "cannot be locked: another process is writing them".to_owned(),
         LockError::Io(error) => format!("cannot be locked: {}", reason(&error)),
     })

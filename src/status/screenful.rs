@@ -89,7 +89,7 @@ impl<'a> Screenful<'a> {
         let now = self.report.now;
         match (token.state, token.next_attempt) {
             (TokenState::SignInAgain, _) => "after a sign-in".to_owned(),
-            (TokenState::Misconfigured, _) => "after a change".to_owned(),
+            (TokenState::Misconfigured, None) => "after a change".to_owned(),
             (_, Some(_)) if !self.report.is_running() => "without daemon".to_owned(),
             (_, Some(next)) => Soon(next.since(now)).to_string(),
             (_, None) => "-".to_owned(),

@@ -363,3 +363,17 @@ fn a_token_is_found_by_its_servers_name() {
     assert!(run("token repos").expect_code(1).stderr.contains(message));
     assert!(run("status repos").expect_code(0).stdout.contains("linear-repos"));
 }
+
+/// The log gave the next attempt, and the table said that there is none before a change.
+#[test]
+fn a_refused_token_has_its_next_attempt_in_the_table() {
+    let due = due::due();
+    due.endpoint.always(Who::client(due.client.id()), Step::error(401, "invalid_client"));
+    let mut daemon = Program::new(&due.project).start();
+    let log = daemon.wait_for_log("next attempt in ");
+    let shown = Program::new(&due.project).arg("status").run().expect_code(0).stdout;
+    let row = shown.lines().find(|line| line.starts_with("github-repos")).unwrap_or_default();
+    // Due in ten minutes: tried again a minute before.
+    assert!(row.contains("refused") && row.ends_with("in 8 minutes"), "{shown}{log}");
+    daemon.stop().expect_code(0);
+}
