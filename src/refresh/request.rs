@@ -61,7 +61,8 @@ pub(super) fn request(chain: &Chain, members: Vec<Member>, due: usize, context: 
     };
     // 5. Send.
     log::debug!(target: "REFRESH", "{}: asking {} at {}", members[due].name(), request.provider(), prepared.endpoint());
-    let answer = context.client.ask(&prepared, spent.as_ref(), &mark);
+    let present = members[due].document.access_token();
+    let answer = context.client.ask(&prepared, spent.as_ref(), present.as_ref(), &mark);
     // 6. Interpret.
     let renewal = match (answer, marked.into_inner()) {
         (Ok(response), _) => interpret(&members[due], &request, response),

@@ -129,6 +129,14 @@ mod tests {
             .over(PathBuf::from("/p/.env"), assignments.collect())
     }
 
+    /// A row of providers names variables: bash exports functions under names that are none.
+    #[test]
+    fn a_row_reads_no_variable_that_is_not_named_like_one() {
+        let odd = ["BASH_FUNC_x%%", "a.b", "A-B", "A B", "Ä"];
+        let environment = environment(&odd.map(|name| (name, "1")), &odd.map(|name| (name, "1")));
+        assert_eq!(odd.map(|name| environment.get(name)), [const { None }; 5]);
+    }
+
     #[test]
     fn the_process_wins_over_the_file_and_nothing_counts_as_unset() {
         for (process, file, expected) in [

@@ -157,16 +157,18 @@ impl TokenClient {
 
     /// Sends exactly one request and reads its answer. `before` is called when the endpoint is connected
     /// to and the tokens are about to leave; its error keeps them back.
-    /// Only a request that left can leave the outcome in doubt.
+    /// Only a request that left can leave the outcome in doubt. `present` is the access token that is to be replaced:
+    /// it is not sent, but an endpoint that knows it may repeat it.
     pub(crate) fn ask(
         &self,
         prepared: &Prepared<'_>,
         refresh_token: Option<&Secret>,
+        present: Option<&Secret>,
         before: &dyn Fn() -> io::Result<()>,
     ) -> Result<TokenResponse, Failure> {
         let request = prepared.request;
         let mut secrets = secrets(request, refresh_token);
-        secrets.extend(prepared.credentials());
+        secrets.extend(prepared.credentials().chain(present));
         let own = refresh_token.map(|token| ("refresh_token", token));
         let (headers, body) = prepared.message(own.as_slice());
         let asked_at = Timestamp::now();

@@ -6,7 +6,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::json;
 
 use super::case::{Case, play};
-use super::outcome::{CLIENT_SECRET, NEW_ACCESS, OLD_REFRESH, Outcome, in_doubt};
+use super::outcome::{CLIENT_SECRET, NEW_ACCESS, OLD_ACCESS, OLD_REFRESH, Outcome, in_doubt};
 use crate::support::{Answer, Step};
 
 fn describes(what: &str, description: &str) -> Case {
@@ -18,6 +18,8 @@ fn describes(what: &str, description: &str) -> Case {
 #[test]
 fn secrets_that_are_echoed() {
     let encoded = OLD_REFRESH.replace('/', "%2F").replace('+', "%2B").replace('=', "%3D");
+    let (capitals, in_base64) = (OLD_REFRESH.to_uppercase(), STANDARD.encode(OLD_REFRESH));
+    let backwards: String = OLD_REFRESH.chars().rev().collect();
     let secret = "c11ent%20s3cret%3A%20100%25%26%2B%2F%3D";
     let form = "c11ent+s3cret%3A+100%25%26%2B%2F%3D";
     let basic = STANDARD.encode(format!("the%20client:{secret}"));
@@ -30,6 +32,16 @@ fn secrets_that_are_echoed() {
         describes("most of the refresh token", &format!("unknown token {}…", &OLD_REFRESH[..13]))
             .says(withheld)
             .hides(&OLD_REFRESH[..13]),
+        describes("the refresh token in capitals", &format!("unknown token {capitals}"))
+            .says(withheld)
+            .hides(&*capitals),
+        describes("the refresh token backwards", &format!("unknown token {backwards}"))
+            .says(withheld)
+            .hides(&*backwards),
+        describes("the refresh token in Base64", &format!("unknown token {in_base64}"))
+            .says(withheld)
+            .hides(&*in_base64),
+        describes("the access token", &format!("still good: {OLD_ACCESS}")).says(withheld),
         describes("the client secret", &format!("wrong secret '{CLIENT_SECRET}'")).says(withheld),
         describes("the client secret, encoded", &format!("wrong secret '{secret}'"))
             .says(withheld)

@@ -51,7 +51,7 @@ fn the_body_is_kept_back_where_what_comes_before_it_fails() {
     let prepared =
         client.prepare(&request, Timestamp::now()).unwrap_or_else(|failure| panic!("{}", failure.message));
     let before = || Err(std::io::Error::other("not now"));
-    let failure = client.ask(&prepared, Some(&Secret::new(OLD)), &before).err().unwrap();
+    let failure = client.ask(&prepared, Some(&Secret::new(OLD)), None, &before).err().unwrap();
     assert_eq!(failure.class, Class::Passing);
     drop(client);
     let received = serving.join().unwrap();
