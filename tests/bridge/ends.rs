@@ -148,3 +148,27 @@ fn it_listens_on_nothing() {
         }
     }
 }
+
+/// Cookies, sessions and tokens are kept in memory alone.
+#[test]
+fn nothing_of_a_session_is_on_the_disk_during_it_or_after() {
+    let server = Server::start();
+    let project = project(&server);
+    let everything = || {
+        let find =
+            Command::new("find").arg(project.outside()).args(["-printf", "%p %s %T@\n"]).output().unwrap();
+        let mut lines: Vec<String> =
+            String::from_utf8(find.stdout).unwrap().lines().map(str::to_owned).collect();
+        lines.sort();
+        lines
+    };
+    let before = everything();
+    let temporary = project.outside().join("tmp");
+    let mut bridge = Bridge::spawn(command(&project).env("TMPDIR", &temporary).env("HOME", &temporary));
+    bridge.handshake(crate::mcp::OLD);
+    bridge.works();
+    assert_eq!(everything(), before);
+    bridge.close();
+    assert!(bridge.wait(Duration::from_secs(1)).success());
+    assert_eq!(everything(), before);
+}
