@@ -478,7 +478,10 @@ fn the_sdks_client_and_server_with_the_bridge_between_them() {
     project.write_token(&file.expires_in(7200));
     let heard = |client: &mut Command| {
         let mut client = client.spawn().unwrap();
-        let heard = support::messages::messages(&mut BufReader::new(client.stdout.take().unwrap()));
+        let mut output = BufReader::new(client.stdout.take().unwrap());
+        let heard = support::messages::messages(&mut output);
+        // What comes behind the last message must find a reader.
+        std::io::copy(&mut output, &mut std::io::sink()).unwrap();
         assert!(client.wait().unwrap().success());
         heard
     };
