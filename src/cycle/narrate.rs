@@ -68,7 +68,7 @@ pub(super) fn foreign_writer(name: &str) {
 }
 
 /// When each token expires and what is done about it.
-pub(super) fn agenda(scan: &TokenScan, agenda: &Agenda, now: Timestamp, log: &mut CycleLog) {
+pub(super) fn agenda(scan: &TokenScan, agenda: &mut Agenda, now: Timestamp, log: &mut CycleLog) {
     if agenda.is_eventful() {
         log.something_happened();
     }
@@ -90,22 +90,26 @@ pub(super) fn reachable(endpoints: &BTreeSet<String>) {
     }
 }
 
-/// What is refreshed now.
-pub(super) fn leads(scan: &TokenScan, agenda: &Agenda, now: Timestamp, log: &mut CycleLog) {
-    for (job, Lead { index, quiet }) in agenda.jobs.iter().zip(&agenda.leads) {
+/// What is refreshed now. The line of a refresh goes with its job, which says it when a request is sent: an endpoint
+/// that proves to be down in this cycle gets no more of them.
+pub(super) fn leads(scan: &TokenScan, agenda: &mut Agenda, now: Timestamp, log: &mut CycleLog) {
+    let Agenda { jobs, leads, .. } = agenda;
+    for (job, Lead { index, quiet }) in jobs.iter_mut().zip(leads) {
         let token = &scan.tokens[*index];
         let name = token.name();
-        let line = match job {
+        match job {
             Job::Repair { .. } => {
-                format!(
+                let line = format!(
                     "{name}: is an old copy: its refresh token has been replaced; bringing it up to date..."
-                )
+                );
+                log.say(Subject::Refresh, line);
             }
             // Looked at again; most likely nothing is sent.
-            Job::Refresh(_) if *quiet && !is_retried(token) => continue,
-            Job::Refresh(_) => format!("{name}: {}, refreshing...", expires(token, now)),
-        };
-        log.say(Subject::Refresh, line);
+            Job::Refresh(_) if *quiet && !is_retried(token) => {}
+            Job::Refresh(chain) => {
+                chain.announcement = Some(format!("{name}: {}, refreshing...", expires(token, now)));
+            }
+        }
     }
 }
 

@@ -35,6 +35,8 @@ pub(crate) struct Chain {
     pub(super) attempts: u8,
     /// When its refresh token is sent again after its answer was lost.
     pub(super) again: Option<Instant>,
+    /// The line of the log that says that a request is sent; said only when it is.
+    pub announcement: Option<String>,
 }
 
 /// One file of a chain.
@@ -61,7 +63,8 @@ impl Chain {
     /// The chain as the scan saw it.
     pub(crate) fn new(files: impl IntoIterator<Item = (String, Stamp)>, token: Option<Fingerprint>) -> Self {
         let file = |(name, stamp)| ChainFile { name, stamp: Some(stamp), served: false };
-        Self { files: files.into_iter().map(file).collect(), token, attempts: CHAIN_ATTEMPTS, again: None }
+        let files = files.into_iter().map(file).collect();
+        Self { files, token, attempts: CHAIN_ATTEMPTS, again: None, announcement: None }
     }
 
     /// The files called `names`, which hold `token` now; what is known of their earlier state is kept.
@@ -72,12 +75,14 @@ impl Chain {
             None => ChainFile { name, stamp: None, served: false },
         };
         let files = names.into_iter().map(file).collect();
-        Self { files, token, attempts: self.attempts.saturating_sub(1), again: None }
+        let announcement = self.announcement.clone();
+        Self { files, token, attempts: self.attempts.saturating_sub(1), again: None, announcement }
     }
 
     /// The same chain, whose refresh token is sent again after `delay`.
     pub(super) fn again_after(&self, delay: Duration) -> Self {
-        Self { files: self.files.clone(), again: Some(Instant::now() + delay), ..*self }
+        let again = Some(Instant::now() + delay);
+        Self { files: self.files.clone(), again, announcement: None, ..*self }
     }
 
     /// A chain of which nothing is known but the names of its files.
@@ -88,6 +93,7 @@ impl Chain {
             token: Some(token),
             attempts: CHAIN_ATTEMPTS,
             again: None,
+            announcement: None,
         }
     }
 

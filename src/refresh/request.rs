@@ -46,6 +46,9 @@ pub(super) fn request(chain: &Chain, members: Vec<Member>, due: usize, context: 
         Ok(reserves) => reserves,
         Err(held) => return try_.held_back(&held).into(),
     };
+    if let Some(line) = &chain.announcement {
+        log::info!(target: "REFRESH", "{line}");
+    }
     let Unsealed { refresh_token, seals } = unsealed;
     let spent = refresh_token.filter(|_| request.grant() == GrantType::RefreshToken);
     // Looked up before: after the answer nothing may come between it and the disk.

@@ -27,7 +27,7 @@ fn too_few_files_are_no_endpoints_fault_and_cost_no_token() {
         let files = format!("--nofile={limit}");
         let limited = Program::new(&project).below(&["prlimit", &files]).once();
         let at_once = endpoint.requests().len();
-        if at_once == 0 && limited.log.contains("refreshing...") {
+        if at_once == 0 && limited.log.contains("Found 1 ") {
             refused += 1;
             let trouble = internals::recorded_trouble(&project, FILE);
             let kinds = trouble.iter().map(|trouble| &*trouble.kind).collect::<Vec<_>>();

@@ -189,7 +189,7 @@ fn a_stop_does_not_wait_for_a_lock_that_another_process_holds() {
     let Due { endpoint, project, .. } = due();
     let _lock = lock(&project, FILE);
     let mut running = Program::new(&project).arg("--once").start();
-    running.wait_for_log("refreshing...");
+    running.wait_for_log("REFRESH: Found ");
     running.signal(Signal::Term);
     let began = Instant::now();
     running.wait().expect_code(1);
@@ -224,7 +224,7 @@ fn a_chain_is_refreshed_without_the_file_that_is_gone_or_broken() {
         let lock = lock(&project, FILE);
         let mut running = Program::new(&project).arg("--once").start();
         // The directory has been looked through, and the chain waits for its lock.
-        running.wait_for_log("refreshing...");
+        running.wait_for_log("REFRESH: Found ");
         if broken {
             project.write_tokens_file("oauth-github-b.json", "{\"access_token\": ");
         } else {

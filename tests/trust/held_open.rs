@@ -75,7 +75,7 @@ fn a_link_in_place_of_the_directory_while_a_lock_is_waited_for_leads_nowhere() {
     let turned = Turned::prepare(&due.project);
     let lock = internals::lock(&due.project, FILE);
     let mut running = program(&due).start();
-    running.wait_for_log("refreshing...");
+    running.wait_for_log("REFRESH: Found ");
     turned.turn();
     drop(lock);
     let finished = running.wait().expect_code(0);

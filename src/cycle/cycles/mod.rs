@@ -231,15 +231,15 @@ impl Cycles {
         self.seal_plain(settings, &tokens, &mut seen);
         let outages = self.endpoints.snapshot();
         let forced = self.first_read.is_some();
-        let agenda = plan::plan(&seen, forced, busy, &self.waiting);
-        narrate::agenda(&seen, &agenda, now, &mut self.log);
+        let mut agenda = plan::plan(&seen, forced, busy, &self.waiting);
+        narrate::agenda(&seen, &mut agenda, now, &mut self.log);
         let mut outcome = self.work(settings, &tokens, agenda.jobs, &seen, beat);
         let reachable = recovery::reachable(&outages, &self.endpoints.snapshot());
         narrate::reachable(&reachable);
         if !reachable.is_empty() {
             let others = recovery::end_waits(&mut seen, &reachable, settings.buffer, now);
-            let rest = plan::plan(&seen, false, &others, &self.waiting);
-            narrate::leads(&seen, &rest, now, &mut self.log);
+            let mut rest = plan::plan(&seen, false, &others, &self.waiting);
+            narrate::leads(&seen, &mut rest, now, &mut self.log);
             outcome.add(self.work(settings, &tokens, rest.jobs, &seen, beat));
         }
         self.waiting = std::mem::take(&mut outcome.waiting);
