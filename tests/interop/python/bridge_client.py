@@ -39,7 +39,10 @@ async def overheard(transport):
                 async for item in from_server:
                     if not isinstance(item, Exception):
                         say("got", shown(item))
-                    await to_client.send(item)
+                    try:
+                        await to_client.send(item)
+                    except (anyio.BrokenResourceError, anyio.ClosedResourceError):
+                        return  # A message that comes after the client's end has no reader.
 
         async def up():
             async with to_server:
