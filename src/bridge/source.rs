@@ -3,11 +3,9 @@
 use serde_json::Value;
 
 use super::access::Whereabouts;
-use crate::clock::Timestamp;
 use crate::secret::Secret;
-use crate::services::is_keycloak;
+use crate::services::record_of;
 use crate::settings::{Environment, Places, Settings};
-use crate::state::DaemonRecord;
 
 /// Where the address and the headers come from; the error is one line for people.
 pub(super) fn source(server: Option<&str>, settings: &Settings) -> Result<Whereabouts, String> {
@@ -15,25 +13,9 @@ pub(super) fn source(server: Option<&str>, settings: &Settings) -> Result<Wherea
         Some(server) => Ok(Whereabouts::Files {
             server: server.to_owned(),
             places: Places { dir: settings.dir.clone(), tokens_dir: settings.tokens_dir.clone() },
-            otherwise: Box::new(otherwise(settings)),
+            otherwise: Box::new(record_of(settings)),
         }),
         None => from_environment(&settings.environment),
-    }
-}
-
-/// What a daemon with these settings would record.
-fn otherwise(settings: &Settings) -> DaemonRecord {
-    DaemonRecord {
-        pid: 0,
-        started: Timestamp::from_millis(0),
-        interval: settings.interval.as_secs(),
-        buffer: settings.buffer.as_secs(),
-        registry_url: settings.registry_url.clone(),
-        servers_dir: settings.servers_dir.display().to_string(),
-        providers: settings.providers.is_file().then(|| settings.providers.display().to_string()),
-        keycloak: is_keycloak(&settings.environment),
-        sealing_key: None,
-        once: false,
     }
 }
 

@@ -20,7 +20,7 @@ use crate::cycle::{Cycles, Ended, Trigger, farewell};
 use crate::files::{Directory, Holder};
 use crate::logging;
 use crate::refresh::Stop;
-use crate::services::is_keycloak;
+use crate::services::record_of;
 use crate::settings::{Loaded, Settings};
 use crate::state::{DaemonRecord, daemon_holder};
 use hook::Hooks;
@@ -299,13 +299,8 @@ fn record(settings: &Settings, since: Timestamp, cycles: &Cycles) -> DaemonRecor
     DaemonRecord {
         pid: std::process::id(),
         started: since,
-        interval: settings.interval.as_secs(),
-        buffer: settings.buffer.as_secs(),
-        registry_url: settings.registry_url.clone(),
-        servers_dir: settings.servers_dir.display().to_string(),
-        providers: settings.providers.is_file().then(|| settings.providers.display().to_string()),
-        keycloak: is_keycloak(&settings.environment),
         once: settings.once,
         sealing_key: cycles.sealing_key(),
+        ..record_of(settings)
     }
 }

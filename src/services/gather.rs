@@ -6,8 +6,10 @@ use std::collections::BTreeMap;
 use super::names::{GATEWAY, KEYCLOAK_GATEWAY};
 use super::source::{Entry, TokenSource};
 use crate::clients::{Egress, Ingress, Services, services};
+use crate::clock::Timestamp;
 use crate::servers::Server;
-use crate::settings::Environment;
+use crate::settings::{Environment, Settings};
+use crate::state::DaemonRecord;
 use crate::tokens::name::{Role, stem};
 
 /// A token file that holds an access token.
@@ -35,6 +37,22 @@ pub(crate) struct Gathered<'a> {
 /// Whether the environment says that the gateway takes tokens of Keycloak.
 pub(crate) fn is_keycloak(environment: &Environment) -> bool {
     environment.get("AUTH_PROVIDER").is_some_and(|provider| provider.eq_ignore_ascii_case("keycloak"))
+}
+
+/// What is remembered of the settings of a daemon; which process has them is still to be said.
+pub(crate) fn record_of(settings: &Settings) -> DaemonRecord {
+    DaemonRecord {
+        pid: 0,
+        started: Timestamp::from_millis(0),
+        interval: settings.interval.as_secs(),
+        buffer: settings.buffer.as_secs(),
+        registry_url: settings.registry_url.clone(),
+        servers_dir: settings.servers_dir.display().to_string(),
+        providers: settings.providers.is_file().then(|| settings.providers.display().to_string()),
+        keycloak: is_keycloak(&settings.environment),
+        sealing_key: None,
+        once: false,
+    }
 }
 
 /// Builds the services from the token files (sorted by name) and the registry's servers. A file without an access

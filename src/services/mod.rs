@@ -5,6 +5,6 @@ mod gather;
 mod names;
 mod source;
 
-pub(crate) use gather::{Gathered, gather, is_keycloak};
+pub(crate) use gather::{Gathered, gather, is_keycloak, record_of};
 pub(crate) use names::{GATEWAY, KEYCLOAK_GATEWAY, generated, in_configurations, meant};
 pub(crate) use source::{TokenSource, recorded_providers};
