@@ -338,7 +338,7 @@ impl Storing {
         // A process that dies from here on finds the answer beside the file by the mark of the file.
         let now = Timestamp::now();
         lock.write_note(&Mark::of(&moved.document, now, now).note())?;
-        let reserve = Reserve::create(&moved.real, member.document.file_text().len() as u64)?;
+        let reserve = Reserve::create(&moved.real, member.document.file_size() as u64)?;
         let before = std::mem::replace(&mut item.part.reserve, reserve);
         let old = std::mem::replace(&mut member.real, moved.real);
         (member.document, member.stamp, item.written) = (moved.document, moved.stamp, None);

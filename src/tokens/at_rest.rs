@@ -1,6 +1,6 @@
 //! How the secrets of a document stand on the disk, and the document with them sealed or opened.
 
-use super::document::{Document, Unusable};
+use super::document::{Document, DocumentDraft, Unusable};
 use crate::files::MAX_SIZE;
 use crate::json::quoted;
 use crate::sealing::{Seal, SecretMember, StoredSecret};
@@ -51,15 +51,16 @@ pub(crate) fn with_secrets(
     secrets: &[(SecretMember, Secret)],
     seal: Option<&Seal>,
 ) -> Result<Document, Unusable> {
-    let mut document = document;
+    let mut draft = DocumentDraft::of(document);
     for (member, secret) in secrets {
         let text = match seal {
             Some(seal) => &seal.seal(*member, secret).map_err(Unusable::NotSealed)?,
             None => secret,
         };
-        document = document.with(member.name(), &quoted(text.expose()))?;
+        draft.set(member.name(), &quoted(text.expose()))?;
     }
-    let size = u64::try_from(document.file_text().len()).unwrap_or(u64::MAX);
+    let document = draft.finish()?;
+    let size = u64::try_from(document.file_size()).unwrap_or(u64::MAX);
     if size > MAX_SIZE { Err(Unusable::TooLarge) } else { Ok(document) }
 }
 

@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use super::document::{Document, Expiry, Unusable};
+use super::document::{Document, DocumentDraft, Expiry, Unusable};
 use super::due::REFRESH_LENGTHS;
 use super::written_time::{EXACT_SECONDS, FOR_PEOPLE, PLAIN_SECONDS, TimeFormat};
 use crate::clock::Timestamp;
@@ -68,99 +68,104 @@ pub(crate) fn apply(
     takes_access: bool,
     seal: Option<&Seal>,
 ) -> Result<Document, Unusable> {
-    let mut document = document;
-    if let Some(access) = change.access.as_ref().filter(|_| takes_access) {
-        document = with_access(document, access)?;
+    let mut draft = DocumentDraft::of(document);
+    let access = change.access.as_ref().filter(|_| takes_access);
+    if let Some(access) = access {
+        set_access(&mut draft, access)?;
     }
     if let Some(token) = &change.refresh_token
-        && document.refresh_fingerprint() != Some(token.fingerprint())
+        && draft.edited().refresh_fingerprint() != Some(token.fingerprint())
     {
-        document = with_refresh_token(document, token, seal)?;
+        set_refresh_token(&mut draft, token, seal)?;
     }
-    let received = change.access.as_ref().filter(|_| takes_access).map(|access| access.asked_at);
-    let document = with_refresh_end(document, change.refresh_end, received)?;
+    set_refresh_end(&mut draft, change.refresh_end, access.map(|access| access.asked_at))?;
+    let document = draft.finish()?;
     // A file that cannot be read back has lost its tokens.
-    let size = u64::try_from(document.file_text().len()).unwrap_or(u64::MAX);
+    let size = u64::try_from(document.file_size()).unwrap_or(u64::MAX);
     if size > MAX_SIZE { Err(Unusable::TooLarge) } else { Ok(document) }
 }
 
-/// `document` with this refresh token, sealed where `seal` is there.
-pub(crate) fn with_refresh_token(
-    document: Document,
-    token: &Secret,
-    seal: Option<&Seal>,
-) -> Result<Document, Unusable> {
+/// Sets the refresh token, sealed where `seal` is there.
+fn set_refresh_token(draft: &mut DocumentDraft, token: &Secret, seal: Option<&Seal>) -> Result<(), Unusable> {
+    let name = SecretMember::RefreshToken.name();
     match seal {
         Some(seal) => {
             let sealed = seal.seal(SecretMember::RefreshToken, token).map_err(Unusable::NotSealed)?;
-            document.with_refresh_token(&sealed)
+            draft.set(name, &quoted(sealed.expose()))
         }
-        None => document.with_refresh_token(token),
+        None => draft.set(name, &quoted(token.expose())),
     }
 }
 
 /// `received` is when the request was sent, where the file takes all of the answer.
-fn with_refresh_end(
-    document: Document,
+fn set_refresh_end(
+    draft: &mut DocumentDraft,
     end: RefreshEnd,
     received: Option<Timestamp>,
-) -> Result<Document, Unusable> {
+) -> Result<(), Unusable> {
     let (time, length) = match end {
-        RefreshEnd::Unsaid => return Ok(document),
+        RefreshEnd::Unsaid => return Ok(()),
         RefreshEnd::At(end) => (Some(end), received.map(|received| end.since(received).as_secs())),
         RefreshEnd::Never => (None, Some(0)),
     };
-    let mut document = document;
-    let name = if document.time("refresh_token_expires_at").is_some() {
+    let name = if draft.edited().time("refresh_token_expires_at").is_some() {
         "refresh_token_expires_at"
     } else {
         "refresh_expires_at"
     };
-    document = match time {
-        Some(end) => with_time(document, name, end, PLAIN_SECONDS)?,
-        None if document.raw(name).is_some() => document.with(name, "null")?,
-        None => document,
-    };
+    match time {
+        Some(end) => set_time(draft, name, end, PLAIN_SECONDS)?,
+        None if draft.edited().raw(name).is_some() => draft.set(name, "null")?,
+        None => {}
+    }
     for name in REFRESH_LENGTHS {
-        if let Some(seconds) = length.filter(|_| document.raw(name).is_some()) {
-            document = with_seconds(document, name, seconds)?;
+        if let Some(seconds) = length.filter(|_| draft.edited().raw(name).is_some()) {
+            set_seconds(draft, name, seconds)?;
         }
     }
-    Ok(document)
+    Ok(())
 }
 
-fn with_access(document: Document, access: &Access) -> Result<Document, Unusable> {
-    let mut document = document.with("access_token", &quoted(access.token.expose()))?;
+fn set_access(draft: &mut DocumentDraft, access: &Access) -> Result<(), Unusable> {
+    draft.set("access_token", &quoted(access.token.expose()))?;
     for (name, value) in &access.kept {
-        document = document.with(name, value.expose())?;
+        draft.set(name, value.expose())?;
     }
     if let Some(kind) = &access.token_type
-        && document.text("token_type").is_some_and(|present| !present.eq_ignore_ascii_case(kind))
+        && draft.edited().text("token_type").is_some_and(|present| !present.eq_ignore_ascii_case(kind))
     {
-        document = document.with("token_type", &quoted(kind))?;
+        draft.set("token_type", &quoted(kind))?;
     }
     if let Some(scope) = &access.scope {
-        document = with_scope(document, scope)?;
+        set_scope(draft, scope)?;
     }
     // Without another time of receipt, `created_at` is the one that tools count `expires_in` from.
+    let document = draft.edited();
     let issued = document.time("issued_at").map(|written| written.at);
     if let Some(created) = document.time("created_at").map(|written| written.at)
         && issued.map_or(document.expiries().next().is_none(), |issued| is_near(issued, created))
     {
-        document = with_time(document, "created_at", access.asked_at, PLAIN_SECONDS)?;
+        set_time(draft, "created_at", access.asked_at, PLAIN_SECONDS)?;
     }
-    document = with_time(document, "issued_at", access.asked_at, EXACT_SECONDS)?;
+    set_time(draft, "issued_at", access.asked_at, EXACT_SECONDS)?;
     // Other names for the same moment, kept in step where a tool has put them there.
     for (name, form) in
         [("generated_at", EXACT_SECONDS), ("obtained_at", EXACT_SECONDS), ("saved_at", FOR_PEOPLE)]
     {
-        if document.raw(name).is_some() {
-            document = with_time(document, name, access.asked_at, form)?;
+        if draft.edited().raw(name).is_some() {
+            set_time(draft, name, access.asked_at, form)?;
         }
     }
-    let Lasting::For(length) = access.lasting else { return Ok(document) };
-    document = with_seconds(document, "expires_in", length.as_secs().max(1))?;
-    let end = access.asked_at + length;
+    match access.lasting {
+        Lasting::For(length) => set_end(draft, length, access.asked_at + length),
+        Lasting::Unlimited => Ok(()),
+    }
+}
+
+/// Sets for how long the access token lasts, and until when.
+fn set_end(draft: &mut DocumentDraft, length: Duration, end: Timestamp) -> Result<(), Unusable> {
+    set_seconds(draft, "expires_in", length.as_secs().max(1))?;
+    let document = draft.edited();
     let mut names: Vec<_> = document.expiries().map(|(name, _)| name).collect();
     // What cannot be read is replaced, so that other tools can.
     names.extend(if let Expiry::Unreadable(name) = document.expiry() { Some(name) } else { None });
@@ -168,18 +173,18 @@ fn with_access(document: Document, access: &Access) -> Result<Document, Unusable
         names.push("expires_at");
     }
     for name in names {
-        document = with_time(document, name, end, PLAIN_SECONDS)?;
+        set_time(draft, name, end, PLAIN_SECONDS)?;
     }
-    if document.has("expires_at_human") {
-        document = with_time(document, "expires_at_human", end, FOR_PEOPLE)?;
+    if draft.edited().has("expires_at_human") {
+        set_time(draft, "expires_at_human", end, FOR_PEOPLE)?;
     }
-    Ok(document)
+    Ok(())
 }
 
-/// A length of time, as a text where there was one.
-fn with_seconds(document: Document, name: &str, seconds: u64) -> Result<Document, Unusable> {
-    let quoted = document.raw(name).is_some_and(|raw| as_text(raw).is_some());
-    document.with(name, &if quoted { format!("\"{seconds}\"") } else { seconds.to_string() })
+/// Sets a length of time, as a text where there was one.
+fn set_seconds(draft: &mut DocumentDraft, name: &str, seconds: u64) -> Result<(), Unusable> {
+    let quoted = draft.edited().raw(name).is_some_and(|raw| as_text(raw).is_some());
+    draft.set(name, &if quoted { format!("\"{seconds}\"") } else { seconds.to_string() })
 }
 
 /// Whether two times are one moment, written by tools that round or read the clock twice.
@@ -187,32 +192,28 @@ fn is_near(one: Timestamp, other: Timestamp) -> bool {
     one.since(other).max(other.since(one)) <= Duration::from_secs(5)
 }
 
-fn with_time(
-    document: Document,
+fn set_time(
+    draft: &mut DocumentDraft,
     name: &str,
     at: Timestamp,
     otherwise: TimeFormat,
-) -> Result<Document, Unusable> {
-    let form = document.time(name).map_or(otherwise, |written| written.form);
-    document.with(name, &form.write(at))
+) -> Result<(), Unusable> {
+    let form = draft.edited().time(name).map_or(otherwise, |written| written.form);
+    draft.set(name, &form.write(at))
 }
 
-/// The granted scope in the member that the file uses: `scope` (a text) or `scopes` (a list).
-fn with_scope(document: Document, scope: &str) -> Result<Document, Unusable> {
-    if document.text("scope").is_some_and(|present| present != scope) {
-        return document.with("scope", &quoted(scope));
+/// Sets the granted scope in the member that the file uses: `scope` (a text) or `scopes` (a list).
+fn set_scope(draft: &mut DocumentDraft, scope: &str) -> Result<(), Unusable> {
+    if draft.edited().text("scope").is_some_and(|present| present != scope) {
+        return draft.set("scope", &quoted(scope));
     }
-    match document.scope_list() {
-        Some(mut present) => {
-            let mut granted: Vec<String> = scope.split_whitespace().map(ToOwned::to_owned).collect();
-            let spelled: Vec<_> = granted.iter().map(|one| quoted(one).to_string()).collect();
-            let list = format!("[{}]", spelled.join(", "));
-            granted.sort_unstable();
-            present.sort_unstable();
-            if granted == present { Ok(document) } else { document.with("scopes", &list) }
-        }
-        None => Ok(document),
-    }
+    let Some(mut present) = draft.edited().scope_list() else { return Ok(()) };
+    let mut granted: Vec<String> = scope.split_whitespace().map(ToOwned::to_owned).collect();
+    let spelled: Vec<_> = granted.iter().map(|one| quoted(one).to_string()).collect();
+    let list = format!("[{}]", spelled.join(", "));
+    granted.sort_unstable();
+    present.sort_unstable();
+    if granted == present { Ok(()) } else { draft.set("scopes", &list) }
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 //! Readers are lenient about what other tools write (numbers as text, nesting under `tokens`, list
 //! scopes) and strict about what would be sent: a refresh token that is no text is never guessed.
 
+mod draft;
 mod secrets;
 mod unusable;
 
@@ -12,12 +13,16 @@ use std::time::Duration;
 
 use zeroize::Zeroizing;
 
+pub(crate) use draft::DocumentDraft;
 pub(crate) use unusable::Unusable;
 
 use super::written_time::WrittenTime;
 use crate::clock::Timestamp;
 use crate::json::{self, JsonMember};
 use crate::secret::{Secret, is_printable};
+
+/// Some editors put it before a text.
+const BYTE_ORDER_MARK: char = '\u{feff}';
 
 /// The members that hold a secret; they are never handed out as plain text.
 const SECRET_MEMBERS: [&str; 7] =
@@ -61,6 +66,8 @@ pub(crate) struct Document {
     inner: Option<(Range<usize>, Vec<JsonMember>)>,
     /// The member that holds the access token, found once: a scan of ten thousand files needs it often.
     access_member: Option<&'static str>,
+    /// The edits that are not in the text yet, as name and JSON text: there are some only in a [`DocumentDraft`].
+    pending: Vec<(String, Zeroizing<String>)>,
 }
 
 /// What kind of file a document is.
@@ -85,15 +92,15 @@ impl Document {
 
     /// The same of a text whose tokens are to be replaced: a token that cannot be sent is no fault.
     pub(crate) fn parse_to_replace(text: &str) -> Result<Self, Unusable> {
-        let plain = text.strip_prefix('\u{feff}').unwrap_or(text);
-        let top = json::members(plain).map_err(Unusable::NotAnObject)?;
-        let mut document = Self {
-            text: Zeroizing::new(plain.to_owned()),
-            byte_order_mark: plain.len() != text.len(),
-            inner: None,
-            access_member: None,
-            top,
-        };
+        let plain = text.strip_prefix(BYTE_ORDER_MARK).unwrap_or(text);
+        Self::of(Zeroizing::new(plain.to_owned()), plain.len() != text.len())
+    }
+
+    /// The document of a text without byte order mark.
+    fn of(text: Zeroizing<String>, byte_order_mark: bool) -> Result<Self, Unusable> {
+        let top = json::members(&text).map_err(Unusable::NotAnObject)?;
+        let mut document =
+            Self { text, byte_order_mark, inner: None, access_member: None, top, pending: Vec::new() };
         if document.raw("access_token").is_none() && document.raw("refresh_token").is_none() {
             document.inner = document.nested();
         }
@@ -157,11 +164,16 @@ impl Document {
         self.raw(name).and_then(json::as_text).is_some_and(|text| !text.is_empty() && is_printable(&text))
     }
 
+    /// The length of the whole text, in bytes.
+    pub(crate) fn file_size(&self) -> usize {
+        self.text.len() + if self.byte_order_mark { BYTE_ORDER_MARK.len_utf8() } else { 0 }
+    }
+
     /// The whole text, as the file has it.
     pub(crate) fn file_text(&self) -> Zeroizing<String> {
-        let mut text = Zeroizing::new(String::with_capacity(self.text.len() + 3));
+        let mut text = Zeroizing::new(String::with_capacity(self.file_size()));
         if self.byte_order_mark {
-            text.push('\u{feff}');
+            text.push(BYTE_ORDER_MARK);
         }
         text.push_str(&self.text);
         text
@@ -170,9 +182,14 @@ impl Document {
     /// The JSON text of a member: the last one of that name, `null` counting as absent; where the
     /// token fields are nested, there first.
     pub(crate) fn raw(&self, name: &str) -> Option<&str> {
-        let inner = self.inner.iter().flat_map(|(_, members)| members);
-        let found = inner.rfind_named(name).or_else(|| self.top.iter().rfind_named(name))?;
-        Some(&self.text[found.place.clone()]).filter(|value| *value != "null")
+        let pending =
+            || self.pending.iter().rfind(|(edited, _)| edited == name).map(|(_, value)| value.as_str());
+        let written = || {
+            let inner = self.inner.iter().flat_map(|(_, members)| members);
+            let found = inner.rfind_named(name).or_else(|| self.top.iter().rfind_named(name))?;
+            Some(&self.text[found.place.clone()])
+        };
+        pending().or_else(written).filter(|value| *value != "null")
     }
 
     /// A member's text; `None` when it is missing, empty or no text, and for members that are secret.
@@ -274,6 +291,7 @@ impl Document {
     pub(crate) fn has(&self, name: &str) -> bool {
         let inner = self.inner.iter().flat_map(|(_, members)| members);
         self.top.iter().chain(inner).any(|member| member.name == name)
+            || self.pending.iter().any(|(edited, _)| edited == name)
     }
 
     /// The `scopes` list, where it is a list of texts.
@@ -331,33 +349,6 @@ impl Document {
             said.push(format!("its access_token {what}; it counts as missing"));
         }
         said
-    }
-
-    /// This document with another refresh token, sealed or not, and nothing else changed.
-    pub(crate) fn with_refresh_token(self, token: &Secret) -> Result<Self, Unusable> {
-        self.with("refresh_token", &json::quoted(token.expose()))
-    }
-
-    /// This document with `name` set to `value` (JSON text), where the token fields stand unless the
-    /// member exists above them only. Fails where the changed text is no usable token file any more.
-    pub(crate) fn with(self, name: &str, value: &str) -> Result<Self, Unusable> {
-        let changed = match &self.inner {
-            Some((place, members))
-                if members.iter().rfind_named(name).is_some()
-                    || self.top.iter().rfind_named(name).is_none() =>
-            {
-                json::with_member(&self.text[place.clone()], name, value).map(|inner| {
-                    let mut whole = Zeroizing::new(String::with_capacity(self.text.len() + value.len() + 32));
-                    for part in [&self.text[..place.start], &inner, &self.text[place.end..]] {
-                        whole.push_str(part);
-                    }
-                    whole
-                })
-            }
-            _ => json::with_member(&self.text, name, value),
-        };
-        let document = Self::parse(&changed.map_err(Unusable::NotAnObject)?)?;
-        Ok(Self { byte_order_mark: self.byte_order_mark, ..document })
     }
 }
 

@@ -1,5 +1,7 @@
 //! What the parent module promises, in tables.
 
+use proptest::prelude::*;
+
 use super::*;
 
 #[test]
@@ -124,5 +126,68 @@ fn a_byte_order_mark_is_kept() {
     assert_eq!(
         document.with("access_token", "\"b\"").ok().unwrap().file_text().as_str(),
         "\u{feff}{\"access_token\":\"b\"}"
+    );
+}
+
+/// A token file, flat or nested, of members that edits change too: some twice, some null, in any order.
+fn any_document() -> impl Strategy<Value = String> {
+    let member = |names: &'static [&'static str]| {
+        let value = prop_oneof![Just("null"), Just("\"t\""), Just("1767225600"), Just("\"1767225600\"")];
+        (prop::sample::select(names), value).prop_filter_map("a token is a text", |(name, value)| {
+            (!name.ends_with("token") || value.starts_with(['"', 'n']))
+                .then(|| format!("\"{name}\": {value}"))
+        })
+    };
+    let object = move || prop::collection::vec(member(&EDITED[..5]), 0..5);
+    (object(), prop::option::of(object()), any::<bool>()).prop_map(|(above, below, first)| {
+        let mut members = above;
+        if let Some(below) = below {
+            let at = if first { 0 } else { members.len() };
+            members.insert(at, format!("\"tokens\": {{\n  {}}}", below.join(",\n  ")));
+        }
+        format!("{{{}}}", members.join(", "))
+    })
+}
+
+const EDITED: [&str; 6] = ["access_token", "refresh_token", "expires_at", "note", "issued_at", "tokens"];
+
+fn any_edits() -> impl Strategy<Value = Vec<(&'static str, &'static str)>> {
+    let value = prop_oneof![Just("null"), Just("\"new\""), Just("\"newer\"")];
+    let below = Just(("tokens", r#"{"refresh_token":"moved"}"#));
+    prop::collection::vec(prop_oneof![8 => (prop::sample::select(&EDITED[..5]), value), 1 => below], 0..6)
+}
+
+proptest! {
+    #[test]
+    fn edits_written_together_are_the_same_as_one_by_one(text in any_document(), edits in any_edits()) {
+        let Ok(document) = Document::parse(&text) else { return Ok(()) };
+        let mut one_by_one = document.clone();
+        let mut draft = DocumentDraft::of(document);
+        for (name, value) in edits {
+            let Ok(next) = one_by_one.with(name, value) else { return Ok(()) };
+            one_by_one = next;
+            prop_assert!(draft.set(name, value).is_ok());
+            // What the next edit is decided by is the same too.
+            for name in &EDITED[..5] {
+                prop_assert_eq!(draft.edited().raw(name), one_by_one.raw(name), "{}", name);
+                prop_assert_eq!(draft.edited().has(name), one_by_one.has(name), "{}", name);
+            }
+        }
+        let together = draft.finish().ok().unwrap();
+        prop_assert_eq!(together.file_text(), one_by_one.file_text());
+    }
+}
+
+#[test]
+fn an_edit_above_the_nested_tokens_moves_those_behind_it() {
+    let text = r#"{"access_token":null,"tokens":{"refresh_token":"r"}}"#;
+    let mut draft = DocumentDraft::of(Document::parse(text).ok().unwrap());
+    for (name, value) in [("access_token", r#""a""#), ("refresh_token", r#""s""#)] {
+        draft.set(name, value).ok().unwrap();
+    }
+    let edited = draft.finish().ok().unwrap();
+    assert_eq!(
+        edited.file_text().as_str(),
+        r#"{"access_token":"a","tokens":{"refresh_token":"r"},"refresh_token":"s"}"#
     );
 }

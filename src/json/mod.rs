@@ -6,6 +6,8 @@
 //! preserving features on), so the object is kept as text, the values' places in it are known, and
 //! only the text of a changed value is replaced.
 
+mod edit;
+
 use std::borrow::Cow;
 use std::fmt;
 use std::ops::Range;
@@ -13,6 +15,8 @@ use std::ops::Range;
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 use zeroize::Zeroizing;
+
+pub(crate) use edit::{MemberEdit, spliced, splices, with_member};
 
 /// The most levels of objects and arrays in each other; the usual limit of JSON parsers.
 pub(crate) const DEEPEST: usize = 128;
@@ -159,58 +163,6 @@ pub(crate) fn kind(value: &str) -> &'static str {
     }
 }
 
-/// `text` with the member `name` set to `value` (JSON text). Every member of that name is changed,
-/// since readers disagree on which of two counts; a missing one is appended in the style of the last.
-pub(crate) fn with_member(text: &str, name: &str, value: &str) -> Result<Zeroizing<String>, NotAnObject> {
-    let members = members(text)?;
-    let places: Vec<_> =
-        members.iter().filter(|member| member.name == name).map(|member| member.place.clone()).collect();
-    if places.is_empty() {
-        return Ok(appended(text, &members, name, value));
-    }
-    let mut result = Zeroizing::new(String::with_capacity(text.len() + places.len() * value.len()));
-    let mut done = 0;
-    for place in places {
-        result.push_str(&text[done..place.start]);
-        result.push_str(value);
-        done = place.end;
-    }
-    result.push_str(&text[done..]);
-    Ok(result)
-}
-
-fn appended(text: &str, members: &[JsonMember], name: &str, value: &str) -> Zeroizing<String> {
-    let name = quoted(name);
-    let (at, gap, colon) = match members.last() {
-        None => (text.find('{').map_or(0, |brace| brace + 1), None, ": "),
-        Some(last) => {
-            let before = members.len().checked_sub(2).map_or(0, |index| members[index].place.end);
-            let (gap, colon) = style(&text[before..last.place.start]);
-            (last.place.end, Some(gap), colon)
-        }
-    };
-    let mut result = Zeroizing::new(String::with_capacity(text.len() + name.len() + value.len() + 32));
-    result.push_str(&text[..at]);
-    if let Some(gap) = gap {
-        result.push(',');
-        result.push_str(gap);
-    }
-    for part in [&name, colon, value, &text[at..]] {
-        result.push_str(part);
-    }
-    result
-}
-
-/// From `,\n  "name": ` (or `{"name":`) the white space before the name and the colon with its
-/// white space.
-fn style(lead: &str) -> (&str, &str) {
-    let after_separator = lead.find([',', '{']).map_or(0, |index| index + 1);
-    let quote = lead[after_separator..].find('"').map_or(after_separator, |index| after_separator + index);
-    // The closing quote of the name is the last one: behind it stand only a colon and white space.
-    let colon = lead.rfind('"').map_or(lead.len(), |index| index + 1);
-    (&lead[after_separator..quote], &lead[colon..])
-}
-
 /// Hands over `text` in double quotes, block by block, with the escapes that JSON, YAML and TOML share. Written
 /// here because `serde_json` leaves copies of a secret behind.
 pub(crate) fn quote(text: &str, mut push: impl FnMut(&str)) {
@@ -242,34 +194,6 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-
-    #[test]
-    fn a_changed_value_changes_nothing_else() {
-        let text = "{ \"a\" : 1.50e3 ,\n\t\"acc\\u0065ss\":\"x\", \"z\":[ 1 ]}\r\n";
-        let changed = with_member(text, "access", "\"new\"").unwrap();
-        assert_eq!(changed.as_str(), "{ \"a\" : 1.50e3 ,\n\t\"acc\\u0065ss\":\"new\", \"z\":[ 1 ]}\r\n");
-    }
-
-    #[test]
-    fn a_new_member_is_written_like_the_last_one() {
-        for (text, expected) in [
-            ("{\n  \"a\": 1,\n  \"b\": 2\n}\n", "{\n  \"a\": 1,\n  \"b\": 2,\n  \"n\": 7\n}\n"),
-            ("{\n\t\"a\":1\n}", "{\n\t\"a\":1,\n\t\"n\":7\n}"),
-            ("{\"a\":1}", "{\"a\":1,\"n\":7}"),
-            ("{}", "{\"n\": 7}"),
-            ("{ \"x,{\\\"\": \"}\" }", "{ \"x,{\\\"\": \"}\", \"n\": 7 }"),
-        ] {
-            assert_eq!(with_member(text, "n", "7").unwrap().as_str(), expected);
-        }
-    }
-
-    #[test]
-    fn both_of_two_members_with_one_name_change() {
-        assert_eq!(
-            with_member("{\"a\":1,\"b\":2,\"a\":3}", "a", "9").unwrap().as_str(),
-            "{\"a\":9,\"b\":2,\"a\":9}"
-        );
-    }
 
     #[test]
     fn a_quoted_text_is_handed_over_in_blocks() {
@@ -320,49 +244,7 @@ mod tests {
         assert_eq!(as_text("null"), None);
     }
 
-    /// Any JSON object as a tool may have written it: odd white space, escapes, duplicate names.
-    fn object() -> impl Strategy<Value = String> {
-        let blank = "[ \t\r\n]{0,3}";
-        let value = prop_oneof![
-            "-?(0|[1-9][0-9]{0,20})(\\.[0-9]{1,5})?([eE][+-]?[0-9]{1,3})?",
-            "\"[a-z{},:\\[\\] ]{0,8}(\\\\\"|\\\\u00e9|\\\\\\\\)?\"",
-            Just("null".to_owned()),
-            Just("[ {\"access_token\" : 1} , \"}\" ]".to_owned()),
-        ];
-        let name = prop_oneof![
-            Just("access_token".to_owned()),
-            Just("acc\\u0065ss_token".to_owned()),
-            "[a-z\\{,]{0,6}"
-        ];
-        let member = (blank, name, blank, blank, value, blank);
-        (prop::collection::vec(member, 0..6), blank).prop_map(|(members, tail)| {
-            let members: Vec<String> = members
-                .into_iter()
-                .map(|(before, name, after, lead, value, rest)| {
-                    format!("{before}\"{name}\"{after}:{lead}{value}{rest}")
-                })
-                .collect();
-            format!("{{{}{tail}}}\n", members.join(","))
-        })
-    }
-
     proptest! {
-        #[test]
-        fn a_change_touches_one_member_and_twice_is_once(text in object()) {
-            let before = members(&text).unwrap();
-            let once = with_member(&text, "access_token", "\"new\"").unwrap();
-            let after = members(&once).unwrap();
-            let others = |text: &str, members: &[JsonMember]| -> Vec<(String, String)> {
-                let kept = members.iter().filter(|member| member.name != "access_token");
-                kept.map(|member| (member.name.clone(), text[member.place.clone()].to_owned())).collect()
-            };
-            prop_assert_eq!(others(&text, &before), others(&once, &after));
-            let access = after.iter().filter(|member| member.name == "access_token");
-            let ours: Vec<&str> = access.map(|member| &once[member.place.clone()]).collect();
-            prop_assert!(!ours.is_empty() && ours.iter().all(|value| *value == "\"new\""));
-            prop_assert_eq!(with_member(&once, "access_token", "\"new\"").unwrap(), once);
-        }
-
         #[test]
         fn no_text_makes_the_reader_panic(text in "\\PC{0,40}|[\\{\\}\\[\\]\":,\\\\a-z0-9 ]{0,60}") {
             if let Ok(found) = members(&text) {

@@ -1,0 +1,91 @@
+//! Edits of a document: decided one after the other, and made in its text together.
+//!
+//! An answer is in memory only until the edits are written, so that they cost one pass over the text.
+
+use super::{Document, FindNamed as _, Unusable};
+use crate::json::{self, MemberEdit, spliced, splices};
+use crate::secret::Secret;
+
+/// A document with edits that are not in its text yet.
+pub(crate) struct DocumentDraft(Document);
+
+impl DocumentDraft {
+    pub(crate) fn of(document: Document) -> Self {
+        Self(document)
+    }
+
+    /// What the members hold with the edits so far; an object keeps its text when members in it are edited.
+    pub(crate) fn edited(&self) -> &Document {
+        &self.0
+    }
+
+    /// Sets `name` to `value` (JSON text), where the token fields stand unless the member exists above them only.
+    /// Fails where an edit before this one makes the document useless.
+    pub(crate) fn set(&mut self, name: &str, value: &str) -> Result<(), Unusable> {
+        let moves = self.0.moves_the_token_fields(name, value);
+        if moves {
+            // What follows is for the new place of the token fields.
+            self.write()?;
+        }
+        // The edited member is looked up for the next decisions; the text takes it over with the others.
+        self.0.pending.push((name.to_owned(), zeroize::Zeroizing::new(value.to_owned())));
+        if moves { self.write() } else { Ok(()) }
+    }
+
+    /// The document with all edits in its text. Fails where it is no usable token file any more.
+    pub(crate) fn finish(mut self) -> Result<Document, Unusable> {
+        self.write()?;
+        Ok(self.0)
+    }
+
+    /// Brings the edits into the text.
+    fn write(&mut self) -> Result<(), Unusable> {
+        if self.0.pending.is_empty() {
+            return Ok(());
+        }
+        let document = Document::of(self.0.with_pending(), self.0.byte_order_mark)?;
+        document.check_tokens()?;
+        self.0 = document;
+        Ok(())
+    }
+}
+
+impl Document {
+    /// This document with another refresh token, sealed or not, and nothing else changed.
+    pub(crate) fn with_refresh_token(self, token: &Secret) -> Result<Self, Unusable> {
+        self.with("refresh_token", &json::quoted(token.expose()))
+    }
+
+    /// This document with one member changed, as [`DocumentDraft::set`] does it. Fails where the changed text is no
+    /// usable token file any more.
+    pub(crate) fn with(self, name: &str, value: &str) -> Result<Self, Unusable> {
+        let mut draft = DocumentDraft::of(self);
+        draft.set(name, value)?;
+        draft.finish()
+    }
+
+    /// The text with the pending edits in it.
+    fn with_pending(&self) -> zeroize::Zeroizing<String> {
+        let edits = self.pending.iter().map(|(name, value)| MemberEdit { name, value });
+        let (below, above): (Vec<_>, Vec<_>) = edits.partition(|edit| self.is_below(edit.name));
+        let mut changes = splices(&self.text, 0..self.text.len(), &self.top, &above);
+        if let Some((place, members)) = &self.inner {
+            changes.extend(splices(&self.text, place.clone(), members, &below));
+        }
+        spliced(&self.text, changes)
+    }
+
+    /// Whether an edit of `name` belongs into the nested object.
+    fn is_below(&self, name: &str) -> bool {
+        self.inner.as_ref().is_some_and(|(_, members)| {
+            members.iter().rfind_named(name).is_some() || self.top.iter().rfind_named(name).is_none()
+        })
+    }
+
+    /// Whether an edit can change where the token fields stand: with a token at the top, the nested object does not
+    /// count any more.
+    fn moves_the_token_fields(&self, name: &str, value: &str) -> bool {
+        let is_token = matches!(name, "access_token" | "refresh_token");
+        !self.is_below(name) && (name == "tokens" || is_token && (self.inner.is_some() || value == "null"))
+    }
+}
