@@ -53,7 +53,7 @@ FAULT_SEALED ?= 0
 # How long `make fuzz` feeds each target.
 FUZZ_SECONDS ?= 600
 
-.PHONY: help build static demo test fuzz faults interop interop-oidc interop-python interop-sealed interop-long interop-clients interop-bridge soak bench lint docs image deb release reproducible static-program install install-project uninstall
+.PHONY: help build static demo test fuzz faults interop interop-oidc interop-python interop-sealed interop-long interop-clients interop-bridge soak bench limits lint docs image deb release reproducible static-program install install-project uninstall
 
 help: ## list these targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1 /p' Makefile | while read -r name what; do printf '  make %-16s %s\n' "$$name" "$$what"; done
@@ -81,8 +81,17 @@ demo: ## watch a sign-in, an assistant's session that outlives its tokens, and a
 test: ## run all tests
 	$(CARGO) test --locked
 
-bench: ## print what the program costs, as ratios to the bare work
-	$(CARGO) bench --locked --bench cost --bench bridge
+# The yardstick, built as the program is.
+FLOOR := $(TARGET_DIR)/$(STATIC_TARGET)/release/examples/floor
+
+bench: static-program ## print what the static program costs, as ratios to the bare work; half an hour (FILES, ROWS: less)
+	$(STATIC_BUILD) --locked --config '$(NO_PATHS)' --example floor
+	PROGRAM=$(abspath $(STATIC)) FLOOR=$(abspath $(FLOOR)) $(CARGO) bench --locked --bench cost
+	PROGRAM=$(abspath $(STATIC)) $(CARGO) bench --locked --bench bridge
+
+limits: ## count its system calls and instructions, and fail where they grew by a factor (needs strace; valgrind)
+	@command -v strace >/dev/null || { echo "once before: apt-get install strace (or your system's)" >&2; exit 1; }
+	PROGRAM=$(abspath $(STATIC)) $(CARGO) test --locked --test cost -- --ignored --nocapture
 
 faults: ## kill it, fail its system calls, fill its disk; ten minutes (needs strace, and root to mount)
 	@command -v strace >/dev/null || { echo "once before: apt-get install strace (or your system's)" >&2; exit 1; }

@@ -30,6 +30,7 @@ pub(crate) mod jwe;
 pub(crate) mod messages;
 pub(crate) mod project;
 pub(crate) mod token_file;
+pub(crate) mod trace;
 
 use std::thread;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};

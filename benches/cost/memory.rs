@@ -1,0 +1,51 @@
+//! What the daemon holds in memory: idle beside files that are fresh, and at most while it refreshes many.
+
+use std::io::{BufRead as _, BufReader};
+use std::process::{Child, Stdio};
+
+use crate::figures::{Samples, Unit, row, title};
+use crate::programs::{Programs, peak, proportional_set};
+use crate::projects::{Kind, due, fresh};
+use crate::support::Endpoint;
+
+pub(crate) fn measure(programs: &Programs, most: usize) {
+    title("memory (PSS when idle; beside an empty program with the same TLS configuration)");
+    let bare = Samples::of(Unit::Memory, || {
+        let mut idle = idle_floor(programs);
+        let bytes = proportional_set(idle.id());
+        drop(idle.stdin.take());
+        idle.wait().expect("it ends");
+        bytes
+    });
+    for (files, goal) in [(2, "2.2 MB"), (1_000, "-"), (10_000, "10 MB"), (100_000, "64 MB")] {
+        if files > most {
+            continue;
+        }
+        let project = fresh(files, Kind::Services);
+        let ours = Samples::of(Unit::Memory, || {
+            let daemon = programs.daemon(&project, "--interval 3600");
+            let bytes = proportional_set(daemon.pid());
+            daemon.stop();
+            bytes
+        });
+        row(&format!("idle, {files} services"), &ours, Some(("empty", &bare)), goal);
+    }
+    let ours = Samples::of(Unit::Memory, || {
+        let endpoint = Endpoint::start();
+        let project = due(&[&endpoint], 1_000);
+        let daemon = programs.daemon(&project, "--interval 3600");
+        let bytes = peak(daemon.pid());
+        daemon.stop();
+        bytes
+    });
+    row("most (RSS) during 1000 refreshes", &ours, Some(("empty", &bare)), "-");
+}
+
+fn idle_floor(programs: &Programs) -> Child {
+    let mut command = programs.floor(&["idle"]);
+    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("it starts");
+    let mut line = String::new();
+    BufReader::new(child.stdout.take().expect("a pipe")).read_line(&mut line).expect("a line");
+    assert_eq!(line, "ready\n");
+    child
+}
