@@ -57,13 +57,20 @@ pub(crate) fn escaped(message: &str) -> Cow<'_, str> {
     Cow::Owned(text)
 }
 
-/// `word` as a shell reads it back, in quotes where it needs them.
+/// A command line for a POSIX shell that hands over `words` as they are.
+pub(crate) fn shell_command(words: &[&str]) -> String {
+    let quoted: Vec<_> = words.iter().map(|word| shell_word(word)).collect();
+    quoted.join(" ")
+}
+
+/// `word` as a POSIX shell reads it back, in quotes where it needs them.
 pub(crate) fn shell_word(word: &str) -> Cow<'_, str> {
-    let plain = |letter: char| letter.is_alphanumeric() || "/._-+:@%,".contains(letter);
-    if !word.is_empty() && !word.starts_with('-') && word.chars().all(plain) {
+    let plain = |letter: char| letter.is_alphanumeric() || "/._-+=:@%,".contains(letter);
+    if !word.is_empty() && word.chars().all(plain) {
         return Cow::Borrowed(word);
     }
-    Cow::Owned(format!("'{}'", word.replace('\'', "'\\''")))
+    // Nothing is special between single quotes but the single quote itself.
+    Cow::Owned(format!("'{}'", word.replace('\'', r"'\''")))
 }
 
 /// Whether a terminal or a reader's eye would obey the letter instead of showing it.
@@ -109,6 +116,15 @@ mod tests {
         ] {
             assert_eq!(shell_word(word), quoted);
         }
+    }
+
+    #[test]
+    fn a_shell_gets_every_word_as_it_is() {
+        let words =
+            ["/opt/my tools/x", "it's", "", "a$HOME", "`id`", "x\"y\\z", "*", "~", "ü", "plain-1.2", "--a=b"];
+        let script = format!("for word in {}; do printf '%s\\n' \"$word\"; done", shell_command(&words));
+        let output = std::process::Command::new("sh").arg("-c").arg(script).output().unwrap();
+        assert_eq!(String::from_utf8(output.stdout).unwrap(), words.join("\n") + "\n");
     }
 
     #[test]

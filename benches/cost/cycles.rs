@@ -25,7 +25,7 @@ fn first(programs: &Programs, project: &Project, files: usize, kind: Kind) {
     let empty = Project::new();
     let nothing = Samples::of(Unit::Time, || timed(|| run(programs.once(&empty, &[])))).median();
     let once = || {
-        // Else the second run finds that what stands is right.
+        // Else the second run finds them right.
         for name in ["mcp.json", "vscode_mcp.json"] {
             let _ = fs::remove_file(project.path(".oauth-tokens").join(name));
         }

@@ -1,5 +1,5 @@
-//! `make bench`: what the program costs, as ratios to the bare work (`examples/floor.rs`) measured in the same run on the
-//! same machine. Nothing here fails on a slow machine: it prints, a person judges.
+//! `make bench`: what the program costs, as ratios to the bare work (`examples/floor.rs`), measured in the same run on
+//! the same machine. Nothing here fails on a slow machine: it prints, a person judges.
 //!
 //! `PROGRAM` and `FLOOR` name the two builds; `FILES` the largest number of token files (100,000); `ROWS` a part of the
 //! name of the rows to measure, where not all are wanted.

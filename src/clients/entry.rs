@@ -7,8 +7,8 @@ use std::fmt;
 use super::address::Address;
 use super::notation::{Fixed, McpClient, ProgramEntry, Reference, Secrets};
 use super::service::{Header, HeaderValue, Service};
-use super::shell::shell_command;
 use crate::secret::Secret;
+use crate::text::shell_command;
 
 /// The longest name of a token file, in bytes: file systems take 255, and the new file beside it has a longer name.
 const LONGEST_FILE_NAME: usize = 240;

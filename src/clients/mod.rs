@@ -19,7 +19,6 @@ mod notation;
 mod quote;
 mod seed;
 mod service;
-mod shell;
 mod signed_out;
 mod whole;
 

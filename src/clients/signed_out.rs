@@ -1,6 +1,6 @@
 //! Servers of the registry that need a sign-in and have no token: which ones, and the command that helps.
 
-use super::shell::shell_command;
+use crate::text::shell_command;
 
 /// How many servers a line names; a registry may have hundreds.
 const NAMED: usize = 10;
