@@ -28,6 +28,17 @@ pub(crate) struct FileAt {
     name: OsString,
 }
 
+/// What has a name that a new file is to take.
+pub(super) struct Occupant {
+    /// The user id of its owner.
+    pub owner: u32,
+    /// Its length in bytes.
+    pub size: u64,
+    /// Whether it is itself a mount point (a single file bound into a container): a rename over it fails with EBUSY,
+    /// so it must be found out before a token is spent.
+    pub is_mount_point: bool,
+}
+
 impl Directory {
     /// The file called `name` in it.
     pub(crate) fn file_at(&self, name: impl Into<OsString>) -> FileAt {
@@ -135,15 +146,27 @@ impl FileAt {
         Ok(OsString::from_vec(target.into_bytes()).into())
     }
 
-    /// Whether the name is itself a mount point (a single file bound into a container): a rename over it fails with
-    /// EBUSY, so it must be found out before a token is spent.
-    pub(crate) fn is_mount_point(&self) -> bool {
+    /// What has the name now; `None`: nothing has it.
+    pub(super) fn occupant(&self) -> io::Result<Option<Occupant>> {
         let how = AtFlags::SYMLINK_NOFOLLOW | AtFlags::NO_AUTOMOUNT;
         let root = StatxAttributes::MOUNT_ROOT;
-        match statx(self.directory.file(), &*self.name, how, StatxFlags::empty()) {
-            Ok(found) if found.stx_attributes_mask.contains(root) => found.stx_attributes.contains(root),
+        match statx(self.directory.file(), &*self.name, how, StatxFlags::BASIC_STATS) {
+            Ok(found) if found.stx_attributes_mask.contains(root) => Ok(Some(Occupant {
+                owner: found.stx_uid,
+                size: found.stx_size,
+                is_mount_point: found.stx_attributes.contains(root),
+            })),
+            Err(Errno::NOENT) => Ok(None),
             // Before Linux 5.8, or where a sandbox forbids the call.
-            _ => self.is_on_another_mount(),
+            _ => match self.inode() {
+                Ok(found) => Ok(Some(Occupant {
+                    owner: found.owner,
+                    size: found.stamp.size(),
+                    is_mount_point: self.is_on_another_mount(),
+                })),
+                Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+                Err(error) => Err(error),
+            },
         }
     }
 
@@ -211,7 +234,13 @@ mod tests {
     fn a_mount_point_is_known() {
         let file = |path: &str| FileAt::of(Path::new(path)).unwrap();
         for (path, expected) in [("/proc", true), ("/proc/self", false), (file!(), false)] {
-            assert_eq!(file(path).is_mount_point(), expected, "{path}");
+            let occupant = file(path).occupant().unwrap().unwrap();
+            assert_eq!(occupant.is_mount_point, expected, "{path}");
+            assert_eq!(
+                Some(occupant.size),
+                file(path).inode().ok().map(|found| found.stamp.size()),
+                "{path}"
+            );
             assert_eq!(file(path).is_on_another_mount(), expected, "{path}");
         }
     }

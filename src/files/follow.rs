@@ -6,6 +6,7 @@ use std::path::{Component, Path};
 
 use super::directory::Directory;
 use super::file_at::FileAt;
+use super::inode::Inode;
 use super::read_error::ReadError;
 use super::trust::judge_link;
 
@@ -15,6 +16,11 @@ const MOST_LINKS: usize = 40;
 /// The file that `file` leads to, which is no link. A link on the way must belong to this user or root, and must be in
 /// a directory where no other user could replace it.
 pub(crate) fn follow(file: &FileAt) -> Result<FileAt, ReadError> {
+    follow_to(file).map(|(real, _)| real)
+}
+
+/// The same, with what the system tells about the file.
+pub(crate) fn follow_to(file: &FileAt) -> Result<(FileAt, Inode), ReadError> {
     let mut here = file.directory().clone();
     let mut ahead = vec![file.name().to_owned()];
     let mut links = 0;
@@ -23,7 +29,7 @@ pub(crate) fn follow(file: &FileAt) -> Result<FileAt, ReadError> {
         let found = next.inode()?;
         if !found.is_link() {
             if ahead.is_empty() {
-                return if found.is_file() { Ok(next) } else { Err(ReadError::NotRegular) };
+                return if found.is_file() { Ok((next, found)) } else { Err(ReadError::NotRegular) };
             }
             here = here.subdirectory(next.name())?;
             continue;

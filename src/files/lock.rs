@@ -5,6 +5,7 @@
 //! updates without the inode check below). The program never renames or removes it, but a person may,
 //! which is why the name is compared with the inode after locking.
 
+use std::cell::Cell;
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt as _;
@@ -27,6 +28,8 @@ const POLL: Duration = Duration::from_millis(5);
 #[derive(Debug)]
 pub(crate) struct Lock {
     file: File,
+    /// The length of the file, which only the holder changes: that of its note.
+    length: Cell<u64>,
 }
 
 /// Why a lock was not taken.
@@ -76,9 +79,13 @@ impl Lock {
         loop {
             let file = open(name, &new)?;
             match file.try_lock_exclusive() {
-                Ok(()) if is_still(name, &file)? => return Ok(Self { file }),
-                // The file was removed or replaced between the open and the lock: once more.
-                Ok(()) => {}
+                Ok(()) => {
+                    let held = Inode::of(&file.metadata()?);
+                    if has_name(&held, name)? {
+                        return Ok(Self { file, length: Cell::new(held.stamp.size()) });
+                    }
+                    // The file was removed or replaced between the open and the lock: once more.
+                }
                 Err(error) if is_busy(&error) => {}
                 Err(error) => return Err(error.into()),
             }
@@ -92,7 +99,7 @@ impl Lock {
     /// Whether `name`, by which other processes find the lock now, is the file that is locked. Where it is not,
     /// another process may hold "the same" lock.
     pub(crate) fn is_at(&self, name: &FileAt) -> io::Result<bool> {
-        is_still(name, &self.file)
+        has_name(&Inode::of(&self.file.metadata()?), name)
     }
 
     /// The note in the file; empty when there is none or it is not text.
@@ -100,6 +107,9 @@ impl Lock {
     /// # Errors
     /// When the file cannot be read.
     pub(crate) fn note(&self) -> io::Result<String> {
+        if self.length.get() == 0 {
+            return Ok(String::new());
+        }
         let mut bytes = [0_u8; LONGEST_NOTE];
         let length = self.file.read_at(&mut bytes, 0)?;
         Ok(std::str::from_utf8(&bytes[..length]).map_or_else(|_| String::new(), ToOwned::to_owned))
@@ -120,13 +130,16 @@ impl Lock {
     /// # Errors
     /// When it could not be written.
     pub(crate) fn touch_note(&self, note: &str) -> io::Result<()> {
+        let length = note.len() as u64;
+        // Also where only a part of it can be written.
+        self.length.set(self.length.get().max(length));
         self.file.write_all_at(note.as_bytes(), 0)?;
         // A file that keeps its length is synced without a commit of the journal.
-        if self.file.metadata()?.len() == note.len() as u64 {
-            Ok(())
-        } else {
-            self.file.set_len(note.len() as u64)
+        if self.length.get() > length {
+            self.file.set_len(length)?;
+            self.length.set(length);
         }
+        Ok(())
     }
 
     /// Overwrites the note with blanks, not durably: one that comes back after a power loss must be
@@ -135,7 +148,7 @@ impl Lock {
     /// # Errors
     /// When it could not be overwritten.
     pub(crate) fn clear_note(&self) -> io::Result<()> {
-        let length = usize::try_from(self.file.metadata()?.len()).unwrap_or(0).min(LONGEST_NOTE);
+        let length = usize::try_from(self.length.get()).unwrap_or(usize::MAX).min(LONGEST_NOTE);
         self.file.write_all_at(&[b' '; LONGEST_NOTE][..length], 0)
     }
 }
@@ -156,8 +169,7 @@ fn open(name: &FileAt, new: impl Fn(&Directory) -> io::Result<()>) -> io::Result
     }
 }
 
-fn is_still(name: &FileAt, file: &File) -> io::Result<bool> {
-    let held = Inode::of(&file.metadata()?);
+fn has_name(held: &Inode, name: &FileAt) -> io::Result<bool> {
     match name.inode() {
         Ok(named) => Ok(named.stamp.identity() == held.stamp.identity()),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),

@@ -29,7 +29,7 @@ mod user_file;
 
 pub(crate) use directory::{Directory, OWN_DIRECTORY, make_private_directory};
 pub(crate) use file_at::FileAt;
-pub(crate) use follow::follow;
+pub(crate) use follow::follow_to;
 pub(crate) use holder::{Holder, holder};
 pub(crate) use inode::{Inode, Stamp};
 pub(crate) use journal::{Journal, JournalEnd};

@@ -105,12 +105,19 @@ impl Reserve {
     /// # Errors
     /// When renaming failed: the reserve is still there and this can be tried again. Once renamed, a
     /// failing sync of the directory is an error too, and trying again syncs again.
-    pub(crate) fn take_place(&mut self) -> io::Result<Stamp> {
+    pub(crate) fn take_place(&mut self) -> io::Result<()> {
         if !self.is_placed() {
             self.place.rename(&self.target)?;
             self.state = Stage::Placed;
         }
-        self.target.directory().sync()?;
+        self.target.directory().sync()
+    }
+
+    /// Its state.
+    ///
+    /// # Errors
+    /// When it cannot be looked at.
+    pub(crate) fn stamp(&self) -> io::Result<Stamp> {
         Ok(Inode::of(&self.file.metadata()?).stamp)
     }
 

@@ -44,18 +44,14 @@ impl fmt::Display for NoRoom {
 pub(crate) fn make_room(target: &FileAt) -> Result<Reserve, NoRoom> {
     let place = || target.directory().path().to_owned();
     let failed = |error| NoRoom::NotMade(place(), error);
-    if target.is_mount_point() {
+    let present = target.occupant().map_err(failed)?;
+    if present.as_ref().is_some_and(|found| found.is_mount_point) {
         return Err(NoRoom::MountPoint);
     }
     if let Some(why) = target.directory().open_to_others() {
         return Err(NoRoom::OpenDirectory(why));
     }
-    let present = match target.inode() {
-        Ok(found) => Some(found),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => None,
-        Err(error) => return Err(failed(error)),
-    };
-    let size = present.map_or(0, |found| found.stamp.size());
+    let size = present.as_ref().map_or(0, |found| found.size);
     let reserve = Reserve::create(target, size).map_err(failed)?;
     if let Some(found) = present
         // The reserve has just been made, so its owner is the user of this process.

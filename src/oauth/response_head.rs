@@ -45,7 +45,7 @@ impl<T: Transport> Connector<T> for HeadConnector {
         Ok(chained.map(|inner| HeadTransport {
             inner,
             to_proxy,
-            in_head: false,
+            awaited: Awaited::Body,
             raw: Zeroizing::default(),
             input: Zeroizing::default(),
             consumed: 0,
@@ -58,14 +58,24 @@ impl<T: Transport> Connector<T> for HeadConnector {
 pub(super) struct HeadTransport<T> {
     inner: T,
     to_proxy: bool,
-    /// Whether the head of an answer is awaited.
-    in_head: bool,
+    awaited: Awaited,
     /// What came of a head that is not complete.
     raw: Zeroizing<Vec<u8>>,
     /// What may be read.
     input: Zeroizing<Vec<u8>>,
     consumed: usize,
     progress: bool,
+}
+
+/// What is to come from the peer.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Awaited {
+    /// The head of an answer.
+    Head,
+    /// What follows a head, or bytes that are not HTTP.
+    Body,
+    /// Nothing: the last answer is read, and the library keeps the connection.
+    Nothing,
 }
 
 /// Without the input: it holds tokens.
@@ -81,7 +91,7 @@ impl<T: Transport> Transport for HeadTransport<T> {
     }
 
     fn transmit_output(&mut self, amount: usize, timeout: NextTimeout) -> Result<(), Error> {
-        self.in_head = !self.to_proxy;
+        self.awaited = if self.to_proxy { Awaited::Body } else { Awaited::Head };
         self.inner.transmit_output(amount, timeout)
     }
 
@@ -91,18 +101,22 @@ impl<T: Transport> Transport for HeadTransport<T> {
         let more = self.inner.maybe_await_input(timeout)?;
         let arrived = self.inner.buffers().input();
         let length = arrived.len();
-        let target = if self.in_head { &mut self.raw } else { &mut self.input };
+        let target = if self.awaited == Awaited::Head { &mut self.raw } else { &mut self.input };
         append(target, arrived);
         self.inner.buffers().input_consume(length);
-        if self.in_head {
+        if self.awaited == Awaited::Head {
             self.finish_heads()?;
         }
         self.progress = true;
         Ok(more)
     }
 
+    /// The library asks when an answer is read, and again before the next request. Only then the peer is looked at,
+    /// which takes three system calls.
     fn is_open(&mut self) -> bool {
-        self.input().is_empty() && self.raw.is_empty() && self.inner.is_open()
+        let before = std::mem::replace(&mut self.awaited, Awaited::Nothing);
+        let is_empty = self.input().is_empty() && self.raw.is_empty();
+        is_empty && (before != Awaited::Nothing || self.inner.is_open())
     }
 
     fn is_tls(&self) -> bool {
@@ -131,7 +145,7 @@ impl<T> HeadTransport<T> {
             append(&mut self.input, &head);
             append(&mut self.input, &rest);
             self.raw = Zeroizing::default();
-            self.in_head = false;
+            self.awaited = Awaited::Body;
             return Ok(());
         }
     }

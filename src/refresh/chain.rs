@@ -28,13 +28,15 @@ pub(super) fn refresh(chain: &Chain, context: &Context<'_>) -> Done {
     };
     // 2. Read again.
     let finished = remember_recovered(&members, context.state);
+    context.state.catch_up();
     let now = Timestamp::now();
     if is_another_chain(&members, chain) {
         let mut done = split(&members, chain, &finished, now, context);
         done.reports.splice(0..0, reports);
         return done;
     }
-    if let Some(newest) = chain.token.and_then(|token| context.state.newest(token)) {
+    context.state.look_up(&mut chain.token.into_iter());
+    if let Some(newest) = chain.token.and_then(|token| context.state.known_newest(token)) {
         // Another process has replaced the token while this one looked through the directory. It must not be sent.
         let copies = members.iter().flat_map(|member| &member.names);
         let then = copies.map(|copy| Job::Repair { copy: copy.clone(), newest }).collect();
@@ -89,7 +91,7 @@ fn first_due(members: &[Member], chain: &Chain, now: Timestamp, context: &Contex
         !served && context.is_due(member.name(), &member.document, member.stamp.modified(), now)
     };
     let is_open = |member: &Member| {
-        let failure = context.state.get(member.name()).failure;
+        let failure = context.state.known_state(member.name()).failure;
         failure.is_none_or(|failure| failure.gate(member.fingerprint(), None, now) == Gate::Open)
     };
     let due = || (0..members.len()).filter(|index| is_due(&members[*index]));
@@ -129,6 +131,7 @@ pub(super) fn remember_recovered(members: &[Member], state: &Store) -> BTreeSet<
 
 /// What is said of files whose chain could not be locked.
 fn not_locked(chain: &Chain, obstacle: &Obstacle, context: &Context<'_>) -> Reports {
+    context.state.catch_up();
     let now = Timestamp::now();
     let each = |file: &ChainFile| match obstacle {
         Obstacle::Busy if context.stop.is_asked() => Report::Stopped,

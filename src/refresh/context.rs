@@ -120,7 +120,7 @@ impl Context<'_> {
             life: &due::life(document, modified),
             has_access: document.has_access_token(),
             refresh_hash: document.refresh_fingerprint(),
-            state: &self.state.get(name),
+            state: &self.state.known_state(name),
             buffer: self.limits.buffer,
             outage: None,
         };

@@ -62,9 +62,7 @@ pub(super) fn interpret(member: &Member, request: &TokenRequest, response: Token
         claimed_end: response.expires_at.or_else(|| crate::tokens::jwt_expiry(&response.access_token)),
         previous: life.length,
         provider: request.default_lifetime(),
-        was_unlimited: member.document.access_token().is_some()
-            && life.expires_at.is_none()
-            && !life.unreadable,
+        was_unlimited: member.document.has_access_token() && life.expires_at.is_none() && !life.unreadable,
     };
     let (lasting, basis) = lifetime::lasting(&sources, asked_at, now);
     let warning = match basis {

@@ -31,7 +31,7 @@ pub(super) fn may_send(
     }
     let member = &members[due];
     let name = member.name();
-    let mut state = context.state.get(name);
+    let mut state = context.state.known_state(name);
     state.leave_to_endpoint();
     if let Some((other, what)) = members
         .iter()
@@ -91,7 +91,7 @@ pub(super) fn permit<'a>(
     context: &Context<'a>,
 ) -> Result<Option<Permit<'a>>, Timestamp> {
     let now = Timestamp::now();
-    let last_chance = context.state.get(member.name()).last_chance(member.life().expires_at, now);
+    let last_chance = context.state.known_state(member.name()).last_chance(member.life().expires_at, now);
     match context.endpoints.try_acquire(&request.endpoint_key(), now, last_chance) {
         Ok(permit) => Ok(Some(permit)),
         Err(_) if context.force.is_some() || chain.again.is_some() => Ok(None),

@@ -24,7 +24,7 @@ impl Neighbours {
     /// Those of `members`.
     pub(super) fn new(context: &Context<'_>, members: &[Member]) -> Self {
         let names = members.iter().flat_map(|member| &member.names);
-        let tokens = |name: &String| context.state.get(name).replaced.tokens().collect::<Vec<_>>();
+        let tokens = |name: &String| context.state.known_state(name).replaced.tokens().collect::<Vec<_>>();
         Self {
             directory: context.directory.clone(),
             generated: context.generated.to_vec(),

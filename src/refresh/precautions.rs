@@ -1,6 +1,9 @@
 //! Steps 3 and 4: before a refresh token is sent it is made sure that the answer can be stored, and that a process
 //! after a crash can tell that the token was sent.
 
+use std::cell::OnceCell;
+use std::io;
+
 use super::mark::Mark;
 use super::member::Member;
 use crate::clock::Timestamp;
@@ -27,9 +30,35 @@ pub(super) fn reserve_all(members: &[Member]) -> Result<Vec<Reserve>, HeldBack> 
         .collect()
 }
 
+/// The marks for one request, made once: just before the refresh token leaves, if it comes to that.
+pub(super) struct Marks<'a> {
+    members: &'a [Member],
+    made: OnceCell<Result<(), HeldBack>>,
+}
+
+impl<'a> Marks<'a> {
+    /// None is made yet; `members` are those whose refresh token is spent.
+    pub(super) fn of(members: &'a [Member]) -> Self {
+        Self { members, made: OnceCell::new() }
+    }
+
+    /// Makes them. Where that fails, the error keeps the request back.
+    pub(super) fn make(&self) -> io::Result<()> {
+        match self.made.get_or_init(|| mark_all(self.members, Timestamp::now())) {
+            Ok(()) => Ok(()),
+            Err(_) => Err(io::Error::other("it could not be marked as sent")),
+        }
+    }
+
+    /// What came of it; `None`: it did not come to that.
+    pub(super) fn made(self) -> Option<Result<(), HeldBack>> {
+        self.made.into_inner()
+    }
+}
+
 /// Writes down durably that the refresh token is about to be sent. A doubt that is marked already keeps its time. After
 /// an error the marks are as before.
-pub(super) fn mark_all(members: &[Member], now: Timestamp) -> Result<(), HeldBack> {
+fn mark_all(members: &[Member], now: Timestamp) -> Result<(), HeldBack> {
     for (index, member) in members.iter().enumerate() {
         let since = member.doubt.as_ref().map_or(now, |mark| mark.since);
         if let Err(error) = member.lock.write_note(&Mark::of(&member.document, since, now).note()) {

@@ -92,7 +92,8 @@ fn recover_chain(
     }
     for (index, mut reserve, document) in ready {
         let member = &mut members[index];
-        member.stamp = reserve.take_place()?;
+        reserve.take_place()?;
+        member.stamp = reserve.stamp()?;
         member.document = document;
         member.recovered = member.doubt.take();
         // It names tokens that the file does not hold any more, so it is harmless where it stays.

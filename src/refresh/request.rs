@@ -1,8 +1,5 @@
 //! Steps 3 to 9 of a refresh: one request for a chain that is locked, read and due.
 
-use std::cell::OnceCell;
-use std::io;
-
 use super::context::Context;
 use super::endpoints::Permit;
 use super::interpret::{Renewal, interpret};
@@ -10,7 +7,7 @@ use super::job::{Chain, Done, Job};
 use super::may_send::{Allowed, attempt, may_send, permit};
 use super::member::Member;
 use super::neighbours::Neighbours;
-use super::precautions::{HeldBack, mark_all, reserve_all, unmark};
+use super::precautions::{HeldBack, Marks, reserve_all, unmark};
 use super::report::{Report, Reports};
 use super::storing::{Part, Storing};
 use super::unseal::Unsealed;
@@ -55,20 +52,18 @@ pub(super) fn request(chain: &Chain, members: Vec<Member>, due: usize, context: 
     let neighbours = Neighbours::new(context, &members);
     // 4. Mark, as late as can be: a process that dies while connecting leaves no doubt, and an endpoint that cannot be
     // reached costs no writing.
-    let marked = OnceCell::new();
-    let mark = || match marked
-        .get_or_init(|| mark_all(if spent.is_some() { &members } else { &[] }, Timestamp::now()))
-    {
-        Ok(()) => Ok(()),
-        Err(_) => Err(io::Error::other("it could not be marked as sent")),
-    };
+    let marks = Marks::of(if spent.is_some() { &members } else { &[] });
     // 5. Send.
     log::debug!(target: "REFRESH", "{}: asking {} at {}", members[due].name(), request.provider(), prepared.endpoint());
     let present = members[due].document.access_token();
-    let answer = context.client.ask(&prepared, spent.as_ref(), present.as_ref(), &mark);
+    let answer = context.client.ask(&prepared, spent.as_ref(), present.as_ref(), &|| marks.make());
     // 6. Interpret.
-    let renewal = match (answer, marked.into_inner()) {
-        (Ok(response), _) => interpret(&members[due], &request, response),
+    let mut connection = None;
+    let renewal = match (answer, marks.made()) {
+        (Ok((response, its_own)), _) => {
+            connection = Some(its_own);
+            interpret(&members[due], &request, response)
+        }
         (Err(_), Some(Err(held))) => return drop_and(reserves, || try_.held_back(&held)).into(),
         (Err(mut failure), marked) => match failure.replacement.take() {
             Some(token) => Renewal::half(token, try_.last_failure(&failure, verdict::refused), &request),
@@ -79,6 +74,8 @@ pub(super) fn request(chain: &Chain, members: Vec<Member>, due: usize, context: 
     let files = members.into_iter().zip(reserves).zip(seals);
     let files = files.map(|((member, reserve), seal)| ReadyFile { member, reserve, seal }).collect();
     let done = store(chain, files, due, renewal, neighbours, context);
+    // The next request may have it.
+    drop(connection);
     match permit {
         Some(permit) => permit.answered(),
         None => context.endpoints.answered(&request.endpoint_key()),
@@ -109,11 +106,12 @@ fn store(
     neighbours: Neighbours,
     context: &Context<'_>,
 ) -> Done {
-    let primary = files[due].member.document.clone();
+    let agrees = |file: &ReadyFile| !contradict(&files[due].member.document, &file.member.document);
+    let agreeing: Vec<bool> = files.iter().map(agrees).collect();
     let holds = renewal.change.refresh_token.as_ref().map(Secret::fingerprint).or(chain.token);
     let mut parts = Vec::new();
-    for ReadyFile { member, reserve, seal } in files {
-        let takes_access = renewal.failure.is_none() && !contradict(&primary, &member.document);
+    for (ReadyFile { member, reserve, seal }, agrees) in files.into_iter().zip(agreeing) {
+        let takes_access = renewal.failure.is_none() && agrees;
         let report = match &renewal.failure {
             Some(failure) => Report::HalfRefreshed(failure.clone()),
             None if takes_access => Report::Refreshed(renewal.warnings.clone()),

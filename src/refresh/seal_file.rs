@@ -206,7 +206,7 @@ fn replace(member: &Member, document: &Document) -> Result<bool, String> {
         Ok(member.real.inode()?.stamp == member.stamp)
     });
     let placed = match stored {
-        Ok(true) => reserve.take_place().map(|_| true),
+        Ok(true) => reserve.take_place().map(|()| true),
         other => other.and_then(|same| Reserve::remove_leftover(&member.real).map(|_| same)),
     };
     if placed.is_err() {

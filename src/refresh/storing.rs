@@ -23,7 +23,7 @@ use crate::secret::{Fingerprint, Secret};
 use crate::state::{FailureKind, LastFailure, Store};
 use crate::tokens::Document;
 use crate::tokens::change::apply;
-use crate::tokens::directory::{Problem, TokenFile, read_document, real};
+use crate::tokens::directory::{Problem, TokenFile, read_document, real_now};
 use crate::tokens::spelled::file_in;
 
 /// One file on its way to new tokens.
@@ -245,10 +245,7 @@ impl Storing {
     fn replace(&mut self, index: usize) -> io::Result<bool> {
         let part = &mut self.items[index].part;
         match part.reserve.take_place() {
-            Ok(stamp) => {
-                part.member.stamp = stamp;
-                Ok(true)
-            }
+            Ok(()) => Ok(true),
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 part.reserve = Reserve::create(&part.member.real, 0)?;
                 self.items[index].written = None;
@@ -270,8 +267,8 @@ impl Storing {
         let deadline = Instant::now() + UNREADABLE_PATIENCE;
         loop {
             // The name may lead elsewhere now: a link was turned, or took the file's place.
-            let place = match real(&member.place) {
-                Ok(Some(real)) => real,
+            let (place, found) = match real_now(&member.place) {
+                Ok(Some(now)) => now,
                 Ok(None) | Err(Problem::BrokenLink) => {
                     match self.moved(index, &|name| Report::Moved(name.to_owned())) {
                         Some(moved) => return Ok(Look::Elsewhere(Box::new(moved))),
@@ -284,7 +281,7 @@ impl Storing {
                 }
                 Err(problem) => return Err(io::Error::other(problem.to_string())),
             };
-            if place == member.real && place.inode().is_ok_and(|found| found.stamp == member.stamp) {
+            if place == member.real && found == member.stamp {
                 return Ok(Look::Unchanged);
             }
             match read_document(&place) {

@@ -152,6 +152,6 @@ impl Room {
             let document = compose(present).map_err(|why| why.to_string())?;
             self.reserve.store(&document.file_text()).map_err(|error| reason(&error))?;
         }
-        self.reserve.take_place().map(drop).map_err(|error| reason(&error))
+        self.reserve.take_place().map_err(|error| reason(&error))
     }
 }

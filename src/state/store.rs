@@ -74,6 +74,12 @@ impl Store {
         known.catch_up();
     }
 
+    /// Takes in what other processes wrote, for questions about files whose locks are held: no other process changes
+    /// what is known of them until they are let go, so that the answers come from memory.
+    pub(crate) fn catch_up(&self) {
+        self.known().catch_up();
+    }
+
     /// What is known of a file, other processes' latest attempts included.
     pub(crate) fn get(&self, file: &str) -> CredentialState {
         let mut known = self.known();

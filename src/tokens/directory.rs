@@ -9,7 +9,7 @@ use super::document::{Document, Unusable};
 use super::name::{is_copy, may_be_token_file};
 use super::spelled::{file_in, spelled};
 use crate::files::{
-    Directory, FileAt, Inode, ReadError, Stamp, follow, leftover, leftover_target, read_private,
+    Directory, FileAt, Inode, ReadError, Stamp, follow_to, leftover, leftover_target, read_private,
 };
 
 /// How long a text that does not parse is given before it is read once more: another tool may be
@@ -152,8 +152,13 @@ pub(crate) fn read(directory: &Directory, name: &str) -> Result<Option<TokenFile
 /// The regular file that `file` is or leads to, unless another user could have turned a link on the way; `Ok(None)`
 /// where there is nothing of this name.
 pub(crate) fn real(file: &FileAt) -> Result<Option<FileAt>, Problem> {
-    match follow(file) {
-        Ok(real) => Ok(Some(real)),
+    Ok(real_now(file)?.map(|(real, _)| real))
+}
+
+/// The same, with its state at this moment.
+pub(crate) fn real_now(file: &FileAt) -> Result<Option<(FileAt, Stamp)>, Problem> {
+    match follow_to(file) {
+        Ok((real, found)) => Ok(Some((real, found.stamp))),
         Err(ReadError::Gone) if file.inode().is_err() => Ok(None),
         Err(ReadError::Gone) => Err(Problem::BrokenLink),
         Err(why) if is_loop(&why) => Err(Problem::BrokenLink),

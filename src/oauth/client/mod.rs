@@ -18,7 +18,7 @@ use super::outcome::{Failure, TokenResponse};
 use super::provider::ClientAuthMethod;
 use super::request::{TokenEndpoint, TokenRequest};
 use super::response_body::ResponseBody;
-use super::transport::{HttpSettings, HttpTransport};
+use super::transport::{AnswerConnection, HttpSettings, HttpTransport};
 use super::wording;
 use crate::clock::Timestamp;
 use crate::secret::Secret;
@@ -158,14 +158,14 @@ impl TokenClient {
     /// Sends exactly one request and reads its answer. `before` is called when the endpoint is connected
     /// to and the tokens are about to leave; its error keeps them back.
     /// Only a request that left can leave the outcome in doubt. `present` is the access token that is to be replaced:
-    /// it is not sent, but an endpoint that knows it may repeat it.
+    /// it is not sent, but an endpoint that knows it may repeat it. The connection is let go once the answer is stored.
     pub(crate) fn ask(
         &self,
         prepared: &Prepared<'_>,
         refresh_token: Option<&Secret>,
         present: Option<&Secret>,
         before: &dyn Fn() -> io::Result<()>,
-    ) -> Result<TokenResponse, Failure> {
+    ) -> Result<(TokenResponse, AnswerConnection), Failure> {
         let request = prepared.request;
         let mut secrets = secrets(request, refresh_token);
         secrets.extend(prepared.credentials().chain(present));
@@ -173,7 +173,7 @@ impl TokenClient {
         let (headers, body) = prepared.message(own.as_slice());
         let asked_at = Timestamp::now();
         match self.transport.post(&prepared.endpoint, headers, &body, before) {
-            Ok(reply) => prepared.understand(&reply, asked_at, &secrets),
+            Ok(reply) => Ok((prepared.understand(&reply, asked_at, &secrets)?, reply.connection)),
             Err(error) => Err(prepared.unanswered(&error, &self.through_proxy(&prepared.endpoint), &secrets)),
         }
     }

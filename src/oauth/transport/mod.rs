@@ -5,7 +5,9 @@
 //! is nowhere else, so a reader that was never asked has sent nothing. The HTTP library's error
 //! alone does not tell: the same kinds occur on both sides of that moment.
 
+mod addresses;
 mod no_reply;
+mod reply;
 
 use std::io::{self, Read};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -13,25 +15,29 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use ureq::config::Config;
-use ureq::http::{self, HeaderMap};
+use ureq::http;
 use ureq::tls::{PemItem, RootCerts, TlsConfig, parse_pem};
-use ureq::unversioned::resolver::DefaultResolver;
 use ureq::unversioned::transport::{Connector as _, DefaultConnector};
 use ureq::{Agent, Proxy, ProxyProtocol, SendBody};
-use zeroize::Zeroizing;
 
 use super::endpoint::EndpointUrl;
+use super::proxy;
 use super::response_head::{HeadConnector, LARGEST_HEAD};
-use super::{decompress, proxy};
+use addresses::Addresses;
 use no_reply::no_reply;
 pub(super) use no_reply::{Cause, NoReply};
 pub(crate) use no_reply::{connection_words, http_words};
+pub(crate) use reply::AnswerConnection;
+pub(super) use reply::Reply;
+use reply::read;
 
-/// Largest body that is read: golang's limit too; the largest answers known are a few kilobytes.
-const LARGEST_BODY: u64 = 1 << 20;
 /// Connections are for reuse within a cycle: one that lay longer may just be closing on their side,
 /// and a request into a closing connection is in doubt for nothing.
 const OLDEST_CONNECTION: Duration = Duration::from_secs(5);
+
+/// The size of the two buffers of a connection. The library's own are eight times as large, and cleared first. A longer
+/// body passes through in parts, and a head is kept apart; one header that is sent must fit.
+const BUFFER: usize = 16 << 10;
 
 /// How HTTP is spoken.
 #[derive(Clone, Debug)]
@@ -67,30 +73,6 @@ impl Default for HttpSettings {
     }
 }
 
-/// An answer, as far as it came.
-pub(super) struct Reply {
-    pub status: u16,
-    pub headers: HeaderMap,
-    pub body: Zeroizing<Vec<u8>>,
-    /// Why the body is not whole, if it is not.
-    pub cut: Option<NoReply>,
-}
-
-impl Reply {
-    /// A header's text, or nothing.
-    pub(super) fn header(&self, name: &str) -> Option<&str> {
-        self.headers.get(name)?.to_str().ok()
-    }
-
-    /// Whether the end of the body was marked, so that a whole body is known to be whole.
-    pub(super) fn end_is_marked(&self) -> bool {
-        let chunked = self
-            .header("transfer-encoding")
-            .is_some_and(|coding| coding.to_ascii_lowercase().contains("chunked"));
-        chunked || self.headers.contains_key("content-length")
-    }
-}
-
 /// Sends requests. Shared by the worker threads of a cycle.
 pub(super) struct HttpTransport {
     direct: Config,
@@ -114,6 +96,8 @@ impl HttpTransport {
                 .timeout_connect(Some(settings.connect_timeout))
                 .timeout_global(Some(settings.total_timeout))
                 .max_response_header_size(LARGEST_HEAD)
+                .input_buffer_size(BUFFER)
+                .output_buffer_size(BUFFER)
                 .max_idle_age(OLDEST_CONNECTION)
                 .max_idle_connections(16)
                 .max_idle_connections_per_host(8)
@@ -166,7 +150,7 @@ impl HttpTransport {
             .get_or_insert_with(|| {
                 let proxy = config.proxy().map(|proxy| (proxy.host().to_owned(), proxy.port()));
                 let connector = DefaultConnector::new().chain(HeadConnector { proxy });
-                Agent::with_parts(config.clone(), connector, DefaultResolver::default())
+                Agent::with_parts(config.clone(), connector, Addresses::new(OLDEST_CONNECTION))
             })
             .clone()
     }
@@ -303,41 +287,6 @@ impl Read for Watched<'_> {
         }
         self.rest.read(buffer)
     }
-}
-
-fn read(response: http::Response<ureq::Body>) -> Reply {
-    let (parts, body) = response.into_parts();
-    // Room for all of it from the start: a buffer that moves leaves tokens behind.
-    let announced = body.content_length().unwrap_or(LARGEST_BODY).min(LARGEST_BODY);
-    let mut bytes = Zeroizing::new(Vec::with_capacity(usize::try_from(announced).unwrap_or(0) + 1));
-    let read = body.into_with_config().limit(LARGEST_BODY).reader().read_to_end(&mut bytes);
-    let encoding = parts.headers.get("content-encoding").and_then(|value| value.to_str().ok());
-    let (body, cut) = match read {
-        Err(error) => (bytes, Some(no_reply(&ureq::Error::from(error), true))),
-        Ok(_) => {
-            match decompress::decompressed(bytes, encoding, usize::try_from(LARGEST_BODY).unwrap_or(0)) {
-                Ok(body) => (body, None),
-                Err(error) => (Zeroizing::default(), Some(NoReply::broken(error.words()))),
-            }
-        }
-    };
-    Reply { status: parts.status.as_u16(), headers: parts.headers, body: in_utf_8(body), cut }
-}
-
-/// JSON must be UTF-8 (RFC 8259 8.1), and some servers write names and descriptions in Latin-1. What is
-/// not readable in them must not cost a token or hide an error code: both are ASCII.
-fn in_utf_8(bytes: Zeroizing<Vec<u8>>) -> Zeroizing<Vec<u8>> {
-    if std::str::from_utf8(&bytes).is_ok() {
-        return bytes;
-    }
-    let mut text = Zeroizing::new(Vec::with_capacity(3 * bytes.len()));
-    for chunk in bytes.utf8_chunks() {
-        text.extend_from_slice(chunk.valid().as_bytes());
-        if !chunk.invalid().is_empty() {
-            text.extend_from_slice("\u{fffd}".as_bytes());
-        }
-    }
-    text
 }
 
 #[cfg(test)]

@@ -122,5 +122,5 @@ const OLD: &str = "old-refresh-token";
 
 fn ask(client: &TokenClient, request: &TokenRequest) -> Result<TokenResponse, Failure> {
     let prepared = client.prepare(request, Timestamp::now())?;
-    client.ask(&prepared, Some(&Secret::new(OLD)), None, &|| Ok(()))
+    client.ask(&prepared, Some(&Secret::new(OLD)), None, &|| Ok(())).map(|(response, _)| response)
 }

@@ -1,0 +1,99 @@
+//! An answer, read whole from its connection.
+
+use std::io::Read as _;
+
+use ureq::http::{self, HeaderMap};
+use ureq::{Body, BodyReader};
+use zeroize::Zeroizing;
+
+use super::no_reply::{NoReply, no_reply};
+use crate::oauth::decompress;
+
+/// Largest body that is read: golang's limit too; the largest answers known are a few kilobytes.
+const LARGEST_BODY: u64 = 1 << 20;
+
+/// An answer, as far as it came.
+pub(crate) struct Reply {
+    pub status: u16,
+    pub headers: HeaderMap,
+    pub body: Zeroizing<Vec<u8>>,
+    /// Why the body is not whole, if it is not.
+    pub cut: Option<NoReply>,
+    /// What the answer came over.
+    pub connection: AnswerConnection,
+}
+
+impl Reply {
+    /// A header's text, or nothing.
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name)?.to_str().ok()
+    }
+
+    /// Whether the end of the body was marked, so that a whole body is known to be whole.
+    pub(crate) fn end_is_marked(&self) -> bool {
+        let chunked = self
+            .header("transfer-encoding")
+            .is_some_and(|coding| coding.to_ascii_lowercase().contains("chunked"));
+        chunked || self.headers.contains_key("content-length")
+    }
+}
+
+/// The connection that an answer came over. Dropped, it lies idle until the next request. That takes system calls and a
+/// lock, for which an answer that is not stored yet must not wait.
+#[derive(Default)]
+pub(crate) struct AnswerConnection(Option<BodyReader<'static>>);
+
+impl Drop for AnswerConnection {
+    fn drop(&mut self) {
+        if let Some(rest) = &mut self.0 {
+            // The library looks for the end of the body and keeps the connection. Whatever is wrong with it, the
+            // answer is there.
+            let _ = rest.read(&mut [0]);
+        }
+    }
+}
+
+pub(super) fn read(response: http::Response<Body>) -> Reply {
+    let (parts, body) = response.into_parts();
+    let announced = body.content_length().filter(|length| *length <= LARGEST_BODY);
+    let mut reader = body.into_with_config().limit(LARGEST_BODY).reader();
+    // Room for all of it from the start: a buffer that moves leaves tokens behind.
+    let room = usize::try_from(announced.unwrap_or(LARGEST_BODY)).unwrap_or(0) + 1;
+    let mut bytes = Zeroizing::new(Vec::with_capacity(room));
+    let mut connection = AnswerConnection::default();
+    let read = match announced {
+        Some(length) => {
+            let read = reader.by_ref().take(length).read_to_end(&mut bytes);
+            connection.0 = Some(reader);
+            read
+        }
+        None => reader.read_to_end(&mut bytes),
+    };
+    let encoding = parts.headers.get("content-encoding").and_then(|value| value.to_str().ok());
+    let (body, cut) = match read {
+        Err(error) => (bytes, Some(no_reply(&ureq::Error::from(error), true))),
+        Ok(_) => {
+            match decompress::decompressed(bytes, encoding, usize::try_from(LARGEST_BODY).unwrap_or(0)) {
+                Ok(body) => (body, None),
+                Err(error) => (Zeroizing::default(), Some(NoReply::broken(error.words()))),
+            }
+        }
+    };
+    Reply { status: parts.status.as_u16(), headers: parts.headers, body: in_utf_8(body), cut, connection }
+}
+
+/// JSON must be UTF-8 (RFC 8259 8.1), and some servers write names and descriptions in Latin-1. What is
+/// not readable in them must not cost a token or hide an error code: both are ASCII.
+fn in_utf_8(bytes: Zeroizing<Vec<u8>>) -> Zeroizing<Vec<u8>> {
+    if std::str::from_utf8(&bytes).is_ok() {
+        return bytes;
+    }
+    let mut text = Zeroizing::new(Vec::with_capacity(3 * bytes.len()));
+    for chunk in bytes.utf8_chunks() {
+        text.extend_from_slice(chunk.valid().as_bytes());
+        if !chunk.invalid().is_empty() {
+            text.extend_from_slice("\u{fffd}".as_bytes());
+        }
+    }
+    text
+}
