@@ -10,7 +10,7 @@ use super::channel::Channel;
 use super::cookies::Cookies;
 use super::crew::Crew;
 use super::flights::{Flight, Flights};
-use super::message::{Id, Message, read};
+use super::message::{Id, Message, member, read, whole_number};
 use super::modern::Tools;
 use super::out::Out;
 use super::queue::{Notes, Push};
@@ -37,10 +37,18 @@ pub(super) struct Bridge {
     pub channel: Option<Arc<Channel>>,
 }
 
+/// A message from the server. It may be large, so what it is is found out once.
+pub(super) struct ServerMessage {
+    /// Its bytes, as they came.
+    pub bytes: Vec<u8>,
+    /// What it is.
+    pub delivery: Delivery,
+}
+
 /// What a message from the server is, as far as it decides where it goes.
 pub(super) enum Delivery {
-    /// An answer to this request.
-    Answer(Id),
+    /// An answer to this request; the code of the error, where it is one.
+    Answer(Id, Option<i64>),
     /// An error that names no request.
     Error,
     /// It wants something from the client, or tells something.
@@ -51,20 +59,25 @@ pub(super) enum Delivery {
     Nothing,
 }
 
-/// Tells what a message from the server is.
-pub(super) fn delivery(message: &[u8]) -> Delivery {
-    match read(message) {
-        Ok(Message::Answer(answer)) => match (answer.id, answer.error) {
-            (Some(id), _) => Delivery::Answer(id),
-            (None, Some(_)) => Delivery::Error,
-            (None, None) => Delivery::Nothing,
-        },
-        Ok(Message::Request(_) | Message::Notification(_)) => Delivery::News,
-        Ok(Message::Batch(parts)) => {
-            let id = |part: Message<'_>| if let Message::Answer(answer) = part { answer.id } else { None };
-            Delivery::Batch(parts.into_iter().filter_map(id).collect())
-        }
-        Err(_) => Delivery::Nothing,
+impl ServerMessage {
+    /// Finds out what the message is.
+    pub(super) fn new(bytes: Vec<u8>) -> Self {
+        let delivery = match read(&bytes) {
+            Ok(Message::Answer(answer)) => match (answer.id, answer.error) {
+                (Some(id), None) => Delivery::Answer(id, None),
+                (Some(id), Some(error)) => Delivery::Answer(id, member(error, "code").and_then(whole_number)),
+                (None, Some(_)) => Delivery::Error,
+                (None, None) => Delivery::Nothing,
+            },
+            Ok(Message::Request(_) | Message::Notification(_)) => Delivery::News,
+            Ok(Message::Batch(parts)) => {
+                let id =
+                    |part: Message<'_>| if let Message::Answer(answer) = part { answer.id } else { None };
+                Delivery::Batch(parts.into_iter().filter_map(id).collect())
+            }
+            Err(_) => Delivery::Nothing,
+        };
+        Self { bytes, delivery }
     }
 }
 
@@ -79,24 +92,25 @@ impl Bridge {
     }
 
     /// Passes on a message that came on a stream for all.
-    pub(super) fn deliver(&self, message: Vec<u8>) {
-        match delivery(&message) {
-            Delivery::News => self.out.pass(message),
-            Delivery::Answer(id)
-                if self.channel.as_ref().is_some_and(|channel| channel.keep(&id, &message)) => {}
-            Delivery::Answer(id) if self.flights.answer(&id) => self.out.pass(message),
+    pub(super) fn deliver(&self, message: ServerMessage) {
+        let ServerMessage { bytes, delivery } = message;
+        match delivery {
+            Delivery::News => self.out.pass(bytes),
+            Delivery::Answer(id, _)
+                if self.channel.as_ref().is_some_and(|channel| channel.keep(&id, &bytes)) => {}
+            Delivery::Answer(id, _) if self.flights.answer(&id) => self.out.pass(bytes),
             Delivery::Batch(ids) => {
                 let answered = ids.iter().filter(|id| self.flights.answer(id)).count();
                 if ids.is_empty() || answered > 0 {
-                    self.out.pass(message);
+                    self.out.pass(bytes);
                 }
             }
-            Delivery::Answer(id) => {
+            Delivery::Answer(id, _) => {
                 let id = id.as_json().escape_debug();
                 log::warn!(target: "BRIDGE", "the server answered {id}, which has no open request");
             }
             Delivery::Error | Delivery::Nothing => {
-                log::warn!(target: "BRIDGE", "the server sent {} bytes that are no message", message.len());
+                log::warn!(target: "BRIDGE", "the server sent {} bytes that are no message", bytes.len());
             }
         }
     }

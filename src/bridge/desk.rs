@@ -73,7 +73,7 @@ impl Desk {
         let mut lines = Input::new(input, LARGEST_TO_SERVER);
         loop {
             match lines.next()? {
-                InputLine::Message(message) => self.arrived(message.into()),
+                InputLine::Message(message) => self.arrived(Arc::new(message)),
                 InputLine::TooLong => {
                     self.bridge.out.error(
                         None,
@@ -182,7 +182,7 @@ impl Desk {
         }
     }
 
-    fn kind(&self, message: &[u8]) -> Errand {
+    fn kind(&self, message: &Text) -> Errand {
         match read(message) {
             Ok(Message::Request(request)) => {
                 let modern = version(request.params).is_some();

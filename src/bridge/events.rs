@@ -5,6 +5,8 @@
 
 use std::time::Duration;
 
+use memchr::memchr2;
+
 /// An event that has arrived whole.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct ServerEvent {
@@ -48,6 +50,14 @@ pub(super) struct Events {
 
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
+/// The beginning of a line of data.
+const DATA: &[u8] = b"data:";
+
+/// Whether a line that begins so is one of data. The blank that may begin the value has to be here too.
+fn is_data(line: &[u8]) -> bool {
+    line.len() > DATA.len() && line.starts_with(DATA)
+}
+
 impl Events {
     pub(super) fn new(limit: usize) -> Self {
         Self {
@@ -90,7 +100,8 @@ impl Events {
                 continue;
             }
             let rest = &bytes[used..];
-            let end = rest.iter().position(|byte| matches!(byte, b'\n' | b'\r'));
+            // A byte by byte search would cost more than everything else that is done with a large event.
+            let end = memchr2(b'\n', b'\r', rest);
             let piece = &rest[..end.unwrap_or(rest.len())];
             self.piece(piece)?;
             used += piece.len();
@@ -110,6 +121,11 @@ impl Events {
         match self.within {
             Within::Data => self.data.extend_from_slice(piece),
             Within::Comment => self.comment += piece.len(),
+            // Nearly always so: the line's data then goes where it belongs without a detour.
+            Within::Beginning if self.line.is_empty() && !self.first_line && is_data(piece) => {
+                self.begin_data(&piece[DATA.len()..]);
+                self.within = Within::Data;
+            }
             Within::Beginning => {
                 self.line.extend_from_slice(piece);
                 self.look_at_beginning();
@@ -131,9 +147,9 @@ impl Events {
             self.within = Within::Comment;
             self.comment = self.line.len();
             self.line.clear();
-        } else if self.line.len() > b"data:".len() && self.line.starts_with(b"data:") {
+        } else if is_data(&self.line) {
             let line = std::mem::take(&mut self.line);
-            self.begin_data(&line[b"data:".len()..]);
+            self.begin_data(&line[DATA.len()..]);
             self.within = Within::Data;
         }
     }

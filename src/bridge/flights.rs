@@ -30,6 +30,11 @@ impl Flight {
         open.len() < before
     }
 
+    /// Whether this request is one that has no answer yet.
+    pub(super) fn waits_for(&self, id: &Id) -> bool {
+        lock(&self.open).contains(id)
+    }
+
     /// The requests that have no answer yet.
     pub(super) fn open(&self) -> Vec<Id> {
         lock(&self.open).clone()

@@ -10,12 +10,12 @@ use std::time::Duration;
 
 use ureq::config::Config;
 use ureq::http::{self, HeaderMap, Method};
-use ureq::unversioned::resolver::DefaultResolver;
 use ureq::unversioned::transport::{
     ConnectProxyConnector, ConnectionDetails, Connector, RustlsConnector, Transport,
 };
 use ureq::{Agent, SendBody, Timeout};
 
+use super::addresses::KnownAddresses;
 use super::socket::{Dialer, Line, Progress, Sentry};
 use crate::oauth::{Connecting, HttpSettings, connecting, connection_words, http_words};
 
@@ -32,6 +32,7 @@ const LARGEST_HEADER: usize = 32 << 10;
 pub(super) struct Route {
     config: Config,
     tls: Shared,
+    addresses: KnownAddresses,
 }
 
 impl Route {
@@ -53,7 +54,11 @@ impl Route {
             .max_idle_connections_per_host(1)
             .user_agent(&settings.user_agent)
             .build();
-        Ok(Self { config, tls: Shared(Arc::new(RustlsConnector::default())) })
+        Ok(Self {
+            config,
+            tls: Shared(Arc::new(RustlsConnector::default())),
+            addresses: KnownAddresses::default(),
+        })
     }
 }
 
@@ -109,10 +114,10 @@ impl Wire {
         let line = Arc::new(Line::default());
         let connector =
             ().chain(ConnectProxyConnector::default())
-                .chain(Dialer(Arc::clone(&line)))
+                .chain(Dialer { line: Arc::clone(&line), addresses: route.addresses.clone() })
                 .chain(route.tls.clone())
                 .chain(Sentry(Arc::clone(&line)));
-        let agent = Agent::with_parts(route.config.clone(), connector, DefaultResolver::default());
+        let agent = Agent::with_parts(route.config.clone(), connector, route.addresses.clone());
         Self { agent, line }
     }
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 use ureq::http::Method;
 
 use super::channel::{Channel, resolve};
-use super::context::{Bridge, LARGEST_TO_CLIENT};
+use super::context::{Bridge, LARGEST_TO_CLIENT, ServerMessage};
 use super::events::Events;
 use super::http::{Incoming, Wire, document};
 use super::post::{Asker, Outgoing, Posted, lost};
@@ -84,7 +84,7 @@ impl Bridge {
                 let Some(event) = event else { continue };
                 came = true;
                 if event.name != "endpoint" {
-                    self.deliver(event.data);
+                    self.deliver(ServerMessage::new(event.data));
                     channel.wake();
                     continue;
                 }

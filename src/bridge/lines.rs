@@ -4,6 +4,9 @@
 //! the messages behind it still arrive. The text behind the last line end is a line too.
 
 use std::io::{self, Read};
+use std::ops::Range;
+
+use memchr::memchr;
 
 /// What came next.
 #[derive(Debug, PartialEq, Eq)]
@@ -16,107 +19,88 @@ pub(super) enum InputLine {
     End,
 }
 
-/// How much is read at once.
+/// How much is read at once: as much as a pipe holds.
 const CHUNK: usize = 64 << 10;
 
 /// Reads lines from `R`.
 pub(super) struct Input<R> {
     from: R,
     limit: usize,
-    /// What was read; what was handed over is still there before `start`.
-    pending: Vec<u8>,
-    start: usize,
-    /// Up to where `pending` is known to hold no line end.
-    searched: usize,
+    /// What was read last, as far as it is `unused`.
+    chunk: Vec<u8>,
+    unused: Range<usize>,
+    /// The beginning of the line under way, from earlier reads.
+    line: Vec<u8>,
+    /// The line under way is over the limit.
+    skipping: bool,
     ended: bool,
 }
 
 impl<R: Read> Input<R> {
     pub(super) fn new(from: R, limit: usize) -> Self {
-        Self { from, limit, pending: Vec::new(), start: 0, searched: 0, ended: false }
+        let chunk = vec![0; CHUNK];
+        Self { from, limit, chunk, unused: 0..0, line: Vec::new(), skipping: false, ended: false }
     }
 
     /// Waits for the next line.
     pub(super) fn next(&mut self) -> io::Result<InputLine> {
-        let mut skipping = false;
         loop {
-            if let Some(length) = self.line_length() {
-                let line = self.take(length);
-                if skipping || line.len() > self.limit {
-                    return Ok(InputLine::TooLong);
+            let Range { start, end } = self.unused;
+            let length = memchr(b'\n', &self.chunk[start..end]);
+            self.keep(start..length.map_or(end, |length| start + length));
+            match length {
+                Some(length) => self.unused.start += length + 1,
+                None => self.unused = 0..0,
+            }
+            if length.is_some() || self.ended {
+                match self.whole() {
+                    Some(line) => return Ok(line),
+                    None if length.is_none() => return Ok(InputLine::End),
+                    None => {}
                 }
-                if line.iter().any(|byte| !byte.is_ascii_whitespace()) {
-                    return Ok(InputLine::Message(line));
-                }
-                continue;
-            }
-            if self.ended {
-                return Ok(if skipping { InputLine::TooLong } else { InputLine::End });
-            }
-            // The last byte may be the carriage return of the line's end.
-            if self.pending.len() - self.start > self.limit + 1 {
-                skipping = true;
-            }
-            if skipping {
-                self.pending = Vec::new();
-                (self.start, self.searched) = (0, 0);
-            }
-            self.fill()?;
-        }
-    }
-
-    /// The length of the first line without its end, if its end is here.
-    fn line_length(&mut self) -> Option<usize> {
-        let found = self.pending[self.searched..].iter().position(|byte| *byte == b'\n');
-        match found {
-            Some(at) => Some(self.searched + at - self.start),
-            None if self.ended && self.pending.len() > self.start => Some(self.pending.len() - self.start),
-            None => {
-                self.searched = self.pending.len();
-                None
+            } else {
+                self.fill()?;
             }
         }
     }
 
-    /// Takes the first `length` bytes, and the line end behind them.
-    fn take(&mut self, length: usize) -> Vec<u8> {
-        let end = self.start + length;
-        let next = (end + 1).min(self.pending.len());
-        // A large line is moved out and the rest behind it is copied; a small line is copied.
-        let mut line = if self.start == 0 && length > CHUNK {
-            let rest = self.pending[next..].to_vec();
-            self.searched = 0;
-            std::mem::replace(&mut self.pending, rest)
-        } else {
-            let line = self.pending[self.start..end].to_vec();
-            (self.start, self.searched) = (next, next);
-            line
-        };
-        line.truncate(length);
+    /// Adds a part of the chunk to the line under way.
+    fn keep(&mut self, part: Range<usize>) {
+        if !self.skipping {
+            self.line.extend_from_slice(&self.chunk[part]);
+        }
+        // The last byte may be the carriage return of the line's end.
+        if self.line.len() > self.limit + 1 {
+            self.skipping = true;
+            self.line = Vec::new();
+        }
+    }
+
+    /// Ends the line under way; none where it holds only blanks.
+    fn whole(&mut self) -> Option<InputLine> {
+        let mut line = std::mem::take(&mut self.line);
+        if std::mem::take(&mut self.skipping) {
+            return Some(InputLine::TooLong);
+        }
         if line.last() == Some(&b'\r') {
             line.pop();
         }
-        line
+        if line.len() > self.limit {
+            return Some(InputLine::TooLong);
+        }
+        line.iter().any(|byte| !byte.is_ascii_whitespace()).then_some(InputLine::Message(line))
     }
 
     fn fill(&mut self) -> io::Result<()> {
-        self.pending.drain(..self.start);
-        self.searched -= self.start;
-        self.start = 0;
-        let length = self.pending.len();
-        // A large message grows by half, so that growing never costs a second copy of it.
-        self.pending.reserve(CHUNK.max(length / 2));
-        self.pending.resize(length + CHUNK, 0);
-        let outcome = loop {
-            match self.from.read(&mut self.pending[length..]) {
+        let count = loop {
+            match self.from.read(&mut self.chunk) {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                outcome => break outcome,
+                outcome => break outcome?,
             }
         };
-        let count = *outcome.as_ref().unwrap_or(&0);
-        self.pending.truncate(length + count);
+        self.unused = 0..count;
         self.ended = count == 0;
-        outcome.map(|_| ())
+        Ok(())
     }
 }
 

@@ -6,6 +6,7 @@
 use std::borrow::Cow;
 use std::fmt;
 
+use memchr::memchr2;
 use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
@@ -202,10 +203,10 @@ impl<'de: 'a, 'a> Deserialize<'de> for Members<'a> {
 
 /// The message in one line: line ends between its members become blanks.
 pub(super) fn on_one_line(message: &mut [u8]) {
-    for byte in message {
-        if matches!(byte, b'\n' | b'\r') {
-            *byte = b' ';
-        }
+    let mut rest = message;
+    while let Some(at) = memchr2(b'\n', b'\r', rest) {
+        rest[at] = b' ';
+        rest = &mut rest[at + 1..];
     }
 }
 

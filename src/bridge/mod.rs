@@ -5,6 +5,7 @@
 //! that block, no listener: the desk reads the client's messages, the crew exchanges them with the server.
 
 mod access;
+mod addresses;
 mod call;
 mod channel;
 mod context;

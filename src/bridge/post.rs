@@ -9,11 +9,11 @@ use ureq::http::header::{ACCEPT, CONTENT_TYPE};
 use ureq::http::{HeaderMap, HeaderName, HeaderValue, Method};
 
 use super::access::Admission;
-use super::context::{Bridge, Delivery, LARGEST_TO_CLIENT, delivery};
+use super::context::{Bridge, Delivery, LARGEST_TO_CLIENT, ServerMessage};
 use super::events::{Events, ServerEvent};
 use super::flights::Flight;
 use super::http::{Broken, Incoming, Unanswered, Wire, document, io_words};
-use super::message::{Id, Message, RpcAnswer, member, read, whole_number};
+use super::message::{Id, Message, RpcAnswer, read};
 use super::modern::HEADER_MISMATCH;
 use super::session::Carried;
 use super::verdict::{BodyKind, HttpAnswer, Judgement, Says, TRY_FOR, kind, reopening, verdict};
@@ -58,7 +58,7 @@ pub(super) enum Posted {
     /// Nothing was done, and the server wants to be asked again so much later.
     Later(Duration),
     /// The headers do not fit the message, says this answer.
-    HeaderMismatch(Vec<u8>),
+    HeaderMismatch(ServerMessage),
     /// There will be no answer, for this reason.
     Failed(String),
 }
@@ -66,7 +66,7 @@ pub(super) enum Posted {
 impl Asker<'_> {
     fn waits_for(&self, id: &Id) -> bool {
         match self {
-            Self::Client(flight) => flight.open().contains(id),
+            Self::Client(flight) => flight.waits_for(id),
             Self::Own { id: own, .. } => *own == id,
         }
     }
@@ -127,10 +127,11 @@ impl Bridge {
         asker: &mut Asker<'_>,
     ) -> Posted {
         let text = String::from_utf8_lossy(&body[..body.len().min(4096)]).into_owned();
+        let body = ServerMessage::new(body);
         let reply = HttpAnswer {
             status: incoming.status,
             kind,
-            says: says(&body, incoming.status, asker),
+            says: says(&body.delivery, incoming.status, asker),
             text: &text,
             session: carried.id.is_some(),
             challenge: incoming.header("www-authenticate"),
@@ -142,8 +143,8 @@ impl Bridge {
                 None if asker.is_answered() => Posted::Answered,
                 None => Posted::Failed("the server did not answer all requests of a batch".to_owned()),
             },
-            Judgement::PassWithId => match with_id(&body, asker) {
-                Some(body) => match self.take(body, &incoming.headers, asker) {
+            Judgement::PassWithId => match with_id(&body.bytes, asker) {
+                Some(body) => match self.take(ServerMessage::new(body), &incoming.headers, asker) {
                     Some(mismatch) => Posted::HeaderMismatch(mismatch),
                     None => Posted::Answered,
                 },
@@ -250,7 +251,8 @@ impl Bridge {
         events: &mut Events,
         asker: &mut Asker<'_>,
     ) -> Pumped {
-        let mut buffer = vec![0; 32 << 10];
+        // On the stack: memory of that size for each call would come from the system each time.
+        let mut buffer = [0; 16 << 10];
         loop {
             let count = match incoming.body.read(&mut buffer) {
                 Ok(0) => return Pumped::Over("the server ended the stream".to_owned()),
@@ -264,7 +266,7 @@ impl Bridge {
                 let Some(ServerEvent { data, .. }) = event.filter(|event| !event.data.is_empty()) else {
                     continue;
                 };
-                if let Some(mismatch) = self.take(data, &incoming.headers, asker) {
+                if let Some(mismatch) = self.take(ServerMessage::new(data), &incoming.headers, asker) {
                     return Pumped::Mismatch(mismatch);
                 }
                 if asker.is_answered() {
@@ -279,14 +281,25 @@ impl Bridge {
     }
 
     /// Delivers one message. Gives it back where it says that the headers do not fit.
-    fn take(&self, message: Vec<u8>, headers: &HeaderMap, asker: &mut Asker<'_>) -> Option<Vec<u8>> {
+    fn take(
+        &self,
+        message: ServerMessage,
+        headers: &HeaderMap,
+        asker: &mut Asker<'_>,
+    ) -> Option<ServerMessage> {
         if asker.is_modern() && asker.is_cancelled() {
             return None;
         }
-        match delivery(&message) {
-            Delivery::Answer(id) if asker.waits_for(&id) => match asker {
-                Asker::Own { answer, .. } => *answer = Some((message, headers.clone())),
-                Asker::Client(flight) => return self.answer(message, headers, flight, &id),
+        match &message.delivery {
+            Delivery::Answer(id, error) if asker.waits_for(id) => match asker {
+                Asker::Own { answer, .. } => *answer = Some((message.bytes, headers.clone())),
+                Asker::Client(flight) if flight.modern && *error == Some(HEADER_MISMATCH) => {
+                    return Some(message);
+                }
+                Asker::Client(flight) => {
+                    let id = id.clone();
+                    self.answer(message.bytes, headers, flight, &id);
+                }
             },
             _ => self.deliver(message),
         }
@@ -294,10 +307,7 @@ impl Bridge {
     }
 
     /// Passes the answer to one of the client's requests on.
-    fn answer(&self, mut message: Vec<u8>, headers: &HeaderMap, flight: &Flight, id: &Id) -> Option<Vec<u8>> {
-        if flight.modern && error_code(&message) == Some(HEADER_MISMATCH) {
-            return Some(message);
-        }
+    fn answer(&self, mut message: Vec<u8>, headers: &HeaderMap, flight: &Flight, id: &Id) {
         if flight.method == "initialize"
             && let Ok(Message::Answer(RpcAnswer { result: Some(result), .. })) = read(&message)
         {
@@ -315,7 +325,6 @@ impl Bridge {
         if flight.answer(id) {
             self.out.pass(message);
         }
-        None
     }
 }
 
@@ -326,7 +335,7 @@ enum Pumped {
     /// A message or a line is too large.
     TooLarge,
     /// The headers do not fit the message, says this answer.
-    Mismatch(Vec<u8>),
+    Mismatch(ServerMessage),
 }
 
 /// What is said of a request that has left and will have no answer.
@@ -335,20 +344,15 @@ pub(super) fn lost(why: &str) -> String {
 }
 
 /// What a document says to the asker.
-fn says(body: &[u8], status: u16, asker: &Asker<'_>) -> Says {
-    match delivery(body) {
-        Delivery::Answer(id) if asker.waits_for(&id) => Says::Answer,
+fn says(delivery: &Delivery, status: u16, asker: &Asker<'_>) -> Says {
+    match delivery {
+        Delivery::Answer(id, _) if asker.waits_for(id) => Says::Answer,
         Delivery::Batch(ids) if ids.iter().any(|id| asker.waits_for(id)) => Says::Answer,
         Delivery::Error => Says::Error,
         // Some servers name their own errors in the place of an id.
-        Delivery::Answer(_) if status >= 400 && error_code(body).is_some() => Says::Error,
+        Delivery::Answer(_, Some(_)) if status >= 400 => Says::Error,
         _ => Says::Nothing,
     }
-}
-
-fn error_code(message: &[u8]) -> Option<i64> {
-    let Ok(Message::Answer(RpcAnswer { error: Some(error), .. })) = read(message) else { return None };
-    member(error, "code").and_then(whole_number)
 }
 
 /// An error with the id of the one request that waits for it.

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use ureq::http::Method;
 
-use super::context::{Bridge, LARGEST_TO_CLIENT};
+use super::context::{Bridge, LARGEST_TO_CLIENT, ServerMessage};
 use super::events::Events;
 use super::http::{Incoming, Wire};
 use super::session::Carried;
@@ -125,7 +125,7 @@ impl Bridge {
                 bytes = &bytes[used..];
                 came = true;
                 if let Some(event) = event.filter(|event| !event.data.is_empty()) {
-                    self.deliver(event.data);
+                    self.deliver(ServerMessage::new(event.data));
                 }
             }
         }

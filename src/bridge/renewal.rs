@@ -1,6 +1,8 @@
 //! A new session in the place of one that the server has forgotten: the client's own handshake once more,
 //! and what it had set since.
 
+use std::sync::Arc;
+
 use serde_json::value::RawValue;
 use ureq::http::HeaderMap;
 
@@ -8,7 +10,7 @@ use super::context::Bridge;
 use super::http::Wire;
 use super::message::{Message, Request, RpcAnswer, member, read, text};
 use super::post::Asker;
-use super::session::{Carried, Renewing, Replay, Session};
+use super::session::{Carried, Renewing, Replay, Session, Text};
 
 /// Ends a renewal in any case, also when it panics: others wait for it.
 struct SessionRenewal<'a>(&'a Session, Result<(), String>);
@@ -80,16 +82,17 @@ impl Bridge {
     }
 
     /// Notes what a new session would have to be told.
-    pub(super) fn remember(&self, request: &Request<'_>, message: &[u8]) {
+    pub(super) fn remember(&self, request: &Request<'_>, message: &Text) {
         let uri = || request.params.and_then(uri_of);
         match request.method.as_ref() {
             "initialize" => self.session.remember(|replay| {
-                *replay = Replay { initialize: Some(message.into()), ..Replay::default() };
+                *replay = Replay { initialize: Some(Arc::clone(message)), ..Replay::default() };
             }),
-            "logging/setLevel" => self.session.remember(|replay| replay.level = Some(message.into())),
+            "logging/setLevel" => self.session.remember(|replay| replay.level = Some(Arc::clone(message))),
             "resources/subscribe" => {
                 if let Some(uri) = uri() {
-                    self.session.remember(|replay| drop(replay.subscriptions.insert(uri, message.into())));
+                    self.session
+                        .remember(|replay| drop(replay.subscriptions.insert(uri, Arc::clone(message))));
                 }
             }
             "resources/unsubscribe" => {

@@ -14,8 +14,8 @@ pub(super) const SESSION_ID: HeaderName = HeaderName::from_static("mcp-session-i
 /// `MCP-Protocol-Version`
 pub(super) const PROTOCOL_VERSION: HeaderName = HeaderName::from_static("mcp-protocol-version");
 
-/// A message of the client's, as it was.
-pub(super) type Text = Arc<[u8]>;
+/// A message of the client's, as it was. Not a slice: that would be a copy of a message that may be large.
+pub(super) type Text = Arc<Vec<u8>>;
 
 /// What a request carries.
 #[derive(Clone, Debug, Default)]

@@ -9,12 +9,16 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
-use rustix::net::sockopt;
+use rustix::io::Errno;
+use rustix::net::{RecvFlags, recv, sockopt};
 use ureq::unversioned::transport::time::Duration as Limit;
 use ureq::unversioned::transport::{
     Buffers, ConnectionDetails, Connector, Either, LazyBuffers, NextTimeout, Transport,
 };
 use ureq::{Error, Timeout};
+use zeroize::Zeroizing;
+
+use super::addresses::KnownAddresses;
 
 /// How long a peer may take in the middle of a header, or of an answer that is one document.
 pub(super) const STALL: Duration = Duration::from_secs(30);
@@ -93,7 +97,11 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 /// Opens TCP connections for one [`Line`].
 #[derive(Debug)]
-pub(super) struct Dialer(pub Arc<Line>);
+pub(super) struct Dialer {
+    pub line: Arc<Line>,
+    /// Where the addresses come from.
+    pub addresses: KnownAddresses,
+}
 
 impl<In: Transport> Connector<In> for Dialer {
     type Out = Either<In, Socket>;
@@ -102,8 +110,9 @@ impl<In: Transport> Connector<In> for Dialer {
         if let Some(chained) = chained {
             return Ok(Some(Either::A(chained)));
         }
-        let stream = Arc::new(open(&details.addrs, details.timeout.not_zero().map(|limit| *limit))?);
-        *lock(&self.0.socket) = Arc::downgrade(&stream);
+        let opened = open(&details.addrs, details.timeout.not_zero().map(|limit| *limit));
+        let stream = Arc::new(opened.inspect_err(|_| self.addresses.forget())?);
+        *lock(&self.line.socket) = Arc::downgrade(&stream);
         let config = details.config;
         let buffers = LazyBuffers::new(config.input_buffer_size(), config.output_buffer_size());
         Ok(Some(Either::B(Socket { stream, buffers, read_limit: None, write_limit: None })))
@@ -188,10 +197,8 @@ impl Transport for Socket {
     }
 
     fn is_open(&mut self) -> bool {
-        let mut byte = [0];
-        let looked = self.stream.set_nonblocking(true).and_then(|()| self.stream.peek(&mut byte));
-        let silent = looked.is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock);
-        silent && self.stream.set_nonblocking(false).is_ok()
+        let looked = recv(&*self.stream, &mut [0], RecvFlags::PEEK | RecvFlags::DONTWAIT);
+        looked.is_err_and(|error| error == Errno::WOULDBLOCK)
     }
 }
 
@@ -199,7 +206,8 @@ fn in_time(error: io::Error, reason: Timeout) -> Error {
     if is_slow(&error) { Error::Timeout(reason) } else { Error::Io(error) }
 }
 
-/// Limits waits for the peer in the middle of something, and sees when a request has left.
+/// Limits waits for the peer in the middle of something, sees when a request has left, and sends its header together
+/// with what comes behind it.
 #[derive(Debug)]
 pub(super) struct Sentry(pub Arc<Line>);
 
@@ -207,7 +215,8 @@ impl<In: Transport> Connector<In> for Sentry {
     type Out = GuardedSocket<In>;
 
     fn connect(&self, _: &ConnectionDetails, chained: Option<In>) -> Result<Option<Self::Out>, Error> {
-        Ok(chained.map(|inner| GuardedSocket { inner, line: Arc::clone(&self.0) }))
+        let guarded = |inner| GuardedSocket { inner, line: Arc::clone(&self.0), held: None, begun: false };
+        Ok(chained.map(guarded))
     }
 }
 
@@ -216,6 +225,28 @@ impl<In: Transport> Connector<In> for Sentry {
 pub(super) struct GuardedSocket<T> {
     inner: T,
     line: Arc<Line>,
+    /// The beginning of a request, which has not been sent yet. It holds the token.
+    held: Option<Zeroizing<Vec<u8>>>,
+    /// Whether the library has written something of the request.
+    begun: bool,
+}
+
+impl<T: Transport> GuardedSocket<T> {
+    /// Sends what is held back, and the first `amount` bytes of the output behind it.
+    fn send_held(&mut self, held: &[u8], amount: usize, timeout: NextTimeout) -> Result<(), Error> {
+        let output = self.inner.buffers().output();
+        let all = held.len() + amount;
+        if all <= output.len() {
+            output.copy_within(..amount, held.len());
+            output[..held.len()].copy_from_slice(held);
+            return self.inner.transmit_output(all, timeout);
+        }
+        let behind = output[..amount].to_vec();
+        output[..held.len()].copy_from_slice(held);
+        self.inner.transmit_output(held.len(), timeout)?;
+        self.inner.buffers().output()[..amount].copy_from_slice(&behind);
+        self.inner.transmit_output(amount, timeout)
+    }
 }
 
 impl<T: Transport> Transport for GuardedSocket<T> {
@@ -224,11 +255,23 @@ impl<T: Transport> Transport for GuardedSocket<T> {
     }
 
     fn transmit_output(&mut self, amount: usize, timeout: NextTimeout) -> Result<(), Error> {
-        self.inner.transmit_output(amount, timeout)
+        if !std::mem::replace(&mut self.begun, true) {
+            // One packet instead of two: the server need not wake up for half a request.
+            self.held = Some(Zeroizing::new(self.inner.buffers().output()[..amount].to_vec()));
+            return Ok(());
+        }
+        match self.held.take() {
+            Some(held) => self.send_held(&held, amount, timeout),
+            None => self.inner.transmit_output(amount, timeout),
+        }
     }
 
     fn await_input(&mut self, mut timeout: NextTimeout) -> Result<bool, Error> {
-        // The library waits for input only after all of the request was written.
+        // The library waits for input only after it has written all of the request.
+        if let Some(held) = self.held.take() {
+            self.send_held(&held, 0, timeout)?;
+        }
+        self.begun = false;
         self.line.note(Progress::Left);
         // A server may take any time until it answers, but not in the middle of a header.
         if self.line.hurried.load(Ordering::Relaxed) || !self.inner.buffers().input().is_empty() {

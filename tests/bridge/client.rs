@@ -240,5 +240,10 @@ impl Drop for Bridge {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
+        if !std::thread::panicking() {
+            let lines = self.lines();
+            let other = lines.iter().find(|line| serde_json::from_str::<Value>(line).is_err());
+            assert_eq!(other, None, "something else than a message on standard output");
+        }
     }
 }

@@ -1,5 +1,6 @@
 //! It ends within a second, whatever is under way, and leaves nothing behind.
 
+use std::io::{BufRead as _, BufReader, Write as _};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -61,6 +62,7 @@ fn each_signal_ends_it() {
         signal_process(signal, bridge.pid());
         assert!(bridge.wait(Duration::from_secs(1)).success(), "{signal:?}");
         assert_eq!(server.sessions(), 0, "{signal:?}");
+        assert_eq!(server.calls("notifications/cancelled").len(), 1, "{signal:?}");
     }
 }
 
@@ -68,35 +70,27 @@ fn each_signal_ends_it() {
 fn it_ends_with_its_parent_also_when_its_input_stays_open() {
     let server = endless();
     let project = project(&server);
-    // The shell is killed; this test holds the other end of the pipe.
-    let bridge = command(&project);
-    let program = bridge.get_program().to_str().unwrap().to_owned();
-    let script = format!("{program} bridge wiki & echo $!; wait");
+    // The shell is killed; this test holds the other end of the pipe. A background job of a shell reads nothing unless
+    // it is told to.
+    let program = command(&project).get_program().to_str().unwrap().to_owned();
+    let script = format!("exec 3<&0; {program} bridge wiki <&3 & echo $!; wait");
     let mut shell = Command::new("sh");
     shell.args(["-c", &script]).env("TOKEN_REFRESHER_DIR", project.root());
-    // A background job of a shell reads nothing unless it is told to.
-    shell.args::<_, &str>([]).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
-    let script = format!("exec 3<&0; {program} bridge wiki <&3 & echo $!; wait");
-    let mut shell_with_input = Command::new("sh");
-    shell_with_input.args(["-c", &script]).env("TOKEN_REFRESHER_DIR", project.root());
-    shell_with_input.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
-    let mut child = shell_with_input.spawn().unwrap();
-    let mut pid = String::new();
-    let mut output = std::io::BufReader::new(child.stdout.take().unwrap());
-    std::io::BufRead::read_line(&mut output, &mut pid).unwrap();
-    let process = format!("/proc/{}", pid.trim());
-    assert!(holds_in_time(
-        || std::fs::read_to_string(format!("{process}/comm")).is_ok_and(|name| name.starts_with("token-ref"))
-    ));
-    std::thread::sleep(Duration::from_millis(200));
-    child.kill().unwrap();
+    let mut shell = shell.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+    let mut output = BufReader::new(shell.stdout.take().unwrap()).lines().map(Result::unwrap);
+    let process = format!("/proc/{}", output.next().unwrap());
+    let mut input = shell.stdin.take().unwrap();
+    input.write_all(b"no message\n").unwrap();
+    // Its first answer shows that it has looked for its parent.
+    assert!(output.next().unwrap().contains("-32700"));
+    shell.kill().unwrap();
     let begun = Instant::now();
     // Its own parent is gone too, so that it may stay as a zombie of the process that took it over.
     let gone =
         || std::fs::read_to_string(format!("{process}/stat")).map_or(true, |stat| stat.contains(") Z "));
     assert!(holds_in_time(gone));
     assert!(begun.elapsed() < Duration::from_secs(1), "{:?}", begun.elapsed());
-    child.wait().unwrap();
+    shell.wait().unwrap();
 }
 
 #[test]
@@ -107,7 +101,7 @@ fn it_ends_when_the_client_reads_no_more() {
         command(&project).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
     drop(child.stdout.take());
     let mut input = child.stdin.take().unwrap();
-    std::io::Write::write_all(&mut input, b"no message\n").unwrap();
+    input.write_all(b"no message\n").unwrap();
     assert!(holds_in_time(|| child.try_wait().unwrap().is_some()));
 }
 
@@ -124,29 +118,47 @@ fn one_of_two_may_be_killed_at_once() {
     assert_eq!(project.names(), ["acme-wiki-egress.json"], "nothing is kept on disk");
 }
 
+/// The system's records of the TCP sockets of a process, in their fields.
+fn tcp_sockets(pid: u32) -> Vec<Vec<String>> {
+    let links = std::fs::read_dir(format!("/proc/{pid}/fd")).unwrap();
+    let links = links.filter_map(|entry| std::fs::read_link(entry.ok()?.path()).ok());
+    let inodes: Vec<String> = links
+        .filter_map(|link| Some(link.to_str()?.strip_prefix("socket:[")?.strip_suffix(']')?.to_owned()))
+        .collect();
+    let tables = ["tcp", "tcp6"]
+        .map(|table| std::fs::read_to_string(format!("/proc/{pid}/net/{table}")).unwrap_or_default());
+    let rows = tables.iter().flat_map(|table| table.lines().skip(1));
+    let rows = rows.map(|row| row.split_whitespace().map(str::to_owned).collect::<Vec<_>>());
+    rows.filter(|fields| inodes.contains(&fields[9])).collect()
+}
+
 #[test]
 fn it_listens_on_nothing() {
     let server = Server::start();
     let project = project(&server);
     let mut bridge = Bridge::ready(&project);
     bridge.works();
-    let pid = bridge.pid();
-    let mut sockets = Vec::new();
-    for entry in std::fs::read_dir(format!("/proc/{pid}/fd")).unwrap() {
-        let link = std::fs::read_link(entry.unwrap().path()).unwrap();
-        let link = link.to_string_lossy().into_owned();
-        sockets
-            .extend(link.strip_prefix("socket:[").and_then(|rest| rest.strip_suffix(']')).map(str::to_owned));
-    }
+    let sockets = tcp_sockets(bridge.pid());
     assert!(!sockets.is_empty());
-    for table in ["tcp", "tcp6"] {
-        let text = std::fs::read_to_string(format!("/proc/{pid}/net/{table}")).unwrap();
-        for line in text.lines().skip(1) {
-            let fields: Vec<&str> = line.split_whitespace().collect();
-            // 0A is LISTEN.
-            assert!(fields[3] != "0A" || !sockets.iter().any(|inode| inode == fields[9]), "{line}");
-        }
-    }
+    // 0A is LISTEN.
+    assert!(sockets.iter().all(|fields| fields[3] != "0A"), "{sockets:?}");
+}
+
+/// A peer that went away without a word is noticed, on a stream that may be silent for hours.
+#[test]
+fn the_system_asks_whether_the_peer_of_a_silent_connection_is_still_there() {
+    let server = Server::start();
+    let project = project(&server);
+    let bridge = Bridge::ready(&project);
+    server.wait_for_stream();
+    // 01 is ESTABLISHED; the timer 02 is that of keep-alive, and 01 waits for the peer to take what was sent.
+    let has_timer = || {
+        let sockets = tcp_sockets(bridge.pid());
+        let open = sockets.iter().filter(|fields| fields[3] == "01");
+        sockets.iter().any(|fields| fields[3] == "01")
+            && open.clone().all(|fields| fields[5].starts_with("02:"))
+    };
+    assert!(holds_in_time(has_timer), "{:?}", tcp_sockets(bridge.pid()));
 }
 
 /// Cookies, sessions and tokens are kept in memory alone.

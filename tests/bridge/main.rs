@@ -17,6 +17,7 @@ mod http_sse;
 mod passes;
 mod refreshes;
 mod sessions;
+mod sizes;
 mod streams;
 mod tokens;
 mod trouble;

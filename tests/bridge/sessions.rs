@@ -31,6 +31,64 @@ fn a_lost_session_is_made_anew_and_the_call_answered() {
 }
 
 #[test]
+fn a_notification_that_finds_the_session_gone_is_told_to_the_new_one() {
+    let server = Server::start();
+    let project = project(&server);
+    let mut bridge = Bridge::ready(&project);
+    server.forget_sessions();
+    bridge.send(r#"{"jsonrpc":"2.0","method":"notifications/roots/list_changed"}"#);
+    let told = server.wait_for("notifications/roots/list_changed", 2);
+    let sessions: Vec<_> = told.iter().map(|seen| seen.header("mcp-session-id").unwrap()).collect();
+    assert_eq!(sessions, ["session-1", "session-2"]);
+}
+
+#[test]
+fn requests_carry_the_revision_that_was_negotiated() {
+    for (wanted, negotiated) in [
+        ("2025-03-26", "2025-03-26"),
+        ("2025-06-18", "2025-06-18"),
+        ("2025-11-25", "2025-11-25"),
+        ("2025-11-25", "2025-06-18"),
+    ] {
+        let server = Server::start();
+        server.behave(move |seen, reply| {
+            let id = seen.json()["id"].clone();
+            let result =
+                json!({"protocolVersion": negotiated, "capabilities": {}, "serverInfo": {"name": "s"}});
+            let body = json!({"jsonrpc": "2.0", "id": id, "result": result}).to_string();
+            let headers = [("Content-Type", "application/json"), ("Mcp-Session-Id", "s-1")];
+            match seen.method.as_str() {
+                "POST" if id.is_null() => reply.send(202, &[], b""),
+                "POST" => reply.send(200, &headers, body.as_bytes()),
+                _ => reply.send(405, &[], b""),
+            }
+            true
+        });
+        let project = project(&server);
+        let mut bridge = Bridge::start(&project);
+        bridge.handshake(wanted);
+        let id = bridge.request("ping", &json!({}));
+        bridge.answer(id);
+        server.wait_for_http("GET", 1);
+        bridge.close();
+        bridge.wait(Duration::from_secs(1));
+        let carried: Vec<_> = server
+            .seen()
+            .iter()
+            .map(|seen| {
+                let header = |name| seen.header(name).unwrap_or("-").to_owned();
+                format!("{} {} {}", seen.method, header("mcp-session-id"), header("mcp-protocol-version"))
+            })
+            .collect();
+        assert_eq!(carried[0], "POST - -", "initialize");
+        assert!(carried.iter().any(|seen| seen.starts_with("DELETE")), "{carried:?}");
+        for seen in &carried[1..] {
+            assert!(seen.ends_with(&format!(" s-1 {negotiated}")), "{wanted}: {carried:?}");
+        }
+    }
+}
+
+#[test]
 fn a_restarted_server_is_served_on() {
     let server = Server::start();
     let project = project(&server);
@@ -227,6 +285,19 @@ fn a_batch_passes_where_its_revision_was_negotiated() {
     bridge.send(batch);
     let came = bridge.line("the answers", crate::support::DEADLINE, Value::is_array);
     assert_eq!(came, r#"[{"id":71,"jsonrpc":"2.0","result":{}},{"id":72,"jsonrpc":"2.0","result":{}}]"#);
+    // The answers may come one by one, in a stream.
+    server.behave(|seen, reply| {
+        seen.json().is_array() && {
+            let events = reply.events();
+            for id in [75, 76] {
+                events.message(&format!(r#"{{"jsonrpc":"2.0","id":{id},"result":{{}}}}"#));
+            }
+            events.end();
+            true
+        }
+    });
+    bridge.send(r#"[{"jsonrpc":"2.0","id":75,"method":"ping"},{"jsonrpc":"2.0","id":76,"method":"ping"}]"#);
+    assert!(bridge.answer(75)["result"].is_object() && bridge.answer(76)["result"].is_object());
     // One that is not answered whole has an error for the rest.
     let count = AtomicUsize::new(0);
     server.behave(move |seen, reply| {

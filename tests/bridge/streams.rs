@@ -30,6 +30,40 @@ fn a_standing_stream_that_is_cut_twenty_times_is_opened_again() {
 }
 
 #[test]
+fn a_standing_stream_goes_on_behind_its_last_event_and_that_of_a_new_session_begins_anew() {
+    let server = Server::start();
+    let project = project(&server);
+    server.behave(|seen, reply| {
+        // The stream of the new session stays open.
+        seen.method == "GET" && seen.header("mcp-session-id") == Some("session-1") && {
+            let events = reply.events();
+            let next = seen.header("last-event-id").map_or(1, |last| last.parse::<u32>().unwrap() + 1);
+            events.bytes(b"retry: 20\n\n");
+            events.numbered(
+                &next.to_string(),
+                &format!(r#"{{"jsonrpc":"2.0","method":"notifications/n{next}"}}"#),
+            );
+            events.end();
+            true
+        }
+    });
+    let mut bridge = Bridge::ready(&project);
+    for number in 1..=3 {
+        bridge.message(&format!("notifications/n{number}"));
+    }
+    server.forget_sessions();
+    bridge.works();
+    server.wait_for_stream();
+    let last = |seen: &crate::mcp::Seen| seen.header("last-event-id").map(str::to_owned);
+    let gets: Vec<_> = server.seen().into_iter().filter(|seen| seen.method == "GET").collect();
+    assert_eq!(
+        gets[..3].iter().map(last).collect::<Vec<_>>(),
+        [None, Some("1".to_owned()), Some("2".to_owned())]
+    );
+    assert_eq!(last(gets.last().unwrap()), None, "the ids are those of the session before");
+}
+
+#[test]
 fn a_conflict_on_the_standing_stream_passes() {
     let server = Server::start();
     let project = project(&server);
@@ -116,6 +150,35 @@ fn sixty_four_calls_that_each_ask_the_client_back_are_answered() {
         }
         replied == 65
     }));
+    for id in ids {
+        assert!(bridge.answer(id)["result"].is_object());
+    }
+}
+
+#[test]
+fn no_more_than_sixty_four_requests_are_under_way_and_the_others_have_their_turn() {
+    let server = Server::start();
+    let project = project(&server);
+    let go = Arc::new((Mutex::new(false), Condvar::new()));
+    let own = Arc::clone(&go);
+    server.behave(move |seen, _| {
+        if seen.rpc() == "tools/call" {
+            let limit = Duration::from_secs(15);
+            drop(own.1.wait_timeout_while(own.0.lock().unwrap(), limit, |go| !*go).unwrap());
+        }
+        false
+    });
+    let mut bridge = Bridge::ready(&project);
+    let ids: Vec<u64> = (0..100).map(|_| bridge.call("echo", &json!({}))).collect();
+    // It leaves behind all of them and needs no place.
+    bridge.send(r#"{"jsonrpc":"2.0","method":"notifications/x"}"#);
+    server.wait_for("notifications/x", 1);
+    server.wait_for("tools/call", 64);
+    // What must not come has time to come.
+    std::thread::sleep(Duration::from_millis(300));
+    assert_eq!(server.calls("tools/call").len(), 64);
+    *go.0.lock().unwrap() = true;
+    go.1.notify_all();
     for id in ids {
         assert!(bridge.answer(id)["result"].is_object());
     }
@@ -244,6 +307,34 @@ fn in_the_new_era_closing_the_stream_is_the_cancellation() {
     assert!(holds_in_time(|| closed.load(Ordering::Acquire) == 70));
     assert!(server.calls("notifications/cancelled").is_empty());
     assert!(!bridge.lines().concat().contains("\"error\""), "{:?}", bridge.lines());
+}
+
+#[test]
+fn in_the_new_era_a_call_without_an_answer_yet_is_cancelled_by_closing_its_connection() {
+    let server = Server::start();
+    let project = project(&server);
+    let closed = Arc::new(AtomicUsize::new(0));
+    let own = Arc::clone(&closed);
+    server.behave(move |seen, reply| {
+        seen.json()["params"]["name"] == "never" && {
+            while !reply.is_closed() {
+                std::thread::sleep(Duration::from_millis(10));
+            }
+            own.fetch_add(1, Ordering::AcqRel);
+            true
+        }
+    });
+    let mut bridge = Bridge::start(&project);
+    let id = bridge.modern("tools/call", &json!({"name": "never", "arguments": {}}));
+    server.wait_for("tools/call", 1);
+    let params = json!({"requestId": id});
+    bridge
+        .send(&json!({"jsonrpc": "2.0", "method": "notifications/cancelled", "params": params}).to_string());
+    assert!(holds_in_time(|| closed.load(Ordering::Acquire) == 1));
+    let call = bridge.modern("tools/call", &json!({"name": "echo", "arguments": {}}));
+    assert!(bridge.answer(call)["result"].is_object());
+    assert!(server.calls("notifications/cancelled").is_empty());
+    assert_eq!(bridge.answers(id), 0, "a cancelled request has no answer");
 }
 
 #[test]

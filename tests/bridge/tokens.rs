@@ -65,6 +65,23 @@ fn a_token_that_never_comes_is_an_error_that_says_what_to_do_and_the_bridge_stay
 }
 
 #[test]
+fn a_new_token_that_is_refused_too_is_an_error_after_one_repeat() {
+    let server = Server::start();
+    server.accept(&["at-1"]);
+    let project = project(&server);
+    let mut bridge = Bridge::ready(&project);
+    server.accept(&["at-3"]);
+    let id = bridge.call("echo", &json!({}));
+    server.wait_for("tools/call", 1);
+    write_token(&project, "at-2");
+    let message = bridge.answer(id)["error"]["message"].as_str().unwrap().to_owned();
+    assert!(message.contains("token-refresher login acme-wiki"), "{message}");
+    let tokens = server.calls("tools/call");
+    let tokens: Vec<_> = tokens.iter().map(|seen| seen.header("authorization").unwrap()).collect();
+    assert_eq!(tokens, ["Bearer at-1", "Bearer at-2"]);
+}
+
+#[test]
 fn an_expired_token_is_not_sent() {
     let server = Server::start();
     let project = project(&server);
@@ -146,6 +163,22 @@ fn gateway_headers_are_those_of_headers() {
         let headers =
             ["authorization", "x-authorization", "x-client-id"].map(|name| seen.header(name).unwrap());
         assert_eq!(headers, ["Bearer at-1", "Bearer at-g", "m2m"]);
+    }
+}
+
+#[test]
+fn a_server_that_is_not_the_gateways_gets_no_header_of_the_gateway() {
+    let (gateway, server) = (Server::start(), Server::start());
+    let project = project(&gateway);
+    let token = TokenFile::egress("acme", "wiki").field("access_token", "at-1").expires_in(7200);
+    project.write_token(&token.field("server_url", format!("{}/mcp", server.url())));
+    let ingress = TokenFile::named("ingress.json").field("provider", "cognito").field("access_token", "at-g");
+    project.write_token(&ingress.field("client_id", "m2m").expires_in(7200));
+    Bridge::ready(&project).works();
+    assert_eq!(gateway.seen().len(), 0);
+    for seen in server.seen() {
+        let headers = ["authorization", "x-authorization", "x-client-id"].map(|name| seen.header(name));
+        assert_eq!(headers, [Some("Bearer at-1"), None, None]);
     }
 }
 

@@ -1,12 +1,11 @@
 //! Servers and networks that misbehave: an error in time, never a hang, and the next call works.
 
-use std::net::TcpListener;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
 use crate::client::{Bridge, project};
-use crate::mcp::{Reply, Seen, Server};
+use crate::mcp::{Refusing, Reply, Seen, Server};
 use crate::support::Project;
 
 /// Answers every call of a tool so.
@@ -125,9 +124,8 @@ fn a_short_pause_that_the_server_wants_is_made() {
 
 #[test]
 fn a_server_that_is_not_up_yet_is_waited_for() {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = listener.local_addr().unwrap();
-    drop(listener);
+    let refusing = Refusing::new();
+    let address = refusing.address();
     let project = Project::new();
     project.write(".env", format!("REGISTRY_URL=http://{address}\n"));
     crate::client::write_token(&project, "at-1");
@@ -146,9 +144,8 @@ fn a_server_that_is_not_up_yet_is_waited_for() {
 
 #[test]
 fn a_server_that_stays_down_is_an_error_and_the_next_initialize_works() {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = listener.local_addr().unwrap();
-    drop(listener);
+    let refusing = Refusing::new();
+    let address = refusing.address();
     let project = Project::new();
     project.write(".env", format!("REGISTRY_URL=http://{address}\n"));
     crate::client::write_token(&project, "at-1");
@@ -252,48 +249,6 @@ fn a_resumed_stream_waits_as_long_as_the_server_wants() {
     assert!(bridge.answer(id)["result"].is_object());
     let took = begun.elapsed();
     assert!(took > Duration::from_millis(650) && took < Duration::from_millis(1500), "{took:?}");
-}
-
-#[test]
-fn large_messages_pass_both_ways_and_larger_ones_are_errors() {
-    let server = Server::start();
-    let project = project(&server);
-    server.behave(|seen, reply| {
-        let message = seen.json();
-        let Some(size) = message["params"]["arguments"]["size"].as_u64() else { return false };
-        let text = "x".repeat(usize::try_from(size).unwrap());
-        let body = json!({"jsonrpc": "2.0", "id": message["id"], "result": {"text": text}}).to_string();
-        if message["params"]["name"] == "events" {
-            let events = reply.events();
-            events.message(&body);
-            events.end();
-        } else {
-            reply.json(200, &body);
-        }
-        true
-    });
-    let mut bridge = Bridge::ready(&project);
-    for tool in ["document", "events"] {
-        for size in [1 << 10, (99 << 20) / 10] {
-            let id = bridge.call(tool, &json!({"size": size}));
-            let answer = bridge.answer(id);
-            assert_eq!(answer["result"]["text"].as_str().map(str::len), Some(size), "{tool} {size}");
-        }
-        let id = bridge.call(tool, &json!({"size": 11 << 20}));
-        let answer = bridge.answer(id);
-        assert!(
-            answer["error"]["message"].as_str().unwrap().contains("more than 10 MiB"),
-            "{tool}: {answer}"
-        );
-    }
-    let large = "y".repeat(10 << 20);
-    // The strict server repeats the arguments, which is too much for the way back.
-    let id = bridge.call("echo", &json!({"large": large}));
-    assert!(bridge.answer(id)["error"].is_object());
-    assert!(server.calls("tools/call").last().unwrap().text().contains(&large), "it came whole");
-    bridge.call("echo", &json!({"large": "y".repeat(17 << 20)}));
-    bridge.line("an error", crate::support::DEADLINE, |message| message["error"]["code"] == -32600);
-    bridge.works();
 }
 
 #[test]

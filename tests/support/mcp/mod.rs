@@ -4,11 +4,13 @@
 pub(crate) mod http;
 
 use std::collections::HashMap;
-use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, Shutdown, SocketAddr, SocketAddrV4, TcpListener, TcpStream};
+use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use rustix::net::{AddressFamily, SocketType};
 use serde_json::{Value, json};
 
 pub(crate) use http::{Events, Reply, Seen};
@@ -48,6 +50,22 @@ struct State {
     behaviour: Option<Arc<Behaviour>>,
     wrong: Vec<String>,
     capabilities: Value,
+}
+
+/// An address at which connections are refused, and which no other test gets meanwhile. A server may start there.
+pub(crate) struct Refusing(OwnedFd);
+
+impl Refusing {
+    pub(crate) fn new() -> Self {
+        let socket = rustix::net::socket(AddressFamily::INET, SocketType::STREAM, None).unwrap();
+        rustix::net::sockopt::set_socket_reuseaddr(&socket, true).unwrap();
+        rustix::net::bind(&socket, &SocketAddrV4::new(Ipv4Addr::LOCALHOST, 0)).unwrap();
+        Self(socket)
+    }
+
+    pub(crate) fn address(&self) -> SocketAddr {
+        rustix::net::getsockname(&self.0).unwrap().try_into().unwrap()
+    }
 }
 
 impl Server {
