@@ -1,9 +1,8 @@
 //! Wall-clock time as a value.
 //!
-//! Expiry is a wall-clock matter (RFC 6749 lifetimes, JWT `exp`), so decisions take a
-//! [`Timestamp`] as an argument and never look at a clock themselves; only the edges of the
-//! program call [`Timestamp::now`]. Milliseconds are kept because token files hold fractions
-//! of seconds and because tests use lifetimes of a few seconds.
+//! Lifetimes of RFC 6749 and `exp` of a JWT are wall-clock times. Decisions take a [`Timestamp`] as an argument and
+//! read no clock; only the edges of the program call [`Timestamp::now`]. Milliseconds are kept: token files hold
+//! fractions of seconds, and tests use short lifetimes.
 
 use std::fmt;
 use std::ops::{Add, Sub};
@@ -14,13 +13,12 @@ use time::OffsetDateTime;
 
 use crate::text::Count;
 
-/// A point in time, in milliseconds since 1970-01-01 00:00:00 UTC. May lie before it.
+/// A point in time, in milliseconds since 1970-01-01 00:00:00 UTC; negative before 1970.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default, Serialize, Deserialize)]
 #[serde(transparent)]
 pub(crate) struct Timestamp(i64);
 
 impl Timestamp {
-    /// The time `millis` milliseconds after 1970.
     pub(crate) const fn from_millis(millis: i64) -> Self {
         Self(millis)
     }
@@ -30,11 +28,11 @@ impl Timestamp {
         Self(seconds.saturating_mul(1000))
     }
 
-    /// The time that a number spells, rounded down to the millisecond, and which power of ten of the number is
-    /// a second: none, 3, 6 or 9. As seconds, a number of milliseconds would lie after the year 5138. `None`
-    /// outside of 1970 to 9999.
+    /// The time that a number means, rounded down to the millisecond. The second value is the power of ten that makes
+    /// a second: 0, 3, 6 or 9. A number above 1e11 is not in seconds: it would lie after the year 5138. `None` outside
+    /// of 1970 to 9999.
     pub(crate) fn from_number(number: f64) -> Option<(Self, u32)> {
-        /// The end of the year 9999: later times cannot be spelled in RFC 3339.
+        /// The end of the year 9999: RFC 3339 has no later times.
         const LAST_SECOND: f64 = 253_402_300_799.0;
         let (digits, unit) = match number {
             _ if number > 1e17 => (9, 1e9),
@@ -58,12 +56,12 @@ impl Timestamp {
         self.0.div_euclid(1000)
     }
 
-    /// What the system's clock says now. Only effects call this; decisions are given the time.
+    /// The system's clock. Only effects call this; decisions are given the time.
     pub(crate) fn now() -> Self {
         Self::from(SystemTime::now())
     }
 
-    /// How long after `earlier` this is; zero when it is not after it.
+    /// The time from `earlier` to this; zero where `earlier` is later.
     pub(crate) fn since(self, earlier: Self) -> Duration {
         u64::try_from(self.0.saturating_sub(earlier.0)).map_or(Duration::ZERO, Duration::from_millis)
     }
@@ -110,9 +108,9 @@ impl Sub<Duration> for Timestamp {
     }
 }
 
-/// A length of time in the words of the log: `45 minutes`, `2 hours`, `1 h 59 min`, `12 days`. Rounded
-/// down, because "expires in" must not promise more than there is; a small count of a large unit has
-/// the smaller unit beside it, because rounding down would cut off up to half of the time.
+/// A length of time in the words of the log: `45 minutes`, `2 hours`, `1 h 59 min`, `12 days`. The length is rounded
+/// down, because "expires in" must not promise too much. A small count of a large unit has the smaller unit beside it:
+/// rounding would cut off up to half.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Words(pub Duration);
 
@@ -134,7 +132,7 @@ impl fmt::Display for Words {
     }
 }
 
-/// When something comes, for people: "in 5 minutes", or "now" where less than a second is left.
+/// The time until an event, for people: "in 5 minutes", or "now" below a second.
 pub(crate) struct Soon(pub Duration);
 
 impl fmt::Display for Soon {

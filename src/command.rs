@@ -1,10 +1,11 @@
-//! Runs a command of the user's with a time limit that holds for everything the command starts.
+//! Runs a user's command with a time limit for everything that the command starts.
 //!
-//! The command gets a process group and an environment of its own, and no input. Its output goes unread
-//! to this program's standard error, since the output may hold what no log may show; of a command that is run for its
-//! output the first line is taken. When the time is
-//! over, or when the command has ended and left a process in its group, the whole group is killed. The
-//! command's own process is reaped last: until then no other process can get its number.
+//! The command gets a process group and an environment of its own, and no input. Its output goes unread to this
+//! program's standard error, since no log may show secrets in it. Of the command that prints a key, the first line of
+//! the output is read.
+//!
+//! The whole group is killed when the time is over. The group is also killed when the command has ended and left
+//! processes behind. The command's own process is reaped last: until then no other process can get its number.
 
 use std::ffi::OsString;
 use std::fmt;
@@ -23,38 +24,38 @@ use crate::clock::Words;
 use crate::files::reason;
 use crate::secret::Secret;
 
-/// The most that is read of an output, in bytes.
+/// The most bytes that are read of an output. A key is a few hundred bytes long.
 const LONGEST_OUTPUT: usize = 64 << 10;
 
-/// How often a run looks whether its command has ended. A `SIGCHLD` handler would be one for the whole
-/// process, and a blocking wait knows no time limit.
+/// The time between two looks at a running command. A short command is hardly delayed, and 50 looks a second cost next
+/// to nothing. A `SIGCHLD` handler would serve the whole process, and a blocking wait has no time limit.
 const POLL: Duration = Duration::from_millis(20);
 
-/// What to run.
+/// A command and its limits.
 #[derive(Clone, Debug)]
 pub(crate) struct Task {
     /// The program and its arguments; not empty.
     pub words: Vec<String>,
-    /// Its whole environment.
+    /// The whole environment of the command.
     pub environment: Vec<(OsString, OsString)>,
-    /// The directory it runs in.
+    /// The working directory of the command.
     pub directory: PathBuf,
-    /// How long it may take.
+    /// The time limit for the command and for all that it starts.
     pub limit: Duration,
 }
 
-/// Why a command did not do what it should.
+/// Why a command failed.
 #[derive(Debug)]
 pub(crate) enum CommandError {
-    /// It could not be started.
+    /// The program could not be started.
     NotStarted(io::Error),
-    /// It ended with this status.
+    /// The command ended with this status.
     Status(ExitStatus),
-    /// It took longer than this and was killed with everything it had started.
+    /// The command took longer than this and was killed with everything that it had started.
     TooLong(Duration),
-    /// Its output could not be read.
+    /// The output could not be read.
     NoOutput(io::Error),
-    /// The first line of its output is missing, is no text or has no end.
+    /// The first line of the output is missing, is no text or has no end.
     NoLine,
 }
 
@@ -73,14 +74,13 @@ impl fmt::Display for CommandError {
     }
 }
 
-/// Runs `task` to its end.
 pub(crate) fn run(task: &Task) -> Result<(), CommandError> {
     let output = || Ok(Stdio::from(io::stderr().as_fd().try_clone_to_owned()?));
     let child = start(task, output().map_err(CommandError::NotStarted)?)?;
     end(child, task, Instant::now() + task.limit)
 }
 
-/// Runs `task` to its end and gives back the first line of its output, which may be a secret.
+/// Runs `task` to its end and returns the first line of its output, which may be a secret.
 pub(crate) fn first_line(task: &Task) -> Result<Secret, CommandError> {
     let deadline = Instant::now() + task.limit;
     let mut child = start(task, Stdio::piped())?;
@@ -108,7 +108,7 @@ fn start(task: &Task, output: Stdio) -> Result<Child, CommandError> {
         .map_err(CommandError::NotStarted)
 }
 
-/// Waits for the end of `child`, and ends what it has left.
+/// Waits for the end of `child`, and kills the processes that it has left.
 fn end(mut child: Child, task: &Task, deadline: Instant) -> Result<(), CommandError> {
     let ended = wait_until(&child, deadline);
     kill_group(&child);
@@ -119,14 +119,15 @@ fn end(mut child: Child, task: &Task, deadline: Instant) -> Result<(), CommandEr
     if status.success() { Ok(()) } else { Err(CommandError::Status(status)) }
 }
 
-/// Reads what `child` prints, until it has ended or the time is over. What it leaves running may hold the pipe open.
+/// Reads the output of `child`, until the child has ended or the time is over. The end of the output may never come: a
+/// process of the child's may hold the pipe open.
 fn read(mut output: ChildStdout, child: &Child, deadline: Instant) -> io::Result<Zeroizing<Vec<u8>>> {
     ioctl_fionbio(&output, true)?;
-    // With room for all of it: a buffer that grows leaves copies of a secret behind.
+    // The buffer has room for all of the output: one that grows leaves copies of a secret behind.
     let mut bytes = Zeroizing::new(vec![0; LONGEST_OUTPUT]);
     let mut length = 0;
     while length < bytes.len() {
-        // Looked at first: what a child printed before its end is there by then.
+        // The child is looked at before the read: after its end, the read gets all of its output.
         let ended = wait_until(child, Instant::now());
         match output.read(&mut bytes[length..]) {
             Ok(0) => break,
@@ -145,12 +146,12 @@ fn read(mut output: ChildStdout, child: &Child, deadline: Instant) -> io::Result
     Ok(bytes)
 }
 
-/// Waits until `child` has ended, without reaping it; whether it has ended by the deadline.
+/// Waits until `child` has ended, without reaping it. Returns whether it has ended by the deadline.
 fn wait_until(child: &Child, deadline: Instant) -> bool {
     let options = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT | WaitIdOptions::NOHANG;
     loop {
         match waitid(WaitId::Pid(Pid::from_child(child)), options) {
-            // Where the starter of this process has it ignore SIGCHLD, the system reaps at once.
+            // The system reaps the child at once where this process was started with SIGCHLD ignored.
             Ok(Some(_)) | Err(Errno::CHILD) => return true,
             Ok(None) | Err(_) if Instant::now() < deadline => std::thread::sleep(POLL),
             Ok(None) | Err(_) => return false,
@@ -158,11 +159,10 @@ fn wait_until(child: &Child, deadline: Instant) -> bool {
     }
 }
 
-/// Kills every process of the group that `child` leads. Where nothing but an ended child is left in it,
-/// the signal changes nothing.
+/// Kills every process of the group that `child` leads. The signal changes nothing where only an ended child is left
+/// in the group.
 fn kill_group(child: &Child) {
-    // The group exists until the child is reaped, and its processes belong to this user. One that has
-    // become another user's can only be left alone.
+    // The group exists until the child is reaped. A process in it that has become another user's cannot be killed.
     let _ = kill_process_group(Pid::from_child(child), Signal::KILL);
 }
 

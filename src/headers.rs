@@ -1,9 +1,9 @@
-//! `token-refresher headers SERVER`, the headers of a request to one server for a client that runs a command
-//! to get them, and `token-refresher token NAME`, an access token alone for scripts.
+//! `token-refresher headers SERVER` prints the headers of a request to one server, for clients that run a command.
+//! `token-refresher token NAME` prints one access token, for scripts.
 //!
-//! Everything comes from files: clients run the command with an empty environment. Nothing is written,
-//! no request is sent, and a token that has expired is never handed out: the client would take the server's
-//! refusal for its own fault.
+//! All facts come from files, since clients run the command with an empty environment. The commands write nothing and
+//! send no request. They never print an expired token: the client would take the server's refusal for a fault of its
+//! own.
 
 use std::io;
 use std::path::PathBuf;
@@ -25,28 +25,27 @@ use crate::tokens::due::{Past, due_at};
 use crate::tokens::name::{Role, role, stem};
 use crate::tokens::spelled::name_of;
 
-/// How long a refresh that is under way is waited for. Clients give their helper some ten seconds.
+/// The longest wait for a refresh that is under way. Clients give their helper about ten seconds.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// How often it is looked whether it is done.
+/// The time between two looks at a refresh that is under way. A look reads a few small files, so 100 looks a second
+/// are cheap.
 const POLL: Duration = Duration::from_millis(10);
 
-/// The daemon wakes up when a token is due, and at least once a minute: what expired longer ago than
-/// this is not about to be refreshed.
+/// A token that expired longer ago than this is not about to be refreshed. The daemon looks when a token is due, and
+/// at least once a minute.
 const JUST_NOW: Duration = Duration::from_mins(1);
 
-/// A service, and the files whose tokens its headers hold.
+/// A service, and the files that hold the tokens of its headers.
 struct Found {
     service: Service,
     files: Vec<TokenSource>,
 }
 
-/// The headers of a request to `server` as one JSON object, after waiting a moment for a refresh that is
-/// under way.
+/// The headers of a request to `server` as one JSON object. Waits for [`PATIENCE`] where a refresh is under way.
 ///
 /// # Errors
-/// One line for people: there is no such server, or a token that its headers need has expired or cannot
-/// be read.
+/// One line for people: no such server is known, or a token for its headers has expired or cannot be read.
 pub(crate) fn headers(server: &str, places: &Places) -> Result<Secret, String> {
     let store = Store::open(&places.tokens_dir);
     let record = store.daemon();
@@ -66,27 +65,27 @@ pub(crate) fn headers(server: &str, places: &Places) -> Result<Secret, String> {
     }
 }
 
-/// What a request to one server needs at this moment.
+/// The facts for a request to one server at this moment.
 pub(crate) struct Moment {
-    /// Its address and its headers.
+    /// The server's address and headers.
     pub service: Service,
-    /// The files that the tokens in its headers are from, and their states when they were read.
+    /// The files of the tokens in the headers, each with its state when it was read.
     pub files: Vec<(PathBuf, Stamp)>,
-    /// When the first of those tokens expires.
+    /// The earliest expiry of those tokens.
     pub expires_at: Option<Timestamp>,
-    /// When the first of them is to be refreshed.
+    /// The earliest time at which one of those tokens is to be refreshed.
     pub due_at: Option<Timestamp>,
-    /// Why a token that has expired is not another one yet, where one has.
+    /// Why an expired token has not been refreshed, where one has expired.
     pub expired: Option<String>,
-    /// Whether there may be another token in a moment.
+    /// Whether another token may be there in a moment.
     pub changing: bool,
 }
 
-/// What a request to `server` needs, expired or not. `otherwise` says where things are where no daemon
-/// has said it.
+/// The facts for a request to `server`, even where its tokens have expired. `otherwise` names the places of files
+/// where no daemon has recorded them.
 ///
 /// # Errors
-/// One line for people: there is no such server, or a token that its headers need cannot be read.
+/// One line for people: no such server is known, or a token for its headers cannot be read.
 pub(crate) fn moment(server: &str, places: &Places, otherwise: &DaemonRecord) -> Result<Moment, String> {
     let store = Store::open(&places.tokens_dir);
     let record = store.daemon();
@@ -108,9 +107,9 @@ pub(crate) fn moment(server: &str, places: &Places, otherwise: &DaemonRecord) ->
     })
 }
 
-/// The access token of the file called `name`, by the name of the status or of the file, after waiting a
-/// moment for a refresh that is under way. The error is one line: there is no such file, or its token has
-/// expired or cannot be read.
+/// The access token of the file that `name` means: its name in `status`, or its file name. Waits for [`PATIENCE`]
+/// where a refresh is under way. The error is one line: no such file is there, or its token has expired or cannot be
+/// read.
 pub(crate) fn token(name: &str, places: &Places) -> Result<Secret, String> {
     let store = Store::open(&places.tokens_dir);
     let directory = &open(places)?;
@@ -157,20 +156,20 @@ fn cannot_be_read(places: &Places, error: &io::Error) -> String {
     format!("the tokens directory {} cannot be read: {}", places.tokens_dir.display(), reason(error))
 }
 
-/// Whether there may be another token in a moment, or is one already: its refresh is under way, or should be, or ended
-/// after the file was read. The lock is looked at before the file: a refresh stores its answer first.
+/// Whether another token may be there in a moment, or is there already. A refresh is under way, is due, or has ended
+/// since the file was read. The lock is looked at before the file: a refresh stores its answer, then frees the lock.
 fn is_changing(file: &TokenSource, now: Timestamp) -> bool {
     file.expired_since(now).is_some_and(|ended| now.since(ended) < JUST_NOW)
         || file.real.known_lock_file().is_some_and(|lock| is_held(&holder(&lock)))
         || file.real.inode().is_ok_and(|found| found.stamp != file.stamp)
 }
 
-/// Whether a lock that was looked at is held; one that cannot be looked at counts as free.
+/// Whether a lock is held. A lock that cannot be looked at counts as free.
 fn is_held<E>(looked_at: &Result<Holder, E>) -> bool {
     matches!(looked_at, Ok(Holder::Somebody { .. }))
 }
 
-/// Why there is no token, and what to do.
+/// The error for an expired token: why it was not refreshed, and what to do.
 fn expired(file: &TokenSource, ago: Duration, store: &Store, places: &Places) -> String {
     let because = match store.get(&file.name).failure {
         Some(failure) => reason_and_remedy(&file.name, &failure, places),
@@ -185,7 +184,7 @@ fn expired(file: &TokenSource, ago: Duration, store: &Store, places: &Places) ->
     format!("{}: its token expired {} ago: {because}", file.name, Words(ago))
 }
 
-/// What failed, with the command that helps where a person must sign in again.
+/// The message of the failure, with the command that helps where a person must sign in again.
 fn reason_and_remedy(file: &str, failure: &LastFailure, places: &Places) -> String {
     if failure.says_to_sign_in() {
         format!("{}: {}", failure.message, login_command(stem(file), &places.dir))

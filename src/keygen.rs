@@ -1,4 +1,4 @@
-//! `token-refresher keygen`: a new key, into a new file or to standard output.
+//! `token-refresher keygen`: makes a new key, in a new file or on standard output.
 
 use std::ffi::OsStr;
 use std::fs::{File, OpenOptions};
@@ -10,18 +10,18 @@ use std::path::Path;
 use crate::files::reason;
 use crate::sealing::SealingKey;
 
-/// The line that says what to do with a new key.
+/// Tells the user what to do with a new key.
 const KEEP: &str = "keep a copy where the token files are not: without the key every sealed sign-in is lost";
 
-/// Makes a key. The line for the person goes to standard error, since the key may go to standard output.
+/// Makes a key. The message for the person goes to standard error, since the key may go to standard output.
 pub(crate) fn keygen(file: Option<&OsStr>) -> Result<(), String> {
     let line = made(file)?;
-    // The key is there, whether or not the line can be read.
+    // The key is made, whether or not the message can be written.
     let _ = writeln!(io::stderr(), "{line}");
     Ok(())
 }
 
-/// Makes a key and says what to do with it.
+/// Makes a key, and returns the message for the person.
 fn made(file: Option<&OsStr>) -> Result<String, String> {
     let (key, text) = SealingKey::generate().map_err(|why| why.to_string())?;
     let kid = key.kid();
@@ -49,7 +49,7 @@ fn written(path: &Path, text: &str) -> io::Result<()> {
     let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
     let done = writeln!(file, "{text}").and_then(|()| file.sync_all());
     if done.is_err() {
-        // Half a key is worse than none. The first error is the one to tell.
+        // Half a key is worse than none. The error of the write is returned, not that of the removal.
         let _ = std::fs::remove_file(path);
     }
     done

@@ -1,7 +1,7 @@
-//! token-refresher keeps the OAuth tokens of coding assistants alive. See README.md and docs/.
+//! token-refresher keeps the OAuth tokens of coding assistants fresh. See README.md and docs/.
 //!
-//! This file reads the command line, runs the command, and turns the outcome into an exit status. The wings
-//! and their arrows, from the top down; a wing calls only wings below its own line:
+//! This file reads the command line, runs the command, and turns the outcome into an exit status. The wings, from the
+//! top down; a wing calls only wings below its own line:
 //!
 //! ```text
 //!   main                  the command line, one match over the commands
@@ -69,13 +69,13 @@ const ALIVE: &Flag = flag("alive");
 const WATCH: &Flag = flag("watch");
 const REBIND: &Flag = flag("rebind");
 
-/// How often `status --watch` looks.
+/// The time between two tables of `status --watch`, as its help says.
 const WATCH_INTERVAL: Duration = Duration::from_secs(2);
 
-/// Something failed.
+/// The exit status after a failure.
 const FAILED: u8 = 1;
 
-/// The command line or a setting is wrong.
+/// The exit status for a wrong command line or setting.
 const WRONG: u8 = 2;
 
 fn main() -> ExitCode {
@@ -88,7 +88,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// Runs the command, as the owner of the project. Each reads only the settings that it needs.
+/// Runs the command, as the owner of the project. Each command reads only the settings that it needs.
 fn run(invocation: &Invocation) -> ExitCode {
     let options = &invocation.options;
     let mut process = Environment::of_process();
@@ -121,14 +121,13 @@ fn run(invocation: &Invocation) -> ExitCode {
     }
 }
 
-/// Becomes the owner of the project where root runs the program, before any file is read. `HOME` is the
-/// owner's then.
+/// Becomes the owner of the project where root runs the program, before any file is read. `HOME` becomes the owner's.
 fn become_owner(invocation: &Invocation, process: &mut Environment) -> Result<Option<User>, NotOwner> {
     if invocation.verb == Verb::Keygen {
         // A key belongs to the user who makes it.
         return Ok(None);
     }
-    // A place that cannot be used is refused by the command, in the command's own way.
+    // A place that cannot be used is refused by the command, in the command's own form.
     let Ok(places) = Places::find(&invocation.options, process) else { return Ok(None) };
     let user = user::become_owner(&places.dir, &places.tokens_dir)?;
     if let Some(user) = &user {
@@ -144,7 +143,7 @@ fn keep(options: &Options, process: &Environment, user: Option<&User>) -> ExitCo
         Err(invalid) => return complain(WRONG, &invalid.to_string()),
     };
     if let Some(warning) = daemon::no_project(&settings) {
-        // Before the log is made there. That it may fail changes nothing.
+        // The warning comes before the log is made in that place. A failure to print it changes nothing.
         let _ = writeln!(io::stderr(), "token-refresher: {warning}");
     }
     logging::start(&settings.log_file, settings.log_level);
@@ -184,7 +183,7 @@ fn seal(invocation: &Invocation, process: &Environment) -> ExitCode {
         (_, false) => refresh::SealOrder::Seal,
     };
     let settings = match Settings::read(options, process) {
-        // A lock that another process holds is waited for, as by `--once`.
+        // As with `--once`, the command waits for a lock that another process holds.
         Ok(loaded) => Settings { once: true, ..loaded.settings },
         Err(invalid) => return complain(WRONG, &invalid.to_string()),
     };
@@ -200,7 +199,7 @@ fn seal(invocation: &Invocation, process: &Environment) -> ExitCode {
     }
 }
 
-/// Signs in, or ends a sign-in, and says what happened. There is no log: a person sits there.
+/// Signs in, or ends a sign-in, and prints the outcome. There is no log: a person is at the terminal.
 fn sign_in_or_out(invocation: &Invocation, process: &Environment) -> ExitCode {
     let Loaded { settings, warnings } = match Settings::read(&invocation.options, process) {
         Ok(loaded) => loaded,
@@ -232,7 +231,7 @@ fn sign_in_or_out(invocation: &Invocation, process: &Environment) -> ExitCode {
     }
 }
 
-/// Prints the headers of a request to one server. There is no log: clients call it, and often.
+/// Prints the headers of a request to one server. There is no log: clients run the command often.
 fn show_headers(invocation: &Invocation, process: &Environment) -> ExitCode {
     let from = |server: &str, places: &Places| {
         headers::headers(server, places).map(|json| zeroize::Zeroizing::new(format!("{}\n", json.expose())))
@@ -240,7 +239,6 @@ fn show_headers(invocation: &Invocation, process: &Environment) -> ExitCode {
     hand_out(invocation, process, from)
 }
 
-/// Prints an access token alone.
 fn show_token(invocation: &Invocation, process: &Environment) -> ExitCode {
     let from = |name: &str, places: &Places| {
         headers::token(name, places).map(|token| zeroize::Zeroizing::new(format!("{}\n", token.expose())))
@@ -259,7 +257,7 @@ fn list_names(invocation: &Invocation, process: &Environment) -> ExitCode {
     }
 }
 
-/// Prints what `from` has for the command's one argument.
+/// Prints the text that `from` makes for the command's one argument.
 fn hand_out(
     invocation: &Invocation,
     process: &Environment,
@@ -291,7 +289,7 @@ fn bridge(invocation: &Invocation, process: &Environment) -> ExitCode {
     }
 }
 
-/// Shows every token, or those that are named. Changes nothing and needs no daemon.
+/// Shows all tokens, or the named ones. Writes nothing and needs no daemon.
 fn show(invocation: &Invocation, process: &Environment) -> ExitCode {
     let options = &invocation.options;
     let settings = match Settings::read(options, process) {
@@ -311,7 +309,7 @@ fn show(invocation: &Invocation, process: &Environment) -> ExitCode {
         if !watch {
             return print(&text);
         }
-        // To the upper left corner, and what was there is cleared.
+        // Clears the screen, with the cursor in the upper left corner.
         if print(&format!("\u{1b}[H\u{1b}[J{text}")) != ExitCode::SUCCESS {
             return ExitCode::from(FAILED);
         }
@@ -319,7 +317,7 @@ fn show(invocation: &Invocation, process: &Environment) -> ExitCode {
     }
 }
 
-/// The tokens as JSON, as a table, or with all that is known of those that are named.
+/// The tokens as JSON, as a table, or each named token in full.
 fn shown(settings: &Settings, names: &[String], json: bool) -> Result<String, String> {
     let mut report = cycle::inspect(settings, Timestamp::now()).map_err(|why| why.to_string())?;
     if !names.is_empty() {
@@ -334,20 +332,20 @@ fn shown(settings: &Settings, names: &[String], json: bool) -> Result<String, St
     })
 }
 
-/// What standard output is.
+/// The width and colours of standard output.
 fn screen() -> status::Screen {
     let terminal = io::stdout().is_terminal();
     let size = rustix::termios::tcgetwinsize(io::stdout()).ok().filter(|_| terminal);
-    // A terminal that does not tell has the traditional width.
+    // A terminal that does not tell its width gets the traditional one.
     let columns = size.map_or(80, |size| usize::from(size.ws_col));
     let width = terminal.then_some(if columns == 0 { 80 } else { columns });
-    // https://no-color.org; a dumb terminal would show the codes.
+    // https://no-color.org turns colours off. A dumb terminal would print the codes.
     let wanted = std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
         && std::env::var_os("TERM").is_some_and(|terminal| terminal != "dumb");
     status::Screen { width, colour: wanted && terminal }
 }
 
-/// Says in one line whether all is well, in the way of monitoring plugins.
+/// Prints in one line whether all is well, in the form of monitoring plugins.
 fn check(options: &Options, process: &Environment) -> ExitCode {
     let settings = match Settings::read(options, process) {
         Ok(loaded) => loaded.settings,
@@ -372,7 +370,7 @@ fn check(options: &Options, process: &Environment) -> ExitCode {
     }
 }
 
-/// The answer of a check that could not be made. A monitoring system reads standard output.
+/// The answer of a check that could not be made. It goes to standard output, which monitoring systems read.
 fn unknown(message: &str) -> ExitCode {
     print(&status::check::unknown(message));
     ExitCode::from(status::check::UNKNOWN)
@@ -388,8 +386,7 @@ fn print(text: &str) -> ExitCode {
     }
 }
 
-/// Says on standard error why the program ends. That this may fail changes nothing: the status
-/// still tells.
+/// Prints on standard error why the program ends. A failure to print changes nothing: the exit status tells.
 fn complain(status: u8, message: &str) -> ExitCode {
     let _ = writeln!(io::stderr(), "token-refresher: {message}");
     ExitCode::from(status)

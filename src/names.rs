@@ -1,7 +1,7 @@
-//! `token-refresher names KIND...`: what a person may type, for the completions of shells and for scripts.
+//! `token-refresher names KIND...`: the names that a person may type, for the completions of shells and for scripts.
 //!
-//! A shell asks at each press of a key, so this is quick, and it reads no token: names of files, the registry's server
-//! files, and the status file, which holds no secret.
+//! A shell runs the command at each press of a key, so the command reads no token. The sources are the names of files,
+//! the registry's server files, and the status file without secrets.
 
 use std::collections::BTreeSet;
 use std::ffi::OsString;
@@ -17,7 +17,7 @@ use crate::state::{CredentialState, Store};
 use crate::tokens::directory::list;
 use crate::tokens::name::{Role, role, server, stem};
 
-/// The names of these kinds, sorted, one a line; the error says which kinds there are.
+/// The names of these kinds, sorted, one a line. The error lists the kinds.
 pub(crate) fn names(kinds: &[OsString], places: &Places) -> Result<String, String> {
     let store = Store::open(&places.tokens_dir);
     let record = store.daemon();
@@ -49,7 +49,7 @@ pub(crate) fn names(kinds: &[OsString], places: &Places) -> Result<String, Strin
             }
         }
     }
-    // A name that goes over a line would be two.
+    // A name with a line break would be two names, so it is left out.
     let lines = found.into_iter().filter(|name| !name.contains(char::is_control));
     Ok(lines.map(|name| name + "\n").collect())
 }

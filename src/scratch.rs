@@ -5,11 +5,10 @@ use std::ops::Deref;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 
-/// The directory; dereferences to its path, which is absolute and without links.
+/// Dereferences to the path of the directory, which is absolute and without links.
 pub(crate) struct Scratch(PathBuf);
 
 impl Scratch {
-    /// A new empty directory, for no other test.
     pub(crate) fn new() -> Self {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let name =
@@ -19,7 +18,6 @@ impl Scratch {
         Self(path.canonicalize().unwrap_or(path))
     }
 
-    /// A file in it.
     pub(crate) fn write(&self, name: &str, content: impl AsRef<[u8]>) -> PathBuf {
         let path = self.join(name);
         fs::write(&path, content).unwrap_or_else(|error| panic!("{}: {error}", path.display()));

@@ -1,8 +1,8 @@
 //! A string that cannot be printed.
 //!
-//! Tokens, client secrets and private keys travel through the program as [`Secret`]. It has no
-//! `Display`, its `Debug` says `[redacted]`, and its memory is wiped on drop (copies that
-//! libraries make, such as the HTTP library's send buffer, are not).
+//! Tokens, client secrets and private keys travel through the program as [`Secret`]. The type has no `Display`, and
+//! its `Debug` prints `[redacted]`. Its memory is wiped on drop. Copies that libraries make, such as the HTTP
+//! library's send buffer, are not wiped.
 
 use std::fmt;
 
@@ -15,34 +15,33 @@ use zeroize::Zeroizing;
 pub(crate) struct Secret(Zeroizing<String>);
 
 impl Secret {
-    /// Takes ownership of the text.
     pub(crate) fn new(text: impl Into<String>) -> Self {
         Self(Zeroizing::new(text.into()))
     }
 
-    /// The text itself: for a request body, a header or a token file, and nothing else.
+    /// Gives out the text, for a request body, a header or a token file alone.
     pub(crate) fn expose(&self) -> &str {
         &self.0
     }
 
-    /// Names the secret in files and comparisons.
+    /// Identifies the secret in files and comparisons.
     pub(crate) fn fingerprint(&self) -> Fingerprint {
         Fingerprint::of(self.0.as_bytes())
     }
 }
 
-/// Whether every character may stand in a token, client id or client secret (RFC 6749 appendix A: VSCHAR).
+/// Whether every character is printable ASCII, as in tokens, client ids and client secrets (VSCHAR, RFC 6749 appendix
+/// A).
 pub(crate) fn is_printable(text: &str) -> bool {
     text.bytes().all(|byte| matches!(byte, b' '..=b'~'))
 }
 
-/// The first 64 bits of a SHA-256: tells secrets of high entropy apart without revealing them. Written as 16
-/// hexadecimal digits.
+/// The first 64 bits of a SHA-256, written as 16 hexadecimal digits. They tell secrets of high entropy apart without
+/// revealing them.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct Fingerprint([u8; 8]);
 
 impl Fingerprint {
-    /// The fingerprint of `bytes`.
     pub(crate) fn of(bytes: &[u8]) -> Self {
         let hash = digest(&SHA256, bytes);
         let mut head = [0; 8];
@@ -83,13 +82,12 @@ impl<'de> Deserialize<'de> for Fingerprint {
     }
 }
 
-/// A text with secrets in it that is still being written. What [`String`] would leave behind when it moves to a
-/// larger buffer is wiped here.
+/// A text with secrets in it, while it is written. A [`String`] that moves to a larger buffer leaves the old one
+/// unwiped; this type wipes it.
 #[derive(Default)]
 pub(crate) struct SecretText(Zeroizing<String>);
 
 impl SecretText {
-    /// Appends `more`.
     pub(crate) fn push(&mut self, more: &str) {
         let needed = self.0.len() + more.len();
         if needed > self.0.capacity() {
@@ -101,12 +99,10 @@ impl SecretText {
         self.0.push_str(more);
     }
 
-    /// Appends every part.
     pub(crate) fn extend<'a>(&mut self, parts: impl IntoIterator<Item = &'a str>) {
         parts.into_iter().for_each(|part| self.push(part));
     }
 
-    /// The text so far.
     pub(crate) fn as_str(&self) -> &str {
         &self.0
     }

@@ -18,8 +18,7 @@ impl<N: Copy + fmt::Display + PartialEq + From<u8>> fmt::Display for Count<'_, N
     }
 }
 
-/// Breaks `words` into lines of at most `width` letters. A word that is longer than a line is alone on
-/// a line that is too long.
+/// Breaks `words` into lines of at most `width` letters. A longer word gets a line of its own.
 pub(crate) fn lines(words: &str, width: usize) -> Vec<String> {
     let mut lines: Vec<String> = Vec::new();
     let mut used = 0;
@@ -40,8 +39,8 @@ pub(crate) fn lines(words: &str, width: usize) -> Vec<String> {
     lines
 }
 
-/// Returns `message` with everything escaped that could begin a new line, move a terminal's cursor or
-/// turn the direction of reading. Backslashes stay: they can forge nothing, and paths stay readable.
+/// Escapes the letters that could begin a line, move a cursor or turn the direction of reading. Backslashes are kept:
+/// they can forge nothing, and paths remain readable.
 pub(crate) fn escaped(message: &str) -> Cow<'_, str> {
     if !message.contains(acts) {
         return Cow::Borrowed(message);
@@ -63,7 +62,7 @@ pub(crate) fn shell_command(words: &[&str]) -> String {
     quoted.join(" ")
 }
 
-/// `word` as a POSIX shell reads it back, in quotes where it needs them.
+/// Writes `word` as a POSIX shell reads it back, in quotes where they are needed.
 pub(crate) fn shell_word(word: &str) -> Cow<'_, str> {
     let plain = |letter: char| letter.is_alphanumeric() || "/._-+=:@%,".contains(letter);
     if !word.is_empty() && word.chars().all(plain) {
@@ -73,7 +72,7 @@ pub(crate) fn shell_word(word: &str) -> Cow<'_, str> {
     Cow::Owned(format!("'{}'", word.replace('\'', r"'\''")))
 }
 
-/// Whether a terminal or a reader's eye would obey the letter instead of showing it.
+/// Whether a terminal obeys the letter instead of showing it, or the letter misleads a reader's eye.
 pub(crate) fn acts(letter: char) -> bool {
     letter.is_control()
         || matches!(letter, '\u{200e}' | '\u{200f}' | '\u{061c}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')

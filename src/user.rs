@@ -1,8 +1,8 @@
-//! Root becomes the owner of the project before it reads a file of the project.
+//! Root becomes the owner of the project before any file of the project is read.
 //!
-//! A project's files say where secrets are sent and which files are written. A user who may write them must
-//! not be able to order root about, so a program that root starts over a user's project becomes that user:
-//! for good, in this process, while it has one thread.
+//! A project's files say where secrets are sent and which files are written. A user who may write them must not give
+//! orders to root. So a program that root starts over a user's project becomes that user, for good. This happens while
+//! the process has one thread.
 
 use std::fmt;
 use std::io;
@@ -18,11 +18,11 @@ use rustix::thread::{
 
 use crate::files::reason;
 
-/// Where the names and home directories of users are. Users of a directory service have no line there:
-/// they have no name and no home then, which is all that they lack.
+/// The names and home directories of users. Users of a directory service have no line there, and so no name and no
+/// home here. They lack nothing else.
 const USERS: &str = "/etc/passwd";
 
-/// The group of a user without a line in [`USERS`] whose project belongs to a group with another number.
+/// The group `nogroup`, for a user without a line in [`USERS`] and without a group of the same number.
 const NO_GROUP: u32 = 65_534;
 
 /// The user that the process has become.
@@ -31,25 +31,25 @@ pub(crate) struct User {
     uid: u32,
     gid: u32,
     name: Option<String>,
-    /// The user's home directory, absolute.
+    /// Absolute.
     pub home: Option<PathBuf>,
 }
 
-/// Why the process has not become the owner; nothing of the project was read.
+/// Why the process has not become the owner. No file of the project was read.
 #[derive(Debug)]
 pub(crate) enum NotOwner {
-    /// The project directory belongs to a third user, who may not give orders about these tokens.
+    /// The project directory belongs to a third user, who must not give orders about these tokens.
     ThirdUser {
         /// The project directory and its owner.
         project: (PathBuf, u32),
         /// The tokens directory and its owner.
         tokens: (PathBuf, u32),
     },
-    /// The owner of this path cannot be found out.
+    /// The owner of this path is unknown.
     Unknown(PathBuf, io::Error),
     /// The system does not let root become this user.
     Refused(u32, io::Error),
-    /// The system said yes, and what was read back is not that user.
+    /// The system reported success, but the process is not that user.
     Incomplete(u32),
 }
 
@@ -92,15 +92,15 @@ impl fmt::Display for NotOwner {
     }
 }
 
-/// Takes the owner's bits out of the mask for new files: with them set there, the program could not use the files
-/// and directories that it makes.
+/// Takes the owner's bits out of the mask for new files. With these bits in the mask, the program could not use files
+/// that it makes.
 pub(crate) fn keep_owner_bits() {
     let mask = umask(Mode::RWXG | Mode::RWXO);
     umask(mask - Mode::RWXU);
 }
 
-/// Becomes the owner of the tokens directory, or of the project directory while the other is missing. Does
-/// nothing, and says so with `None`, where the process is not root or the tree is root's own.
+/// Becomes the owner of the tokens directory, or of the project directory where the other is missing. Returns `None`
+/// and does nothing where the process is not root, or the directory is root's own.
 pub(crate) fn become_owner(project: &Path, tokens: &Path) -> Result<Option<User>, NotOwner> {
     if !geteuid().is_root() {
         return Ok(None);
@@ -127,14 +127,14 @@ pub(crate) fn become_owner(project: &Path, tokens: &Path) -> Result<Option<User>
     if is_complete(&user) { Ok(Some(user)) } else { Err(NotOwner::Incomplete(uid)) }
 }
 
-/// Whether the owner of the project directory may not order about the tokens of this user: a link to the
-/// tokens of another user, root's included, must not lend them.
+/// Whether the project's owner must not give orders about the tokens of this user. A link in a project to another
+/// user's tokens, even root's, must not open them.
 fn may_not_order(project: u32, tokens: u32) -> bool {
     project != 0 && project != tokens
 }
 
-/// The user `uid` by the text of [`USERS`]. A user without a line there gets the group of the directory only
-/// where it has the user's own number: a directory may have inherited any other from the one above it.
+/// The user `uid` by the text of [`USERS`]. A user without a line gets the directory's group only where both have one
+/// number. A directory may have inherited any other group from its parent.
 fn user(uid: u32, gid: u32, users: &str) -> User {
     let line = users.lines().map(|line| line.split(':').collect::<Vec<_>>()).find(|fields| {
         fields.get(2).and_then(|field| field.parse::<u32>().ok()) == Some(uid) && fields.len() >= 6
@@ -152,11 +152,11 @@ fn user(uid: u32, gid: u32, users: &str) -> User {
 
 fn change(user: &User) -> io::Result<()> {
     let (uid, gid) = (Uid::from_raw(user.uid), Gid::from_raw(user.gid));
-    // In this order: the first two need the rights that the third takes away.
+    // The order matters: the first two calls need the rights that the third takes away.
     set_thread_groups(&[])?;
     set_thread_res_gid(gid, gid, gid)?;
     set_thread_res_uid(uid, uid, uid)?;
-    // Gone with the user id, unless a bit of the process that root set before keeps them.
+    // These rights end with the user id, unless root has set a bit of the process that keeps them.
     let none = CapabilitySets {
         effective: CapabilitySet::empty(),
         permitted: CapabilitySet::empty(),
@@ -165,8 +165,8 @@ fn change(user: &User) -> io::Result<()> {
     Ok(set_capabilities(None, none)?)
 }
 
-/// Reads back what the process is now. The saved ids, which no call here shows, would let it become root
-/// again: that it cannot is what is tried.
+/// Reads back the ids and rights of the process. The saved ids, which no call here shows, could let the process become
+/// root again. So the process tries, and must fail.
 fn is_complete(user: &User) -> bool {
     let (uid, gid) = (Uid::from_raw(user.uid), Gid::from_raw(user.gid));
     let ids = (getuid(), geteuid(), getgid(), getegid()) == (uid, uid, gid, gid);

@@ -2,37 +2,27 @@
 
 use super::flag::{Command, Verb};
 
-/// The name of the command that needs no name: the daemon.
+/// The daemon, the command without a name.
 pub(super) const DAEMON: &str = "";
 
-/// The command that shows every token.
 pub(super) const STATUS: &str = "status";
 
-/// The command for monitoring.
 pub(super) const CHECK: &str = "check";
 
-/// The command that a client runs for the headers of its requests.
 pub(super) const HEADERS: &str = "headers";
 
-/// The command that signs in.
 pub(super) const LOGIN: &str = "login";
 
-/// The command that ends a sign-in.
 pub(super) const REVOKE: &str = "revoke";
 
-/// The command that seals token files.
 pub(super) const SEAL: &str = "seal";
 
-/// The command that opens them for good.
 pub(super) const UNSEAL: &str = "unseal";
 
-/// The command that a client starts as its MCP server.
 pub(super) const BRIDGE: &str = "bridge";
 
-/// The command that prints a token.
 pub(super) const TOKEN: &str = "token";
 
-/// The command that lists names.
 pub(super) const NAMES: &str = "names";
 
 /// Every command, in the order of the help.
@@ -160,7 +150,7 @@ pub(super) const COMMANDS: &[Command] = &[
     },
 ];
 
-/// Words of a beginner that name no command, each with what answers it. `{dir}` is the project root that was
+/// Words of beginners that name no command, each with an answer. `{dir}` is replaced by the project root that was
 /// given, with a slash behind it.
 pub(super) const ANSWERS: &[(&[&str], &str)] = &[
     (

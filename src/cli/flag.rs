@@ -1,40 +1,40 @@
-//! What a row of the table says: of an option, and of a command.
+//! The types of the rows in the two tables: of an option, and of a command.
 
-/// One option, with everything that is said about it anywhere.
+/// One option, with everything that help, completions and errors say about it.
 #[derive(Debug)]
 pub(crate) struct Flag {
     /// The name without its dashes, unique over all commands.
     pub long: &'static str,
     /// The one-letter form, where there is one.
     pub short: Option<char>,
-    /// What the value is called in the help; `None` is a switch that takes no value.
+    /// The name of the value in the help; `None` for a switch without a value.
     pub value: Option<&'static str>,
-    /// The environment variable that sets the same. Our own are `TOKEN_REFRESHER_` and the name in
-    /// capitals; three are older than this program and keep their names.
+    /// The environment variable for the same setting: `TOKEN_REFRESHER_` and the name in capitals. Four variables are
+    /// older than this program and keep their names.
     pub variable: Option<&'static str>,
-    /// Whether `.env` may set it too: figures only, nothing that names a file, a command or a host to trust.
+    /// Whether `.env` may set it too: figures only, never the name of a file, a command or a trusted host.
     pub in_env_file: bool,
-    /// The value that holds when nothing is given, spelled as a user would give it.
+    /// The default value, spelled as a user would give it.
     pub default: Option<&'static str>,
-    /// A value to try, for the errors; `None` where no one value is likely to help.
+    /// A value to try, for the errors; `None` where no single value is likely to help.
     pub example: Option<&'static str>,
-    /// The words that are values, where there are only some: for completion.
+    /// All possible values, where there are only a few, for completion.
     pub choices: &'static [&'static str],
-    /// Whether the summary lists it: the options that most users need.
+    /// Whether the summary lists the option, because most users need it.
     pub everyday: bool,
-    /// May be given more than once, and each time counts; other options take the last one.
+    /// Whether each occurrence counts; of other options the last one counts.
     pub repeatable: bool,
     /// The heading of the help under which the option is listed.
     pub group: Group,
     /// The [`Command::name`]s that take it; empty means all of them.
     pub commands: &'static [&'static str],
-    /// What it does, in one short line: for `-h` and tables.
+    /// The effect of the option in one short line, for `-h` and tables.
     pub help: &'static str,
-    /// What a user should know before using it: whole sentences, paragraphs parted by a blank line.
+    /// The facts that a user needs before using the option: whole sentences, paragraphs parted by a blank line.
     pub detail: &'static str,
 }
 
-/// The headings under which the help sorts the options, in this order.
+/// The headings of the options in the help, in this order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Group {
     /// When tokens are refreshed.
@@ -49,7 +49,7 @@ pub(crate) enum Group {
     Clients,
     /// Log and pid file.
     Log,
-    /// What `status` and `check` look at and say.
+    /// The output of `status` and `check`.
     Asking,
     /// Help and version.
     Help,
@@ -68,7 +68,6 @@ impl Group {
         Self::Help,
     ];
 
-    /// The heading's words.
     pub(crate) const fn title(self) -> &'static str {
         match self {
             Self::Refreshing => "When and how to refresh",
@@ -83,35 +82,33 @@ impl Group {
     }
 }
 
-/// A command, with everything that is said about it anywhere.
+/// One command, with everything that help, completions and errors say about it.
 #[derive(Debug)]
 pub(super) struct Command {
-    /// What `main` does for it.
     pub verb: Verb,
-    /// The word on the command line; empty for what happens without a command.
+    /// The word on the command line; empty for the daemon.
     pub name: &'static str,
-    /// What its arguments are called, parted by blanks. One in brackets may be left out, one with `...`
-    /// may be repeated; empty: it takes none.
+    /// The names of the arguments, parted by blanks; empty for none. One in brackets may be left out, one with `...`
+    /// may be repeated.
     pub operands: &'static str,
-    /// What it does, in one short line.
+    /// The effect of the command in one short line.
     pub help: &'static str,
-    /// What a user should know before using it: whole sentences, paragraphs parted by a blank line.
+    /// The facts that a user needs before using the command: whole sentences, paragraphs parted by a blank line.
     pub detail: &'static str,
 }
 
 impl Command {
-    /// The argument that must be given and is the first to be missing behind `given` others.
+    /// The first argument that must be given and is missing where `given` arguments are there.
     pub(super) fn missing(&self, given: usize) -> Option<&'static str> {
         self.operands.split_whitespace().nth(given).filter(|operand| !operand.starts_with('['))
     }
 
-    /// How many arguments it takes at most.
+    /// The largest number of arguments.
     pub(super) fn most(&self) -> usize {
         if self.operands.contains("...") { usize::MAX } else { self.operands.split_whitespace().count() }
     }
 }
 
-/// What there is to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Verb {
     /// Keep tokens fresh: for good, or for one cycle with `--once`.
@@ -138,8 +135,8 @@ pub(crate) enum Verb {
     Keygen,
     /// Seal the secrets of token files.
     Seal,
-    /// Open them for good.
+    /// Write sealed secrets in plain text for good.
     Unseal,
-    /// Tell of a command.
+    /// Explain a command.
     Help,
 }

@@ -1,26 +1,25 @@
-//! The table of options. Parsing, `-h`, `--help`, completions, the man page, the table of the reference and the
-//! names in the settings' errors are read off [`FLAGS`]. A new option is one row here and one field of
-//! the settings.
+//! The table of options. Parsing, help, completions, the man page, the reference's table and the settings' errors read
+//! [`FLAGS`]. A new option is one row here and one field of the settings.
 
 use super::commands::{BRIDGE, CHECK, DAEMON, HEADERS, LOGIN, NAMES, REVOKE, SEAL, STATUS, TOKEN, UNSEAL};
 use super::flag::{Flag, Group};
 
-/// The commands that read settings: the daemon alone.
+/// The commands with all settings: the daemon alone.
 const SETTINGS: &[&str] = &[DAEMON];
 
-/// The commands that have to find the server and say what they do.
+/// The commands that find servers and write a log.
 const SERVING: &[&str] = &[DAEMON, BRIDGE];
 
-/// The commands that need to know only where the tokens are; the rest they learn from the status file.
+/// The commands that need only the place of the tokens. They read the rest from the status file.
 const PLACES: &[&str] = &[DAEMON, LOGIN, REVOKE, SEAL, UNSEAL, STATUS, CHECK, HEADERS, TOKEN, BRIDGE, NAMES];
 
-/// The commands that speak to token endpoints.
+/// The commands that send requests to token endpoints.
 const SPEAKING: &[&str] = &[DAEMON, LOGIN, REVOKE, BRIDGE];
 
-/// The commands that know endpoints.
+/// The commands that know the endpoints of token files.
 const KNOWING: &[&str] = &[DAEMON, LOGIN, REVOKE, SEAL, UNSEAL, BRIDGE];
 
-/// What most rows have in common.
+/// The values that most rows have.
 const ROW: Flag = Flag {
     long: "",
     short: None,
@@ -539,22 +538,20 @@ pub(super) const FLAGS: &[Flag] = &[
     },
 ];
 
-/// Options of the Python service that this program replaces, each with its replacement: an old start
-/// script is told what to change.
+/// Options of the Python service that this program replaces, each with its replacement. An old start script gets an
+/// error that says the change.
 pub(super) const FORMER: &[(&str, &str)] =
     &[("debug", "use --log-level DEBUG"), ("no-kill", "leave it out: a second daemon never ends the first")];
 
-/// The options that a variable sets too.
+/// The options that have a variable.
 pub(crate) fn flags_with_variable() -> impl Iterator<Item = &'static Flag> + Clone {
     FLAGS.iter().filter(|flag| flag.variable.is_some())
 }
 
-/// The row of the option `long`. For `const` items, where a name that is not in the table does not
-/// compile.
+/// The row of the option `long`. For `const` items, where a name without a row is an error of the compiler.
 ///
 /// # Panics
-///
-/// When the table has no such row, which in a `const` item is an error of the compiler.
+/// Where the table has no such row.
 pub(crate) const fn flag(long: &str) -> &'static Flag {
     let mut row = 0;
     while row < FLAGS.len() {
@@ -566,7 +563,7 @@ pub(crate) const fn flag(long: &str) -> &'static Flag {
     panic!("no row of FLAGS has this name")
 }
 
-/// `left == right`, which a `const fn` cannot write so yet.
+/// `left == right`: the operator is not `const` yet.
 const fn same(left: &str, right: &str) -> bool {
     let (left, right) = (left.as_bytes(), right.as_bytes());
     if left.len() != right.len() {

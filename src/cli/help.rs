@@ -6,19 +6,19 @@ use super::flags::FLAGS;
 use super::manual::{ABOUT, DESCRIPTION, PRECEDENCE, SECTIONS};
 use crate::text::lines;
 
-/// The help fits a terminal of the traditional width, whatever the real one's is: wrapping to the
-/// real width would need an ioctl, and lines longer than this read badly anyway.
+/// The width of the help, in columns: the traditional one of terminals, whatever the real one is. The help goes to
+/// pipes and files too, and longer lines are hard to read.
 const WIDTH: usize = 80;
 
-/// Where the explanation begins in a list of two columns.
+/// The column of the explanations in a list of two columns.
 const COLUMN: usize = 27;
 
-/// What `--version` says.
+/// The text of `--version`.
 pub(super) fn version() -> String {
     format!("token-refresher {}\n", env!("CARGO_PKG_VERSION"))
 }
 
-/// What `-h` and `--help` say: the commands and the options of every day, on one screen.
+/// The text of `-h` and `--help`: the commands and the options of every day, on one screen.
 pub(super) fn brief() -> String {
     let commands = COMMANDS.iter().filter(|command| !command.name.is_empty());
     let commands: String = commands.map(|command| two_columns(&called(command), command.help)).collect();
@@ -32,11 +32,11 @@ pub(super) fn brief() -> String {
     )
 }
 
-/// Where the rest is told.
+/// Names the places of the rest.
 const MORE: &str = "All options, examples, files, signals, exit status: token-refresher --help all\n\
                     One command with its options: token-refresher help COMMAND\n";
 
-/// What `--help all` says: everything.
+/// The text of `--help all`.
 pub(super) fn full() -> String {
     let option = |flag: &Flag| {
         let detail: String = flag.detail.split("\n\n").map(|paragraph| wrapped(paragraph, 10)).collect();
@@ -56,7 +56,7 @@ pub(super) fn full() -> String {
     opening + &options(option) + "\n" + &wrapped(PRECEDENCE, 0) + &sections
 }
 
-/// What `help COMMAND` says: what the command does, and the options that it takes.
+/// The text of `help COMMAND`: the effect of the command, and its options.
 pub(super) fn of(command: &Command) -> String {
     let takes = |flag: &&Flag| flag.commands.contains(&command.name);
     let options: String = FLAGS.iter().filter(takes).map(one_line).collect();
@@ -65,7 +65,7 @@ pub(super) fn of(command: &Command) -> String {
     format!("{}\n\n{}{options}", usage(command), detail.join("\n"))
 }
 
-/// An option in a line of a list.
+/// An option as a line of a list.
 fn one_line(flag: &Flag) -> String {
     let default = flag.default.map(|default| format!(" [{default}]")).unwrap_or_default();
     let repeatable = if flag.repeatable { " (repeatable)" } else { "" };
@@ -82,7 +82,7 @@ fn headed(title: &str, body: &str) -> String {
     format!("\n{title}:\n{body}")
 }
 
-/// How `command` is called: `token-refresher headers SERVER [OPTIONS]`.
+/// The form of a call: `token-refresher headers SERVER [OPTIONS]`.
 pub(super) fn usage(command: &Command) -> String {
     let takes_options = FLAGS.iter().any(|flag| flag.commands.contains(&command.name));
     let options = if takes_options { "[OPTIONS]" } else { "" };
@@ -95,14 +95,14 @@ fn called(command: &Command) -> String {
     format!("{} {}", command.name, command.operands).trim().to_owned()
 }
 
-/// How `flag` is written: `--dir DIR`, `-h, --help`.
+/// The spelling of an option: `--dir DIR`, `-h, --help`.
 pub(super) fn spelled(flag: &Flag) -> String {
     let short = flag.short.map(|short| format!("-{short}, ")).unwrap_or_default();
     let value = flag.value.map(|value| format!(" {value}")).unwrap_or_default();
     format!("{short}--{}{value}", flag.long)
 }
 
-/// Where else the value comes from: `[default: 300] [variable: TOKEN_REFRESH_INTERVAL]`.
+/// The other sources of the value: `[default: 300] [variable: TOKEN_REFRESH_INTERVAL]`.
 fn origins(flag: &Flag) -> Option<String> {
     let default = flag.default.map(|default| format!("[default: {default}]"));
     let variable = flag.variable.map(|variable| format!("[variable: {variable}]"));
@@ -128,7 +128,7 @@ fn wrapped(text: &str, indent: usize) -> String {
     lines(text, WIDTH - indent).iter().flat_map(|line| [&margin, line.as_str(), "\n"]).collect()
 }
 
-/// The options as a Markdown table for docs/reference.md, which a test keeps in step with this.
+/// The options as a Markdown table. A test compares docs/reference.md with the table.
 #[cfg(test)]
 pub(super) fn markdown() -> String {
     let code = |words: &str| format!(" `{}`", words.replace('|', "\\|"));

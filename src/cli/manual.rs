@@ -1,19 +1,17 @@
-//! What the help says beside the options: what the program does, examples, files, signals, exit
-//! status. Kept as data, so that every rendering says the same.
+//! The texts of the help beside the options: description, examples, files, signals, exit status. All renderings read
+//! these texts, so that they agree.
 
-/// What the program is, in one line.
+/// The program in one line.
 pub(super) const ABOUT: &str = "Keeps the OAuth tokens of coding assistants fresh.";
 
-/// What it does, in three lines.
+/// The program in three lines.
 pub(super) const DESCRIPTION: &str = "Gets a first token (login), watches the token files in .oauth-tokens/, refreshes \
      each before it expires, and writes the MCP client configurations that use them (mcp.json, vscode_mcp.json, \
      --client). Runs in the foreground until it is told to stop.";
 
-/// A titled list: a term and what there is to say about it.
+/// A titled list of terms with explanations.
 pub(super) struct Section {
-    /// The heading.
     pub title: &'static str,
-    /// Terms with their explanations.
     pub rows: &'static [(&'static str, &'static str)],
 }
 
@@ -80,6 +78,6 @@ pub(super) const SECTIONS: &[Section] = &[
     },
 ];
 
-/// What settles a setting, said under the options.
+/// The order of the sources of a setting, for the end of the options.
 pub(super) const PRECEDENCE: &str = "An option wins over its variable, a variable in the environment over the same one \
      in .env, and that over the default. An empty variable counts as unset.";

@@ -1,8 +1,7 @@
-//! The command line: one table of flags, and everything that is read off it.
+//! The command line: one table of options, and all that is made from the table.
 //!
-//! This module knows words, not meanings: it says which options were given with which values.
-//! What a value means, and whether it is one, is the matter of the settings, since the same value
-//! can come from a variable or from `.env`.
+//! This wing says which options were given with which text. The settings check the text, since the same value can come
+//! from a variable or from `.env`.
 
 mod commands;
 mod flag;

@@ -1,7 +1,7 @@
-//! "Did you mean": the name a user probably wanted.
+//! "Did you mean": the name that a user probably wanted.
 
-/// The name among `names` that `typed` is most likely a slip for: the only one that begins with it,
-/// else the nearest by edits. `None` when nothing is near enough to be worth offering.
+/// The name among `names` that `typed` most likely means: the only one that begins with it, else the nearest by edits.
+/// `None` where no name is near enough.
 pub(crate) fn nearest<'a>(typed: &str, names: impl Iterator<Item = &'a str> + Clone) -> Option<&'a str> {
     if typed.is_empty() {
         return None;
@@ -10,7 +10,7 @@ pub(crate) fn nearest<'a>(typed: &str, names: impl Iterator<Item = &'a str> + Cl
     if let (Some(only), None) = (beginnings.next(), beginnings.next()) {
         return Some(only);
     }
-    // A third of the letters wrong is a slip; more is another word.
+    // One wrong letter in three is a slip. More of them make another word.
     let allowed = (typed.chars().count() / 3).max(1);
     names
         .map(|name| (strsim::osa_distance(typed, name), name))

@@ -1,9 +1,9 @@
-//! What was typed, as it may be repeated.
+//! Typed text in a form that errors may repeat.
 
 use std::ffi::OsStr;
 
-/// How an error repeats what was typed: in quotes, on one line, not too long, and without the
-/// password of a URL, since errors end up in logs.
+/// Typed text in an error: in quotes, on one line, cut at 80 letters. The password of a URL is left out, since errors
+/// end up in logs.
 pub(crate) fn shown(typed: &OsStr) -> String {
     let text = typed.to_string_lossy();
     let mut text = match text.split_once("://") {

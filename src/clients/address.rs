@@ -1,4 +1,4 @@
-//! Addresses of MCP servers: which texts are one, and which of them have one origin.
+//! Addresses of MCP servers: the texts that are addresses, and the addresses with one origin.
 
 use ureq::http::Uri;
 
@@ -35,7 +35,6 @@ impl Address {
         matches!(host.to_ascii_lowercase().as_str(), "localhost" | "127.0.0.1" | "[::1]")
     }
 
-    /// The path.
     pub(super) fn path(&self) -> &str {
         self.0.path()
     }

@@ -1,4 +1,4 @@
-//! What should become of one client's file.
+//! The decision about one client's file.
 
 use std::collections::{BTreeMap, HashSet};
 
@@ -9,15 +9,15 @@ use super::service::{Header, HeaderValue, Service};
 use super::{json, whole};
 use crate::secret::{Secret, SecretText};
 
-/// What to do with the file.
+/// The action on the file.
 #[derive(PartialEq, Eq, Debug)]
 pub(crate) enum Edit {
-    /// Nothing: the file has every entry (or there is no file and no entry).
+    /// No action: the file has every entry, or neither file nor entry is there.
     Same,
     /// Write this text.
     Write(Secret),
-    /// Nothing, because the file cannot be edited: one line of why, beginning with `LINE:COLUMN` where
-    /// a place in the file is at fault.
+    /// No action, because the file cannot be edited. One line gives the reason, and begins with `LINE:COLUMN` of a
+    /// fault in the file.
     Refuse(String),
 }
 
@@ -25,17 +25,17 @@ pub(crate) enum Edit {
 #[derive(Debug)]
 pub(crate) struct Applied {
     pub edit: Edit,
-    /// The entries that are ours after the edit: to be remembered in place of the earlier ones.
+    /// This program's entries after the edit, for the record of the next cycle.
     pub ours: Vec<Owned>,
-    /// The members that their users had set in entries that are gone, by the entry's name: to be remembered, too.
+    /// The users' own members of entries that are gone, by the entry's name. For the record of the next cycle.
     pub users_own: BTreeMap<String, UserMembers>,
-    /// Services that are not kept in the file, one line each.
+    /// Services that are left out of the file, one line each.
     pub warnings: Vec<String>,
-    /// Files in the tokens directory that entries refer to, name and text: to be written first.
+    /// Files in the tokens directory that entries refer to, name and text. The caller writes them first.
     pub side_files: Vec<(String, Secret)>,
-    /// The text itself contains tokens, so only the owner may read the file.
+    /// Whether the text contains tokens, so that only the owner may read the file.
     pub holds_secret: bool,
-    /// With a refusal: the entries to paste by hand, tokens masked.
+    /// With a refusal: the entries to paste by hand, with words in place of tokens.
     pub paste: Option<String>,
 }
 
@@ -45,12 +45,12 @@ struct Entries {
     list: Vec<ClientEntry>,
     /// Names of the services that cannot have an entry now.
     refused: HashSet<String>,
-    /// Why they cannot, one line each.
+    /// The reasons, one line each.
     warnings: Vec<String>,
 }
 
-/// Decides what should become of a client's file: `existing` is its text (none: there is no such
-/// file), `remembered` the entries that the last cycle left in it, `users_own` what it said of entries that are gone.
+/// Decides about a client's file. `existing` is its text; none: the file is missing. `remembered` are the entries that
+/// the last cycle left in the file. `users_own` are the users' members of entries that are gone.
 pub(crate) fn apply(
     client: &McpClient,
     existing: Option<&str>,
@@ -103,7 +103,7 @@ pub(crate) fn apply(
         applied.ours = remembered.to_vec();
         applied.paste = Some(paste(client, services, secrets, paths)).filter(|text| !text.is_empty());
     }
-    // Also of a file that is refused today: its client still reads the files that it refers to.
+    // A file that is refused today counts too: its client still reads the files that the entries refer to.
     let ours: HashSet<&str> = applied.ours.iter().map(|owned| owned.name.as_str()).collect();
     for entry in entries.into_iter().filter(|entry| ours.contains(entry.name.as_str())) {
         applied.holds_secret |= entry.holds_secret;
@@ -112,7 +112,7 @@ pub(crate) fn apply(
     applied
 }
 
-/// Returns the entries to paste by hand into a file that is never edited in place, tokens masked.
+/// The entries to paste by hand into a file that is never edited in place. Words replace the tokens.
 fn paste(client: &McpClient, services: &[Service], secrets: Secrets, paths: ReaderPaths) -> String {
     let mut text = SecretText::default();
     if client.format.extension() != "json" {
@@ -128,7 +128,7 @@ fn entries(client: &McpClient, services: &[Service], secrets: Secrets, paths: Re
     let mut files = HashSet::new();
     for service in services {
         let made = client_entry(client, service, secrets, paths).and_then(|made| {
-            // `a` with a gateway header and a service `a.X-Authorization` would share a file.
+            // Service `a` with a gateway header, and a service `a.X-Authorization`, would share a file.
             let taken = made.side_files.iter().any(|(file, _)| files.contains(file));
             if taken { Err(NoEntry::SharedFile) } else { Ok(made) }
         });

@@ -1,7 +1,7 @@
 //! The two default files, `mcp.json` and `vscode_mcp.json`.
 //!
-//! Both are this program's alone and are written whole, entry by entry in text, so that a file with nothing new in it
-//! is recognised by comparing texts. `--launcher` chooses what an entry is.
+//! Both files belong to this program alone and are written whole. Entries are made as text, so that an unchanged file
+//! is recognised by comparing texts. `--launcher` chooses the kind of entry.
 
 use std::collections::{BTreeMap, HashSet};
 
@@ -14,14 +14,14 @@ use super::{gateway_shape, seed};
 use crate::json;
 use crate::secret::{Secret, SecretText};
 
-/// What an entry of the two default files is (`--launcher`).
+/// The kind of entry in the two default files (`--launcher`).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Launcher {
-    /// A local program of the documentation of the Python service.
+    /// A local program, as in the documentation of the Python service.
     Seed,
     /// The address and the headers, as the gateway's own tools write them.
     Http,
-    /// This program, which passes everything to the server with the token of the moment.
+    /// This program, which passes all messages to the server with the present token.
     Bridge,
     /// Neither file is written.
     None,
@@ -39,7 +39,6 @@ pub(crate) enum DefaultFile {
 impl DefaultFile {
     pub(crate) const ALL: [Self; 2] = [Self::Roocode, Self::Vscode];
 
-    /// The name in the tokens directory.
     pub(crate) const fn file_name(self) -> &'static str {
         match self {
             Self::Roocode => "mcp.json",
@@ -47,7 +46,7 @@ impl DefaultFile {
         }
     }
 
-    /// The name of its reader in the log, as the Python service wrote it.
+    /// The name of the file's reader in the log, as the Python service wrote it.
     pub(crate) const fn reader(self) -> &'static str {
         match self {
             Self::Roocode => "Roocode",
@@ -59,13 +58,13 @@ impl DefaultFile {
 /// The contents of a default file.
 pub(crate) struct DefaultText {
     pub text: Secret,
-    /// How many servers are in it.
+    /// The number of servers in the text.
     pub count: usize,
     /// Services that are left out, one line each.
     pub warnings: Vec<String>,
 }
 
-/// Returns the contents of a default file. `kept` are entries that stay as they are, by name.
+/// The contents of a default file. `kept` are entries to take over unchanged, by name.
 pub(crate) fn default_text(
     file: DefaultFile,
     launcher: Launcher,
@@ -99,7 +98,7 @@ fn default_entry(
     if launcher == Launcher::Bridge {
         return bridge_shape(service, paths);
     }
-    // A token like `${env:HOME}` would become another.
+    // Some clients expand `${env:HOME}`, so a token of this form would be changed.
     service.headers().try_for_each(|header| refuse_expansion_in(&header))?;
     Ok(match (launcher, file) {
         (Launcher::Http, DefaultFile::Roocode) => gateway_shape::roocode_entry(service),
@@ -109,7 +108,7 @@ fn default_entry(
     })
 }
 
-/// An entry that starts the bridge, the same in both files: it never changes and holds no secret.
+/// An entry that starts the bridge, the same in both files. The entry never changes and holds no secret.
 fn bridge_shape(service: &Service, paths: ReaderPaths) -> Result<Secret, NoEntry> {
     let mut text = SecretText::default();
     text.push("{\n      \"command\": ");
@@ -132,7 +131,7 @@ fn is_nested(file: DefaultFile, launcher: Launcher) -> bool {
     launcher == Launcher::Http && file == DefaultFile::Vscode
 }
 
-/// Returns the entries of a default file, as text by name, that are of none of these services.
+/// The entries of a default file that belong to none of these services, as text by name.
 pub(crate) fn other_entries(
     file: DefaultFile,
     launcher: Launcher,

@@ -1,6 +1,6 @@
-//! One service as an entry of one client's file: which members the entry has and what they say.
+//! One service as an entry of one client's file: the members of the entry and their values.
 //!
-//! Independent of the file's notation, so that every rule about what may stand in a file is here.
+//! All rules about the contents of a file are here, apart from the file's notation.
 
 use std::fmt;
 
@@ -10,17 +10,16 @@ use super::service::{Header, HeaderValue, Service};
 use crate::secret::Secret;
 use crate::text::shell_command;
 
-/// The longest name of a token file, in bytes: file systems take 255, and the new file beside it has a longer name.
+/// The longest name of a token file, in bytes. File systems take 255, and the temporary file beside it has a longer
+/// name.
 const LONGEST_FILE_NAME: usize = 240;
 
-/// The program and the project as a client finds them, for entries that refer to them. All absolute.
+/// The program and the project as a client finds them, for entries. All absolute.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct ReaderPaths<'a> {
-    /// The program.
     pub exe: &'a str,
     /// The project root (`--dir`).
     pub dir: &'a str,
-    /// The tokens directory.
     pub tokens_dir: &'a str,
 }
 
@@ -30,59 +29,57 @@ impl ReaderPaths<'_> {
     }
 }
 
-/// An entry that this program wrote into a file, remembered from one cycle to the next. It is still ours while it
-/// has the address that was written.
+/// An entry that this program wrote into a file, recorded from one cycle to the next. The entry belongs to this
+/// program while it has the recorded address.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct Owned {
     pub name: String,
-    /// The address that was written into the entry.
     pub url: String,
 }
 
 /// The value of an entry's member.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) enum EntryValue {
-    /// Text; some of it is secret.
+    /// Text that may be secret.
     Text(Secret),
     /// Names and values of headers or variables.
     Texts(Vec<(&'static str, Secret)>),
-    /// A list of words; none is secret.
+    /// A list of words, none of them secret.
     Words(Vec<String>),
-    /// A value that a new entry gets and the user may change.
+    /// A value that a new entry gets and that the user may change.
     Fixed(Fixed),
 }
 
-/// A service as one client's file has it.
+/// A service as an entry of one client's file.
 #[derive(Debug)]
 pub(super) struct ClientEntry {
     pub name: String,
-    /// The address in the entry.
     pub url: String,
-    /// The members that are kept as they are here.
+    /// The members that are kept at these values.
     pub members: Vec<(&'static str, EntryValue)>,
     /// The members that only a new entry gets.
     pub extra: Vec<(&'static str, EntryValue)>,
     /// Files in the tokens directory that the entry refers to: name and text.
     pub side_files: Vec<(String, Secret)>,
-    /// The entry itself contains a token.
+    /// Whether the entry itself contains a token.
     pub holds_secret: bool,
 }
 
 impl ClientEntry {
-    /// What the entry is remembered by.
+    /// The record of the entry.
     pub(super) fn owned(&self) -> Owned {
         Owned { name: self.name.clone(), url: self.url.clone() }
     }
 }
 
-/// Why a service has no entry in a client's file. None of the reasons quotes a value that may be secret.
+/// Why a service has no entry in a client's file. No reason quotes a value that may be secret.
 #[derive(PartialEq, Eq, Debug)]
 pub(super) enum NoEntry {
     /// The client does not speak the service's transport.
     Transport,
     /// The address is `http` of another machine, which the client refuses.
     PlainHttp,
-    /// This part of the entry holds characters that the client would replace by something else.
+    /// This part of the entry holds characters that the client would expand.
     Expanded(String),
     /// This part of the entry holds a control character.
     ControlCharacter(String),
@@ -96,12 +93,13 @@ pub(super) enum NoEntry {
     Blank,
 }
 
-/// The variables of an entry that starts the bridge. The last one tells people, and this program, which server it is.
+/// The variables of an entry that starts the bridge. People read the server's address there, and this program
+/// recognises the entry by it.
 pub(super) const VARIABLES: [&str; 3] =
     ["TOKEN_REFRESHER_DIR", "TOKEN_REFRESHER_TOKENS_DIR", "MCP_SERVER_URL"];
 
 impl NoEntry {
-    /// The reason in words; `client` reads the file.
+    /// The reason in words, for the client of this name.
     pub(super) fn told_of<'a>(&'a self, client: &'a str) -> impl fmt::Display + 'a {
         fmt::from_fn(move |out| match self {
             Self::Transport => write!(out, "{client} does not speak SSE"),
@@ -124,7 +122,7 @@ impl NoEntry {
     }
 }
 
-/// Writes a service as `client` reads it.
+/// Makes the entry of a service for `client`.
 pub(super) fn client_entry(
     client: &McpClient,
     service: &Service,
@@ -173,7 +171,7 @@ fn fixed<'a>(members: impl Iterator<Item = &'a (&'static str, Fixed)>) -> Vec<(&
     members.map(|(key, value)| (*key, EntryValue::Fixed(*value))).collect()
 }
 
-/// Writes a service as an entry that starts the bridge: it never changes and holds no secret.
+/// Makes an entry that starts the bridge. The entry never changes and holds no secret.
 fn bridge_entry(client: &McpClient, service: &Service, paths: ReaderPaths) -> Result<ClientEntry, NoEntry> {
     let ProgramEntry { kind, is_one_list, variables } = client.program;
     let arguments = bridge_arguments(service)?;
@@ -201,7 +199,7 @@ fn bridge_entry(client: &McpClient, service: &Service, paths: ReaderPaths) -> Re
     })
 }
 
-/// The arguments with which this program bridges to a service. None holds a blank.
+/// The arguments for a bridge to a service. None holds a blank.
 pub(super) fn bridge_arguments(service: &Service) -> Result<Vec<String>, NoEntry> {
     if service.name.contains(char::is_whitespace) {
         return Err(NoEntry::Blank);
@@ -211,7 +209,7 @@ pub(super) fn bridge_arguments(service: &Service) -> Result<Vec<String>, NoEntry
     Ok(words.map(str::to_owned).collect())
 }
 
-/// The variables that tell the bridge where the tokens are, and people which server it is for.
+/// The variables that tell the bridge the place of the tokens. People read the server's address there.
 pub(super) fn bridge_variables(service: &Service, paths: ReaderPaths) -> Vec<(&'static str, Secret)> {
     let [dir, tokens_dir, url] = VARIABLES;
     let elsewhere = (!paths.has_default_tokens_dir()).then(|| (tokens_dir, Secret::new(paths.tokens_dir)));
@@ -219,7 +217,7 @@ pub(super) fn bridge_variables(service: &Service, paths: ReaderPaths) -> Vec<(&'
     dir.chain(elsewhere).chain([(url, Secret::new(service.url.as_str()))]).collect()
 }
 
-/// Adds the headers; with `files` their tokens are written to files of the tokens directory.
+/// Adds the headers. With `files`, their tokens go to files of the tokens directory.
 fn add_headers(
     entry: &mut ClientEntry,
     client: &McpClient,
@@ -233,7 +231,7 @@ fn add_headers(
             (HeaderValue::Bearer(token), Some(paths)) => {
                 let file = side_file(&service.name, &header);
                 let path = format!("{}/{file}", paths.tokens_dir);
-                // The text is replaced before the JSON around it is read, so escapes do not work.
+                // The client replaces the text before it reads the JSON around it, so escapes do not work.
                 if file.contains('/')
                     || file.len() > LONGEST_FILE_NAME
                     || path.contains(['"', '\\', '{', '}', '$'])
@@ -255,7 +253,7 @@ fn add_headers(
     Ok(())
 }
 
-/// The name of the file with a header's token: `NAME.token` for the service's own.
+/// The name of the file for a header's token: `NAME.token` for the service's own token.
 fn side_file(service: &str, header: &Header) -> String {
     match header.name {
         "Authorization" => format!("{service}.token"),
@@ -263,8 +261,8 @@ fn side_file(service: &str, header: &Header) -> String {
     }
 }
 
-/// The command that prints a service's headers. Both clients that run one clear its environment, so its arguments
-/// say everything.
+/// The command that prints a service's headers. Both clients that run such a command clear its environment, so its
+/// arguments hold all facts.
 fn helper_command(service: &str, paths: ReaderPaths) -> String {
     let mut words = vec![paths.exe, "headers"];
     if !service.starts_with('-') {
@@ -280,8 +278,8 @@ fn helper_command(service: &str, paths: ReaderPaths) -> String {
     shell_command(&words)
 }
 
-/// Refuses a text that a client would expand or choke on. No client has an escape that works, so the text cannot be
-/// written in another way. `part` names the text in the message.
+/// Refuses a text that a client would expand, or that breaks a client. No client has an escape that works, so no other
+/// spelling helps. `part` names the text in the message.
 pub(super) fn refuse_expansion(part: &str, text: &str) -> Result<(), NoEntry> {
     if text.contains(['$', '{', '}']) {
         return Err(NoEntry::Expanded(part.to_owned()));
@@ -292,7 +290,7 @@ pub(super) fn refuse_expansion(part: &str, text: &str) -> Result<(), NoEntry> {
     Ok(())
 }
 
-/// The same for a header's value.
+/// Refuses a header's value as [`refuse_expansion`] refuses a text.
 pub(super) fn refuse_expansion_in(header: &Header) -> Result<(), NoEntry> {
     refuse_expansion(&format!("its {} header", header.name), header.value.to_text().expose())
 }

@@ -5,7 +5,6 @@ use super::service::Service;
 use crate::secret::{Secret, SecretText};
 use crate::servers::McpTransport;
 
-/// An entry of `mcp.json`.
 pub(super) fn roocode_entry(service: &Service) -> Secret {
     let kind = match service.transport {
         McpTransport::StreamableHttp => "streamable-http",
@@ -19,7 +18,6 @@ pub(super) fn roocode_entry(service: &Service) -> Secret {
     text.finish()
 }
 
-/// An entry of `vscode_mcp.json`.
 pub(super) fn vscode_entry(service: &Service) -> Secret {
     let mut text = SecretText::default();
     text.push("{\n      \"url\": ");
@@ -28,7 +26,7 @@ pub(super) fn vscode_entry(service: &Service) -> Secret {
     text.finish()
 }
 
-/// Appends the headers, where there are any, and the end of the entry.
+/// Appends the headers, if any, and the end of the entry.
 fn push_headers(text: &mut SecretText, service: &Service) {
     for (index, header) in service.headers().enumerate() {
         text.push(if index == 0 { ",\n      \"headers\": {\n        " } else { ",\n        " });

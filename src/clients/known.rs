@@ -1,8 +1,7 @@
 //! The MCP clients that are known by name: one row each, so that a new client is a row, not code.
 //!
-//! What the rows say was found out in November 2026 with the clients themselves where that was
-//! possible without a login, else from their source or their vendor's pages; the version that
-//! was looked at is noted with each row.
+//! The facts were found in November 2026, with the clients themselves where they run without a login. For the others
+//! the source or the vendor's pages were read. Each row names the version that was looked at.
 
 use super::notation::{Fixed, Format, McpClient, ProgramEntry, Reference, TransportEntry};
 
@@ -11,7 +10,7 @@ pub(crate) fn client(name: &str) -> Option<&'static McpClient> {
     CLIENTS.iter().find(|client| client.name == name)
 }
 
-/// The value of `--client` that keeps the file which the client called `name` reads: the first that its row names.
+/// The value of `--client` for the file that the client called `name` reads. The first file of its row counts.
 pub(crate) fn usual_option(name: &str) -> String {
     let file = client(name).map(|client| client.file.split([',', ' ']).next().unwrap_or_default());
     match file.filter(|file| file.starts_with("~/") || file.starts_with('.')) {
@@ -20,7 +19,7 @@ pub(crate) fn usual_option(name: &str) -> String {
     }
 }
 
-/// The names that `--client` knows, by name.
+/// The names that `--client` takes, sorted.
 pub(crate) fn names() -> impl Iterator<Item = &'static str> {
     CLIENTS.iter().map(|client| client.name)
 }
@@ -37,8 +36,7 @@ const fn json(servers: &'static str) -> Format {
     Format::Json { servers, new: "{}\n" }
 }
 
-/// A row to start from: JSON under `mcpServers` with `url` and `headers`, the notation that most
-/// clients took over from each other.
+/// The values that most rows have: JSON under `mcpServers` with `url` and `headers`. Most clients use this notation.
 const COMMON: McpClient = McpClient {
     name: "",
     file: "",
@@ -57,16 +55,16 @@ const COMMON: McpClient = McpClient {
     by_hand: "",
 };
 
-/// How a new token reaches a client that starts the bridge.
+/// The way of a new token to a client that starts the bridge.
 const BRIDGED: &str = "at once: it starts `token-refresher bridge`";
 
 const fn program(kind: Option<(&'static str, &'static str)>) -> ProgramEntry {
     ProgramEntry { kind, is_one_list: false, variables: "env" }
 }
 
-/// Every known client, by name.
+/// Every known client, sorted by name.
 pub(super) static CLIENTS: &[McpClient] = &[
-    // From its source, 2026-04. Without a type it would start a program.
+    // From its source, 2026-04. An entry without a type would start a program.
     McpClient {
         name: "amazon-q",
         file: "~/.aws/amazonq/mcp.json, .amazonq/mcp.json",
@@ -77,7 +75,7 @@ pub(super) static CLIENTS: &[McpClient] = &[
         rotation: BRIDGED,
         ..COMMON
     },
-    // `amp mcp list` read the file; connecting needs a login. The key is one name with a dot.
+    // `amp mcp list` read the file; to connect needs a login. The key is one name with a dot.
     McpClient {
         name: "amp",
         file: "~/.config/amp/settings.json, .amp/settings.json",
@@ -86,7 +84,7 @@ pub(super) static CLIENTS: &[McpClient] = &[
         by_hand: "entries of a workspace: `amp mcp approve NAME`",
         ..COMMON
     },
-    // 2.1.330, run. Entries without a type are skipped; `tools` makes it skip an entry too.
+    // 2.1.330, run. Entries without a type, or with `tools`, are skipped.
     McpClient {
         name: "claude-code",
         file: ".mcp.json, ~/.claude.json",
@@ -200,11 +198,11 @@ pub(super) static CLIENTS: &[McpClient] = &[
     },
     // 0.12.3, run.
     McpClient { name: "mcporter", file: "config/mcporter.json", rotation: "at its next call", ..COMMON },
-    // 1.18.33, run. It finds the transport out. Without `oauth: false` a 401 starts a sign-in.
+    // 1.18.33, run. The client finds out the transport. Without `oauth: false` a 401 starts a sign-in.
     McpClient {
         name: "opencode",
         file: "~/.config/opencode/opencode.json, opencode.json",
-        // It adds the `$schema` itself where a file has none, which would be a second writer.
+        // The client adds a missing `$schema` itself, and would be a second writer.
         format: Format::Json {
             servers: "mcp",
             new: "{\n  \"$schema\": \"https://opencode.ai/config.json\"\n}\n",
@@ -240,7 +238,7 @@ pub(super) static CLIENTS: &[McpClient] = &[
         rotation: "watches the file",
         ..COMMON
     },
-    // From its source. It flags keys that it does not know.
+    // From its source. The client marks unknown keys as faults.
     McpClient {
         name: "vscode",
         file: ".vscode/mcp.json, mcp.json of the user profile",

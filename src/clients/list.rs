@@ -3,8 +3,8 @@
 use super::known::CLIENTS;
 use super::notation::Reference;
 
-/// The text of `token-refresher clients`: what each client reads, how a rotated token reaches it,
-/// and what has to be done by hand. At most 80 columns.
+/// The text of `token-refresher clients`, of at most 80 columns. Each client has its file, the way of a new token to
+/// it, and the steps by hand.
 pub(crate) fn list() -> String {
     let mut text = String::from(
         "Give --client NAME for a file of its own in the tokens directory, or\n\
@@ -35,13 +35,13 @@ pub(crate) fn list() -> String {
     text
 }
 
-/// The clients as a Markdown table for docs/assistants.md, which a test keeps in step with this.
+/// The clients as a Markdown table. A test compares docs/assistants.md with the table.
 #[cfg(test)]
 fn markdown() -> String {
     use super::notation::McpClient;
 
     let command = |client: &McpClient| {
-        // A client that reads no file of its own has ours given to it.
+        // A client without a file of its own gets this program's file.
         let file = client.file.split([',', ' ']).next();
         match file.filter(|file| file.contains('/') || file.starts_with('.')) {
             Some(file) => format!("`--client {}={file}`", client.name),

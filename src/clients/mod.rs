@@ -1,11 +1,11 @@
-//! MCP client configurations: what they hold ([`service`]) and how each file says it.
+//! MCP client configurations: their contents ([`service`]) and the notation of each file.
 //!
-//! Everything here is a pure function from tokens, servers and a file's present text to the
-//! text that the file should have. Reading, locking and replacing files is the caller's.
+//! All functions here are pure: they turn tokens, servers and a file's present text into the file's new text. The
+//! caller reads, locks and replaces files.
 //!
-//! [`default_file`] writes the two default files, [`seed`] and [`gateway_shape`] their entries. [`apply()`] keeps our
-//! entries in a file of a client that [`known`] lists: [`entry`] says what an entry holds, [`json`] edits a file that
-//! may be the user's own, [`whole`] writes one that is this program's alone.
+//! [`default_file`] writes the two default files, with entries of [`seed`] and [`gateway_shape`]. [`apply()`] keeps
+//! this program's entries in a file of a client that [`known`] lists. [`entry`] makes the entries. [`json`] edits
+//! files that may be the user's own, and [`whole`] writes files of this program alone.
 
 mod address;
 mod apply;

@@ -1,4 +1,4 @@
-//! Texts inside other texts: quoted strings and a headers object.
+//! Texts inside other texts: quoted strings and an object of headers.
 
 use super::notation::Fixed;
 use super::service::{Header, Service};
@@ -28,8 +28,8 @@ pub(super) fn push_words<'a>(text: &mut SecretText, words: impl Iterator<Item = 
     text.push("]");
 }
 
-/// Returns headers as a JSON object on one line, with a space after each colon and comma as Python's `json.dumps`
-/// writes it; `{}` when there are none.
+/// Headers as a JSON object on one line; `{}` for none. As in Python's `json.dumps`, a space follows each colon and
+/// comma.
 pub(super) fn headers_object(headers: impl Iterator<Item = Header>) -> Secret {
     let mut text = SecretText::default();
     text.push("{");
@@ -43,8 +43,8 @@ pub(super) fn headers_object(headers: impl Iterator<Item = Header>) -> Secret {
     text.finish()
 }
 
-/// Returns every header of a request to the service as one JSON object, which `token-refresher headers SERVER`
-/// prints: claude-code's `headersHelper` and codex's `http_headers_helper` both read that.
+/// All headers of a request to the service as one JSON object, for `token-refresher headers SERVER`. claude-code's
+/// `headersHelper` and codex's `http_headers_helper` read this object.
 pub(crate) fn headers_json(service: &Service) -> Secret {
     headers_object(service.headers())
 }

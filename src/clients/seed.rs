@@ -1,5 +1,5 @@
-//! Entries of the two default files in the shapes that the Python service's documentation shows: they start a local
-//! program which is told the address and the token in its environment.
+//! Entries of the two default files in the shapes of the Python service's documentation. They start a local program
+//! that reads address and token from its environment.
 
 use super::quote::{headers_object, push_quoted};
 use super::service::{HeaderValue, Service};

@@ -1,19 +1,18 @@
-//! Servers of the registry that need a sign-in and have no token: which ones, and the command that helps.
+//! Servers of the registry that need a sign-in and have no token, and the command for it.
 
 use crate::text::shell_command;
 
-/// How many servers a line names; a registry may have hundreds.
+/// The number of servers that a line names. A registry may have hundreds.
 const NAMED: usize = 10;
 
-/// A server that needs a sign-in and has no token.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct SignedOut {
     pub server: String,
-    /// Where its users sign in, if its file says so.
+    /// The provider at which users sign in, if the server's file names one.
     pub provider: Option<String>,
 }
 
-/// Says which servers need a sign-in and which command helps; `None` where none does. `dir` is the project root.
+/// Names the servers that need a sign-in, with the command for it; `None` for none. `dir` is the project root.
 pub(crate) fn sign_in_advice(signed_out: &[SignedOut], dir: &str) -> Option<String> {
     let first = signed_out.first()?;
     let names: Vec<&str> = signed_out.iter().take(NAMED).map(|one| one.server.as_str()).collect();
@@ -26,7 +25,7 @@ pub(crate) fn sign_in_advice(signed_out: &[SignedOut], dir: &str) -> Option<Stri
     } else {
         ("need a sign-in and have no token", ", and so on for each")
     };
-    // A name in a registry file may hold anything, and this line is meant to be pasted.
+    // A name in a registry file may hold anything, and people paste this line into a shell.
     let harmless =
         |name: &&str| name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte));
     let provider = first.provider.as_deref().filter(harmless).unwrap_or("PROVIDER");

@@ -1,7 +1,7 @@
-//! Files that are ours as a whole: Codex's TOML and Continue's YAML.
+//! Files that belong to this program as a whole: Codex's TOML and Continue's YAML.
 //!
-//! Neither notation is edited in place. A file that we did not write is left alone, and the entries
-//! are handed back for its owner to paste; once they stand there, all is well.
+//! Neither notation is edited in place. Another file is left alone, and its owner gets the entries to paste. With the
+//! entries in it, the file is complete.
 
 use super::entry::{ClientEntry, EntryValue};
 use super::notation::Format;
@@ -14,7 +14,7 @@ const OUR_FIRST_LINE: &str = "# Written by token-refresher, which overwrites wha
 /// The members that Continue requires beside the servers.
 const CONTINUE_HEAD: &str = "name: token-refresher\nversion: 0.0.1\nschema: v1\n";
 
-/// The user wrote the file, and it lacks an entry: it is not edited.
+/// The error for a file of the user's that lacks an entry: the file is not edited.
 #[derive(Debug)]
 pub(super) struct UsersFile(Format);
 
@@ -29,7 +29,7 @@ impl std::fmt::Display for UsersFile {
     }
 }
 
-/// Returns the new text of the file; `None` when the present text will do.
+/// The new text of the file; `None` where the present text is right.
 pub(super) fn write(
     format: Format,
     entries: &[ClientEntry],
@@ -56,7 +56,7 @@ fn whole(format: Format, entries: &[ClientEntry]) -> Secret {
     text.finish()
 }
 
-/// Whether a file of the user's holds every entry as this program writes it.
+/// Whether a user's file holds every entry as this program writes it.
 fn has_all(format: Format, entries: &[ClientEntry], there: &str) -> bool {
     let mut unix_lines = SecretText::default();
     for (index, part) in there.split("\r\n").enumerate() {
@@ -81,7 +81,7 @@ pub(super) fn push_entries(text: &mut SecretText, format: Format, entries: &[Cli
     }
 }
 
-/// A table, `[mcp_servers.NAME]`, after a blank line.
+/// Appends a table, `[mcp_servers.NAME]`, after a blank line.
 fn push_toml(text: &mut SecretText, entry: &ClientEntry) {
     let bare = |byte: u8| byte.is_ascii_alphanumeric() || b"-_".contains(&byte);
     text.push("\n[mcp_servers.");
@@ -111,7 +111,7 @@ fn push_toml(text: &mut SecretText, entry: &ClientEntry) {
     }
 }
 
-/// An item of the list. Every text is quoted: YAML takes too many bare words for something else.
+/// Appends an item of the list. Every text is quoted: YAML reads many bare words as other types.
 fn push_yaml(text: &mut SecretText, entry: &ClientEntry) {
     text.push("  - name: ");
     push_quoted(text, &entry.name);

@@ -1,10 +1,9 @@
-//! The log: simplelog, set up once, and what a daemon that runs for months needs around it.
+//! The log: simplelog, set up once, with the additions that a daemon of many months needs.
 //!
-//! Lines look like `2024-09-06 15:30:00,123 - [INFO] REFRESH: Token refresh check starting...`,
-//! in local time. simplelog makes them; this module opens the file, writes a line with one
-//! write(2), reopens on request, follows a change to daylight saving, and lets no message forge a
-//! line. Only the program's own subjects are logged: what the HTTP library has to say at DEBUG may
-//! contain headers.
+//! Lines look like `2024-09-06 15:30:00,123 - [INFO] REFRESH: Token refresh check starting...`, in local time.
+//! simplelog makes the lines. This module opens the file, writes each line with one write(2), and reopens the file on
+//! request. It follows changes to daylight saving, and lets no message forge a line. Only the program's own subjects
+//! are logged: lines of the HTTP library at DEBUG may contain headers.
 
 mod output;
 
@@ -22,47 +21,45 @@ use time::UtcOffset;
 use crate::text::escaped;
 use output::LogOutput;
 
-/// The subjects of our own lines, which are the `target` of every record that is ours.
+/// The subjects of this program's lines, as the `target` of each record.
 const SUBJECTS: [&str; 3] = ["REFRESH", "CONFIG", "BRIDGE"];
 
-/// Where the log goes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum LogTarget {
-    /// To this file, and to standard error too when that is a terminal.
+    /// This file, and standard error too where that is a terminal.
     File(PathBuf),
-    /// To standard error only.
+    /// Standard error only.
     StandardError,
 }
 
-/// Starts the log. A file that cannot be opened is one warning on standard error, where the lines
-/// then go: a program that keeps sign-ins alive does not stay down for its log.
+/// Starts the log. Where the file cannot be opened, the lines go to standard error, after one warning: a program that
+/// keeps sign-ins alive must not fail for its log.
 pub(crate) fn start(target: &LogTarget, level: LevelFilter) {
-    // Fails when a logger is set already, which is then this one: starting twice is reopening.
+    // Fails where a logger is set already, which is then this one: a second start is a reopening.
     let _ = log::set_logger(&SWITCH);
     reopen(target, level);
 }
 
-/// Opens the log anew, after it was moved away or when its settings changed. When that fails, what
-/// was open stays in use, with a warning.
+/// Opens the log anew, after the file was moved away or the settings have changed. Where that fails, the present log
+/// stays in use, with a warning.
 pub(crate) fn reopen(target: &LogTarget, level: LevelFilter) {
     log::set_max_level(level);
     SWITCH.turn_to(target);
 }
 
-/// Whether what is logged is seen on standard error too, so that it need not be said there again.
+/// Whether logged lines are seen on standard error too, and need no repetition there.
 pub(crate) fn reaches_standard_error() -> bool {
     SWITCH.read().as_ref().is_some_and(|active| active.output.reaches_standard_error())
 }
 
 static SWITCH: Switch = Switch::new(local_offset);
 
-/// `log` takes one logger for the life of the process; this is it, and what it passes lines to can
-/// be exchanged.
+/// The one logger of the process. `log` takes one for good, so the output behind it is exchanged.
 struct Switch {
     active: RwLock<Option<Active>>,
     /// The minute of the last line, in minutes since 1970.
     minute: AtomicU64,
-    /// What local time is ahead of UTC now.
+    /// The present offset of local time from UTC.
     offset: fn() -> UtcOffset,
 }
 
@@ -73,8 +70,7 @@ struct Active {
 }
 
 impl Active {
-    /// Levels are filtered before a record comes here, so that what the log has to say about itself
-    /// is said at any level.
+    /// The level is filtered before a record comes here, so that the log's own warnings are written at any level.
     fn new(output: LogOutput, offset: UtcOffset) -> Self {
         let simple = WriteLogger::new(LevelFilter::Trace, format(offset), output.clone());
         Self { simple, output, offset }
@@ -109,7 +105,7 @@ impl Switch {
         }
     }
 
-    /// Keeps what was open, or takes standard error where nothing was, and says so.
+    /// Keeps the open log, or takes standard error where none is open, and returns the warning.
     fn go_on_without(&self, path: &Path, error: &io::Error) -> String {
         let open = self.read().is_some();
         if !open {
@@ -128,8 +124,8 @@ impl Switch {
         self.active.read().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// simplelog fixes the offset when it is made. Daylight saving begins and ends on a whole
-    /// minute everywhere, so asking for the offset at the first line of each minute is enough.
+    /// Takes over a changed offset, since simplelog fixes the offset when it is made. Daylight saving begins and ends
+    /// on a whole minute everywhere. One look at the first line of each minute is enough.
     fn follow_the_clock(&self, minute: u64) {
         if self.minute.swap(minute, Ordering::Relaxed) == minute {
             return;
@@ -153,7 +149,7 @@ impl Log for Switch {
             return;
         }
         self.follow_the_clock(this_minute());
-        // Formatted before any lock is taken: a panic in a Display must not poison the log.
+        // The message is formatted before any lock is taken: a panic in a `Display` must not poison the log.
         let message = record.args().to_string();
         let active = self.read();
         let Some(active) = &*active else { return };
@@ -163,7 +159,7 @@ impl Log for Switch {
         }
     }
 
-    /// Nothing to do: every line is written when it is complete.
+    /// Does nothing, since every line is written when it is complete.
     fn flush(&self) {}
 }
 
@@ -171,7 +167,7 @@ fn this_minute() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs() / 60)
 }
 
-/// UTC where the system does not tell, as in a container without time zone data.
+/// The local offset, or UTC where the system does not tell, as in a container without time zone data.
 fn local_offset() -> UtcOffset {
     UtcOffset::current_local_offset().unwrap_or(UtcOffset::UTC)
 }

@@ -1,9 +1,8 @@
-//! Where lines go: the log file, standard error, or both.
+//! The outputs of the log: the file, standard error, or both.
 //!
-//! simplelog writes a line in some twenty pieces. They are collected here and leave with one
-//! write(2), so that two processes that log to one file do not mix their lines. A file that cannot
-//! be written (a full disk) stops nothing: standard error says so once, and the log says so when
-//! there is room again.
+//! simplelog writes a line in about twenty pieces. The pieces are collected here and written with one write(2), so
+//! that lines of two processes do not mix in one file. A file that cannot be written (a full disk) stops nothing.
+//! Standard error gets one message, and the log gets one when there is room again.
 
 use std::fs::{File, OpenOptions, Permissions, symlink_metadata};
 use std::io::{self, IsTerminal, Write};
@@ -13,22 +12,22 @@ use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// A log that is open. Clones write to the same one.
+/// An open log. Clones write to the same one.
 #[derive(Clone)]
 pub(super) struct LogOutput(Arc<Mutex<Lines>>);
 
 struct Lines {
     file: Option<File>,
     standard_error: bool,
-    /// Standard error is the journal, which takes the level from a prefix.
+    /// Whether standard error is the journal, which takes the level from a prefix.
     journal: bool,
-    /// What has arrived of the present line.
+    /// The pieces of the present line.
     line: Vec<u8>,
-    /// The last write left half a line in the file: the next one begins on a new line.
+    /// Whether the last write left half a line in the file: the next line begins with a line break.
     torn: bool,
     /// How many lines the file is missing, and why the first of them.
     missing: Option<(u64, io::Error)>,
-    /// The file takes lines again, and this has not been said in it.
+    /// The message about missing lines, until it is written.
     gap: Option<String>,
 }
 
@@ -38,8 +37,8 @@ impl LogOutput {
         Self::new(None, true, is_journal())
     }
 
-    /// The file at `path`, made (0600) or appended to; standard error too where that is a terminal.
-    /// With a warning where the file is open to others and could not be closed to them.
+    /// The file at `path`, made (0600) or appended to, and standard error where that is a terminal. Returns a warning
+    /// where other users may read the file and the mode could not be changed.
     pub(super) fn file(path: &Path) -> io::Result<(Self, Option<String>)> {
         let (file, complaint) = open(path)?;
         Ok((Self::new(Some(file), io::stderr().is_terminal(), false), complaint))
@@ -50,7 +49,7 @@ impl LogOutput {
         Self(Arc::new(Mutex::new(Lines { file, standard_error, journal, line, torn: false, missing, gap })))
     }
 
-    /// What is to be said in the log after lines were lost and it can be written again. Once.
+    /// Takes the message about missing lines, where lines were lost and the file can be written again.
     pub(super) fn gap(&self) -> Option<String> {
         self.lines().gap.take()
     }
@@ -106,7 +105,7 @@ impl Lines {
                 Err(PartWritten { written, error }) => self.failed(written, error),
             }
         }
-        // The room is kept for the next line, unless this one was extraordinarily long.
+        // The buffer is kept for the next line, but for one that grew beyond 4 KiB.
         line.clear();
         line.shrink_to(4096);
         self.line = line;
@@ -124,9 +123,9 @@ impl Lines {
     }
 }
 
-/// Whether standard error leads to the journal, as `systemd.exec(5)` says how to find out: device and
-/// inode are those that `JOURNAL_STREAM` names. A daemon that was redirected elsewhere inherits the
-/// variable all the same.
+/// Whether standard error leads to the journal. As `systemd.exec(5)` says, `JOURNAL_STREAM` names device and inode of
+/// the journal's stream. A daemon whose output was redirected elsewhere still inherits the variable, so both are
+/// compared.
 fn is_journal() -> bool {
     let Ok(stream) = std::env::var("JOURNAL_STREAM") else { return false };
     let Ok(standard_error) = io::stderr().as_fd().try_clone_to_owned() else { return false };
@@ -134,7 +133,7 @@ fn is_journal() -> bool {
     metadata.is_ok_and(|metadata| stream == format!("{}:{}", metadata.dev(), metadata.ino()))
 }
 
-/// Writes the level `WARN` of simplelog as `WARNING`: so the option spells it, and so people search for it.
+/// Writes the level `WARN` of simplelog as `WARNING`: the spelling of the option, and the word that people search for.
 /// The level is in the first bracket of the line, which no message can forge.
 fn spell_warning(line: &mut Vec<u8>) {
     if let Some(bracket) = line.iter().position(|&byte| byte == b'[')
@@ -144,8 +143,8 @@ fn spell_warning(line: &mut Vec<u8>) {
     }
 }
 
-/// The level of `line` as the journal takes it (`sd-daemon(3)`): the word in the brackets behind the
-/// time, which no message can forge.
+/// The level of `line` as the journal takes it (`sd-daemon(3)`). The level is in the first bracket of the line, which
+/// no message can forge.
 fn priority(line: &[u8]) -> &'static str {
     let level = line.iter().position(|&byte| byte == b'[').and_then(|bracket| line.get(bracket + 1));
     match level {
@@ -156,10 +155,9 @@ fn priority(line: &[u8]) -> &'static str {
     }
 }
 
-/// A write that stopped.
 #[derive(Debug)]
 struct PartWritten {
-    /// How many bytes the system took before.
+    /// How many bytes were written before the error.
     written: usize,
     error: io::Error,
 }
@@ -178,8 +176,8 @@ fn put(file: &mut impl Write, bytes: &[u8]) -> Result<(), PartWritten> {
     Ok(())
 }
 
-/// Opens for appending, so that a `copytruncate` of logrotate leaves no hole. `O_NONBLOCK`: opening
-/// a fifo without a reader must fail, not hang.
+/// Opens the log for appending, so that a `copytruncate` of logrotate leaves no hole. `O_NONBLOCK`: the opening of a
+/// fifo without a reader must fail, not hang.
 fn open(path: &Path) -> io::Result<(File, Option<String>)> {
     let mut options = OpenOptions::new();
     options.append(true).mode(0o600).custom_flags(libc::O_NONBLOCK);
@@ -194,8 +192,8 @@ fn open(path: &Path) -> io::Result<(File, Option<String>)> {
     }
     let file = options.open(path)?;
     let metadata = file.metadata()?;
-    // Another user who may write to the directory could otherwise have a daemon that runs as root append
-    // to any file: a link must be root's, or belong to the owner of the file that it leads to.
+    // A link must be root's, or belong to the owner of the file that it leads to. Another user who may write to the
+    // directory could otherwise have root's daemon append to any file.
     if link.is_some_and(|link| link.uid() != 0 && link.uid() != metadata.uid()) {
         return Err(io::Error::other("it is a link to a file of another owner"));
     }

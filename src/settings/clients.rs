@@ -1,4 +1,4 @@
-//! `--client NAME[=PATH]` and `--client-secrets HOW`.
+//! `--client NAME[=PATH]`, `--client-secrets HOW`, `--launcher KIND` and the places of things for clients.
 
 use std::path::{Path, PathBuf};
 
@@ -6,24 +6,24 @@ use crate::clients::{self, Launcher, McpClient, Secrets};
 
 use super::values::{self, Fault};
 
-/// A client whose configuration is to be kept.
+/// A client whose configuration is kept.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct KeptClient {
-    /// Which client.
     pub client: &'static McpClient,
-    /// The file that it reads, absolute and in UTF-8. None: a file of its own in the tokens directory.
+    /// The configuration that the client reads, absolute and in UTF-8. None: a file in the tokens directory that this
+    /// program owns.
     pub path: Option<PathBuf>,
 }
 
 impl KeptClient {
-    /// The file that is kept.
+    /// The file that holds the configuration.
     pub(crate) fn file(&self, tokens_dir: &Path) -> PathBuf {
         self.path.clone().unwrap_or_else(|| tokens_dir.join(self.client.own_file()))
     }
 }
 
-/// A client's name and perhaps the path of its file, which starts at `root` or, after `~/`, at `home`:
-/// not every shell replaces a `~` behind an equals sign, and no variable has a shell to do it.
+/// A client's name, and the path of its file where one is given. The path starts at `root`, or at `home` after `~/`.
+/// Not every shell replaces a `~` behind an equals sign, and a variable passes no shell.
 pub(super) fn client(text: &str, root: &Path, home: Option<&str>) -> Result<KeptClient, Fault> {
     let (name, path) = match text.split_once('=') {
         Some((name, path)) => (name, Some(path)),
@@ -45,7 +45,7 @@ pub(super) fn client(text: &str, root: &Path, home: Option<&str>) -> Result<Kept
     Ok(KeptClient { client, path })
 }
 
-/// Where secrets stand.
+/// Where the clients' configurations hold secrets.
 pub(super) fn secrets(text: &str) -> Result<Secrets, Fault> {
     match text.trim() {
         "auto" => Ok(Secrets::Auto),
@@ -55,7 +55,7 @@ pub(super) fn secrets(text: &str) -> Result<Secrets, Fault> {
     }
 }
 
-/// What the two default files hold.
+/// The kind of entries in the two default files.
 pub(super) fn launcher(text: &str) -> Result<Launcher, Fault> {
     match text.trim() {
         "seed" => Ok(Launcher::Seed),
@@ -66,13 +66,13 @@ pub(super) fn launcher(text: &str) -> Result<Launcher, Fault> {
     }
 }
 
-/// A path on another machine or in another root: it must be whole, since nothing here can complete it.
+/// A path on another machine or in another root. The path must be absolute, since nothing here can complete it.
 pub(super) fn elsewhere(text: &str) -> Result<String, Fault> {
     let text = text.trim();
     if text.starts_with('/') { Ok(text.to_owned()) } else { Err("is not an absolute path".into()) }
 }
 
-/// Each file once. Two clients of one file would undo each other's entries at every check.
+/// Leaves each file once. Two clients of one file would undo each other's entries at every check.
 pub(super) fn once_each(all: Vec<KeptClient>) -> Result<Vec<KeptClient>, Fault> {
     let mut kept: Vec<KeptClient> = Vec::new();
     for one in all {

@@ -1,17 +1,17 @@
-//! Reads `.env` as its users write it.
+//! Reads `.env` files as their users write them.
 //!
-//! The file has three kinds of readers beside us (shells that source it, docker compose, Python's
-//! dotenv), and they agree on little. This reads what all of them accept, one assignment a line:
+//! Shells that source the file, docker compose and Python's dotenv read the file too, and they differ. This reader
+//! takes what all of them accept, one assignment a line:
 //!
-//! - blank lines and lines that begin with `#` say nothing; `export ` before a name is passed over;
+//! - blank lines and lines that begin with `#` are passed over, and so is `export ` before a name;
 //! - a value without quotes ends at the first `#` that follows a blank, and may contain blanks;
-//! - in double quotes the escapes of Python's dotenv hold (`\n`, `\t`, `\"`, `\\` …; an unknown one
-//!   stays as it is), in single quotes only `\'` and `\\`; a quoted value ends on its line;
-//! - `$` is a letter like any other: secrets contain it more often than anybody means a reference;
+//! - in double quotes the escapes of Python's dotenv hold (`\n`, `\t`, `\"`, `\\` …; an unknown one is kept as
+//!   written), in single quotes only `\'` and `\\`; a quoted value ends on its line;
+//! - `$` is a letter like any other: secrets contain it more often than references do;
 //! - a byte order mark and CRLF are accepted.
 //!
-//! A line that is none of this is passed over with a warning that names its number and never its
-//! content, which may be a secret.
+//! Any other line is passed over with a warning. The warning names the line's number and never its content, which may
+//! be a secret.
 
 use std::path::Path;
 use std::time::Duration;
@@ -24,35 +24,34 @@ use crate::secret::Secret;
 
 use super::invalid::Invalid;
 
-/// How long the writer of a pipe has to write into it.
+/// The time limit for the writer of a pipe, and so for the delay of a start.
 const PIPE_PATIENCE: Duration = Duration::from_secs(10);
 
-/// So many broken lines are named one by one; a file that is no `.env` at all has thousands.
+/// The number of broken lines that are named one by one. A file that is no `.env` at all has thousands.
 const NAMED: usize = 5;
 
 /// A line `NAME=VALUE`.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Assignment {
-    /// Its line in the file, counted from 1.
+    /// The number of the line in the file, counted from 1.
     pub line: usize,
-    /// What is assigned to.
+    /// The variable's name.
     pub name: String,
-    /// What is assigned; may be empty. Most values in this file are secrets.
+    /// The variable's value, which may be empty. Most values in this file are secrets.
     pub value: Secret,
 }
 
-/// What a file says, and what is wrong with it.
+/// The assignments of a file, and the warnings about the file.
 #[derive(Debug, Default)]
 pub(super) struct Dotenv {
-    /// The lines that are understood.
     pub assignments: Vec<Assignment>,
-    /// One sentence per complaint, naming the file.
+    /// Whole sentences, each naming the file.
     pub warnings: Vec<String>,
 }
 
-/// Reads the file at `path`, or a pipe. One that another user could have written is an error. Else, unless the
-/// file was `named`, a missing one says nothing, and one that cannot be read is a warning: the tokens that need
-/// nothing of it must stay fresh.
+/// Reads the file or pipe at `path`. A file that another user could have written is an error. A missing or unreadable
+/// file is an error where it was `named`. Otherwise a missing file is empty, and an unreadable one is a warning:
+/// tokens that need nothing of it must be refreshed all the same.
 pub(super) fn read(path: &Path, named: bool) -> Result<Dotenv, Invalid> {
     let place = || path.display().to_string();
     let found = if is_pipe(path) {
@@ -91,7 +90,7 @@ fn parse(path: &Path, bytes: &[u8]) -> Dotenv {
     let mut broken = 0;
     for (row, bytes) in text.split(|byte| *byte == b'\n').enumerate() {
         let line = row + 1;
-        // Comments are often older than UTF-8.
+        // Comments may be in an older encoding than UTF-8.
         if bytes.trim_ascii_start().starts_with(b"#") {
             continue;
         }
@@ -114,7 +113,7 @@ fn parse(path: &Path, bytes: &[u8]) -> Dotenv {
     found
 }
 
-/// What one line assigns, `None` for one that says nothing, or what is wrong with it.
+/// The name and value of one line, `None` for a line without an assignment, or the fault of the line.
 fn assignment(line: &str) -> Result<Option<(String, Secret)>, &'static str> {
     let line = line.trim();
     if line.is_empty() {
@@ -140,14 +139,14 @@ fn assignment(line: &str) -> Result<Option<(String, Secret)>, &'static str> {
     Ok(Some((name.to_owned(), Secret::new(value))))
 }
 
-/// A value without quotes, from behind the `=`.
+/// A value without quotes: the text behind the `=`, up to a comment.
 fn unquoted(value: &str) -> &str {
     let blank_before = |at: usize| value[..at].ends_with([' ', '\t']);
     let comment = value.match_indices('#').map(|(at, _)| at).find(|at| blank_before(*at));
     value[..comment.unwrap_or(value.len())].trim()
 }
 
-/// A value that begins with `quote`. Behind its end there may be blanks and a comment.
+/// A value that begins with `quote`. Blanks and a comment may follow its end.
 fn quoted(value: &str, quote: char) -> Result<String, &'static str> {
     let mut letters = value.chars();
     letters.next();
@@ -173,7 +172,7 @@ fn quoted(value: &str, quote: char) -> Result<String, &'static str> {
     Ok(std::mem::take(&mut *text))
 }
 
-/// What a backslash and `letter` mean inside `quote`, as Python's dotenv reads them.
+/// The letter that a backslash and `letter` mean inside `quote`, as Python's dotenv reads them.
 fn unescaped(letter: char, quote: char) -> Option<char> {
     match (letter, quote) {
         ('\\' | '\'', _) | ('"', '"') => Some(letter),

@@ -1,4 +1,4 @@
-//! The variables: what the process was started with, over what `.env` says.
+//! The environment variables: those of the process, and below them those of `.env`.
 
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
@@ -11,14 +11,13 @@ use super::dotenv::{self, Assignment, Dotenv};
 use super::invalid::Invalid;
 use super::notices;
 
-/// Two layers of variables. Nothing is ever written to the process's own environment: children
-/// would inherit secrets from it. A variable that is set to nothing counts as not set, because that
-/// is what `NAME=${NAME:-}` in a compose file leaves behind.
+/// Two layers of variables. Nothing is ever written to the process's own environment: children would inherit secrets
+/// from it. An empty variable counts as unset, since `NAME=${NAME:-}` in a compose file leaves an empty one.
 #[derive(Clone, Default)]
 pub(crate) struct Environment {
     process: BTreeMap<OsString, OsString>,
     file: BTreeMap<String, Assigned>,
-    /// Where the second layer was read, for messages.
+    /// The file of the second layer, for messages.
     path: PathBuf,
 }
 
@@ -28,37 +27,36 @@ struct Assigned {
     value: Secret,
 }
 
-/// The value of a variable and where it was set.
 pub(crate) struct Variable<'a> {
-    /// The value, never empty.
+    /// Never empty.
     pub value: &'a OsStr,
-    /// `/srv/project/.env line 3: ` or nothing: goes before the variable's name in a message.
+    /// Goes before the variable's name in a message: `/srv/project/.env line 3: `, or nothing for the process's own.
     pub place: String,
 }
 
 impl Environment {
-    /// The variables the process was started with, and nothing else.
+    /// The variables of the process alone.
     pub(crate) fn of_process() -> Self {
         Self::new(std::env::vars_os())
     }
 
-    /// These variables as the real environment.
+    /// Takes these variables for those of the process.
     pub(crate) fn new(process: impl IntoIterator<Item = (OsString, OsString)>) -> Self {
         Self { process: process.into_iter().collect(), ..Self::default() }
     }
 
-    /// Makes `home` the HOME of the real environment: that of the user who started it belongs to root.
+    /// Replaces `HOME` of the process, after root became another user: the old one is root's.
     pub(crate) fn set_home(&mut self, home: Option<&Path>) {
         self.process.remove(OsStr::new("HOME"));
         self.process.extend(home.map(|home| ("HOME".into(), home.into())));
     }
 
-    /// The value of `name` in the real environment, which no file of the project can set.
+    /// The value of `name` in the process's own environment, which no file of the project can set.
     pub(crate) fn of_process_only(&self, name: &str) -> Option<&OsStr> {
         self.process.get(OsStr::new(name)).map(OsString::as_os_str).filter(|value| !value.is_empty())
     }
 
-    /// The variables of the real environment whose names are `wanted`, for a command.
+    /// The process's own variables whose names are `wanted`, for a command.
     pub(crate) fn of_process_where(&self, wanted: impl Fn(&str) -> bool) -> Vec<(OsString, OsString)> {
         let is_wanted = |name: &OsString| name.to_str().is_some_and(&wanted);
         self.process
@@ -68,8 +66,8 @@ impl Environment {
             .collect()
     }
 
-    /// The same real environment over what the `.env` file at `path` says, in place of what was read before;
-    /// with what is to be said about that file and about the names in both. See [`dotenv::read`] for `named`.
+    /// The process's own variables over the `.env` file at `path`, which replaces an earlier file. Returns the
+    /// warnings about that file and about the names in both. See [`dotenv::read`] for `named`.
     pub(super) fn with_file(&self, path: &Path, named: bool) -> Result<(Self, Vec<String>), Invalid> {
         let Dotenv { assignments, mut warnings } = dotenv::read(path, named)?;
         let environment = self.over(path.to_owned(), assignments);
@@ -79,7 +77,7 @@ impl Environment {
         Ok((environment, warnings))
     }
 
-    /// The last of several assignments counts.
+    /// The last of several assignments to a name counts.
     fn over(&self, path: PathBuf, assignments: Vec<Assignment>) -> Self {
         let file = assignments
             .into_iter()
@@ -88,15 +86,15 @@ impl Environment {
         Self { process: self.process.clone(), file, path }
     }
 
-    /// The value of `name`, as text, for client credentials and what a row of providers looks up. One that is
-    /// not UTF-8 counts as unset: no client id or secret is anything else. So does a name that is none: rows
-    /// make names from the members of token files.
+    /// The value of `name` as text, for client credentials and for the rows of providers. A value that is not UTF-8
+    /// counts as unset: no client id or secret is anything else. A `name` that no variable can have counts as unset
+    /// too, since rows make names from members of token files.
     pub(crate) fn get(&self, name: &str) -> Option<String> {
         let is_name = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
         self.find(name).filter(|_| is_name).and_then(|found| found.value.to_str()).map(str::to_owned)
     }
 
-    /// The value of `name` with its place, the real environment first.
+    /// The value of `name` with its place, the process's own variables first.
     pub(crate) fn find(&self, name: &str) -> Option<Variable<'_>> {
         if let Some(value) = self.of_process_only(name) {
             return Some(Variable { value, place: String::new() });
@@ -107,7 +105,7 @@ impl Environment {
     }
 }
 
-/// How many variables there are, and not their values, which may be secrets.
+/// Prints the number of variables and not their values, which may be secrets.
 impl fmt::Debug for Environment {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(out, "Environment({} of the process, {} of .env)", self.process.len(), self.file.len())

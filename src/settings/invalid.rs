@@ -1,20 +1,20 @@
-//! A setting that cannot be used.
+//! The error for a setting that cannot be used.
 
 use std::fmt;
 
-/// Where the value was given, the value, and why it cannot be used. Shown as one line with a remedy.
+/// Shown as one line with a remedy.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Invalid {
     /// `--interval`, `TOKEN_REFRESH_INTERVAL`, or `/p/.env line 3: TOKEN_REFRESH_INTERVAL`.
     pub place: String,
-    /// The value as it may be shown; none where the fault is in no single value.
+    /// The value as it may be shown; none where no single value is at fault.
     pub value: Option<String>,
     /// The fault and the remedy: the end of the sentence that begins with the place and the value.
     pub why: String,
 }
 
 impl Invalid {
-    /// A fault that is in no single value.
+    /// A fault of no single value.
     pub(super) fn whole(place: impl Into<String>, why: impl Into<String>) -> Self {
         Self { place: place.into(), value: None, why: why.into() }
     }

@@ -1,10 +1,9 @@
-//! Where every setting comes from: option > environment > `.env` > default. `.env` gives figures and credentials
-//! only: what names a file, a command, a host to trust or a proxy comes from the other two.
+//! Reads the settings, each from the first of four sources: option, environment, `.env`, default. `.env` sets figures
+//! and credentials only. Names of files, commands, trusted hosts and proxies come from the other sources.
 //!
-//! [`Settings::read`] finds the project and its `.env`, [`Settings::load`] turns words into values
-//! and is pure, and [`Settings::reload`] does both again for a daemon that was told to. An error
-//! names the option, variable or line that holds the bad value, since a user who has all three does
-//! not know which one counts.
+//! [`Settings::read`] finds the project and its `.env`, and [`Settings::load`], which is pure, turns text into values.
+//! [`Settings::reload`] does both again for a running daemon. An error names the option, variable or line of the bad
+//! value: a user who has all three does not know which one counts.
 
 mod clients;
 mod dotenv;
@@ -39,91 +38,86 @@ const ENV_FILE: &Flag = flag("env-file");
 const PROVIDERS: &Flag = flag("providers");
 const CLIENT: &Flag = flag("client");
 
-/// Everything the program was told, checked. A new option is a row in `cli::flags` and a field here, which
-/// [`Settings::load`] reads by the row's name: one that is not in the table does not compile.
+/// All settings, checked. A new option is a row in `cli::flags` and a field here, which [`Settings::load`] reads by
+/// the row's name. A name without a row does not compile.
 #[derive(Clone, Debug)]
 pub(crate) struct Settings {
     /// The longest time between two checks.
     pub interval: Duration,
     /// How long before its expiry a token is refreshed.
     pub buffer: Duration,
-    /// What is logged.
+    /// The lowest level that is logged.
     pub log_level: LevelFilter,
     /// One cycle, then exit.
     pub once: bool,
-    /// Refresh every token, due or not. Only with `once`.
+    /// Refresh every token, due or not. Only together with `once`.
     pub force: bool,
     /// The project root, absolute and without links.
     pub dir: PathBuf,
-    /// Where the token files are. Absolute; need not exist.
+    /// The directory of the token files. Absolute; may be missing.
     pub tokens_dir: PathBuf,
-    /// Where the registry's server files are. Absolute; need not exist.
+    /// The directory of the registry's server files. Absolute; may be missing.
     pub servers_dir: PathBuf,
     /// The gateway's URL, without a slash at its end.
     pub registry_url: Option<String>,
     /// The clients whose own configurations are kept, each file once.
     pub clients: Vec<KeptClient>,
-    /// Where the tokens in those stand.
+    /// Where those configurations hold the tokens.
     pub client_secrets: Secrets,
-    /// The path of this program for the clients, where that is another than here. Absolute.
+    /// The path of this program as the clients see it, where another path than the present one. Absolute.
     pub client_program: Option<String>,
-    /// The project root for the clients, where that is another than here. Absolute.
+    /// The project root as the clients see it, where another path than `dir`. Absolute.
     pub client_dir: Option<String>,
-    /// What the two default files hold.
+    /// The kind of entries in the two default files.
     pub launcher: Launcher,
-    /// The user's own providers. Absolute. The default need not exist.
+    /// The file of the user's own providers. Absolute. The default file may be missing.
     pub providers: PathBuf,
-    /// Whether an option or a variable names that file, so that it must exist.
+    /// Whether an option or a variable names the file of providers, so that it must exist.
     pub providers_named: bool,
     /// The file that the second layer of [`Self::environment`] was read from. Absolute.
     pub env_file: PathBuf,
     /// Where the log goes; a file is absolute.
     pub log_file: LogTarget,
-    /// Where the daemon's process id is written, if anywhere. Absolute.
+    /// The file for the daemon's process id, if any. Absolute.
     pub pid_file: Option<PathBuf>,
-    /// The command to run after tokens changed, in words; empty where there is none.
+    /// The command to run after tokens changed, in words; empty: none.
     pub on_refresh: Vec<String>,
-    /// The command to run when a person becomes needed, in words; empty where there is none.
+    /// The command to run when a person becomes needed, in words; empty: none.
     pub on_trouble: Vec<String>,
-    /// Where metrics are written, if anywhere. Absolute.
+    /// The file for metrics, if any. Absolute.
     pub metrics_file: Option<PathBuf>,
-    /// How many refreshes may be in flight, 1 to 64.
+    /// How many refreshes may run at the same time, 1 to 64.
     pub jobs: usize,
     /// The files with keys that seal and open. Absolute.
     pub key_files: Vec<PathBuf>,
-    /// The command that prints a key, in words; empty where there is none.
+    /// The command that prints a key, in words; empty: none.
     pub key_command: Vec<String>,
-    /// Hosts that may be spoken to over plain http: lower case, IPv6 in brackets.
+    /// Hosts that may be contacted over plain http: lower case, IPv6 in brackets.
     pub allow_http: Vec<String>,
     /// The variables, for client credentials.
     pub environment: Environment,
 }
 
-/// Settings, and what is to be said about them once there is a log.
+/// Settings with the warnings about them, which are logged once there is a log.
 #[derive(Debug)]
 pub(crate) struct Loaded {
-    /// The settings.
     pub settings: Settings,
     /// Whole sentences, each naming its file.
     pub warnings: Vec<String>,
 }
 
-/// All that a command needs to know which only looks at what the daemon left.
+/// The places that a command needs which only reads what the daemon wrote.
 #[derive(Clone, Debug)]
 pub(crate) struct Places {
     /// The project root, absolute and without links.
     pub dir: PathBuf,
-    /// Where the token files are. Absolute.
+    /// The directory of the token files. Absolute.
     pub tokens_dir: PathBuf,
 }
 
 impl Places {
-    /// Finds the project by the options and the environment alone: no setting of the daemon's, in `.env`
-    /// or elsewhere, can be in the way.
-    ///
-    /// # Errors
-    ///
-    /// The option or variable that cannot be used.
+    /// Finds the project by the options and the environment alone. No setting of the daemon's, in `.env` or elsewhere,
+    /// can make this fail.
     pub(crate) fn find(options: &Options, process: &Environment) -> Result<Self, Invalid> {
         let sources = Origins { options, environment: process };
         let dir = sources.value(DIR, directory)?;
@@ -133,8 +127,8 @@ impl Places {
 }
 
 impl Settings {
-    /// Reads the settings of a program that starts: finds the project, reads its `.env`. The first setting
-    /// that cannot be used is the error; nothing was written or made by then.
+    /// Reads the settings of a starting program: finds the project, reads its `.env`. The first setting that cannot be
+    /// used is the error. Nothing has been written by then.
     pub(crate) fn read(options: &Options, process: &Environment) -> Result<Loaded, Invalid> {
         let sources = Origins { options, environment: process };
         let dir = sources.value(DIR, directory)?;
@@ -145,8 +139,8 @@ impl Settings {
         Ok(Loaded { settings, warnings })
     }
 
-    /// Reads the settings again, with the same options and a fresh `.env`, for a program that runs. What a
-    /// pipe gave stays: it can be read once. After an error the present settings stay.
+    /// Reads the settings again, with the same options and a fresh `.env`, for a running program. A pipe can be read
+    /// once, so the variables from one are kept. After an error the caller keeps the present settings.
     pub(crate) fn reload(&self, options: &Options) -> Result<Loaded, Invalid> {
         let named = Origins { options, environment: &self.environment }.is_given(ENV_FILE);
         let (environment, warnings) = if is_pipe(&self.env_file) {
@@ -158,12 +152,11 @@ impl Settings {
         Ok(Loaded { settings, warnings })
     }
 
-    /// A line for each setting: its value and where it comes from.
     pub(crate) fn origins(&self, options: &Options) -> Vec<String> {
         origins::origins(options, &self.environment)
     }
 
-    /// Turns words into settings; looks at nothing but its arguments.
+    /// Turns text into settings. Reads nothing but its arguments.
     fn load(
         options: &Options,
         environment: Environment,
@@ -222,8 +215,8 @@ impl Settings {
     }
 }
 
-/// A directory that exists, absolute and without links: generated configurations name it, and it
-/// must not change when a link does.
+/// A directory that exists, absolute and without links. Generated configurations name the directory, and the name must
+/// remain true when a link changes.
 fn directory(value: &OsStr) -> Result<PathBuf, Fault> {
     let path = values::path(value, Path::new(""))?;
     let found = path.canonicalize().and_then(|path| Ok((path.metadata()?.is_dir(), path)));

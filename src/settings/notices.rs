@@ -1,11 +1,11 @@
-//! What is said about names of variables: those that have no effect in `.env`, and slips.
+//! Warnings about names of variables: those without an effect in `.env`, and typing errors.
 
 use std::ffi::OsString;
 use std::path::Path;
 
 use crate::cli::{flags_with_variable, nearest};
 
-/// Variables that are no option's and that a `.env` cannot set: they name a file, a proxy, or places.
+/// Variables that are no option's and that `.env` cannot set. They name files, proxies or places.
 const OF_PROCESS: &[&str] = &[
     "ALL_PROXY",
     "all_proxy",
@@ -18,7 +18,7 @@ const OF_PROCESS: &[&str] = &[
     "PATH",
 ];
 
-/// What the commands of `--on-refresh` and `--on-trouble` are told.
+/// The variables that commands of `--on-refresh` and `--on-trouble` receive.
 const TOLD: &[&str] = &[
     "TOKEN_REFRESHER_CHANGED",
     "TOKEN_REFRESHER_CHANGED_FILES",
@@ -29,10 +29,10 @@ const TOLD: &[&str] = &[
     "TOKEN_REFRESHER_TROUBLE_TEXT",
 ];
 
-/// How the variables of this program begin.
+/// The prefix of this program's variables.
 const OURS: &str = "TOKEN_REFRESHER_";
 
-/// What is to be said about the names that the file at `path` assigns to, each with its line.
+/// The warnings about the names that the file at `path` assigns to, each with its line.
 pub(super) fn of_file<'a>(path: &Path, names: impl Iterator<Item = (&'a str, usize)>) -> Vec<String> {
     let mut found: Vec<(usize, String)> =
         names.filter_map(|(name, line)| Some((line, in_file(name)?))).collect();
@@ -50,14 +50,14 @@ fn in_file(name: &str) -> Option<String> {
     }
 }
 
-/// What is to be said about the names in the real environment.
+/// The warnings about the names in the process's own environment.
 pub(super) fn of_process<'a>(names: impl Iterator<Item = &'a OsString>) -> Vec<String> {
     let known = |name: &str| flags_with_variable().any(|flag| flag.variable == Some(name));
     let names = names.filter_map(|name| name.to_str()).filter(|name| !known(name));
     names.filter_map(unknown).collect()
 }
 
-/// A name that begins like one of this program and is none.
+/// A warning about a name that has this program's prefix and is unknown.
 fn unknown(name: &str) -> Option<String> {
     let own = name.strip_prefix(OURS)?;
     if TOLD.contains(&name) {

@@ -1,10 +1,10 @@
-//! Says where each setting comes from, for a log at DEBUG.
+//! The source of each setting, for a log at DEBUG.
 
 use super::environment::Environment;
 use super::sources::Origins;
 use crate::cli::{Flag, Options, flag, flags_with_variable};
 
-/// Options whose values are commands, which may hold what no log may show.
+/// Options whose values are commands. A command may hold secrets, which no log may show.
 const COMMANDS: [&Flag; 2] = [flag("on-refresh"), flag("on-trouble")];
 
 /// A line for each option that has a value: `--interval: "180" (TOKEN_REFRESH_INTERVAL)`.

@@ -1,4 +1,4 @@
-//! The places a value can come from, and which of them counts.
+//! The sources of a value, and the order in which they count.
 
 use std::ffi::OsStr;
 
@@ -8,25 +8,23 @@ use super::environment::{Environment, Variable};
 use super::invalid::Invalid;
 use super::values::Fault;
 
-/// Makes a rule for text one for what the system hands over.
+/// Turns a rule for text into a rule for the system's strings.
 pub(super) fn text<T>(meaning: impl Fn(&str) -> Result<T, Fault>) -> impl Fn(&OsStr) -> Result<T, Fault> {
     move |value| value.to_str().ok_or(Fault::from("is not UTF-8")).and_then(&meaning)
 }
 
-/// Where values come from, and the order of it.
+/// The sources of values.
 pub(super) struct Origins<'a> {
-    /// What the command line says.
     pub options: &'a Options,
-    /// What the variables say.
     pub environment: &'a Environment,
 }
 
-/// A value and what to call its place in an error.
+/// A value, with the name of its place for an error.
 struct Given<'a> {
     value: &'a OsStr,
     /// `--interval`, `TOKEN_REFRESH_INTERVAL` or `/p/.env line 3: TOKEN_REFRESH_INTERVAL`.
     name: String,
-    /// What to try instead, in the form of the place.
+    /// The value to try instead, in the form of the place.
     example: Option<String>,
 }
 
@@ -53,7 +51,7 @@ impl<'a> Origins<'a> {
         given.map(|given| meaning(given.value).map_err(|fault| given.fault(&fault))).transpose()
     }
 
-    /// The values of a setting that may be repeated, or listed with commas in its variable.
+    /// The values of a setting that may be repeated. Its variable lists them with commas.
     pub(super) fn list<T>(
         &self,
         flag: &'static Flag,
@@ -71,7 +69,7 @@ impl<'a> Origins<'a> {
         self.option(flag).next().is_some() || self.variable(flag).is_some()
     }
 
-    /// The value that counts, as it may be shown, and the place that it comes from.
+    /// The value that counts, as it may be shown, and the place of the value.
     pub(super) fn origin(&self, flag: &'static Flag) -> Option<(String, String)> {
         let line = self.option(flag).next().map(|given| (given.value, "the command line".to_owned()));
         let variable = || self.variable(flag).map(|given| (given.value, given.name));
@@ -112,9 +110,9 @@ impl Given<'_> {
         Invalid { place: self.name.clone(), value: Some(shown(self.value)), why: format!("{fault}{remedy}") }
     }
 
-    /// The parts between commas. Empty ones say nothing: a list may end with a comma.
+    /// The parts between commas. Empty parts are left out: a list may end with a comma.
     fn split(self) -> Vec<Self> {
-        // A list of hosts that is not UTF-8 is left whole for the rule to refuse.
+        // A list that is not UTF-8 is left whole, and the rule for its values refuses it.
         let Some(text) = self.value.to_str() else { return vec![self] };
         let parts = text.split(',').map(str::trim).filter(|part| !part.is_empty());
         parts

@@ -1,7 +1,7 @@
-//! What a value means, wherever it was given: pure functions from text to meaning.
+//! The rules for values, wherever they were given: pure functions from text to meaning.
 //!
-//! Each error is the end of a sentence that begins with the place and the value: `--interval: "abc"`
-//! `is not a whole number of seconds`.
+//! Each error is the end of a sentence that begins with the place and the value: `--interval: "abc"` `is not a whole
+//! number of seconds`.
 
 use std::borrow::Cow;
 use std::ffi::OsStr;
@@ -13,13 +13,13 @@ use log::LevelFilter;
 
 use crate::logging::LogTarget;
 
-/// No token lives so long, so a longer interval or buffer is a slip (milliseconds, usually).
+/// No token lives so long. A longer interval or buffer is a slip, usually in milliseconds.
 const TEN_YEARS: u64 = 10 * 365 * 24 * 60 * 60;
 
-/// A thread each. Providers throttle long before this.
+/// Each job is a thread. Providers throttle clients long before this number.
 const MOST_JOBS: usize = 64;
 
-/// What is wrong with a value: the end of the sentence that begins with it.
+/// The fault of a value: the end of the sentence that begins with the value.
 pub(super) type Fault = Cow<'static, str>;
 
 /// A time in whole seconds, from one second to ten years.
@@ -33,12 +33,12 @@ pub(super) fn seconds(text: &str) -> Result<Duration, Fault> {
         Ok(seconds @ 1..=TEN_YEARS) => Ok(Duration::from_secs(seconds)),
         Ok(0) => Err("is less than a second".into()),
         Err(_) if number.starts_with('-') => Err("is less than a second".into()),
-        // Or so many digits that they are no u64.
+        // A number of more digits than a u64 holds is too long as well.
         Ok(_) | Err(_) => Err("is more than ten years".into()),
     }
 }
 
-/// How many refreshes may be in flight: 1 to 64.
+/// How many refreshes may run at the same time: 1 to 64.
 pub(super) fn jobs(text: &str) -> Result<usize, Fault> {
     let number = text.trim();
     let digits = number.bytes().all(|byte| byte.is_ascii_digit());
@@ -46,7 +46,7 @@ pub(super) fn jobs(text: &str) -> Result<usize, Fault> {
     parsed.ok_or(Fault::from("is not a whole number from 1 to 64"))
 }
 
-/// The four levels of the Python service, in any case; `WARN` is how other programs spell one.
+/// The four levels of the Python service, in any case. `WARN` is the spelling of other programs.
 pub(super) fn level(text: &str) -> Result<LevelFilter, Fault> {
     match text.trim().to_ascii_uppercase().as_str() {
         "DEBUG" => Ok(LevelFilter::Debug),
@@ -57,15 +57,15 @@ pub(super) fn level(text: &str) -> Result<LevelFilter, Fault> {
     }
 }
 
-/// A path, from `root` where it is relative.
+/// A path, from `root` where relative.
 pub(super) fn path(value: &OsStr, root: &Path) -> Result<PathBuf, Fault> {
     let value = Path::new(value);
     if value.as_os_str().is_empty() {
         return Err("is not a path".into());
     }
     if value.starts_with("~") {
-        // Only an unquoted ~ at the beginning of a word is the shell's; here it would become a
-        // directory of that name.
+        // A shell replaces only an unquoted `~` at the beginning of a word. Here the `~` would become a directory's
+        // name.
         return Err("begins with a ~ that only a shell replaces; write the path in full".into());
     }
     Ok(root.join(value))
@@ -81,8 +81,8 @@ pub(super) fn pid_file(value: &OsStr, root: &Path) -> Result<Option<PathBuf>, Fa
     if value == "-" { Ok(None) } else { path(value, root).map(Some) }
 }
 
-/// A command in words, split as a shell would split it; but no shell will see it, so what only a shell
-/// understands is refused rather than passed on.
+/// A command in words, split as a shell would split it. No shell will run the command, so text that only a shell
+/// understands is refused.
 pub(super) fn command(text: &str) -> Result<Vec<String>, Fault> {
     let mut words = Vec::new();
     let mut word: Option<String> = None;
@@ -107,8 +107,7 @@ pub(super) fn command(text: &str) -> Result<Vec<String>, Fault> {
     if words.first().is_none_or(String::is_empty) { Err("is not a command".into()) } else { Ok(words) }
 }
 
-/// Takes the text between quotes. Within double ones a backslash keeps `"` and itself from their
-/// meaning.
+/// Takes the text up to the closing quote. In double quotes a backslash quotes `"` and itself.
 fn quoted(letters: &mut std::str::Chars<'_>, quote: char, word: &mut String) -> Result<(), Fault> {
     while let Some(letter) = letters.next() {
         match letter {
@@ -130,7 +129,7 @@ fn quoted(letters: &mut std::str::Chars<'_>, quote: char, word: &mut String) -> 
     Err("has an open quote".into())
 }
 
-/// The host of an endpoint, in lower case, an IPv6 address in its brackets, as in a URL.
+/// The host of an endpoint, as in a URL: lower case, an IPv6 address in brackets.
 pub(super) fn host(text: &str) -> Result<String, Fault> {
     let host = text.trim();
     let address = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(host);
@@ -149,8 +148,8 @@ pub(super) fn host(text: &str) -> Result<String, Fault> {
     Ok(host.to_ascii_lowercase())
 }
 
-/// The gateway's URL, without the slashes at its end: paths are appended to it. It goes into files
-/// in which some clients expand `${...}`, and which people read.
+/// The gateway's URL, without slashes at its end, since paths are appended. People read the files that hold the URL,
+/// and some clients expand `${...}` in them.
 pub(super) fn gateway_url(text: &str) -> Result<String, Fault> {
     let url = text.trim();
     let (scheme, rest) = url.split_once("://").ok_or(Fault::from("is not an http or https URL"))?;
@@ -182,7 +181,7 @@ pub(super) fn gateway_url(text: &str) -> Result<String, Fault> {
     Ok(url.trim_end_matches('/').to_owned())
 }
 
-/// The letters of host names, container names with their underscore, and IPv4 addresses.
+/// Whether only letters of host names, container names (underscores) and IPv4 addresses are there.
 fn is_name(host: &str) -> bool {
     let allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_');
     !host.is_empty() && host.bytes().all(allowed)

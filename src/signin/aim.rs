@@ -1,4 +1,4 @@
-//! What a person wants to sign in to: an MCP server, a provider, or what a token file says.
+//! Finds the source of a sign-in from the words of the command line: an MCP server, a provider or a token file.
 
 use std::path::Path;
 
@@ -12,31 +12,31 @@ use crate::tokens::Document;
 use crate::tokens::directory::list;
 use crate::tokens::name::stem;
 
-/// Where the endpoints come from.
+/// The source of the endpoints.
 pub(super) enum SignInSource {
-    /// From what this MCP server says.
+    /// The metadata that this MCP server names.
     McpServer(EndpointUrl),
-    /// From the metadata of this issuer.
+    /// The metadata of this issuer.
     Issuer(EndpointUrl),
-    /// From the table of providers.
+    /// The table of providers.
     Row(ProviderRow),
 }
 
-/// What a sign-in aims at.
+/// A sign-in as the command line names it.
 pub(super) struct Aim {
     pub source: SignInSource,
-    /// What the token file says already; nothing where it is new.
+    /// The present contents of the token file; `None` where the file is new.
     pub known: Option<Document>,
-    /// The token file's name, where it is settled before the server is known.
+    /// The token file's name, where it does not depend on the server.
     pub file: Option<String>,
     /// The name of the server's entry, for a new file.
     pub server: Option<String>,
 }
 
-/// Finds out what the words mean: an address, a token file, a provider, a server that a file is for.
+/// Finds out whether the words name an address, a token file, a provider, or the server of a token file.
 ///
 /// # Errors
-/// That they mean nothing, and what they could be.
+/// The words name none of these; the message says what they could be.
 pub(super) fn find(asked: &Asked, tokens: &Path, providers: &Providers) -> Result<Aim, String> {
     let file = asked.name.as_deref().map(names::given).transpose()?;
     let server = asked.server.clone();
@@ -65,7 +65,7 @@ pub(super) fn find(asked: &Asked, tokens: &Path, providers: &Providers) -> Resul
     }
 }
 
-/// The token files that a word means: by their name, or (where no provider is called so) by their server's.
+/// The token files that a word means, by file name. Where no provider has the name, also by the server's name.
 fn files(word: &str, tokens: &Path, providers: &Providers, by_server: bool) -> Vec<String> {
     let names = Directory::open(tokens).and_then(|tokens| list(&tokens, &[]));
     let names = names.map(|listing| listing.names).unwrap_or_default();
@@ -74,7 +74,7 @@ fn files(word: &str, tokens: &Path, providers: &Providers, by_server: bool) -> V
     found.filter(|name| by_server || name == word || stem(name) == word).collect()
 }
 
-/// Where a token file says that its sign-in comes from.
+/// The source of the sign-in that a token file names.
 fn source_of(name: &str, known: &Document, providers: &Providers) -> Result<SignInSource, String> {
     let address = |member: &str| {
         let text = known.text(member)?;

@@ -1,4 +1,4 @@
-//! What a sign-in finds around it: settings, the client of token endpoints, providers, other files.
+//! The surroundings of a sign-in: settings, the client of token endpoints, providers, other files.
 
 use std::path::Path;
 
@@ -9,17 +9,16 @@ use crate::settings::Settings;
 use crate::tokens::Document;
 use crate::tokens::directory::{list, read};
 
-/// What a sign-in finds around it.
 pub(crate) struct Around<'a> {
     pub settings: &'a Settings,
     pub client: TokenClient,
     pub providers: Providers,
-    /// The keys of what is sealed.
+    /// The keys for sealed secrets.
     pub keys: Keyring,
 }
 
 impl Around<'_> {
-    /// Does something with what decides about endpoints and clients.
+    /// Calls `act` with the facts that decide about endpoints and clients.
     pub(super) fn surrounded<T>(
         &self,
         clients: &[ClientFile],
@@ -30,7 +29,7 @@ impl Around<'_> {
     }
 }
 
-/// The JSON documents of the tokens directory that can be read, with their names.
+/// The readable JSON documents of the tokens directory, with their names.
 pub(super) fn documents(directory: &Path) -> Vec<(String, Document)> {
     let Ok(directory) = Directory::open(directory) else { return Vec::new() };
     let names = list(&directory, &[]).map(|listing| listing.names).unwrap_or_default();

@@ -1,10 +1,10 @@
-//! Which coding assistants a person seems to have: by the directories that they make in the home directory.
+//! Guesses the person's coding assistants from the directories that they make in the home directory.
 
 use std::path::Path;
 
 use crate::clients::usual_option;
 
-/// The client's name for `--client`, and what it leaves in the home directory.
+/// The client's name for `--client`, and a directory that the client makes in the home directory.
 const TRACES: [(&str, &str); 9] = [
     ("claude-code", ".claude"),
     ("codex", ".codex"),
@@ -17,15 +17,14 @@ const TRACES: [(&str, &str); 9] = [
     ("windsurf", ".codeium/windsurf"),
 ];
 
-/// A client that seems to be installed.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) struct Assistant {
     pub name: &'static str,
-    /// The value of `--client` with which it needs nothing by hand.
+    /// The value of `--client` that needs no further step by hand.
     pub option: String,
 }
 
-/// The clients whose directories are there. Nothing is searched.
+/// The clients whose directories exist. Nothing else is searched.
 pub(super) fn found(home: &Path) -> Vec<Assistant> {
     let found = TRACES.iter().filter(|(_, trace)| home.join(trace).is_dir());
     found.map(|(name, _)| Assistant { name, option: usual_option(name) }).collect()

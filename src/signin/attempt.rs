@@ -1,4 +1,4 @@
-//! One attempt at a sign-in: what every grant needs of it.
+//! One attempt at a sign-in: the common parts of all grants.
 
 use super::around::Around;
 use super::client::{self, Client};
@@ -10,21 +10,20 @@ use super::target::{Target, grant};
 use super::unseal::unsealed;
 use crate::secret::Secret;
 
-/// An attempt.
 pub(super) struct SignInAttempt<'a> {
     pub target: &'a Target,
     pub asked: &'a Asked,
     pub around: &'a Around<'a>,
     pub interrupt: &'a Interrupt,
-    /// Whether to register a new client although one is known.
+    /// Whether to register a new client even though one is known.
     pub register: bool,
 }
 
-/// How an attempt ended without tokens.
+/// Why an attempt ended without tokens.
 pub(super) enum NoTokens {
-    /// The server does not know the client any more, and may register a new one.
+    /// The server no longer knows the client, but may register a new one.
     ClientForgotten(String),
-    /// Anything else: one line for the person.
+    /// Any other reason: one line for the person.
     Failed(String),
 }
 
@@ -35,10 +34,10 @@ impl From<String> for NoTokens {
 }
 
 impl SignInAttempt<'_> {
-    /// The client that is known, unless a new one is to be registered.
+    /// The known client, unless a new one must be registered.
     ///
     /// # Errors
-    /// Why what is there cannot be used.
+    /// Why the known client cannot be used.
     pub(super) fn known_client(&self) -> Result<Option<Client>, String> {
         if self.register {
             return Ok(None);
@@ -51,15 +50,15 @@ impl SignInAttempt<'_> {
         known.map(|client| unsealed(client, &target.server, grant(self.asked), &self.around.keys)).transpose()
     }
 
-    /// A client that is registered now.
+    /// Registers a client.
     ///
     /// # Errors
-    /// Why the server gives none.
+    /// Why the server registers none.
     pub(super) fn new_client(&self, redirect_uri: Option<&str>) -> Result<Client, String> {
         client::register(&self.target.server, redirect_uri, &self.target.scopes, &self.around.client)
     }
 
-    /// The token requests of this attempt.
+    /// The sender of this attempt's token requests.
     pub(super) fn signing<'s>(
         &'s self,
         client: &'s Client,
@@ -78,7 +77,7 @@ impl SignInAttempt<'_> {
         }
     }
 
-    /// What the file says of this sign-in beside its tokens.
+    /// The members of the token file beside the tokens.
     pub(super) fn members<'s>(
         &'s self,
         client: &'s Client,
@@ -101,7 +100,7 @@ impl SignInAttempt<'_> {
     }
 }
 
-/// What the file says of a registration: what it takes to use, to read and to delete the client (RFC 7592).
+/// The members for a registration: the facts to use, read and delete the client (RFC 7592).
 fn registration_members(client: &Client) -> Vec<(&str, Setting<'_>)> {
     fn secret(secret: Option<&Secret>) -> Setting<'_> {
         secret.map_or(Setting::Nothing, Setting::Secret)
@@ -117,7 +116,7 @@ fn registration_members(client: &Client) -> Vec<(&str, Setting<'_>)> {
     ]
 }
 
-/// What a request without tokens means for the attempt.
+/// Turns the failure of a token request into that of the attempt.
 pub(super) fn no_tokens(error: NotFetched, client: &Client) -> NoTokens {
     match error {
         NotFetched::UnknownClient(message) if client.replaceable => NoTokens::ClientForgotten(message),

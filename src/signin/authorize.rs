@@ -2,20 +2,19 @@
 
 use crate::oauth::{EndpointUrl, percent_encode};
 
-/// The parameters of one request.
 pub(super) struct AuthorizationRequest<'a> {
     pub client_id: &'a str,
     pub redirect_uri: &'a str,
-    /// Joined by the provider's separator.
+    /// The scopes, joined by the provider's separator.
     pub scope: Option<&'a str>,
     /// The name of the parameter that holds the scopes.
     pub scope_parameter: &'a str,
     pub state: &'a str,
-    /// The S256 challenge, except at a provider that has no PKCE.
+    /// The S256 challenge; `None` for a provider without PKCE.
     pub challenge: Option<&'a str>,
     /// The MCP server (RFC 8707).
     pub resource: Option<&'a str>,
-    /// What the provider wants beside these.
+    /// Further parameters of the provider.
     pub extra: &'a [(String, String)],
 }
 

@@ -1,26 +1,25 @@
-//! Opens the address in the person's browser: where a person is at a graphical terminal, or by `--open`.
+//! Opens the address in the person's browser, at a graphical terminal or with `--open`.
 
 use std::ffi::OsString;
 use std::io::IsTerminal as _;
 use std::process::{Command, Stdio};
 
-/// What decides whether a browser is opened.
+/// The facts that decide whether a browser is opened.
 #[allow(clippy::struct_excessive_bools, reason = "five facts that hold or do not")]
 pub(super) struct BrowserContext {
-    /// `--open`
+    /// Whether `--open` was given.
     pub wanted: bool,
-    /// Whether this process is root's: a browser of root's would be everybody's prey.
+    /// Whether this process is root's. A browser with root's rights would be too dangerous.
     pub root: bool,
-    /// Whether the program talks to a terminal.
+    /// Whether the program runs at a terminal.
     pub terminal: bool,
     /// Whether the terminal is on another machine than the person.
     pub remote: bool,
-    /// Whether there is a screen to show a browser on.
+    /// Whether there is a screen for a browser.
     pub screen: bool,
 }
 
 impl BrowserContext {
-    /// The circumstances of this process.
     pub(super) fn of_process(wanted: bool) -> Self {
         let given = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
         Self {
@@ -36,15 +35,14 @@ impl BrowserContext {
 /// Whether to open a browser.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Opening {
-    /// Open it.
     Yes,
-    /// `--open` was given, and root opens none.
+    /// `--open` was given, but the process is root's.
     NotAsRoot,
     /// The person opens the address.
     No,
 }
 
-/// Decides.
+/// Decides whether to open a browser.
 pub(super) fn decide(circumstances: &BrowserContext) -> Opening {
     let BrowserContext { wanted, root, terminal, remote, screen } = circumstances;
     match (wanted, root) {
@@ -55,8 +53,8 @@ pub(super) fn decide(circumstances: &BrowserContext) -> Opening {
     }
 }
 
-/// The commands to try, in their order. `browser` is the variable `BROWSER`: commands parted by colons, each
-/// with `%s` in the place of the address or with the address behind it.
+/// The commands to try, in order. `browser` is the variable `BROWSER`: commands parted by colons. The address replaces
+/// `%s`, or follows as the last argument.
 pub(super) fn commands(browser: Option<&str>, address: &str) -> Vec<Vec<String>> {
     let own = browser.into_iter().flat_map(|list| list.split(':')).filter_map(|command| {
         let mut words: Vec<String> =
@@ -73,8 +71,8 @@ pub(super) fn commands(browser: Option<&str>, address: &str) -> Vec<Vec<String>>
     own.chain(usual).collect()
 }
 
-/// What a browser needs of the environment: the screen, the session, the person. Client credentials in the
-/// environment are none of its business.
+/// The variables that a browser needs: screen, session and person. A browser must not get client credentials from the
+/// environment.
 const PASSED_ON: [&str; 13] = [
     "PATH",
     "HOME",
@@ -91,7 +89,7 @@ const PASSED_ON: [&str; 13] = [
     "DBUS_SESSION_BUS_ADDRESS",
 ];
 
-/// Starts the first of the commands that can be started; whether there was one.
+/// Starts the first command that can be started. Returns whether there was one.
 pub(super) fn open(commands: &[Vec<String>], variable: &dyn Fn(&str) -> Option<OsString>) -> bool {
     let environment: Vec<_> = PASSED_ON.iter().filter_map(|name| Some((*name, variable(name)?))).collect();
     commands.iter().any(|words| {
@@ -105,7 +103,8 @@ pub(super) fn open(commands: &[Vec<String>], variable: &dyn Fn(&str) -> Option<O
             .spawn();
         match started {
             Ok(mut child) => {
-                // Waited for, so that it does not stay as a zombie; how it ends is for the person to see.
+                // A thread waits for the browser, so that no zombie is left. The browser's exit status is of no
+                // interest.
                 let _ = std::thread::Builder::new().spawn(move || child.wait());
                 true
             }

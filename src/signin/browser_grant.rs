@@ -1,4 +1,4 @@
-//! The authorization code grant from the choice of a redirect address to the tokens.
+//! The authorization code grant, from the choice of a redirect address to the tokens.
 
 use super::attempt::{NoTokens, SignInAttempt, no_tokens};
 use super::client::Client;
@@ -11,7 +11,6 @@ use super::redirect_plan::{RedirectPlan, plan};
 use super::words::say;
 use crate::oauth::{EndpointUrl, Redirect, Submission};
 
-/// Signs in with a browser.
 pub(super) fn run(attempt: &SignInAttempt<'_>) -> Result<Fetched, NoTokens> {
     let server = &attempt.target.server;
     let authorization = usable(attempt)?;
@@ -46,7 +45,7 @@ pub(super) fn run(attempt: &SignInAttempt<'_>) -> Result<Fetched, NoTokens> {
     signing.fetch(&submission).map_err(|error| no_tokens(error, &client))
 }
 
-/// The authorization endpoint, where a code from it would be safe.
+/// The authorization endpoint, where a code from it would be protected by PKCE.
 fn usable<'a>(attempt: &SignInAttempt<'a>) -> Result<&'a EndpointUrl, NoTokens> {
     let server = &attempt.target.server;
     let title = &server.title;
@@ -61,17 +60,17 @@ fn usable<'a>(attempt: &SignInAttempt<'a>) -> Result<&'a EndpointUrl, NoTokens> 
     Ok(endpoint)
 }
 
-/// The client of a sign-in and where its redirect goes.
+/// The client of a sign-in and its redirect address.
 struct Arranged {
     client: Client,
     redirect_uri: String,
     /// The path of the redirect address.
     path: String,
-    /// Who waits for the redirect; `None`: the person pastes its address.
+    /// The listener for the redirect; `None`: the person pastes the address.
     listener: Option<Listener>,
 }
 
-/// Settles client and redirect address, which depend on each other: an address is registered, a client has one.
+/// Chooses client and redirect address together: a redirect address is registered for one client.
 fn arrange(attempt: &SignInAttempt<'_>) -> Result<Arranged, NoTokens> {
     let (server, known) = (&attempt.target.server, &attempt.target.known);
     let mut client = attempt.known_client()?;
@@ -83,7 +82,7 @@ fn arrange(attempt: &SignInAttempt<'_>) -> Result<Arranged, NoTokens> {
     let mut listener = listen(attempt, &planned);
     let replaceable = given.is_none() && client.as_ref().is_some_and(|client| client.replaceable);
     if listener.is_err() && replaceable {
-        // Its port belongs to another program now: a new address, and a client that is registered with it.
+        // Another program has taken the port. A new redirect address needs a new registration.
         client = None;
         planned = plan(None, takes, true)?;
         listener = listen(attempt, &planned);
@@ -108,7 +107,7 @@ fn arrange(attempt: &SignInAttempt<'_>) -> Result<Arranged, NoTokens> {
     Ok(Arranged { client, redirect_uri, path, listener })
 }
 
-/// Takes the port of the redirect address. `None` where the redirect is not waited for.
+/// Binds the port of the redirect address. `None` where the person pastes the address.
 fn listen(attempt: &SignInAttempt<'_>, planned: &RedirectPlan) -> Result<Option<Listener>, String> {
     match planned {
         RedirectPlan::Listen { port, .. } if attempt.asked.way != Way::Paste => {

@@ -2,10 +2,10 @@
 //!
 //! A server may send several headers, and several challenges in one header. Only `Bearer` counts here.
 
-/// What a Bearer challenge says.
+/// The parameters of a Bearer challenge.
 #[derive(Clone, PartialEq, Eq, Default, Debug)]
 pub(super) struct Challenge {
-    /// Where the metadata of the protected resource are.
+    /// The address of the protected resource's metadata.
     pub resource_metadata: Option<String>,
     /// The scopes that the request needs.
     pub scope: Option<String>,
@@ -40,19 +40,19 @@ pub(super) fn bearer(headers: &[String]) -> Option<Challenge> {
 
 /// A piece of a header value.
 enum Piece<'a> {
-    /// The name of a scheme: a challenge begins.
+    /// The name of a scheme, with which a challenge begins.
     Scheme(&'a str),
     /// A parameter of the present challenge.
     Parameter(&'a str, String),
 }
 
-/// The next piece of `text`, and what follows it.
+/// The next piece of `text`, and the rest behind it.
 fn piece(text: &str) -> Option<(Piece<'_>, &str)> {
     let text = text.trim_start_matches([' ', '\t', ',']);
     let end = text.find([' ', '\t', ',', '=']).unwrap_or(text.len());
     let (word, rest) = text.split_at(end);
     if word.is_empty() {
-        // A stray `=` belongs to nothing.
+        // A stray `=` belongs to no parameter.
         return text.strip_prefix('=').and_then(piece);
     }
     let Some(value) = rest.trim_start_matches([' ', '\t']).strip_prefix('=') else {
@@ -68,7 +68,7 @@ fn piece(text: &str) -> Option<(Piece<'_>, &str)> {
     Some((Piece::Parameter(word, value), rest))
 }
 
-/// The text of a quoted string, and what follows its closing quote.
+/// The text of a quoted string, and the rest behind its closing quote.
 fn unquoted(text: &str) -> (String, &str) {
     let mut value = String::new();
     let mut characters = text.char_indices();

@@ -1,4 +1,4 @@
-//! As which client to sign in: one that is known, or one that is registered for this sign-in.
+//! The client of a sign-in: a known one, or one that is registered for this sign-in.
 
 use super::redirect::same_issuer;
 use super::registration::{self, Application, Registered};
@@ -8,16 +8,16 @@ use crate::oauth::{
 };
 use crate::tokens::Document;
 
-/// A client, and where it comes from.
+/// A client and its origin.
 pub(super) struct Client {
     pub identity: ClientIdentity,
-    /// What the registration of this sign-in returned, for the token file.
+    /// The answer to the registration of this sign-in, for the token file.
     pub registered: Option<Registered>,
-    /// Whether it was registered by a program, now or for an older sign-in: then it may be registered anew.
+    /// Whether a program has registered the client, now or for an older sign-in. Such a client may be registered anew.
     pub replaceable: bool,
 }
 
-/// A client without a token, as a client-credential file describes it. Unlike [`ClientFile`] it may be public.
+/// A client without a token, from a client-credential file. Unlike [`ClientFile`], the client may be public.
 pub(super) struct KnownClient {
     pub client_id: String,
     pub issuer: Option<String>,
@@ -34,7 +34,7 @@ impl KnownClient {
         Some(Self { client_id: document.text("client_id")?, issuer, provider })
     }
 
-    /// Whether it is registered at that server.
+    /// Whether the client is registered at that server.
     fn is_for(&self, server: &AuthorizationServer) -> bool {
         let issuer = server.issuer.as_deref();
         let same = self.issuer.as_deref().zip(issuer).is_some_and(|(ours, theirs)| same_issuer(ours, theirs));
@@ -43,10 +43,10 @@ impl KnownClient {
     }
 }
 
-/// The client that is known for this sign-in.
+/// The known client for this sign-in.
 ///
 /// # Errors
-/// Why what is there cannot be used.
+/// Why the known client cannot be used.
 pub(super) fn known(
     server: &AuthorizationServer,
     grant: GrantType,
@@ -80,7 +80,7 @@ pub(super) fn known(
 /// Registers a client for this sign-in (RFC 7591).
 ///
 /// # Errors
-/// Why the server gives none, and what to do.
+/// Why the server registers none, and what to do.
 pub(super) fn register(
     server: &AuthorizationServer,
     redirect_uri: Option<&str>,
@@ -109,7 +109,7 @@ pub(super) fn register(
     let said = registered.token_endpoint_auth_method.as_deref().and_then(ClientAuthMethod::from_name);
     let method = match (&registered.client_secret, said) {
         (None, _) => ClientAuthMethod::None,
-        // A secret must be used even where the registration did not want one.
+        // A secret in the answer must be used, even where the request was for a public client.
         (Some(_), Some(ClientAuthMethod::ClientSecretBasic)) => ClientAuthMethod::ClientSecretBasic,
         (Some(_), _) => ClientAuthMethod::ClientSecretPost,
     };
@@ -122,10 +122,10 @@ pub(super) fn register(
     Ok(Client { identity, registered: Some(registered), replaceable: true })
 }
 
-/// What to do where no client is known and none is registered.
+/// The remedy where no client is known and the server registers none.
 fn no_client(server: &AuthorizationServer) -> String {
     let title = &server.title;
-    // Of a provider from the table it was said before the sign-in began.
+    // For a provider from the table, this text is printed before the sign-in begins.
     let before = server.row.login().before.as_ref().filter(|_| server.discovered);
     let before = before.map(|what| format!(" ({what})")).unwrap_or_default();
     format!(
@@ -134,7 +134,7 @@ fn no_client(server: &AuthorizationServer) -> String {
     )
 }
 
-/// The client-credential files among `documents`, for those who look a secret up by its client id.
+/// The client-credential files among `documents`, for the search of a secret by its client id.
 pub(super) fn files(documents: &[(String, Document)]) -> Vec<ClientFile> {
     let read = |(name, document): &(String, Document)| crate::refresh::client_file(name, document);
     documents.iter().filter_map(read).collect()

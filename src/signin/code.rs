@@ -1,5 +1,5 @@
-//! The authorization code grant: the person signs in in a browser, and the code comes back by a redirect or by
-//! the person's hand.
+//! The authorization code grant. The person signs in in a browser. The code comes back by a redirect, or the person
+//! pastes it.
 
 use std::io::{self, BufRead as _, Read as _};
 use std::sync::mpsc::{self, RecvTimeoutError};
@@ -20,10 +20,9 @@ use crate::clock::Words;
 use crate::oauth::{EndpointUrl, shown_text};
 use crate::secret::Secret;
 
-/// The longest line that is read from the person. The longest address known has 4 KiB.
+/// The longest line of input, in bytes. The longest known redirect address has 4 KiB.
 const LONGEST_LINE: u64 = 32 << 10;
 
-/// One sign-in in the browser.
 pub(super) struct CodeFlow<'a> {
     pub server: &'a AuthorizationServer,
     pub authorization: &'a EndpointUrl,
@@ -31,25 +30,23 @@ pub(super) struct CodeFlow<'a> {
     pub redirect_uri: &'a str,
     pub scopes: &'a [String],
     pub resource: Option<&'a str>,
-    /// The API that the token is for, at providers that want its name.
+    /// The API that the token is for, for providers that need its name.
     pub audience: Option<String>,
-    /// `--open`
+    /// Whether `--open` was given.
     pub open: bool,
-    /// How long to wait for the person.
+    /// The time limit for the person.
     pub wait: Duration,
 }
 
-/// A code and the verifier that redeems it.
 pub(super) struct Code {
     pub code: Secret,
     pub verifier: Option<Secret>,
 }
 
-/// Why there is no code.
 pub(super) enum NoCode {
-    /// The server does not know the client any more.
+    /// The server no longer knows the client.
     UnknownClient(String),
-    /// Anything else: one line.
+    /// Any other reason: one line.
     Failed(String),
 }
 
@@ -60,7 +57,7 @@ impl From<String> for NoCode {
 }
 
 impl CodeFlow<'_> {
-    /// Shows the address and waits for the code. The listener is one that has the port of the redirect address.
+    /// Shows the address and waits for the code. The listener has bound the port of the redirect address.
     pub(super) fn run(&self, listener: Option<(Listener, &str)>) -> Result<Code, NoCode> {
         let state = pkce::state()?;
         let pkce = if self.server.pkce { Some(Pkce::new()?) } else { None };
@@ -135,7 +132,7 @@ impl CodeFlow<'_> {
         }
     }
 
-    /// The code of a redirect, or what is wrong with it.
+    /// The code of a redirect, or the reason why there is none.
     fn judged(&self, verdict: Verdict) -> Result<Secret, NoCode> {
         let title = &self.server.title;
         Err(match verdict {
@@ -166,8 +163,8 @@ impl CodeFlow<'_> {
     }
 }
 
-/// Reads pasted addresses from standard input, line by line, in a thread of its own. The thread ends with the
-/// program: nothing can wake it.
+/// Reads pasted addresses from standard input, line by line, in a thread of its own. The thread ends with the program,
+/// since nothing can wake the read.
 fn read_input(expected: Expected, events: mpsc::Sender<Event>) {
     let read = move || {
         let mut input = io::stdin().lock();
@@ -189,6 +186,6 @@ fn read_input(expected: Expected, events: mpsc::Sender<Event>) {
             }
         }
     };
-    // Where no thread can be started, the redirect alone is waited for.
+    // Without a thread for the input, the program waits for the redirect alone.
     let _ = std::thread::Builder::new().name("input".to_owned()).spawn(read);
 }

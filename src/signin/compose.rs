@@ -1,4 +1,5 @@
-//! The text of a token file after a sign-in: what was there, what the sign-in is known by, and the tokens.
+//! The text of a token file after a sign-in: the earlier members, the members that identify the sign-in, and the
+//! tokens.
 
 use crate::clock::Timestamp;
 use crate::oauth::TokenResponse;
@@ -6,32 +7,32 @@ use crate::secret::Secret;
 use crate::tokens::change::{Access, Change, Lasting, RefreshEnd, apply};
 use crate::tokens::{Document, Unusable};
 
-/// A member that a sign-in sets.
+/// The new value of a member.
 pub(super) enum Setting<'a> {
     /// This text.
     Text(&'a str),
     /// This secret text.
     Secret(&'a Secret),
-    /// This JSON text.
+    /// A value in its JSON notation.
     Json(String),
-    /// Nothing: a member of an older sign-in is taken out.
+    /// No value: the member of an older sign-in is removed.
     Nothing,
 }
 
-/// What a sign-in gave, in terms of a file.
+/// The result of a sign-in, as members of a token file.
 pub(super) struct SignedIn<'a> {
-    /// What the sign-in is known by, in the order in which a new file has it.
+    /// The members that identify the sign-in, in the order of a new file.
     pub members: Vec<(&'a str, Setting<'a>)>,
     pub granted: &'a TokenResponse,
-    /// The granted scopes, or the requested ones.
+    /// The granted scopes, else the requested ones.
     pub scope: Option<&'a str>,
     pub lasting: Lasting,
 }
 
-/// `document` (or a new one) after the sign-in.
+/// `document`, or a new one, after the sign-in.
 ///
 /// # Errors
-/// That the result would be no token file.
+/// The result would be no token file.
 pub(super) fn composed(document: Option<Document>, signed_in: &SignedIn<'_>) -> Result<Document, Unusable> {
     let mut document = document.map_or_else(empty, Ok)?;
     for (name, setting) in &signed_in.members {
@@ -43,8 +44,8 @@ pub(super) fn composed(document: Option<Document>, signed_in: &SignedIn<'_>) -> 
         document = set(document, "scope", &Setting::Text(scope))?;
     }
     let granted = signed_in.granted;
-    // Members that say how long the tokens of an older sign-in lasted say nothing of the new ones. One that
-    // gets a value keeps its form.
+    // Members with the lifetime of older tokens are wrong for the new ones. A member that gets a new value keeps its
+    // form.
     let ends = granted.refresh_expires_in.filter(|length| !length.is_zero());
     let unlimited = signed_in.lasting == Lasting::Unlimited;
     for (name, stale) in [
@@ -77,8 +78,8 @@ pub(super) fn composed(document: Option<Document>, signed_in: &SignedIn<'_>) -> 
     apply(document, &Change { access: Some(access), refresh_token: None, refresh_end }, true, None)
 }
 
-/// How long the access token lasts, as far as anything says it. A token that can be refreshed is taken to last
-/// an hour where nothing does, so that it is refreshed at all.
+/// The lifetime of the access token, from the answer or the token itself. Without one, a token with a refresh token
+/// counts as valid for an hour, so that the token is refreshed at all.
 pub(super) fn lasting(granted: &TokenResponse, usual: Option<std::time::Duration>) -> Lasting {
     let claimed = granted.expires_at.or_else(|| crate::tokens::jwt_expiry(&granted.access_token));
     let said = granted.expires_in.or_else(|| claimed.map(|end| end.since(granted.asked_at)));
@@ -89,7 +90,7 @@ pub(super) fn lasting(granted: &TokenResponse, usual: Option<std::time::Duration
     said.or_else(assumed).map_or(Lasting::Unlimited, Lasting::For)
 }
 
-/// When the access token ends.
+/// The expiry of the access token.
 pub(super) fn end(granted: &TokenResponse, lasting: Lasting) -> Option<Timestamp> {
     match lasting {
         Lasting::For(length) => Some(granted.asked_at + length),
@@ -97,14 +98,14 @@ pub(super) fn end(granted: &TokenResponse, lasting: Lasting) -> Option<Timestamp
     }
 }
 
-/// A file that says nothing yet, in the style of those that people write.
+/// A file without facts, in the style of files that people write.
 pub(super) fn empty() -> Result<Document, Unusable> {
     Document::parse("{\n  \"provider\": \"\"\n}\n")
 }
 
-/// Sets one member; nothing is added where there is nothing to set.
+/// Sets one member. [`Setting::Nothing`] adds no member.
 pub(super) fn set(document: Document, name: &str, setting: &Setting<'_>) -> Result<Document, Unusable> {
-    // Printing a text as JSON cannot fail.
+    // A text can always be printed as JSON.
     let quoted = |text: &str| zeroize::Zeroizing::new(serde_json::to_string(text).unwrap_or_default());
     match setting {
         Setting::Text(text) if document.text(name).as_deref() == Some(text) => Ok(document),

@@ -1,7 +1,8 @@
-//! Tells a running daemon to look now. It is found by the lock that it holds, and told by SIGUSR1.
+//! Tells a running daemon to look for changed files at once. The daemon is found by the lock that it holds, and gets
+//! SIGUSR1.
 //!
-//! A signal to a wrong process may end it. So three things must hold: the process id in the lock file is that
-//! of the process which holds the lock (as the kernel's list of locks says), and this process catches the signal.
+//! A signal could end a wrong process. So the process in the lock file must hold the lock, by the kernel's list of
+//! locks. The process must also catch the signal.
 
 use std::path::Path;
 
@@ -10,18 +11,18 @@ use rustix::process::{Pid, Signal, kill_process};
 use crate::files::{FileAt, Holder, MAX_SIZE, holder, read_own};
 use crate::state::daemon_lock;
 
-/// What became of the daemon.
+/// The result of [`tell`].
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Told {
-    /// It was told to look now.
+    /// The daemon with this process id got the signal.
     Yes(u32),
-    /// It runs, and finds the file by itself within a minute.
+    /// A daemon runs without the signal, and finds the file within a minute.
     No,
-    /// None runs for this directory.
+    /// No daemon runs for this directory.
     NoDaemon,
 }
 
-/// Tells the daemon of this tokens directory.
+/// Sends SIGUSR1 to the daemon of this tokens directory.
 pub(super) fn tell(tokens: &Path) -> Told {
     let held = |lock: &FileAt| matches!(holder(lock), Ok(Holder::Somebody { .. }));
     let Some(lock) = daemon_lock(tokens).ok().flatten().filter(held) else { return Told::NoDaemon };
@@ -34,7 +35,7 @@ pub(super) fn tell(tokens: &Path) -> Told {
     }
 }
 
-/// Whether the kernel says that this process holds the lock on that file (`proc_locks(5)`).
+/// Whether this process holds the lock on that file, by the kernel's list (`proc_locks(5)`).
 fn holds(pid: u32, lock: &FileAt) -> bool {
     let (Ok(table), Ok(file)) = (std::fs::read_to_string("/proc/locks"), lock.inode()) else {
         return false;
@@ -46,11 +47,11 @@ fn holds(pid: u32, lock: &FileAt) -> bool {
 fn names(line: &str, pid: u32, inode: u64) -> bool {
     let words: Vec<&str> = line.split_whitespace().collect();
     let [_, "FLOCK", _, "WRITE", owner, file, ..] = words[..] else { return false };
-    // The device is left out: some file systems show another one here than stat(2) does.
+    // The device is not compared: some file systems show another one here than in stat(2).
     owner == pid.to_string() && file.rsplit(':').next() == Some(inode.to_string().as_str())
 }
 
-/// Whether the process has a handler for SIGUSR1, which ends a process that has none.
+/// Whether the process has a handler for SIGUSR1. The signal ends a process without one.
 fn catches_usr1(pid: u32) -> bool {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
     let mask = status.lines().find_map(|line| line.strip_prefix("SigCgt:"));

@@ -1,35 +1,35 @@
-//! The device grant (RFC 8628): when to ask again, and when it is over.
+//! The device grant (RFC 8628): the times of the polls, and the end.
 //!
-//! A state machine without a clock: the time is passed in, the request is made elsewhere.
+//! A state machine without a clock: the caller passes the time in, and sends the requests.
 
 use std::time::{Duration, Instant};
 
-/// The pace where the server says none (RFC 8628 3.2).
+/// The interval of polls where the server names none (RFC 8628 3.2).
 pub(super) const USUAL_INTERVAL: Duration = Duration::from_secs(5);
 
-/// How much slower to ask after `slow_down` (RFC 8628 3.5).
+/// The addition to the interval after `slow_down` (RFC 8628 3.5).
 const SLOWER: Duration = Duration::from_secs(5);
 
-/// The longest pause: a server that is away for long is still asked before the code ends.
+/// The longest interval. A server that was away for long is still polled before the code expires.
 const LONGEST_INTERVAL: Duration = Duration::from_mins(1);
 
-/// What the token endpoint said to one question, other than to grant.
+/// The answer of the token endpoint to one poll, other than tokens.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) enum Said {
     /// The person has not decided yet.
     Pending,
-    /// The same, and the questions come too fast.
+    /// The person has not decided yet, and the polls come too fast.
     SlowDown,
     /// The person said no.
     Denied,
-    /// The codes are not good any more.
+    /// The codes have expired.
     Expired,
     /// No usable answer came, which may pass.
     NoAnswer,
 }
 
 impl Said {
-    /// What an error code says; `None` for a code that ends the sign-in.
+    /// The meaning of an error code; `None` for a code that ends the sign-in.
     pub(super) fn of(code: &str) -> Option<Self> {
         match code {
             "authorization_pending" => Some(Self::Pending),
@@ -41,10 +41,10 @@ impl Said {
     }
 }
 
-/// What to do next.
+/// The step after an answer.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum AfterAnswer {
-    /// Ask again then.
+    /// Poll again at this time.
     AskAt(Instant),
     /// The person refused.
     Denied,
@@ -52,7 +52,7 @@ pub(super) enum AfterAnswer {
     Expired,
 }
 
-/// The questions of one sign-in.
+/// The polls of one sign-in.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Questions {
     interval: Duration,
@@ -60,17 +60,17 @@ pub(super) struct Questions {
 }
 
 impl Questions {
-    /// The questions about codes that came at `now` and last for `lasting`.
+    /// The polls with codes that came at `now` and last for `lasting`.
     pub(super) fn new(interval: Duration, lasting: Duration, now: Instant) -> Self {
         Self { interval: interval.clamp(Duration::from_secs(1), LONGEST_INTERVAL), ends: now + lasting }
     }
 
-    /// When to ask for the first time.
+    /// The time of the first poll.
     pub(super) fn first(&self, now: Instant) -> Instant {
         now + self.interval
     }
 
-    /// What follows from an answer that came at `now`.
+    /// The step after an answer that came at `now`.
     pub(super) fn after(&mut self, said: &Said, now: Instant) -> AfterAnswer {
         match said {
             Said::Denied => return AfterAnswer::Denied,

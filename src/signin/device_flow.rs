@@ -1,4 +1,4 @@
-//! The device grant as it runs: the codes are shown, and the server is asked until the person has decided.
+//! The device grant with its requests: shows the codes, and polls until the person has decided.
 
 use std::time::{Duration, Instant};
 
@@ -14,7 +14,7 @@ use crate::secret::Secret;
 /// The grant's name in a token request.
 const GRANT: &str = "urn:ietf:params:oauth:grant-type:device_code";
 
-/// How long codes are good where the server does not say (it must).
+/// The lifetime of the codes where the server breaks RFC 8628 and names none.
 const USUAL_LIFETIME: Duration = Duration::from_mins(15);
 
 /// The answer to a device authorization request (RFC 8628 3.2).
@@ -22,7 +22,7 @@ const USUAL_LIFETIME: Duration = Duration::from_mins(15);
 struct Codes {
     device_code: String,
     user_code: String,
-    /// Google calls it otherwise.
+    /// Google's name of the member differs.
     #[serde(alias = "verification_url")]
     verification_uri: String,
     #[serde(default)]
@@ -33,7 +33,6 @@ struct Codes {
     interval: Option<f64>,
 }
 
-/// Signs in by the device grant.
 pub(super) fn run(attempt: &SignInAttempt<'_>) -> Result<Fetched, NoTokens> {
     let server = &attempt.target.server;
     let endpoint = server.device.as_ref();
@@ -48,7 +47,7 @@ pub(super) fn run(attempt: &SignInAttempt<'_>) -> Result<Fetched, NoTokens> {
     ask(&signing, endpoint).map_err(|error| no_tokens(error, &client))
 }
 
-/// Gets the codes, shows them, and asks until the person has decided.
+/// Gets the codes, shows them, and polls until the person has decided.
 fn ask(signing: &Signing<'_>, endpoint: &EndpointUrl) -> Result<Fetched, NotFetched> {
     let title = &signing.server.title;
     let codes = begin(signing, endpoint)?;
@@ -80,7 +79,7 @@ fn ask(signing: &Signing<'_>, endpoint: &EndpointUrl) -> Result<Fetched, NotFetc
         };
         let said = match failed.code.as_deref().map(Said::of) {
             Some(Some(said)) => said,
-            // A server that is away may come back; one that refuses for another reason will do so again.
+            // A server without an answer may come back. A server that refuses for another reason will refuse again.
             None if !failed.answered => Said::NoAnswer,
             _ => return Err(NotFetched::NotGranted(failed)),
         };
@@ -98,7 +97,7 @@ fn ask(signing: &Signing<'_>, endpoint: &EndpointUrl) -> Result<Fetched, NotFetc
     }
 }
 
-/// Asks for the codes.
+/// Requests the codes.
 fn begin(signing: &Signing<'_>, endpoint: &EndpointUrl) -> Result<Codes, NotFetched> {
     let scope = signing.scopes.join(signing.server.row.scope_separator());
     let mut parameters: Vec<(&str, &str)> = signing.resource().into_iter().collect();
@@ -124,7 +123,7 @@ fn begin(signing: &Signing<'_>, endpoint: &EndpointUrl) -> Result<Codes, NotFetc
         .map_err(|_| NotFetched::Failed(format!("{} answered with no device code", endpoint.shown)))
 }
 
-/// Shows the person what to do. The user code is for this screen; the device code never is.
+/// Shows the address and the user code. The device code must never be shown.
 fn show(
     title: &str,
     user_code: &str,

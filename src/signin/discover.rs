@@ -1,8 +1,8 @@
 //! From the address of an MCP server, or of an issuer, to the endpoints of a sign-in.
 //!
 //! The order is that of the MCP authorization specification: the challenge of the server, the metadata of the
-//! protected resource, the metadata of its authorization server. What each document means is decided by pure
-//! functions; here they are fetched.
+//! protected resource, the metadata of its authorization server. Documents are fetched here, and pure functions read
+//! them.
 
 use serde_json::Value;
 
@@ -12,16 +12,16 @@ use super::server::AuthorizationServer;
 use super::server_metadata;
 use crate::oauth::{EndpointUrl, Providers, TokenClient, metadata_addresses, shown_text};
 
-/// A server that wants a sign-in, and what it wants of it.
+/// The authorization server of an MCP server, with the facts for its requests.
 pub(super) struct Discovered {
     pub server: AuthorizationServer,
-    /// The value of `resource` in both requests.
+    /// The value of `resource` in the authorization request and the token request.
     pub resource: Option<String>,
-    /// The scopes that the challenge or the metadata ask for.
+    /// The scopes that the challenge or the metadata name.
     pub scope: Option<String>,
 }
 
-/// The first request of an MCP client; a server that wants a sign-in refuses it.
+/// The first request of an MCP client. A server with sign-ins answers 401.
 const FIRST_REQUEST: &str = concat!(
     r#"{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"protocolVersion":"2025-11-25","capabilities":{},"#,
     r#""clientInfo":{"name":"token-refresher","version":""#,
@@ -29,13 +29,13 @@ const FIRST_REQUEST: &str = concat!(
     r#""}}}"#
 );
 
-/// What an MCP server may answer with.
+/// The media types of an MCP server's answers.
 const ANSWERS: &str = "application/json, text/event-stream";
 
-/// Finds out where a sign-in for the MCP server at `address` goes.
+/// Finds the authorization server of the MCP server at `address`.
 ///
 /// # Errors
-/// What is missing or wrong, and at which address.
+/// The missing or wrong fact, and its address.
 pub(super) fn of_mcp_server(
     address: &EndpointUrl,
     client: &TokenClient,
@@ -53,7 +53,7 @@ pub(super) fn of_mcp_server(
                 "{shown} asks for no sign-in: it answers HTTP {status} and has no metadata of a protected resource"
             ));
         }
-        // Servers of the first version of the specification are their own authorization servers.
+        // Servers of the specification's first version are their own authorization servers.
         let origin = EndpointUrl::parse(address.origin()).map_err(|error| error.to_string())?;
         let server = of_issuer(&origin, client, providers)?;
         return Ok(Discovered { server, resource: Some(address.url.clone()), scope: challenged });
@@ -78,7 +78,7 @@ pub(super) fn of_mcp_server(
     Err(first_error.unwrap_or_default())
 }
 
-/// The metadata of the protected resource, where there are any.
+/// The metadata of the protected resource, if any.
 fn resource_metadata_of(
     server: &EndpointUrl,
     challenge: Option<&Challenge>,
@@ -100,7 +100,7 @@ fn resource_metadata_of(
 /// Finds the endpoints of an issuer by its metadata.
 ///
 /// # Errors
-/// Why there are none that can be used.
+/// Why the issuer has no usable endpoints.
 pub(super) fn of_issuer(
     issuer: &EndpointUrl,
     client: &TokenClient,
@@ -128,7 +128,7 @@ pub(super) fn of_issuer(
     })
 }
 
-/// A document that came over https must not lead to plain http.
+/// Refuses a step from https to plain http.
 fn not_down(from: &EndpointUrl, to: &EndpointUrl, client: &TokenClient) -> Result<(), String> {
     if to.secure || (!from.secure && client.permits(to)) {
         return Ok(());

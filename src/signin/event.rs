@@ -1,14 +1,13 @@
-//! What a sign-in in the browser waits for.
+//! The events during a sign-in in the browser.
 
 use super::redirect::Verdict;
 
-/// Something that happened while a sign-in waits.
 pub(super) enum Event {
     /// A redirect came to the listener.
     Redirect(Verdict),
     /// The person pasted the address of a redirect.
     Pasted(Verdict),
-    /// The person pasted something else: what to say about it.
+    /// The person pasted another text; the reply to it.
     NotAnAddress(&'static str),
     /// Standard input has ended.
     InputEnded,

@@ -1,5 +1,5 @@
-//! The last step of every sign-in: room for the answer, the request, and the answer in the file, in this order
-//! and without an interruption.
+//! The last step of every sign-in: reserves room for the answer, sends the request, and stores the answer. Signals
+//! wait until all three are done.
 
 use super::around::Around;
 use super::compose::{Setting, SignedIn, composed, end, lasting};
@@ -10,7 +10,7 @@ use super::unseal::for_the_disk;
 use crate::clock::Timestamp;
 use crate::oauth::{ClientIdentity, NotGranted, Submission, TokenClient};
 
-/// One sign-in with everything that its token requests need.
+/// One sign-in with all parts of its token requests.
 pub(super) struct Signing<'a> {
     pub server: &'a AuthorizationServer,
     pub client: &'a ClientIdentity,
@@ -20,25 +20,24 @@ pub(super) struct Signing<'a> {
     pub interrupt: &'a Interrupt,
     pub place: &'a Place,
     pub around: &'a Around<'a>,
-    /// What the file says of the sign-in beside its tokens.
+    /// The members of the token file beside the tokens.
     pub members: &'a dyn Fn() -> Vec<(&'a str, Setting<'a>)>,
 }
 
-/// What a sign-in gave.
+/// The result of a sign-in.
 pub(super) struct Fetched {
-    /// When the access token ends, where anything says so.
+    /// The expiry of the access token, where known.
     pub until: Option<Timestamp>,
-    /// Whether it can be refreshed.
+    /// Whether the token can be refreshed.
     pub refreshable: bool,
 }
 
-/// Why there are no tokens.
 pub(super) enum NotFetched {
     /// The token endpoint granted none.
     NotGranted(NotGranted),
-    /// The server does not know the client (any more): one line.
+    /// The server does not know the client: one line.
     UnknownClient(String),
-    /// Anything else: one line.
+    /// Any other reason: one line.
     Failed(String),
 }
 
@@ -48,7 +47,7 @@ impl Signing<'_> {
         self.resource.map(|resource| ("resource", resource))
     }
 
-    /// Asks for tokens and stores them.
+    /// Requests tokens and stores them.
     pub(super) fn fetch(&self, submission: &Submission<'_>) -> Result<Fetched, NotFetched> {
         let fetched = self.interrupt.uninterrupted(|| self.fetch_now(submission));
         if fetched.is_err() {
@@ -65,7 +64,7 @@ impl Signing<'_> {
         })?;
         let lasting = lasting(&granted, self.server.row.lifetime());
         let requested = self.scopes.join(" ");
-        // RFC 6749 5.1: a server that grants the requested scopes need not name them.
+        // A server that grants the requested scopes need not name them (RFC 6749 5.1).
         let scope = Some(granted.scope.as_deref().unwrap_or(&requested)).filter(|scope| !scope.is_empty());
         let signed_in = SignedIn { members: (self.members)(), granted: &granted, scope, lasting };
         let compose = |document| {

@@ -1,33 +1,33 @@
-//! One HTTP request to the redirect listener, read strictly: its head, and nothing of its body.
+//! One HTTP request to the redirect listener, parsed strictly. Only the head is read.
 
-/// The largest head that is read. A redirect with the longest known code has less than 4 KiB.
+/// The largest head, in bytes. A redirect with the longest known code has less than 4 KiB.
 pub(super) const LARGEST_HEAD: usize = 16 << 10;
 
 /// A request that may be a redirect.
 #[derive(PartialEq, Eq, Debug)]
 pub(super) struct RedirectRequest<'a> {
     pub path: &'a str,
-    /// The part behind the `?`; empty where there is none.
+    /// The part behind the `?`; may be empty.
     pub query: &'a str,
 }
 
-/// Why a request is not looked at further: the status of the answer.
+/// Why a request is refused: the status of the answer.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum NotServed {
-    /// 400: it is not HTTP/1.
+    /// 400: the request is not HTTP/1.
     Malformed,
     /// 405: a redirect of a browser is a GET.
     WrongMethod,
-    /// 421: it was meant for another host. A page on the Internet whose name resolves to this machine sends its own.
+    /// 421: the request was meant for another host. A web page whose name resolves to this machine sends its own.
     WrongHost,
 }
 
-/// The length of the head in `bytes`, its blank line included, once it is whole.
+/// The length of the head in `bytes` with its blank line, where the head is whole.
 pub(super) fn head_length(bytes: &[u8]) -> Option<usize> {
     bytes.windows(4).position(|four| four == b"\r\n\r\n").map(|at| at + 4)
 }
 
-/// Reads a whole head. `hosts` are the values of `Host` that are ours.
+/// Parses a whole head. `hosts` are the permitted values of `Host`.
 pub(super) fn parse<'a>(head: &'a [u8], hosts: &[String]) -> Result<RedirectRequest<'a>, NotServed> {
     let text = std::str::from_utf8(head).map_err(|_| NotServed::Malformed)?;
     let mut lines = text.trim_end_matches("\r\n").split("\r\n");

@@ -1,5 +1,5 @@
-//! Ctrl-C and its relatives. They end the program at once, except while an answer is being fetched and
-//! stored: then after it.
+//! SIGINT, SIGTERM and SIGHUP. A signal ends the program at once, except while an answer is received and stored. Then
+//! the program ends afterwards.
 
 use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -9,22 +9,21 @@ use signal_hook::iterator::Signals;
 
 #[derive(Default)]
 struct State {
-    /// Whether something is under way that must be brought to its end.
+    /// Whether an action is under way that must be finished.
     busy: bool,
-    /// The signal that came meanwhile.
+    /// The signal that came during the action.
     asked: Option<i32>,
 }
 
-/// The signals of this process.
 pub(super) struct Interrupt {
     state: Arc<Mutex<State>>,
 }
 
 impl Interrupt {
-    /// Begins to receive them. A second signal ends the program whatever it does.
+    /// Begins to receive signals. A second signal ends the program at any time.
     ///
     /// # Errors
-    /// When the handlers or the thread cannot be made.
+    /// The handlers or the thread cannot be made.
     pub(super) fn listen() -> io::Result<Self> {
         let state = Arc::new(Mutex::new(State::default()));
         let mut arriving = Signals::new([SIGINT, SIGTERM, SIGHUP])?;
@@ -43,7 +42,7 @@ impl Interrupt {
         Ok(Self { state })
     }
 
-    /// Does something that is not to be interrupted.
+    /// Runs `act` without interruption by a first signal.
     pub(super) fn uninterrupted<T>(&self, act: impl FnOnce() -> T) -> T {
         self.lock().busy = true;
         let done = act();
@@ -51,7 +50,7 @@ impl Interrupt {
         done
     }
 
-    /// Ends the program where a signal has come meanwhile. `what` is what has become of the sign-in.
+    /// Ends the program where a signal has come meanwhile. `what` is the state of the sign-in, for the message.
     pub(super) fn obey(&self, what: &str) {
         if let Some(signal) = self.lock().asked {
             end(signal, what);
@@ -63,7 +62,7 @@ impl Interrupt {
     }
 }
 
-/// Ends the program with the status that a shell gives to a program that the signal ended.
+/// Ends the program with the exit status of a shell for a program that a signal ended.
 fn end(signal: i32, what: &str) -> ! {
     super::words::say(&format!("\ninterrupted; {what}"));
     std::process::exit(128 + signal);

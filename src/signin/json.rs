@@ -1,4 +1,4 @@
-//! Members of a JSON document that holds no secret.
+//! Members of a JSON document without secrets.
 
 use serde_json::Value;
 
@@ -8,7 +8,7 @@ pub(super) fn text(document: &Value, name: &str) -> Option<String> {
     (!text.is_empty()).then(|| text.to_owned())
 }
 
-/// A member that is a list: its texts.
+/// The texts of a member that is a list.
 pub(super) fn texts(document: &Value, name: &str) -> Option<Vec<String>> {
     let list = document.get(name)?.as_array()?;
     Some(list.iter().filter_map(Value::as_str).map(str::to_owned).collect())

@@ -1,4 +1,4 @@
-//! One sign-in from the words of the command line to the token file.
+//! One sign-in, from the words of the command line to the token file.
 
 use super::around::Around;
 use super::attempt::{NoTokens, SignInAttempt};
@@ -18,7 +18,7 @@ use crate::tokens::name::stem;
 /// One line for the person.
 pub(super) fn login(asked: &Asked, around: &Around<'_>, interrupt: &Interrupt) -> Result<Summary, String> {
     let target = Target::find(asked, around)?;
-    // Before the person does anything: an answer that could not be stored is not worth a sign-in.
+    // The check comes before the person does anything: an answer that cannot be stored is not worth a sign-in.
     interrupt.uninterrupted(|| target.place.probe())?;
     interrupt.obey("nothing was changed");
     hint(&target);
@@ -64,8 +64,8 @@ fn run(
     }
 }
 
-/// Deletes the registration that a new one has replaced (RFC 7592), so that it does not stay behind at the server.
-/// The sign-in is over: where the server keeps the old client, that is said and nothing more.
+/// Deletes the registration that a new one has replaced (RFC 7592), so that the server does not keep it. The sign-in
+/// is complete. A failure is only printed.
 fn retire(target: &Target, around: &Around<'_>) {
     let known = &target.known;
     let (Some(address), Some(token)) =
@@ -79,7 +79,7 @@ fn retire(target: &Target, around: &Around<'_>) {
             return Err(format!("{} is not at the server that registers clients", address.shown));
         }
         let page = around.client.delete(&address, &token)?;
-        // One that is gone already, or whose token is, needs nothing more.
+        // A registration that is gone, or whose token is invalid, needs no further step.
         if page.succeeded() || matches!(page.status, 401 | 404) {
             Ok(())
         } else {
@@ -93,7 +93,7 @@ fn retire(target: &Target, around: &Around<'_>) {
     }
 }
 
-/// What a person should know before.
+/// Prints the facts that a person needs before the sign-in.
 fn hint(target: &Target) {
     let (server, rules) = (&target.server, target.server.row.login());
     if server.discovered {

@@ -1,10 +1,10 @@
 //! Signing in: `token-refresher login` and `revoke`.
 //!
-//! A foreground command for the minutes of one sign-in. [`aim`] says what the words mean, [`target`] where the
-//! sign-in goes and what is known already ([`discover`] with [`challenge`], [`resource_metadata`] and
-//! [`server_metadata`]). An [`attempt`] has a [`client`] ([`registration`] brings a new one) and one of three grants:
-//! [`browser_grant`], [`device_flow`], [`client_credentials`]. [`fetch`] and [`place`] bring the answer into the
-//! token file. Only `main` uses this wing; the daemon does not know it.
+//! A foreground command for the minutes of one sign-in. [`aim`] reads the words of the command line. [`target`] finds
+//! the authorization server and the known facts ([`discover`] with [`challenge`], [`resource_metadata`] and
+//! [`server_metadata`]). An [`attempt`] has a [`client`], perhaps by [`registration`]. It runs one of three grants:
+//! [`browser_grant`], [`device_flow`], [`client_credentials`]. [`fetch`] and [`place`] store the answer in the token
+//! file. Only `main` uses this wing.
 
 mod aim;
 mod around;
@@ -54,15 +54,15 @@ pub(crate) use around::Around;
 use interrupt::Interrupt;
 use options::Asked;
 
-/// Why a command of this wing ended otherwise than well. Each is one line.
+/// Why a command of this wing failed. Each reason is one line.
 pub(crate) enum NotDone {
-    /// The command line is wrong.
+    /// The command line or a setting is wrong.
     Wrong(String),
-    /// Something was not done.
+    /// The sign-in, or its end, failed.
     Failed(String),
 }
 
-/// `token-refresher login`: gives back the line that says what happened and what to do next.
+/// `token-refresher login`: returns the line with the result and the next step.
 ///
 /// # Errors
 /// Why there is no new token. Ctrl-C ends the program from here.
@@ -78,7 +78,7 @@ pub(crate) fn login(operands: &[&OsStr], options: &Options, around: &Around<'_>)
     Ok(line)
 }
 
-/// `token-refresher revoke`: gives back the line that says what happened.
+/// `token-refresher revoke`: returns the line with the result.
 ///
 /// # Errors
 /// Why the sign-in has not been ended.

@@ -1,4 +1,4 @@
-//! Names of token files: what a sign-in's file is called, and which file a person means.
+//! Names of token files: the name for a sign-in's file, and the file that a person means.
 
 use std::net::IpAddr;
 use std::path::Path;
@@ -11,7 +11,7 @@ pub(super) fn of_host(host: &str) -> String {
         return host.replace(['.', ':'], "-");
     }
     let labels: Vec<&str> = host.trim_end_matches('.').split('.').collect();
-    // `co.uk` and its like: the label before a short second level is the name.
+    // In `co.uk` and the like, the name is the label before a short second level.
     let suffix = match labels[..] {
         [_, .., second, top] if second.len() <= 3 && top.len() == 2 && labels.len() > 2 => 2,
         [_, ..] => 1,
@@ -21,7 +21,7 @@ pub(super) fn of_host(host: &str) -> String {
     cleaned(name.or_else(|| labels.first()).copied().unwrap_or_default())
 }
 
-/// The file of a sign-in at `provider` for `server`.
+/// The name of the file for a sign-in at `provider` for `server`.
 pub(super) fn egress(provider: &str, server: &str) -> String {
     format!("{}-{}-egress.json", cleaned(provider), cleaned(server))
 }
@@ -29,7 +29,7 @@ pub(super) fn egress(provider: &str, server: &str) -> String {
 /// The file that `--name` means: a whole file name, or the name of the server's entry.
 ///
 /// # Errors
-/// Why it is no name for a token file.
+/// Why the value is no name for a token file.
 pub(super) fn given(name: &str) -> Result<String, String> {
     let whole = Path::new(name).extension().is_some_and(|ending| ending == "json");
     let file = if whole { name.to_owned() } else { format!("{name}-egress.json") };
@@ -43,16 +43,16 @@ pub(super) fn given(name: &str) -> Result<String, String> {
     Ok(file)
 }
 
-/// Letters, digits, dots and dashes; everything else becomes a dash.
+/// Keeps letters, digits and dots; every other letter becomes a dash.
 fn cleaned(name: &str) -> String {
     let letter = |letter: char| if letter.is_ascii_alphanumeric() || letter == '.' { letter } else { '-' };
     name.to_ascii_lowercase().chars().map(letter).collect()
 }
 
-/// The MCP server that a word means, where it is an address.
+/// The MCP server that a word means, where the word is an address.
 ///
 /// # Errors
-/// Why the address cannot be one.
+/// Why the address is not valid.
 pub(super) fn server(word: &str) -> Option<Result<EndpointUrl, String>> {
     word.contains("://").then(|| EndpointUrl::parse(word).map_err(|error| format!("{word}: {error}")))
 }

@@ -1,4 +1,4 @@
-//! What the command line asks of `login` and `revoke`.
+//! The options of `login` and `revoke`.
 
 use std::ffi::OsStr;
 use std::time::Duration;
@@ -18,12 +18,12 @@ const REGISTER: &Flag = flag("register");
 const CLIENT_CREDENTIALS: &Flag = flag("client-credentials");
 const WAIT: &Flag = flag("wait");
 
-/// How a sign-in is to be done.
+/// The grant that the person has chosen.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Way {
-    /// In the browser, or by device where the server has only that.
+    /// In the browser, or by device where the server has only the device grant.
     Best,
-    /// In a browser somewhere; the person pastes the address at its end.
+    /// In a browser on any machine; the person pastes the last address.
     Paste,
     /// By a code that the person enters on another device.
     Device,
@@ -31,7 +31,7 @@ pub(super) enum Way {
     ClientCredentials,
 }
 
-/// What is asked, checked.
+/// The options, checked.
 pub(super) struct Asked {
     pub what: String,
     /// The server's name beside a provider's.
@@ -39,18 +39,18 @@ pub(super) struct Asked {
     pub name: Option<String>,
     pub client_id: Option<String>,
     pub scope: Option<String>,
-    /// Members of the token file that are set.
+    /// Members to set in the token file.
     pub members: Vec<(String, String)>,
     pub redirect_uri: Option<String>,
     pub way: Way,
     pub open: bool,
     pub register: bool,
-    /// How long to wait for the person.
+    /// The time limit for the person.
     pub wait: Duration,
 }
 
 impl Asked {
-    /// A token file, as it is.
+    /// The options that name a token file and nothing else.
     pub(super) fn of_file(name: &str) -> Self {
         Self {
             what: name.to_owned(),
@@ -70,7 +70,7 @@ impl Asked {
     /// Reads the options of `login`.
     ///
     /// # Errors
-    /// Which one cannot be used.
+    /// The option that cannot be used.
     pub(super) fn read(operands: &[&OsStr], options: &Options) -> Result<Self, String> {
         let mut words = operands.iter().map(|word| text(word, "login"));
         let what = words.next().transpose()?.unwrap_or_default();
@@ -107,7 +107,7 @@ impl Asked {
 /// A word of the command line.
 ///
 /// # Errors
-/// That it is empty or no text.
+/// The word is empty.
 pub(super) fn text(value: &OsStr, what: &str) -> Result<String, String> {
     let text = named(value);
     if text.trim().is_empty() {
@@ -116,7 +116,7 @@ pub(super) fn text(value: &OsStr, what: &str) -> Result<String, String> {
     Ok(text.trim().to_owned())
 }
 
-/// A member that holds a secret must not be given on a command line, which everybody can read.
+/// Members that hold a secret. They must not be given on a command line, which all users of the machine can read.
 const SECRETS: [&str; 6] =
     ["access_token", "refresh_token", "token", "client_secret", "private_key", "registration_access_token"];
 

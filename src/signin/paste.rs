@@ -1,19 +1,18 @@
-//! The address that a person pastes: what the browser showed when it could not open the redirect.
+//! The address that a person pastes: the last address of the browser, which could not open the redirect.
 
 use super::redirect::{Expected, Verdict, judge};
 
-/// What a pasted line is.
+/// The kinds of pasted lines.
 #[derive(PartialEq, Eq, Debug)]
 pub(super) enum Pasted {
     /// The address of a redirect, judged.
     Address(Verdict),
-    /// Something else: what to say, and to wait on.
+    /// Another text, with the reply to it. The program goes on waiting.
     Not(&'static str),
-    /// Nothing but blanks.
     Blank,
 }
 
-/// Reads one line. An address may come in quotes, and without the part before its query.
+/// Reads one line. An address may be in quotes, and without the part before its query.
 pub(super) fn read(line: &str, expected: &Expected) -> Pasted {
     let line = line.trim().trim_matches(['"', '\'', '<', '>']);
     if line.is_empty() {

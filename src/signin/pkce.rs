@@ -1,4 +1,4 @@
-//! What must be random in a sign-in: the proof key of a code (RFC 7636, S256), the `state`, a port.
+//! The random values of a sign-in: the proof key of a code (RFC 7636, S256), the `state`, a port.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -12,7 +12,7 @@ use crate::secret::Secret;
 pub(super) struct Pkce {
     /// Sent with the code only.
     pub verifier: Secret,
-    /// SHA-256 of the verifier, for the authorization request.
+    /// SHA-256 of the verifier, as base64url.
     pub challenge: String,
 }
 
@@ -40,11 +40,11 @@ fn random() -> Result<Secret, String> {
     Ok(Secret::new(URL_SAFE_NO_PAD.encode(*bytes)))
 }
 
-/// A port for a redirect address that no program waits at: the browser must not deliver the code to another
-/// program, so it is one of those that programs get for a moment only.
+/// A random port for a redirect address at which no program listens. The browser must not deliver the code to another
+/// program. So the port is from the dynamic range (49152 to 65535, RFC 6335), which servers do not use.
 ///
 /// # Errors
-/// When the system has no random numbers.
+/// The system has no random numbers.
 pub(super) fn some_port() -> Result<u16, String> {
     let mut bytes = [0_u8; 2];
     SystemRandom::new().fill(&mut bytes).map_err(|_| "the system has no random numbers".to_owned())?;

@@ -1,38 +1,37 @@
-//! The redirect: how an authorization server sends the person back, and what its parameters mean.
+//! The redirect by which an authorization server sends the person back, and the meaning of its parameters.
 //!
-//! The same rules hold for a request to the listener and for an address that the person pasted. A
-//! redirect counts only with the `state` of this sign-in, and with the issuer that was asked (RFC 9207).
+//! The same rules hold for a request to the listener and for a pasted address. A redirect counts only with the `state`
+//! of this sign-in and the issuer of the authorization server (RFC 9207).
 
 use crate::oauth::form_decode;
 use crate::secret::Secret;
 
-/// What a redirect must carry.
+/// The facts that a redirect must match.
 #[derive(Clone, Debug)]
 pub(super) struct Expected {
     /// The `state` of the authorization request.
     pub state: String,
-    /// The issuer, where it is known.
+    /// The issuer, where known.
     pub issuer: Option<String>,
     /// Whether the server's metadata promise `iss` in every redirect.
     pub iss_promised: bool,
 }
 
-/// What a redirect means.
+/// The meaning of a redirect.
 #[derive(PartialEq, Eq, Debug)]
 pub(super) enum Verdict {
-    /// The code, to be redeemed once.
+    /// The code, which can be redeemed once.
     Code(Secret),
-    /// The authorization server refused: its error code and description, as they came.
+    /// The authorization server refused. Its error code and description, as received.
     Refused(String, Option<String>),
-    /// It belongs to another sign-in: its `state` is not this one's.
+    /// The redirect belongs to another sign-in: its `state` differs.
     OtherState,
-    /// It comes from another issuer than the one that was asked, or from none although one is promised.
+    /// The redirect comes from another issuer, or names none although the metadata promise one.
     OtherIssuer(Option<String>),
-    /// It is no redirect at all: neither a code nor an error, or a parameter twice.
+    /// The query is no redirect: it has neither code nor error, or has a parameter twice.
     NoRedirect,
 }
 
-/// Judges the query of a redirect.
 pub(super) fn judge(query: &str, expected: &Expected) -> Verdict {
     let Some(parameters) = Parameters::read(query) else { return Verdict::NoRedirect };
     if parameters.code.is_none() && parameters.error.is_none() {
@@ -55,12 +54,12 @@ pub(super) fn judge(query: &str, expected: &Expected) -> Verdict {
     }
 }
 
-/// Whether two spellings name one issuer: people and servers add or leave out the slash at the end.
+/// Whether two spellings name one issuer: a slash at the end makes no difference.
 pub(super) fn same_issuer(one: &str, other: &str) -> bool {
     one.trim_end_matches('/') == other.trim_end_matches('/')
 }
 
-/// The parameters of a redirect that matter here.
+/// The known parameters of a redirect.
 #[derive(Default)]
 struct Parameters {
     code: Option<Secret>,
@@ -71,7 +70,7 @@ struct Parameters {
 }
 
 impl Parameters {
-    /// `None` where one of them is there twice (RFC 6749 3.1) or is no text.
+    /// `None` where a known parameter is there twice (RFC 6749 3.1) or is not UTF-8.
     fn read(query: &str) -> Option<Self> {
         let mut found = Self::default();
         for pair in query.split('&') {

@@ -1,34 +1,34 @@
-//! Which redirect address a sign-in uses, and whether it is listened to.
+//! The choice of a redirect address, and of a listener for it.
 
 use crate::oauth::{EndpointUrl, Redirect};
 
-/// The path of our own redirect addresses.
+/// The path of this program's redirect addresses.
 const PATH: &str = "/callback";
 
-/// The port of our redirect address at providers that know only registered addresses: what a person enters
-/// there must hold for every sign-in.
+/// The port of this program's redirect address at providers with registered addresses only. A person enters the
+/// address there once, so the port must be the same for every sign-in.
 const FIXED_PORT: u16 = 47_823;
 
-/// Where the redirect goes.
+/// The target of the redirect.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) enum RedirectPlan {
-    /// To a port of 127.0.0.1, where a listener waits.
+    /// A port of 127.0.0.1, with a listener.
     Listen {
-        /// The host in the spelling of the address: the provider may know only one.
+        /// The host as spelled in the address: the provider may know only one spelling.
         host: String,
-        /// The port of a registered address; none: any that is free.
+        /// The port of a registered address; none: any free port.
         port: Option<u16>,
         path: String,
     },
-    /// To an address that is not ours: the person pastes what the browser shows.
+    /// An address on another host. The person pastes the last address of the browser.
     Elsewhere(String),
 }
 
-/// Plans the redirect from the address that was given or registered, and what the provider takes. `registers`
-/// is whether the client will be registered with the very address that is used.
+/// Plans the redirect from the given or registered address and the provider's rule. `registers` says whether a client
+/// will be registered with the address.
 ///
 /// # Errors
-/// Why the given address is none, or that one must be given.
+/// The given address is not valid, or one must be given.
 pub(super) fn plan(given: Option<&str>, takes: Redirect, registers: bool) -> Result<RedirectPlan, String> {
     let Some(given) = given else {
         let (host, port) = match takes {
@@ -66,7 +66,7 @@ pub(super) fn plan(given: Option<&str>, takes: Redirect, registers: bool) -> Res
 }
 
 impl RedirectPlan {
-    /// The path at which the redirect is waited for.
+    /// The path at which the listener expects the redirect.
     pub(super) fn path(&self) -> &str {
         match self {
             Self::Listen { path, .. } if !path.is_empty() => path,

@@ -1,26 +1,26 @@
-//! Dynamic client registration (RFC 7591): what is asked, and what the answer gives.
+//! Dynamic client registration (RFC 7591): the request, and the answer.
 
 use serde::{Deserialize, Deserializer};
 use serde_json::{Value, json};
 
 use crate::secret::Secret;
 
-/// The name under which people see this program at the authorization server.
+/// The name of this program at the authorization server, for people.
 const CLIENT_NAME: &str = "token-refresher";
 
 /// A client that a server has registered.
 #[derive(Deserialize)]
 pub(super) struct Registered {
     pub client_id: String,
-    /// A secret may come although the registration wants none; it must then be used.
+    /// A server may issue a secret to a public client too. The secret must then be used.
     #[serde(default, deserialize_with = "secret")]
     pub client_secret: Option<Secret>,
-    /// When the secret ends, in seconds since 1970; 0 is never.
+    /// The expiry of the secret, in seconds since 1970; 0 is never.
     #[serde(default)]
     pub client_secret_expires_at: Option<i64>,
     #[serde(default)]
     pub token_endpoint_auth_method: Option<String>,
-    /// Where the registration can be read, changed and deleted (RFC 7592), and the token for it.
+    /// The address at which the client can be read, changed and deleted (RFC 7592).
     #[serde(default)]
     pub registration_client_uri: Option<String>,
     #[serde(default, deserialize_with = "secret")]
@@ -32,17 +32,17 @@ fn secret<'de, D: Deserializer<'de>>(input: D) -> Result<Option<Secret>, D::Erro
     Ok(text.filter(|text| !text.is_empty()).map(Secret::new))
 }
 
-/// What to ask for.
+/// The variable parts of a registration request.
 pub(super) struct Application<'a> {
-    /// The redirect address that the sign-in will use; none for the device grant.
+    /// The redirect address of the sign-in; none for the device grant.
     pub redirect_uri: Option<&'a str>,
     /// The scopes, joined by blanks.
     pub scope: Option<&'a str>,
-    /// Whether to ask for refresh tokens too; a server may refuse who asks.
+    /// Whether to request refresh tokens. Some servers refuse such a request.
     pub refresh: bool,
 }
 
-/// The body of a registration: a public client (it cannot keep a secret from its user).
+/// The body of a registration request for a public client: this program cannot keep a secret from its user.
 pub(super) fn body(application: &Application<'_>) -> Value {
     let grant = match application.redirect_uri {
         Some(_) => "authorization_code",
@@ -58,7 +58,7 @@ pub(super) fn body(application: &Application<'_>) -> Value {
         "token_endpoint_auth_method": "none",
         "grant_types": grants,
     });
-    // Both are sent even where they are empty: without them a server assumes the authorization code grant.
+    // Both members are sent even where they are empty: without them a server assumes the authorization code grant.
     body["redirect_uris"] = application.redirect_uri.into_iter().collect();
     body["response_types"] = application.redirect_uri.map(|_| "code").into_iter().collect();
     if let Some(scope) = application.scope {
@@ -68,10 +68,10 @@ pub(super) fn body(application: &Application<'_>) -> Value {
     body
 }
 
-/// Reads the answer to a registration that succeeded.
+/// Reads the answer to a successful registration.
 ///
 /// # Errors
-/// What is wrong with it.
+/// The fault of the answer.
 pub(super) fn read(body: &[u8]) -> Result<Registered, &'static str> {
     let registered: Registered =
         serde_json::from_slice(body).map_err(|_| "its answer is not a client registration")?;
@@ -85,8 +85,8 @@ pub(super) fn read(body: &[u8]) -> Result<Registered, &'static str> {
     Ok(registered)
 }
 
-/// Whether it is worth asking again without refresh tokens: a server that grants none may refuse a
-/// client that asks for them.
+/// Whether a request without refresh tokens may succeed. A server that grants none may refuse a client that requests
+/// them.
 pub(super) fn refused_for_its_grants(status: u16, code: Option<&str>) -> bool {
     status == 400 && code == Some("invalid_client_metadata")
 }

@@ -1,23 +1,22 @@
-//! The metadata of a protected resource (RFC 9728): which authorization servers an MCP server trusts.
+//! The metadata of a protected resource (RFC 9728): the authorization servers that an MCP server trusts.
 
 use serde_json::Value;
 
 use super::json;
 use crate::oauth::EndpointUrl;
 
-/// What the metadata say.
 #[derive(PartialEq, Eq, Debug)]
 pub(super) struct ResourceMetadata {
-    /// The resource as the server itself calls it: the value of `resource` in requests (RFC 8707).
+    /// The server's name for itself: the value of `resource` in requests (RFC 8707).
     pub resource: String,
     /// The issuers that the resource trusts, at least one.
     pub issuers: Vec<String>,
-    /// The scopes that requests to the resource need.
+    /// The scopes for requests to the resource.
     pub scopes: Vec<String>,
 }
 
-/// Where the metadata of `server` may be, in the order of the MCP specification: with the server's path
-/// behind the well-known part, then at the root.
+/// The possible addresses of the metadata of `server`, in the order of the MCP specification. The server's path comes
+/// behind the well-known part. The second address is at the root.
 pub(super) fn addresses(server: &EndpointUrl) -> Vec<String> {
     let origin = server.origin();
     let path = server.shown[origin.len()..].trim_end_matches('/');
@@ -28,7 +27,7 @@ pub(super) fn addresses(server: &EndpointUrl) -> Vec<String> {
 /// Reads the metadata of `server`.
 ///
 /// # Errors
-/// Why they cannot be used: they belong to another resource (RFC 9728 3.3), or name no issuer.
+/// Why the metadata cannot be used: they belong to another resource (RFC 9728 3.3), or name no issuer.
 pub(super) fn read(server: &EndpointUrl, document: &Value) -> Result<ResourceMetadata, String> {
     let resource = json::text(document, "resource").ok_or("they name no resource")?;
     if !covers(&resource, server) {
@@ -42,8 +41,8 @@ pub(super) fn read(server: &EndpointUrl, document: &Value) -> Result<ResourceMet
     Ok(ResourceMetadata { resource, issuers, scopes })
 }
 
-/// Whether `resource` is the server itself or a path above it on the same host. Some servers call
-/// themselves by their bare origin.
+/// Whether `resource` is the server itself or a path above it on the same host. Some servers name themselves by their
+/// origin.
 fn covers(resource: &str, server: &EndpointUrl) -> bool {
     let Ok(resource) = EndpointUrl::parse(resource) else { return false };
     let (prefix, path) = (resource.shown.trim_end_matches('/'), server.shown.as_str());

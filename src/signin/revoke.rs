@@ -1,4 +1,4 @@
-//! Ending a sign-in at the provider (RFC 7009): for a stolen laptop, or for a person who leaves.
+//! Ends a sign-in at the provider (RFC 7009), for a stolen laptop or a person who leaves.
 
 use super::aim::{self, Aim, SignInSource};
 use super::around::{Around, documents};
@@ -19,10 +19,10 @@ use crate::secret::Secret;
 use crate::tokens::name::stem;
 use crate::tokens::{Document, Unusable};
 
-/// Ends the sign-in of a token file. Gives back the last line.
+/// Ends the sign-in of a token file. Returns the last line.
 ///
 /// # Errors
-/// One line: why the provider still honours it. The file is then as it was.
+/// One line: why the tokens may still be valid. The file is unchanged.
 pub(super) fn revoke(name: &str, around: &Around<'_>, interrupt: &Interrupt) -> Result<String, String> {
     let tokens = &around.settings.tokens_dir;
     let asked = Asked::of_file(name);
@@ -66,7 +66,6 @@ pub(super) fn revoke(name: &str, around: &Around<'_>, interrupt: &Interrupt) -> 
     Ok(format!("signed out of {}: {} holds no token any more", server.title, file.display()))
 }
 
-/// The requests that end one sign-in.
 struct Revocation<'a> {
     server: &'a AuthorizationServer,
     endpoint: &'a EndpointUrl,
@@ -75,7 +74,7 @@ struct Revocation<'a> {
 }
 
 impl Revocation<'_> {
-    /// Ends the refresh token, and with it the sign-in; then the access token, in case the server keeps it.
+    /// Revokes the refresh token, and with it the sign-in. The access token follows, in case the server keeps it.
     fn of(&self, document: &Document) -> Result<(), String> {
         let recipient = Recipient {
             server: self.server,
@@ -116,7 +115,7 @@ impl Revocation<'_> {
     }
 }
 
-/// The file of a sign-in that has been ended: what it is known by stays, for the next sign-in.
+/// The file of an ended sign-in. The members that identify the sign-in are kept for the next one.
 fn signed_out(document: Document, now: Timestamp) -> Result<Document, Unusable> {
     let mut document = document;
     for name in [

@@ -1,29 +1,28 @@
-//! Where a sign-in goes: the endpoints of one authorization server, and what is known of its ways.
+//! The endpoints of one authorization server, and its known rules.
 
 use super::redirect::Expected;
 use super::server_metadata::ServerMetadata;
 use crate::oauth::{EndpointUrl, GrantType, ProviderRow, RowEndpoints};
 
-/// An authorization server.
 pub(super) struct AuthorizationServer {
-    /// What people call it.
+    /// The name for people.
     pub title: String,
-    /// Its issuer, where it is known.
+    /// The issuer, where known.
     pub issuer: Option<String>,
-    /// Whether its redirects always carry the issuer.
+    /// Whether every redirect carries `iss` (RFC 9207).
     pub iss_promised: bool,
     pub authorization: Option<EndpointUrl>,
     pub token: EndpointUrl,
     pub device: Option<EndpointUrl>,
     pub registration: Option<EndpointUrl>,
     pub revocation: Option<EndpointUrl>,
-    /// The ways of client authentication that its metadata list.
+    /// The methods of client authentication in the metadata.
     pub methods: Option<Vec<String>>,
-    /// The scopes that its metadata list.
+    /// The scopes in the metadata.
     pub scopes: Vec<String>,
-    /// Whether it binds a code to a verifier.
+    /// Whether the server supports PKCE.
     pub pkce: bool,
-    /// Whether its endpoints come from its metadata, not from the table of providers.
+    /// Whether the endpoints come from metadata, and not from the table of providers.
     pub discovered: bool,
     pub row: ProviderRow,
 }
@@ -67,7 +66,7 @@ impl AuthorizationServer {
         }
     }
 
-    /// What a secret may be sealed for, to be sent to this server: its row, its token endpoint, its issuer.
+    /// The endpoints in the seals of secrets that may be sent to this server: its row, its token endpoint, its issuer.
     pub(super) fn bound_endpoints(&self, grant: GrantType) -> Vec<String> {
         let token = self.token.origin().to_owned();
         let issuer = self.issuer.as_deref().filter(|_| self.discovered);
@@ -76,12 +75,12 @@ impl AuthorizationServer {
         row.into_iter().chain([token]).chain(issuer.map(|issuer| issuer.origin().to_owned())).collect()
     }
 
-    /// What a redirect of this server must carry.
+    /// The facts that a redirect of this server must match.
     pub(super) fn expected(&self, state: &str) -> Expected {
         Expected { state: state.to_owned(), issuer: self.issuer.clone(), iss_promised: self.iss_promised }
     }
 
-    /// The parameters of its authorization requests beside the usual ones.
+    /// The further parameters of the server's authorization requests.
     pub(super) fn parameters(&self, scopes: &[String], audience: Option<&str>) -> Vec<(String, String)> {
         let own = self.row.login().parameters.iter();
         let mut parameters: Vec<_> = own.map(|(name, value)| (name.clone(), value.clone())).collect();
@@ -89,7 +88,7 @@ impl AuthorizationServer {
             parameters.retain(|(name, _)| name != "audience");
             parameters.push(("audience".to_owned(), audience.to_owned()));
         }
-        // OpenID Connect Core 11: `offline_access` counts only where the person is requested it.
+        // `offline_access` needs the person's consent in the same request (OpenID Connect Core 11).
         let offline = scopes.iter().any(|scope| scope == "offline_access");
         if self.discovered && offline && parameters.iter().all(|(name, _)| name != "prompt") {
             parameters.push(("prompt".to_owned(), "consent".to_owned()));
@@ -97,7 +96,7 @@ impl AuthorizationServer {
         parameters
     }
 
-    /// The scopes to request: those that are wanted, and those that earn a refresh token.
+    /// The scopes to request: the wanted ones, and those that grant a refresh token.
     pub(super) fn scopes(&self, wanted: Option<&str>) -> Vec<String> {
         let mut scopes: Vec<String> = wanted
             .unwrap_or_default()
@@ -107,7 +106,7 @@ impl AuthorizationServer {
             .collect();
         let offered = self.scopes.iter().any(|scope| scope == "offline_access") && !scopes.is_empty();
         let offline = offered.then(|| "offline_access".to_owned());
-        // A provider's own list is for its own endpoints, not for those of an MCP server beside it.
+        // A provider's own scopes are for its own endpoints, not for those of an MCP server beside it.
         let own = (!self.discovered).then(|| self.row.login().refresh_scope.iter().cloned());
         for scope in own.into_iter().flatten().chain(offline) {
             if !scopes.contains(&scope) {

@@ -1,7 +1,7 @@
 //! The metadata of an authorization server (RFC 8414, `OpenID` Connect Discovery), as a sign-in needs them.
 //!
-//! They must belong to the issuer in whose name they were read. A document that came over https cannot lead a
-//! sign-in to plain http.
+//! The metadata must belong to the issuer for which they were read. A document that came over https must not lead to
+//! plain http.
 
 use serde_json::Value;
 
@@ -9,7 +9,6 @@ use super::json;
 use super::redirect::same_issuer;
 use crate::oauth::EndpointUrl;
 
-/// What the metadata say.
 #[derive(PartialEq, Eq, Debug)]
 pub(super) struct ServerMetadata {
     /// The issuer, in its own spelling.
@@ -19,20 +18,20 @@ pub(super) struct ServerMetadata {
     pub device_authorization_endpoint: Option<EndpointUrl>,
     pub registration_endpoint: Option<EndpointUrl>,
     pub revocation_endpoint: Option<EndpointUrl>,
-    /// `token_endpoint_auth_methods_supported`, where it is there.
+    /// `token_endpoint_auth_methods_supported`, where present.
     pub methods: Option<Vec<String>>,
-    /// `scopes_supported`; empty where it is not there.
+    /// `scopes_supported`; empty where missing.
     pub scopes: Vec<String>,
-    /// Whether a code can be bound to a verifier by S256 (RFC 7636).
+    /// Whether the server supports PKCE with S256 (RFC 7636).
     pub s256: bool,
     /// Whether every redirect carries `iss` (RFC 9207).
     pub iss_promised: bool,
 }
 
-/// Reads metadata that were found for `issuer`. `permitted` says which endpoints may be spoken to at all.
+/// Reads metadata that were found for `issuer`. `permitted` tells the endpoints that may be contacted.
 ///
 /// # Errors
-/// Why they cannot be used, as the end of a sentence about them.
+/// Why the metadata cannot be used, as the end of a sentence about them.
 pub(super) fn read(
     issuer: &EndpointUrl,
     document: &Value,

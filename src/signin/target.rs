@@ -1,4 +1,4 @@
-//! One sign-in before it begins: its server, its file, and what is known of both.
+//! One sign-in before it begins: its server, its file, and the known facts of both.
 
 use std::path::Path;
 
@@ -20,7 +20,7 @@ use crate::tokens::name::stem;
 pub(super) struct Target {
     pub server: AuthorizationServer,
     pub place: Place,
-    /// What the file says already, with what the command line adds.
+    /// The present contents of the file, with the additions of the command line.
     pub known: Document,
     /// The provider's name in the file.
     pub provider: String,
@@ -32,11 +32,11 @@ pub(super) struct Target {
     pub scopes: Vec<String>,
     /// Clients in other files of the directory.
     pub clients: Vec<KnownClient>,
-    /// Those of them that have a secret.
+    /// Those of the clients that have a secret.
     pub files: Vec<ClientFile>,
 }
 
-/// The server and the names that a source leads to.
+/// The server and the names from one source.
 struct FoundServer {
     provider: String,
     /// The name of the server's entry.
@@ -46,7 +46,7 @@ struct FoundServer {
 }
 
 impl Target {
-    /// Finds out where the sign-in goes, and reads what is there.
+    /// Finds the server and the file of the sign-in, and reads the file.
     ///
     /// # Errors
     /// One line for the person.
@@ -99,13 +99,13 @@ impl Target {
         })
     }
 
-    /// What decides about the client.
+    /// The facts that decide about the client.
     pub(super) fn config(&self, providers: &Providers) -> CredentialConfig {
         config(&self.place.name, &self.known, providers)
     }
 }
 
-/// The grant whose endpoint and client are meant.
+/// The grant whose endpoint and client are used.
 pub(super) fn grant(asked: &Asked) -> GrantType {
     if asked.way == Way::ClientCredentials { GrantType::ClientCredentials } else { GrantType::RefreshToken }
 }
@@ -137,7 +137,7 @@ fn alone(server: AuthorizationServer) -> Discovered {
     Discovered { server, resource: None, scope: None }
 }
 
-/// The name of the provider in file names: the table's, or the word in the endpoint's host.
+/// The name of the provider in file names: the table's, else the word in the endpoint's host.
 fn provider_of(server: &AuthorizationServer) -> String {
     if server.row.name().is_empty() {
         names::of_host(&server.token.host)
@@ -146,7 +146,7 @@ fn provider_of(server: &AuthorizationServer) -> String {
     }
 }
 
-/// Members that belong to one client: another client takes the place of all of them.
+/// Members that belong to one client. With another client all of them are removed.
 const OF_A_CLIENT: [&str; 7] = [
     "client_secret",
     "client_secret_expires_at",
@@ -157,10 +157,10 @@ const OF_A_CLIENT: [&str; 7] = [
     "redirect_uri",
 ];
 
-/// What the file says, with what the command line adds.
+/// The contents of the file, with the additions of the command line.
 fn with_members(known: Option<Document>, asked: &Asked) -> Result<Document, String> {
     let words = |why: crate::tokens::Unusable| why.to_string();
-    // Printing a text as JSON cannot fail.
+    // A text can always be printed as JSON.
     let quoted = |text: &str| serde_json::to_string(text).unwrap_or_default();
     let mut known = known.map_or_else(compose::empty, Ok).map_err(words)?;
     for (name, value) in &asked.members {
@@ -177,7 +177,7 @@ fn with_members(known: Option<Document>, asked: &Asked) -> Result<Document, Stri
     Ok(known)
 }
 
-/// Makes sure that a file which is there already belongs to this sign-in: another server's is not overwritten.
+/// Refuses a file that belongs to the sign-in at another server, so that it is not overwritten.
 fn same_sign_in(
     path: &Path,
     known: &Document,

@@ -1,4 +1,5 @@
-//! Secrets of a token file for a sign-in: opened for the server that they are sealed for, and sealed when they are new.
+//! Secrets of a token file in a sign-in. They are opened for the server that they are sealed for, and new ones are
+//! sealed.
 
 use super::around::Around;
 use super::client::Client;
@@ -13,7 +14,7 @@ use crate::tokens::at_rest::{plain_secrets, with_secrets};
 use crate::tokens::name::stem;
 use crate::tokens::{Document, Unusable};
 
-/// Where secrets are about to be sent.
+/// The recipient of secrets.
 pub(super) struct Recipient<'a> {
     pub server: &'a AuthorizationServer,
     pub grant: GrantType,
@@ -22,8 +23,8 @@ pub(super) struct Recipient<'a> {
 }
 
 impl Recipient<'_> {
-    /// The secret itself. A sealed one must be sealed for this server (its token endpoint, its issuer or its row) and
-    /// for this client.
+    /// Opens a secret. A sealed secret must be sealed for this client and for this server: its token endpoint, its
+    /// issuer or its row.
     pub(super) fn open(&self, member: SecretMember, text: Secret) -> Result<Secret, String> {
         if stored(text.expose()) == StoredSecret::Plain {
             return Ok(text);
@@ -62,8 +63,8 @@ pub(super) fn unsealed(
     Ok(client)
 }
 
-/// The document of the file `name` as it is stored: what is new in it is sealed, where there is a key and the file says
-/// where its secrets may be sent.
+/// Seals the new secrets of the file `name` before it is stored. The secrets are left plain without a key, and where
+/// the file does not say where they may be sent.
 pub(super) fn for_the_disk(
     name: &str,
     document: Document,

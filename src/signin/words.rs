@@ -1,4 +1,4 @@
-//! What the person is told.
+//! The texts for the person.
 
 use std::io::Write as _;
 use std::path::PathBuf;
@@ -7,25 +7,25 @@ use super::assistants::Assistant;
 use super::daemon::Told;
 use crate::clock::Timestamp;
 
-/// Says a line on standard error, where a person is. That this may fail changes nothing.
+/// Prints a line on standard error, where a person is. A failure to print changes nothing.
 pub(super) fn say(line: &str) {
     let _ = writeln!(std::io::stderr(), "{line}");
 }
 
-/// What a sign-in left behind.
+/// The result of a sign-in, for the last line.
 pub(super) struct Summary {
-    /// What people call the authorization server.
+    /// The name of the authorization server, for people.
     pub title: String,
     pub file: PathBuf,
-    /// The command that signs in again.
+    /// The command for the next sign-in.
     pub login: String,
-    /// When the access token ends.
+    /// The expiry of the access token.
     pub until: Option<Timestamp>,
-    /// Whether a new one comes without a person.
+    /// Whether the token can be refreshed without a person.
     pub renewable: bool,
 }
 
-/// The last line of a sign-in: what happened, and what to do next.
+/// The last line of a sign-in: the result, and the next step.
 pub(super) fn last_line(summary: &Summary, told: Told, assistants: &[Assistant]) -> String {
     let Summary { title, file, login, until, renewable } = summary;
     let until = until.map_or_else(|| "without an end that is known".to_owned(), |end| format!("until {end}"));

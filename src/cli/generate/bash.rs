@@ -1,12 +1,11 @@
-//! Completion for bash: a function that looks at the word before the cursor, and at whether one of the
-//! words is a command.
+//! Completion for bash: a function of the word before the cursor and of the command among the words.
 
 use super::super::flag::Flag;
 use super::super::flags::FLAGS;
 use super::offers::{Completion, by_pattern, names, options, with_names};
 
-/// The script, for `share/bash-completion/completions/token-refresher`. bash shows no explanations, so
-/// they stand in it as comments.
+/// The script, for `share/bash-completion/completions/token-refresher`. bash shows no explanations, so the script has
+/// them as comments.
 pub(super) fn completion() -> String {
     let values: String = FLAGS.iter().filter_map(value).collect();
     let rows: String = by_pattern()
@@ -72,7 +71,7 @@ fn spelled(flag: &Flag) -> String {
     format!("{short}--{}", flag.long)
 }
 
-/// What is offered behind an option that takes a value.
+/// The `case` for an option's value.
 fn value(flag: &Flag) -> Option<String> {
     let offered = match Completion::of(flag) {
         Completion::None => return None,

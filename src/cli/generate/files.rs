@@ -1,5 +1,5 @@
-//! Files that come with the program, for a person who has the program alone (`cargo install`): the manual of the
-//! files and the systemd units. The units start the program from where it is.
+//! Files that come with the program, for a person who has the program alone (`cargo install`): the manual of the files
+//! and the systemd units. The units start the program from its present place.
 
 use std::env;
 
@@ -18,7 +18,7 @@ pub(super) fn user_unit() -> String {
     started(include_str!("../../../examples/token-refresher.user.service"))
 }
 
-/// The unit with this program's own path, where that is known and fits into a unit without quotes.
+/// The unit with this program's own path, where the path is known and needs no quotes.
 fn started(unit: &str) -> String {
     let own = env::current_exe().ok().and_then(|path| path.into_os_string().into_string().ok());
     let fits =

@@ -1,10 +1,10 @@
-//! Completion for fish: a line for each option, with the condition under which it is offered.
+//! Completion for fish: a line for each option, with the condition for its offer.
 
 use super::super::flag::Flag;
 use super::super::flags::FLAGS;
 use super::offers::{Completion, named, names, quoted, with_names};
 
-/// A function for the names of these kinds, in the directories that the line names.
+/// A function for the names of given kinds, in the directories that the command line names.
 const NAMES: &str = r"function __token_refresher_names
   set -l words (commandline -opc)
   set -l place
@@ -57,8 +57,8 @@ fn option(flag: &Flag) -> String {
     format!("complete -c token-refresher{condition}{short} -l {}{value} -d {help}\n", flag.long)
 }
 
-/// When the option is offered; `None`: always. Where the daemon takes it, unless another command that
-/// does not take it was named.
+/// The condition for the offer of an option; `None`: always. An option of the daemon is offered unless a command
+/// without the option was named.
 fn condition(flag: &Flag) -> Option<String> {
     if flag.commands.is_empty() {
         return None;

@@ -7,10 +7,10 @@ use super::super::help::{spelled, usage};
 use super::super::manual::{ABOUT, DESCRIPTION, PRECEDENCE, SECTIONS};
 use crate::text::lines;
 
-/// When this version of the page was last written: changed with the version of the program.
+/// The date of the page, which changes with the version of the program.
 const DATE: &str = "2026-11-23";
 
-/// mandoc complains of source lines that are longer.
+/// The longest source line: mandoc warns of longer ones.
 const WIDTH: usize = 78;
 
 /// The page, for `share/man/man1/token-refresher.1`.
@@ -65,7 +65,6 @@ fn item(term: &str, explanation: &str) -> String {
     format!(".TP\n.B {}\n{}", roff(term), text(explanation))
 }
 
-/// `words` in source lines of a bearable length.
 fn text(words: &str) -> String {
     // A line that begins with a dot or an apostrophe would be a macro.
     let macros = |line: &String| line.starts_with(['.', '\'']);
@@ -73,7 +72,7 @@ fn text(words: &str) -> String {
     lines.iter().map(|line| if macros(line) { format!("\\&{line}\n") } else { format!("{line}\n") }).collect()
 }
 
-/// `text` as it is printed: a hyphen is a minus sign, so that an option can be copied from the page.
+/// The source of `text` on the page. A hyphen is printed as a minus sign, so that an option can be copied.
 fn roff(text: &str) -> String {
     text.replace('\\', "\\e")
         .replace('-', "\\-")
@@ -87,7 +86,7 @@ fn capitalized(text: &str) -> String {
     letters.next().map_or_else(String::new, |first| format!("{}{}.", first.to_uppercase(), letters.as_str()))
 }
 
-/// The first letter small and no dot, as the line under NAME has it.
+/// The form of the line under NAME: the first letter small, and no dot at the end.
 fn uncapitalized(text: &str) -> String {
     let mut letters = text.trim_end_matches('.').chars();
     letters.next().map_or_else(String::new, |first| first.to_lowercase().chain(letters).collect())

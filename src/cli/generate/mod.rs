@@ -1,5 +1,5 @@
-//! What is made for other programs: from the table the man page and the shells' completions, so that none of them can
-//! say something else than `--help`, and the files that come with the program.
+//! Texts for other programs. The man page and the completions are made from the table, so that they agree with
+//! `--help`. The systemd units and the manual of the files are here too.
 
 #![allow(
     clippy::format_push_string,
@@ -14,10 +14,9 @@ mod man;
 mod offers;
 mod zsh;
 
-/// Makes one of the texts.
 type TextForm = fn() -> String;
 
-/// What can be generated, by the names that `--generate` takes.
+/// The texts by the names that `--generate` takes.
 const FORMS: [(&str, TextForm); 7] = [
     ("man", man::page),
     ("man-files", files::manual),
@@ -28,7 +27,7 @@ const FORMS: [(&str, TextForm); 7] = [
     ("user-unit", files::user_unit),
 ];
 
-/// The text of the form called `name`; the error lists the names.
+/// The text called `name`; the error lists the names.
 pub(super) fn generate(name: &str) -> Result<String, String> {
     let known = FORMS.iter().find(|(form, _)| *form == name);
     known.map(|(_, text)| text()).ok_or_else(|| {

@@ -1,22 +1,22 @@
-//! What the completions of all three shells have in common.
+//! The common parts of the completions for three shells.
 
 use super::super::commands::COMMANDS;
 use super::super::flag::{Command, Flag};
 use super::super::flags::FLAGS;
 
-/// What a shell offers for an option's value.
+/// The offer of a shell for an option's value.
 pub(super) enum Completion {
-    /// It takes none.
+    /// The option takes no value.
     None,
     /// Names of files.
     File,
     /// Names of directories.
     Directory,
-    /// One of these words.
+    /// A name of these kinds, which `token-refresher names` lists.
     Choice(&'static [&'static str]),
     /// A name of these kinds, which the program lists.
     Name(&'static str),
-    /// Nothing that could be guessed.
+    /// Nothing: the value cannot be guessed.
     Other,
 }
 
@@ -33,7 +33,7 @@ impl Completion {
     }
 }
 
-/// The kinds of names that are arguments of a command, as `token-refresher names` knows them.
+/// The kinds of names that a command takes as arguments, for `token-refresher names`.
 pub(super) fn kinds(command: &Command) -> Option<&'static str> {
     match command.operands.split([' ', '[', ']', '.']).find(|word| !word.is_empty())? {
         "NAME" => Some("tokens"),
@@ -43,29 +43,27 @@ pub(super) fn kinds(command: &Command) -> Option<&'static str> {
     }
 }
 
-/// The commands whose arguments are names, with the kinds.
+/// The commands that take names as arguments, with the kinds.
 pub(super) fn with_names() -> impl Iterator<Item = (&'static Command, &'static str)> {
     named().filter_map(|command| Some((command, kinds(command)?)))
 }
 
-/// The options that `command` takes.
 pub(super) fn options(command: &Command) -> impl Iterator<Item = &'static Flag> {
     FLAGS.iter().filter(|flag| flag.commands.is_empty() || flag.commands.contains(&command.name))
 }
 
-/// The commands that have a name.
+/// The commands with a name: all but the daemon.
 pub(super) fn named() -> impl Iterator<Item = &'static Command> + Clone {
     COMMANDS.iter().filter(|command| !command.name.is_empty())
 }
 
-/// Every command with the shell pattern that its name matches: that of the daemon, which has none,
-/// matches everything and so comes last.
+/// Every command with the shell pattern for its name. The daemon has no name, so its pattern matches everything and
+/// comes last.
 pub(super) fn by_pattern() -> impl Iterator<Item = (&'static str, &'static Command)> {
     let daemon = COMMANDS.iter().filter(|command| command.name.is_empty());
     named().map(|command| (command.name, command)).chain(daemon.map(|command| ("*", command)))
 }
 
-/// The names of the commands, with `separator` between them.
 pub(super) fn names(separator: &str) -> String {
     named().map(|command| command.name).collect::<Vec<_>>().join(separator)
 }

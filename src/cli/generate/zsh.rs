@@ -1,9 +1,9 @@
-//! Completion for zsh, by its own `_arguments`.
+//! Completion for zsh, by zsh's function `_arguments`.
 
 use super::super::flag::Flag;
 use super::offers::{Completion, by_pattern, kinds, named, names, options, quoted};
 
-/// A function for the names of these kinds, in the directories that the line names.
+/// A function for the names of given kinds, in the directories that the command line names.
 const NAMES: &str = r#"_token_refresher_names() {
   local option
   local -a place names
@@ -41,7 +41,7 @@ pub(super) fn completion() -> String {
     )
 }
 
-/// How `_arguments` is told of an option: `*--name=[help]:VALUE:action`; a short name is another one.
+/// The specifications of an option for `_arguments`: `*--name=[help]:VALUE:action`. A short name has its own.
 fn specs(flag: &Flag) -> Vec<String> {
     let (long, help) = (flag.long, escaped(flag.help));
     let star = if flag.repeatable { "*" } else { "" };
@@ -61,7 +61,7 @@ fn specs(flag: &Flag) -> Vec<String> {
     specs
 }
 
-/// `text` where brackets and colons part things.
+/// Escapes brackets and colons, which part a specification.
 fn escaped(text: &str) -> String {
     text.replace('[', "\\[").replace(']', "\\]").replace(':', "\\:")
 }

@@ -1,4 +1,4 @@
-//! Reads the arguments by the table.
+//! Reads the arguments by the tables.
 
 use std::ffi::{OsStr, OsString};
 
@@ -13,7 +13,7 @@ use crate::cli::nearest::nearest;
 use crate::cli::shown::shown;
 use crate::text::escaped;
 
-/// What the command line asks for.
+/// The request of the command line.
 #[derive(Debug)]
 pub(crate) enum CommandLine {
     /// Print this text: help, the version, or what `--generate` makes.
@@ -22,25 +22,24 @@ pub(crate) enum CommandLine {
     Run(Invocation),
 }
 
-/// A command with its options.
+/// A command with its options and arguments.
 #[derive(Debug)]
 pub(crate) struct Invocation {
-    /// What to do.
     pub verb: Verb,
     /// The options that were given, all of which the command takes.
     pub options: Options,
-    /// Its arguments, as many as the command takes.
+    /// The arguments, in a number that the command takes.
     pub operands: Vec<OsString>,
 }
 
 impl Invocation {
-    /// Its first argument.
+    /// The first argument.
     pub(crate) fn operand(&self) -> Option<&OsStr> {
         self.operands.first().map(OsString::as_os_str)
     }
 }
 
-/// The options that were given: of each its last value, or all where it is repeatable.
+/// The options that were given. A repeatable option has all of its values, another one the last.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Options(Vec<(&'static Flag, OsString)>);
 
@@ -52,7 +51,6 @@ impl Options {
         self.0.push((flag, value));
     }
 
-    /// Whether the switch was given.
     pub(crate) fn has(&self, flag: &Flag) -> bool {
         self.values(flag).next().is_some()
     }
@@ -64,12 +62,12 @@ impl Options {
     }
 }
 
-/// A command line that cannot be followed.
+/// The error for a command line that cannot be followed.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Wrong {
-    /// The command in the line, wherever it is: an error is told in the command's own form.
+    /// The command, wherever it is in the line. `check` has a form of its own for errors.
     pub verb: Option<Verb>,
-    /// One line: the argument, what is wrong with it, and what to do instead.
+    /// One line: the argument, its fault, and the remedy.
     pub message: String,
 }
 
@@ -78,7 +76,7 @@ pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Com
     Grammar { flags: FLAGS, commands: COMMANDS }.parse(arguments)
 }
 
-/// The text of `help`, or all about the command `word`.
+/// The text of `help`, or of `help word`.
 pub(crate) fn help(word: Option<&OsStr>) -> Result<String, String> {
     match word {
         None => Ok(brief()),
@@ -89,19 +87,19 @@ pub(crate) fn help(word: Option<&OsStr>) -> Result<String, String> {
     }
 }
 
-/// The tables to read by. The program has one of each; tests have commands that are not built yet.
+/// The tables of the parser. The program has one of each; tests have others.
 struct Grammar {
     flags: &'static [Flag],
     commands: &'static [Command],
 }
 
-/// What one argument came to.
+/// The result of one argument.
 enum Next {
-    /// The argument was taken in.
+    /// The argument was read.
     Argument,
     /// There are no more arguments.
     End,
-    /// The argument alone says what to do.
+    /// The argument alone is a whole request.
     Answer(CommandLine),
 }
 
@@ -117,7 +115,7 @@ impl Grammar {
                 Ok(Next::Argument) => {}
                 Ok(Next::Answer(request)) if wrong.is_none() => return Ok(request),
                 Ok(Next::Answer(_) | Next::End) => break,
-                // The command may come later in the line.
+                // Reading goes on after an error, since the command may come later in the line.
                 Err(message) => wrong = wrong.or(Some(message)),
             }
         }
@@ -165,7 +163,7 @@ impl Grammar {
         Ok(Next::Argument)
     }
 
-    /// What `--help` prints: everything with `all` behind it, of a command behind that command's word.
+    /// The text that `--help` prints: everything with `all` behind it, else the command's text, else the summary.
     fn help(&self, parser: &mut Parser, words: &[OsString]) -> String {
         let joined = parser.optional_value();
         let next = parser.try_raw_args().and_then(|raw| raw.peek().map(OsStr::to_owned));
@@ -184,8 +182,8 @@ impl Grammar {
         words.iter().filter(|word| !word.is_empty()).find_map(named).map(|command| command.verb)
     }
 
-    /// The value of `flag`. One of our own options where a value belongs is a forgotten value, not
-    /// a file of that name; `--log-file=--once` still names such a file.
+    /// The value of `flag`. An option in the place of a value means a forgotten value, not a file of that name.
+    /// `--log-file=--once` names such a file.
     fn value(&self, flag: &Flag, parser: &mut Parser) -> Result<OsString, String> {
         if let Some(value) = parser.optional_value() {
             return Ok(value);
@@ -208,7 +206,7 @@ impl Grammar {
     }
 
     fn unknown_long(&self, long: &str) -> String {
-        // Only what was typed by hand is repeated, and no control character of it.
+        // An error repeats typed text without control characters.
         let shown = long.escape_debug();
         if let Some((_, instead)) = FORMER.iter().find(|(former, _)| *former == long) {
             return format!("--{shown}: this option is gone; {instead}");
@@ -219,7 +217,7 @@ impl Grammar {
         }
     }
 
-    /// `rest` is what was joined to the letter: `-interval` is a slip for `--interval`.
+    /// An unknown short option. `rest` is the text behind the letter: `-interval` is a slip for `--interval`.
     fn unknown_short(&self, short: char, rest: Option<OsString>) -> String {
         let rest = rest.unwrap_or_default();
         let word = format!("{short}{}", rest.to_string_lossy());
@@ -232,7 +230,7 @@ impl Grammar {
         }
     }
 
-    /// Takes the first word for the command, and checks that the command takes all the rest.
+    /// Takes the first word for the command, and checks that the command takes all options and arguments.
     fn invocation(&self, options: Options, words: &[OsString]) -> Result<Invocation, String> {
         let command = self.command(words.first().map(OsString::as_os_str), &options)?;
         let name = command.name;
@@ -257,7 +255,7 @@ impl Grammar {
     }
 
     fn command(&self, word: Option<&OsStr>, options: &Options) -> Result<&'static Command, String> {
-        // An empty word ("$UNSET" in a script) is no command, although the daemon's name is empty.
+        // An empty word (`"$UNSET"` in a script) is no command, although the daemon's name is empty.
         let wanted = match word {
             None => Some(""),
             Some(word) => word.to_str().filter(|word| !word.is_empty()),
@@ -291,18 +289,18 @@ fn owners(flag: &Flag) -> String {
     names.join(", ")
 }
 
-/// A value that shows the form.
+/// A value that shows the form of all values.
 fn example(flag: &Flag) -> &'static str {
     flag.example.or(flag.default).or(flag.value).unwrap_or_default()
 }
 
-/// Between two options the parser has one thing to complain of: a switch got a value.
+/// The text of the parser's one error between two options: a switch with a value.
 fn switch_with_value(error: &lexopt::Error) -> String {
     match error {
         lexopt::Error::UnexpectedValue { option, value } => {
             format!("{option}: takes no value, but {} was given", shown(value))
         }
-        // cannot happen: `Parser::next` documents no other error. It is a sentence all the same.
+        // `Parser::next` documents no other error; the text of one would be a sentence too.
         other => other.to_string(),
     }
 }

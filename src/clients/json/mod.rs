@@ -1,13 +1,12 @@
-//! Our entries in a JSON or JSONC file that may be the user's own.
+//! This program's entries in a JSON or JSONC file that may be the user's own.
 //!
-//! The file is never written anew: it is parsed to find where things stand, and then single values
-//! and members of it are replaced as text. An entry is ours when it has the address that we would
-//! write or that we remember writing; every other entry is the user's, whatever its name. Inside
-//! of such an entry, too, only the members that we keep are ours: a client's own switches
-//! (`disabled`, allowed tools, time limits) stay as the user set them.
+//! The file is never written anew. It is parsed for the places of values, and single values and members are replaced
+//! as text. An entry belongs to this program when this cycle or an earlier one has written its address. Every other
+//! entry is the user's, whatever its name. Within an entry too, this program decides only about the members that it
+//! writes. A client's own switches (`disabled`, allowed tools, time limits) are kept.
 //!
-//! JSONC is accepted for every client. Some of them refuse comments, but then the file did not work
-//! before either, and a newer version of the client may take a file that an older one refuses.
+//! JSONC is accepted for every client. Some clients refuse comments, but such a file did not work before either. A
+//! newer version of a client may take a file that an older one refuses.
 
 mod draft;
 mod parse;
@@ -32,30 +31,29 @@ use crate::secret::Secret;
 /// The entries that a file should have.
 pub(super) struct WantedEntries<'a> {
     pub client: &'a McpClient,
-    /// The name of the top-level member with the servers.
     pub servers: &'a str,
     /// The text of a new file without entries.
     pub new: &'a str,
     pub entries: &'a [ClientEntry],
-    /// Services that cannot have an entry now: their present entries stay as they are.
+    /// Services that cannot have an entry now: their present entries are kept.
     pub refused: &'a HashSet<String>,
     pub remembered: &'a [Owned],
-    /// The members that their users had set in entries that are gone, by the entry's name.
+    /// The users' own members of entries that are gone, by the entry's name.
     pub users_own: &'a BTreeMap<String, UserMembers>,
 }
 
 /// The outcome of [`edit`].
 pub(super) struct Edited {
-    /// The new text; none when the present one will do.
+    /// The new text; none where the present text is right.
     pub text: Option<Secret>,
-    /// The entries that are ours then.
+    /// This program's entries after the edit.
     pub ours: Vec<Owned>,
-    /// The members that their users had set in entries that are gone then.
+    /// The users' own members of entries that are gone after the edit.
     pub users_own: BTreeMap<String, UserMembers>,
     pub warnings: Vec<String>,
 }
 
-/// Edits the text of a file; `None` for a file that does not exist.
+/// Edits the text of a file; `None` for a missing file.
 pub(super) fn edit(wanted: &WantedEntries, existing: Option<&str>) -> Result<Edited, FaultAt> {
     let text = existing.unwrap_or("");
     let (mark, body) = text.strip_prefix('\u{feff}').map_or(("", text), |body| ("\u{feff}", body));
@@ -63,7 +61,7 @@ pub(super) fn edit(wanted: &WantedEntries, existing: Option<&str>) -> Result<Edi
     let (body, tree) = if let Some(tree) = parse(body)? {
         (body, Some(tree))
     } else {
-        // Nothing, or nothing but comments.
+        // The file is empty, or holds comments alone.
         let comments = body.trim_end();
         extended = format!("{comments}{}{}", if comments.is_empty() { "" } else { "\n" }, wanted.new);
         (extended.as_str(), parse(&extended)?)
@@ -82,7 +80,7 @@ pub(super) fn edit(wanted: &WantedEntries, existing: Option<&str>) -> Result<Edi
     Ok(Edited { text, ours: editor.ours, users_own: editor.users_own, warnings: editor.warnings })
 }
 
-/// The members of an object by name: where the first of that name is, and the second where there is one.
+/// The members of an object by name: the place of the first of that name, and of the second, if any.
 struct MemberIndex<'o>(HashMap<&'o str, (usize, Option<usize>)>);
 
 impl<'o> MemberIndex<'o> {
@@ -131,7 +129,7 @@ impl<'a> Editor<'a> {
         Ok(())
     }
 
-    /// Brings our entries in the file up to date; returns the ones that are not there yet.
+    /// Updates this program's entries in the file. Returns the entries that are missing there.
     fn update_entries(
         &mut self,
         servers: &Object,
@@ -158,7 +156,7 @@ impl<'a> Editor<'a> {
         Ok(added)
     }
 
-    /// Returns where the entries are that were ours and whose services are gone.
+    /// The places of this program's entries whose services are gone.
     fn gone_entries(&mut self, servers: &Object, there: &MemberIndex) -> Result<Vec<usize>, FaultAt> {
         let wanted = self.wanted;
         let present: HashSet<&str> = wanted.entries.iter().map(|entry| entry.name.as_str()).collect();
@@ -182,7 +180,7 @@ impl<'a> Editor<'a> {
         with_user_members(entry, self.wanted.users_own.get(&entry.name), node)
     }
 
-    /// Remembers the user's own members of an entry that goes.
+    /// Records the user's own members of an entry that is removed.
     fn remember_users_own(&mut self, name: &str, prop: &ObjectProp) {
         let Value::Object(object) = &prop.value else { return };
         let members = self.users_own_of(object);
@@ -197,8 +195,8 @@ impl<'a> Editor<'a> {
         user_members(self.draft.text(), object, |key| self.is_kept(key), &defaults)
     }
 
-    /// Finds the member of that name. A name that an object has twice is an error: clients differ in which of the
-    /// two they take.
+    /// Finds the member of that name. A name that an object has twice is an error: clients differ in the one that they
+    /// take.
     fn unique_member<'t, 'o>(
         &self,
         object: &'o Object<'t>,
@@ -227,7 +225,7 @@ impl<'a> Editor<'a> {
         FaultAt::new(self.draft.text(), prop.range.start, what)
     }
 
-    /// Whether an entry has the address that we would write or remember writing, itself or in its variables.
+    /// Whether this cycle or an earlier one has written the entry's address, in a member or a variable.
     fn is_ours(&self, found: &ObjectProp, name: &str, url: Option<&str>) -> bool {
         let Value::Object(object) = &found.value else { return false };
         let remembered = self.remembered.get(name).copied();
@@ -249,7 +247,7 @@ impl<'a> Editor<'a> {
         let is_program = |key: &str| key == "command";
         let was_program = object.properties.iter().any(|prop| is_program(prop.name.as_str()));
         if was_program != entry.members.iter().any(|(key, _)| is_program(key)) {
-            // From an address to a program, or back: nothing of the one form belongs into the other.
+            // The entry changes from an address to a program, or back. Members of the one form are wrong in the other.
             let members = self.users_own_of(object);
             self.draft.replace(&found.value, &with_user_members(entry, Some(&members), node), servers);
             return Ok(());
@@ -275,7 +273,7 @@ impl<'a> Editor<'a> {
                 continue;
             }
             match &prop.value {
-                // Headers of the user's own stay, also where ours are elsewhere now.
+                // A user's own headers are kept, even where this program's headers are elsewhere now.
                 Value::Object(there) if there.properties.iter().any(|header| !is_our_text(header)) => {
                     self.update_texts(&[], there)?;
                 }
@@ -286,7 +284,7 @@ impl<'a> Editor<'a> {
         Ok(())
     }
 
-    /// Whether we decide if an entry has a member of that name.
+    /// Whether this program decides about the member of that name.
     fn is_kept(&self, key: &str) -> bool {
         let client = self.wanted.client;
         let remote = [Some(client.streamable), client.sse].into_iter().flatten();
@@ -319,7 +317,7 @@ impl<'a> Editor<'a> {
     }
 }
 
-/// Whether a header or variable is one that this program writes. Header names have no case (RFC 9110 section 5.1).
+/// Whether this program writes the header or variable. Header names have no case (RFC 9110 section 5.1).
 fn is_our_text(prop: &ObjectProp) -> bool {
     let name = prop.name.as_str();
     HEADER_NAMES.iter().any(|ours| ours.eq_ignore_ascii_case(name)) || VARIABLES.contains(&name)

@@ -1,4 +1,4 @@
-//! Parses a JSONC text, and says where in it something is wrong.
+//! Parses a JSONC text, and finds the place of a fault.
 
 use std::fmt;
 
@@ -7,7 +7,7 @@ use jsonc_parser::{CollectOptions, ParseOptions, parse_to_ast};
 
 use super::draft::position;
 
-/// Why a file is left alone, and the place in it that is at fault.
+/// Why a file is left alone, and the place of the fault.
 #[derive(Debug)]
 pub(in crate::clients) struct FaultAt {
     line: usize,
@@ -28,10 +28,9 @@ impl fmt::Display for FaultAt {
     }
 }
 
-/// Returns the value of the text; `None` where there is nothing but blanks and comments.
+/// The value of the text; `None` for blanks and comments alone.
 pub(super) fn parse(text: &str) -> Result<Option<Value<'_>>, FaultAt> {
-    // Comments and trailing commas make JSONC; everything else that this parser can accept is
-    // JSON5, which no client reads.
+    // Comments and trailing commas make JSONC. All else that this parser can accept is JSON5, which no client reads.
     let options = ParseOptions {
         allow_comments: true,
         allow_trailing_commas: true,
@@ -46,7 +45,7 @@ pub(super) fn parse(text: &str) -> Result<Option<Value<'_>>, FaultAt> {
     };
     let tree = parse_to_ast(text, &CollectOptions::default(), &options).map_err(|error| {
         let kind = error.kind().to_string();
-        // What follows a full stop quotes the file.
+        // The text after the full stop quotes the file.
         let what = kind.split('.').next().unwrap_or_default().to_lowercase();
         FaultAt { line: error.line_display(), column: error.column_display(), what }
     })?;

@@ -14,12 +14,12 @@ pub(super) enum Node<'a> {
     Object(Vec<(&'a str, Node<'a>)>),
 }
 
-/// How a file is laid out.
+/// The layout of a file.
 #[derive(Clone, Copy)]
 pub(super) struct Style<'a> {
-    /// What ends its lines.
+    /// The line ending.
     pub newline: &'a str,
-    /// One step of its indentation.
+    /// One step of indentation.
     pub step: &'a str,
 }
 

@@ -1,8 +1,8 @@
-//! Members of an entry that are the user's (`disabled`, allowed tools, time limits): they are remembered when the entry
-//! goes with its service, and come back with it.
+//! The user's own members of an entry (`disabled`, allowed tools, time limits). They are recorded when the entry is
+//! removed with its service, and restored with it.
 //!
-//! Only switches, numbers and lists of words are remembered: a text or an object may hold a secret, and the place
-//! where this is remembered is no place for one.
+//! Only switches, numbers and lists of words are recorded. A text or an object may hold a secret, and the status file
+//! is no place for secrets.
 
 use std::collections::BTreeMap;
 
@@ -14,11 +14,11 @@ use super::render::Node;
 use crate::clients::entry::{ClientEntry, EntryValue};
 use crate::clients::notation::Fixed;
 
-/// Members of an entry by name, each with its value as it was written.
+/// Members of an entry by name, each with its value as written.
 pub(crate) type UserMembers = BTreeMap<String, String>;
 
-/// Returns the members of an entry that its user has set. `is_kept` says which ones this program decides about,
-/// `defaults` are those that it gives to a new entry.
+/// The members of an entry that its user has set. `is_kept` tells the members that this program decides about.
+/// `defaults` are the values that a new entry gets.
 pub(super) fn user_members(
     text: &str,
     object: &Object,
@@ -36,7 +36,7 @@ pub(super) fn user_members(
     members
 }
 
-/// A new entry with the members that its user had set in an earlier one.
+/// A new entry with the members that the user had set in an earlier one.
 pub(super) fn with_user_members<'a>(
     entry: &'a ClientEntry,
     members: Option<&'a UserMembers>,
@@ -56,7 +56,6 @@ pub(super) fn with_user_members<'a>(
     Node::Object(all)
 }
 
-/// Whether a value is a switch, a number or a list of words.
 fn is_plain(value: &Value) -> bool {
     match value {
         Value::BooleanLit(_) | Value::NumberLit(_) => true,

@@ -1,5 +1,5 @@
-//! What a configuration holds: one [`Service`] per MCP server, with its address and the headers
-//! that a request to it needs. The formats in this wing only differ in how they write that down.
+//! The contents of all configurations: one [`Service`] per MCP server, with its address and the headers of a request.
+//! The other files of this wing write them down in different notations.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
@@ -10,13 +10,13 @@ use super::signed_out::SignedOut;
 use crate::secret::Secret;
 use crate::servers::{McpTransport, Server, ServerAuth};
 
-/// The characters of a name that are percent-encoded in a URL's path: all that RFC 3986 does not leave alone.
+/// The characters of a name that are percent-encoded in a URL's path: all but the unreserved ones of RFC 3986.
 const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
-/// The gateway's address when none is set: users of the Python service run the gateway on their machine.
+/// The gateway's address where none is set: users of the Python service run the gateway on their machine.
 const NO_GATEWAY: &str = "http://localhost";
 
-/// The token of a service that needs a sign-in: what `*-egress.json` says of it.
+/// The token of a service that needs a sign-in, from its `*-egress.json`.
 pub(crate) struct Egress {
     /// The server's name, unique among them.
     pub name: String,
@@ -30,7 +30,7 @@ pub(crate) struct Egress {
     pub server_url: Option<String>,
 }
 
-/// The gateway's own token: what `ingress.json` (or the file that takes its place) says.
+/// The gateway's own token, from `ingress.json` or the file that replaces it.
 pub(crate) struct Ingress {
     /// The file's `provider`, with or without `_m2m`.
     pub provider: Option<String>,
@@ -48,7 +48,6 @@ pub(crate) struct Ingress {
     pub keycloak_url: Option<String>,
 }
 
-/// The value of a header.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) enum HeaderValue {
     /// `Bearer ` and this access token.
@@ -58,26 +57,24 @@ pub(crate) enum HeaderValue {
 }
 
 impl HeaderValue {
-    /// The value as it is sent.
+    /// The value as sent.
     pub(crate) fn to_text(&self) -> Secret {
         match self {
-            // Joined at its length: a text that grows leaves copies behind.
+            // The text is joined at its length: one that grows leaves copies behind.
             Self::Bearer(token) => Secret::new(["Bearer ", token.expose()].concat()),
             Self::Plain(text) => Secret::new(text.as_str()),
         }
     }
 }
 
-/// A header that a request to the service needs.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct Header {
-    /// The header's name, one of [`HEADER_NAMES`].
+    /// One of [`HEADER_NAMES`].
     pub name: &'static str,
-    /// Its value.
     pub value: HeaderValue,
 }
 
-/// Every header name that [`services`] can give a service. In an entry that this program keeps, it decides about these.
+/// All header names that [`services`] can give a service. This program decides about these headers in its entries.
 pub(super) const HEADER_NAMES: [&str; 8] = [
     "Authorization",
     "X-Atlassian-Cloud-Id",
@@ -89,20 +86,19 @@ pub(super) const HEADER_NAMES: [&str; 8] = [
     "X-Keycloak-URL",
 ];
 
-/// One MCP server as every configuration knows it.
+/// One MCP server as all configurations know it.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct Service {
-    /// The name of its entry.
+    /// The name of the entry.
     pub name: String,
-    /// The address of its endpoint.
+    /// The address of the server's endpoint.
     pub url: String,
-    /// How to talk to it.
     pub transport: McpTransport,
-    /// The service's own access token; none for a server that takes requests without.
+    /// The service's own access token; none for a server that needs none.
     pub authorization: Option<Secret>,
     /// The headers beside `Authorization`: the gateway's, and the service's site.
     pub extra: Vec<Header>,
-    /// Requests go to the gateway, whose token they need where it has one.
+    /// Whether requests go to the gateway, and so need its token where it has one.
     pub behind_gateway: bool,
 }
 
@@ -116,20 +112,20 @@ impl Service {
     }
 }
 
-/// What the configurations hold.
+/// The contents of the configurations.
 #[derive(Debug)]
 pub(crate) struct Services {
-    /// By name, each name once.
+    /// Sorted by name, each name once.
     pub list: Vec<Service>,
     /// Servers that need a sign-in and have no token.
     pub signed_out: Vec<SignedOut>,
-    /// What was left out and what was assumed, one line each.
+    /// Services that were left out, and assumptions that were made, one line each.
     pub warnings: Vec<String>,
 }
 
-/// Builds the services from the egress tokens and from the servers that need none of their own: open ones, and behind
-/// a gateway with a token also those whose credentials the gateway adds. Where a token and a server have one name, the
-/// token wins and the server gives the address.
+/// Builds the services from the egress tokens and from the servers that need no token of their own. Those are open
+/// servers and, with a token of the gateway, servers whose credentials the gateway adds. Where a token and a server
+/// have one name, the service has the token and the server's address.
 pub(crate) fn services(
     egress: &[Egress],
     ingress: Option<&Ingress>,
@@ -159,13 +155,12 @@ pub(crate) fn services(
     Services { list: all.by_name.into_values().collect(), signed_out: all.signed_out, warnings: all.warnings }
 }
 
-/// The services so far.
 #[derive(Default)]
 struct ServiceList<'a> {
     /// The gateway's address, without a slash at its end.
     base: &'a str,
     gateway_headers: Vec<Header>,
-    /// Some address is under the gateway's.
+    /// Whether some address is under the gateway's.
     needs_gateway: bool,
     by_name: BTreeMap<String, Service>,
     signed_out: Vec<SignedOut>,
@@ -194,7 +189,7 @@ impl ServiceList<'_> {
             if address.path().trim_end_matches('/').ends_with(McpTransport::Sse.suffix()) {
                 service.transport = McpTransport::Sse;
             }
-            // The gateway's token is for the gateway and goes to no other host.
+            // The gateway's token must reach no other host.
             service.behind_gateway =
                 Address::parse(self.base).is_some_and(|gateway| gateway.has_origin_of(&address));
         } else {
@@ -211,7 +206,7 @@ impl ServiceList<'_> {
         self.add(service);
     }
 
-    /// Adds the service of a server that has no token of its own, unless a request to it would be refused.
+    /// Adds the service of a server without a token, unless requests to it would be refused.
     fn add_server(&mut self, server: &Server) {
         match &server.auth {
             ServerAuth::ByGateway if self.gateway_headers.is_empty() => return,
@@ -260,8 +255,8 @@ impl ServiceList<'_> {
         None
     }
 
-    /// Returns the server's name, or its whole path in dashes where another service has the name already. Where both
-    /// are taken the server is left out; either is said.
+    /// The server's name, or its whole path in dashes where another service has the name. Where both are taken the
+    /// server is left out. Either case gets a warning.
     fn free_name(&mut self, server: &Server) -> Option<String> {
         let Server { name, file, path, .. } = server;
         if !self.by_name.contains_key(name) {
@@ -278,15 +273,15 @@ impl ServiceList<'_> {
     }
 }
 
-/// Which site of an Atlassian account a token is for. The server behind the gateway needs it,
-/// so it does not depend on the gateway having a token of its own.
+/// The header for the site of an Atlassian account that a token is for. The server behind the gateway reads the
+/// header, whether or not the gateway has a token.
 fn site_header(token: &Egress) -> Option<Header> {
     let atlassian = token.provider.as_deref().is_none_or(|provider| provider == "atlassian");
     let id = token.cloud_id.as_deref().filter(|id| atlassian && is_field_value(id))?;
     Some(Header { name: "X-Atlassian-Cloud-Id", value: HeaderValue::Plain(id.to_owned()) })
 }
 
-/// The gateway's headers, in the order in which the Python service wrote them.
+/// The gateway's headers, in the order of the Python service.
 fn gateway_headers(ingress: &Ingress, warnings: &mut Vec<String>) -> Vec<Header> {
     if !is_field_value(ingress.access_token.expose()) {
         warnings.push(
@@ -296,7 +291,7 @@ fn gateway_headers(ingress: &Ingress, warnings: &mut Vec<String>) -> Vec<Header>
     }
     let provider = ingress.provider.as_deref().unwrap_or("");
     let provider = provider.strip_suffix("_m2m").unwrap_or(provider);
-    // A file whose provider is not known sends what it holds.
+    // A file of an unknown provider sends all values that it holds.
     let is = |name: &str| provider == name || !matches!(provider, "cognito" | "keycloak");
     let pool = ingress.user_pool_id.as_deref().filter(|_| is("cognito"));
     let region = ingress.region.as_deref().filter(|_| is("cognito"));
@@ -322,8 +317,8 @@ fn gateway_headers(ingress: &Ingress, warnings: &mut Vec<String>) -> Vec<Header>
     headers
 }
 
-/// Whether a text may be (the rest of) a header's value: visible ASCII and inner spaces. RFC 9110
-/// section 5.5 also lets bytes over 0x7f through; clients differ in what they make of those.
+/// Whether a text may be a header's value, or the rest of one: visible ASCII and inner spaces. RFC 9110 section 5.5
+/// allows bytes over 0x7f, but clients read those differently.
 fn is_field_value(text: &str) -> bool {
     !text.is_empty() && text.trim() == text && crate::secret::is_printable(text)
 }

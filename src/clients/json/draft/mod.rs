@@ -1,8 +1,7 @@
-//! Changes to a JSONC text that leave every other byte of it where it is.
+//! Changes to a JSONC text that keep every other byte in place.
 //!
-//! The parser can edit too (its `cst` feature), but removes comments that stand beside a removed
-//! member, breaks objects of one line over several and drops blank lines. A user's file deserves
-//! better, and with the places of all values known, the changes themselves are few: replace a
+//! The parser can edit too (its `cst` feature). But it loses blank lines and comments beside removed members, and
+//! breaks objects of one line over several. With the places of all values known, three changes are enough: replace a
 //! value, remove members, add members at an object's end.
 
 use std::collections::HashSet;
@@ -14,7 +13,7 @@ use zeroize::Zeroizing;
 use super::render::{Node, Style, push_member, render};
 use crate::secret::{Secret, SecretText};
 
-/// A text and the changes to be made to it.
+/// A text and its pending changes.
 pub(super) struct Draft<'a> {
     text: &'a str,
     style: Style<'a>,
@@ -23,7 +22,7 @@ pub(super) struct Draft<'a> {
 }
 
 impl<'a> Draft<'a> {
-    /// Nothing changed yet. The style is taken from the first lines of the file.
+    /// A draft without changes. The style comes from the first lines of the file.
     pub(super) fn new(text: &'a str, root: &Object) -> Self {
         let newline = match text.find('\n') {
             Some(at) if text[..at].ends_with('\r') => "\r\n",
@@ -34,7 +33,6 @@ impl<'a> Draft<'a> {
         Self { text, style: Style { newline, step }, changes: Vec::new() }
     }
 
-    /// The text before all changes.
     pub(super) const fn text(&self) -> &'a str {
         self.text
     }
@@ -46,7 +44,7 @@ impl<'a> Draft<'a> {
         self.changes.push((old.range().start, old.range().end, new));
     }
 
-    /// Takes members out of `object`, by index, and puts others in at its end.
+    /// Removes members of `object`, by index, and adds others at its end.
     pub(super) fn change_members(&mut self, object: &Object, removed: &[usize], added: &[(&str, Node)]) {
         if removed.is_empty() && added.is_empty() {
             return;
@@ -64,7 +62,7 @@ impl<'a> Draft<'a> {
         for index in removed {
             self.remove_member(object, *index);
         }
-        // Whether the last member has a comma is the file's style, and stays.
+        // A comma behind the last member is the file's style, which is kept.
         let trailing = self.comma_after(object, count.saturating_sub(1)).is_some();
         if let Some(last) = last {
             match self.comma_after(object, last) {
@@ -86,7 +84,7 @@ impl<'a> Draft<'a> {
         trailing: bool,
     ) {
         let (open, close) = (object.range.start + 1, object.range.end - 1);
-        // Behind all members of the object, and behind the comments after them.
+        // The new members go behind all others, and behind the comments after those.
         let behind = object.properties.last().map_or(open, |prop| prop.range.end);
         let at =
             behind + marks(self.gap(object, object.properties.len())).last().map_or(0, |(_, end, _)| end);
@@ -116,7 +114,7 @@ impl<'a> Draft<'a> {
         self.changes.push((at, at, text.finish()));
     }
 
-    /// Removes a member, the comma behind it, and its line where the line has nothing else.
+    /// Removes a member, the comma behind it, and its line where the line is empty then.
     fn remove_member(&mut self, object: &Object, index: usize) {
         let (mut from, mut to) = (object.properties[index].range.start, object.properties[index].range.end);
         if let Some(comma) = self.comma_after(object, index) {
@@ -129,7 +127,7 @@ impl<'a> Draft<'a> {
         let before = self.text[..from].trim_end_matches([' ', '\t']);
         let after = self.text[to..].trim_start_matches([' ', '\t']);
         if after.starts_with(['\n', '\r']) {
-            // Nothing follows on the line: it goes with the line end before it, if it began there.
+            // The line is empty behind the member. Where the member began the line, the line end before it goes too.
             from = before.strip_suffix('\n').map_or(before, |line| line).len();
             from -= usize::from(self.text[..from].ends_with('\r'));
             to = self.text.len() - after.len();
@@ -154,8 +152,8 @@ impl<'a> Draft<'a> {
         marks(self.gap(object, index + 1)).find(|(_, _, comma)| *comma).map(|(at, ..)| from + at)
     }
 
-    /// Whether the object is written over several lines. An empty one has no style of its own:
-    /// there a new line is the better guess, unless the whole file is one line.
+    /// Whether the object is written over several lines. An empty object has no style of its own: it is taken for
+    /// broken unless the whole file is one line.
     fn is_broken(&self, object: &Object) -> bool {
         let gaps = 0..=object.properties.len();
         gaps.into_iter().any(|index| self.gap(object, index).contains(['\n', '\r']))
@@ -171,14 +169,14 @@ impl<'a> Draft<'a> {
         self.changes.push((from, to, Secret::new("")));
     }
 
-    /// The changed text; none when nothing is changed.
+    /// The changed text; none where nothing is changed.
     pub(super) fn finish(mut self) -> Option<Secret> {
         if self.changes.is_empty() {
             return None;
         }
-        // Stable, so that a comma that was put behind a member stays before what follows there.
+        // The sort is stable: a comma behind a member comes before later text of the same place.
         self.changes.sort_by_key(|(from, to, _)| (*from, *to));
-        // Large enough from the start: a text that grows leaves copies of itself behind.
+        // The buffer has room for all of the text: one that grows leaves copies behind.
         let added: usize = self.changes.iter().map(|(.., new)| new.expose().len()).sum();
         let mut text = Zeroizing::new(String::with_capacity(self.text.len() + added));
         let mut copied = 0;
@@ -195,7 +193,7 @@ impl<'a> Draft<'a> {
     }
 }
 
-/// The commas and comments between two members: from where to where, and whether it is a comma.
+/// The commas and comments between two members: start, end, and whether it is a comma.
 fn marks(gap: &str) -> impl Iterator<Item = (usize, usize, bool)> + '_ {
     let mut from = 0;
     std::iter::from_fn(move || {
@@ -206,7 +204,7 @@ fn marks(gap: &str) -> impl Iterator<Item = (usize, usize, bool)> + '_ {
         } else if rest.starts_with("//") {
             rest.find(['\n', '\r']).unwrap_or(rest.len())
         } else {
-            // Behind the opening, since `/*/` does not close itself.
+            // The search begins behind the opening, since `/*/` does not close itself.
             rest.get(2..).and_then(|inside| inside.find("*/")).map_or(rest.len(), |close| close + 4)
         };
         from = at + length;
@@ -218,13 +216,13 @@ fn is_blank(text: &str) -> bool {
     text.bytes().all(|byte| matches!(byte, b' ' | b'\t'))
 }
 
-/// The blanks at the beginning of the line that `offset` is on.
+/// The blanks at the beginning of the line of `offset`.
 fn line_indent(text: &str, offset: usize) -> &str {
     let line = &text[text[..offset].rfind(['\n', '\r']).map_or(0, |at| at + 1)..offset];
     &line[..line.len() - line.trim_start_matches([' ', '\t']).len()]
 }
 
-/// The same, where the line has nothing else before `offset` (and it is not the first).
+/// The blanks before `offset`, where the line has nothing else there and is not the first.
 fn own_line_indent(text: &str, offset: usize) -> Option<&str> {
     let line = &text[text[..offset].rfind(['\n', '\r'])? + 1..offset];
     is_blank(line).then_some(line)
