@@ -1,7 +1,7 @@
-//! The listener for one redirect: 127.0.0.1, for the minutes of one sign-in.
+//! The listener for one redirect on 127.0.0.1, for the minutes of one sign-in.
 //!
-//! It answers one kind of request and goes on waiting after any other. A connection gets a thread and a few
-//! seconds; a connection that says nothing holds up no redirect.
+//! The listener answers one kind of request, and goes on waiting after any other. Each connection gets a thread and a
+//! few seconds. So a silent connection delays no redirect.
 
 use std::io::{self, Read as _, Write as _};
 use std::net::{Ipv4Addr, Shutdown, TcpListener, TcpStream};
@@ -18,36 +18,42 @@ use super::redirect::{Expected, Verdict, judge};
 /// The longest time for a connection to send a request.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// The most connections at once.
+/// The pause after a connection that cannot be accepted, most likely because the descriptors are used up. Without a
+/// pause the loop would spin; a person does not notice a twentieth of a second.
+const PAUSE: Duration = Duration::from_millis(50);
+
+/// The most connections at the same time. A browser opens about six.
 const MOST: usize = 32;
 
-/// How much of what follows a request is read before the connection is closed: a browser that is still
-/// sending would not see the answer otherwise.
+/// The most bytes that are read behind a request before the connection is closed. A browser that is still sending
+/// would not see the answer otherwise.
 const DRAINED: u64 = 1 << 20;
 
-/// A port that is taken, and not listened to yet.
+/// The longest silence of such a browser on this machine. Most browsers have sent all, and close at once.
+const DRAINING: Duration = Duration::from_millis(500);
+
+/// A bound port, before the listener accepts connections.
 pub(super) struct Listener {
     socket: TcpListener,
     port: u16,
 }
 
 impl Listener {
-    /// Takes a port on 127.0.0.1: this one, or any that is free.
+    /// Binds this port of 127.0.0.1, or any free one.
     pub(super) fn bind(port: Option<u16>) -> io::Result<Self> {
         let socket = TcpListener::bind((Ipv4Addr::LOCALHOST, port.unwrap_or(0)))?;
         let port = socket.local_addr()?.port();
         Ok(Self { socket, port })
     }
 
-    /// The port.
     pub(super) fn port(&self) -> u16 {
         self.port
     }
 
-    /// Begins to wait for a redirect to `path`; the first one is told to `events`.
+    /// Begins to wait for a redirect to `path`. The first one is sent to `events`.
     ///
     /// # Errors
-    /// When no thread can be started.
+    /// No thread can be started.
     pub(super) fn listen(
         self,
         path: &str,
@@ -65,8 +71,7 @@ impl Listener {
         std::thread::Builder::new().name("redirect".to_owned()).spawn(move || {
             for stream in self.socket.incoming() {
                 let Ok(stream) = stream else {
-                    // Out of descriptors, most likely: other connections end soon.
-                    std::thread::sleep(Duration::from_millis(50));
+                    std::thread::sleep(PAUSE);
                     continue;
                 };
                 if waiting.connections.fetch_add(1, Ordering::SeqCst) >= MOST {
@@ -79,7 +84,7 @@ impl Listener {
                     let _ = waiting.serve(stream, &events);
                     waiting.connections.fetch_sub(1, Ordering::SeqCst);
                 };
-                // Where no thread can be started, the connection is closed.
+                // Without a thread, the connection is closed.
                 let _ = std::thread::Builder::new().spawn(serve);
             }
         })?;
@@ -87,7 +92,7 @@ impl Listener {
     }
 }
 
-/// What all connections share.
+/// The common state of all connections.
 struct Waiting {
     path: String,
     hosts: Vec<String>,
@@ -128,13 +133,13 @@ impl Waiting {
             _ => ("400 Bad Request", "The sign-in failed; the terminal says why. You can close this window."),
         };
         let answered = answer(stream, status, text);
-        // Fails where the sign-in is over already.
+        // Fails where the sign-in has ended.
         let _ = events.send(Event::Redirect(verdict));
         answered
     }
 }
 
-/// Reads until the head is whole. `None` where it is too large.
+/// Reads until the head is whole. `None` where the head is too large.
 fn read_head(stream: &mut TcpStream, bytes: &mut Vec<u8>) -> io::Result<Option<usize>> {
     let deadline = Instant::now() + PATIENCE;
     let mut window = Zeroizing::new([0_u8; 2048]);
@@ -159,7 +164,7 @@ fn read_head(stream: &mut TcpStream, bytes: &mut Vec<u8>) -> io::Result<Option<u
     }
 }
 
-/// Sends a page, and closes so that the page arrives.
+/// Sends a page, and closes the connection so that the page arrives.
 fn answer(mut stream: TcpStream, status: &str, text: &str) -> io::Result<()> {
     let body = format!(
         "<!doctype html><meta charset=\"utf-8\"><title>token-refresher</title><p>token-refresher: {text}</p>\n"
@@ -173,6 +178,6 @@ fn answer(mut stream: TcpStream, status: &str, text: &str) -> io::Result<()> {
     stream.set_write_timeout(Some(PATIENCE))?;
     stream.write_all(&[head.as_bytes(), body.as_bytes()].concat())?;
     stream.shutdown(Shutdown::Write)?;
-    stream.set_read_timeout(Some(Duration::from_millis(500)))?;
+    stream.set_read_timeout(Some(DRAINING))?;
     io::copy(&mut stream.take(DRAINED), &mut io::sink()).map(drop)
 }

@@ -1,5 +1,5 @@
-//! The token file of a sign-in: found or made, and written under the same lock, with the same reserve and in
-//! the same order as by a refresh.
+//! The token file of a sign-in, old or new. The file is written as by a refresh: with the same lock, the same reserve
+//! and the same order.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -12,20 +12,23 @@ use crate::tokens::directory::{self, Problem, read_to_replace};
 use crate::tokens::spelled::{file_in, name_of};
 use crate::tokens::{Document, Unusable};
 
-/// How long another process that has the file is waited for: one refresh, with everything.
+/// The longest wait for another process with the file's lock: the time of a whole refresh.
 const PATIENCE: Duration = Duration::from_secs(45);
 
-/// How long to try to store an answer that the disk does not take.
+/// How long storing is retried where the disk refuses the answer.
 const LAST_TRIES: Duration = Duration::from_mins(1);
 
-/// Where a token file is, or will be.
+/// The time between two tries to store: about sixty tries in a minute, for a disk on which a person makes room.
+const BETWEEN_TRIES: Duration = Duration::from_secs(1);
+
+/// The place of a token file, which may not exist yet.
 pub(super) struct Place {
     directory: PathBuf,
-    /// Its name in the directory.
+    /// The name in the directory.
     pub name: String,
 }
 
-/// A token file that is locked and has room for an answer.
+/// A locked token file with room for an answer.
 pub(super) struct Room {
     lock: Lock,
     reserve: Reserve,
@@ -33,20 +36,18 @@ pub(super) struct Room {
 }
 
 impl Place {
-    /// The file called `name` in the tokens directory.
     pub(super) fn new(directory: &Path, name: String) -> Self {
         Self { directory: directory.to_owned(), name }
     }
 
-    /// Its path.
     pub(super) fn path(&self) -> PathBuf {
         self.directory.join(name_of(&self.name))
     }
 
-    /// What the file holds; `None` where it does not exist.
+    /// The contents of the file; `None` where the file is missing.
     ///
     /// # Errors
-    /// Why it cannot be read.
+    /// Why the file cannot be read.
     pub(super) fn read(&self) -> Result<Option<Document>, String> {
         let Ok(directory) = Directory::open(&self.directory) else { return Ok(None) };
         let read = directory::real(&file_in(&directory, &self.name))
@@ -58,10 +59,10 @@ impl Place {
         }
     }
 
-    /// Finds out whether an answer could be stored, and leaves no directory behind that was not there.
+    /// Checks whether an answer could be stored. A missing directory is still missing afterwards.
     ///
     /// # Errors
-    /// Why it could not.
+    /// Why an answer could not be stored.
     pub(super) fn probe(&self) -> Result<(), String> {
         if self.directory.is_dir() {
             return self.room().map(drop);
@@ -69,12 +70,12 @@ impl Place {
         let refused =
             |error: io::Error| format!("{}: {}; nothing was sent", self.path().display(), reason(&error));
         make_private_directory(&self.directory).map_err(refused)?;
-        // Another process may have put a file there meanwhile: then the directory stays.
+        // The removal fails where another process has put a file there meanwhile. The directory is right then.
         let _ = std::fs::remove_dir(&self.directory);
         Ok(())
     }
 
-    /// Locks the file and makes room for an answer, before anything is asked that cannot be asked twice.
+    /// Locks the file and makes room for an answer. The caller then sends a request that cannot be repeated.
     ///
     /// # Errors
     /// Why an answer could not be stored.
@@ -101,11 +102,11 @@ fn lock(real: &FileAt) -> Result<Lock, LockError> {
 }
 
 impl Room {
-    /// Stores what `compose` makes of the file's present contents. A disk that does not take it is given a
-    /// minute: the answer exists only here.
+    /// Stores the document that `compose` makes of the file's present contents. A disk that refuses gets a minute of
+    /// retries, since no other copy of the answer exists.
     ///
     /// # Errors
-    /// Why it is lost.
+    /// Why the answer is lost.
     pub(super) fn store(
         mut self,
         compose: impl Fn(Option<Document>) -> Result<Document, Unusable>,
@@ -131,9 +132,9 @@ impl Room {
                 ));
                 said = true;
             }
-            std::thread::sleep(Duration::from_secs(1));
+            std::thread::sleep(BETWEEN_TRIES);
         }
-        // A mark of an older refresh names older tokens and says nothing of these: a failure costs nothing.
+        // A mark of an older refresh names older tokens. A failure to remove the mark costs nothing.
         let _ = self.lock.clear_note();
         Ok(())
     }
@@ -143,7 +144,7 @@ impl Room {
         compose: &impl Fn(Option<Document>) -> Result<Document, Unusable>,
     ) -> Result<(), String> {
         if !self.reserve.is_placed() {
-            // Read once more: other programs do not know our lock.
+            // The file is read again, since other programs do not take this program's lock.
             let present = match read_to_replace(&self.real) {
                 Ok(document) => Some(document),
                 Err(Problem::Unreadable(ReadError::Io(error))) => return Err(reason(&error)),
