@@ -86,8 +86,7 @@ pub(crate) struct ScanContext<'a> {
 impl ScanContext<'_> {
     /// What can be done for a token file with these client credentials beside it.
     fn resolution(&self, config: &CredentialConfig, clients: &[ClientFile]) -> Resolution {
-        let variable = |name: &str| self.environment.get(name);
-        resolve(config, &variable, clients, self.providers).0
+        resolve(config, self.environment, clients, self.providers).0
     }
 }
 

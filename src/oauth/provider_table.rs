@@ -8,6 +8,7 @@ use super::provider::{BasicEncoding, BodyFormat, ClientAuthMethod, Provider, Rot
 use super::providers::{BUILT_IN, Providers};
 use super::{CredentialConfig, Resolution, resolve};
 use crate::clock::Words;
+use crate::settings::Environment;
 
 const HEAD: &str = "| Provider | Token endpoint | Client authentication | The file must hold | A refresh token |\n\
                     | --- | --- | --- | --- | --- |\n";
@@ -198,8 +199,8 @@ fn the_documented_example_of_a_row_finds_its_endpoint() {
             "acme-egress.json",
             &[("provider", "acme"), ("client_id", "c"), ("client_secret", "s"), ("refresh_token", "r")],
         );
-        let variable = |name: &str| region.filter(|_| name == "ACME_REGION").map(str::to_owned);
-        let (resolution, _) = resolve(&config, &variable, &[], &providers);
+        let environment = Environment::new(region.map(|region| ("ACME_REGION".into(), region.into())));
+        let (resolution, _) = resolve(&config, &environment, &[], &providers);
         let Resolution::Refresh(request) = resolution else { panic!("it can be refreshed") };
         assert_eq!(request.endpoint(), endpoint);
     }

@@ -39,6 +39,10 @@ pub(super) fn shown_code(code: &str, secrets: &[&Secret]) -> String {
 
 /// `None` where the text repeats a part of a secret.
 fn clean(text: &str, secrets: &[&Secret], longest: usize) -> Option<String> {
+    // The name of a file, of which a cycle shows ten thousand to itself, is nearly always fit as it is.
+    if secrets.is_empty() && text.len() <= longest && text.bytes().all(|byte| byte.is_ascii_graphic()) {
+        return Some(text.to_owned());
+    }
     // A secret with zero-width characters in it is still a secret, so those go first.
     let visible: String = text.chars().take(LOOKED_AT).filter(|character| is_visible(*character)).collect();
     if !secrets.is_empty() && repeats(&visible, secrets) {

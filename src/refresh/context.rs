@@ -85,8 +85,7 @@ impl Context<'_> {
 
     /// The same for what a file says.
     pub(super) fn resolve_config(&self, config: &CredentialConfig) -> Resolution {
-        let (resolution, trail) =
-            resolve(config, &|name| self.environment.get(name), self.clients, self.providers);
+        let (resolution, trail) = resolve(config, self.environment, self.clients, self.providers);
         for line in trail {
             log::debug!(target: "REFRESH", "{}: {line}", config.file);
         }

@@ -1,6 +1,6 @@
 //! The environment variables: those of the process, and below them those of `.env`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::{OsStr, OsString};
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -94,6 +94,23 @@ impl Environment {
         self.find(name).filter(|_| is_name).and_then(|found| found.value.to_str()).map(str::to_owned)
     }
 
+    /// Those numbers up to `last` for which a variable of this name is set, `#` being the number. A
+    /// hundred lookups for each token file would be most of what a cycle costs.
+    pub(crate) fn numbered(&self, name: &str, last: u8) -> BTreeSet<u8> {
+        let (before, after) = name.split_once('#').unwrap_or((name, ""));
+        let number = |name: &str| {
+            let digits = name.strip_prefix(before)?.strip_suffix(after)?;
+            let number = digits.parse().ok()?;
+            // 01 is another name than 1.
+            (number <= last && !digits.starts_with(['0', '+'])).then_some(number)
+        };
+        let (of_process, of_file) = (OsString::from(before), before.to_owned());
+        let process = self.process.range(of_process..).map(|(name, _)| name.to_str().unwrap_or(before));
+        let file = self.file.range(of_file..).map(|(name, _)| name.as_str());
+        let begins = |name: &&str| name.starts_with(before);
+        process.take_while(begins).chain(file.take_while(begins)).filter_map(number).collect()
+    }
+
     /// The value of `name` with its place, the process's own variables first.
     pub(crate) fn find(&self, name: &str) -> Option<Variable<'_>> {
         if let Some(value) = self.of_process_only(name) {
@@ -125,6 +142,16 @@ mod tests {
         });
         Environment::new(process.iter().map(|(name, value)| (name.into(), value.into())))
             .over(PathBuf::from("/p/.env"), assignments.collect())
+    }
+
+    #[test]
+    fn numbered_variables_are_found_without_asking_for_each_number() {
+        let process =
+            [("ID_1", "a"), ("ID_100", "b"), ("ID_101", "c"), ("ID_02", "d"), ("ID_+3", "e"), ("ID_", "f")];
+        let environment =
+            environment(&process, &[("ID_2", "a"), ("ID_1", "b"), ("ID_1X", "c"), ("IE_3", "d")]);
+        assert_eq!(environment.numbered("ID_#", 100).into_iter().collect::<Vec<_>>(), [1, 2, 100]);
+        assert_eq!(environment.numbered("ID_#X", 100).into_iter().collect::<Vec<_>>(), [1]);
     }
 
     /// A row of providers names variables: bash exports functions under names that are none.

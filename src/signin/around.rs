@@ -18,14 +18,9 @@ pub(crate) struct Around<'a> {
 }
 
 impl Around<'_> {
-    /// Calls `act` with the facts that decide about endpoints and clients.
-    pub(super) fn surrounded<T>(
-        &self,
-        clients: &[ClientFile],
-        act: impl FnOnce(&Surroundings<'_>) -> T,
-    ) -> T {
-        let variable = |name: &str| self.settings.environment.get(name);
-        act(&Surroundings { variable: &variable, clients, providers: &self.providers })
+    /// The facts that decide about endpoints and clients.
+    pub(super) fn surroundings<'a>(&'a self, clients: &'a [ClientFile]) -> Surroundings<'a> {
+        Surroundings { environment: &self.settings.environment, clients, providers: &self.providers }
     }
 }
 

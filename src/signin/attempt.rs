@@ -44,9 +44,8 @@ impl SignInAttempt<'_> {
         }
         let target = self.target;
         let config = target.config(&self.around.providers);
-        let known = self.around.surrounded(&target.files, |around| {
-            client::known(&target.server, grant(self.asked), &config, &target.clients, around)
-        })?;
+        let around = self.around.surroundings(&target.files);
+        let known = client::known(&target.server, grant(self.asked), &config, &target.clients, &around)?;
         known.map(|client| unsealed(client, &target.server, grant(self.asked), &self.around.keys)).transpose()
     }
 

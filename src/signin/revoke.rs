@@ -40,8 +40,7 @@ pub(super) fn revoke(name: &str, around: &Around<'_>, interrupt: &Interrupt) -> 
         }
         SignInSource::Issuer(issuer) => discover::of_issuer(&issuer, &around.client, &around.providers)?,
         SignInSource::Row(row) => {
-            let endpoints = around
-                .surrounded(&files, |around| around.endpoints(&row, GrantType::RefreshToken, &config))?;
+            let endpoints = around.surroundings(&files).endpoints(&row, GrantType::RefreshToken, &config)?;
             AuthorizationServer::of_row(row, endpoints)
         }
     };
@@ -52,7 +51,7 @@ pub(super) fn revoke(name: &str, around: &Around<'_>, interrupt: &Interrupt) -> 
         )
     })?;
     let grant = GrantType::RefreshToken;
-    let client = around.surrounded(&files, |around| client::known(&server, grant, &config, &[], around))?;
+    let client = client::known(&server, grant, &config, &[], &around.surroundings(&files))?;
     let client = client.ok_or_else(|| format!("{} names no client_id", place.name))?;
     let client = unsealed(client, &server, grant, &around.keys)?.identity;
     interrupt.uninterrupted(|| {

@@ -124,7 +124,7 @@ fn server_of_row(
         return Err(format!("no person can sign in to {} here: {instead}", row.title()));
     }
     let config = config(&place.name, known, &around.providers);
-    let endpoints = around.surrounded(files, |around| around.endpoints(row, grant(asked), &config))?;
+    let endpoints = around.surroundings(files).endpoints(row, grant(asked), &config)?;
     Ok(AuthorizationServer::of_row(row.clone(), endpoints))
 }
 

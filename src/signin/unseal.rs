@@ -76,8 +76,7 @@ pub(super) fn for_the_disk(
         return Ok(document);
     }
     let config = config_of(name, &document, around.providers.longest_name_prefix(stem(name)));
-    let variable = |name: &str| around.settings.environment.get(name);
-    match resolve(&config, &variable, &[], &around.providers) {
+    match resolve(&config, &around.settings.environment, &[], &around.providers) {
         (Resolution::Refresh(request), _) => {
             with_secrets(document, &plain, Some(&Seal::new(key, request.binding())))
         }

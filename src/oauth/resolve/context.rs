@@ -5,6 +5,7 @@ use crate::oauth::provider::Provider;
 use crate::oauth::providers::Providers;
 use crate::oauth::request::TokenRequest;
 use crate::oauth::template::{TemplateValues, ValueSource};
+use crate::settings::Environment;
 
 /// What can be done for a credential.
 pub(crate) enum Resolution {
@@ -20,7 +21,7 @@ pub(super) struct Resolver<'a> {
     pub config: &'a CredentialConfig,
     /// The file's name, fit for a message.
     pub file: String,
-    pub variable: &'a dyn Fn(&str) -> Option<String>,
+    pub environment: &'a Environment,
     pub clients: &'a [ClientFile],
     pub providers: &'a Providers,
     pub trail: Vec<String>,
@@ -36,7 +37,7 @@ impl Resolver<'_> {
     }
 
     pub(super) fn variable(&self, name: &str) -> Option<String> {
-        (self.variable)(name).as_deref().and_then(filled).map(str::to_owned)
+        self.environment.get(name).as_deref().and_then(filled).map(str::to_owned)
     }
 
     /// The provider's name in the file without the suffix for an application's own tokens.

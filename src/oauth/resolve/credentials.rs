@@ -28,7 +28,8 @@ impl Resolver<'_> {
             let client = ResolvedClient { id, secret: Some(file.client_secret.clone()), scope: None };
             self.say(format!("client: {}", file.name));
             client
-        } else if let Some(found) = environment::client(config, row, grant, self.providers, self.variable) {
+        } else if let Some(found) = environment::client(config, row, grant, self.providers, self.environment)
+        {
             self.say(format!("client: {}", found.variable));
             ResolvedClient { id: Some(found.id), secret: found.secret, scope: found.scope }
         } else {

@@ -9,6 +9,7 @@ use crate::oauth::outcome::GrantType;
 use crate::oauth::provider::{ClientSet, Provider};
 use crate::oauth::providers::Providers;
 use crate::secret::Secret;
+use crate::settings::Environment;
 
 /// The sets are numbered from 1 to this.
 const LAST: u8 = 100;
@@ -29,12 +30,13 @@ pub(super) fn client(
     row: &Provider,
     grant: GrantType,
     providers: &Providers,
-    variable: &dyn Fn(&str) -> Option<String>,
+    environment: &Environment,
 ) -> Option<EnvironmentClient> {
-    let value = |name: &str| variable(name).as_deref().and_then(filled).map(str::to_owned);
+    let value = |name: &str| environment.get(name).as_deref().and_then(filled).map(str::to_owned);
     let mut found = Vec::new();
     for set in std::iter::once(&egress()).chain(&row.environment) {
-        let numbers = if set.client_id.contains('#') { 1..=LAST } else { 1..=1 };
+        let is_numbered = set.client_id.contains('#');
+        let numbers = if is_numbered { environment.numbered(&set.client_id, LAST) } else { [1].into() };
         for number in numbers {
             let named = |name: &String| name.replace('#', &number.to_string());
             let optional = |name: &Option<String>| name.as_ref().and_then(|name| value(&named(name)));
@@ -98,7 +100,6 @@ pub(super) fn egress() -> ClientSet {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::collections::BTreeMap;
 
     fn chosen(
         provider: &str,
@@ -106,11 +107,10 @@ mod tests {
         grant: GrantType,
         variables: &[(&str, &str)],
     ) -> Option<String> {
-        let variables: BTreeMap<_, _> = variables.iter().copied().collect();
+        let environment = Environment::new(variables.iter().map(|(name, value)| (name.into(), value.into())));
         let providers = Providers::builtin();
         let row = providers.named(provider).unwrap();
-        let read = |name: &str| variables.get(name).map(ToString::to_string);
-        client(config, row, grant, &providers, &read).map(|client| client.variable)
+        client(config, row, grant, &providers, &environment).map(|client| client.variable)
     }
 
     fn config(server: Option<&str>, client_id: Option<&str>) -> CredentialConfig {

@@ -26,17 +26,17 @@ use super::provider::{BasicEncoding, Provider};
 use super::providers::Providers;
 use super::request::{SigningKey, TokenEndpoint, TokenRequest};
 use super::{template, wording};
+use crate::settings::Environment;
 
-/// Finds out how to refresh a credential. `variable` looks a name up in the environment and `.env`;
-/// an empty value counts as absent. The second value says which rule decided what, in order.
+/// Finds out how to refresh a credential. The second value says which rule decided what, in order.
 pub(crate) fn resolve(
     config: &CredentialConfig,
-    variable: &dyn Fn(&str) -> Option<String>,
+    environment: &Environment,
     clients: &[ClientFile],
     providers: &Providers,
 ) -> (Resolution, Vec<String>) {
     let file = wording::shown(&config.file, &[]);
-    let mut resolver = Resolver { config, file, variable, clients, providers, trail: Vec::new() };
+    let mut resolver = Resolver { config, file, environment, clients, providers, trail: Vec::new() };
     let resolution =
         resolver.request().map_or_else(|stop| stop, |found| Resolution::Refresh(Box::new(found)));
     (resolution, resolver.trail)

@@ -10,6 +10,7 @@ use crate::oauth::provider_row::ProviderRow;
 use crate::oauth::providers::Providers;
 use crate::oauth::request::TokenEndpoint;
 use crate::oauth::template;
+use crate::settings::Environment;
 
 /// The endpoints of a provider's row, filled in.
 pub(crate) struct RowEndpoints {
@@ -21,8 +22,8 @@ pub(crate) struct RowEndpoints {
 
 /// What a sign-in is resolved with.
 pub(crate) struct Surroundings<'a> {
-    /// Looks up an environment variable.
-    pub variable: &'a dyn Fn(&str) -> Option<String>,
+    /// The environment and `.env`.
+    pub environment: &'a Environment,
     /// The client-credential files beside the tokens.
     pub clients: &'a [ClientFile],
     pub providers: &'a Providers,
@@ -33,7 +34,7 @@ impl Surroundings<'_> {
         Resolver {
             config,
             file: config.file.clone(),
-            variable: self.variable,
+            environment: self.environment,
             clients: self.clients,
             providers: self.providers,
             trail: Vec::new(),

@@ -17,6 +17,7 @@ use crate::oauth::{
 use crate::refresh::Endpoints;
 use crate::refresh::verdict::{self, Attempt};
 use crate::secret::Fingerprint;
+use crate::settings::Environment;
 use crate::state::schedule::Schedule;
 use crate::state::{CredentialState, Plan};
 use crate::tokens::Life;
@@ -177,7 +178,7 @@ fn token() -> Fingerprint {
 fn request() -> Box<TokenRequest> {
     let members = [("token_endpoint", ENDPOINT), ("client_id", "c"), ("refresh_token", "r")];
     let config = CredentialConfig::of_members("a-egress.json", &members);
-    let (resolution, _) = resolve(&config, &|_| None, &[], &Providers::builtin());
+    let (resolution, _) = resolve(&config, &Environment::default(), &[], &Providers::builtin());
     let Resolution::Refresh(request) = resolution else { panic!("it can be refreshed") };
     request
 }

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use super::*;
 use crate::oauth::{Class, ClientFile, CredentialConfig, Providers, Resolution, resolve};
+use crate::settings::Environment;
 
 /// What the endpoint does with one connection.
 enum Step {
@@ -112,7 +113,7 @@ fn person(provider: &str, endpoint: &str) -> TokenRequest {
 
 fn resolved(config: &CredentialConfig) -> TokenRequest {
     let clients: [ClientFile; 0] = [];
-    match resolve(config, &|_| None, &clients, &Providers::builtin()).0 {
+    match resolve(config, &Environment::default(), &clients, &Providers::builtin()).0 {
         Resolution::Refresh(request) => *request,
         Resolution::Monitored(why) | Resolution::Misconfigured(why) => panic!("{why}"),
     }

@@ -4,8 +4,6 @@ mod python_service;
 mod request;
 mod rules;
 
-use std::collections::BTreeMap;
-
 use super::*;
 use crate::oauth::provider::ClientAuthMethod;
 use crate::oauth::request::TokenEndpoint;
@@ -24,9 +22,9 @@ struct World<'a> {
 const EMPTY: World<'_> = World { environment: &[], clients: Vec::new(), rows: "{}" };
 
 fn found(config: &CredentialConfig, world: &World<'_>) -> (Resolution, Vec<String>) {
-    let environment: BTreeMap<_, _> = world.environment.iter().copied().collect();
-    let variable = |name: &str| environment.get(name).map(ToString::to_string);
-    resolve(config, &variable, &world.clients, &Providers::with_user_rows(world.rows).unwrap())
+    let environment =
+        Environment::new(world.environment.iter().map(|(name, value)| (name.into(), value.into())));
+    resolve(config, &environment, &world.clients, &Providers::with_user_rows(world.rows).unwrap())
 }
 
 fn request(config: &CredentialConfig, world: &World<'_>) -> TokenRequest {

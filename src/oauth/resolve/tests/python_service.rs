@@ -47,7 +47,7 @@ fn world() -> World<'static> {
         name: "agent-sre-agent.json".to_owned(),
         client_id: "agent-sre-agent-m2m".to_owned(),
         client_secret: Secret::new("fake-secret-sre"),
-        members: BTreeMap::new(),
+        members: std::collections::BTreeMap::new(),
     };
     World { environment: ENVIRONMENT, clients: vec![agent], ..EMPTY }
 }
