@@ -26,7 +26,8 @@ use crate::tokens::name::stem;
 /// How long a refresh is waited for after a token was refused.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// How often it is looked whether there is another token.
+/// How often it is looked whether there is another token. A refresh takes a tenth of a second and more, so this adds
+/// little to it; each look is a stat of a few files.
 const POLL: Duration = Duration::from_millis(25);
 
 /// Where the address and the headers come from.

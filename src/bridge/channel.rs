@@ -43,8 +43,10 @@ impl Channel {
         self.changed.notify_all();
     }
 
-    /// Something has come: the threads that wait for an answer look again.
+    /// Something has come, or is not wanted any more: the threads that wait for an answer look again.
     pub(super) fn wake(&self) {
+        // A thread that has looked and does not wait yet holds this: it would miss the bell.
+        drop(self.state());
         self.changed.notify_all();
     }
 
@@ -66,9 +68,7 @@ impl Channel {
             if state.number != number || state.address.is_none() {
                 return false;
             }
-            // Answers are noted before the bell, so that a missed one costs this much.
-            let waited = self.changed.wait_timeout(state, Duration::from_millis(200));
-            state = waited.unwrap_or_else(PoisonError::into_inner).0;
+            state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
     }
 

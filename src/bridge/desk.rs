@@ -172,7 +172,11 @@ impl Desk {
     }
 
     fn notify(&self, message: Text, cancelled: Option<&Id>) {
-        match cancelled.and_then(|id| self.bridge.flights.cancel(id)) {
+        let flight = cancelled.and_then(|id| self.bridge.flights.cancel(id));
+        if let Some(channel) = &self.bridge.channel {
+            channel.wake();
+        }
+        match flight {
             // Closing the stream is the cancellation; the server expects no message.
             Some((flight, _)) if flight.modern => flight.cut(),
             Some((flight, Some(line))) => self.bridge.note(Note { message, cancels: Some((flight, line)) }),

@@ -41,11 +41,13 @@ impl Bridge {
         if !self.notes.push(note) {
             return;
         }
+        self.send_notes();
+    }
+
+    fn send_notes(self: &Arc<Self>) {
         let bridge = Arc::clone(self);
         self.crew.run(Box::new(move |wire| {
-            while let Some(note) = bridge.notes.next() {
-                bridge.send_note(wire, &note);
-            }
+            bridge.notes.send_all(|note| bridge.send_note(wire, &note), || bridge.send_notes());
         }));
     }
 
@@ -62,6 +64,7 @@ impl Bridge {
         self.crew.run(Box::new(move |_| {
             let until = Instant::now() + TOO_LATE;
             while Instant::now() < until && !flight.is_answered() {
+                // Forty looks, after a cancellation only; each answer would have to ring a bell for it otherwise.
                 std::thread::sleep(Duration::from_millis(50));
             }
             if !flight.is_answered() {
@@ -130,6 +133,7 @@ impl Bridge {
                     }
                 }
                 Err(unanswered) if unanswered.passing && begun.elapsed() < TRY_FOR => {
+                    // The server is not up; growing from a twentieth of a second to most of one.
                     std::thread::sleep(pause(tries));
                     tries += 1;
                 }

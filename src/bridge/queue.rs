@@ -38,12 +38,31 @@ impl Notes {
         !self.0.lock().unwrap_or_else(PoisonError::into_inner).running
     }
 
+    /// Sends all that wait, one after the other. Where sending one panics, `again` has the rest sent.
+    pub(super) fn send_all(&self, send: impl Fn(Note), again: impl Fn()) {
+        let _rest = Rest(again);
+        while let Some(note) = self.next() {
+            send(note);
+        }
+    }
+
     /// The one that is next; after none the caller is done.
-    pub(super) fn next(&self) -> Option<Note> {
+    fn next(&self) -> Option<Note> {
         let mut waiting = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let next = waiting.notes.pop_front();
         waiting.running = next.is_some();
         next
+    }
+}
+
+/// Sees to the notes that wait behind one that made a panic: otherwise they would wait for ever.
+struct Rest<F: Fn()>(F);
+
+impl<F: Fn()> Drop for Rest<F> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            (self.0)();
+        }
     }
 }
 
@@ -103,5 +122,33 @@ impl Push {
 
     fn state(&self) -> MutexGuard<'_, StreamState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::cell::Cell;
+    use std::panic::{AssertUnwindSafe, catch_unwind};
+
+    fn note(text: &str) -> Note {
+        Note { message: Arc::new(text.as_bytes().to_vec()), cancels: None }
+    }
+
+    #[test]
+    fn a_note_that_makes_a_panic_holds_none_of_the_others_back() {
+        let (notes, sent) = (Notes::default(), Mutex::new(Vec::new()));
+        assert!(notes.push(note("bad")), "the first has to be sent");
+        assert!(!notes.push(note("good")) && !notes.push(note("better")), "the others by the same thread");
+        let one = |note: Note| {
+            assert_ne!(*note.message, b"bad");
+            sent.lock().unwrap().push(note.message);
+        };
+        let again = Cell::new(false);
+        assert!(catch_unwind(AssertUnwindSafe(|| notes.send_all(one, || again.set(true)))).is_err());
+        assert!(again.get() && !notes.is_idle());
+        notes.send_all(one, || unreachable!("no panic"));
+        assert_eq!(*sent.lock().unwrap(), [note("good").message, note("better").message]);
+        assert!(notes.is_idle());
     }
 }
