@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use libfuzzer_sys::fuzz_target;
-use token_refresher_fuzz::bridge::events::Events;
+use token_refresher_fuzz::bridge::events::{Events, TooLarge};
 
 /// The largest event.
 const LIMIT: usize = 200;
@@ -17,7 +17,8 @@ const UNLIMITED: usize = usize::MAX / 2;
 #[derive(PartialEq, Debug)]
 struct Read {
     events: Vec<(String, Vec<u8>)>,
-    too_large: bool,
+    /// How often something was too large.
+    too_large: usize,
     last_id: Option<String>,
     retry: Option<Duration>,
 }
@@ -25,15 +26,21 @@ struct Read {
 fn in_pieces(mut bytes: &[u8], sizes: &[u8], limit: usize) -> Read {
     let mut stream = Events::new(limit);
     let mut sizes = sizes.iter().map(|size| usize::from(*size).max(1)).cycle();
-    let (mut events, mut too_large) = (Vec::new(), false);
+    let (mut events, mut too_large) = (Vec::new(), 0);
     while !bytes.is_empty() {
         let piece = &bytes[..sizes.next().unwrap_or(bytes.len()).min(bytes.len())];
-        let Ok((used, event)) = stream.feed(piece) else {
-            too_large = true;
-            break;
+        let fed = stream.feed(piece);
+        let (used, event) = match fed {
+            Ok((used, event)) => {
+                assert!(event.is_some() || used == piece.len(), "bytes are left and no event has ended");
+                (used, event)
+            }
+            Err(TooLarge { used }) => {
+                too_large += 1;
+                (used, None)
+            }
         };
         assert!(used > 0 && used <= piece.len(), "{used} of {}", piece.len());
-        assert!(event.is_some() || used == piece.len(), "bytes are left and no event has ended");
         events.extend(event.map(|event| (event.name, event.data)));
         bytes = &bytes[used..];
     }
@@ -47,8 +54,8 @@ fn in_pieces(mut bytes: &[u8], sizes: &[u8], limit: usize) -> Read {
 /// The same by the words of the standard, with all bytes at hand.
 fn by_the_standard(bytes: &[u8]) -> Read {
     let mut rest = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
-    let mut read = Read { events: Vec::new(), too_large: false, last_id: None, retry: None };
-    let (mut name, mut data) = (String::new(), None);
+    let mut read = Read { events: Vec::new(), too_large: 0, last_id: None, retry: None };
+    let (mut name, mut data, mut id) = (String::new(), None, None);
     while let Some(end) = rest.iter().position(|byte| b"\r\n".contains(byte)) {
         let line = &rest[..end];
         rest = rest[end..].strip_prefix(b"\r\n").unwrap_or(&rest[end + 1..]);
@@ -58,6 +65,7 @@ fn by_the_standard(bytes: &[u8]) -> Read {
         let text = String::from_utf8_lossy(value).into_owned();
         match field {
             b"" if line.is_empty() => {
+                read.last_id.clone_from(&id);
                 let name = std::mem::take(&mut name);
                 read.events.extend(data.take().map(|data| (name, data)));
             }
@@ -70,7 +78,7 @@ fn by_the_standard(bytes: &[u8]) -> Read {
                 data = Some(lines);
             }
             b"event" => name = text,
-            b"id" if !value.contains(&0) => read.last_id = Some(text),
+            b"id" if !value.contains(&0) => id = Some(text),
             b"retry" if !value.is_empty() && value.iter().all(u8::is_ascii_digit) => {
                 read.retry = text.parse().ok().map(Duration::from_millis).or(read.retry);
             }

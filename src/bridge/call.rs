@@ -97,7 +97,7 @@ impl Bridge {
             }
             let pass = self.access.current()?;
             let carried = other.cloned().unwrap_or_else(|| self.carried_by(asker));
-            let outgoing = self.outgoing(&pass, &carried, message);
+            let outgoing = self.outgoing(&pass, &carried, message, asker.is_modern());
             match self.post(wire, outgoing, asker) {
                 Posted::Answered => return Ok(()),
                 Posted::Unsent(Unanswered { passing, why, .. }) => {
@@ -144,11 +144,18 @@ impl Bridge {
         }
     }
 
-    /// A message with its headers.
-    fn outgoing<'a>(&self, pass: &'a Admission, carried: &'a Carried, message: &'a [u8]) -> Outgoing<'a> {
+    /// A message with its headers. One of the old era is not read again: it may be large.
+    fn outgoing<'a>(
+        &self,
+        pass: &'a Admission,
+        carried: &'a Carried,
+        message: &'a [u8],
+        modern: bool,
+    ) -> Outgoing<'a> {
         let mut headers = self.headers(pass);
         carried.add_to(&mut headers);
-        if let Ok(Message::Request(request)) = read(message)
+        if modern
+            && let Ok(Message::Request(request)) = read(message)
             && let Some(version) = version(request.params)
         {
             self.tools.add_to(&mut headers, &version, &request);
@@ -173,7 +180,7 @@ impl Bridge {
             );
             let id = Id::new(&id);
             let mut asker = Asker::Own { id: &id, answer: None };
-            let outgoing = self.outgoing(pass, &NO_SESSION, list.as_bytes());
+            let outgoing = self.outgoing(pass, &NO_SESSION, list.as_bytes(), true);
             let ended = self.post(wire, outgoing, &mut asker);
             let (Posted::Answered, Asker::Own { answer: Some((answer, _)), .. }) = (ended, asker) else {
                 return false;

@@ -16,9 +16,12 @@ pub(super) struct ServerEvent {
     pub data: Vec<u8>,
 }
 
-/// An event or a line is larger than the limit.
+/// An event or a line is larger than the limit. Its rest is skipped by who goes on behind the `used` bytes.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct TooLarge;
+pub(super) struct TooLarge {
+    /// How many bytes were used.
+    pub used: usize,
+}
 
 /// What the bytes that come next belong to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,6 +32,8 @@ enum Within {
     Data,
     /// A comment.
     Comment,
+    /// The rest of a line that was too large.
+    Skipped,
 }
 
 /// The state of one stream.
@@ -39,11 +44,16 @@ pub(super) struct Events {
     line: Vec<u8>,
     /// How long the comment under way is.
     comment: usize,
-    data: Vec<u8>,
-    has_data: bool,
+    /// The data so far; none where the event has no data.
+    data: Option<Vec<u8>>,
     name: String,
+    /// Of the event under way, a part was too large.
+    spoilt: bool,
     first_line: bool,
     after_cr: bool,
+    /// The id of the event under way, or of an earlier one where it has none.
+    id: Option<String>,
+    /// The id when the last event was whole: a cut event has to come again.
     last_id: Option<String>,
     retry: Option<Duration>,
 }
@@ -65,11 +75,12 @@ impl Events {
             within: Within::Beginning,
             line: Vec::new(),
             comment: 0,
-            data: Vec::new(),
-            has_data: false,
+            data: None,
             name: String::new(),
+            spoilt: false,
             first_line: true,
             after_cr: false,
+            id: None,
             last_id: None,
             retry: None,
         }
@@ -88,7 +99,7 @@ impl Events {
     /// Forgets a line and an event that were cut, for a stream that is resumed.
     pub(super) fn restart(&mut self) {
         let (last_id, retry) = (self.last_id.take(), self.retry);
-        *self = Self { last_id, retry, ..Self::new(self.limit) };
+        *self = Self { id: last_id.clone(), last_id, retry, ..Self::new(self.limit) };
     }
 
     /// Takes bytes in. Gives back how many were used and the event that they ended, if one.
@@ -103,8 +114,11 @@ impl Events {
             // A byte by byte search would cost more than everything else that is done with a large event.
             let end = memchr2(b'\n', b'\r', rest);
             let piece = &rest[..end.unwrap_or(rest.len())];
-            self.piece(piece)?;
             used += piece.len();
+            if !self.piece(piece) {
+                self.skip_line();
+                return Err(TooLarge { used });
+            }
             if let Some(end) = end {
                 self.after_cr = rest[end] == b'\r';
                 used += 1;
@@ -116,11 +130,12 @@ impl Events {
         Ok((used, None))
     }
 
-    /// Takes in a part of a line.
-    fn piece(&mut self, piece: &[u8]) -> Result<(), TooLarge> {
+    /// Takes in a part of a line; `false` where that is too much.
+    fn piece(&mut self, piece: &[u8]) -> bool {
         match self.within {
-            Within::Data => self.data.extend_from_slice(piece),
+            Within::Data => self.add_data(piece),
             Within::Comment => self.comment += piece.len(),
+            Within::Skipped => return true,
             // Nearly always so: the line's data then goes where it belongs without a detour.
             Within::Beginning if self.line.is_empty() && !self.first_line && is_data(piece) => {
                 self.begin_data(&piece[DATA.len()..]);
@@ -131,8 +146,20 @@ impl Events {
                 self.look_at_beginning();
             }
         }
-        let held = self.line.len().max(self.data.len()).max(self.comment);
-        if held > self.limit { Err(TooLarge) } else { Ok(()) }
+        // The end of a line adds nothing, and may be the end of the event.
+        piece.is_empty() || self.line.len().max(self.data_length()).max(self.comment) <= self.limit
+    }
+
+    /// Forgets what was too large: a comment, or the event in which it was.
+    fn skip_line(&mut self) {
+        let within = std::mem::replace(&mut self.within, Within::Skipped);
+        if within == Within::Comment {
+            self.comment = 0;
+        } else {
+            self.spoilt = true;
+            self.line = Vec::new();
+            self.data = self.data.take().map(|_| Vec::new());
+        }
     }
 
     /// Finds out whether the line is a comment or data, as soon as its beginning tells.
@@ -154,12 +181,22 @@ impl Events {
         }
     }
 
-    fn begin_data(&mut self, value: &[u8]) {
-        if self.has_data {
-            self.data.push(b'\n');
+    fn data_length(&self) -> usize {
+        self.data.as_ref().map_or(0, Vec::len)
+    }
+
+    fn add_data(&mut self, bytes: &[u8]) {
+        let data = self.data.get_or_insert_default();
+        if !self.spoilt {
+            data.extend_from_slice(bytes);
         }
-        self.has_data = true;
-        self.data.extend_from_slice(value.strip_prefix(b" ").unwrap_or(value));
+    }
+
+    fn begin_data(&mut self, value: &[u8]) {
+        if self.data.is_some() {
+            self.add_data(b"\n");
+        }
+        self.add_data(value.strip_prefix(b" ").unwrap_or(value));
     }
 
     fn end_of_line(&mut self) -> Option<ServerEvent> {
@@ -179,7 +216,7 @@ impl Events {
         match field {
             b"data" => self.begin_data(value),
             b"event" => self.name = String::from_utf8_lossy(value).into_owned(),
-            b"id" if !value.contains(&0) => self.last_id = Some(String::from_utf8_lossy(value).into_owned()),
+            b"id" if !value.contains(&0) => self.id = Some(String::from_utf8_lossy(value).into_owned()),
             b"retry" => {
                 let digits =
                     std::str::from_utf8(value).ok().filter(|text| text.bytes().all(|b| b.is_ascii_digit()));
@@ -192,9 +229,10 @@ impl Events {
     }
 
     fn end_of_event(&mut self) -> Option<ServerEvent> {
+        self.last_id.clone_from(&self.id);
         let name = std::mem::take(&mut self.name);
-        let data = std::mem::take(&mut self.data);
-        std::mem::take(&mut self.has_data).then_some(ServerEvent { name, data })
+        let spoilt = std::mem::take(&mut self.spoilt);
+        self.data.take().filter(|_| !spoilt).map(|data| ServerEvent { name, data })
     }
 }
 
@@ -203,16 +241,23 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn read(events: &mut Events, mut bytes: &[u8], step: usize) -> Result<Vec<(String, String)>, TooLarge> {
+    /// The events of a stream that comes in steps; what is too large as an event of that name.
+    fn read(events: &mut Events, mut bytes: &[u8], step: usize) -> Vec<(String, String)> {
         let mut found = Vec::new();
         while !bytes.is_empty() {
             let (now, later) = bytes.split_at(step.min(bytes.len()));
-            let (used, event) = events.feed(now)?;
+            let (used, event) = match events.feed(now) {
+                Ok(fed) => fed,
+                Err(TooLarge { used }) => {
+                    found.push(("too large".to_owned(), String::new()));
+                    (used, None)
+                }
+            };
             found.extend(event.map(|event| (event.name, String::from_utf8(event.data).unwrap())));
             bytes = &bytes[used..];
             assert!(used > 0 || later.is_empty());
         }
-        Ok(found)
+        found
     }
 
     #[test]
@@ -230,7 +275,7 @@ mod tests {
             ("nonsense\ndatabase: no\ndata: a\n\n", &[("", "a")]),
         ] {
             for step in [1, 2, 5, 1000] {
-                let found = read(&mut Events::new(100), stream.as_bytes(), step).unwrap();
+                let found = read(&mut Events::new(100), stream.as_bytes(), step);
                 let found: Vec<_> = found.iter().map(|(name, data)| (name.as_str(), data.as_str())).collect();
                 assert_eq!(found, expected, "{stream:?} by {step}");
             }
@@ -240,25 +285,47 @@ mod tests {
     #[test]
     fn the_id_and_the_pause_are_kept_and_survive_a_restart() {
         let mut events = Events::new(100);
-        read(&mut events, b"id: 7\nretry: 250\n\nid: a\0b\nretry: soon\ndata: half", 3).unwrap();
+        read(&mut events, b"id: 7\nretry: 250\n\nid: a\0b\nretry: soon\ndata: half", 3);
         events.restart();
-        assert_eq!(read(&mut events, b"data: whole\n\n", 3).unwrap(), [(String::new(), "whole".to_owned())]);
+        assert_eq!(read(&mut events, b"data: whole\n\n", 3), [(String::new(), "whole".to_owned())]);
         assert_eq!((events.last_id(), events.retry()), (Some("7"), Some(Duration::from_millis(250))));
-        read(&mut events, b"id\n\n", 3).unwrap();
+        read(&mut events, b"id\n\n", 3);
         assert_eq!(events.last_id(), None);
     }
 
     #[test]
-    fn what_never_ends_is_given_up() {
-        for stream in [
-            "data: aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
-            ":aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
-            "aaaaaaaaaaaaaaaaaaaaaaa",
-        ] {
-            assert_eq!(read(&mut Events::new(20), stream.as_bytes(), 4), Err(TooLarge), "{stream}");
-        }
+    fn the_id_of_an_event_that_was_cut_is_not_the_last_one() {
+        let mut events = Events::new(100);
+        read(&mut events, b"id: 1\ndata: a\n\nid: 2\ndata: b\n", 3);
+        assert_eq!(events.last_id(), Some("1"));
+        events.restart();
+        read(&mut events, b"data: c\n\n", 3);
+        assert_eq!(events.last_id(), Some("1"), "nor that of the event after the cut");
+        read(&mut events, b"id: 3\n\n", 3);
+        assert_eq!(events.last_id(), Some("3"), "an event without data counts");
+    }
+
+    #[test]
+    fn what_is_too_large_is_told_once_and_skipped() {
+        let long = "x".repeat(40);
         let many = "data: aaaa\n".repeat(9);
-        assert_eq!(read(&mut Events::new(20), many.as_bytes(), 4), Err(TooLarge));
+        for (stream, before) in [
+            (format!("id: 1\ndata: {long}\ndata: {long}\nid: 2\n\n"), "2"),
+            (format!("id: 1\n{long}\ndata: b\nid: 2\n\n"), "2"),
+            (format!("id: 1\n{many}\n"), "1"),
+        ] {
+            for step in [1, 4, 1000] {
+                let mut events = Events::new(20);
+                let found = read(&mut events, format!("{stream}data: next\n\n").as_bytes(), step);
+                let expected =
+                    [("too large", ""), ("", "next")].map(|(name, data)| (name.to_owned(), data.to_owned()));
+                assert_eq!(found, expected, "{stream:?} by {step}");
+                assert_eq!(events.last_id(), Some(before), "it is not wanted again");
+            }
+        }
+        let found = read(&mut Events::new(20), format!("data: a\n:{long}\n\n").as_bytes(), 4);
+        let expected = [("too large", ""), ("", "a")].map(|(name, data)| (name.to_owned(), data.to_owned()));
+        assert_eq!(found, expected, "a comment spoils no event");
     }
 
     proptest! {

@@ -15,15 +15,18 @@ use ureq::unversioned::transport::{
 };
 use ureq::{Agent, SendBody, Timeout};
 
-use super::addresses::KnownAddresses;
 use super::socket::{Dialer, Line, Progress, Sentry};
-use crate::oauth::{Connecting, HttpSettings, connecting, connection_words, http_words};
+use crate::oauth::{Addresses, Connecting, HttpSettings, connecting, connection_words, http_words};
 
 /// The longest time for a name, and again for TCP, proxy and TLS together.
 const CONNECT: Duration = Duration::from_secs(10);
 
 /// Servers close an idle connection after 5 s at the earliest; a request must not meet that moment.
 pub(super) const IDLE: Duration = Duration::from_millis(3500);
+
+/// How long the addresses of the server's name are used. A request is tried for twice as long, so that a server which
+/// moves is found by it.
+const ADDRESSES_LAST: Duration = Duration::from_secs(10);
 
 /// Largest header of an answer.
 const LARGEST_HEADER: usize = 32 << 10;
@@ -32,7 +35,7 @@ const LARGEST_HEADER: usize = 32 << 10;
 pub(super) struct Route {
     config: Config,
     tls: Shared,
-    addresses: KnownAddresses,
+    addresses: Addresses,
 }
 
 impl Route {
@@ -57,7 +60,7 @@ impl Route {
         Ok(Self {
             config,
             tls: Shared(Arc::new(RustlsConnector::default())),
-            addresses: KnownAddresses::default(),
+            addresses: Addresses::new(ADDRESSES_LAST),
         })
     }
 }

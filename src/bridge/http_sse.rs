@@ -1,7 +1,6 @@
 //! The transport before streamable HTTP, for servers that have no other: what the client says is posted to an
 //! address, and everything that the server says comes on one stream.
 
-use std::io::Read as _;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,6 +12,7 @@ use super::events::Events;
 use super::http::{Incoming, Wire, document};
 use super::post::{Asker, Outgoing, Posted, lost};
 use super::session::{Carried, Renewing};
+use super::stream::{Followed, follow};
 use super::verdict::{BodyKind, TRY_FOR, kind, reopening};
 
 impl Bridge {
@@ -39,6 +39,7 @@ impl Bridge {
                     failures = failures.saturating_add(1);
                 }
             }
+            // Shorter than where the stream is one thing more: no message gets through without it.
             std::thread::sleep(reopening(retry, failures).min(Duration::from_secs(5)));
         }
     }
@@ -59,7 +60,7 @@ impl Bridge {
         }
     }
 
-    /// Delivers what comes until the stream ends; whether anything came.
+    /// Delivers what comes until the stream ends; whether it was of use.
     fn read_channel(
         self: &Arc<Self>,
         channel: &Channel,
@@ -67,34 +68,25 @@ impl Bridge {
         incoming: &mut Incoming,
         events: &mut Events,
     ) -> bool {
-        let mut buffer = vec![0; 16 << 10];
-        let mut came = false;
-        loop {
-            let count = match incoming.body.read(&mut buffer) {
-                Ok(0) | Err(_) => return came,
-                Ok(count) => count,
+        let followed = follow(&mut incoming.body, events, |event| {
+            let Ok(event) = event else {
+                // It may be an answer. Each request that waits for one fails with the stream.
+                log::warn!(target: "BRIDGE", "the server sent a message of more than 10 MiB; its stream is cut");
+                return Some(());
             };
-            let mut bytes = &buffer[..count];
-            while !bytes.is_empty() {
-                let Ok((used, event)) = events.feed(bytes) else {
-                    log::warn!(target: "BRIDGE", "the server sent a message of more than 10 MiB; its stream is cut");
-                    return came;
-                };
-                bytes = &bytes[used..];
-                let Some(event) = event else { continue };
-                came = true;
-                if event.name != "endpoint" {
-                    self.deliver(ServerMessage::new(event.data));
-                    channel.wake();
-                    continue;
-                }
-                let Some(address) = resolve(url, &String::from_utf8_lossy(&event.data)) else {
-                    log::error!(target: "BRIDGE", "the server names an address of another origin");
-                    return false;
-                };
-                self.open_for_messages(channel, address);
+            if event.name != "endpoint" {
+                self.deliver(ServerMessage::new(event.data));
+                channel.wake();
+                return None;
             }
-        }
+            let Some(address) = resolve(url, &String::from_utf8_lossy(&event.data)) else {
+                log::error!(target: "BRIDGE", "the server names an address of another origin");
+                return Some(());
+            };
+            self.open_for_messages(channel, address);
+            None
+        });
+        matches!(followed, Followed::Over { came: true, .. })
     }
 
     /// Lets messages go to the address. Another stream is another session, which comes before them; the thread

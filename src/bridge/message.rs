@@ -4,13 +4,11 @@
 //! there twice the last one counts, as for most readers.
 
 use std::borrow::Cow;
-use std::fmt;
 
 use memchr::memchr2;
-use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
-use crate::json::{RawMembers, as_text};
+use crate::json::{as_text, each_member};
 
 /// The id of a request, as its sender spelled it.
 #[derive(Clone, Debug)]
@@ -117,30 +115,42 @@ pub(super) fn read(bytes: &[u8]) -> Result<Message<'_>, NotAMessage> {
 }
 
 fn one(text: &str) -> Result<Message<'_>, NotAMessage> {
-    let members: Members<'_> = serde_json::from_str(text).map_err(|error| match error.classify() {
+    let (mut id, mut method, mut params, mut result, mut error) = (None, None, None, None, None);
+    let parsed = each_member(text, |name, value| match name {
+        "id" => id = Some(value),
+        "method" => method = Some(value),
+        "params" => params = Some(value),
+        "result" => result = Some(value),
+        "error" => error = Some(value),
+        _ => {}
+    });
+    parsed.map_err(|error| match error.classify() {
         serde_json::error::Category::Data => NotAMessage::Invalid(None),
         _ => NotAMessage::Syntax,
     })?;
-    let id = members.id.and_then(Id::of);
-    let named_id = members.id.is_some_and(|id| id.get() != "null");
-    let params = members.params;
-    match members.method.map(RawValue::get) {
+    let named_id = id.is_some_and(|id: &RawValue| id.get() != "null");
+    let id = id.and_then(Id::of);
+    match method.map(RawValue::get) {
         Some(method) => match (as_text(method), id, named_id) {
             (Some(method), Some(id), _) => Ok(Message::Request(Request { id, method, params })),
             (Some(method), None, false) => Ok(Message::Notification(Notification { method, params })),
             (_, id, _) => Err(NotAMessage::Invalid(id)),
         },
-        None if members.result.is_some() || members.error.is_some() => {
-            Ok(Message::Answer(RpcAnswer { id, result: members.result, error: members.error }))
-        }
+        None if result.is_some() || error.is_some() => Ok(Message::Answer(RpcAnswer { id, result, error })),
         None => Err(NotAMessage::Invalid(id)),
     }
 }
 
-/// The members of `value` that are called so: for what lies deeper than the top.
+/// The member of `value` that is called so: for what lies deeper than the top.
 pub(super) fn member<'a>(value: &'a RawValue, name: &str) -> Option<&'a RawValue> {
-    let RawMembers(members) = serde_json::from_str(value.get()).ok()?;
-    members.into_iter().rev().find(|(key, _)| key == name).map(|(_, value)| value)
+    let mut last = None;
+    each_member(value.get(), |key, value| {
+        if key == name {
+            last = Some(value);
+        }
+    })
+    .ok()?;
+    last
 }
 
 /// The text that a value spells, where it is one.
@@ -151,54 +161,6 @@ pub(super) fn text(value: &RawValue) -> Option<Cow<'_, str>> {
 /// The number that a value spells, where it is a whole one.
 pub(super) fn whole_number(value: &RawValue) -> Option<i64> {
     value.get().parse().ok()
-}
-
-#[derive(Default)]
-struct Members<'a> {
-    id: Option<&'a RawValue>,
-    method: Option<&'a RawValue>,
-    params: Option<&'a RawValue>,
-    result: Option<&'a RawValue>,
-    error: Option<&'a RawValue>,
-}
-
-#[derive(serde::Deserialize)]
-#[serde(field_identifier, rename_all = "lowercase")]
-enum Name {
-    Id,
-    Method,
-    Params,
-    Result,
-    Error,
-    #[serde(other)]
-    Other,
-}
-
-impl<'de: 'a, 'a> Deserialize<'de> for Members<'a> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Top;
-        impl<'de> Visitor<'de> for Top {
-            type Value = Members<'de>;
-            fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-                out.write_str("an object")
-            }
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-                let mut members = Members::default();
-                while let Some(name) = map.next_key()? {
-                    match name {
-                        Name::Id => members.id = Some(map.next_value()?),
-                        Name::Method => members.method = Some(map.next_value()?),
-                        Name::Params => members.params = Some(map.next_value()?),
-                        Name::Result => members.result = Some(map.next_value()?),
-                        Name::Error => members.error = Some(map.next_value()?),
-                        Name::Other => drop(map.next_value::<IgnoredAny>()?),
-                    }
-                }
-                Ok(members)
-            }
-        }
-        deserializer.deserialize_map(Top)
-    }
 }
 
 /// The message in one line: line ends between its members become blanks.

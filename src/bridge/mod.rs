@@ -5,7 +5,6 @@
 //! that block, no listener: the desk reads the client's messages, the crew exchanges them with the server.
 
 mod access;
-mod addresses;
 mod call;
 mod channel;
 mod context;
@@ -30,6 +29,7 @@ mod renewal;
 mod session;
 mod socket;
 mod source;
+mod stream;
 mod verdict;
 
 use std::io;
@@ -112,6 +112,7 @@ pub(crate) fn run(server: Option<&str>, settings: &Settings) -> Result<(), Bridg
     if reason == Reason::InputClosed {
         ending.wait_for_input_over(LAST_ANSWERS / 2);
         let until = Instant::now() + LAST_ANSWERS;
+        // Only here, and for less than half a second: a bell for it would have to be rung after each call.
         while Instant::now() < until && !(desk.is_idle() && bridge.is_idle()) {
             std::thread::sleep(Duration::from_millis(5));
         }

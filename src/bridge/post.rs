@@ -2,7 +2,6 @@
 //!
 //! A stream that ends early is resumed where the server numbers its events; otherwise the request has failed.
 
-use std::io::Read as _;
 use std::time::{Duration, Instant};
 
 use ureq::http::header::{ACCEPT, CONTENT_TYPE};
@@ -12,16 +11,17 @@ use super::access::Admission;
 use super::context::{Bridge, Delivery, LARGEST_TO_CLIENT, ServerMessage};
 use super::events::{Events, ServerEvent};
 use super::flights::Flight;
-use super::http::{Broken, Incoming, Unanswered, Wire, document, io_words};
+use super::http::{Broken, Incoming, Unanswered, Wire, document};
 use super::message::{Id, Message, RpcAnswer, read};
 use super::modern::HEADER_MISMATCH;
 use super::session::Carried;
+use super::stream::{Followed, follow};
 use super::verdict::{BodyKind, HttpAnswer, Judgement, Says, TRY_FOR, kind, reopening, verdict};
 
 /// How much of a body that is no message is looked at.
 const GLANCE: usize = 64 << 10;
 
-/// `Last-ServerEvent-ID`
+/// `Last-Event-ID`
 pub(super) const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 
 /// What is sent.
@@ -82,7 +82,7 @@ impl Asker<'_> {
         matches!(self, Self::Client(flight) if flight.is_cancelled())
     }
 
-    fn is_modern(&self) -> bool {
+    pub(super) fn is_modern(&self) -> bool {
         matches!(self, Self::Client(flight) if flight.modern)
     }
 }
@@ -167,11 +167,8 @@ impl Bridge {
         let mut incoming = incoming;
         loop {
             let over = match self.pump(wire, &mut incoming, &mut events, asker) {
-                Pumped::Mismatch(message) => return Posted::HeaderMismatch(message),
-                Pumped::TooLarge => {
-                    return Posted::Failed("the server sent a message of more than 10 MiB".to_owned());
-                }
-                Pumped::Over(why) => why,
+                Followed::Left(posted) => return posted,
+                Followed::Over { why, .. } => why,
             };
             if asker.is_answered() || asker.is_cancelled() {
                 return Posted::Answered;
@@ -243,41 +240,31 @@ impl Bridge {
         headers
     }
 
-    /// Reads a stream to its end.
+    /// Reads a stream to its end; what ends the request earlier is given back.
     fn pump(
         &self,
         wire: &Wire,
         incoming: &mut Incoming,
         events: &mut Events,
         asker: &mut Asker<'_>,
-    ) -> Pumped {
-        // On the stack: memory of that size for each call would come from the system each time.
-        let mut buffer = [0; 16 << 10];
-        loop {
-            let count = match incoming.body.read(&mut buffer) {
-                Ok(0) => return Pumped::Over("the server ended the stream".to_owned()),
-                Ok(count) => count,
-                Err(error) => return Pumped::Over(io_words(&error)),
+    ) -> Followed<Posted> {
+        let Incoming { headers, body, .. } = incoming;
+        follow(body, events, |event| {
+            let Ok(ServerEvent { data, .. }) = event else {
+                return Some(Posted::Failed("the server sent a message of more than 10 MiB".to_owned()));
             };
-            let mut bytes = &buffer[..count];
-            while !bytes.is_empty() {
-                let Ok((used, event)) = events.feed(bytes) else { return Pumped::TooLarge };
-                bytes = &bytes[used..];
-                let Some(ServerEvent { data, .. }) = event.filter(|event| !event.data.is_empty()) else {
-                    continue;
-                };
-                if let Some(mismatch) = self.take(ServerMessage::new(data), &incoming.headers, asker) {
-                    return Pumped::Mismatch(mismatch);
-                }
-                if asker.is_answered() {
-                    if let Asker::Client(flight) = asker {
-                        self.free(flight);
-                    }
-                    // The stream should end now.
-                    wire.line.hurry();
-                }
+            if let Some(mismatch) = self.take(ServerMessage::new(data), headers, asker) {
+                return Some(Posted::HeaderMismatch(mismatch));
             }
-        }
+            if asker.is_answered() {
+                if let Asker::Client(flight) = asker {
+                    self.free(flight);
+                }
+                // The stream should end now.
+                wire.line.hurry();
+            }
+            None
+        })
     }
 
     /// Delivers one message. Gives it back where it says that the headers do not fit.
@@ -328,16 +315,6 @@ impl Bridge {
     }
 }
 
-/// How reading a stream ended.
-enum Pumped {
-    /// It is over, for this reason.
-    Over(String),
-    /// A message or a line is too large.
-    TooLarge,
-    /// The headers do not fit the message, says this answer.
-    Mismatch(ServerMessage),
-}
-
 /// What is said of a request that has left and will have no answer.
 pub(super) fn lost(why: &str) -> String {
     format!("no answer came: {why}; the request may have been carried out or not")
@@ -371,6 +348,7 @@ pub(super) fn rest(pause: Duration, asker: &Asker<'_>) {
         if left.is_zero() {
             return;
         }
+        // In pieces, so that a cancellation keeps its place for a twentieth of a second at most.
         std::thread::sleep(left.min(Duration::from_millis(50)));
     }
 }

@@ -3,6 +3,7 @@
 //! It is opened again for as long as the bridge runs, with pauses that grow while that fails. A server
 //! without such a stream says so once, and is left alone until there is a new session.
 
+use std::convert::Infallible;
 use std::io::Read as _;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -13,6 +14,7 @@ use super::context::{Bridge, LARGEST_TO_CLIENT, ServerMessage};
 use super::events::Events;
 use super::http::{Incoming, Wire};
 use super::session::Carried;
+use super::stream::{Followed, follow};
 use super::verdict::{BodyKind, is_session_lost, kind, reopening};
 
 /// A stream that lasted so long has not failed, whether anything came or not.
@@ -109,26 +111,16 @@ impl Bridge {
 
     /// Delivers what comes until the stream ends; whether anything came.
     fn read_stream(&self, incoming: &mut Incoming, events: &mut Events) -> bool {
-        let mut buffer = vec![0; 16 << 10];
-        let mut came = false;
-        loop {
-            let count = match incoming.body.read(&mut buffer) {
-                Ok(0) | Err(_) => return came,
-                Ok(count) => count,
-            };
-            let mut bytes = &buffer[..count];
-            while !bytes.is_empty() {
-                let Ok((used, event)) = events.feed(bytes) else {
+        let Followed::Over { came, .. } = follow(&mut incoming.body, events, |event| -> Option<Infallible> {
+            match event {
+                Ok(event) => self.deliver(ServerMessage::new(event.data)),
+                Err(_) => {
                     log::warn!(target: "BRIDGE", "the server sent a message of more than 10 MiB; it is left out");
-                    return came;
-                };
-                bytes = &bytes[used..];
-                came = true;
-                if let Some(event) = event.filter(|event| !event.data.is_empty()) {
-                    self.deliver(ServerMessage::new(event.data));
                 }
             }
-        }
+            None
+        });
+        came
     }
 }
 

@@ -111,7 +111,7 @@ impl Refresher {
             if last_tries >= LAST_TRIES {
                 return;
             }
-            // What stands in the way is a full disk or a mount, which a person mends.
+            // A full disk or a mount is in the way, which a person mends.
             std::thread::sleep(Duration::from_secs(1));
         }
         cycles.stored(storing);

@@ -18,7 +18,7 @@ use ureq::unversioned::transport::{
 use ureq::{Error, Timeout};
 use zeroize::Zeroizing;
 
-use super::addresses::KnownAddresses;
+use crate::oauth::Addresses;
 
 /// How long a peer may take in the middle of a header, or of an answer that is one document.
 pub(super) const STALL: Duration = Duration::from_secs(30);
@@ -100,7 +100,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 pub(super) struct Dialer {
     pub line: Arc<Line>,
     /// Where the addresses come from.
-    pub addresses: KnownAddresses,
+    pub addresses: Addresses,
 }
 
 impl<In: Transport> Connector<In> for Dialer {

@@ -12,7 +12,7 @@ use std::borrow::Cow;
 use std::fmt;
 use std::ops::Range;
 
-use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
+use serde::de::{DeserializeSeed, Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 use zeroize::Zeroizing;
 
@@ -69,20 +69,21 @@ pub(crate) fn members(text: &str) -> Result<Vec<JsonMember>, NotAnObject> {
         Some(b't' | b'f' | b'n') => return Err(NotAnObject::OtherKind("a bare word")),
         Some(_) => return Err(NotAnObject::OtherKind("something else")),
     }
-    let parsed: RawMembers<'_> = serde_json::from_str(text).map_err(|error| match error.classify() {
+    let mut members = Vec::new();
+    let start = text.as_ptr().addr();
+    let parsed = each_member(text, |name, value| {
+        // A raw value borrows from the text, so its address tells its place.
+        let from = value.get().as_ptr().addr() - start;
+        members.push(JsonMember { name: name.to_owned(), place: from..from + value.get().len() });
+    });
+    parsed.map_err(|error| match error.classify() {
         serde_json::error::Category::Eof => NotAnObject::CutShort,
         _ => NotAnObject::Syntax(error.line(), error.column()),
     })?;
     if depth(text) > DEEPEST {
         return Err(NotAnObject::TooDeep);
     }
-    let start = text.as_ptr().addr();
-    let place = |value: &str| {
-        // A raw value borrows from the text, so its address tells its place.
-        let from = value.as_ptr().addr() - start;
-        from..from + value.len()
-    };
-    Ok(parsed.0.into_iter().map(|(name, value)| JsonMember { name, place: place(value.get()) }).collect())
+    Ok(members)
 }
 
 /// How many objects and arrays stand in each other at the deepest place of a JSON text, or an upper
@@ -110,28 +111,42 @@ fn depth(text: &str) -> usize {
     deepest
 }
 
-/// The members of an object in their order, those that are there twice included.
-pub(crate) struct RawMembers<'a>(pub Vec<(String, &'a RawValue)>);
+/// Hands over the members of the JSON object that `text` holds, in their order, those that are there twice included.
+/// None is kept, so that an object of a million members costs nothing.
+pub(crate) fn each_member<'a>(text: &'a str, each: impl FnMut(&str, &'a RawValue)) -> serde_json::Result<()> {
+    let mut parser = serde_json::Deserializer::from_str(text);
+    EachMember(each).deserialize(&mut parser)?;
+    parser.end()
+}
 
-impl<'de: 'a, 'a> Deserialize<'de> for RawMembers<'a> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct InOrder;
-        impl<'de> Visitor<'de> for InOrder {
-            type Value = RawMembers<'de>;
-            fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-                out.write_str("an object")
-            }
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-                let mut members = Vec::new();
-                while let Some(member) = map.next_entry()? {
-                    members.push(member);
-                }
-                Ok(RawMembers(members))
-            }
-        }
-        deserializer.deserialize_map(InOrder)
+struct EachMember<F>(F);
+
+impl<'de, F: FnMut(&str, &'de RawValue)> DeserializeSeed<'de> for EachMember<F> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_map(self)
     }
 }
+
+impl<'de, F: FnMut(&str, &'de RawValue)> Visitor<'de> for EachMember<F> {
+    type Value = ();
+
+    fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(mut self, mut map: A) -> Result<(), A::Error> {
+        while let Some(MemberName(name)) = map.next_key()? {
+            (self.0)(&name, map.next_value()?);
+        }
+        Ok(())
+    }
+}
+
+/// A member's name, which is a part of the text as a rule.
+#[derive(serde::Deserialize)]
+struct MemberName<'a>(#[serde(borrow)] Cow<'a, str>);
 
 /// The string that a value's text spells; `None` for any other value (and for a lone surrogate,
 /// which is no text).

@@ -64,6 +64,20 @@ fn a_standing_stream_goes_on_behind_its_last_event_and_that_of_a_new_session_beg
 }
 
 #[test]
+fn a_message_that_is_too_large_is_left_out_of_a_standing_stream_that_goes_on() {
+    let server = Server::start();
+    let project = project(&server);
+    let bridge = Bridge::ready(&project);
+    server.wait_for_stream();
+    let large = "x".repeat(11 << 20);
+    server.push(&format!(r#"{{"jsonrpc":"2.0","method":"notifications/large","params":"{large}"}}"#));
+    server.push(r#"{"jsonrpc":"2.0","method":"notifications/hello"}"#);
+    bridge.message("notifications/hello");
+    assert!(bridge.log().contains("it is left out") && bridge.lines().len() == 3, "{}", bridge.log());
+    assert_eq!(server.seen().iter().filter(|seen| seen.method == "GET").count(), 1);
+}
+
+#[test]
 fn a_conflict_on_the_standing_stream_passes() {
     let server = Server::start();
     let project = project(&server);

@@ -225,6 +225,36 @@ fn a_stream_is_resumed_behind_its_last_event_as_often_as_it_ends() {
     assert_eq!(server.calls("tools/call").len(), 1, "it may have run");
 }
 
+/// Its id came before it was cut, and a server sends nothing up to the id that it is told.
+#[test]
+fn an_event_that_was_cut_in_its_middle_is_sent_again() {
+    let server = Server::start();
+    let project = project(&server);
+    server.behave(|seen, reply| {
+        let event = |id: &str, message: &Value| format!("id: {id}\ndata: {message}\n\n");
+        let progress = json!({"jsonrpc": "2.0", "method": "notifications/progress", "params": {}});
+        if seen.rpc() == "tools/call" {
+            let half = event("2", &json!({"jsonrpc": "2.0", "id": seen.json()["id"], "result": {}}));
+            let events = reply.events();
+            events
+                .bytes(format!("retry: 20\n{}{}", event("1", &progress), &half[..half.len() - 9]).as_bytes());
+            events.cut();
+            return true;
+        }
+        let Some(last) = seen.header("last-event-id") else { return false };
+        let events = reply.events();
+        if last == "1" {
+            events
+                .bytes(event("2", &json!({"jsonrpc": "2.0", "id": 3, "result": {"whole": true}})).as_bytes());
+        }
+        events.end();
+        true
+    });
+    let mut bridge = Bridge::ready(&project);
+    let id = bridge.call("echo", &json!({}));
+    assert_eq!((id, &bridge.answer(id)["result"]["whole"]), (3, &json!(true)));
+}
+
 #[test]
 fn a_resumed_stream_waits_as_long_as_the_server_wants() {
     let server = Server::start();

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use ureq::Error;
@@ -15,20 +15,24 @@ use ureq::unversioned::resolver::{DefaultResolver, ResolvedSocketAddrs, Resolver
 use ureq::unversioned::transport::NextTimeout;
 use ureq::unversioned::transport::time::Duration;
 
-/// Looks up addresses.
-#[derive(Debug)]
-pub(super) struct Addresses {
-    lookup: DefaultResolver,
+/// Looks up addresses. Copies of it know the same.
+#[derive(Clone, Debug)]
+pub(crate) struct Addresses {
     /// How long the addresses of a name are used.
     longest: std::time::Duration,
     /// By scheme, host and port, with the time of the lookup.
-    known: Mutex<BTreeMap<String, (Instant, ResolvedSocketAddrs)>>,
+    known: Arc<Mutex<BTreeMap<String, (Instant, ResolvedSocketAddrs)>>>,
 }
 
 impl Addresses {
     /// A name is looked up again after `longest`.
-    pub(super) fn new(longest: std::time::Duration) -> Self {
-        Self { lookup: DefaultResolver::default(), longest, known: Mutex::default() }
+    pub(crate) fn new(longest: std::time::Duration) -> Self {
+        Self { longest, known: Arc::default() }
+    }
+
+    /// No connection can be made to one of them: the next request looks its name up again.
+    pub(crate) fn forget(&self) {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner).clear();
     }
 }
 
@@ -42,7 +46,7 @@ impl Resolver for Addresses {
         let host = uri.host().unwrap_or_default();
         if host.trim_matches(['[', ']']).parse::<IpAddr>().is_ok() {
             // Only a lookup with a time limit starts a thread, and this one cannot take long.
-            return self.lookup.resolve(
+            return DefaultResolver::default().resolve(
                 uri,
                 config,
                 NextTimeout { after: Duration::NotHappening, ..timeout },
@@ -53,7 +57,7 @@ impl Resolver for Addresses {
         if let Some((_, addresses)) = known().get(&key).filter(|(at, _)| at.elapsed() < self.longest) {
             return Ok(addresses.clone());
         }
-        let addresses = self.lookup.resolve(uri, config, timeout)?;
+        let addresses = DefaultResolver::default().resolve(uri, config, timeout)?;
         known().insert(key, (Instant::now(), addresses.clone()));
         Ok(addresses)
     }
@@ -80,12 +84,14 @@ mod tests {
         for (uri, age, expected) in
             [("http://new.invalid/", 0, Some("192.0.2.1:1")), ("http://old.invalid/", 6, None)]
         {
-            let mut found = addresses.lookup.empty();
+            let mut found = addresses.empty();
             found.push(([192, 0, 2, 1], 1).into());
             let at = Instant::now().checked_sub(std::time::Duration::from_secs(age)).unwrap();
             addresses.known.lock().unwrap().insert(key(&uri.parse().unwrap()), (at, found));
             assert_eq!(at_once(uri).as_deref(), expected, "{uri}");
         }
         assert_eq!(at_once("https://new.invalid/"), None, "another port");
+        addresses.clone().forget();
+        assert_eq!(at_once("http://new.invalid/"), None);
     }
 }

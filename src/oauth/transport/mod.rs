@@ -23,7 +23,7 @@ use ureq::{Agent, Proxy, ProxyProtocol, SendBody};
 use super::endpoint::EndpointUrl;
 use super::proxy;
 use super::response_head::{HeadConnector, LARGEST_HEAD};
-use addresses::Addresses;
+pub(crate) use addresses::Addresses;
 use no_reply::no_reply;
 pub(super) use no_reply::{Cause, NoReply};
 pub(crate) use no_reply::{connection_words, http_words};
