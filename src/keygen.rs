@@ -13,16 +13,8 @@ use crate::sealing::SealingKey;
 /// Tells the user what to do with a new key.
 const KEEP: &str = "keep a copy where the token files are not: without the key every sealed sign-in is lost";
 
-/// Makes a key. The message for the person goes to standard error, since the key may go to standard output.
-pub(crate) fn keygen(file: Option<&OsStr>) -> Result<(), String> {
-    let line = made(file)?;
-    // The key is made, whether or not the message can be written.
-    let _ = writeln!(io::stderr(), "{line}");
-    Ok(())
-}
-
 /// Makes a key, and returns the message for the person.
-fn made(file: Option<&OsStr>) -> Result<String, String> {
+pub(crate) fn keygen(file: Option<&OsStr>) -> Result<String, String> {
     let (key, text) = SealingKey::generate().map_err(|why| why.to_string())?;
     let kid = key.kid();
     let Some(file) = file.filter(|file| *file != "-") else {

@@ -19,6 +19,7 @@
 //!   files    json user    locks, atomic replacing, reading; the text of a JSON object; root becomes a user
 //!   sealing               secrets sealed at rest, and the keys for it
 //!   clock secret text     time, secrets and words as values
+//!   exit                  why a command ended without success
 //! ```
 
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, reason = "in a test, to panic is to fail"))]
@@ -30,6 +31,7 @@ mod clock;
 mod command;
 mod cycle;
 mod daemon;
+mod exit;
 mod files;
 mod headers;
 mod json;
@@ -59,10 +61,12 @@ use std::time::Duration;
 
 use cli::{CommandLine, Flag, Invocation, Options, Verb, flag};
 use clock::Timestamp;
-use daemon::DaemonError;
+use exit::ExitError;
+use secret::Secret;
 use settings::{Environment, Loaded, Places, Settings};
 use tokens::spelled::named;
 use user::{NotOwner, User};
+use zeroize::Zeroizing;
 
 const JSON: &Flag = flag("json");
 const ALIVE: &Flag = flag("alive");
@@ -80,44 +84,48 @@ const WRONG: u8 = 2;
 
 fn main() -> ExitCode {
     user::keep_owner_bits();
-    match cli::parse(std::env::args_os().skip(1)) {
-        Ok(CommandLine::Print(text)) => print(&text),
-        Ok(CommandLine::Run(invocation)) => run(&invocation),
-        Err(wrong) if wrong.verb == Some(Verb::Check) => unknown(&wrong.message),
-        Err(wrong) => complain(WRONG, &wrong.message),
+    let (verb, ended) = match cli::parse(std::env::args_os().skip(1)) {
+        Ok(CommandLine::Print(text)) => (None, Ok(print(&text))),
+        Ok(CommandLine::Run(invocation)) => (Some(invocation.verb), run(&invocation)),
+        Err(wrong) => (wrong.verb, Err(ExitError::Wrong(wrong.message))),
+    };
+    match ended {
+        Ok(status) => status,
+        // Monitoring systems read standard output, also of a check that could not be made.
+        Err(ExitError::Wrong(message) | ExitError::Failed(message)) if verb == Some(Verb::Check) => {
+            print(&status::check::unknown(&message));
+            ExitCode::from(status::check::UNKNOWN)
+        }
+        Err(ExitError::Wrong(message)) => complain(WRONG, &message),
+        Err(ExitError::Failed(message)) => complain(FAILED, &message),
     }
 }
 
 /// Runs the command, as the owner of the project. Each command reads only the settings that it needs.
-fn run(invocation: &Invocation) -> ExitCode {
+fn run(invocation: &Invocation) -> Result<ExitCode, ExitError> {
     let options = &invocation.options;
     let mut process = Environment::of_process();
-    let user = match become_owner(invocation, &mut process) {
-        Ok(user) => user,
-        Err(why) if invocation.verb == Verb::Check => return unknown(&why.to_string()),
-        Err(why) => return complain(FAILED, &why.to_string()),
-    };
+    let user = become_owner(invocation, &mut process).map_err(|why| ExitError::Failed(why.to_string()))?;
     match invocation.verb {
         Verb::Daemon => keep(options, &process, user.as_ref()),
         Verb::Status => show(invocation, &process),
         Verb::Check => check(options, &process),
-        Verb::Headers => show_headers(invocation, &process),
+        Verb::Headers => hand_out(invocation, &process, headers::headers),
         Verb::Bridge => bridge(invocation, &process),
-        Verb::Token => show_token(invocation, &process),
-        Verb::Clients => print(&clients::list()),
-        Verb::Names => list_names(invocation, &process),
+        Verb::Token => hand_out(invocation, &process, headers::token),
+        Verb::Clients => Ok(print(&clients::list())),
+        Verb::Names => {
+            let places = Places::find(options, &process)?;
+            names::names(&invocation.operands, &places).map(|text| print(&text)).map_err(ExitError::Wrong)
+        }
         Verb::Login | Verb::Revoke => sign_in_or_out(invocation, &process),
         Verb::Keygen => {
-            match keygen::keygen(invocation.operands.first().map(std::ffi::OsString::as_os_str)) {
-                Ok(()) => ExitCode::SUCCESS,
-                Err(message) => complain(FAILED, &message),
-            }
+            // The message goes to standard error, since the key may go to standard output.
+            warn(&keygen::keygen(invocation.operand()).map_err(ExitError::Failed)?);
+            Ok(ExitCode::SUCCESS)
         }
         Verb::Seal | Verb::Unseal => seal(invocation, &process),
-        Verb::Help => match cli::help(invocation.operand()) {
-            Ok(text) => print(&text),
-            Err(message) => complain(WRONG, &message),
-        },
+        Verb::Help => cli::help(invocation.operand()).map(|text| print(&text)).map_err(ExitError::Wrong),
     }
 }
 
@@ -137,14 +145,11 @@ fn become_owner(invocation: &Invocation, process: &mut Environment) -> Result<Op
 }
 
 /// Keeps tokens fresh: for good, or for one cycle.
-fn keep(options: &Options, process: &Environment, user: Option<&User>) -> ExitCode {
-    let Loaded { settings, warnings } = match Settings::read(options, process) {
-        Ok(loaded) => loaded,
-        Err(invalid) => return complain(WRONG, &invalid.to_string()),
-    };
+fn keep(options: &Options, process: &Environment, user: Option<&User>) -> Result<ExitCode, ExitError> {
+    let Loaded { settings, warnings } = Settings::read(options, process)?;
     if let Some(warning) = daemon::no_project(&settings) {
-        // The warning comes before the log is made in that place. A failure to print it changes nothing.
-        let _ = writeln!(io::stderr(), "token-refresher: {warning}");
+        // The warning comes before the log is made in that place.
+        warn(&format!("token-refresher: {warning}"));
     }
     logging::start(&settings.log_file, settings.log_level);
     if let Some(user) = user {
@@ -156,162 +161,100 @@ fn keep(options: &Options, process: &Environment, user: Option<&User>) -> ExitCo
     if log::log_enabled!(target: "CONFIG", log::Level::Debug) {
         settings.origins(options).iter().for_each(|line| log::debug!(target: "CONFIG", "{line}"));
     }
-    match daemon::run(settings, options) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(DaemonError::Setting(message)) => complain(WRONG, &message),
-        Err(DaemonError::Running(message)) => {
-            log::error!(target: "REFRESH", "{message}");
-            if logging::reaches_standard_error() {
-                return ExitCode::from(FAILED);
-            }
-            complain(FAILED, &message)
+    let ended = daemon::run(settings, options);
+    if let Err(ExitError::Failed(message)) = &ended {
+        log::error!(target: "REFRESH", "{message}");
+        if logging::reaches_standard_error() {
+            return Ok(ExitCode::from(FAILED));
         }
     }
+    ended.map(|()| ExitCode::SUCCESS)
 }
 
 /// Seals the secrets of token files, or opens them for good, and says what was done with each.
-fn seal(invocation: &Invocation, process: &Environment) -> ExitCode {
+fn seal(invocation: &Invocation, process: &Environment) -> Result<ExitCode, ExitError> {
     let options = &invocation.options;
     let names: Vec<String> =
         invocation.operands.iter().map(|name| name.to_string_lossy().into_owned()).collect();
     let order = match (invocation.verb, options.has(REBIND)) {
         (Verb::Unseal, _) => refresh::SealOrder::Unseal,
         (_, true) if names.is_empty() => {
-            return complain(WRONG, "--rebind: name the files that lead elsewhere now");
+            return Err(ExitError::Wrong("--rebind: name the files that lead elsewhere now".to_owned()));
         }
         (_, true) => refresh::SealOrder::Rebind,
         (_, false) => refresh::SealOrder::Seal,
     };
-    let settings = match Settings::read(options, process) {
-        // As with `--once`, the command waits for a lock that another process holds.
-        Ok(loaded) => Settings { once: true, ..loaded.settings },
-        Err(invalid) => return complain(WRONG, &invalid.to_string()),
-    };
-    match cycle::seal(&settings, &names, order) {
-        Ok(summary) => {
-            for line in &summary.failed {
-                let _ = writeln!(io::stderr(), "token-refresher: {line}");
-            }
-            let printed = print(&format!("{}\n", summary.lines.join("\n")));
-            if summary.failed.is_empty() { printed } else { ExitCode::from(FAILED) }
-        }
-        Err(message) => complain(FAILED, &message),
+    // As with `--once`, the command waits for a lock that another process holds.
+    let settings = Settings { once: true, ..Settings::read(options, process)?.settings };
+    let summary = cycle::seal(&settings, &names, order).map_err(ExitError::Failed)?;
+    for line in &summary.failed {
+        warn(&format!("token-refresher: {line}"));
     }
+    let printed = print(&format!("{}\n", summary.lines.join("\n")));
+    Ok(if summary.failed.is_empty() { printed } else { ExitCode::from(FAILED) })
 }
 
 /// Signs in, or ends a sign-in, and prints the outcome. There is no log: a person is at the terminal.
-fn sign_in_or_out(invocation: &Invocation, process: &Environment) -> ExitCode {
-    let Loaded { settings, warnings } = match Settings::read(&invocation.options, process) {
-        Ok(loaded) => loaded,
-        Err(invalid) => return complain(WRONG, &invalid.to_string()),
-    };
+fn sign_in_or_out(invocation: &Invocation, process: &Environment) -> Result<ExitCode, ExitError> {
+    let Loaded { settings, warnings } = Settings::read(&invocation.options, process)?;
     for warning in warnings {
-        let _ = writeln!(io::stderr(), "{warning}");
+        warn(&warning);
     }
-    let keys = cycle::LoadedKeys::load(&settings, &cycle::LoadedKeys::default());
-    let connected = keys.and_then(|keys| cycle::connect(&settings).map(|connected| (keys, connected)));
-    let around = match connected {
-        Ok((keys, (client, providers))) => {
-            for line in &keys.missing {
-                let _ = writeln!(io::stderr(), "token-refresher: {line}");
-            }
-            signin::Around { settings: &settings, client, providers, keys: keys.ring().clone() }
-        }
-        Err(message) => return complain(WRONG, &message),
-    };
+    let keys = cycle::LoadedKeys::load(&settings, &cycle::LoadedKeys::default()).map_err(ExitError::Wrong)?;
+    let (client, providers) = cycle::connect(&settings).map_err(ExitError::Wrong)?;
+    for line in &keys.missing {
+        warn(&format!("token-refresher: {line}"));
+    }
+    let around = signin::Around { settings: &settings, client, providers, keys: keys.ring().clone() };
     let operands: Vec<&OsStr> = invocation.operands.iter().map(std::ffi::OsString::as_os_str).collect();
-    let done = match (invocation.verb, &operands[..]) {
+    let line = match (invocation.verb, &operands[..]) {
         (Verb::Revoke, [name, ..]) => signin::revoke(name, &around),
         _ => signin::login(&operands, &invocation.options, &around),
-    };
-    match done {
-        Ok(line) => print(&format!("{line}\n")),
-        Err(signin::NotDone::Wrong(message)) => complain(WRONG, &message),
-        Err(signin::NotDone::Failed(message)) => complain(FAILED, &message),
-    }
+    }?;
+    Ok(print(&format!("{line}\n")))
 }
 
-/// Prints the headers of a request to one server. There is no log: clients run the command often.
-fn show_headers(invocation: &Invocation, process: &Environment) -> ExitCode {
-    let from = |server: &str, places: &Places| {
-        headers::headers(server, places).map(|json| zeroize::Zeroizing::new(format!("{}\n", json.expose())))
-    };
-    hand_out(invocation, process, from)
-}
-
-fn show_token(invocation: &Invocation, process: &Environment) -> ExitCode {
-    let from = |name: &str, places: &Places| {
-        headers::token(name, places).map(|token| zeroize::Zeroizing::new(format!("{}\n", token.expose())))
-    };
-    hand_out(invocation, process, from)
-}
-
-fn list_names(invocation: &Invocation, process: &Environment) -> ExitCode {
-    let places = match Places::find(&invocation.options, process) {
-        Ok(places) => places,
-        Err(invalid) => return complain(WRONG, &invalid.to_string()),
-    };
-    match names::names(&invocation.operands, &places) {
-        Ok(text) => print(&text),
-        Err(message) => complain(WRONG, &message),
-    }
-}
-
-/// Prints the text that `from` makes for the command's one argument.
+/// Prints the secret that `from` finds for the command's one argument: the headers of a request to a server, or an
+/// access token. There is no log: clients run these commands often.
 fn hand_out(
     invocation: &Invocation,
     process: &Environment,
-    from: impl Fn(&str, &Places) -> Result<zeroize::Zeroizing<String>, String>,
-) -> ExitCode {
-    let places = match Places::find(&invocation.options, process) {
-        Ok(places) => places,
-        Err(invalid) => return complain(WRONG, &invalid.to_string()),
-    };
-    match from(&invocation.operand().map(named).unwrap_or_default(), &places) {
-        Ok(text) => print(&text),
-        Err(message) => complain(FAILED, &message),
-    }
+    from: impl Fn(&str, &Places) -> Result<Secret, String>,
+) -> Result<ExitCode, ExitError> {
+    let places = Places::find(&invocation.options, process)?;
+    let name = invocation.operand().map(named).unwrap_or_default();
+    let secret = from(&name, &places).map_err(ExitError::Failed)?;
+    // The line is joined at its length: one that grows leaves copies behind.
+    Ok(print(&Zeroizing::new([secret.expose(), "\n"].concat())))
 }
 
 /// Speaks MCP on standard input and output until the client has gone.
-fn bridge(invocation: &Invocation, process: &Environment) -> ExitCode {
-    let settings = match Settings::read(&invocation.options, process) {
-        Ok(loaded) => loaded.settings,
-        Err(invalid) => return complain(WRONG, &invalid.to_string()),
-    };
+fn bridge(invocation: &Invocation, process: &Environment) -> Result<ExitCode, ExitError> {
+    let settings = Settings::read(&invocation.options, process)?.settings;
     let server = invocation.operand().map(named);
     // Standard output is for MCP alone.
     logging::start(&logging::LogTarget::StandardError, settings.log_level);
-    match bridge::run(server.as_deref(), &settings) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(bridge::BridgeError::Setting(message)) => complain(WRONG, &message),
-        Err(bridge::BridgeError::System(message)) => complain(FAILED, &message),
-    }
+    bridge::run(server.as_deref(), &settings).map(|()| ExitCode::SUCCESS)
 }
 
 /// Shows all tokens, or the named ones. Writes nothing and needs no daemon.
-fn show(invocation: &Invocation, process: &Environment) -> ExitCode {
+fn show(invocation: &Invocation, process: &Environment) -> Result<ExitCode, ExitError> {
     let options = &invocation.options;
-    let settings = match Settings::read(options, process) {
-        Ok(loaded) => loaded.settings,
-        Err(invalid) => return complain(WRONG, &invalid.to_string()),
-    };
+    let settings = Settings::read(options, process)?.settings;
     let names: Vec<String> = invocation.operands.iter().map(|name| named(name)).collect();
     let watch = options.has(WATCH);
     if watch && (options.has(JSON) || !io::stdout().is_terminal()) {
-        return complain(WRONG, "--watch: shows the table on a terminal; leave it out for --json and pipes");
+        let why = "--watch: shows the table on a terminal; leave it out for --json and pipes";
+        return Err(ExitError::Wrong(why.to_owned()));
     }
     loop {
-        let text = match shown(&settings, &names, options.has(JSON)) {
-            Ok(text) => text,
-            Err(message) => return complain(FAILED, &message),
-        };
+        let text = shown(&settings, &names, options.has(JSON)).map_err(ExitError::Failed)?;
         if !watch {
-            return print(&text);
+            return Ok(print(&text));
         }
         // Clears the screen, with the cursor in the upper left corner.
         if print(&format!("\u{1b}[H\u{1b}[J{text}")) != ExitCode::SUCCESS {
-            return ExitCode::from(FAILED);
+            return Ok(ExitCode::from(FAILED));
         }
         std::thread::sleep(WATCH_INTERVAL);
     }
@@ -346,11 +289,8 @@ fn screen() -> status::Screen {
 }
 
 /// Prints in one line whether all is well, in the form of monitoring plugins.
-fn check(options: &Options, process: &Environment) -> ExitCode {
-    let settings = match Settings::read(options, process) {
-        Ok(loaded) => loaded.settings,
-        Err(invalid) => return unknown(&invalid.to_string()),
-    };
+fn check(options: &Options, process: &Environment) -> Result<ExitCode, ExitError> {
+    let settings = Settings::read(options, process)?.settings;
     let now = Timestamp::now();
     let found = if options.has(ALIVE) {
         state::daemon_holder(&settings.tokens_dir)
@@ -361,19 +301,9 @@ fn check(options: &Options, process: &Environment) -> ExitCode {
             .map(|report| status::check::check(&report))
             .map_err(|why| why.to_string())
     };
-    match found {
-        Ok((line, status)) => {
-            print(&line);
-            ExitCode::from(status)
-        }
-        Err(message) => unknown(&message),
-    }
-}
-
-/// The answer of a check that could not be made. It goes to standard output, which monitoring systems read.
-fn unknown(message: &str) -> ExitCode {
-    print(&status::check::unknown(message));
-    ExitCode::from(status::check::UNKNOWN)
+    let (line, status) = found.map_err(ExitError::Failed)?;
+    print(&line);
+    Ok(ExitCode::from(status))
 }
 
 /// Writes `text` to standard output. A reader that stops early, as `head` does, is no error.
@@ -386,8 +316,13 @@ fn print(text: &str) -> ExitCode {
     }
 }
 
-/// Prints on standard error why the program ends. A failure to print changes nothing: the exit status tells.
+/// Prints on standard error why the program ends.
 fn complain(status: u8, message: &str) -> ExitCode {
-    let _ = writeln!(io::stderr(), "token-refresher: {message}");
+    warn(&format!("token-refresher: {message}"));
     ExitCode::from(status)
+}
+
+/// Prints a line on standard error. A failure to print changes nothing: the exit status tells.
+fn warn(line: &str) {
+    let _ = writeln!(io::stderr(), "{line}");
 }

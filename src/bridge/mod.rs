@@ -38,6 +38,7 @@ use std::time::{Duration, Instant};
 
 use ureq::http::Method;
 
+use crate::exit::ExitError;
 use crate::servers::McpTransport;
 use crate::settings::Settings;
 
@@ -61,24 +62,16 @@ const LAST_ANSWERS: Duration = Duration::from_millis(400);
 /// How long the server has to take in that the session is over.
 const FAREWELL: Duration = Duration::from_millis(300);
 
-/// Why the bridge did not start.
-pub(crate) enum BridgeError {
-    /// The command line or a setting is wrong.
-    Setting(String),
-    /// The system refused something.
-    System(String),
-}
-
 /// Serves the client until it has gone. `server` is the name of a server of the project; without one the
 /// environment says where it is.
-pub(crate) fn run(server: Option<&str>, settings: &Settings) -> Result<(), BridgeError> {
-    let source = source::source(server, settings).map_err(BridgeError::Setting)?;
+pub(crate) fn run(server: Option<&str>, settings: &Settings) -> Result<(), ExitError> {
+    let source = source::source(server, settings).map_err(ExitError::Wrong)?;
     let refresher = Refresher::new(settings);
-    let access = Doorman::new(source, Arc::clone(&refresher)).map_err(BridgeError::Setting)?;
-    let http = crate::cycle::http_settings(settings).map_err(BridgeError::Setting)?;
-    let (url, transport) = access.server().map_err(BridgeError::Setting)?;
-    let route = Route::new(&http, &url).map_err(BridgeError::Setting)?;
-    let refused = |error: io::Error| BridgeError::System(crate::files::reason(&error));
+    let access = Doorman::new(source, Arc::clone(&refresher)).map_err(ExitError::Wrong)?;
+    let http = crate::cycle::http_settings(settings).map_err(ExitError::Wrong)?;
+    let (url, transport) = access.server().map_err(ExitError::Wrong)?;
+    let route = Route::new(&http, &url).map_err(ExitError::Wrong)?;
+    let refused = |error: io::Error| ExitError::Failed(crate::files::reason(&error));
     let (ending, bells) = Ending::watch().map_err(refused)?;
     let bridge = Arc::new(Bridge {
         access,

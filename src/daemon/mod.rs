@@ -17,6 +17,7 @@ use std::time::{Duration, Instant};
 use crate::cli::Options;
 use crate::clock::Timestamp;
 use crate::cycle::{Cycles, Ended, Trigger, farewell};
+use crate::exit::ExitError;
 use crate::files::{Directory, Holder};
 use crate::logging;
 use crate::refresh::Stop;
@@ -43,9 +44,9 @@ const SHORTEST_SLEEP: Duration = Duration::from_millis(500);
 const BEAT: Duration = Duration::from_secs(1);
 
 /// Runs the daemon until it is told to stop, or one cycle with `--once`.
-pub(crate) fn run(settings: Settings, options: &Options) -> Result<(), DaemonError> {
+pub(crate) fn run(settings: Settings, options: &Options) -> Result<(), ExitError> {
     let stop = Arc::new(Stop::default());
-    let keeper = Cycles::new(&settings, Arc::clone(&stop)).map_err(DaemonError::Setting)?;
+    let keeper = Cycles::new(&settings, Arc::clone(&stop)).map_err(ExitError::Wrong)?;
     start::say_overridden(&settings, keeper.providers());
     if let Some(why) = Directory::open(&settings.tokens_dir).ok().and_then(|tokens| tokens.open_to_others()) {
         log::warn!(target: "REFRESH", "no token is refreshed: {why}");
@@ -58,15 +59,7 @@ pub(crate) fn run(settings: Settings, options: &Options) -> Result<(), DaemonErr
                 Daemon::start(settings, keeper, stop)?.run(options)
             }
         })
-        .map_err(DaemonError::Running)
-}
-
-/// Why the daemon ended otherwise than by being told to. Each is one line.
-pub(crate) enum DaemonError {
-    /// A setting turned out to be wrong before anything happened.
-    Setting(String),
-    /// Something was not done.
-    Running(String),
+        .map_err(ExitError::Failed)
 }
 
 fn once(mut keeper: Cycles, settings: &Settings, stop: Arc<Stop>) -> Result<(), String> {

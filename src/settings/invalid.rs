@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::exit::ExitError;
+
 /// Shown as one line with a remedy.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Invalid {
@@ -26,5 +28,11 @@ impl fmt::Display for Invalid {
             Some(value) => write!(out, "{}: {value} {}", self.place, self.why),
             None => write!(out, "{}: {}", self.place, self.why),
         }
+    }
+}
+
+impl From<Invalid> for ExitError {
+    fn from(invalid: Invalid) -> Self {
+        Self::Wrong(invalid.to_string())
     }
 }

@@ -49,27 +49,24 @@ use std::ffi::OsStr;
 use std::path::PathBuf;
 
 use crate::cli::Options;
+use crate::exit::ExitError;
 
 pub(crate) use around::Around;
 use interrupt::Interrupt;
 use options::Asked;
 
-/// Why a command of this wing failed. Each reason is one line.
-pub(crate) enum NotDone {
-    /// The command line or a setting is wrong.
-    Wrong(String),
-    /// The sign-in, or its end, failed.
-    Failed(String),
-}
-
 /// `token-refresher login`: returns the line with the result and the next step.
 ///
 /// # Errors
 /// Why there is no new token. Ctrl-C ends the program from here.
-pub(crate) fn login(operands: &[&OsStr], options: &Options, around: &Around<'_>) -> Result<String, NotDone> {
-    let asked = Asked::read(operands, options).map_err(NotDone::Wrong)?;
+pub(crate) fn login(
+    operands: &[&OsStr],
+    options: &Options,
+    around: &Around<'_>,
+) -> Result<String, ExitError> {
+    let asked = Asked::read(operands, options).map_err(ExitError::Wrong)?;
     let interrupt = listening()?;
-    let summary = login::login(&asked, around, &interrupt).map_err(NotDone::Failed)?;
+    let summary = login::login(&asked, around, &interrupt).map_err(ExitError::Failed)?;
     let told = daemon::tell(&around.settings.tokens_dir);
     let home = std::env::var_os("HOME").map(PathBuf::from);
     let assistants = home.map(|home| assistants::found(&home)).unwrap_or_default();
@@ -82,15 +79,15 @@ pub(crate) fn login(operands: &[&OsStr], options: &Options, around: &Around<'_>)
 ///
 /// # Errors
 /// Why the sign-in has not been ended.
-pub(crate) fn revoke(name: &OsStr, around: &Around<'_>) -> Result<String, NotDone> {
-    let name = options::text(name, "revoke").map_err(NotDone::Wrong)?;
+pub(crate) fn revoke(name: &OsStr, around: &Around<'_>) -> Result<String, ExitError> {
+    let name = options::text(name, "revoke").map_err(ExitError::Wrong)?;
     let interrupt = listening()?;
-    let line = revoke::revoke(&name, around, &interrupt).map_err(NotDone::Failed)?;
+    let line = revoke::revoke(&name, around, &interrupt).map_err(ExitError::Failed)?;
     daemon::tell(&around.settings.tokens_dir);
     interrupt.obey(&line);
     Ok(line)
 }
 
-fn listening() -> Result<Interrupt, NotDone> {
-    Interrupt::listen().map_err(|error| NotDone::Failed(format!("signals cannot be received: {error}")))
+fn listening() -> Result<Interrupt, ExitError> {
+    Interrupt::listen().map_err(|error| ExitError::Failed(format!("signals cannot be received: {error}")))
 }
