@@ -49,19 +49,28 @@ struct Found {
 pub(crate) fn headers(server: &str, places: &Places) -> Result<Secret, String> {
     let store = Store::open(&places.tokens_dir);
     let record = store.daemon();
+    let (found, now) = after_refresh(|| find(server, places, record.as_ref()), |found| &found.files)?;
+    match expired(&found.files, now, &store, places) {
+        None => Ok(headers_json(&found.service)),
+        Some(why) => Err(why),
+    }
+}
+
+/// Reads with `read` until no refresh of the files is under way, or for [`PATIENCE`]. Returns the time of the last
+/// read, too.
+fn after_refresh<T>(
+    read: impl Fn() -> Result<T, String>,
+    files: impl Fn(&T) -> &[TokenSource],
+) -> Result<(T, Timestamp), String> {
     let deadline = Instant::now() + PATIENCE;
     loop {
-        let found = find(server, places, record.as_ref())?;
+        let found = read()?;
         let now = Timestamp::now();
-        let waits = found.files.iter().any(|file| is_changing(file, now));
-        if waits && Instant::now() < deadline {
-            std::thread::sleep(POLL);
-            continue;
+        let changing = files(&found).iter().any(|file| is_changing(file, now));
+        if !changing || Instant::now() >= deadline {
+            return Ok((found, now));
         }
-        return match found.files.iter().find_map(|file| Some((file, file.expired_since(now)?))) {
-            None => Ok(headers_json(&found.service)),
-            Some((file, ended)) => Err(expired(file, now.since(ended), &store, places)),
-        };
+        std::thread::sleep(POLL);
     }
 }
 
@@ -93,9 +102,8 @@ pub(crate) fn moment(server: &str, places: &Places, otherwise: &DaemonRecord) ->
     let Found { service, files } = find(server, places, Some(record))?;
     let now = Timestamp::now();
     let buffer = Duration::from_secs(record.buffer);
-    let ended = files.iter().find_map(|file| Some((file, file.expired_since(now)?)));
     Ok(Moment {
-        expired: ended.map(|(file, ended)| expired(file, now.since(ended), &store, places)),
+        expired: expired(&files, now, &store, places),
         changing: files.iter().any(|file| is_changing(file, now)),
         expires_at: files.iter().filter_map(|file| file.life.expires_at).min(),
         due_at: files.iter().filter_map(|file| due_at(&file.life, &Past::default(), buffer, now)).min(),
@@ -124,28 +132,23 @@ pub(crate) fn token(name: &str, places: &Places) -> Result<Secret, String> {
         let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
         return Err(escaped(&format!("{which} {name:?}; known are: {known}")).into_owned());
     };
-    let deadline = Instant::now() + PATIENCE;
-    loop {
+    let read = || {
         let read = directory::read(directory, file);
         let read = read.map_err(|problem| unusable(&(file.to_owned(), problem)))?;
         let read = read.ok_or_else(|| format!("{file}: there is no such file"))?;
-        let source = TokenSource::of(&read, &Providers::builtin());
-        let now = Timestamp::now();
-        if is_changing(&source, now) && Instant::now() < deadline {
-            std::thread::sleep(POLL);
-            continue;
-        }
-        if let Some(ended) = source.expired_since(now) {
-            return Err(expired(&source, now.since(ended), &store, places));
-        }
-        return read.document.access_token().ok_or_else(|| match store.get(file).failure {
-            Some(failure) => {
-                let why = reason_and_remedy(file, &failure, places);
-                format!("{file}: it holds no access token: {why}")
-            }
-            None => format!("{file}: it holds no access token"),
-        });
+        Ok(([TokenSource::of(&read, &Providers::builtin())], read.document))
+    };
+    let ((source, document), now) = after_refresh(read, |(source, _)| source)?;
+    if let Some(why) = expired(&source, now, &store, places) {
+        return Err(why);
     }
+    document.access_token().ok_or_else(|| match store.get(file).failure {
+        Some(failure) => {
+            let why = reason_and_remedy(file, &failure, places);
+            format!("{file}: it holds no access token: {why}")
+        }
+        None => format!("{file}: it holds no access token"),
+    })
 }
 
 fn open(places: &Places) -> Result<Directory, String> {
@@ -169,8 +172,9 @@ fn is_held<E>(looked_at: &Result<Holder, E>) -> bool {
     matches!(looked_at, Ok(Holder::Somebody { .. }))
 }
 
-/// The error for an expired token: why it was not refreshed, and what to do.
-fn expired(file: &TokenSource, ago: Duration, store: &Store, places: &Places) -> String {
+/// The error for the first expired token, if any: why it was not refreshed, and what to do.
+fn expired(files: &[TokenSource], now: Timestamp, store: &Store, places: &Places) -> Option<String> {
+    let (file, ended) = files.iter().find_map(|file| Some((file, file.expired_since(now)?)))?;
     let because = match store.get(&file.name).failure {
         Some(failure) => reason_and_remedy(&file.name, &failure, places),
         None if is_held(&daemon_holder(&places.tokens_dir)) => {
@@ -181,7 +185,7 @@ fn expired(file: &TokenSource, ago: Duration, store: &Store, places: &Places) ->
             places.tokens_dir.display()
         ),
     };
-    format!("{}: its token expired {} ago: {because}", file.name, Words(ago))
+    Some(format!("{}: its token expired {} ago: {because}", file.name, Words(now.since(ended))))
 }
 
 /// The message of the failure, with the command that helps where a person must sign in again.
@@ -198,9 +202,7 @@ fn find(server: &str, places: &Places, record: Option<&DaemonRecord>) -> Result<
     let providers = record.and_then(recorded_providers).unwrap_or_else(Providers::builtin);
     let (files, unread) =
         TokenSource::read_all(&open(places)?, &providers).map_err(|error| cannot_be_read(places, &error))?;
-    let servers_dir = record
-        .map_or_else(|| places.dir.join("registry/servers"), |record| PathBuf::from(&record.servers_dir));
-    let registry = servers::read_registry(&servers_dir);
+    let registry = servers::read_registry(&places.servers_dir(record.map(|record| &*record.servers_dir)));
     let registry_url = record.and_then(|record| record.registry_url.as_deref());
     let keycloak = record.is_some_and(|record| record.keycloak);
     let gathered = gather(files.iter(), &registry.servers, registry_url, keycloak);

@@ -5,7 +5,6 @@
 
 use std::collections::BTreeSet;
 use std::ffi::OsString;
-use std::path::PathBuf;
 
 use crate::clients;
 use crate::files::Directory;
@@ -33,11 +32,9 @@ pub(crate) fn names(kinds: &[OsString], places: &Places) -> Result<String, Strin
                 let of_file =
                     |file: &String| server(file, None, providers.longest_name_prefix(stem(file))).to_owned();
                 found.extend(services.map(of_file));
-                let registry = record.as_ref().map_or_else(
-                    || places.dir.join("registry/servers"),
-                    |known| PathBuf::from(&known.servers_dir),
-                );
-                found.extend(servers::read_registry(&registry).servers.into_iter().map(|server| server.name));
+                let directory = places.servers_dir(record.as_ref().map(|record| &*record.servers_dir));
+                found
+                    .extend(servers::read_registry(&directory).servers.into_iter().map(|server| server.name));
             }
             Some("providers") => found.extend(providers().names().map(str::to_owned)),
             Some("clients") => found.extend(clients::names().map(str::to_owned)),

@@ -13,6 +13,7 @@
 //! Any other line is passed over with a warning. The warning names the line's number and never its content, which may
 //! be a secret.
 
+use std::fmt::Display;
 use std::path::Path;
 use std::time::Duration;
 
@@ -53,31 +54,27 @@ pub(super) struct Dotenv {
 /// file is an error where it was `named`. Otherwise a missing file is empty, and an unreadable one is a warning:
 /// tokens that need nothing of it must be refreshed all the same.
 pub(super) fn read(path: &Path, named: bool) -> Result<Dotenv, Invalid> {
-    let place = || path.display().to_string();
-    let found = if is_pipe(path) {
-        let nothing = || {
-            format!("not read: it is a pipe, and its writer did not finish within {}", Words(PIPE_PATIENCE))
+    let refused =
+        |why: &dyn Display| Err(Invalid::whole(path.display().to_string(), format!("not read: {why}")));
+    if is_pipe(path) {
+        return match read_pipe(path, PIPE_PATIENCE) {
+            Ok(Some(bytes)) => Ok(parse(path, &bytes)),
+            Ok(None) | Err(ReadError::Gone) => refused(&format_args!(
+                "it is a pipe, and its writer did not finish within {}",
+                Words(PIPE_PATIENCE)
+            )),
+            Err(why) => refused(&why),
         };
-        read_pipe(path, PIPE_PATIENCE)
-            .and_then(|bytes| bytes.ok_or(ReadError::Gone))
-            .map_err(
-                |why| if matches!(why, ReadError::Gone) { nothing() } else { format!("not read: {why}") },
-            )
-            .map_err(|why| Invalid::whole(place(), why))?
-    } else {
-        match read_order_bytes(path) {
-            Ok(bytes) => bytes,
-            Err(why) if named || matches!(why, ReadError::Untrusted(_)) => {
-                return Err(Invalid::whole(place(), format!("not read: {why}")));
-            }
-            Err(ReadError::Gone) => return Ok(Dotenv::default()),
-            Err(why) => {
-                let warnings = vec![format!("{}: not read: {why}", path.display())];
-                return Ok(Dotenv { assignments: Vec::new(), warnings });
-            }
+    }
+    match read_order_bytes(path) {
+        Ok(bytes) => Ok(parse(path, &bytes)),
+        Err(why) if named || matches!(why, ReadError::Untrusted(_)) => refused(&why),
+        Err(ReadError::Gone) => Ok(Dotenv::default()),
+        Err(why) => {
+            let warnings = vec![format!("{}: not read: {why}", path.display())];
+            Ok(Dotenv { assignments: Vec::new(), warnings })
         }
-    };
-    Ok(parse(path, &found))
+    }
 }
 
 fn parse(path: &Path, bytes: &[u8]) -> Dotenv {

@@ -34,6 +34,7 @@ use values::Fault;
 const FORCE: &Flag = flag("force");
 const DIR: &Flag = flag("dir");
 const TOKENS_DIR: &Flag = flag("tokens-dir");
+const SERVERS_DIR: &Flag = flag("servers-dir");
 const ENV_FILE: &Flag = flag("env-file");
 const PROVIDERS: &Flag = flag("providers");
 const CLIENT: &Flag = flag("client");
@@ -124,6 +125,11 @@ impl Places {
         let tokens_dir = sources.value(TOKENS_DIR, |value| values::path(value, &dir))?;
         Ok(Self { dir, tokens_dir })
     }
+
+    /// The directory of the registry's server files: the `recorded` one of a daemon, else the default.
+    pub(crate) fn servers_dir(&self, recorded: Option<&str>) -> PathBuf {
+        self.dir.join(recorded.or(SERVERS_DIR.default).unwrap_or_default())
+    }
 }
 
 impl Settings {
@@ -152,10 +158,6 @@ impl Settings {
         Ok(Loaded { settings, warnings })
     }
 
-    pub(crate) fn origins(&self, options: &Options) -> Vec<String> {
-        origins::origins(options, &self.environment)
-    }
-
     /// Turns text into settings. Reads nothing but its arguments.
     fn load(
         options: &Options,
@@ -166,10 +168,8 @@ impl Settings {
         let sources = Origins { options, environment: &environment };
         let path = |value: &OsStr| values::path(value, &dir);
         let home = environment.of_process_only("HOME").and_then(OsStr::to_str).map(ToOwned::to_owned);
-        let client = |value: &OsStr| {
-            let text = value.to_str().ok_or("is not UTF-8")?;
-            clients::client(text, &dir, home.as_deref())
-        };
+        let client = text(|text| clients::client(text, &dir, home.as_deref()));
+        let command = |flag| Ok(sources.optional(flag, text(values::command))?.unwrap_or_default());
         let once = options.has(const { flag("once") });
         let force = options.has(FORCE);
         if force && !once {
@@ -183,7 +183,7 @@ impl Settings {
             once,
             force,
             tokens_dir: sources.value(TOKENS_DIR, path)?,
-            servers_dir: sources.value(const { flag("servers-dir") }, path)?,
+            servers_dir: sources.value(SERVERS_DIR, path)?,
             registry_url: sources.optional(const { flag("registry-url") }, text(values::gateway_url))?,
             clients: clients::once_each(sources.list(CLIENT, client)?)
                 .map_err(|fault| Invalid::whole(format!("--{}", CLIENT.long), fault.to_string()))?,
@@ -196,16 +196,10 @@ impl Settings {
             env_file,
             log_file: sources.value(const { flag("log-file") }, |value| values::log_target(value, &dir))?,
             pid_file: sources.value(const { flag("pid-file") }, |value| values::pid_file(value, &dir))?,
-            on_refresh: sources
-                .optional(const { flag("on-refresh") }, text(values::command))?
-                .unwrap_or_default(),
-            on_trouble: sources
-                .optional(const { flag("on-trouble") }, text(values::command))?
-                .unwrap_or_default(),
+            on_refresh: command(const { flag("on-refresh") })?,
+            on_trouble: command(const { flag("on-trouble") })?,
             key_files: sources.list(const { flag("key-file") }, path)?,
-            key_command: sources
-                .optional(const { flag("key-command") }, text(values::command))?
-                .unwrap_or_default(),
+            key_command: command(const { flag("key-command") })?,
             metrics_file: sources.optional(const { flag("metrics-file") }, path)?,
             jobs: sources.value(const { flag("jobs") }, text(values::jobs))?,
             allow_http: sources.list(const { flag("allow-http") }, text(values::host))?,
