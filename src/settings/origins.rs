@@ -5,7 +5,7 @@ use super::sources::Origins;
 use crate::cli::{Flag, Options, flag, flags_with_variable};
 
 /// Options whose values are commands. A command may hold secrets, which no log may show.
-const COMMANDS: [&Flag; 2] = [flag("on-refresh"), flag("on-trouble")];
+const COMMANDS: [&Flag; 3] = [flag("on-refresh"), flag("on-trouble"), flag("key-command")];
 
 impl Settings {
     /// A line for each option that has a value: `--interval: "180" (TOKEN_REFRESH_INTERVAL)`.

@@ -262,3 +262,14 @@ fn a_reload_takes_a_fresh_file() {
     let reloaded = new.reload(&given).unwrap().settings;
     assert_eq!(reloaded.interval.as_secs(), 300, "nothing of the old file is left");
 }
+
+#[test]
+fn the_origin_of_a_command_does_not_show_the_command() {
+    let scratch = Scratch::new();
+    let words = ["--key-command=get PIN", "--on-refresh=tell PIN", "--on-trouble=tell PIN", "--jobs=3"];
+    let Loaded { settings, .. } = read(&scratch, &words, &[]).unwrap();
+    let lines = settings.origins(&options(&words)).join("\n");
+    assert!(lines.contains("--jobs: \"3\" (the command line)"), "{lines}");
+    assert!(lines.contains("--key-command: a command (the command line)"), "{lines}");
+    assert!(!lines.contains("PIN"), "{lines}");
+}
