@@ -37,6 +37,24 @@ const ROW: Flag = Flag {
     detail: "",
 };
 
+/// A row about a place, for every command that reads token files.
+const PLACE: Flag = Flag { group: Group::Places, commands: PLACES, ..ROW };
+
+/// A row about a sign-in.
+const SIGN_IN: Flag = Flag { group: Group::SignIn, commands: &[LOGIN], ..ROW };
+
+/// A row about keys.
+const SEALING: Flag = Flag { group: Group::Sealing, commands: KNOWING, ..ROW };
+
+/// A row about the clients' configurations.
+const CLIENT: Flag = Flag { group: Group::Clients, ..ROW };
+
+/// A row about the log and the process.
+const LOG: Flag = Flag { group: Group::Log, ..ROW };
+
+/// A row for every command.
+const HELP: Flag = Flag { group: Group::Help, commands: &[], ..ROW };
+
 /// Every option, in the order of the help.
 pub(super) const FLAGS: &[Flag] = &[
     Flag {
@@ -142,24 +160,20 @@ pub(super) const FLAGS: &[Flag] = &[
         value: Some("DIR"),
         variable: Some("TOKEN_REFRESHER_DIR"),
         default: Some("."),
-        group: Group::Places,
-        commands: PLACES,
         help: "project root: relative paths start here",
         detail: "The project root. Relative paths in all other options start here. It must exist. \
                  The variable is not read from the .env file, which is found in this directory.",
-        ..ROW
+        ..PLACE
     },
     Flag {
         long: "tokens-dir",
         value: Some("DIR"),
         variable: Some("TOKEN_REFRESHER_TOKENS_DIR"),
         default: Some(".oauth-tokens"),
-        group: Group::Places,
-        commands: PLACES,
         help: "the token files, and the configurations",
         detail: "Where the token files are, and where mcp.json and vscode_mcp.json are written. \
                  Made (0700) when it is missing.",
-        ..ROW
+        ..PLACE
     },
     Flag {
         long: "servers-dir",
@@ -177,15 +191,13 @@ pub(super) const FLAGS: &[Flag] = &[
         value: Some("FILE"),
         variable: Some("TOKEN_REFRESHER_ENV_FILE"),
         default: Some(".env"),
-        group: Group::Places,
-        commands: PLACES,
         help: "figures and client credentials",
         detail: "Figures and client credentials as NAME=VALUE lines: interval, buffer, jobs, log level, \
                  REGISTRY_URL, AUTH_PROVIDER, and what providers look up. What names a file, a command, a \
                  host to trust or a proxy has no effect there. The real environment wins over it, and \
                  nothing of it is passed on to other programs. The default may be missing; a file that is \
                  named here must exist. A pipe is read once.",
-        ..ROW
+        ..PLACE
     },
     Flag {
         long: "providers",
@@ -217,113 +229,91 @@ pub(super) const FLAGS: &[Flag] = &[
         long: "name",
         value: Some("NAME"),
         example: Some("jira"),
-        group: Group::SignIn,
-        commands: &[LOGIN],
         help: "the server's name, or the token file's",
         detail: "With login: what the new token file is called, NAME-egress.json, or just so where NAME ends in \
                  .json. Without it {provider}-{server}-egress.json.",
-        ..ROW
+        ..SIGN_IN
     },
     Flag {
         long: "client-id",
         value: Some("ID"),
         example: Some("Iv23li8gXkMbTQ2mTqC1"),
-        group: Group::SignIn,
-        commands: &[LOGIN],
         help: "the client to sign in with",
         detail: "With login: the client that was made at the provider for this. Its secret, where it has one, \
                  belongs into a file beside the tokens ({\"client_id\": ..., \"client_secret\": ...}) or into the \
                  environment (EGRESS_OAUTH_CLIENT_SECRET_1), never on the command line. Without it a client is \
                  taken from such a file with the same issuer or provider, or registered.",
-        ..ROW
+        ..SIGN_IN
     },
     Flag {
         long: "scope",
         value: Some("SCOPES"),
         example: Some("'read write'"),
-        group: Group::SignIn,
-        commands: &[LOGIN],
         help: "the scopes to ask for",
         detail: "With login: the scopes to ask for, parted by blanks. Without it those of the token file, else \
                  those that the server asks for. What earns a refresh token is added.",
-        ..ROW
+        ..SIGN_IN
     },
     Flag {
         long: "member",
         value: Some("NAME=VALUE"),
         example: Some("domain=acme.example.com"),
         repeatable: true,
-        group: Group::SignIn,
-        commands: &[LOGIN],
         help: "what the provider's address is made of",
         detail: "With login: a member for the token file, such as the domain, tenant or host that the addresses \
                  of a provider are made of. Not for secrets.",
-        ..ROW
+        ..SIGN_IN
     },
     Flag {
         long: "redirect-uri",
         value: Some("URL"),
         example: Some("http://127.0.0.1:47823/callback"),
-        group: Group::SignIn,
-        commands: &[LOGIN],
         help: "the redirect address that is registered",
         detail: "With login: the redirect address that is registered for the client. Where it is one of \
                  127.0.0.1 or localhost with a port, it is waited for there; else its address is to be pasted.",
-        ..ROW
+        ..SIGN_IN
     },
     Flag {
         long: "paste",
-        group: Group::SignIn,
-        commands: &[LOGIN],
         help: "open no port; the redirect's address is pasted",
         detail: "With login: open no port. The browser ends at an address that it cannot open, and that address \
                  is pasted. For SSH and containers.",
-        ..ROW
+        ..SIGN_IN
     },
     Flag {
         long: "device",
-        group: Group::SignIn,
-        commands: &[LOGIN],
         help: "enter a code on another device (RFC 8628)",
         detail: "With login: show an address and a code to enter there, on any device.",
-        ..ROW
+        ..SIGN_IN
     },
     Flag {
         long: "open",
-        group: Group::SignIn,
-        commands: &[LOGIN],
         help: "open a browser, whatever the terminal",
         detail: "With login: open a browser (BROWSER, xdg-open, open). Without it one is opened where a person is \
                  at a graphical terminal. Root opens none.",
-        ..ROW
+        ..SIGN_IN
     },
     Flag {
         long: "register",
-        group: Group::SignIn,
-        commands: &[LOGIN],
         help: "register a new client",
         detail: "With login: register a new client although one is known, for a server that has forgotten it. The \
                  registration that it replaces is deleted at the server, where that is possible (RFC 7592).",
-        ..ROW
+        ..SIGN_IN
     },
     Flag {
         long: "client-credentials",
-        group: Group::SignIn,
-        commands: &[LOGIN],
         help: "an application's own token, without a person",
         detail: "With login: ask for a token of the application itself, with its client id and secret. No person \
                  signs in.",
-        ..ROW
+        ..SIGN_IN
     },
     Flag {
         long: "wait",
         value: Some("SECONDS"),
         example: Some("300"),
-        group: Group::SignIn,
-        commands: &[LOGIN],
         help: "how long to wait for the person, 300",
         detail: "With login: how long to wait for the person, from 1 to 86400 seconds; 300 without it.",
-        ..ROW
+        ..SIGN_IN
     },
     Flag {
         long: "key-file",
@@ -331,8 +321,6 @@ pub(super) const FLAGS: &[Flag] = &[
         variable: Some("TOKEN_REFRESHER_KEY_FILE"),
         example: Some("/etc/token-refresher.key"),
         repeatable: true,
-        group: Group::Sealing,
-        commands: KNOWING,
         help: "seal secrets at rest with this key",
         detail: "A file with a key, which token-refresher keygen makes: 32 bytes as base64url, or a JWK. Refresh \
                  tokens, client secrets and private keys in the token files are then sealed. The first key seals, \
@@ -340,20 +328,18 @@ pub(super) const FLAGS: &[Flag] = &[
                  A link and a pipe are fine. No other user may write the file, and it may not be in the tokens \
                  directory. The variable takes a list with commas. Without this option, token-refresher.key in \
                  $CREDENTIALS_DIRECTORY is used where systemd provides it.",
-        ..ROW
+        ..SEALING
     },
     Flag {
         long: "key-command",
         value: Some("COMMAND"),
         variable: Some("TOKEN_REFRESHER_KEY_COMMAND"),
         example: Some("'secret-tool lookup service token-refresher'"),
-        group: Group::Sealing,
-        commands: KNOWING,
         help: "take the key from this command",
         detail: "Run this command for a key, without a shell and for 30 seconds at most: the first line of its output \
                  is the key. It is run once at the start and when settings are read again. It gets PATH, HOME and the \
                  variables that password managers and desktops need, and no others.",
-        ..ROW
+        ..SEALING
     },
     Flag {
         long: "rebind",
@@ -370,14 +356,13 @@ pub(super) const FLAGS: &[Flag] = &[
         value: Some("NAME[=PATH]"),
         variable: Some("TOKEN_REFRESHER_CLIENT"),
         repeatable: true,
-        group: Group::Clients,
         help: "also keep this client's own configuration",
         detail: "Also keep the servers in this client's own configuration, in its own notation: in \
                  PATH, the file that the client reads, where only our own entries are added, changed \
                  and removed; without PATH in mcp-NAME.json (.toml, .yaml) in the tokens directory. \
                  ~/ at the beginning of PATH is HOME. The variable takes a list with commas.\n\n\
                  `token-refresher clients` lists the names, and how a new token reaches each client.",
-        ..ROW
+        ..CLIENT
     },
     Flag {
         long: "client-secrets",
@@ -385,36 +370,33 @@ pub(super) const FLAGS: &[Flag] = &[
         variable: Some("TOKEN_REFRESHER_CLIENT_SECRETS"),
         default: Some("auto"),
         example: Some("auto"),
-        group: Group::Clients,
         help: "auto: elsewhere where it can; inline; bridge",
         detail: "Where tokens stand: auto keeps them out of a client's configuration where the client \
                  can get them elsewhere (it starts `token-refresher bridge`, runs `token-refresher headers`, \
                  or reads SERVER.token in the tokens directory); inline writes them into it, for a client \
                  that cannot reach this program or these files; with bridge every client starts the bridge.",
-        ..ROW
+        ..CLIENT
     },
     Flag {
         long: "client-program",
         value: Some("PATH"),
         variable: Some("TOKEN_REFRESHER_CLIENT_PROGRAM"),
         example: Some("/usr/local/bin/token-refresher"),
-        group: Group::Clients,
         help: "where assistants find this program",
         detail: "The path of this program as the assistants see it, for entries that start it: from a \
                  container, the program on the host. Without it and --client-dir, in what looks like a \
                  container, tokens stand in the clients' configurations themselves.",
-        ..ROW
+        ..CLIENT
     },
     Flag {
         long: "client-dir",
         value: Some("DIR"),
         variable: Some("TOKEN_REFRESHER_CLIENT_DIR"),
         example: Some("/srv/gateway"),
-        group: Group::Clients,
         help: "where assistants find the project",
         detail: "The project directory as the assistants see it, for entries that name it: from a \
                  container, the directory on the host that is mounted.",
-        ..ROW
+        ..CLIENT
     },
     Flag {
         long: "launcher",
@@ -423,13 +405,12 @@ pub(super) const FLAGS: &[Flag] = &[
         default: Some("seed"),
         example: Some("http"),
         choices: &["seed", "bridge", "http", "none"],
-        group: Group::Clients,
         help: "what mcp.json and vscode_mcp.json hold",
         detail: "What the entries of mcp.json and vscode_mcp.json are: seed, the local programs of the \
                  Python service's documentation; bridge, this program, which passes everything to the server \
                  with the token of the moment; http, addresses and headers as the gateway's own tools \
                  write them. With none neither file is written.",
-        ..ROW
+        ..CLIENT
     },
     Flag {
         long: "log-level",
@@ -440,11 +421,10 @@ pub(super) const FLAGS: &[Flag] = &[
         default: Some("INFO"),
         example: Some("INFO"),
         choices: &["DEBUG", "INFO", "WARNING", "ERROR"],
-        group: Group::Log,
         commands: SERVING,
         help: "DEBUG, INFO, WARNING or ERROR",
         detail: "How much to log: DEBUG, INFO, WARNING or ERROR. No level shows a token.",
-        ..ROW
+        ..LOG
     },
     Flag {
         long: "log-file",
@@ -452,33 +432,30 @@ pub(super) const FLAGS: &[Flag] = &[
         value: Some("FILE|-"),
         variable: Some("TOKEN_REFRESHER_LOG_FILE"),
         default: Some("token_refresher.log"),
-        group: Group::Log,
         help: "the log; - is standard error",
         detail: "The log, 0600. On a terminal the lines are shown as well. - logs to standard error \
                  only: for systemd and containers.",
-        ..ROW
+        ..LOG
     },
     Flag {
         long: "pid-file",
         value: Some("FILE|-"),
         variable: Some("TOKEN_REFRESHER_PID_FILE"),
         default: Some("token_refresher.pid"),
-        group: Group::Log,
         help: "holds the daemon's process id; - writes none",
         detail: "Holds the daemon's process id while it runs; - writes none. Two daemons are kept \
                  apart by a lock, not by this file.",
-        ..ROW
+        ..LOG
     },
     Flag {
         long: "metrics-file",
         value: Some("FILE"),
         variable: Some("TOKEN_REFRESHER_METRICS_FILE"),
         example: Some("/var/lib/prometheus/node-exporter/token-refresher.prom"),
-        group: Group::Log,
         help: "Prometheus text, for a textfile collector",
         detail: "Write metrics in the Prometheus text format here after each cycle, readable by \
                  everybody: for the textfile collector of node_exporter, which wants the ending .prom.",
-        ..ROW
+        ..LOG
     },
     Flag {
         long: "json",
@@ -508,33 +485,21 @@ pub(super) const FLAGS: &[Flag] = &[
     Flag {
         long: "help",
         short: Some('h'),
-        group: Group::Help,
-        commands: &[],
         help: "a summary; --help all tells everything",
         detail: "-h and --help show the options of every day, --help all these pages. Behind a command they tell \
                  of that command.",
-        ..ROW
+        ..HELP
     },
-    Flag {
-        long: "version",
-        short: Some('V'),
-        group: Group::Help,
-        commands: &[],
-        help: "the version",
-        detail: "Show the version.",
-        ..ROW
-    },
+    Flag { long: "version", short: Some('V'), help: "the version", detail: "Show the version.", ..HELP },
     Flag {
         long: "generate",
         value: Some("WHAT"),
         example: Some("man"),
         choices: &["man", "man-files", "complete-bash", "complete-zsh", "complete-fish", "unit", "user-unit"],
-        group: Group::Help,
-        commands: &[],
         help: "a man page, a completion, a systemd unit",
         detail: "Print a man page (man, man-files), the completion for bash, zsh or fish, or a systemd unit that \
                  starts this program (unit, user-unit). `make install` puts them where they are found.",
-        ..ROW
+        ..HELP
     },
 ];
 

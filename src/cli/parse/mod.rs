@@ -211,10 +211,7 @@ impl Grammar {
         if let Some((_, instead)) = FORMER.iter().find(|(former, _)| *former == long) {
             return format!("--{shown}: this option is gone; {instead}");
         }
-        match nearest(long, self.flags.iter().map(|flag| flag.long)) {
-            Some(near) => format!("--{shown}: unknown option; did you mean --{near}?"),
-            None => format!("--{shown}: unknown option; see token-refresher --help"),
-        }
+        unknown(&format!("--{shown}"), self.nearest_option(long))
     }
 
     /// An unknown short option. `rest` is the text behind the letter: `-interval` is a slip for `--interval`.
@@ -222,12 +219,11 @@ impl Grammar {
         let rest = rest.unwrap_or_default();
         let word = format!("{short}{}", rest.to_string_lossy());
         let shown = word.escape_debug();
-        let near =
-            if rest.is_empty() { None } else { nearest(&word, self.flags.iter().map(|flag| flag.long)) };
-        match near {
-            Some(near) => format!("-{shown}: unknown option; did you mean --{near}?"),
-            None => format!("-{shown}: unknown option; see token-refresher --help"),
-        }
+        unknown(&format!("-{shown}"), if rest.is_empty() { None } else { self.nearest_option(&word) })
+    }
+
+    fn nearest_option(&self, word: &str) -> Option<&'static str> {
+        nearest(word, self.flags.iter().map(|flag| flag.long))
     }
 
     /// Takes the first word for the command, and checks that the command takes all options and arguments.
@@ -276,6 +272,13 @@ impl Grammar {
             Some(near) => format!("{shown}: no such command; did you mean {near}?"),
             None => format!("{shown}: no such command; the daemon needs none, see token-refresher --help"),
         })
+    }
+}
+
+fn unknown(option: &str, near: Option<&str>) -> String {
+    match near {
+        Some(near) => format!("{option}: unknown option; did you mean --{near}?"),
+        None => format!("{option}: unknown option; see token-refresher --help"),
     }
 }
 
