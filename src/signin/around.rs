@@ -3,11 +3,13 @@
 use std::path::Path;
 
 use crate::files::Directory;
-use crate::oauth::{ClientFile, Providers, Surroundings, TokenClient};
+use crate::oauth::{ClientFile, CredentialConfig, Providers, Surroundings, TokenClient};
+use crate::refresh::config_of;
 use crate::sealing::Keyring;
 use crate::settings::Settings;
 use crate::tokens::Document;
 use crate::tokens::directory::{list, read};
+use crate::tokens::name::stem;
 
 pub(crate) struct Around<'a> {
     pub settings: &'a Settings,
@@ -21,6 +23,11 @@ impl Around<'_> {
     /// The facts that decide about endpoints and clients.
     pub(super) fn surroundings<'a>(&'a self, clients: &'a [ClientFile]) -> Surroundings<'a> {
         Surroundings { environment: &self.settings.environment, clients, providers: &self.providers }
+    }
+
+    /// The facts that the token file called `file` holds about its endpoint and client.
+    pub(super) fn config(&self, file: &str, document: &Document) -> CredentialConfig {
+        config_of(file, document, self.providers.longest_name_prefix(stem(file)))
     }
 }
 

@@ -8,7 +8,6 @@ use super::interrupt::Interrupt;
 use super::options::Asked;
 use super::target::{Target, grant};
 use super::unseal::unsealed;
-use crate::secret::Secret;
 
 pub(super) struct SignInAttempt<'a> {
     pub target: &'a Target,
@@ -43,9 +42,9 @@ impl SignInAttempt<'_> {
             return Ok(None);
         }
         let target = self.target;
-        let config = target.config(&self.around.providers);
+        let config = self.around.config(&target.place.name, &target.known);
         let around = self.around.surroundings(&target.files);
-        let known = client::known(&target.server, grant(self.asked), &config, &target.clients, &around)?;
+        let known = client::known(&target.server, grant(self.asked), config, &target.clients, &around)?;
         known.map(|client| unsealed(client, &target.server, grant(self.asked), &self.around.keys)).transpose()
     }
 
@@ -101,17 +100,14 @@ impl SignInAttempt<'_> {
 
 /// The members for a registration: the facts to use, read and delete the client (RFC 7592).
 fn registration_members(client: &Client) -> Vec<(&str, Setting<'_>)> {
-    fn secret(secret: Option<&Secret>) -> Setting<'_> {
-        secret.map_or(Setting::Nothing, Setting::Secret)
-    }
     let Some(registered) = &client.registered else { return Vec::new() };
     let ends = registered.client_secret_expires_at.map(|ends| Setting::Json(ends.to_string()));
     let uri = registered.registration_client_uri.as_deref().map(Setting::Text);
     vec![
-        ("client_secret", secret(registered.client_secret.as_ref())),
+        ("client_secret", Setting::secret(registered.client_secret.as_ref())),
         ("client_secret_expires_at", ends.unwrap_or(Setting::Nothing)),
         ("registration_client_uri", uri.unwrap_or(Setting::Nothing)),
-        ("registration_access_token", secret(registered.registration_access_token.as_ref())),
+        ("registration_access_token", Setting::secret(registered.registration_access_token.as_ref())),
     ]
 }
 

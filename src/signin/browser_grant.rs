@@ -2,7 +2,7 @@
 
 use super::attempt::{NoTokens, SignInAttempt, no_tokens};
 use super::client::Client;
-use super::code::{CodeFlow, NoCode};
+use super::code::CodeFlow;
 use super::fetch::Fetched;
 use super::listener::Listener;
 use super::options::Way;
@@ -26,10 +26,9 @@ pub(super) fn run(attempt: &SignInAttempt<'_>) -> Result<Fetched, NoTokens> {
         open: attempt.asked.open,
         wait: attempt.asked.wait,
     };
-    let code = flow.run(listener.map(|listener| (listener, path.as_str()))).map_err(|error| match error {
-        NoCode::UnknownClient(message) if client.replaceable => NoTokens::ClientForgotten(message),
-        NoCode::UnknownClient(message) | NoCode::Failed(message) => NoTokens::Failed(message),
-    })?;
+    let code = flow
+        .run(listener.map(|listener| (listener, path.as_str())))
+        .map_err(|error| no_tokens(error, &client))?;
     let parameters = [("grant_type", "authorization_code"), ("redirect_uri", redirect_uri.as_str())];
     let mut secrets = vec![("code", &code.code)];
     secrets.extend(code.verifier.as_ref().map(|verifier| ("code_verifier", verifier)));

@@ -50,25 +50,16 @@ impl KnownClient {
 pub(super) fn known(
     server: &AuthorizationServer,
     grant: GrantType,
-    config: &CredentialConfig,
+    mut config: CredentialConfig,
     beside: &[KnownClient],
     surroundings: &Surroundings<'_>,
 ) -> Result<Option<Client>, String> {
-    let by_issuer = || beside.iter().find(|client| client.is_for(server));
-    let mut members = config.members.clone();
-    if !members.contains_key("client_id")
-        && let Some(client) = by_issuer()
+    if !config.members.contains_key("client_id")
+        && let Some(client) = beside.iter().find(|client| client.is_for(server))
     {
-        members.insert("client_id".to_owned(), client.client_id.clone());
+        config.members.insert("client_id".to_owned(), client.client_id.clone());
     }
-    let config = CredentialConfig {
-        file: config.file.clone(),
-        server: config.server.clone(),
-        client_secret: config.client_secret.clone(),
-        private_key: config.private_key.clone(),
-        has_refresh_token: true,
-        members,
-    };
+    config.has_refresh_token = true;
     let replaceable = config.members.contains_key("registration_client_uri")
         || config.members.contains_key("redirect_uri") && server.registration.is_some();
     let identity =

@@ -10,8 +10,9 @@ use zeroize::Zeroizing;
 use super::authorize::{AuthorizationRequest, address};
 use super::browser::{self, Opening};
 use super::event::Event;
+use super::fetch::NotFetched;
 use super::listener::Listener;
-use super::paste::{self, Pasted};
+use super::paste;
 use super::pkce::{self, Pkce};
 use super::redirect::{Expected, Verdict};
 use super::server::AuthorizationServer;
@@ -43,22 +44,9 @@ pub(super) struct Code {
     pub verifier: Option<Secret>,
 }
 
-pub(super) enum NoCode {
-    /// The server no longer knows the client.
-    UnknownClient(String),
-    /// Any other reason: one line.
-    Failed(String),
-}
-
-impl From<String> for NoCode {
-    fn from(message: String) -> Self {
-        Self::Failed(message)
-    }
-}
-
 impl CodeFlow<'_> {
     /// Shows the address and waits for the code. The listener has bound the port of the redirect address.
-    pub(super) fn run(&self, listener: Option<(Listener, &str)>) -> Result<Code, NoCode> {
+    pub(super) fn run(&self, listener: Option<(Listener, &str)>) -> Result<Code, NotFetched> {
         let state = pkce::state()?;
         let pkce = if self.server.pkce { Some(Pkce::new()?) } else { None };
         let expected = self.server.expected(&state);
@@ -113,7 +101,7 @@ impl CodeFlow<'_> {
         let deadline = Instant::now() + self.wait;
         loop {
             match events.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
-                Ok(Event::Redirect(verdict) | Event::Pasted(verdict)) => return Ok(verdict),
+                Ok(Event::Redirect(verdict)) => return Ok(verdict),
                 Ok(Event::NotAnAddress(why)) => say(&format!("{why}; try again:")),
                 Ok(Event::InputEnded) if listens => {}
                 Ok(Event::InputEnded) => {
@@ -133,7 +121,7 @@ impl CodeFlow<'_> {
     }
 
     /// The code of a redirect, or the reason why there is none.
-    fn judged(&self, verdict: Verdict) -> Result<Secret, NoCode> {
+    fn judged(&self, verdict: Verdict) -> Result<Secret, NotFetched> {
         let title = &self.server.title;
         Err(match verdict {
             Verdict::Code(code) => return Ok(code),
@@ -143,11 +131,11 @@ impl CodeFlow<'_> {
                     description.map(|text| format!(" ({})", shown_text(&text, &[]))).unwrap_or_default();
                 let message = format!("{title} refused the sign-in: {shown}{why}");
                 if matches!(error.as_str(), "unauthorized_client" | "invalid_client") {
-                    return Err(NoCode::UnknownClient(message));
+                    return Err(NotFetched::UnknownClient(message));
                 }
-                NoCode::Failed(message)
+                NotFetched::Failed(message)
             }
-            Verdict::OtherState => NoCode::Failed(
+            Verdict::OtherState => NotFetched::Failed(
                 "that redirect belongs to another sign-in (its state is not ours); start again".to_owned(),
             ),
             Verdict::OtherIssuer(theirs) => {
@@ -156,9 +144,11 @@ impl CodeFlow<'_> {
                     None => "it does not say where it comes from".to_owned(),
                 };
                 let issuer = self.server.issuer.as_deref().unwrap_or_default();
-                NoCode::Failed(format!("that redirect is not from {issuer}: {from}; nothing was sent there"))
+                NotFetched::Failed(format!(
+                    "that redirect is not from {issuer}: {from}; nothing was sent there"
+                ))
             }
-            Verdict::NoRedirect => NoCode::Failed("that is no redirect".to_owned()),
+            Verdict::NoRedirect => NotFetched::Failed("that is no redirect".to_owned()),
         })
     }
 }
@@ -176,11 +166,7 @@ fn read_input(expected: Expected, events: mpsc::Sender<Event>) {
                 return;
             }
             let text = Zeroizing::new(String::from_utf8_lossy(&line).into_owned());
-            let event = match paste::read(&text, &expected) {
-                Pasted::Address(verdict) => Event::Pasted(verdict),
-                Pasted::Not(why) => Event::NotAnAddress(why),
-                Pasted::Blank => continue,
-            };
+            let Some(event) = paste::read(&text, &expected) else { continue };
             if events.send(event).is_err() {
                 return;
             }

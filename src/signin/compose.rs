@@ -19,6 +19,13 @@ pub(super) enum Setting<'a> {
     Nothing,
 }
 
+impl<'a> Setting<'a> {
+    /// This secret text, or no value.
+    pub(super) fn secret(secret: Option<&'a Secret>) -> Self {
+        secret.map_or(Self::Nothing, Self::Secret)
+    }
+}
+
 /// The result of a sign-in, as members of a token file.
 pub(super) struct SignedIn<'a> {
     /// The members that identify the sign-in, in the order of a new file.
@@ -61,11 +68,8 @@ pub(super) fn composed(document: Option<Document>, signed_in: &SignedIn<'_>) -> 
     let kind = granted.token_type.as_deref().unwrap_or("Bearer");
     document = set(document, "token_type", &Setting::Text(kind))?;
     document = set(document, "signed_out_at", &Setting::Nothing)?;
-    document = match &granted.refresh_token {
-        Some(token) => set(document, "refresh_token", &Setting::Secret(token))?,
-        // The refresh token of an older sign-in may be another person's.
-        None => set(document, "refresh_token", &Setting::Nothing)?,
-    };
+    // The refresh token of an older sign-in may be another person's, so none replaces it, too.
+    document = set(document, "refresh_token", &Setting::secret(granted.refresh_token.as_ref()))?;
     let access = Access {
         token: granted.access_token.clone(),
         asked_at: granted.asked_at,

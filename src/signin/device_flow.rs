@@ -111,7 +111,7 @@ fn begin(signing: &Signing<'_>, endpoint: &EndpointUrl) -> Result<Codes, NotFetc
         parameters,
         secrets: Vec::new(),
     };
-    let page = signing.tokens.submit(&submission).map_err(NotFetched::Failed)?;
+    let page = signing.tokens.submit(&submission)?;
     if !page.succeeded() {
         let message = format!("{} answered {}", endpoint.shown, page.shown(&[]));
         if page.error_code().as_deref() == Some("invalid_client") {

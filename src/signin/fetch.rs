@@ -41,6 +41,12 @@ pub(super) enum NotFetched {
     Failed(String),
 }
 
+impl From<String> for NotFetched {
+    fn from(message: String) -> Self {
+        Self::Failed(message)
+    }
+}
+
 impl Signing<'_> {
     /// The `resource` parameter, where the sign-in has one.
     pub(super) fn resource(&self) -> Option<(&str, &str)> {
@@ -57,7 +63,7 @@ impl Signing<'_> {
     }
 
     fn fetch_now(&self, submission: &Submission<'_>) -> Result<Fetched, NotFetched> {
-        let room = self.place.room().map_err(NotFetched::Failed)?;
+        let room = self.place.room()?;
         let granted = self.tokens.redeem(submission).map_err(|failed| match failed.code.as_deref() {
             Some("invalid_client") => NotFetched::UnknownClient(failed.message),
             _ => NotFetched::NotGranted(failed),
@@ -71,7 +77,7 @@ impl Signing<'_> {
             composed(document, &signed_in)
                 .and_then(|document| for_the_disk(&self.place.name, document, self.around))
         };
-        room.store(compose).map_err(NotFetched::Failed)?;
+        room.store(compose)?;
         Ok(Fetched { until: end(&granted, lasting), refreshable: granted.refresh_token.is_some() })
     }
 }

@@ -19,9 +19,10 @@ const CLIENT_CREDENTIALS: &Flag = flag("client-credentials");
 const WAIT: &Flag = flag("wait");
 
 /// The grant that the person has chosen.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 pub(super) enum Way {
     /// In the browser, or by device where the server has only the device grant.
+    #[default]
     Best,
     /// In a browser on any machine; the person pastes the last address.
     Paste,
@@ -32,6 +33,7 @@ pub(super) enum Way {
 }
 
 /// The options, checked.
+#[derive(Default)]
 pub(super) struct Asked {
     pub what: String,
     /// The server's name beside a provider's.
@@ -52,19 +54,7 @@ pub(super) struct Asked {
 impl Asked {
     /// The options that name a token file and nothing else.
     pub(super) fn of_file(name: &str) -> Self {
-        Self {
-            what: name.to_owned(),
-            server: None,
-            name: None,
-            client_id: None,
-            scope: None,
-            members: Vec::new(),
-            redirect_uri: None,
-            way: Way::Best,
-            open: false,
-            register: false,
-            wait: Duration::ZERO,
-        }
+        Self { what: name.to_owned(), ..Self::default() }
     }
 
     /// Reads the options of `login`.

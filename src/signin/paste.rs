@@ -1,39 +1,33 @@
 //! The address that a person pastes: the last address of the browser, which could not open the redirect.
 
+use super::event::Event;
 use super::redirect::{Expected, Verdict, judge};
 
-/// The kinds of pasted lines.
-#[derive(PartialEq, Eq, Debug)]
-pub(super) enum Pasted {
-    /// The address of a redirect, judged.
-    Address(Verdict),
-    /// Another text, with the reply to it. The program goes on waiting.
-    Not(&'static str),
-    Blank,
-}
-
-/// Reads one line. An address may be in quotes, and without the part before its query.
-pub(super) fn read(line: &str, expected: &Expected) -> Pasted {
+/// Reads one line; `None` for a blank one. An address may be in quotes, and without the part before its query.
+pub(super) fn read(line: &str, expected: &Expected) -> Option<Event> {
     let line = line.trim().trim_matches(['"', '\'', '<', '>']);
     if line.is_empty() {
-        return Pasted::Blank;
+        return None;
     }
     let address = line.split('#').next().unwrap_or_default();
     let query = match address.split_once('?') {
         Some((_, query)) => query,
         None if address.contains("://") || !address.contains('=') => {
-            return Pasted::Not("that is not the whole address: it has no ? with a code behind it");
+            return Some(Event::NotAnAddress(
+                "that is not the whole address: it has no ? with a code behind it",
+            ));
         }
         None => address,
     };
     let names = |name: &str| query.split('&').any(|pair| pair.split('=').next() == Some(name));
     if names("code_challenge") {
-        return Pasted::Not("that is the address to open; paste the one that the browser went to at the end");
+        let why = "that is the address to open; paste the one that the browser went to at the end";
+        return Some(Event::NotAnAddress(why));
     }
-    match judge(query, expected) {
-        Verdict::NoRedirect => Pasted::Not("that address has no code in it"),
-        verdict => Pasted::Address(verdict),
-    }
+    Some(match judge(query, expected) {
+        Verdict::NoRedirect => Event::NotAnAddress("that address has no code in it"),
+        verdict => Event::Redirect(verdict),
+    })
 }
 
 #[cfg(test)]
@@ -46,7 +40,7 @@ mod tests {
     #[test]
     fn what_people_paste() {
         let expected = Expected { state: "st".to_owned(), issuer: None, iss_promised: false };
-        let code = || Pasted::Address(Verdict::Code(Secret::new("c")));
+        let code = || Some(Event::Redirect(Verdict::Code(Secret::new("c"))));
         for (line, is) in [
             ("http://127.0.0.1:1/callback?code=c&state=st", Some(code())),
             ("  \"http://127.0.0.1:1/callback?code=c&state=st\"\r", Some(code())),
@@ -55,9 +49,9 @@ mod tests {
             ("code=c&state=st", Some(code())),
             (
                 "http://127.0.0.1:1/callback?code=c&state=of-another",
-                Some(Pasted::Address(Verdict::OtherState)),
+                Some(Some(Event::Redirect(Verdict::OtherState))),
             ),
-            (" \t", Some(Pasted::Blank)),
+            (" \t", Some(None)),
             ("http://127.0.0.1:1/callback", None),
             ("c", None),
             ("https://idp.example/authorize?state=st&code_challenge=x", None),
@@ -66,7 +60,7 @@ mod tests {
             let found = read(line, &expected);
             match is {
                 Some(is) => assert_eq!(found, is, "{line}"),
-                None => assert!(matches!(found, Pasted::Not(_)), "{line}: {found:?}"),
+                None => assert!(matches!(found, Some(Event::NotAnAddress(_))), "{line}: {found:?}"),
             }
         }
     }

@@ -35,9 +35,13 @@ pub(super) fn state() -> Result<String, String> {
 
 /// 256 random bits as base64url text of 43 characters.
 fn random() -> Result<Secret, String> {
-    let mut bytes = Zeroizing::new([0_u8; 32]);
+    bytes::<32>().map(|bytes| Secret::new(URL_SAFE_NO_PAD.encode(*bytes)))
+}
+
+fn bytes<const COUNT: usize>() -> Result<Zeroizing<[u8; COUNT]>, String> {
+    let mut bytes = Zeroizing::new([0_u8; COUNT]);
     SystemRandom::new().fill(&mut *bytes).map_err(|_| "the system has no random numbers".to_owned())?;
-    Ok(Secret::new(URL_SAFE_NO_PAD.encode(*bytes)))
+    Ok(bytes)
 }
 
 /// A random port for a redirect address at which no program listens. The browser must not deliver the code to another
@@ -46,9 +50,7 @@ fn random() -> Result<Secret, String> {
 /// # Errors
 /// The system has no random numbers.
 pub(super) fn some_port() -> Result<u16, String> {
-    let mut bytes = [0_u8; 2];
-    SystemRandom::new().fill(&mut bytes).map_err(|_| "the system has no random numbers".to_owned())?;
-    Ok(49_152 + u16::from_be_bytes(bytes) % 16_384)
+    bytes().map(|bytes| 49_152 + u16::from_be_bytes(*bytes) % 16_384)
 }
 
 #[cfg(test)]

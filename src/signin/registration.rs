@@ -3,7 +3,7 @@
 use serde::{Deserialize, Deserializer};
 use serde_json::{Value, json};
 
-use crate::secret::Secret;
+use crate::secret::{Secret, is_printable};
 
 /// The name of this program at the authorization server, for people.
 const CLIENT_NAME: &str = "token-refresher";
@@ -75,7 +75,7 @@ pub(super) fn body(application: &Application<'_>) -> Value {
 pub(super) fn read(body: &[u8]) -> Result<Registered, &'static str> {
     let registered: Registered =
         serde_json::from_slice(body).map_err(|_| "its answer is not a client registration")?;
-    let printable = |text: &str| !text.is_empty() && text.bytes().all(|byte| (0x20..=0x7e).contains(&byte));
+    let printable = |text: &str| !text.is_empty() && is_printable(text);
     let secrets = [&registered.client_secret, &registered.registration_access_token];
     if !printable(&registered.client_id)
         || secrets.into_iter().flatten().any(|secret| !printable(secret.expose()))

@@ -13,10 +13,8 @@ use super::unseal::{Recipient, unsealed};
 use super::words::say;
 use crate::clock::Timestamp;
 use crate::oauth::{ClientIdentity, EndpointUrl, GrantType, Submission};
-use crate::refresh::config_of;
 use crate::sealing::SecretMember;
 use crate::secret::Secret;
-use crate::tokens::name::stem;
 use crate::tokens::{Document, Unusable};
 
 /// Ends the sign-in of a token file. Returns the last line.
@@ -33,7 +31,7 @@ pub(super) fn revoke(name: &str, around: &Around<'_>, interrupt: &Interrupt) -> 
     let place = Place::new(tokens, file);
     let beside = documents(tokens);
     let files = client::files(&beside);
-    let config = config_of(&place.name, &known, around.providers.longest_name_prefix(stem(&place.name)));
+    let config = around.config(&place.name, &known);
     let server = match source {
         SignInSource::McpServer(address) => {
             discover::of_mcp_server(&address, &around.client, &around.providers)?.server
@@ -51,7 +49,7 @@ pub(super) fn revoke(name: &str, around: &Around<'_>, interrupt: &Interrupt) -> 
         )
     })?;
     let grant = GrantType::RefreshToken;
-    let client = client::known(&server, grant, &config, &[], &around.surroundings(&files))?;
+    let client = client::known(&server, grant, config, &[], &around.surroundings(&files))?;
     let client = client.ok_or_else(|| format!("{} names no client_id", place.name))?;
     let client = unsealed(client, &server, grant, &around.keys)?.identity;
     interrupt.uninterrupted(|| {

@@ -5,16 +5,14 @@ use std::path::Path;
 use super::aim::{self, Aim, SignInSource};
 use super::around::{Around, documents};
 use super::client::{self, KnownClient};
-use super::compose;
+use super::compose::{self, Setting, set};
 use super::discover::{self, Discovered};
 use super::names;
 use super::options::{Asked, Way};
 use super::place::Place;
 use super::server::AuthorizationServer;
-use crate::oauth::{ClientFile, CredentialConfig, GrantType, ProviderRow, Providers};
-use crate::refresh::config_of;
-use crate::tokens::Document;
-use crate::tokens::name::stem;
+use crate::oauth::{ClientFile, GrantType, ProviderRow};
+use crate::tokens::{Document, Unusable};
 
 /// A sign-in whose server and file are known.
 pub(super) struct Target {
@@ -73,7 +71,7 @@ impl Target {
                 let entry = entry.unwrap_or_else(|| name.clone());
                 let place = Place::new(tokens, file.clone().unwrap_or_else(|| names::egress(&name, &entry)));
                 let known = if known.is_some() { known.clone() } else { place.read()? };
-                let known = with_members(known, asked)?;
+                let known = with_members(known, asked).map_err(|why| why.to_string())?;
                 let server = server_of_row(&row, &place, &known, asked, around, &files)?;
                 FoundServer { provider: name, entry, server_url: None, discovered: alone(server) }
             }
@@ -83,7 +81,7 @@ impl Target {
         if let Some(known) = &known {
             same_sign_in(&place.path(), known, found.server_url.as_deref(), &found.provider)?;
         }
-        let known = with_members(known, asked)?;
+        let known = with_members(known, asked).map_err(|why| why.to_string())?;
         let Discovered { server, resource, scope } = found.discovered;
         let wanted = asked.scope.clone().or_else(|| known.scope()).or(scope);
         Ok(Self {
@@ -97,11 +95,6 @@ impl Target {
             files,
             known,
         })
-    }
-
-    /// The facts that decide about the client.
-    pub(super) fn config(&self, providers: &Providers) -> CredentialConfig {
-        config(&self.place.name, &self.known, providers)
     }
 }
 
@@ -123,13 +116,9 @@ fn server_of_row(
     {
         return Err(format!("no person can sign in to {} here: {instead}", row.title()));
     }
-    let config = config(&place.name, known, &around.providers);
+    let config = around.config(&place.name, known);
     let endpoints = around.surroundings(files).endpoints(row, grant(asked), &config)?;
     Ok(AuthorizationServer::of_row(row.clone(), endpoints))
-}
-
-fn config(file: &str, known: &Document, providers: &Providers) -> CredentialConfig {
-    config_of(file, known, providers.longest_name_prefix(stem(file)))
 }
 
 /// An authorization server without an MCP server in front of it.
@@ -158,21 +147,16 @@ const OF_A_CLIENT: [&str; 7] = [
 ];
 
 /// The contents of the file, with the additions of the command line.
-fn with_members(known: Option<Document>, asked: &Asked) -> Result<Document, String> {
-    let words = |why: crate::tokens::Unusable| why.to_string();
-    // A text can always be printed as JSON.
-    let quoted = |text: &str| serde_json::to_string(text).unwrap_or_default();
-    let mut known = known.map_or_else(compose::empty, Ok).map_err(words)?;
+fn with_members(known: Option<Document>, asked: &Asked) -> Result<Document, Unusable> {
+    let mut known = known.map_or_else(compose::empty, Ok)?;
     for (name, value) in &asked.members {
-        known = known.with(name, &quoted(value)).map_err(words)?;
+        known = set(known, name, &Setting::Text(value))?;
     }
     if let Some(id) = asked.client_id.as_ref().filter(|id| known.text("client_id").as_ref() != Some(*id)) {
         for name in OF_A_CLIENT {
-            if known.raw(name).is_some() {
-                known = known.with(name, "null").map_err(words)?;
-            }
+            known = set(known, name, &Setting::Nothing)?;
         }
-        known = known.with("client_id", &quoted(id)).map_err(words)?;
+        known = set(known, "client_id", &Setting::Text(id))?;
     }
     Ok(known)
 }

@@ -5,13 +5,11 @@ use super::around::Around;
 use super::client::Client;
 use super::server::AuthorizationServer;
 use crate::oauth::{GrantType, Resolution, resolve};
-use crate::refresh::config_of;
 use crate::sealing::{
     Binding, Keyring, Seal, SecretMember, StoredSecret, Unsealable, opened_anywhere, stored,
 };
 use crate::secret::{Fingerprint, Secret};
 use crate::tokens::at_rest::{plain_secrets, with_secrets};
-use crate::tokens::name::stem;
 use crate::tokens::{Document, Unusable};
 
 /// The recipient of secrets.
@@ -75,7 +73,7 @@ pub(super) fn for_the_disk(
     if plain.is_empty() {
         return Ok(document);
     }
-    let config = config_of(name, &document, around.providers.longest_name_prefix(stem(name)));
+    let config = around.config(name, &document);
     match resolve(&config, &around.settings.environment, &[], &around.providers) {
         (Resolution::Refresh(request), _) => {
             with_secrets(document, &plain, Some(&Seal::new(key, request.binding())))
