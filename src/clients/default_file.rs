@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, HashSet};
 use super::entry::{
     NoEntry, ReaderPaths, bridge_arguments, bridge_variables, refuse_expansion, refuse_expansion_in,
 };
-use super::quote::{push_quoted, push_words};
+use super::quote::{push_pairs, push_quoted, push_words};
 use super::service::Service;
 use super::{gateway_shape, seed};
 use crate::json;
@@ -116,12 +116,7 @@ fn bridge_shape(service: &Service, paths: ReaderPaths) -> Result<Secret, NoEntry
     text.push(",\n      \"args\": ");
     push_words(&mut text, bridge_arguments(service)?.iter().map(String::as_str));
     text.push(",\n      \"env\": {");
-    for (index, (name, value)) in bridge_variables(service, paths).iter().enumerate() {
-        text.push(if index == 0 { "\n        " } else { ",\n        " });
-        push_quoted(&mut text, name);
-        text.push(": ");
-        push_quoted(&mut text, value.expose());
-    }
+    push_pairs(&mut text, bridge_variables(service, paths).into_iter(), ["\n        ", ",\n        ", ": "]);
     text.push("\n      }\n    }");
     Ok(text.finish())
 }

@@ -1,6 +1,6 @@
 //! Entries of the two default files as the gateway's own tools write them: the address and the headers.
 
-use super::quote::push_quoted;
+use super::quote::{push_pairs, push_quoted};
 use super::service::Service;
 use crate::secret::{Secret, SecretText};
 use crate::servers::McpTransport;
@@ -28,11 +28,7 @@ pub(super) fn vscode_entry(service: &Service) -> Secret {
 
 /// Appends the headers, if any, and the end of the entry.
 fn push_headers(text: &mut SecretText, service: &Service) {
-    for (index, header) in service.headers().enumerate() {
-        text.push(if index == 0 { ",\n      \"headers\": {\n        " } else { ",\n        " });
-        push_quoted(text, header.name);
-        text.push(": ");
-        push_quoted(text, header.value.to_text().expose());
-    }
+    let headers = service.headers().map(|header| (header.name, header.value.to_text()));
+    push_pairs(text, headers, [",\n      \"headers\": {\n        ", ",\n        ", ": "]);
     text.push(if service.headers().next().is_some() { "\n      }\n    }" } else { "\n    }" });
 }

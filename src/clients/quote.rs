@@ -28,17 +28,27 @@ pub(super) fn push_words<'a>(text: &mut SecretText, words: impl Iterator<Item = 
     text.push("]");
 }
 
+/// Appends names and values in quotes, with `first` before the first name, `next` before each other one, and `joint`
+/// before the values.
+pub(super) fn push_pairs<'a>(
+    text: &mut SecretText,
+    pairs: impl Iterator<Item = (&'a str, Secret)>,
+    [first, next, joint]: [&str; 3],
+) {
+    for (index, (name, value)) in pairs.enumerate() {
+        text.push(if index == 0 { first } else { next });
+        push_quoted(text, name);
+        text.push(joint);
+        push_quoted(text, value.expose());
+    }
+}
+
 /// Headers as a JSON object on one line; `{}` for none. As in Python's `json.dumps`, a space follows each colon and
 /// comma.
 pub(super) fn headers_object(headers: impl Iterator<Item = Header>) -> Secret {
     let mut text = SecretText::default();
     text.push("{");
-    for (index, header) in headers.enumerate() {
-        text.push(if index == 0 { "" } else { ", " });
-        push_quoted(&mut text, header.name);
-        text.push(": ");
-        push_quoted(&mut text, header.value.to_text().expose());
-    }
+    push_pairs(&mut text, headers.map(|header| (header.name, header.value.to_text())), ["", ", ", ": "]);
     text.push("}");
     text.finish()
 }

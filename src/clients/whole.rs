@@ -5,7 +5,7 @@
 
 use super::entry::{ClientEntry, EntryValue};
 use super::notation::Format;
-use super::quote::{push_fixed, push_quoted, push_words};
+use super::quote::{push_fixed, push_pairs, push_quoted, push_words};
 use crate::secret::{Secret, SecretText};
 
 /// The first line of a file that this program wrote.
@@ -96,12 +96,7 @@ fn push_toml(text: &mut SecretText, entry: &ClientEntry) {
         match member {
             EntryValue::Text(value) => push_quoted(text, value.expose()),
             EntryValue::Texts(headers) => {
-                for (index, (name, value)) in headers.iter().enumerate() {
-                    text.push(if index == 0 { "{ " } else { ", " });
-                    push_quoted(text, name);
-                    text.push(" = ");
-                    push_quoted(text, value.expose());
-                }
+                push_pairs(text, pairs(headers), ["{ ", ", ", " = "]);
                 text.push(" }");
             }
             EntryValue::Words(words) => push_words(text, words.iter().map(String::as_str)),
@@ -109,6 +104,10 @@ fn push_toml(text: &mut SecretText, entry: &ClientEntry) {
         }
         text.push("\n");
     }
+}
+
+fn pairs<'a>(headers: &[(&'a str, Secret)]) -> impl Iterator<Item = (&'a str, Secret)> {
+    headers.iter().cloned()
 }
 
 /// Appends an item of the list. Every text is quoted: YAML reads many bare words as other types.
@@ -129,12 +128,8 @@ fn push_yaml(text: &mut SecretText, entry: &ClientEntry) {
                 push_quoted(text, value.expose());
             }
             EntryValue::Texts(headers) => {
-                for (name, value) in headers {
-                    text.extend(["\n", indent.as_str()]);
-                    push_quoted(text, name);
-                    text.push(": ");
-                    push_quoted(text, value.expose());
-                }
+                let line = format!("\n{indent}");
+                push_pairs(text, pairs(headers), [&line, &line, ": "]);
             }
             EntryValue::Words(words) => {
                 text.push(" ");

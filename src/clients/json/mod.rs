@@ -15,14 +15,14 @@ mod users_own;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use jsonc_parser::ast::{Array, Object, ObjectProp, Value};
+use jsonc_parser::ast::{Object, ObjectProp, Value};
 use jsonc_parser::common::Ranged as _;
 
 use self::draft::Draft;
 use self::parse::{FaultAt, parse};
 use self::render::Node;
 pub(crate) use self::users_own::UserMembers;
-use self::users_own::{user_members, with_user_members};
+use self::users_own::{is_list_of, user_members, with_user_members};
 use super::entry::{ClientEntry, EntryValue, Owned, VARIABLES};
 use super::notation::{ADDRESS_KEYS, McpClient, Reference};
 use super::service::HEADER_NAMES;
@@ -321,11 +321,6 @@ impl<'a> Editor<'a> {
 fn is_our_text(prop: &ObjectProp) -> bool {
     let name = prop.name.as_str();
     HEADER_NAMES.iter().any(|ours| ours.eq_ignore_ascii_case(name)) || VARIABLES.contains(&name)
-}
-
-fn is_list_of(list: &Array, words: &[String]) -> bool {
-    let there = list.elements.iter().map(|one| one.as_string_lit().map(|text| &*text.value));
-    there.eq(words.iter().map(|word| Some(word.as_str())))
 }
 
 fn node(member: &EntryValue) -> Node<'_> {

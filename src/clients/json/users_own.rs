@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 
-use jsonc_parser::ast::{Object, Value};
+use jsonc_parser::ast::{Array, Object, Value};
 use jsonc_parser::common::Ranged as _;
 
 use super::parse::parse;
@@ -67,13 +67,13 @@ fn is_plain(value: &Value) -> bool {
 fn is_fixed(value: &Value, fixed: Fixed) -> bool {
     match (value, fixed) {
         (Value::BooleanLit(there), Fixed::Flag(flag)) => there.value == flag,
-        (Value::Array(list), Fixed::Names(names)) => {
-            let words = list.elements.iter().map(|one| match one {
-                Value::StringLit(word) => Some(&*word.value),
-                _ => None,
-            });
-            words.eq(names.iter().map(|name| Some(*name)))
-        }
+        (Value::Array(list), Fixed::Names(names)) => is_list_of(list, names),
         _ => false,
     }
+}
+
+/// Whether a list holds these words and nothing else.
+pub(super) fn is_list_of<W: AsRef<str>>(list: &Array, words: &[W]) -> bool {
+    let there = list.elements.iter().map(|one| one.as_string_lit().map(|text| &*text.value));
+    there.eq(words.iter().map(|word| Some(word.as_ref())))
 }
