@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::oauth::bearer_challenge;
+
 /// What a body holds, by its content type.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum BodyKind {
@@ -121,27 +123,9 @@ pub(super) fn is_session_lost(status: u16, text: &str) -> bool {
 
 /// What a refusal for lack of a scope says (RFC 6750 3.1).
 fn forbidden(challenge: Option<&str>) -> Judgement {
-    let scope = challenge.and_then(|challenge| parameter(challenge, "scope"));
-    match scope {
+    match bearer_challenge(challenge).and_then(|challenge| challenge.scope) {
         Some(scope) => Judgement::LacksScope(scope.escape_debug().to_string()),
         None => failed(403, "the token does not allow this"),
-    }
-}
-
-/// The value of a parameter of a challenge.
-fn parameter<'a>(challenge: &'a str, name: &str) -> Option<&'a str> {
-    let mut rest = challenge;
-    loop {
-        let at = rest.to_ascii_lowercase().find(name)?;
-        let begins = rest[..at].chars().next_back().is_none_or(|before| matches!(before, ' ' | ','));
-        let value = rest[at + name.len()..].strip_prefix('=').filter(|_| begins);
-        match value {
-            Some(value) => {
-                let quoted = value.strip_prefix('"').and_then(|value| value.split('"').next());
-                return Some(quoted.unwrap_or_else(|| value.split([',', ' ']).next().unwrap_or_default()));
-            }
-            None => rest = &rest[at + name.len()..],
-        }
     }
 }
 
@@ -247,18 +231,6 @@ mod tests {
             assert!(found.contains(expected), "{header:?}: {found}");
         }
         assert_eq!(verdict(&reply(Some("0"))), Judgement::Later(Duration::ZERO));
-    }
-
-    #[test]
-    fn the_scope_is_found_in_a_challenge() {
-        for (challenge, expected) in [
-            (r#"Bearer scope="a b", error="insufficient_scope""#, Some("a b")),
-            ("Bearer error=insufficient_scope, scope=a", Some("a")),
-            (r#"Bearer error_description="the scope is small""#, None),
-            ("Bearer", None),
-        ] {
-            assert_eq!(parameter(challenge, "scope"), expected, "{challenge}");
-        }
     }
 
     #[test]

@@ -7,6 +7,7 @@
 
 mod assertion;
 pub(crate) mod backoff;
+mod challenge;
 mod classify;
 mod client;
 mod config;
@@ -32,6 +33,7 @@ mod token_response;
 mod transport;
 mod wording;
 
+pub(crate) use challenge::{Challenge, bearer as bearer_challenge};
 pub(crate) use client::{ClientIdentity, NotGranted, Submission, TokenClient};
 pub(crate) use config::{ClientFile, CredentialConfig};
 pub(crate) use discovery::addresses as metadata_addresses;

@@ -6,11 +6,12 @@
 
 use serde_json::Value;
 
-use super::challenge::{self, Challenge};
 use super::resource_metadata::{self, ResourceMetadata};
 use super::server::AuthorizationServer;
 use super::server_metadata;
-use crate::oauth::{EndpointUrl, Providers, TokenClient, metadata_addresses, shown_text};
+use crate::oauth::{
+    Challenge, EndpointUrl, Providers, TokenClient, bearer_challenge, metadata_addresses, shown_text,
+};
 
 /// The authorization server of an MCP server, with the facts for its requests.
 pub(super) struct Discovered {
@@ -42,7 +43,8 @@ pub(super) fn of_mcp_server(
     providers: &Providers,
 ) -> Result<Discovered, String> {
     let page = client.post_json(address, FIRST_REQUEST, ANSWERS)?;
-    let challenge = challenge::bearer(&page.challenges).filter(|_| page.status == 401);
+    let challenge =
+        bearer_challenge(page.challenges.iter().map(String::as_str)).filter(|_| page.status == 401);
     let metadata = resource_metadata_of(address, challenge.as_ref(), client)?;
     let challenged = challenge.and_then(|challenge| challenge.scope);
     let Some(metadata) = metadata else {

@@ -1,7 +1,7 @@
 //! Signing in: `token-refresher login` and `revoke`.
 //!
 //! A foreground command for the minutes of one sign-in. [`aim`] reads the words of the command line. [`target`] finds
-//! the authorization server and the known facts ([`discover`] with [`challenge`], [`resource_metadata`] and
+//! the authorization server and the known facts ([`discover`] with [`resource_metadata`] and
 //! [`server_metadata`]). An [`attempt`] has a [`client`], perhaps by [`registration`]. It runs one of three grants:
 //! [`browser_grant`], [`device_flow`], [`client_credentials`]. [`fetch`] and [`place`] store the answer in the token
 //! file. Only `main` uses this wing.
@@ -13,7 +13,6 @@ mod attempt;
 mod authorize;
 mod browser;
 mod browser_grant;
-mod challenge;
 mod client;
 mod client_credentials;
 mod code;

@@ -4,7 +4,7 @@
 
 /// The parameters of a Bearer challenge.
 #[derive(Clone, PartialEq, Eq, Default, Debug)]
-pub(super) struct Challenge {
+pub(crate) struct Challenge {
     /// The address of the protected resource's metadata.
     pub resource_metadata: Option<String>,
     /// The scopes that the request needs.
@@ -12,10 +12,10 @@ pub(super) struct Challenge {
 }
 
 /// The first Bearer challenge of these header values.
-pub(super) fn bearer(headers: &[String]) -> Option<Challenge> {
-    headers.iter().find_map(|header| {
+pub(crate) fn bearer<'a>(headers: impl IntoIterator<Item = &'a str>) -> Option<Challenge> {
+    headers.into_iter().find_map(|header| {
         let mut found = None;
-        let mut rest = header.as_str();
+        let mut rest = header;
         while let Some((piece, after)) = piece(rest) {
             rest = after;
             match piece {
@@ -89,7 +89,7 @@ mod tests {
     use super::*;
 
     fn of(header: &str) -> Option<(Option<String>, Option<String>)> {
-        bearer(&[header.to_owned()]).map(|challenge| (challenge.resource_metadata, challenge.scope))
+        bearer([header]).map(|challenge| (challenge.resource_metadata, challenge.scope))
     }
 
     #[test]
@@ -108,14 +108,19 @@ mod tests {
             ("Bearer scope=one, Basic scope=two", found(None, Some("one"))),
             ("Negotiate abc==, Bearer SCOPE=\"a\\\"b\"", found(None, Some("a\"b"))),
             ("Bearer scope=\"\"", found(None, None)),
+            (
+                "Bearer error=\"insufficient_scope\", xscope=\"no\", scope=\"files:write\"",
+                found(None, Some("files:write")),
+            ),
+            ("Bearer error_description=\"the scope is small\"", found(None, None)),
             ("Basic realm=x", None),
             ("", None),
             ("Bearer scope=\"never closed", found(None, Some("never closed"))),
         ] {
             assert_eq!(of(header), expected, "{header}");
         }
-        let two = ["Basic realm=x".to_owned(), "Bearer scope=a".to_owned()];
-        assert_eq!(bearer(&two).unwrap().scope.as_deref(), Some("a"));
+        let two = ["Basic realm=x", "Bearer scope=a"];
+        assert_eq!(bearer(two).unwrap().scope.as_deref(), Some("a"));
     }
 
     proptest! {
