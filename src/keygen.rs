@@ -1,13 +1,15 @@
 //! `token-refresher keygen`: makes a new key, in a new file or on standard output.
 
 use std::ffi::OsStr;
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io::{self, ErrorKind, Write as _};
 use std::os::fd::AsFd as _;
-use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 
-use crate::files::reason;
+use zeroize::Zeroizing;
+
+use crate::files::{reason, write_new};
 use crate::sealing::SealingKey;
 
 /// Tells the user what to do with a new key.
@@ -29,22 +31,12 @@ pub(crate) fn keygen(file: Option<&OsStr>) -> Result<String, String> {
     };
     let path = Path::new(file);
     let shown = path.display();
-    written(path, text.expose()).map_err(|error| match error.kind() {
+    let line = Zeroizing::new([text.expose(), "\n"].concat());
+    write_new(path, &line).map_err(|error| match error.kind() {
         ErrorKind::AlreadyExists => format!("{shown} is there already and stays as it is; name another file"),
         _ => format!("{shown} cannot be written: {}", reason(&error)),
     })?;
     Ok(format!("key {kid} is in {shown}: {KEEP}"))
-}
-
-/// Writes the key into a new file, for its owner alone, durably.
-fn written(path: &Path, text: &str) -> io::Result<()> {
-    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
-    let done = writeln!(file, "{text}").and_then(|()| file.sync_all());
-    if done.is_err() {
-        // Half a key is worse than none. The error of the write is returned, not that of the removal.
-        let _ = std::fs::remove_file(path);
-    }
-    done
 }
 
 /// The mode of standard output, where that is a file that other users may read.
