@@ -205,7 +205,7 @@ fn sign_in_or_out(invocation: &Invocation, process: &Environment) -> Result<Exit
     for line in &keys.missing {
         warn(&format!("token-refresher: {line}"));
     }
-    let around = signin::Around { settings: &settings, client, providers, keys: keys.ring().clone() };
+    let around = signin::SignInContext { settings: &settings, client, providers, keys: keys.ring().clone() };
     let operands: Vec<&OsStr> = invocation.operands.iter().map(std::ffi::OsString::as_os_str).collect();
     let line = match (invocation.verb, &operands[..]) {
         (Verb::Revoke, [name, ..]) => signin::revoke(name, &around),

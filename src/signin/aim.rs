@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::names;
-use super::options::Asked;
+use super::options::LoginOptions;
 use super::place::Place;
 use crate::files::Directory;
 use crate::oauth::{EndpointUrl, ProviderRow, Providers};
@@ -37,7 +37,7 @@ pub(super) struct Aim {
 ///
 /// # Errors
 /// The words name none of these; the message says what they could be.
-pub(super) fn find(asked: &Asked, tokens: &Path, providers: &Providers) -> Result<Aim, String> {
+pub(super) fn find(asked: &LoginOptions, tokens: &Path, providers: &Providers) -> Result<Aim, String> {
     let file = asked.name.as_deref().map(names::given).transpose()?;
     let server = asked.server.clone();
     if let Some(address) = names::server(&asked.what) {

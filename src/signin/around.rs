@@ -11,7 +11,7 @@ use crate::tokens::Document;
 use crate::tokens::directory::{list, read};
 use crate::tokens::name::stem;
 
-pub(crate) struct Around<'a> {
+pub(crate) struct SignInContext<'a> {
     pub settings: &'a Settings,
     pub client: TokenClient,
     pub providers: Providers,
@@ -19,7 +19,7 @@ pub(crate) struct Around<'a> {
     pub keys: Keyring,
 }
 
-impl Around<'_> {
+impl SignInContext<'_> {
     /// The facts that decide about endpoints and clients.
     pub(super) fn surroundings<'a>(&'a self, clients: &'a [ClientFile]) -> Surroundings<'a> {
         Surroundings { environment: &self.settings.environment, clients, providers: &self.providers }

@@ -1,18 +1,18 @@
 //! One attempt at a sign-in: the common parts of all grants.
 
-use super::around::Around;
+use super::around::SignInContext;
 use super::client::{self, Client};
-use super::compose::Setting;
+use super::compose::MemberValue;
 use super::fetch::{NotFetched, Signing};
 use super::interrupt::Interrupt;
-use super::options::Asked;
+use super::options::LoginOptions;
 use super::target::{Target, grant};
 use super::unseal::unsealed;
 
 pub(super) struct SignInAttempt<'a> {
     pub target: &'a Target,
-    pub asked: &'a Asked,
-    pub around: &'a Around<'a>,
+    pub asked: &'a LoginOptions,
+    pub around: &'a SignInContext<'a>,
     pub interrupt: &'a Interrupt,
     /// Whether to register a new client even though one is known.
     pub register: bool,
@@ -60,7 +60,7 @@ impl SignInAttempt<'_> {
     pub(super) fn signing<'s>(
         &'s self,
         client: &'s Client,
-        members: &'s dyn Fn() -> Vec<(&'s str, Setting<'s>)>,
+        members: &'s dyn Fn() -> Vec<(&'s str, MemberValue<'s>)>,
     ) -> Signing<'s> {
         Signing {
             server: &self.target.server,
@@ -80,34 +80,37 @@ impl SignInAttempt<'_> {
         &'s self,
         client: &'s Client,
         redirect_uri: Option<&'s str>,
-    ) -> Vec<(&'s str, Setting<'s>)> {
+    ) -> Vec<(&'s str, MemberValue<'s>)> {
         let target = self.target;
-        let mut members: Vec<(&str, Setting<'_>)> = vec![("provider", Setting::Text(&target.provider))];
-        members.extend(self.asked.members.iter().map(|(name, value)| (name.as_str(), Setting::Text(value))));
-        members.extend(target.server_url.as_deref().map(|url| ("server_url", Setting::Text(url))));
+        let mut members: Vec<(&str, MemberValue<'_>)> =
+            vec![("provider", MemberValue::Text(&target.provider))];
+        members
+            .extend(self.asked.members.iter().map(|(name, value)| (name.as_str(), MemberValue::Text(value))));
+        members.extend(target.server_url.as_deref().map(|url| ("server_url", MemberValue::Text(url))));
         if target.server.discovered {
-            members.extend(target.server.issuer.as_deref().map(|issuer| ("issuer", Setting::Text(issuer))));
-            members.push(("token_endpoint", Setting::Text(&target.server.token.url)));
-            members.push(("token_endpoint_auth_method", Setting::Text(client.identity.method.name())));
+            members
+                .extend(target.server.issuer.as_deref().map(|issuer| ("issuer", MemberValue::Text(issuer))));
+            members.push(("token_endpoint", MemberValue::Text(&target.server.token.url)));
+            members.push(("token_endpoint_auth_method", MemberValue::Text(client.identity.method.name())));
         }
-        members.push(("client_id", Setting::Text(&client.identity.id)));
+        members.push(("client_id", MemberValue::Text(&client.identity.id)));
         members.extend(registration_members(client));
-        members.extend(redirect_uri.map(|uri| ("redirect_uri", Setting::Text(uri))));
-        members.extend(target.resource.as_deref().map(|resource| ("resource", Setting::Text(resource))));
+        members.extend(redirect_uri.map(|uri| ("redirect_uri", MemberValue::Text(uri))));
+        members.extend(target.resource.as_deref().map(|resource| ("resource", MemberValue::Text(resource))));
         members
     }
 }
 
 /// The members for a registration: the facts to use, read and delete the client (RFC 7592).
-fn registration_members(client: &Client) -> Vec<(&str, Setting<'_>)> {
+fn registration_members(client: &Client) -> Vec<(&str, MemberValue<'_>)> {
     let Some(registered) = &client.registered else { return Vec::new() };
-    let ends = registered.client_secret_expires_at.map(|ends| Setting::Json(ends.to_string()));
-    let uri = registered.registration_client_uri.as_deref().map(Setting::Text);
+    let ends = registered.client_secret_expires_at.map(|ends| MemberValue::Json(ends.to_string()));
+    let uri = registered.registration_client_uri.as_deref().map(MemberValue::Text);
     vec![
-        ("client_secret", Setting::secret(registered.client_secret.as_ref())),
-        ("client_secret_expires_at", ends.unwrap_or(Setting::Nothing)),
-        ("registration_client_uri", uri.unwrap_or(Setting::Nothing)),
-        ("registration_access_token", Setting::secret(registered.registration_access_token.as_ref())),
+        ("client_secret", MemberValue::secret(registered.client_secret.as_ref())),
+        ("client_secret_expires_at", ends.unwrap_or(MemberValue::Nothing)),
+        ("registration_client_uri", uri.unwrap_or(MemberValue::Nothing)),
+        ("registration_access_token", MemberValue::secret(registered.registration_access_token.as_ref())),
     ]
 }
 

@@ -14,7 +14,7 @@ use crate::oauth::{EndpointUrl, Redirect, Submission};
 pub(super) fn run(attempt: &SignInAttempt<'_>) -> Result<Fetched, NoTokens> {
     let server = &attempt.target.server;
     let authorization = usable(attempt)?;
-    let Arranged { client, redirect_uri, path, listener } = arrange(attempt)?;
+    let ClientAndRedirect { client, redirect_uri, path, listener } = arrange(attempt)?;
     let flow = CodeFlow {
         server,
         authorization,
@@ -60,7 +60,7 @@ fn usable<'a>(attempt: &SignInAttempt<'a>) -> Result<&'a EndpointUrl, NoTokens> 
 }
 
 /// The client of a sign-in and its redirect address.
-struct Arranged {
+struct ClientAndRedirect {
     client: Client,
     redirect_uri: String,
     /// The path of the redirect address.
@@ -70,7 +70,7 @@ struct Arranged {
 }
 
 /// Chooses client and redirect address together: a redirect address is registered for one client.
-fn arrange(attempt: &SignInAttempt<'_>) -> Result<Arranged, NoTokens> {
+fn arrange(attempt: &SignInAttempt<'_>) -> Result<ClientAndRedirect, NoTokens> {
     let (server, known) = (&attempt.target.server, &attempt.target.known);
     let mut client = attempt.known_client()?;
     let given = attempt.asked.redirect_uri.clone();
@@ -103,7 +103,7 @@ fn arrange(attempt: &SignInAttempt<'_>) -> Result<Arranged, NoTokens> {
         say(&format!("The client at {} must have this redirect address: {redirect_uri}", server.title));
     }
     let path = planned.path().to_owned();
-    Ok(Arranged { client, redirect_uri, path, listener })
+    Ok(ClientAndRedirect { client, redirect_uri, path, listener })
 }
 
 /// Binds the port of the redirect address. `None` where the person pastes the address.

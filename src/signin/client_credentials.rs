@@ -1,7 +1,7 @@
 //! The client credentials grant: an application's own token, without a person.
 
 use super::attempt::{NoTokens, SignInAttempt, no_tokens};
-use super::compose::Setting;
+use super::compose::MemberValue;
 use super::fetch::Fetched;
 use crate::oauth::Submission;
 
@@ -16,7 +16,7 @@ pub(super) fn run(attempt: &SignInAttempt<'_>) -> Result<Fetched, NoTokens> {
     })?;
     let members = || {
         let mut members = attempt.members(&client, None);
-        members.push(("grant_type", Setting::Text("client_credentials")));
+        members.push(("grant_type", MemberValue::Text("client_credentials")));
         members
     };
     let signing = attempt.signing(&client, &members);

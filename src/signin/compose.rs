@@ -8,7 +8,7 @@ use crate::tokens::change::{Access, Change, Lasting, RefreshEnd, apply};
 use crate::tokens::{Document, Unusable};
 
 /// The new value of a member.
-pub(super) enum Setting<'a> {
+pub(super) enum MemberValue<'a> {
     /// This text.
     Text(&'a str),
     /// This secret text.
@@ -19,7 +19,7 @@ pub(super) enum Setting<'a> {
     Nothing,
 }
 
-impl<'a> Setting<'a> {
+impl<'a> MemberValue<'a> {
     /// This secret text, or no value.
     pub(super) fn secret(secret: Option<&'a Secret>) -> Self {
         secret.map_or(Self::Nothing, Self::Secret)
@@ -29,7 +29,7 @@ impl<'a> Setting<'a> {
 /// The result of a sign-in, as members of a token file.
 pub(super) struct SignedIn<'a> {
     /// The members that identify the sign-in, in the order of a new file.
-    pub members: Vec<(&'a str, Setting<'a>)>,
+    pub members: Vec<(&'a str, MemberValue<'a>)>,
     pub granted: &'a TokenResponse,
     /// The granted scopes, else the requested ones.
     pub scope: Option<&'a str>,
@@ -48,7 +48,7 @@ pub(super) fn composed(document: Option<Document>, signed_in: &SignedIn<'_>) -> 
     if let Some(scope) = signed_in.scope
         && document.scope().is_none()
     {
-        document = set(document, "scope", &Setting::Text(scope))?;
+        document = set(document, "scope", &MemberValue::Text(scope))?;
     }
     let granted = signed_in.granted;
     // Members with the lifetime of older tokens are wrong for the new ones. A member that gets a new value keeps its
@@ -62,14 +62,14 @@ pub(super) fn composed(document: Option<Document>, signed_in: &SignedIn<'_>) -> 
         ("refresh_expires_at", ends.is_none()),
     ] {
         if stale {
-            document = set(document, name, &Setting::Nothing)?;
+            document = set(document, name, &MemberValue::Nothing)?;
         }
     }
     let kind = granted.token_type.as_deref().unwrap_or("Bearer");
-    document = set(document, "token_type", &Setting::Text(kind))?;
-    document = set(document, "signed_out_at", &Setting::Nothing)?;
+    document = set(document, "token_type", &MemberValue::Text(kind))?;
+    document = set(document, "signed_out_at", &MemberValue::Nothing)?;
     // The refresh token of an older sign-in may be another person's, so none replaces it, too.
-    document = set(document, "refresh_token", &Setting::secret(granted.refresh_token.as_ref()))?;
+    document = set(document, "refresh_token", &MemberValue::secret(granted.refresh_token.as_ref()))?;
     let access = Access {
         token: granted.access_token.clone(),
         asked_at: granted.asked_at,
@@ -107,16 +107,16 @@ pub(super) fn empty() -> Result<Document, Unusable> {
     Document::parse("{\n  \"provider\": \"\"\n}\n")
 }
 
-/// Sets one member. [`Setting::Nothing`] adds no member.
-pub(super) fn set(document: Document, name: &str, setting: &Setting<'_>) -> Result<Document, Unusable> {
+/// Sets one member. [`MemberValue::Nothing`] adds no member.
+pub(super) fn set(document: Document, name: &str, setting: &MemberValue<'_>) -> Result<Document, Unusable> {
     // A text can always be printed as JSON.
     let quoted = |text: &str| zeroize::Zeroizing::new(serde_json::to_string(text).unwrap_or_default());
     match setting {
-        Setting::Text(text) if document.text(name).as_deref() == Some(text) => Ok(document),
-        Setting::Text(text) => document.with(name, &quoted(text)),
-        Setting::Secret(secret) => document.with(name, &quoted(secret.expose())),
-        Setting::Json(text) => document.with(name, text),
-        Setting::Nothing if document.raw(name).is_some() => document.with(name, "null"),
-        Setting::Nothing => Ok(document),
+        MemberValue::Text(text) if document.text(name).as_deref() == Some(text) => Ok(document),
+        MemberValue::Text(text) => document.with(name, &quoted(text)),
+        MemberValue::Secret(secret) => document.with(name, &quoted(secret.expose())),
+        MemberValue::Json(text) => document.with(name, text),
+        MemberValue::Nothing if document.raw(name).is_some() => document.with(name, "null"),
+        MemberValue::Nothing => Ok(document),
     }
 }

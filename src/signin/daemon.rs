@@ -13,25 +13,27 @@ use crate::state::daemon_lock;
 
 /// The result of [`tell`].
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Told {
+pub(super) enum DaemonSignal {
     /// The daemon with this process id got the signal.
-    Yes(u32),
+    Sent(u32),
     /// A daemon runs without the signal, and finds the file within a minute.
-    No,
+    NotSent,
     /// No daemon runs for this directory.
     NoDaemon,
 }
 
 /// Sends SIGUSR1 to the daemon of this tokens directory.
-pub(super) fn tell(tokens: &Path) -> Told {
+pub(super) fn tell(tokens: &Path) -> DaemonSignal {
     let held = |lock: &FileAt| matches!(holder(lock), Ok(Holder::Somebody { .. }));
-    let Some(lock) = daemon_lock(tokens).ok().flatten().filter(held) else { return Told::NoDaemon };
+    let Some(lock) = daemon_lock(tokens).ok().flatten().filter(held) else { return DaemonSignal::NoDaemon };
     let pid = read_own(&lock, MAX_SIZE).ok().and_then(|(note, _)| note.trim().parse::<u32>().ok());
-    let Some(pid) = pid.filter(|pid| holds(*pid, &lock) && catches_usr1(*pid)) else { return Told::No };
+    let Some(pid) = pid.filter(|pid| holds(*pid, &lock) && catches_usr1(*pid)) else {
+        return DaemonSignal::NotSent;
+    };
     let target = i32::try_from(pid).ok().and_then(Pid::from_raw);
     match target.map(|target| kill_process(target, Signal::USR1)) {
-        Some(Ok(())) => Told::Yes(pid),
-        _ => Told::No,
+        Some(Ok(())) => DaemonSignal::Sent(pid),
+        _ => DaemonSignal::NotSent,
     }
 }
 

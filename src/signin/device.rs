@@ -15,12 +15,12 @@ const LONGEST_INTERVAL: Duration = Duration::from_mins(1);
 
 /// The answer of the token endpoint to one poll, other than tokens.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub(super) enum Said {
+pub(super) enum PollAnswer {
     /// The person has not decided yet.
     Pending,
     /// The person has not decided yet, and the polls come too fast.
     SlowDown,
-    /// The person said no.
+    /// The person refused.
     Denied,
     /// The codes have expired.
     Expired,
@@ -28,7 +28,7 @@ pub(super) enum Said {
     NoAnswer,
 }
 
-impl Said {
+impl PollAnswer {
     /// The meaning of an error code; `None` for a code that ends the sign-in.
     pub(super) fn of(code: &str) -> Option<Self> {
         match code {
@@ -45,7 +45,7 @@ impl Said {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum AfterAnswer {
     /// Poll again at this time.
-    AskAt(Instant),
+    PollAt(Instant),
     /// The person refused.
     Denied,
     /// The time for the person is over.
@@ -54,12 +54,12 @@ pub(super) enum AfterAnswer {
 
 /// The polls of one sign-in.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Questions {
+pub(super) struct Polls {
     interval: Duration,
     ends: Instant,
 }
 
-impl Questions {
+impl Polls {
     /// The polls with codes that came at `now` and last for `lasting`.
     pub(super) fn new(interval: Duration, lasting: Duration, now: Instant) -> Self {
         Self { interval: interval.clamp(Duration::from_secs(1), LONGEST_INTERVAL), ends: now + lasting }
@@ -71,16 +71,16 @@ impl Questions {
     }
 
     /// The step after an answer that came at `now`.
-    pub(super) fn after(&mut self, said: &Said, now: Instant) -> AfterAnswer {
-        match said {
-            Said::Denied => return AfterAnswer::Denied,
-            Said::Expired => return AfterAnswer::Expired,
-            Said::Pending => {}
-            Said::SlowDown => self.interval += SLOWER,
-            Said::NoAnswer => self.interval = (self.interval * 2).min(LONGEST_INTERVAL),
+    pub(super) fn after(&mut self, answer: &PollAnswer, now: Instant) -> AfterAnswer {
+        match answer {
+            PollAnswer::Denied => return AfterAnswer::Denied,
+            PollAnswer::Expired => return AfterAnswer::Expired,
+            PollAnswer::Pending => {}
+            PollAnswer::SlowDown => self.interval += SLOWER,
+            PollAnswer::NoAnswer => self.interval = (self.interval * 2).min(LONGEST_INTERVAL),
         }
         let next = now + self.interval;
-        if next < self.ends { AfterAnswer::AskAt(next) } else { AfterAnswer::Expired }
+        if next < self.ends { AfterAnswer::PollAt(next) } else { AfterAnswer::Expired }
     }
 }
 
@@ -92,35 +92,35 @@ mod tests {
     fn the_pace_follows_the_answers() {
         let start = Instant::now();
         let seconds = Duration::from_secs;
-        let mut questions = Questions::new(seconds(5), seconds(100), start);
-        assert_eq!(questions.first(start), start + seconds(5));
-        for (at, said, next) in [
-            (5, Said::Pending, AfterAnswer::AskAt(start + seconds(10))),
-            (10, Said::SlowDown, AfterAnswer::AskAt(start + seconds(20))),
-            (20, Said::Pending, AfterAnswer::AskAt(start + seconds(30))),
-            (30, Said::NoAnswer, AfterAnswer::AskAt(start + seconds(50))),
-            (50, Said::SlowDown, AfterAnswer::AskAt(start + seconds(75))),
-            (75, Said::Pending, AfterAnswer::Expired),
+        let mut polls = Polls::new(seconds(5), seconds(100), start);
+        assert_eq!(polls.first(start), start + seconds(5));
+        for (at, answer, next) in [
+            (5, PollAnswer::Pending, AfterAnswer::PollAt(start + seconds(10))),
+            (10, PollAnswer::SlowDown, AfterAnswer::PollAt(start + seconds(20))),
+            (20, PollAnswer::Pending, AfterAnswer::PollAt(start + seconds(30))),
+            (30, PollAnswer::NoAnswer, AfterAnswer::PollAt(start + seconds(50))),
+            (50, PollAnswer::SlowDown, AfterAnswer::PollAt(start + seconds(75))),
+            (75, PollAnswer::Pending, AfterAnswer::Expired),
         ] {
-            assert_eq!(questions.after(&said, start + seconds(at)), next, "{at}");
+            assert_eq!(polls.after(&answer, start + seconds(at)), next, "{at}");
         }
     }
 
     #[test]
     fn a_refusal_and_an_end_are_final() {
         let now = Instant::now();
-        let mut questions = Questions::new(Duration::ZERO, Duration::from_mins(10), now);
-        assert_eq!(questions.first(now), now + Duration::from_secs(1));
-        assert_eq!(questions.after(&Said::Denied, now), AfterAnswer::Denied);
-        assert_eq!(questions.after(&Said::Expired, now), AfterAnswer::Expired);
+        let mut polls = Polls::new(Duration::ZERO, Duration::from_mins(10), now);
+        assert_eq!(polls.first(now), now + Duration::from_secs(1));
+        assert_eq!(polls.after(&PollAnswer::Denied, now), AfterAnswer::Denied);
+        assert_eq!(polls.after(&PollAnswer::Expired, now), AfterAnswer::Expired);
     }
 
     #[test]
     fn codes_of_the_specification() {
-        assert_eq!(Said::of("authorization_pending"), Some(Said::Pending));
-        assert_eq!(Said::of("slow_down"), Some(Said::SlowDown));
-        assert_eq!(Said::of("access_denied"), Some(Said::Denied));
-        assert_eq!(Said::of("expired_token"), Some(Said::Expired));
-        assert_eq!(Said::of("invalid_grant"), None);
+        assert_eq!(PollAnswer::of("authorization_pending"), Some(PollAnswer::Pending));
+        assert_eq!(PollAnswer::of("slow_down"), Some(PollAnswer::SlowDown));
+        assert_eq!(PollAnswer::of("access_denied"), Some(PollAnswer::Denied));
+        assert_eq!(PollAnswer::of("expired_token"), Some(PollAnswer::Expired));
+        assert_eq!(PollAnswer::of("invalid_grant"), None);
     }
 }

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use serde::Deserialize;
 
 use super::attempt::{NoTokens, SignInAttempt, no_tokens};
-use super::device::{AfterAnswer, Questions, Said, USUAL_INTERVAL};
+use super::device::{AfterAnswer, PollAnswer, Polls, USUAL_INTERVAL};
 use super::fetch::{Fetched, NotFetched, Signing};
 use super::words::say;
 use crate::oauth::{EndpointUrl, Submission, shown_text};
@@ -62,8 +62,8 @@ fn ask(signing: &Signing<'_>, endpoint: &EndpointUrl) -> Result<Fetched, NotFetc
         codes.verification_uri_complete.as_deref(),
         &device_code,
     )?;
-    let mut questions = Questions::new(interval, lasting, Instant::now());
-    let mut at = questions.first(Instant::now());
+    let mut polls = Polls::new(interval, lasting, Instant::now());
+    let mut at = polls.first(Instant::now());
     loop {
         std::thread::sleep(at.saturating_duration_since(Instant::now()));
         let submission = Submission {
@@ -77,14 +77,14 @@ fn ask(signing: &Signing<'_>, endpoint: &EndpointUrl) -> Result<Fetched, NotFetc
             Err(NotFetched::NotGranted(failed)) => failed,
             other => return other,
         };
-        let said = match failed.code.as_deref().map(Said::of) {
-            Some(Some(said)) => said,
+        let answer = match failed.code.as_deref().map(PollAnswer::of) {
+            Some(Some(answer)) => answer,
             // A server without an answer may come back. A server that refuses for another reason will refuse again.
-            None if !failed.answered => Said::NoAnswer,
+            None if !failed.answered => PollAnswer::NoAnswer,
             _ => return Err(NotFetched::NotGranted(failed)),
         };
-        at = match questions.after(&said, Instant::now()) {
-            AfterAnswer::AskAt(at) => at,
+        at = match polls.after(&answer, Instant::now()) {
+            AfterAnswer::PollAt(at) => at,
             AfterAnswer::Denied => {
                 return Err(NotFetched::Failed(format!("the sign-in at {title} was refused")));
             }

@@ -1,8 +1,8 @@
 //! The last step of every sign-in: reserves room for the answer, sends the request, and stores the answer. Signals
 //! wait until all three are done.
 
-use super::around::Around;
-use super::compose::{Setting, SignedIn, composed, end, lasting};
+use super::around::SignInContext;
+use super::compose::{MemberValue, SignedIn, composed, end, lasting};
 use super::interrupt::Interrupt;
 use super::place::Place;
 use super::server::AuthorizationServer;
@@ -19,9 +19,9 @@ pub(super) struct Signing<'a> {
     pub tokens: &'a TokenClient,
     pub interrupt: &'a Interrupt,
     pub place: &'a Place,
-    pub around: &'a Around<'a>,
+    pub around: &'a SignInContext<'a>,
     /// The members of the token file beside the tokens.
-    pub members: &'a dyn Fn() -> Vec<(&'a str, Setting<'a>)>,
+    pub members: &'a dyn Fn() -> Vec<(&'a str, MemberValue<'a>)>,
 }
 
 /// The result of a sign-in.

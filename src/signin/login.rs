@@ -1,10 +1,10 @@
 //! One sign-in, from the words of the command line to the token file.
 
-use super::around::Around;
+use super::around::SignInContext;
 use super::attempt::{NoTokens, SignInAttempt};
 use super::fetch::Fetched;
 use super::interrupt::Interrupt;
-use super::options::{Asked, Way};
+use super::options::{LoginOptions, Way};
 use super::target::Target;
 use super::words::{Summary, say};
 use super::{browser_grant, client_credentials, device_flow};
@@ -16,7 +16,11 @@ use crate::tokens::name::stem;
 ///
 /// # Errors
 /// One line for the person.
-pub(super) fn login(asked: &Asked, around: &Around<'_>, interrupt: &Interrupt) -> Result<Summary, String> {
+pub(super) fn login(
+    asked: &LoginOptions,
+    around: &SignInContext<'_>,
+    interrupt: &Interrupt,
+) -> Result<Summary, String> {
     let target = Target::find(asked, around)?;
     // The check comes before the person does anything: an answer that cannot be stored is not worth a sign-in.
     interrupt.uninterrupted(|| target.place.probe())?;
@@ -38,8 +42,8 @@ pub(super) fn login(asked: &Asked, around: &Around<'_>, interrupt: &Interrupt) -
 /// Attempts the sign-in, and once more with a new client where the server has forgotten the old one.
 fn run(
     target: &Target,
-    asked: &Asked,
-    around: &Around<'_>,
+    asked: &LoginOptions,
+    around: &SignInContext<'_>,
     interrupt: &Interrupt,
 ) -> Result<Fetched, String> {
     let mut attempt = SignInAttempt { target, asked, around, interrupt, register: asked.register };
@@ -66,7 +70,7 @@ fn run(
 
 /// Deletes the registration that a new one has replaced (RFC 7592), so that the server does not keep it. The sign-in
 /// is complete. A failure is only printed.
-fn retire(target: &Target, around: &Around<'_>) {
+fn retire(target: &Target, around: &SignInContext<'_>) {
     let known = &target.known;
     let (Some(address), Some(token)) =
         (known.text("registration_client_uri"), known.secret("registration_access_token"))

@@ -50,9 +50,9 @@ use std::path::PathBuf;
 use crate::cli::Options;
 use crate::exit::ExitError;
 
-pub(crate) use around::Around;
+pub(crate) use around::SignInContext;
 use interrupt::Interrupt;
-use options::Asked;
+use options::LoginOptions;
 
 /// `token-refresher login`: returns the line with the result and the next step.
 ///
@@ -61,9 +61,9 @@ use options::Asked;
 pub(crate) fn login(
     operands: &[&OsStr],
     options: &Options,
-    around: &Around<'_>,
+    around: &SignInContext<'_>,
 ) -> Result<String, ExitError> {
-    let asked = Asked::read(operands, options).map_err(ExitError::Wrong)?;
+    let asked = LoginOptions::read(operands, options).map_err(ExitError::Wrong)?;
     let interrupt = listening()?;
     let summary = login::login(&asked, around, &interrupt).map_err(ExitError::Failed)?;
     let told = daemon::tell(&around.settings.tokens_dir);
@@ -78,7 +78,7 @@ pub(crate) fn login(
 ///
 /// # Errors
 /// Why the sign-in has not been ended.
-pub(crate) fn revoke(name: &OsStr, around: &Around<'_>) -> Result<String, ExitError> {
+pub(crate) fn revoke(name: &OsStr, around: &SignInContext<'_>) -> Result<String, ExitError> {
     let name = options::text(name, "revoke").map_err(ExitError::Wrong)?;
     let interrupt = listening()?;
     let line = revoke::revoke(&name, around, &interrupt).map_err(ExitError::Failed)?;

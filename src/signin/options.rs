@@ -34,7 +34,7 @@ pub(super) enum Way {
 
 /// The options, checked.
 #[derive(Default)]
-pub(super) struct Asked {
+pub(super) struct LoginOptions {
     pub what: String,
     /// The server's name beside a provider's.
     pub server: Option<String>,
@@ -51,7 +51,7 @@ pub(super) struct Asked {
     pub wait: Duration,
 }
 
-impl Asked {
+impl LoginOptions {
     /// The options that name a token file and nothing else.
     pub(super) fn of_file(name: &str) -> Self {
         Self { what: name.to_owned(), ..Self::default() }

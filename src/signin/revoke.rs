@@ -1,12 +1,12 @@
 //! Ends a sign-in at the provider (RFC 7009), for a stolen laptop or a person who leaves.
 
 use super::aim::{self, Aim, SignInSource};
-use super::around::{Around, documents};
+use super::around::{SignInContext, documents};
 use super::client;
-use super::compose::{Setting, set};
+use super::compose::{MemberValue, set};
 use super::discover;
 use super::interrupt::Interrupt;
-use super::options::Asked;
+use super::options::LoginOptions;
 use super::place::Place;
 use super::server::AuthorizationServer;
 use super::unseal::{Recipient, unsealed};
@@ -21,9 +21,13 @@ use crate::tokens::{Document, Unusable};
 ///
 /// # Errors
 /// One line: why the tokens may still be valid. The file is unchanged.
-pub(super) fn revoke(name: &str, around: &Around<'_>, interrupt: &Interrupt) -> Result<String, String> {
+pub(super) fn revoke(
+    name: &str,
+    around: &SignInContext<'_>,
+    interrupt: &Interrupt,
+) -> Result<String, String> {
     let tokens = &around.settings.tokens_dir;
-    let asked = Asked::of_file(name);
+    let asked = LoginOptions::of_file(name);
     let Aim { source, known, file, .. } = aim::find(&asked, tokens, &around.providers)?;
     let (Some(known), Some(file)) = (known, file) else {
         return Err(format!("{name:?} is no token file in {}", tokens.display()));
@@ -67,7 +71,7 @@ struct Revocation<'a> {
     server: &'a AuthorizationServer,
     endpoint: &'a EndpointUrl,
     client: &'a ClientIdentity,
-    around: &'a Around<'a>,
+    around: &'a SignInContext<'a>,
 }
 
 impl Revocation<'_> {
@@ -124,7 +128,7 @@ fn signed_out(document: Document, now: Timestamp) -> Result<Document, Unusable> 
         "expires_in",
         "refresh_expires_at",
     ] {
-        document = set(document, name, &Setting::Nothing)?;
+        document = set(document, name, &MemberValue::Nothing)?;
     }
-    set(document, "signed_out_at", &Setting::Json(now.as_seconds().to_string()))
+    set(document, "signed_out_at", &MemberValue::Json(now.as_seconds().to_string()))
 }

@@ -3,12 +3,12 @@
 use std::path::Path;
 
 use super::aim::{self, Aim, SignInSource};
-use super::around::{Around, documents};
+use super::around::{SignInContext, documents};
 use super::client::{self, KnownClient};
-use super::compose::{self, Setting, set};
+use super::compose::{self, MemberValue, set};
 use super::discover::{self, Discovered};
 use super::names;
-use super::options::{Asked, Way};
+use super::options::{LoginOptions, Way};
 use super::place::Place;
 use super::server::AuthorizationServer;
 use crate::oauth::{ClientFile, GrantType, ProviderRow};
@@ -48,7 +48,7 @@ impl Target {
     ///
     /// # Errors
     /// One line for the person.
-    pub(super) fn find(asked: &Asked, around: &Around<'_>) -> Result<Self, String> {
+    pub(super) fn find(asked: &LoginOptions, around: &SignInContext<'_>) -> Result<Self, String> {
         let tokens = &around.settings.tokens_dir;
         let Aim { source, known, file, server: entry } = aim::find(asked, tokens, &around.providers)?;
         let beside = documents(tokens);
@@ -99,7 +99,7 @@ impl Target {
 }
 
 /// The grant whose endpoint and client are used.
-pub(super) fn grant(asked: &Asked) -> GrantType {
+pub(super) fn grant(asked: &LoginOptions) -> GrantType {
     if asked.way == Way::ClientCredentials { GrantType::ClientCredentials } else { GrantType::RefreshToken }
 }
 
@@ -107,8 +107,8 @@ fn server_of_row(
     row: &ProviderRow,
     place: &Place,
     known: &Document,
-    asked: &Asked,
-    around: &Around<'_>,
+    asked: &LoginOptions,
+    around: &SignInContext<'_>,
     files: &[ClientFile],
 ) -> Result<AuthorizationServer, String> {
     if let Some(instead) = &row.login().instead
@@ -147,16 +147,16 @@ const OF_A_CLIENT: [&str; 7] = [
 ];
 
 /// The contents of the file, with the additions of the command line.
-fn with_members(known: Option<Document>, asked: &Asked) -> Result<Document, Unusable> {
+fn with_members(known: Option<Document>, asked: &LoginOptions) -> Result<Document, Unusable> {
     let mut known = known.map_or_else(compose::empty, Ok)?;
     for (name, value) in &asked.members {
-        known = set(known, name, &Setting::Text(value))?;
+        known = set(known, name, &MemberValue::Text(value))?;
     }
     if let Some(id) = asked.client_id.as_ref().filter(|id| known.text("client_id").as_ref() != Some(*id)) {
         for name in OF_A_CLIENT {
-            known = set(known, name, &Setting::Nothing)?;
+            known = set(known, name, &MemberValue::Nothing)?;
         }
-        known = set(known, "client_id", &Setting::Text(id))?;
+        known = set(known, "client_id", &MemberValue::Text(id))?;
     }
     Ok(known)
 }

@@ -1,7 +1,7 @@
 //! Secrets of a token file in a sign-in. They are opened for the server that they are sealed for, and new ones are
 //! sealed.
 
-use super::around::Around;
+use super::around::SignInContext;
 use super::client::Client;
 use super::server::AuthorizationServer;
 use crate::oauth::{GrantType, Resolution, resolve};
@@ -66,7 +66,7 @@ pub(super) fn unsealed(
 pub(super) fn for_the_disk(
     name: &str,
     document: Document,
-    around: &Around<'_>,
+    around: &SignInContext<'_>,
 ) -> Result<Document, Unusable> {
     let Some(key) = around.keys.first() else { return Ok(document) };
     let plain = plain_secrets(&document);

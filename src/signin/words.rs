@@ -4,7 +4,7 @@ use std::io::Write as _;
 use std::path::PathBuf;
 
 use super::assistants::Assistant;
-use super::daemon::Told;
+use super::daemon::DaemonSignal;
 use crate::clock::Timestamp;
 
 /// Prints a line on standard error, where a person is. A failure to print changes nothing.
@@ -26,7 +26,7 @@ pub(super) struct Summary {
 }
 
 /// The last line of a sign-in: the result, and the next step.
-pub(super) fn last_line(summary: &Summary, told: Told, assistants: &[Assistant]) -> String {
+pub(super) fn last_line(summary: &Summary, told: DaemonSignal, assistants: &[Assistant]) -> String {
     let Summary { title, file, login, until, renewable } = summary;
     let until = until.map_or_else(|| "without an end that is known".to_owned(), |end| format!("until {end}"));
     let file = file.display();
@@ -42,13 +42,13 @@ pub(super) fn last_line(summary: &Summary, told: Told, assistants: &[Assistant])
     let options: Vec<&str> = assistants.iter().map(|found| &*found.option).collect();
     let (names, options) = (names.join(" and "), options.join(" --client "));
     let next = match (told, assistants) {
-        (Told::Yes(pid), []) => format!("the daemon (process {pid}) has been told"),
-        (Told::Yes(pid), _) => {
+        (DaemonSignal::Sent(pid), []) => format!("the daemon (process {pid}) has been told"),
+        (DaemonSignal::Sent(pid), _) => {
             format!("the daemon (process {pid}) has been told; for {names}: --client {options}")
         }
-        (Told::No, _) => "the daemon finds it within a minute".to_owned(),
-        (Told::NoDaemon, []) => "start token-refresher to keep it fresh".to_owned(),
-        (Told::NoDaemon, _) => {
+        (DaemonSignal::NotSent, _) => "the daemon finds it within a minute".to_owned(),
+        (DaemonSignal::NoDaemon, []) => "start token-refresher to keep it fresh".to_owned(),
+        (DaemonSignal::NoDaemon, _) => {
             format!("start token-refresher --client {options} to keep it fresh and use it")
         }
     };
