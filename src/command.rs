@@ -210,8 +210,7 @@ mod tests {
         result.map_or_else(|failed| failed.to_string(), |()| "well".to_owned())
     }
 
-    /// Whether the process whose number a script has written to this file ends: one that was killed
-    /// takes its moment.
+    /// Whether the process whose id a script has written to this file ends soon. A killed process takes a moment.
     fn is_gone(path: &Path) -> bool {
         let pid = std::fs::read_to_string(path).unwrap();
         let path = PathBuf::from(format!("/proc/{}/stat", pid.trim()));
@@ -246,7 +245,7 @@ mod tests {
         let scratch = Scratch::new();
         run(&task(&scratch, "read line; env > environment; pwd -P > directory")).unwrap();
         let environment = std::fs::read_to_string(scratch.join("environment")).unwrap();
-        // The shell adds variables of its own; none of this process is among them.
+        // The shell adds variables of its own. None of this process's variables are there.
         let names: Vec<&str> =
             environment.lines().filter_map(|line| line.split_once('=')).map(|(name, _)| name).collect();
         assert!(names.contains(&"GIVEN") && names.contains(&"PATH"), "{environment}");

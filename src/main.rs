@@ -171,7 +171,7 @@ fn keep(options: &Options, process: &Environment, user: Option<&User>) -> Result
     ended.map(|()| ExitCode::SUCCESS)
 }
 
-/// Seals the secrets of token files, or opens them for good, and says what was done with each.
+/// Seals the secrets of token files, or writes them in plain text again. Prints a line for each file.
 fn seal(invocation: &Invocation, process: &Environment) -> Result<ExitCode, ExitError> {
     let options = &invocation.options;
     let names: Vec<String> =

@@ -1,4 +1,4 @@
-//! The two tables hold together.
+//! Rules that the two tables keep.
 
 use super::commands::COMMANDS;
 use super::flag::{Flag, Group};
@@ -24,7 +24,7 @@ fn names_are_unique() {
 
 #[test]
 fn variables_follow_the_rule() {
-    // Older than this program, or the gateway's own.
+    // Names that are older than this program, or the gateway's own.
     let inherited = ["TOKEN_REFRESH_INTERVAL", "TOKEN_EXPIRY_BUFFER", "LOG_LEVEL", "REGISTRY_URL"];
     for flag in FLAGS {
         let ours = format!("TOKEN_REFRESHER_{}", flag.long.replace('-', "_").to_uppercase());
@@ -32,7 +32,7 @@ fn variables_follow_the_rule() {
             Some(variable) => assert!(variable == ours || inherited.contains(&variable), "{variable}"),
             // An option that prints a text and ends is no setting.
             None if flag.long == "generate" => {}
-            // What one sign-in is told is no setting either.
+            // An option of one sign-in is no setting either.
             None if flag.group == Group::SignIn => {}
             None => assert!(flag.value.is_none(), "--{} takes a value and has no variable", flag.long),
         }

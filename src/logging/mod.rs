@@ -205,7 +205,7 @@ mod tests {
         switch.log(&Record::builder().level(level).target(subject).args(format_args!("{message}")).build());
     }
 
-    /// The time a line begins with, as it would be in UTC.
+    /// The time at the beginning of a line, read as UTC.
     fn time_of(line: &str) -> PrimitiveDateTime {
         let form = format_description!("[year]-[month]-[day] [hour]:[minute]:[second],[subsecond digits:3]");
         PrimitiveDateTime::parse(&line[..23], form).unwrap()

@@ -261,7 +261,7 @@ mod tests {
         let link = scratch.join("link");
         symlink("file", &link).unwrap();
         assert!(open(&link).is_ok());
-        // Only root can make the link that this is about: a user's, to a file of root's.
+        // Only root can make the link in question: a user's link to root's file.
         if lchown(&link, Some(4321), None).is_ok() {
             assert!(open(&link).is_err());
             chown(&file, Some(4321), None).unwrap();
@@ -275,7 +275,7 @@ mod tests {
         let path = scratch.join("log");
         thread::scope(|scope| {
             for letter in ["a", "b"] {
-                // Opened twice, as by two processes.
+                // The file is opened twice, as by two processes.
                 let (mut output, _) = LogOutput::file(&path).unwrap();
                 let line = letter.repeat(5000);
                 scope.spawn(move || {
@@ -323,7 +323,7 @@ mod tests {
         }
     }
 
-    /// Takes a few bytes and then has no room.
+    /// A writer that takes a few bytes and then has no room.
     struct Narrow(usize);
 
     impl Write for Narrow {

@@ -324,7 +324,7 @@ mod tests {
         assert_eq!(read(&full, true).unwrap().assignments.len(), 1);
     }
 
-    /// `value` in double quotes, with all that the double quotes need.
+    /// `value` in double quotes, with all escapes that it needs there.
     fn double_quoted(value: &str) -> String {
         let mut text = String::from("\"");
         for letter in value.chars() {

@@ -154,7 +154,7 @@ mod tests {
         assert_eq!(environment.numbered("ID_#X", 100).into_iter().collect::<Vec<_>>(), [1]);
     }
 
-    /// A row of providers names variables: bash exports functions under names that are none.
+    /// Rows of providers name variables, and bash exports functions under names that are no variable's.
     #[test]
     fn a_row_reads_no_variable_that_is_not_named_like_one() {
         let odd = ["BASH_FUNC_x%%", "a.b", "A-B", "A B", "Ä"];

@@ -57,7 +57,7 @@ fn an_option_wins_over_a_variable_over_the_file_over_the_default() {
         (None, Some("3"), Some("4"), 3),
         (None, Some(""), Some("4"), 4),
         (Some("2"), Some("3"), Some("4"), 2),
-        // What does not count is not looked at.
+        // A variable that does not count is not checked.
         (Some("2"), Some("x"), Some("y"), 2),
         (None, Some("3"), Some("y"), 3),
     ] {

@@ -44,10 +44,10 @@ mod tests {
 
     #[test]
     fn every_form_knows_every_option_and_command() {
-        // The manual of the files and the units tell of other things.
+        // The manual of the files and the units describe other things.
         let of_the_table = |(form, _): &(&str, TextForm)| *form == "man" || form.starts_with("complete");
         for (form, text) in FORMS.into_iter().filter(of_the_table) {
-            // A man page breaks its lines; each form has its own signs before hyphens, colons and quotes.
+            // A man page breaks its lines, and each form escapes hyphens, colons and quotes in its own way.
             let words = |text: &str| {
                 text.replace("\\&", "")
                     .replace(['\\', '\''], "")
@@ -58,7 +58,7 @@ mod tests {
             let text = words(&text());
             for flag in FLAGS {
                 assert!(text.contains(flag.long), "{form} does not know --{}", flag.long);
-                // The man page sets paragraphs apart, and quoted names in type of their own.
+                // The man page sets paragraphs apart, and quoted names in another type.
                 let explanation = if form == "man" {
                     flag.detail.split(['\'', '`', '\n']).next().unwrap()
                 } else {

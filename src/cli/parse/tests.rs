@@ -1,4 +1,4 @@
-//! Arguments and what they come to.
+//! Command lines and their meanings.
 
 #![allow(clippy::expect_used, reason = "a test ends where what it expects is not there")]
 
@@ -149,7 +149,7 @@ fn an_error_stays_one_line() {
     }
 }
 
-/// Commands as later rows will have them.
+/// A table with commands of several forms.
 const LATER: Grammar = Grammar {
     flags: &[Flag {
         long: "json",

@@ -1,4 +1,4 @@
-//! Which services there are, where they are, and which headers they need.
+//! The services, their addresses, and their headers.
 
 use super::super::signed_out::SignedOut;
 use super::*;
@@ -17,7 +17,7 @@ fn egress(name: &str) -> Egress {
 }
 
 fn ingress(provider: &str) -> Ingress {
-    // More than any one provider writes, to see who sends what.
+    // The file has more members than any one provider writes, so that each provider's choice is seen.
     Ingress {
         provider: Some(provider.to_owned()),
         access_token: Secret::new("eyJfake-ing"),
@@ -84,7 +84,7 @@ fn servers_behind_the_gateway_are_there_with_its_headers_where_it_has_a_token() 
     let signed_out = SignedOut { server: "jira".to_owned(), provider: Some("atlassian".to_owned()) };
     assert_eq!(all.signed_out, [signed_out]);
 
-    // Without its token, or with one that cannot be sent, every request would be refused.
+    // Without the gateway's token, or with one that cannot be sent, every request would be refused.
     let mut broken = ingress("entra");
     broken.access_token = Secret::new("a\nb");
     for gateway in [None, Some(&broken)] {
@@ -94,7 +94,7 @@ fn servers_behind_the_gateway_are_there_with_its_headers_where_it_has_a_token() 
     }
 }
 
-/// A registry file is written by others: it chooses a path under the gateway and nothing else.
+/// Other programs write registry files. A file chooses a path under the gateway and nothing else.
 #[test]
 fn no_member_of_a_registry_file_chooses_a_host() {
     let evil = "https://evil.example/mcp";
@@ -151,7 +151,7 @@ fn a_server_with_an_address_of_its_own_gets_no_header_of_the_gateway() {
     ] {
         let mut token = egress("linear");
         token.server_url = Some(url.to_owned());
-        // The registry's server of that name does not move it.
+        // The registry's server of that name does not change the address.
         let servers = [server("a.json", r#"{"path": "/linear", "auth_type": "none"}"#)];
         let all = services(&[token], Some(&ingress("entra")), &servers, GATEWAY);
         assert_eq!(all.list.len(), usize::from(fine), "{url}: {:?}", all.warnings);
@@ -193,7 +193,7 @@ fn two_servers_with_one_name_are_both_there() {
     );
 }
 
-/// "another server is called currenttime; this one is currenttime" was said of the second.
+/// The warning for the second server was "another server is called currenttime; this one is currenttime".
 #[test]
 fn a_server_without_a_free_name_is_told_so() {
     for (first, second, name) in [
@@ -251,7 +251,7 @@ fn each_provider_sends_its_own_gateway_headers() {
         );
         assert_eq!(&lines[2..], wanted, "{provider}");
     }
-    // Entra has neither pool nor realm; a file without a provider sends what it holds.
+    // Entra has neither pool nor realm. A file without a provider sends all values that it holds.
     let mut entra = ingress("entra_m2m");
     (entra.user_pool_id, entra.realm, entra.keycloak_url) = (None, None, None);
     let all =

@@ -150,7 +150,7 @@ fn what_an_assistant_would_expand_is_in_neither_file() {
             assert!(made.warnings[0].starts_with(why) && made.count == 1, "{:?}", made.warnings);
         }
     }
-    // Also where the gateway's token or a name is such a text.
+    // The gateway's token and the name are refused in the same way.
     let odd = [("its name", 0), ("its X-Client-Id header", 1)];
     for (part, which) in odd {
         let mut all = services(&[egress("a", None)], None, &[], GATEWAY).list;
@@ -175,7 +175,7 @@ fn entries_that_are_kept_stay_as_they_are() {
     let kept = other_entries(DefaultFile::Roocode, Launcher::Seed, before.expose(), &now);
     let made = default_text(DefaultFile::Roocode, Launcher::Seed, &now, kept, P);
     assert_eq!((made.text.expose(), made.count), (before.expose(), 3));
-    // A service that is there decides over its entry, also when it is left out.
+    // A service that is there decides about its entry, even where it is left out.
     now[0].authorization = Some(Secret::new("a${b}"));
     let kept = other_entries(DefaultFile::Roocode, Launcher::Seed, before.expose(), &now);
     assert_eq!(default_text(DefaultFile::Roocode, Launcher::Seed, &now, kept, P).count, 2);
@@ -184,7 +184,7 @@ fn entries_that_are_kept_stay_as_they_are() {
     }
 }
 
-/// What the gateway's `add_services.py` writes.
+/// The entry as the gateway's `add_services.py` writes it.
 #[test]
 fn the_gateways_own_shapes() {
     let mut all = vec![over_sse("mail", "two"), open("time"), signed_in("wiki", "one")];
@@ -243,7 +243,7 @@ fn an_entry_that_starts_the_bridge_holds_no_secret_and_no_argument_with_a_blank(
         assert_eq!(json["mcpServers"]["-time"]["args"], serde_json::json!(["bridge", "--", "-time"]));
         assert!(!made.text.expose().contains("Bearer") && made.count == 2, "{}", made.text.expose());
         assert!(made.warnings[0].contains("its name holds a blank"), "{:?}", made.warnings);
-        // A rotation changes nothing.
+        // A new token changes nothing in the file.
         all[0].authorization = Some(Secret::new("another"));
         let again = default_text(file, Launcher::Bridge, &all, BTreeMap::new(), paths);
         assert_eq!(again.text, made.text);

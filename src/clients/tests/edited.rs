@@ -6,8 +6,8 @@ use super::*;
 use crate::clients::known::CLIENTS;
 use readers::{read, without_comments};
 
-/// Every client whose file is edited, with a file of a user: one in a layout of its own where there is one, else the
-/// file that connected.
+/// Every client whose file is edited, with a file of a user: in a layout of its own where there is one, else the file
+/// with which the client connected.
 fn files() -> impl Iterator<Item = (&'static McpClient, String)> {
     let edited = CLIENTS.iter().filter(|client| matches!(client.format, Format::Json { .. }));
     edited.map(|client| {
@@ -17,12 +17,12 @@ fn files() -> impl Iterator<Item = (&'static McpClient, String)> {
     })
 }
 
-/// Whether the client can have tokens in its file, where that is what they are.
+/// Whether the client can have tokens in its file, for an entry with tokens.
 fn can(client: &McpClient, how: Secrets) -> bool {
     client.is_remote || how != Secrets::Inline
 }
 
-/// A day in the life of a file: what it holds after each step.
+/// One file through several changes, with its expected text after each.
 fn day() -> Vec<Vec<Service>> {
     let both = |docs: &str, mail: &str| vec![signed_in("docs", docs), over_sse("mail", mail)];
     let mut later = both("docs-4", "mail-4");
@@ -151,7 +151,7 @@ fn an_entry_of_somebody_elses_is_left_alone_with_a_warning() {
             assert_eq!((done.edit, done.ours), (Edit::Same, Vec::new()), "{theirs}");
             assert!(done.warnings[0].starts_with("docs is not written for cursor: "), "{:?}", done.warnings);
             assert!(!done.holds_secret && done.side_files.is_empty());
-            // And is not removed either when the service goes.
+            // The user's entry is not removed either when the service goes.
             assert_eq!(
                 run(cursor, Some(&before), &[], remembered, Secrets::Auto).edit,
                 Edit::Same,
@@ -275,7 +275,7 @@ fn a_file_of_somebody_elses_in_toml_or_yaml_is_refused_with_the_entries_to_paste
     assert!(matches!(&refused.edit, Edit::Refuse(why) if why.contains("paste")), "{:?}", refused.edit);
     let paste = refused.paste.expect("entries");
     assert!(paste.starts_with("\n[mcp_servers.docs]\n") && !paste.contains("secret"), "{paste}");
-    // Once pasted, all is well, also with other line ends and other things around.
+    // A file with the pasted entries is complete, with other line ends and other members too.
     for pasted in [format!("{toml}\n{paste}"), format!("{toml}\n{paste}\n[tui]\n").replace('\n', "\r\n")] {
         assert_eq!(run(codex, Some(&pasted), &services, &[], Secrets::Auto).edit, Edit::Same);
     }
@@ -344,7 +344,7 @@ fn what_a_user_set_in_an_entry_comes_back_with_it() {
     assert_eq!(kept, [("autoApprove", "[\"search\"]"), ("disabled", "true"), ("timeout", "120")]);
     let empty = text_of(&gone, Some(&text));
     assert!(!empty.contains("docs"), "{empty}");
-    // It is remembered for as long as the service is gone, also by cycles that change nothing.
+    // The record is kept while the service is gone, even by cycles that change nothing.
     let still = apply(&empty, &[open("time")], &gone);
     let there = text_of(&still, Some(&empty));
     let back = apply(&there, &docs, &still);
@@ -355,7 +355,7 @@ fn what_a_user_set_in_an_entry_comes_back_with_it() {
     assert_eq!(entry["headers"]["Authorization"], "Bearer one");
     assert!(back.users_own.is_empty());
 
-    // What a new entry gets is no setting of its user's, and what is no plain value is not written.
+    // A value that new entries get is not a setting of the user's. A value that is not plain is not recorded.
     let plain = apply(&text_of(&made, None), &[], &made);
     assert!(plain.users_own.is_empty());
     let mut odd = gone;
@@ -368,7 +368,7 @@ fn what_a_user_set_in_an_entry_comes_back_with_it() {
 
 #[test]
 fn an_entry_becomes_a_program_and_an_address_again() {
-    // Visual Studio Code knows no member beside its own.
+    // Visual Studio Code knows no other member.
     let clients = files().map(|(client, _)| client);
     for client in clients.filter(|client| client.is_remote && client.name != "vscode") {
         let services = [signed_in("docs", "one"), open("time")];
@@ -381,7 +381,7 @@ fn an_entry_becomes_a_program_and_an_address_again() {
         let read_back = read(client.name, &there, &BTreeMap::new()).unwrap();
         assert_eq!(read_back["docs"].program[1..], ["bridge", "docs"], "{}", client.name);
         assert!(there.contains("\"timeout\": 7"), "{there}");
-        // What its user adds to the variables stays, and a rotation changes nothing.
+        // The user's own variables are kept, and a new token changes nothing.
         let there = there.replacen("\"MCP_SERVER_URL\"", "\"LOG_LEVEL\": \"DEBUG\", \"MCP_SERVER_URL\"", 1);
         let rotated = [signed_in("docs", "two"), open("time")];
         let again = run(client, Some(&there), &rotated, &bridged.ours, Secrets::Bridge);

@@ -1,4 +1,4 @@
-//! Which members an entry has, and what may not stand in one.
+//! The members of an entry, and the texts that an entry must not hold.
 
 use super::*;
 use crate::clients::entry::{ClientEntry, EntryValue, client_entry};
@@ -115,7 +115,7 @@ fn what_a_client_would_expand_is_refused_without_showing_it() {
             assert!(refusal.starts_with(what) && !refusal.contains("tok"), "{refusal}");
         }
     }
-    // What a helper prints is not expanded, so any token may come from it.
+    // The output of a helper is not expanded, so any token may come from it.
     let mut odd = service("a");
     odd.authorization = Some(Secret::new("a$b"));
     assert!(client_entry(client("codex").unwrap(), &odd, Secrets::Auto, PATHS).is_ok());
@@ -157,7 +157,8 @@ fn kiro_takes_plain_http_from_this_machine_only() {
     }
 }
 
-/// A file of that name, and the new file beside it, could not be made: the whole client's file would have failed.
+/// The name of a token file, and of the temporary file beside it, was too long: the whole client's file would have
+/// failed.
 #[test]
 fn a_name_that_no_file_can_have_costs_its_own_entry_only() {
     let windsurf = client("windsurf").unwrap();

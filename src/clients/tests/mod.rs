@@ -1,5 +1,5 @@
-//! The wing as a whole: every client's file, new and edited, read back by readers that refuse what
-//! the clients refuse.
+//! The wing as a whole: every client's file, new and edited. Strict readers read the files and refuse what the clients
+//! refuse.
 
 mod default_files;
 mod edited;
@@ -47,7 +47,7 @@ fn over_sse(name: &str, token: &str) -> Service {
     }
 }
 
-/// A service that anybody may use.
+/// A service without a sign-in.
 fn open(name: &str) -> Service {
     Service { authorization: None, extra: Vec::new(), ..signed_in(name, "") }
 }
@@ -71,8 +71,8 @@ fn text_of(applied: &Applied, before: Option<&str>) -> String {
     }
 }
 
-/// Compares with a file of `tests/fixtures/clients`. Run with `UPDATE_GOLDEN=1` to write it anew;
-/// what changed is then in the diff of the commit, for a reviewer.
+/// Compares with a file of `tests/fixtures/clients`. `UPDATE_GOLDEN=1` writes the file anew, and the diff of the
+/// commit shows the change.
 fn golden(name: &str, text: &str) {
     let path = format!("{}/tests/fixtures/clients/{name}", env!("CARGO_MANIFEST_DIR"));
     if std::env::var_os("UPDATE_GOLDEN").is_some() {

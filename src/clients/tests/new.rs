@@ -1,4 +1,4 @@
-//! Files that did not exist before.
+//! New files.
 
 use std::collections::BTreeMap;
 
@@ -65,7 +65,7 @@ fn both_transports_and_both_ways_to_hold_a_token() {
     }
 }
 
-/// What the client understood is what the services are.
+/// The services that the client reads are the services that were written.
 fn check(
     client: &McpClient,
     made: &Applied,

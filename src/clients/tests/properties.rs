@@ -1,4 +1,4 @@
-//! Whatever a file holds: members of other programs stay, in their order, and the second time changes
+//! Properties of edits of any file: members of other programs are kept in their order, and a second edit changes
 //! nothing.
 
 use std::fmt::Write as _;
@@ -15,7 +15,7 @@ use super::*;
 /// A value of a user's document.
 #[derive(Clone, Debug)]
 enum Tree {
-    /// Written as it is.
+    /// JSON text as it is.
     Word(&'static str),
     List(Vec<Tree>),
     Object(Vec<(String, Tree)>),
@@ -34,11 +34,11 @@ const WORDS: [&str; 10] = [
     "12345678901234567890",
 ];
 
-/// Names that are ours sometimes, in several spellings, and names that never are.
+/// Names that this program writes sometimes, in several spellings, and names that it never writes.
 const KEYS: [&str; 8] =
     [r#""docs""#, r#""d\u006fcs""#, r#""mail""#, r#""time""#, r#""other""#, r#""x y""#, r#""é""#, r#""""#];
 
-/// The text between two tokens; `#` becomes a number, so that comments can be told apart.
+/// The text between two tokens. `#` becomes a number, so that each comment is different.
 const BLANKS: [&str; 12] = [
     "",
     " ",
@@ -67,7 +67,7 @@ fn tree() -> impl Strategy<Value = Tree> {
     })
 }
 
-/// An entry under one of the names: a user's, or one with the service's address, with more or less in it.
+/// An entry under one of the names: a user's, or one with the service's address, with some of its members.
 fn entry(key: &'static str) -> impl Strategy<Value = (String, Tree)> {
     let name = match key {
         r#""d\u006fcs""# => "docs",
@@ -105,11 +105,11 @@ fn entry(key: &'static str) -> impl Strategy<Value = (String, Tree)> {
     prop_oneof![2 => ours, 1 => tree()].prop_map(move |value| (key.to_owned(), value))
 }
 
-/// A document: perhaps with the servers, perhaps with other things around them.
+/// A document, with or without the servers and other members.
 fn document() -> impl Strategy<Value = Tree> {
     let keys = prop::sample::subsequence(KEYS.to_vec(), 0..KEYS.len()).prop_shuffle();
     let entries = keys.prop_flat_map(|keys| {
-        // The two spellings of `docs` are one name, and twice one name is refused.
+        // The two spellings of `docs` are one name, which must not be there twice.
         let both = keys.contains(&KEYS[0]);
         keys.into_iter().filter(|key| !(both && *key == KEYS[1])).map(entry).collect::<Vec<_>>()
     });
@@ -127,7 +127,7 @@ fn document() -> impl Strategy<Value = Tree> {
     })
 }
 
-/// Writes a document with whatever blanks, comments and trailing commas come next.
+/// Writes a document with random blanks, comments and trailing commas.
 struct Writer<'a> {
     text: String,
     noise: std::iter::Cycle<std::slice::Iter<'a, u8>>,
@@ -193,8 +193,8 @@ fn object<'a, 't>(value: &'a Ast<'t>, name: &str) -> Option<&'a Object<'t>> {
     prop.value.as_object()
 }
 
-/// Everything in a document that is not ours, as text and in order: comments, members of the
-/// document, entries of the servers, and members and headers of our entries that are their user's.
+/// Everything in a document that this program must keep, as text and in order. These are comments, members of the
+/// document, entries of the servers, and the user's members and headers in this program's entries.
 fn foreign(text: &str, ours: &[&str]) -> Vec<String> {
     let collect = CollectOptions { comments: CommentCollectionStrategy::AsTokens, tokens: true };
     let parsed = parse_to_ast(text, &collect, &ParseOptions::default()).unwrap();
@@ -233,7 +233,7 @@ fn users_own(text: &str, name: &str) -> Vec<serde_json::Value> {
     all.into_iter().flatten().cloned().collect()
 }
 
-/// As JSON that `serde_json` reads: it knows no number as large as one of [`WORDS`].
+/// As JSON that `serde_json` reads. `serde_json` refuses numbers as large as one of [`WORDS`].
 fn plain(text: &str) -> String {
     without_comments(text).replace("1e400", "1e40")
 }
@@ -258,7 +258,7 @@ proptest! {
             let done = run(client, Some(&before), services, &ours, how);
             text = text_of(&done, Some(&before));
 
-            // What was ours before and what is now; the rest is as it was.
+            // Entries that belong to this program before or after the edit may differ; the rest must be equal.
             let names: Vec<&str> = ours.iter().chain(&done.ours).map(|ours| ours.name.as_str()).collect();
             prop_assert_eq!(foreign(&text, &names), foreign(&before, &names), "{}\n---\n{}", before, text);
             let had = |name: &str| {
@@ -269,7 +269,7 @@ proptest! {
                 prop_assert_eq!(users_own(&text, &kept.name), users_own(&before, &kept.name));
             }
 
-            // Still a document, and it says what the services are.
+            // The result is a document, and its entries are the services.
             let json: serde_json::Value = serde_json::from_str(&plain(&text)).unwrap();
             for service in services {
                 let entry = &json["mcpServers"][&service.name];

@@ -1,5 +1,5 @@
-//! Strict readers, one per client: they accept what the client connects with and refuse what it
-//! refuses, ignores or expands. They share nothing with the table of the writers.
+//! Strict readers, one per client. They accept the files with which the client connects, and refuse the ones that the
+//! client refuses, ignores or expands. They share nothing with the table of the writers.
 
 use std::collections::BTreeMap;
 
@@ -12,17 +12,17 @@ use crate::servers::McpTransport;
 #[derive(Clone, Default, PartialEq, Eq, Debug)]
 pub(super) struct Read {
     pub url: String,
-    /// None: the client finds out for itself.
+    /// None: the client finds out the transport.
     pub transport: Option<McpTransport>,
-    /// The headers it would send, `{file:…}` filled in where it does that.
+    /// The headers that the client would send, with `{file:…}` replaced for a client that does that.
     pub headers: BTreeMap<String, String>,
-    /// The command that it would ask for more.
+    /// The command that the client would run for headers.
     pub helper: Option<String>,
-    /// The command that it would start instead of connecting.
+    /// The command that the client would start instead of connecting.
     pub program: Vec<String>,
 }
 
-/// Reads a client's file. `files` are the contents of the files that it may refer to, by path.
+/// Reads a client's file. `files` are the contents of the files that entries may refer to, by path.
 pub(super) fn read(
     client: &str,
     text: &str,
@@ -35,7 +35,7 @@ pub(super) fn read(
     }
 }
 
-/// How an entry of one client says its transport, taken from the client's sample.
+/// The notation of a transport in one client's entries, from the client's sample.
 struct Shape {
     address: String,
     kind: Option<Value>,
@@ -43,14 +43,14 @@ struct Shape {
     keys: Vec<String>,
 }
 
-/// What a client's sample shows of its JSON: the samples are files with which the clients connected, or files of
-/// their documentation.
+/// The notation of a client's JSON, from its sample. The samples are files with which the clients connected, or files
+/// of their documentation.
 struct Notation {
     /// The member with the servers.
     top: String,
     streamable: Shape,
     sse: Option<Shape>,
-    /// Comments are fine anywhere; else at most in front of everything.
+    /// Whether comments are accepted anywhere, or only in front of the document.
     comments: bool,
     leading_comment: bool,
 }
@@ -71,7 +71,7 @@ impl Notation {
         let first_line = text.lines().next().unwrap_or_default();
         Self {
             top,
-            // A client that starts programs only has none, and takes no entry with an address.
+            // A client that only starts programs has none, and refuses an entry with an address.
             streamable: shape("rig").unwrap_or(Shape { address: String::new(), kind: None, keys: vec![] }),
             sse: shape("stream"),
             comments: text.lines().skip(1).any(|line| line.contains("// ")),
@@ -100,7 +100,7 @@ fn read_json(
     for (name, entry) in servers {
         let entry = entry.as_object().ok_or("an entry is no object")?;
         if entry.contains_key("command") {
-            // Servers that the client starts itself are not this program's, unless they are the bridge.
+            // Other servers that the client starts are not this program's; the bridge is.
             let variables = if client == "opencode" { "environment" } else { "env" };
             let url = entry.get(variables).and_then(|variables| variables.get("MCP_SERVER_URL"));
             if let Some(url) = url.and_then(Value::as_str) {
@@ -116,7 +116,7 @@ fn read_json(
     Ok(all)
 }
 
-/// The words of a command. Each client has its own way to say that it is one.
+/// The words of a command. Each client has its own notation for commands.
 fn read_program(client: &str, entry: &Map<String, Value>) -> Result<Vec<String>, String> {
     let kind = entry.get("type").and_then(Value::as_str);
     let fine = match client {
@@ -145,7 +145,7 @@ fn read_entry(
     let addresses: Vec<_> = entry.keys().filter(|key| ADDRESSES.contains(&key.as_str())).collect();
     let fits = |shape: &Shape| addresses == [&shape.address] && entry.get("type") == shape.kind.as_ref();
     let (shape, transport) = match (&notation.streamable, &notation.sse) {
-        // One notation for both: the client finds out.
+        // The notation is the same for both transports: the client finds out.
         (shape, Some(sse)) if fits(shape) && fits(sse) => (shape, None),
         (shape, _) if fits(shape) => (shape, Some(McpTransport::StreamableHttp)),
         (_, Some(shape)) if fits(shape) => (shape, Some(McpTransport::Sse)),
@@ -178,8 +178,8 @@ fn read_entry(
     Ok(Read { url, transport, headers, helper, program: Vec::new() })
 }
 
-/// What the client makes of a value: `{file:PATH}` becomes the file's text where it knows that;
-/// anything else that looks like a reference is a mistake.
+/// The value as the client reads it. `{file:PATH}` becomes the file's text for a client that knows it. Any other text
+/// that looks like a reference is a mistake.
 fn expand(client: &str, value: &str, files: &BTreeMap<String, String>) -> Result<String, String> {
     let mut text = value.to_owned();
     if matches!(client, "opencode" | "windsurf") {
@@ -280,7 +280,7 @@ fn read_continue(text: &str) -> Result<BTreeMap<String, Read>, String> {
     Ok(all)
 }
 
-/// JSONC as JSON: comments become blanks, and a comma before a closing bracket goes.
+/// JSONC as JSON: comments become blanks, and a comma before a closing bracket is removed.
 pub(super) fn without_comments(text: &str) -> String {
     let mut plain = String::new();
     let mut rest = text;

@@ -1,11 +1,11 @@
-//! The exact text after a change, white space and all.
+//! The exact text after a change, blanks and line ends included.
 
 use jsonc_parser::parse_to_ast;
 
 use super::*;
 use crate::clients::notation::Fixed;
 
-/// The text after the members `gone` left its object and a member `new` came, if it did.
+/// The text after the members `gone` were removed and a member `new`, if any, was added.
 fn changed(text: &str, gone: &[&str], new: Option<Node>) -> String {
     let tree =
         parse_to_ast(text, &jsonc_parser::CollectOptions::default(), &jsonc_parser::ParseOptions::default());
@@ -99,7 +99,7 @@ fn one_goes_and_another_comes() {
         ("{\"a\": 1  }", "a", "{\"new\": 0}"),
         ("{\n  \"a\": 1\n}", "a", "{\n  \"new\": 0\n}"),
         ("{\n  \"a\": 1,\n  \"b\": 2,\n}", "b", "{\n  \"a\": 1,\n  \"new\": 0,\n}"),
-        // The line break before `b` may end a comment, so only what follows tells that it can go.
+        // The line break before `b` may end a comment, so only the text behind `b` shows that it can be removed.
         ("{\n  \"a\": 1, // one\n  \"b\": 2   }", "b", "{\n  \"a\": 1, // one\n  \n  \"new\": 0\n}"),
         ("{\"a\": 1, \"b\": 2  }", "a b", "{\"new\": 0  }"),
     ] {
