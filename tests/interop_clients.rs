@@ -299,6 +299,35 @@ fn claude_code_through_the_bridge() {
     }
 }
 
+/// Its connections stay open over all commands, in a daemon of its own.
+#[test]
+#[ignore = "needs the clients: make interop-clients"]
+fn inspector_goes_on_through_a_rotation_without_a_restart() {
+    let scene = Scene::new();
+    let file = scene.project.token("mcp-inspector.json");
+    let text = scene.write_bridge_entry("inspector", &file);
+    let run = |arguments: &[&str]| scene.run(&[&[".bin/mcpdo"], arguments].concat());
+    let connected = run(&["connect", "wiki", "--config", &file.display().to_string()]);
+    assert!(connected.status.success(), "{connected:?}");
+    let mut bridges = Vec::new();
+    for rotated in [false, true, true] {
+        if rotated {
+            scene.rotate("inspector", &file, &text);
+        }
+        let output = run(&["@wiki", "tools/call", "greet"]);
+        assert!(shown(&output).contains("hello from interop"), "{output:?}");
+        scene.served_the_present_token();
+        bridges.push(bridges_of(scene.project.root()));
+    }
+    run(&["daemon", "stop"]);
+    assert_eq!(bridges[0].len(), 1, "{bridges:?}");
+    assert!(bridges.iter().all(|now| *now == bridges[0]), "the bridge was started anew: {bridges:?}");
+    assert!(
+        support::holds_in_time(|| bridges_of(scene.project.root()).is_empty()),
+        "it ends with its client"
+    );
+}
+
 /// Its daemon keeps the bridge running over all calls.
 #[test]
 #[ignore = "needs the clients: make interop-clients"]
