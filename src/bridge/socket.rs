@@ -288,3 +288,89 @@ impl<T: Transport> Transport for GuardedSocket<T> {
         self.inner.is_tls()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A connection that takes everything, and whose peer is silent.
+    #[derive(Debug)]
+    struct Peer {
+        buffers: LazyBuffers,
+        packets: Vec<Vec<u8>>,
+        waits: Vec<Option<Limit>>,
+    }
+
+    impl Transport for Peer {
+        fn buffers(&mut self) -> &mut dyn Buffers {
+            &mut self.buffers
+        }
+
+        fn transmit_output(&mut self, amount: usize, _: NextTimeout) -> Result<(), Error> {
+            self.packets.push(self.buffers.output()[..amount].to_vec());
+            Ok(())
+        }
+
+        fn await_input(&mut self, timeout: NextTimeout) -> Result<bool, Error> {
+            self.waits.push(timeout.per_read);
+            Ok(false)
+        }
+
+        fn is_open(&mut self) -> bool {
+            true
+        }
+    }
+
+    fn guarded() -> GuardedSocket<Peer> {
+        let peer = Peer { buffers: LazyBuffers::new(100, 20), packets: Vec::new(), waits: Vec::new() };
+        GuardedSocket { inner: peer, line: Arc::default(), held: None, begun: false }
+    }
+
+    fn write(socket: &mut GuardedSocket<Peer>, text: &str) {
+        socket.buffers().output()[..text.len()].copy_from_slice(text.as_bytes());
+        socket.transmit_output(text.len(), NextTimeout::default()).unwrap();
+    }
+
+    #[test]
+    fn a_header_leaves_with_what_comes_behind_it() {
+        for (parts, expected) in [
+            (&["header"][..], &["header"][..]),
+            (&["header", " and body"], &["header and body"]),
+            (&["header", " and body", " and more"], &["header and body", " and more"]),
+            (&["a long header", " and a long body"], &["a long header", " and a long body"]),
+        ] {
+            let mut socket = guarded();
+            // The second request on the connection is like the first.
+            for _ in 0..2 {
+                for part in parts {
+                    write(&mut socket, part);
+                    assert!(!socket.line.wait_for(Progress::Left, Duration::ZERO));
+                }
+                socket.await_input(NextTimeout::default()).unwrap();
+                assert!(socket.line.wait_for(Progress::Left, Duration::ZERO));
+                let packets: Vec<_> =
+                    socket.inner.packets.drain(..).map(|all| String::from_utf8(all).unwrap()).collect();
+                assert_eq!(packets, expected, "{parts:?}");
+                socket.line.begin();
+            }
+        }
+    }
+
+    #[test]
+    fn a_server_may_take_any_time_but_not_in_the_middle_of_something() {
+        let mut socket = guarded();
+        let stall = Some(Limit::Exact(STALL));
+        let waits = |socket: &mut GuardedSocket<Peer>| {
+            socket.await_input(NextTimeout::default()).unwrap();
+            socket.inner.waits.pop().unwrap()
+        };
+        assert_eq!(waits(&mut socket), None, "until it answers, and on a silent stream");
+        socket.inner.buffers.input_append_buf()[..4].copy_from_slice(b"HTTP");
+        socket.inner.buffers.input_appended(4);
+        assert_eq!(waits(&mut socket), stall, "a header has begun");
+        socket.inner.buffers.input_consume(4);
+        assert_eq!(waits(&mut socket), None);
+        socket.line.hurry();
+        assert_eq!(waits(&mut socket), stall, "a document is on its way");
+    }
+}

@@ -1,9 +1,15 @@
 //! Everything passes, unchanged and in order.
 
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::process::Command;
+
 use serde_json::{Value, json};
 
 use crate::client::{Bridge, project};
 use crate::mcp::{NEW, OLD, Server};
+use crate::support::daemon::built_program;
+use crate::support::{Project, TokenFile};
 
 #[test]
 fn a_session_of_2025_from_its_handshake_to_its_end() {
@@ -259,4 +265,34 @@ fn what_is_no_message_gets_an_error_and_the_next_one_works() {
         assert_eq!((&answer["error"]["code"], &answer["id"]), (&json!(code), &id), "{line}");
     }
     bridge.works();
+}
+
+#[test]
+fn an_entry_starts_it_as_it_is_written_also_where_the_directory_has_a_blank() {
+    let server = Server::start();
+    let project = Project::new();
+    let root = project.path("my project");
+    let tokens = root.join(".oauth-tokens");
+    fs::create_dir_all(&tokens).unwrap();
+    fs::set_permissions(&tokens, fs::Permissions::from_mode(0o700)).unwrap();
+    let token = TokenFile::egress("acme", "wiki").field("access_token", "at-1").expires_in(7200);
+    fs::write(tokens.join(token.name()), token.text()).unwrap();
+    let mut once = Command::new(built_program());
+    once.args(["--once", "--launcher", "bridge", "--registry-url", &server.url(), "--dir"])
+        .arg(&root)
+        .env_clear();
+    assert!(once.output().unwrap().status.success());
+    let text = fs::read_to_string(tokens.join("mcp.json")).unwrap();
+    assert!(!text.contains("at-1"), "{text}");
+    let entry = serde_json::from_str::<Value>(&text).unwrap()["mcpServers"]["wiki"].clone();
+    let words: Vec<&str> =
+        entry["args"].as_array().unwrap().iter().map(|word| word.as_str().unwrap()).collect();
+    assert!(words.iter().all(|word| !word.contains(' ')), "{entry}");
+    let variables =
+        entry["env"].as_object().unwrap().iter().map(|(name, value)| (name, value.as_str().unwrap()));
+    let mut command = Command::new(entry["command"].as_str().unwrap());
+    let mut bridge = Bridge::spawn(command.args(words).env_clear().envs(variables).current_dir("/"));
+    bridge.handshake(OLD);
+    bridge.works();
+    assert_eq!(server.calls("tools/call")[0].header("authorization"), Some("Bearer at-1"));
 }
