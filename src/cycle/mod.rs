@@ -20,6 +20,7 @@ mod open_files;
 mod outcome;
 mod plan;
 mod publish;
+mod queue;
 mod reader;
 mod recovery;
 mod scan;

@@ -72,7 +72,9 @@ pub(super) fn plan(
             (None, hash) => {
                 let files = hash.and_then(|hash| chains.get(&hash).cloned()).unwrap_or_else(alone);
                 planned.extend(files.iter().map(|file| file.name()));
-                Job::Refresh(Chain::new(files.into_iter().map(seen), hash))
+                let mut chain = Chain::new(files.into_iter().map(seen), hash);
+                chain.endpoint.clone_from(&token.endpoint);
+                Job::Refresh(chain)
             }
         };
         agenda.jobs.push(job);

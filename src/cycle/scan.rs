@@ -38,6 +38,8 @@ pub(crate) struct Credential {
     pub state: CredentialState,
     /// Where a refresh replaced its refresh token: the youngest successor.
     pub newest: Option<Fingerprint>,
+    /// The origin of its endpoint, where it is due.
+    pub endpoint: Option<String>,
     /// Its endpoint, where that is in trouble.
     pub in_trouble: Option<String>,
     /// When it is to be refreshed.
@@ -244,6 +246,7 @@ fn judge(file: &TokenFile, interrupted: bool, context: &ScanContext<'_>) -> Cred
         unresolved: None,
         state,
         newest: None,
+        endpoint: None,
         in_trouble: None,
         plan,
     }
@@ -272,6 +275,7 @@ impl Credential {
 
     /// Plans anew where the endpoint of its request is in trouble.
     fn meet_outage(&mut self, request: &TokenRequest, context: &ScanContext<'_>) {
+        self.endpoint = matches!(self.plan, Plan::Due | Plan::Recheck).then(|| request.endpoint_key());
         if context.outages.is_empty() {
             return;
         }

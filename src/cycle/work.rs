@@ -2,31 +2,47 @@
 //!
 //! Scoped and joined in the same cycle: no thread outlives it, and a job that panics fails its own credential only.
 
-use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use super::queue::{Begun, JobQueue};
 use crate::refresh::{Context, Done, Job, Report, Reports, Storing};
 
-/// The jobs that no thread has begun yet.
-struct Queue(Mutex<VecDeque<Job>>);
+/// The queue, shared by the threads.
+struct SharedQueue(Mutex<JobQueue<Job>>);
 
-impl Queue {
-    fn next(&self) -> Option<Job> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).pop_front()
+impl SharedQueue {
+    fn of(jobs: Vec<Job>) -> Self {
+        let mut queue = JobQueue::new();
+        for job in jobs {
+            let endpoint = job.endpoint().map(ToOwned::to_owned);
+            queue.add(job, endpoint.as_deref());
+        }
+        Self(Mutex::new(queue))
     }
 
-    /// Puts the jobs that follow from another one before all others. One that sends a request again comes last: its
-    /// endpoint may take another timeout to answer.
-    fn put(&self, jobs: Vec<Job>) {
-        let mut queue = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        for job in jobs.into_iter().rev() {
+    fn next(&self) -> Option<Begun<Job>> {
+        self.jobs().begin()
+    }
+
+    /// Ends a job of `lane`, and puts those that follow from it before all others. One that sends a request again comes
+    /// last: its endpoint may take another timeout to answer.
+    fn end(&self, lane: &str, then: Vec<Job>) {
+        let mut queue = self.jobs();
+        queue.end(lane);
+        for job in then.into_iter().rev() {
+            let endpoint = job.endpoint().map(ToOwned::to_owned);
             if job.sends_again() {
-                queue.push_back(job);
+                queue.add(job, endpoint.as_deref());
             } else {
-                queue.push_front(job);
+                queue.add_first(job, endpoint.as_deref());
             }
         }
+    }
+
+    fn jobs(&self) -> MutexGuard<'_, JobQueue<Job>> {
+        // Every change of it is whole, so a panicking thread leaves a usable one.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -39,7 +55,7 @@ pub(super) fn run(
     mut done: impl FnMut(Reports, Vec<Storing>),
 ) {
     let threads = threads.min(jobs.len());
-    let queue = Queue(Mutex::new(jobs.into()));
+    let queue = SharedQueue::of(jobs);
     let (send, receive) = std::sync::mpsc::channel();
     std::thread::scope(|scope| {
         for _ in 0..threads {
@@ -47,9 +63,9 @@ pub(super) fn run(
             let worker = move || {
                 // What has not begun when the process is told to stop is left for the next start.
                 while !context.stop.is_asked() {
-                    let Some(job) = queue.next() else { break };
+                    let Some(begun) = queue.next() else { break };
                     // The receiver lives as long as this scope.
-                    let _ = send.send(one(&job, queue, context));
+                    let _ = send.send(one(begun, queue, context));
                 }
             };
             // Without another thread (a limit of the system) the others do the work; the first one
@@ -63,11 +79,11 @@ pub(super) fn run(
         for (reports, held) in receive {
             done(reports, held);
         }
-        while let Some(job) = queue.next() {
+        while let Some(begun) = queue.next() {
             if context.stop.is_asked() {
-                done(job.names().into_iter().map(|name| (name, Report::Stopped)).collect(), Vec::new());
+                done(begun.job.names().into_iter().map(|name| (name, Report::Stopped)).collect(), Vec::new());
             } else {
-                let (reports, held) = one(&job, &queue, context);
+                let (reports, held) = one(begun, &queue, context);
                 done(reports, held);
             }
         }
@@ -75,9 +91,10 @@ pub(super) fn run(
 }
 
 /// Runs a job and puts what follows from it into the queue.
-fn one(job: &Job, queue: &Queue, context: &Context<'_>) -> (Reports, Vec<Storing>) {
-    let Done { reports, held, then } = guarded(job, context);
-    queue.put(then);
+fn one(begun: Begun<Job>, queue: &SharedQueue, context: &Context<'_>) -> (Reports, Vec<Storing>) {
+    let Begun { job, lane } = begun;
+    let Done { reports, held, then } = guarded(&job, context);
+    queue.end(&lane, then);
     (reports, held)
 }
 

@@ -31,6 +31,8 @@ pub(crate) struct Chain {
     pub files: Vec<ChainFile>,
     /// The refresh token that they held when they were read.
     pub token: Option<Fingerprint>,
+    /// The origin of the endpoint that its request goes to, as far as it is known before.
+    pub endpoint: Option<String>,
     /// How often the chain may still turn out to be another one.
     pub(super) attempts: u8,
     /// When its refresh token is sent again after its answer was lost.
@@ -64,7 +66,7 @@ impl Chain {
     pub(crate) fn new(files: impl IntoIterator<Item = (String, Stamp)>, token: Option<Fingerprint>) -> Self {
         let file = |(name, stamp)| ChainFile { name, stamp: Some(stamp), served: false };
         let files = files.into_iter().map(file).collect();
-        Self { files, token, attempts: CHAIN_ATTEMPTS, again: None, announcement: None }
+        Self { files, token, endpoint: None, attempts: CHAIN_ATTEMPTS, again: None, announcement: None }
     }
 
     /// The files called `names`, which hold `token` now; what is known of their earlier state is kept.
@@ -75,14 +77,15 @@ impl Chain {
             None => ChainFile { name, stamp: None, served: false },
         };
         let files = names.into_iter().map(file).collect();
-        let announcement = self.announcement.clone();
-        Self { files, token, attempts: self.attempts.saturating_sub(1), again: None, announcement }
+        let (endpoint, announcement) = (self.endpoint.clone(), self.announcement.clone());
+        Self { files, token, endpoint, attempts: self.attempts.saturating_sub(1), again: None, announcement }
     }
 
     /// The same chain, whose refresh token is sent again after `delay`.
     pub(super) fn again_after(&self, delay: Duration) -> Self {
         let again = Some(Instant::now() + delay);
-        Self { files: self.files.clone(), again, announcement: None, ..*self }
+        let (files, endpoint) = (self.files.clone(), self.endpoint.clone());
+        Self { files, endpoint, again, announcement: None, ..*self }
     }
 
     /// A chain of which nothing is known but the names of its files.
@@ -91,6 +94,7 @@ impl Chain {
         Self {
             files: names.into_iter().map(file).collect(),
             token: Some(token),
+            endpoint: None,
             attempts: CHAIN_ATTEMPTS,
             again: None,
             announcement: None,
@@ -110,6 +114,14 @@ impl Job {
     /// Whether the job sends a request whose first answer was lost.
     pub(crate) fn sends_again(&self) -> bool {
         matches!(self, Self::Refresh(Chain { again: Some(_), .. }))
+    }
+
+    /// The origin of the endpoint that it asks, where that is known.
+    pub(crate) fn endpoint(&self) -> Option<&str> {
+        match self {
+            Self::Refresh(chain) => chain.endpoint.as_deref(),
+            Self::Repair { .. } => None,
+        }
     }
 
     /// The names of the files that the job is about.
