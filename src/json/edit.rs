@@ -23,7 +23,7 @@ pub(crate) struct Splice<'a> {
 /// `text` with the member `name` set to `value` (JSON text), as [`splices`] does it.
 pub(crate) fn with_member(text: &str, name: &str, value: &str) -> Result<Zeroizing<String>, NotAnObject> {
     let members = members(text)?;
-    Ok(spliced(text, splices(text, 0..text.len(), &members, &[MemberEdit { name, value }])))
+    Ok(spliced("", text, splices(text, 0..text.len(), &members, &[MemberEdit { name, value }])))
 }
 
 /// What `edits` replace in `text`, of whose object at `object` these are the `members`. Every member of a name is
@@ -65,12 +65,14 @@ pub(crate) fn splices<'a>(
     splices
 }
 
-/// `text` with every replacement made. None overlaps another, and those of one place keep their order.
-pub(crate) fn spliced(text: &str, mut splices: Vec<Splice<'_>>) -> Zeroizing<String> {
+/// `before` and `text` with every replacement made in it. None overlaps another, and those of one place keep their
+/// order.
+pub(crate) fn spliced(before: &str, text: &str, mut splices: Vec<Splice<'_>>) -> Zeroizing<String> {
     splices.sort_by_key(|splice| splice.place.start);
     let added: usize = splices.iter().map(|splice| splice.by.len()).sum();
     // With room for all of it: a buffer that grows leaves copies of a token behind.
-    let mut result = Zeroizing::new(String::with_capacity(text.len() + added));
+    let mut result = Zeroizing::new(String::with_capacity(before.len() + text.len() + added));
+    result.push_str(before);
     let mut done = 0;
     for Splice { place, by } in splices {
         result.push_str(&text[done..place.start]);
@@ -188,7 +190,7 @@ mod tests {
             }
             let edits: Vec<_> = edits.iter().map(|(name, value)| MemberEdit { name, value }).collect();
             let members = members(&text).unwrap();
-            let changed = spliced(&text, splices(&text, 0..text.len(), &members, &edits));
+            let changed = spliced("", &text, splices(&text, 0..text.len(), &members, &edits));
             prop_assert_eq!(changed.as_str(), expected.as_str());
         }
     }

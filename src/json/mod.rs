@@ -161,7 +161,10 @@ pub(crate) fn as_text(value: &str) -> Option<Cow<'_, str>> {
 
 /// `value` as a JSON string, in a buffer that is wiped.
 pub(crate) fn quoted(value: &str) -> Zeroizing<String> {
-    let mut text = Zeroizing::new(String::with_capacity(6 * value.len() + 2));
+    // With room for all of it and no more: what is wiped later is the whole buffer.
+    let mut length = 0;
+    quote(value, |block| length += block.len());
+    let mut text = Zeroizing::new(String::with_capacity(length));
     quote(value, |block| text.push_str(block));
     text
 }

@@ -67,7 +67,7 @@ fn bring_along(name: &str, mark: &Mark, answer: &Document, context: &Context<'_>
     };
     let text = document.file_text();
     let mut reserve = Reserve::create(&real, text.len() as u64).map_err(|error| unsettled(&error))?;
-    reserve.store(&text).and_then(|()| reserve.take_place()).map_err(|error| unsettled(&error))?;
+    reserve.store(text).and_then(|()| reserve.take_place()).map_err(|error| unsettled(&error))?;
     context.state.update(name, |state| {
         state.replace(mark.refresh, answer.refresh_fingerprint());
         state.last_success = Some(mark.last);

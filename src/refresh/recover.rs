@@ -79,13 +79,13 @@ fn recover_chain(
                     (found.reserve, found.document)
                 } else {
                     let document = members[index].document.clone();
-                    let size = document.file_size() as u64;
+                    let size = document.file_text().len() as u64;
                     (Reserve::create(&members[index].real, size)?, document)
                 };
                 let unusable = |why: Unusable| io::Error::other(why.to_string());
                 let document = document.with_refresh_token(&newest).map_err(unusable)?;
                 let mut reserve = reserve;
-                reserve.store(&document.file_text())?;
+                reserve.store(document.file_text())?;
                 (index, reserve, document)
             }
         });

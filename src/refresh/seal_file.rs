@@ -200,7 +200,7 @@ fn replace(member: &Member, document: &Document) -> Result<bool, String> {
     let failed = |error: std::io::Error| reason(&error);
     let mut reserve =
         reserve_all(std::slice::from_ref(member)).map_err(|held| held.why)?.pop().ok_or("it is gone")?;
-    let stored = reserve.store(&document.file_text()).and_then(|()| {
+    let stored = reserve.store(document.file_text()).and_then(|()| {
         // A token without a time of its own lives from the time of its file.
         reserve.set_modified(&member.stamp)?;
         Ok(member.real.inode()?.stamp == member.stamp)

@@ -200,7 +200,7 @@ impl Storing {
         let Part { takes_access, seal, .. } = &item.part;
         let document = apply(document, &self.renewal.change, *takes_access, seal.as_ref())
             .map_err(|why| io::Error::other(format!("with it the file would be of no use: {why}")))?;
-        item.part.reserve.store(&document.file_text())?;
+        item.part.reserve.store(document.file_text())?;
         item.written = Some(document);
         Ok(())
     }
@@ -335,7 +335,7 @@ impl Storing {
         // A process that dies from here on finds the answer beside the file by the mark of the file.
         let now = Timestamp::now();
         lock.write_note(&Mark::of(&moved.document, now, now).note())?;
-        let reserve = Reserve::create(&moved.real, member.document.file_size() as u64)?;
+        let reserve = Reserve::create(&moved.real, member.document.file_text().len() as u64)?;
         let before = std::mem::replace(&mut item.part.reserve, reserve);
         let old = std::mem::replace(&mut member.real, moved.real);
         (member.document, member.stamp, item.written) = (moved.document, moved.stamp, None);

@@ -151,7 +151,7 @@ impl Room {
                 Err(_) => None,
             };
             let document = compose(present).map_err(|why| why.to_string())?;
-            self.reserve.store(&document.file_text()).map_err(|error| reason(&error))?;
+            self.reserve.store(document.file_text()).map_err(|error| reason(&error))?;
         }
         self.reserve.take_place().map_err(|error| reason(&error))
     }

@@ -57,10 +57,10 @@ pub(crate) fn with_secrets(
             Some(seal) => &seal.seal(*member, secret).map_err(Unusable::NotSealed)?,
             None => secret,
         };
-        draft.set(member.name(), &quoted(text.expose()))?;
+        draft.set(member.name(), quoted(text.expose()))?;
     }
     let document = draft.finish()?;
-    let size = u64::try_from(document.file_size()).unwrap_or(u64::MAX);
+    let size = u64::try_from(document.file_text().len()).unwrap_or(u64::MAX);
     if size > MAX_SIZE { Err(Unusable::TooLarge) } else { Ok(document) }
 }
 

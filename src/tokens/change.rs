@@ -81,7 +81,7 @@ pub(crate) fn apply(
     set_refresh_end(&mut draft, change.refresh_end, access.map(|access| access.asked_at))?;
     let document = draft.finish()?;
     // A file that cannot be read back has lost its tokens.
-    let size = u64::try_from(document.file_size()).unwrap_or(u64::MAX);
+    let size = u64::try_from(document.file_text().len()).unwrap_or(u64::MAX);
     if size > MAX_SIZE { Err(Unusable::TooLarge) } else { Ok(document) }
 }
 
@@ -91,9 +91,9 @@ fn set_refresh_token(draft: &mut DocumentDraft, token: &Secret, seal: Option<&Se
     match seal {
         Some(seal) => {
             let sealed = seal.seal(SecretMember::RefreshToken, token).map_err(Unusable::NotSealed)?;
-            draft.set(name, &quoted(sealed.expose()))
+            draft.set(name, quoted(sealed.expose()))
         }
-        None => draft.set(name, &quoted(token.expose())),
+        None => draft.set(name, quoted(token.expose())),
     }
 }
 
@@ -115,7 +115,7 @@ fn set_refresh_end(
     };
     match time {
         Some(end) => set_time(draft, name, end, PLAIN_SECONDS)?,
-        None if draft.edited().raw(name).is_some() => draft.set(name, "null")?,
+        None if draft.edited().raw(name).is_some() => draft.set(name, "null".to_owned().into())?,
         None => {}
     }
     for name in REFRESH_LENGTHS {
@@ -127,14 +127,14 @@ fn set_refresh_end(
 }
 
 fn set_access(draft: &mut DocumentDraft, access: &Access) -> Result<(), Unusable> {
-    draft.set("access_token", &quoted(access.token.expose()))?;
+    draft.set("access_token", quoted(access.token.expose()))?;
     for (name, value) in &access.kept {
-        draft.set(name, value.expose())?;
+        draft.set(name, value.expose().to_owned().into())?;
     }
     if let Some(kind) = &access.token_type
         && draft.edited().text("token_type").is_some_and(|present| !present.eq_ignore_ascii_case(kind))
     {
-        draft.set("token_type", &quoted(kind))?;
+        draft.set("token_type", quoted(kind))?;
     }
     if let Some(scope) = &access.scope {
         set_scope(draft, scope)?;
@@ -184,7 +184,8 @@ fn set_end(draft: &mut DocumentDraft, length: Duration, end: Timestamp) -> Resul
 /// Sets a length of time, as a text where there was one.
 fn set_seconds(draft: &mut DocumentDraft, name: &str, seconds: u64) -> Result<(), Unusable> {
     let quoted = draft.edited().raw(name).is_some_and(|raw| as_text(raw).is_some());
-    draft.set(name, &if quoted { format!("\"{seconds}\"") } else { seconds.to_string() })
+    let text = if quoted { format!("\"{seconds}\"") } else { seconds.to_string() };
+    draft.set(name, text.into())
 }
 
 /// Whether two times are one moment, written by tools that round or read the clock twice.
@@ -199,13 +200,13 @@ fn set_time(
     otherwise: TimeFormat,
 ) -> Result<(), Unusable> {
     let form = draft.edited().time(name).map_or(otherwise, |written| written.form);
-    draft.set(name, &form.write(at))
+    draft.set(name, form.write(at).into())
 }
 
 /// Sets the granted scope in the member that the file uses: `scope` (a text) or `scopes` (a list).
 fn set_scope(draft: &mut DocumentDraft, scope: &str) -> Result<(), Unusable> {
     if draft.edited().text("scope").is_some_and(|present| present != scope) {
-        return draft.set("scope", &quoted(scope));
+        return draft.set("scope", quoted(scope));
     }
     let Some(mut present) = draft.edited().scope_list() else { return Ok(()) };
     let mut granted: Vec<String> = scope.split_whitespace().map(ToOwned::to_owned).collect();
@@ -213,7 +214,7 @@ fn set_scope(draft: &mut DocumentDraft, scope: &str) -> Result<(), Unusable> {
     let list = format!("[{}]", spelled.join(", "));
     granted.sort_unstable();
     present.sort_unstable();
-    if granted == present { Ok(()) } else { draft.set("scopes", &list) }
+    if granted == present { Ok(()) } else { draft.set("scopes", list.into()) }
 }
 
 #[cfg(test)]

@@ -2,7 +2,10 @@
 //!
 //! An answer is in memory only until the edits are written, so that they cost one pass over the text.
 
-use super::{Document, FindNamed as _, Unusable};
+use zeroize::Zeroizing;
+
+use super::parsed::FindNamed as _;
+use super::{Document, Unusable};
 use crate::json::{self, MemberEdit, spliced, splices};
 use crate::secret::Secret;
 
@@ -21,14 +24,14 @@ impl DocumentDraft {
 
     /// Sets `name` to `value` (JSON text), where the token fields stand unless the member exists above them only.
     /// Fails where an edit before this one makes the document useless.
-    pub(crate) fn set(&mut self, name: &str, value: &str) -> Result<(), Unusable> {
-        let moves = self.0.moves_the_token_fields(name, value);
+    pub(crate) fn set(&mut self, name: &str, value: Zeroizing<String>) -> Result<(), Unusable> {
+        let moves = self.0.moves_the_token_fields(name, &value);
         if moves {
             // What follows is for the new place of the token fields.
             self.write()?;
         }
         // The edited member is looked up for the next decisions; the text takes it over with the others.
-        self.0.pending.push((name.to_owned(), zeroize::Zeroizing::new(value.to_owned())));
+        self.0.pending.push((name.to_owned(), value));
         if moves { self.write() } else { Ok(()) }
     }
 
@@ -43,7 +46,7 @@ impl DocumentDraft {
         if self.0.pending.is_empty() {
             return Ok(());
         }
-        let document = Document::of(self.0.with_pending(), self.0.byte_order_mark)?;
+        let document = Document::of(self.0.with_pending())?;
         document.check_tokens()?;
         self.0 = document;
         Ok(())
@@ -60,25 +63,27 @@ impl Document {
     /// usable token file any more.
     pub(crate) fn with(self, name: &str, value: &str) -> Result<Self, Unusable> {
         let mut draft = DocumentDraft::of(self);
-        draft.set(name, value)?;
+        draft.set(name, Zeroizing::new(value.to_owned()))?;
         draft.finish()
     }
 
     /// The text with the pending edits in it.
-    fn with_pending(&self) -> zeroize::Zeroizing<String> {
+    fn with_pending(&self) -> Zeroizing<String> {
         let edits = self.pending.iter().map(|(name, value)| MemberEdit { name, value });
         let (below, above): (Vec<_>, Vec<_>) = edits.partition(|edit| self.is_below(edit.name));
-        let mut changes = splices(&self.text, 0..self.text.len(), &self.top, &above);
-        if let Some((place, members)) = &self.inner {
-            changes.extend(splices(&self.text, place.clone(), members, &below));
+        let (parsed, text) = (&self.parsed, self.parsed.plain());
+        let mut changes = splices(text, 0..text.len(), &parsed.top, &above);
+        if let Some((place, members)) = &parsed.inner {
+            changes.extend(splices(text, place.clone(), members, &below));
         }
-        spliced(&self.text, changes)
+        let byte_order_mark = &parsed.text[..parsed.text.len() - text.len()];
+        spliced(byte_order_mark, text, changes)
     }
 
     /// Whether an edit of `name` belongs into the nested object.
     fn is_below(&self, name: &str) -> bool {
-        self.inner.as_ref().is_some_and(|(_, members)| {
-            members.iter().rfind_named(name).is_some() || self.top.iter().rfind_named(name).is_none()
+        self.parsed.inner.as_ref().is_some_and(|(_, members)| {
+            members.iter().rfind_named(name).is_some() || self.parsed.top.iter().rfind_named(name).is_none()
         })
     }
 
@@ -86,6 +91,7 @@ impl Document {
     /// count any more.
     fn moves_the_token_fields(&self, name: &str, value: &str) -> bool {
         let is_token = matches!(name, "access_token" | "refresh_token");
-        !self.is_below(name) && (name == "tokens" || is_token && (self.inner.is_some() || value == "null"))
+        !self.is_below(name)
+            && (name == "tokens" || is_token && (self.parsed.inner.is_some() || value == "null"))
     }
 }

@@ -4,11 +4,12 @@
 //! scopes) and strict about what would be sent: a refresh token that is no text is never guessed.
 
 mod draft;
+mod parsed;
 mod secrets;
 mod unusable;
 
 use std::collections::BTreeMap;
-use std::ops::Range;
+use std::sync::Arc;
 use std::time::Duration;
 
 use zeroize::Zeroizing;
@@ -16,13 +17,11 @@ use zeroize::Zeroizing;
 pub(crate) use draft::DocumentDraft;
 pub(crate) use unusable::Unusable;
 
+use self::parsed::{BYTE_ORDER_MARK, FindNamed, ParsedText};
 use super::written_time::WrittenTime;
 use crate::clock::Timestamp;
 use crate::json::{self, JsonMember};
 use crate::secret::{Secret, is_printable};
-
-/// Some editors put it before a text.
-const BYTE_ORDER_MARK: char = '\u{feff}';
 
 /// The members that hold a secret; they are never handed out as plain text.
 const SECRET_MEMBERS: [&str; 7] =
@@ -58,14 +57,8 @@ pub(crate) enum Expiry {
 /// A token file's text with its members found. It has no `Debug`: its text is a secret.
 #[derive(Clone)]
 pub(crate) struct Document {
-    text: Zeroizing<String>,
-    byte_order_mark: bool,
-    top: Vec<JsonMember>,
-    /// The object under `tokens`, where the token fields stand there: its place and members, the
-    /// members' places counted from the start of the whole text.
-    inner: Option<(Range<usize>, Vec<JsonMember>)>,
-    /// The member that holds the access token, found once: a scan of ten thousand files needs it often.
-    access_member: Option<&'static str>,
+    /// Shared by the clones, so that there is one copy of the secrets.
+    parsed: Arc<ParsedText>,
     /// The edits that are not in the text yet, as name and JSON text: there are some only in a [`DocumentDraft`].
     pending: Vec<(String, Zeroizing<String>)>,
 }
@@ -92,33 +85,14 @@ impl Document {
 
     /// The same of a text whose tokens are to be replaced: a token that cannot be sent is no fault.
     pub(crate) fn parse_to_replace(text: &str) -> Result<Self, Unusable> {
-        let plain = text.strip_prefix(BYTE_ORDER_MARK).unwrap_or(text);
-        Self::of(Zeroizing::new(plain.to_owned()), plain.len() != text.len())
+        Self::of(Zeroizing::new(text.to_owned()))
     }
 
-    /// The document of a text without byte order mark.
-    fn of(text: Zeroizing<String>, byte_order_mark: bool) -> Result<Self, Unusable> {
-        let top = json::members(&text).map_err(Unusable::NotAnObject)?;
-        let mut document =
-            Self { text, byte_order_mark, inner: None, access_member: None, top, pending: Vec::new() };
-        if document.raw("access_token").is_none() && document.raw("refresh_token").is_none() {
-            document.inner = document.nested();
-        }
+    fn of(text: Zeroizing<String>) -> Result<Self, Unusable> {
+        let parsed = ParsedText::of(text).map_err(Unusable::NotAnObject)?;
+        let document = Self { parsed: Arc::new(parsed), pending: Vec::new() };
         document.check()?;
-        document.access_member = document.find_access();
         Ok(document)
-    }
-
-    fn nested(&self) -> Option<(Range<usize>, Vec<JsonMember>)> {
-        let place = self.top.iter().rfind(|member| member.name == "tokens")?.place.clone();
-        let mut members = json::members(&self.text[place.clone()]).ok()?;
-        for member in &mut members {
-            member.place = member.place.start + place.start..member.place.end + place.start;
-        }
-        members
-            .iter()
-            .any(|member| matches!(&*member.name, "access_token" | "refresh_token"))
-            .then_some((place, members))
     }
 
     fn check(&self) -> Result<(), Unusable> {
@@ -143,7 +117,7 @@ impl Document {
         if self.holds("refresh_token") && !self.holds_token("refresh_token") {
             return Err(Unusable::BadCharacter { member: "refresh_token" });
         }
-        if self.access_member.is_none()
+        if !self.has_access_token()
             && self.holds("access_token")
             && !self.holds_placeholder("access_token")
             && !self.holds("refresh_token")
@@ -164,19 +138,9 @@ impl Document {
         self.raw(name).and_then(json::as_text).is_some_and(|text| !text.is_empty() && is_printable(&text))
     }
 
-    /// The length of the whole text, in bytes.
-    pub(crate) fn file_size(&self) -> usize {
-        self.text.len() + if self.byte_order_mark { BYTE_ORDER_MARK.len_utf8() } else { 0 }
-    }
-
     /// The whole text, as the file has it.
-    pub(crate) fn file_text(&self) -> Zeroizing<String> {
-        let mut text = Zeroizing::new(String::with_capacity(self.file_size()));
-        if self.byte_order_mark {
-            text.push(BYTE_ORDER_MARK);
-        }
-        text.push_str(&self.text);
-        text
+    pub(crate) fn file_text(&self) -> &str {
+        &self.parsed.text
     }
 
     /// The JSON text of a member: the last one of that name, `null` counting as absent; where the
@@ -185,9 +149,9 @@ impl Document {
         let pending =
             || self.pending.iter().rfind(|(edited, _)| edited == name).map(|(_, value)| value.as_str());
         let written = || {
-            let inner = self.inner.iter().flat_map(|(_, members)| members);
-            let found = inner.rfind_named(name).or_else(|| self.top.iter().rfind_named(name))?;
-            Some(&self.text[found.place.clone()])
+            let found = self.inner_members().rfind_named(name);
+            let found = found.or_else(|| self.parsed.top.iter().rfind_named(name))?;
+            Some(&self.parsed.plain()[found.place.clone()])
         };
         pending().or_else(written).filter(|value| *value != "null")
     }
@@ -207,12 +171,16 @@ impl Document {
 
     /// Every member that is plain text and no secret, by name: what endpoint templates may use.
     pub(crate) fn plain_texts(&self) -> impl Iterator<Item = (String, String)> + '_ {
-        let inner = self.inner.iter().flat_map(|(_, members)| members);
         // The last member of a name counts, and a nested one before one above it.
-        let counting: BTreeMap<&str, &JsonMember> =
-            self.top.iter().chain(inner).map(|member| (member.name.as_str(), member)).collect();
+        let counting: BTreeMap<&str, &JsonMember> = self
+            .parsed
+            .top
+            .iter()
+            .chain(self.inner_members())
+            .map(|member| (member.name.as_str(), member))
+            .collect();
         counting.into_iter().filter_map(|(name, member)| {
-            Some((name.to_owned(), plain_text(name, &self.text[member.place.clone()])?))
+            Some((name.to_owned(), plain_text(name, &self.parsed.plain()[member.place.clone()])?))
         })
     }
 
@@ -224,12 +192,21 @@ impl Document {
 
     /// The access token: `access_token`, or `token` alone, where it can stand in a header.
     pub(crate) fn access_token(&self) -> Option<Secret> {
-        self.secret(self.access_member?)
+        self.secret(self.access_member()?)
     }
 
     /// Whether it holds an access token that can stand in a header.
     pub(crate) fn has_access_token(&self) -> bool {
-        self.access_member.is_some()
+        self.access_member().is_some()
+    }
+
+    fn access_member(&self) -> Option<&'static str> {
+        *self.parsed.access_member.get_or_init(|| self.find_access())
+    }
+
+    /// The members of the nested object, where there is one.
+    fn inner_members(&self) -> impl Iterator<Item = &JsonMember> {
+        self.parsed.inner.iter().flat_map(|(_, members)| members)
     }
 
     fn find_access(&self) -> Option<&'static str> {
@@ -289,8 +266,7 @@ impl Document {
 
     /// Whether the member is there at all, `null` included.
     pub(crate) fn has(&self, name: &str) -> bool {
-        let inner = self.inner.iter().flat_map(|(_, members)| members);
-        self.top.iter().chain(inner).any(|member| member.name == name)
+        self.parsed.top.iter().chain(self.inner_members()).any(|member| member.name == name)
             || self.pending.iter().any(|(edited, _)| edited == name)
     }
 
@@ -326,12 +302,13 @@ impl Document {
     /// What is strange about the document without making it useless, a sentence each, quoting nothing.
     pub(crate) fn oddities(&self) -> Vec<String> {
         let mut said = Vec::new();
-        if self.byte_order_mark {
+        if self.parsed.text.starts_with(BYTE_ORDER_MARK) {
             said.push("it begins with a byte order mark, which other tools refuse; it is kept".to_owned());
         }
         for name in ["access_token", "refresh_token", "expires_at", "expires_in", "client_id", "provider"] {
             let count = |members: &[JsonMember]| members.iter().filter(|member| member.name == name).count();
-            if count(&self.top) > 1 || self.inner.as_ref().is_some_and(|(_, members)| count(members) > 1) {
+            let ParsedText { top, inner, .. } = &*self.parsed;
+            if count(top) > 1 || inner.as_ref().is_some_and(|(_, members)| count(members) > 1) {
                 said.push(format!("it has {name} more than once; the last one counts"));
             }
         }
@@ -340,7 +317,7 @@ impl Document {
                 "its {name} is not a time that can be read; a refresh writes a good one, else write seconds since 1970"
             ));
         }
-        if self.holds("access_token") && self.access_member.is_none() {
+        if self.holds("access_token") && !self.has_access_token() {
             let what = if self.holds_placeholder("access_token") {
                 "is a placeholder"
             } else {
@@ -368,17 +345,6 @@ fn is_placeholder(text: &str) -> bool {
 fn plain_text(name: &str, value: &str) -> Option<String> {
     let text = json::as_text(value).filter(|_| !SECRET_MEMBERS.contains(&name))?;
     (!text.trim().is_empty()).then(|| text.trim().to_owned())
-}
-
-trait FindNamed<'a> {
-    /// The last member called `name`: as in most parsers, the last of two counts.
-    fn rfind_named(self, name: &str) -> Option<&'a JsonMember>;
-}
-
-impl<'a, I: Iterator<Item = &'a JsonMember>> FindNamed<'a> for I {
-    fn rfind_named(self, name: &str) -> Option<&'a JsonMember> {
-        self.filter(|member| member.name == name).last()
-    }
 }
 
 #[cfg(test)]

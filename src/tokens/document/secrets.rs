@@ -31,6 +31,13 @@ impl Document {
 
     /// The fingerprint of the refresh token, which a sealed one tells too. A damaged one is only like itself.
     pub(crate) fn refresh_fingerprint(&self) -> Option<Fingerprint> {
+        if self.pending.iter().any(|(name, _)| name == "refresh_token") {
+            return self.find_refresh_fingerprint();
+        }
+        *self.parsed.refresh_fingerprint.get_or_init(|| self.find_refresh_fingerprint())
+    }
+
+    fn find_refresh_fingerprint(&self) -> Option<Fingerprint> {
         let text = json::as_text(self.raw("refresh_token")?)?;
         let print = || match stored(&text) {
             StoredSecret::Sealed(header) => header.fp,
@@ -41,7 +48,6 @@ impl Document {
 
     /// How often the document has a member of that name, at the top or in `tokens`.
     pub(crate) fn count(&self, name: &str) -> usize {
-        let inner = self.inner.iter().flat_map(|(_, members)| members);
-        self.top.iter().chain(inner).filter(|member| member.name == name).count()
+        self.parsed.top.iter().chain(self.inner_members()).filter(|member| member.name == name).count()
     }
 }

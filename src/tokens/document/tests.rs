@@ -100,7 +100,7 @@ fn nested_fields_are_written_where_they_stand() {
     let document = with(Document::parse(text).ok().unwrap(), "access_token", "\"b\"");
     let document = with(with(document, "expires_in", "5"), "client_id", "\"d\"");
     assert_eq!(
-        document.file_text().as_str(),
+        document.file_text(),
         r#"{"tokens": {"access_token": "b","expires_in": 5}, "client_id": "d"}"#
     );
 }
@@ -124,7 +124,7 @@ fn secrets_are_not_handed_out_as_text() {
 fn a_byte_order_mark_is_kept() {
     let document = Document::parse("\u{feff}{\"access_token\":\"a\"}").ok().unwrap();
     assert_eq!(
-        document.with("access_token", "\"b\"").ok().unwrap().file_text().as_str(),
+        document.with("access_token", "\"b\"").ok().unwrap().file_text(),
         "\u{feff}{\"access_token\":\"b\"}"
     );
 }
@@ -166,7 +166,7 @@ proptest! {
         for (name, value) in edits {
             let Ok(next) = one_by_one.with(name, value) else { return Ok(()) };
             one_by_one = next;
-            prop_assert!(draft.set(name, value).is_ok());
+            prop_assert!(draft.set(name, value.to_owned().into()).is_ok());
             // What the next edit is decided by is the same too.
             for name in &EDITED[..5] {
                 prop_assert_eq!(draft.edited().raw(name), one_by_one.raw(name), "{}", name);
@@ -183,11 +183,11 @@ fn an_edit_above_the_nested_tokens_moves_those_behind_it() {
     let text = r#"{"access_token":null,"tokens":{"refresh_token":"r"}}"#;
     let mut draft = DocumentDraft::of(Document::parse(text).ok().unwrap());
     for (name, value) in [("access_token", r#""a""#), ("refresh_token", r#""s""#)] {
-        draft.set(name, value).ok().unwrap();
+        draft.set(name, value.to_owned().into()).ok().unwrap();
     }
     let edited = draft.finish().ok().unwrap();
     assert_eq!(
-        edited.file_text().as_str(),
+        edited.file_text(),
         r#"{"access_token":"a","tokens":{"refresh_token":"r"},"refresh_token":"s"}"#
     );
 }

@@ -1,0 +1,73 @@
+//! The text of a token file, parsed.
+
+use std::ops::Range;
+use std::sync::OnceLock;
+
+use zeroize::Zeroizing;
+
+use crate::json::{self, JsonMember, NotAnObject};
+use crate::secret::Fingerprint;
+
+/// Some editors put it before a text.
+pub(super) const BYTE_ORDER_MARK: char = '\u{feff}';
+
+/// The text of a file and what was found in it. Places are counted from the first character that is no byte order mark.
+pub(super) struct ParsedText {
+    /// As the file has it.
+    pub text: Zeroizing<String>,
+    pub top: Vec<JsonMember>,
+    /// The object under `tokens`, where the token fields stand there: its place and members.
+    pub inner: Option<(Range<usize>, Vec<JsonMember>)>,
+    /// The member that holds the access token, found once: a scan of ten thousand files needs it often.
+    pub access_member: OnceLock<Option<&'static str>>,
+    /// The fingerprint of the refresh token, found once: a sealed one is decoded for it.
+    pub refresh_fingerprint: OnceLock<Option<Fingerprint>>,
+}
+
+impl ParsedText {
+    /// Finds the members of `text`.
+    pub(super) fn of(text: Zeroizing<String>) -> Result<Self, NotAnObject> {
+        let top = json::members(plain(&text))?;
+        let inner = nested(plain(&text), &top);
+        let (access_member, refresh_fingerprint) = (OnceLock::new(), OnceLock::new());
+        Ok(Self { text, top, inner, access_member, refresh_fingerprint })
+    }
+
+    /// The text without a byte order mark.
+    pub(super) fn plain(&self) -> &str {
+        plain(&self.text)
+    }
+}
+
+fn plain(text: &str) -> &str {
+    text.strip_prefix(BYTE_ORDER_MARK).unwrap_or(text)
+}
+
+/// The object under `tokens` and its members, where the token fields stand in it and not in the members `top` above it.
+fn nested(text: &str, top: &[JsonMember]) -> Option<(Range<usize>, Vec<JsonMember>)> {
+    let is_above =
+        |name| top.iter().rfind_named(name).is_some_and(|found| &text[found.place.clone()] != "null");
+    if is_above("access_token") || is_above("refresh_token") {
+        return None;
+    }
+    let place = top.iter().rfind_named("tokens")?.place.clone();
+    let mut members = json::members(&text[place.clone()]).ok()?;
+    for member in &mut members {
+        member.place = member.place.start + place.start..member.place.end + place.start;
+    }
+    members
+        .iter()
+        .any(|member| matches!(&*member.name, "access_token" | "refresh_token"))
+        .then_some((place, members))
+}
+
+pub(super) trait FindNamed<'a> {
+    /// The last member called `name`: as in most parsers, the last of two counts.
+    fn rfind_named(self, name: &str) -> Option<&'a JsonMember>;
+}
+
+impl<'a, I: Iterator<Item = &'a JsonMember>> FindNamed<'a> for I {
+    fn rfind_named(self, name: &str) -> Option<&'a JsonMember> {
+        self.filter(|member| member.name == name).last()
+    }
+}
