@@ -109,7 +109,7 @@ pub(crate) fn moment(server: &str, places: &Places, otherwise: &DaemonRecord) ->
         due_at: files.iter().filter_map(|file| due_at(&file.life, &Past::default(), buffer, now)).min(),
         files: files
             .into_iter()
-            .map(|file| (places.tokens_dir.join(name_of(&file.name)), file.stamp))
+            .map(|file| (places.tokens_dir.join(name_of(&file.name)), file.stamp()))
             .collect(),
         service,
     })
@@ -133,10 +133,11 @@ pub(crate) fn token(name: &str, places: &Places) -> Result<Secret, String> {
         return Err(escaped(&format!("{which} {name:?}; known are: {known}")).into_owned());
     };
     let read = || {
+        let begun = Timestamp::now();
         let read = directory::read(directory, file);
         let read = read.map_err(|problem| unusable(&(file.to_owned(), problem)))?;
         let read = read.ok_or_else(|| format!("{file}: there is no such file"))?;
-        Ok(([TokenSource::of(&read, &Providers::builtin())], read.document))
+        Ok(([TokenSource::of(&read, &Providers::builtin(), begun)], read.document))
     };
     let ((source, document), now) = after_refresh(read, |(source, _)| source)?;
     if let Some(why) = expired(&source, now, &store, places) {
@@ -164,7 +165,7 @@ fn cannot_be_read(places: &Places, error: &io::Error) -> String {
 fn is_changing(file: &TokenSource, now: Timestamp) -> bool {
     file.expired_since(now).is_some_and(|ended| now.since(ended) < JUST_NOW)
         || file.real.known_lock_file().is_some_and(|lock| is_held(&holder(&lock)))
-        || file.real.inode().is_ok_and(|found| found.stamp != file.stamp)
+        || file.real.inode().is_ok_and(|found| found.stamp != file.stamp())
 }
 
 /// Whether a lock is held. A lock that cannot be looked at counts as free.

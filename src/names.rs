@@ -56,6 +56,6 @@ fn files(places: &Places, store: &Store) -> Vec<String> {
     let listing = Directory::open(&places.tokens_dir).and_then(|tokens| list(&tokens, &generated()));
     let names = listing.map(|listing| listing.names).unwrap_or_default();
     let is_token =
-        |file: &String| role(file) != Role::Other || store.known_state(file) != CredentialState::default();
+        |file: &String| role(file) != Role::Other || *store.known_state(file) != CredentialState::default();
     names.into_iter().filter(is_token).collect()
 }

@@ -43,10 +43,18 @@ pub(crate) struct Fingerprint([u8; 8]);
 
 impl Fingerprint {
     pub(crate) fn of(bytes: &[u8]) -> Self {
-        let hash = digest(&SHA256, bytes);
+        Self::head_of(&digest(&SHA256, bytes))
+    }
+
+    fn head_of(hash: &ring::digest::Digest) -> Self {
         let mut head = [0; 8];
         head.copy_from_slice(&hash.as_ref()[..8]);
         Self(head)
+    }
+
+    /// Its eight bytes.
+    pub(crate) fn bytes(self) -> [u8; 8] {
+        self.0
     }
 
     /// Reads 16 hexadecimal digits.
@@ -54,6 +62,27 @@ impl Fingerprint {
         let digits = text.len() == 16 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
         let number = u64::from_str_radix(text, 16).ok().filter(|_| digits)?;
         Some(Self(number.to_be_bytes()))
+    }
+}
+
+/// The fingerprint of several parts.
+pub(crate) struct Digest(ring::digest::Context);
+
+impl Default for Digest {
+    fn default() -> Self {
+        Self(ring::digest::Context::new(&SHA256))
+    }
+}
+
+impl Digest {
+    /// Adds a part. Its length counts too: where one part ends and the next begins makes a difference.
+    pub(crate) fn add(&mut self, part: &[u8]) {
+        self.0.update(&part.len().to_be_bytes());
+        self.0.update(part);
+    }
+
+    pub(crate) fn finish(self) -> Fingerprint {
+        Fingerprint::head_of(&self.0.finish())
     }
 }
 

@@ -5,10 +5,12 @@ use std::time::Duration;
 use log::Level;
 
 use super::client_files;
+use super::configured::{Configured, digest};
 use super::cycle_log::{CycleLog, Subject, Topic};
 use super::default_files;
 use super::scan::TokenScan;
 use crate::clients::sign_in_advice;
+use crate::clock::Timestamp;
 use crate::files::{Directory, Lock, LockError, reason};
 use crate::servers::{self, Registry};
 use crate::services::{GATEWAY, Gathered, KEYCLOAK_GATEWAY, gather, is_keycloak};
@@ -36,10 +38,33 @@ pub(crate) fn generate(
     seen: &mut TokenScan,
     exe: &Result<String, String>,
     memory: &Store,
+    configured: &mut Configured,
+    log: &mut CycleLog,
+) {
+    let begun = Timestamp::now();
+    let registry = servers::read_registry(&settings.servers_dir);
+    let from = digest(settings, seen, &registry, memory);
+    if configured.holds(from, begun, settings.interval) {
+        return configured.say_again(log);
+    }
+    log.record();
+    bring_up_to_date(settings, tokens, seen, exe, memory, &registry, log);
+    let said = log.recorded();
+    // Another process may have changed a token file since the scan.
+    let from = digest(settings, seen, &registry, memory);
+    configured.remember(from, settings, memory, said, begun);
+}
+
+fn bring_up_to_date(
+    settings: &Settings,
+    tokens: &Directory,
+    seen: &mut TokenScan,
+    exe: &Result<String, String>,
+    memory: &Store,
+    registry: &Registry,
     log: &mut CycleLog,
 ) {
     log.say(Subject::Config, "Scanning for no-auth services...");
-    let registry = servers::read_registry(&settings.servers_dir);
     // A project without a gateway has neither its address nor `registry/`: nothing is missing there.
     let registry_dir = settings.servers_dir.parent().filter(|_| settings.registry_url.is_none());
     let without_gateway = registry_dir.is_some_and(|dir| !dir.exists());
@@ -52,10 +77,10 @@ pub(crate) fn generate(
     log.say(Subject::Config, "Generating MCP configurations...");
     let written = locked(tokens, settings.once).and_then(|lock| {
         // Another process may have refreshed one since the scan.
-        seen.tokens.iter_mut().for_each(|token| token.source.read_again());
-        let gathered = collect(settings, seen, &registry, log);
+        seen.tokens.iter_mut().for_each(|token| token.source.read_entry());
+        let gathered = collect(settings, seen, registry, log);
         let services = &gathered.services.list;
-        let unread = match missing(settings, seen, &registry, gathered.gateway) {
+        let unread = match missing(settings, seen, registry, gathered.gateway) {
             Some(Unreadable::Gateway(file)) => {
                 let message = format!("stay as they are until {file} can be read");
                 log.problem("the configurations", Topic::Entries, Level::Warn, &message, "");

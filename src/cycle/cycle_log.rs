@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 
 use log::Level;
 
+use super::token_line::TokenLine;
 use crate::status::login_command;
 use crate::tokens::name::stem;
 
@@ -103,9 +104,32 @@ impl Subject {
 pub(crate) struct CycleLog {
     /// The project root, for commands that a person may type.
     project: PathBuf,
-    held_back: Vec<(Subject, String)>,
+    held_back: Vec<UnsaidLine>,
     eventful: bool,
     problems: BTreeMap<(String, Topic), SaidProblem>,
+    /// What is said, while it is recorded.
+    recording: Option<Vec<Recorded>>,
+}
+
+/// A line that is said when something happens in the cycle.
+enum UnsaidLine {
+    Line(Subject, String),
+    Token(TokenLine),
+}
+
+/// Something that was said, for another cycle in which it is the same.
+pub(crate) enum Recorded {
+    /// A line of the normal course of events.
+    Line(Subject, String),
+    /// A problem.
+    Problem { about: String, topic: Topic, level: Level, message: String, detail: String },
+}
+
+impl Recorded {
+    /// Whether it says that something could not be written.
+    pub(crate) fn is_unwritten(&self) -> bool {
+        matches!(self, Self::Problem { topic: Topic::Writing, level: Level::Error, .. })
+    }
 }
 
 struct SaidProblem {
@@ -138,18 +162,33 @@ impl CycleLog {
     /// A line of the normal course of events.
     pub(crate) fn say(&mut self, subject: Subject, line: impl Into<String>) {
         let line = line.into();
+        if let Some(recording) = &mut self.recording {
+            recording.push(Recorded::Line(subject, line.clone()));
+        }
         if self.eventful {
             log::info!(target: subject.target(), "{line}");
         } else {
-            self.held_back.push((subject, line));
+            self.held_back.push(UnsaidLine::Line(subject, line));
+        }
+    }
+
+    /// The same of a token with which nothing is done.
+    pub(crate) fn say_of_token(&mut self, line: TokenLine) {
+        if self.eventful {
+            log::info!(target: Subject::Refresh.target(), "{line}");
+        } else {
+            self.held_back.push(UnsaidLine::Token(line));
         }
     }
 
     /// From here on, and including what was held back, the cycle is worth telling.
     pub(crate) fn something_happened(&mut self) {
         self.eventful = true;
-        for (subject, line) in self.held_back.drain(..) {
-            log::info!(target: subject.target(), "{line}");
+        for held_back in self.held_back.drain(..) {
+            match held_back {
+                UnsaidLine::Line(subject, line) => log::info!(target: subject.target(), "{line}"),
+                UnsaidLine::Token(line) => log::info!(target: Subject::Refresh.target(), "{line}"),
+            }
         }
     }
 
@@ -169,6 +208,10 @@ impl CycleLog {
         message: &str,
         detail: &str,
     ) -> bool {
+        if let Some(recording) = &mut self.recording {
+            let [about, message, detail] = [about, message, detail].map(str::to_owned);
+            recording.push(Recorded::Problem { about, topic, level, message, detail });
+        }
         let subject = topic.subject();
         let known = self.problems.get(&(about.to_owned(), topic));
         let new = known.is_none_or(|known| known.message != message);
@@ -180,6 +223,28 @@ impl CycleLog {
         let problem = SaidProblem { message: message.to_owned(), level, mentioned: true };
         self.problems.insert((about.to_owned(), topic), problem);
         new
+    }
+
+    /// Records what is said from here on.
+    pub(crate) fn record(&mut self) {
+        self.recording = Some(Vec::new());
+    }
+
+    /// Returns what was recorded.
+    pub(crate) fn recorded(&mut self) -> Vec<Recorded> {
+        self.recording.take().unwrap_or_default()
+    }
+
+    /// Says again what was recorded in another cycle.
+    pub(crate) fn repeat(&mut self, recorded: &[Recorded]) {
+        for said in recorded {
+            match said {
+                Recorded::Line(subject, line) => self.say(*subject, line.as_str()),
+                Recorded::Problem { about, topic, level, message, detail } => {
+                    self.problem(about, *topic, *level, message, detail);
+                }
+            }
+        }
     }
 
     /// Whatever was said of `about` is over, although it was mentioned in this cycle.

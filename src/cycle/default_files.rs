@@ -7,8 +7,11 @@ use log::Level;
 use super::cycle_log::{CycleLog, Subject, Topic};
 use super::reader::Reader;
 use crate::clients::{DefaultFile, Launcher, ReaderPaths, Service, default_text, other_entries};
-use crate::files::{Directory, MAX_SIZE, ReadError, Replaced, read_own, reason, replace_text};
+use crate::files::{Directory, ReadError, Replaced, read_own, reason, replace_text};
 use crate::settings::Settings;
+
+/// The largest default file that is read, in bytes: several times what 100,000 services take.
+const LARGEST: u64 = 1 << 30;
 
 /// Brings both files up to date, and says so. Where some token file is unreadable, entries that have no service now
 /// stay as they are.
@@ -38,7 +41,7 @@ pub(super) fn keep(
         let kept = if is_complete {
             BTreeMap::new()
         } else {
-            match read_own(&place, MAX_SIZE) {
+            match read_own(&place, LARGEST) {
                 Ok((present, _)) => other_entries(file, launcher, &present, services),
                 Err(ReadError::Gone) => BTreeMap::new(),
                 Err(why) => return Err(format!("{about}: cannot be read: {why}")),

@@ -6,6 +6,7 @@ use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::memory::Memory;
 use super::scan::{Credential, ScanContext, scan};
 use super::setup::providers;
 use crate::clock::Timestamp;
@@ -53,12 +54,13 @@ pub(crate) fn inspect(settings: &Settings, now: Timestamp) -> Result<Overview, N
         state: &store,
         outages: &store.endpoints(),
         buffer,
+        interval,
         forced: false,
         now,
     };
     let cannot = |error| NotInspected::Directory(directory.clone(), error);
     let tokens_dir = Directory::open(directory).map_err(cannot)?;
-    let seen = scan(&tokens_dir, &context).map_err(cannot)?;
+    let seen = scan(&tokens_dir, &context, &mut Memory::default()).map_err(cannot)?;
     let runs = matches!(holder, Holder::Somebody { .. });
     let cycle = store.cycle();
     let known = cycle.as_ref().map(|cycle| Lacking { cycle, runs });

@@ -9,6 +9,7 @@ use log::Level;
 use super::cycle_log::{CycleLog, Subject, Topic};
 use super::plan::{Agenda, Lead};
 use super::scan::{Credential, TokenScan};
+use super::token_line::{Expires, TokenLine};
 use crate::clock::{Soon, Timestamp, Words};
 use crate::refresh::{Job, Report};
 use crate::state::{FailureKind, LastFailure, Plan, Store};
@@ -107,7 +108,7 @@ pub(super) fn leads(scan: &TokenScan, agenda: &mut Agenda, now: Timestamp, log: 
             // Looked at again; most likely nothing is sent.
             Job::Refresh(_) if *quiet && !is_retried(token) => {}
             Job::Refresh(chain) => {
-                chain.announcement = Some(format!("{name}: {}, refreshing...", expires(token, now)));
+                chain.announcement = Some(format!("{name}: {}, refreshing...", Expires::of(token, now)));
             }
         }
     }
@@ -131,15 +132,8 @@ fn not_refreshed(token: &Credential, now: Timestamp, log: &mut CycleLog) {
         let message = format!("cannot be refreshed when it is due: {why}");
         log.problem(token.name(), Topic::Means, Level::Warn, &message, "");
     }
-    let expires = expires(token, now);
-    let what = match token.plan {
-        Plan::Later(_) | Plan::Never => "no refresh needed".to_owned(),
-        Plan::Waiting(until) => format!("next attempt {}", Soon(until.since(now))),
-        Plan::Blocked => "waiting for a new sign-in".to_owned(),
-        Plan::Due | Plan::Recheck => "its new token is being stored".to_owned(),
-    };
     let name = token.name();
-    log.say(Subject::Refresh, format!("{name}: {expires}, {what}"));
+    log.say_of_token(TokenLine::new(token, now));
     let until = match token.plan {
         Plan::Waiting(until) => Some(until),
         Plan::Blocked => None,
@@ -187,7 +181,7 @@ fn monitored(token: &Credential, why: &str, now: Timestamp, log: &mut CycleLog) 
         }
         _ => {}
     }
-    log.say(Subject::Refresh, format!("{name}: {}, monitored only: {why}", expires(token, now)));
+    log.say(Subject::Refresh, format!("{name}: {}, monitored only: {why}", Expires::of(token, now)));
 }
 
 /// That a person will be needed, said while there is a day left. Of a token that is monitored only its own sentence
@@ -207,17 +201,6 @@ fn early_warning(token: &Credential, now: Timestamp, log: &mut CycleLog) {
             log.keep_problem(token.name(), Topic::Ending);
         }
         _ => {}
-    }
-}
-
-/// When a token expires.
-fn expires(token: &Credential, now: Timestamp) -> String {
-    match token.source.life.expires_at {
-        _ if !token.source.has_access => "has no access token yet".to_owned(),
-        None if token.source.life.unreadable => "does not say readably when it expires".to_owned(),
-        None => "does not expire".to_owned(),
-        Some(end) if end <= now => format!("expired {} ago", Words(now.since(end))),
-        Some(end) => format!("expires in {}", Words(end.since(now))),
     }
 }
 

@@ -1,5 +1,6 @@
 //! From what is in the directory to the jobs of a cycle. Pure.
 
+use std::cell::LazyCell;
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::scan::{Credential, TokenScan};
@@ -40,7 +41,8 @@ pub(super) fn plan(
     busy: &BTreeSet<String>,
     waiting_before: &BTreeSet<String>,
 ) -> Agenda {
-    let chains = chains(scan);
+    // Most cycles have nothing to refresh, and need none of them.
+    let chains = LazyCell::new(|| chains(scan));
     let is_due = |token: &Credential| {
         let curable = token.newest.is_some_and(|newest| chains.contains_key(&newest));
         let wanted = force || curable || matches!(token.plan, Plan::Due | Plan::Recheck);
@@ -73,7 +75,7 @@ pub(super) fn plan(
                 let files = hash.and_then(|hash| chains.get(&hash).cloned()).unwrap_or_else(alone);
                 planned.extend(files.iter().map(|file| file.name()));
                 let mut chain = Chain::new(files.into_iter().map(seen), hash);
-                chain.endpoint.clone_from(&token.endpoint);
+                chain.endpoint = token.endpoint.as_deref().map(str::to_owned);
                 Job::Refresh(chain)
             }
         };
@@ -84,7 +86,7 @@ pub(super) fn plan(
 }
 
 fn seen(token: &Credential) -> (String, Stamp) {
-    (token.name().to_owned(), token.source.stamp)
+    (token.name().to_owned(), token.source.stamp())
 }
 
 /// The files of each refresh token.

@@ -31,7 +31,7 @@ pub(super) fn seal_plain(
     let mut sealed = Vec::new();
     let tokens = scan.tokens.iter().filter(|token| token.source.at_rest == AtRest::Plain);
     let tokens =
-        tokens.map(|token| (token.name(), Some(token.source.stamp), owned_by_another(token, directory)));
+        tokens.map(|token| (token.name(), Some(token.source.stamp()), owned_by_another(token, directory)));
     let clients = scan.clients_at_rest.iter().filter(|(_, at_rest)| **at_rest == AtRest::Plain);
     let clients = clients.map(|(name, _)| {
         let real = real(&file_in(directory, name)).ok().flatten();

@@ -195,15 +195,14 @@ impl Daemon {
     /// Takes over what a cycle left, and says when the next one is due at the latest.
     fn take(&mut self, ended: Ended, before: Watch) -> Instant {
         if let Ok(found) = &ended.seen {
-            let mut changed = self.watch.changed_names(&found.files);
-            changed.retain(|name| !ended.sealed.contains(name));
-            let changed = changed.into_iter().chain(ended.changed);
+            let changed = found.changed.iter().filter(|name| !ended.sealed.contains(*name)).cloned();
+            let changed = changed.chain(ended.changed);
             self.hooks.refresh.changed(changed, self.keeper.store());
         }
         self.held.extend(ended.held);
         if let Ok(found) = ended.seen {
             self.hooks.trouble.needs_person(found.troubles, self.keeper.store());
-            self.watch = before.after(&self.settings, &found.names, found.files);
+            self.watch = before.after(&self.settings, &found.names);
         }
         let new_watch = self.notices.as_ref().is_some_and(|notices| notices.follow(&self.settings));
         if new_watch {
@@ -240,9 +239,10 @@ impl Daemon {
             (wall, monotonic) = (Timestamp::now(), Instant::now());
             if jumped {
                 log::info!(target: "REFRESH", "the clock was set, or the machine slept; checking now");
+                self.keeper.distrust();
                 return Ok(Wake::Nothing);
             }
-            let because = match self.watch.changed(&self.settings) {
+            let because = match self.watch.changed(&self.settings, &self.keeper) {
                 watch::Changed::Nothing => continue,
                 watch::Changed::Tokens => Wake::Nothing,
                 watch::Changed::EnvFile => Wake::Reload,

@@ -1,12 +1,9 @@
 //! Noticing changes without opening anything: the metadata of the two directories, of `.env` and of
-//! the token files that are known. A sign-in that is written in place changes no directory.
+//! the files that the cycles know. A sign-in that is written in place changes no directory.
 
-use std::collections::BTreeMap;
-use std::path::PathBuf;
-
+use crate::cycle::Cycles;
 use crate::files::Stamp;
 use crate::settings::Settings;
-use crate::tokens::spelled::spelled;
 
 /// What has changed since the last look.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -26,13 +23,12 @@ pub(super) struct Watch {
     /// As it was when the settings were last read, not at the last look: a cycle that begins for another
     /// reason must not hide that `.env` has changed.
     env_file: Option<Stamp>,
-    files: BTreeMap<PathBuf, Option<Stamp>>,
 }
 
 impl Watch {
     /// The state of a process whose settings have just been read, before its first look.
     pub(super) fn new(settings: &Settings) -> Self {
-        Self { directories: [None, None], env_file: Stamp::at(&settings.env_file), files: BTreeMap::new() }
+        Self { directories: [None, None], env_file: Stamp::at(&settings.env_file) }
     }
 
     /// Notes the state of `.env`, before it is read again.
@@ -42,43 +38,24 @@ impl Watch {
 
     /// Looks at the directories, before a cycle reads them.
     pub(super) fn before(&self, settings: &Settings) -> Self {
-        Self { directories: directories(settings), env_file: self.env_file, files: BTreeMap::new() }
+        Self { directories: directories(settings), env_file: self.env_file }
     }
 
-    /// After a cycle that listed `names` and left the token files in the states `files`: what the cycle
-    /// itself wrote is no change, a name that appeared during it is one.
-    pub(super) fn after(
-        mut self,
-        settings: &Settings,
-        names: &[String],
-        files: BTreeMap<PathBuf, Option<Stamp>>,
-    ) -> Self {
+    /// After a cycle that listed `names`: what the cycle itself wrote is no change, a name that appeared during it is
+    /// one.
+    pub(super) fn after(mut self, settings: &Settings, names: &[String]) -> Self {
         let now = directories(settings);
         if now != self.directories && crate::cycle::listed_names(settings) == names {
             self.directories[0] = now[0];
         }
-        self.files = files;
         self
     }
 
-    /// The names of the token files that are in another state now than when this was taken, or new. The
-    /// first look of a process has nothing to compare with.
-    pub(super) fn changed_names(&self, now: &BTreeMap<PathBuf, Option<Stamp>>) -> Vec<String> {
-        if self.directories == [None, None] {
-            return Vec::new();
-        }
-        let differs = |(path, stamp): &(&PathBuf, &Option<Stamp>)| self.files.get(*path) != Some(*stamp);
-        let name = |path: &PathBuf| path.file_name().map(spelled);
-        now.iter().filter(differs).filter_map(|(path, _)| name(path)).collect()
-    }
-
     /// What is different now.
-    pub(super) fn changed(&self, settings: &Settings) -> Changed {
+    pub(super) fn changed(&self, settings: &Settings, cycles: &Cycles) -> Changed {
         if Stamp::at(&settings.env_file) != self.env_file {
             Changed::EnvFile
-        } else if directories(settings) != self.directories
-            || self.files.iter().any(|(path, known)| Stamp::at(path) != *known)
-        {
+        } else if directories(settings) != self.directories || cycles.is_outdated() {
             Changed::Tokens
         } else {
             Changed::Nothing

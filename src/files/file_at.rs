@@ -53,6 +53,12 @@ impl FileAt {
         Ok(Directory::open(directory_of(path))?.file_at(name))
     }
 
+    /// Finds it in `directory` from now on: another opening of the same directory, which another process may have
+    /// put there anew.
+    pub(crate) fn move_to(&mut self, directory: &Directory) {
+        self.directory = directory.clone();
+    }
+
     /// The directory.
     pub(crate) fn directory(&self) -> &Directory {
         &self.directory
@@ -132,7 +138,7 @@ impl FileAt {
     }
 
     /// What the system tells about what the name leads to.
-    pub(super) fn followed_inode(&self) -> io::Result<Inode> {
+    pub(crate) fn followed_inode(&self) -> io::Result<Inode> {
         self.stat(AtFlags::empty())
     }
 

@@ -20,6 +20,8 @@ pub(crate) struct Inode {
     pub mode: u32,
     /// Its state.
     pub stamp: Stamp,
+    /// When the system last changed anything of it. No program can set this time.
+    changed: (i64, i64),
 }
 
 /// One state of a file: a rename changes the inode, a write in place the size or the modification time.
@@ -36,15 +38,23 @@ impl Inode {
     pub(super) fn of(found: &Metadata) -> Self {
         let modified = (found.mtime(), found.mtime_nsec());
         let stamp = Stamp { device: found.dev(), inode: found.ino(), size: found.len(), modified };
-        Self { owner: found.uid(), group: found.gid(), mode: found.mode(), stamp }
+        let changed = (found.ctime(), found.ctime_nsec());
+        Self { owner: found.uid(), group: found.gid(), mode: found.mode(), stamp, changed }
+    }
+
+    /// What the system tells about what `path` leads to; `None` where that cannot be looked at.
+    pub(crate) fn at(path: &Path) -> Option<Self> {
+        std::fs::metadata(path).ok().map(|found| Self::of(&found))
     }
 
     /// What `found` says.
     pub(super) fn of_stat(found: &Stat) -> Self {
-        let modified = (found.st_mtime, i64::try_from(found.st_mtime_nsec).unwrap_or_default());
+        let nanoseconds = |part| i64::try_from(part).unwrap_or_default();
+        let modified = (found.st_mtime, nanoseconds(found.st_mtime_nsec));
+        let changed = (found.st_ctime, nanoseconds(found.st_ctime_nsec));
         let size = u64::try_from(found.st_size).unwrap_or_default();
         let stamp = Stamp { device: found.st_dev, inode: found.st_ino, size, modified };
-        Self { owner: found.st_uid, group: found.st_gid, mode: found.st_mode, stamp }
+        Self { owner: found.st_uid, group: found.st_gid, mode: found.st_mode, stamp, changed }
     }
 
     /// Whether it is a regular file.
@@ -57,6 +67,11 @@ impl Inode {
         self.mode & 0o044 != 0
     }
 
+    /// The later of its two times: when it was written, and when anything of it was changed.
+    pub(super) fn latest(&self) -> Timestamp {
+        in_millis(self.stamp.modified.max(self.changed))
+    }
+
     /// Whether it is a symbolic link.
     pub(super) fn is_link(&self) -> bool {
         FileType::from_raw_mode(self.mode) == FileType::Symlink
@@ -66,7 +81,7 @@ impl Inode {
 impl Stamp {
     /// The state of what `path` leads to; `None` where that cannot be looked at.
     pub(crate) fn at(path: &Path) -> Option<Self> {
-        std::fs::metadata(path).ok().map(|found| Inode::of(&found).stamp)
+        Inode::at(path).map(|found| found.stamp)
     }
 
     /// The same to the nanosecond; no file was written before 1970.
@@ -78,9 +93,7 @@ impl Stamp {
 
     /// When the file was last written.
     pub(crate) fn modified(&self) -> Timestamp {
-        Timestamp::from_millis(
-            self.modified.0.saturating_mul(1000).saturating_add(self.modified.1 / 1_000_000),
-        )
+        in_millis(self.modified)
     }
 
     /// Its length in bytes.
@@ -92,4 +105,8 @@ impl Stamp {
     pub(crate) fn identity(&self) -> (u64, u64) {
         (self.device, self.inode)
     }
+}
+
+fn in_millis((seconds, nanoseconds): (i64, i64)) -> Timestamp {
+    Timestamp::from_millis(seconds.saturating_mul(1000).saturating_add(nanoseconds / 1_000_000))
 }

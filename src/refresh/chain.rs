@@ -91,8 +91,11 @@ fn first_due(members: &[Member], chain: &Chain, now: Timestamp, context: &Contex
         !served && context.is_due(member.name(), &member.document, member.stamp.modified(), now)
     };
     let is_open = |member: &Member| {
-        let failure = context.state.known_state(member.name()).failure;
-        failure.is_none_or(|failure| failure.gate(member.fingerprint(), None, now) == Gate::Open)
+        let state = context.state.known_state(member.name());
+        state
+            .failure
+            .as_ref()
+            .is_none_or(|failure| failure.gate(member.fingerprint(), None, now) == Gate::Open)
     };
     let due = || (0..members.len()).filter(|index| is_due(&members[*index]));
     due().find(|index| is_open(&members[*index])).or_else(|| due().next())

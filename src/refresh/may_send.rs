@@ -31,7 +31,7 @@ pub(super) fn may_send(
     }
     let member = &members[due];
     let name = member.name();
-    let mut state = context.state.known_state(name);
+    let mut state = (*context.state.known_state(name)).clone();
     state.leave_to_endpoint();
     if let Some((other, what)) = members
         .iter()

@@ -6,12 +6,12 @@ use std::path::Path;
 
 use super::names::{generated, in_configurations};
 use crate::clock::Timestamp;
-use crate::files::{Directory, FileAt, Stamp, read_order};
+use crate::files::{Directory, FileAt, LastRead, Stamp, read_order};
 use crate::oauth::Providers;
-use crate::secret::{Fingerprint, Secret};
+use crate::secret::{Digest, Fingerprint, Secret};
 use crate::state::DaemonRecord;
 use crate::tokens::at_rest::AtRest;
-use crate::tokens::directory::{Problem, TokenFile, list, read_document, real};
+use crate::tokens::directory::{Problem, TokenFile, list, read_found, real};
 use crate::tokens::name::{Role, role, server, stem};
 use crate::tokens::spelled::file_in;
 use crate::tokens::{Document, Life, due};
@@ -22,8 +22,10 @@ pub(crate) struct TokenSource {
     pub name: String,
     /// The file itself, links resolved.
     pub real: FileAt,
-    /// Its state when it was read.
-    pub stamp: Stamp,
+    /// Its state when it was read, and when that was.
+    pub read: LastRead,
+    /// Whether it is another file, or holds something else, than what the last cycle left.
+    pub has_changed: bool,
     pub role: Role,
     /// The service it is for, of a service's file.
     pub server: String,
@@ -35,6 +37,8 @@ pub(crate) struct TokenSource {
     pub at_rest: AtRest,
     /// What the configurations need of it; only of files that appear in them, and with an access token.
     pub entry: Option<Entry>,
+    /// Tells what the configurations need of it from anything else that they may need.
+    pub entry_digest: Option<Fingerprint>,
 }
 
 /// What a configuration needs of a token file.
@@ -44,12 +48,24 @@ pub(crate) struct Entry {
     pub members: BTreeMap<String, String>,
 }
 
+impl Entry {
+    fn digest(&self) -> Fingerprint {
+        let mut digest = Digest::default();
+        digest.add(self.access_token.expose().as_bytes());
+        for (name, value) in &self.members {
+            digest.add(name.as_bytes());
+            digest.add(value.as_bytes());
+        }
+        digest.finish()
+    }
+}
+
 /// The token files of a directory that appear in configurations, by name, and why others of them cannot be used.
 pub(crate) type Readable = (Vec<TokenSource>, Vec<(String, Problem)>);
 
 impl TokenSource {
-    /// Judges a file that was read.
-    pub(crate) fn of(file: &TokenFile, providers: &Providers) -> Self {
+    /// Judges a file that was read after `begun`.
+    pub(crate) fn of(file: &TokenFile, providers: &Providers, begun: Timestamp) -> Self {
         let provider = file.document.text("provider");
         let role = role(&file.name);
         let built_in =
@@ -58,37 +74,60 @@ impl TokenSource {
             server: server(&file.name, provider.as_deref(), built_in).to_owned(),
             name: file.name.clone(),
             real: file.real.clone(),
-            stamp: file.stamp,
+            read: LastRead::new(file.found, begun),
+            has_changed: false,
             role,
             life: Life::default(),
             has_access: false,
             refresh_hash: None,
             at_rest: AtRest::NoSecret,
             entry: None,
+            entry_digest: None,
         };
-        source.take(&file.document, file.stamp);
+        source.take(&file.document);
         source
+    }
+
+    /// Its state when it was read.
+    pub(crate) fn stamp(&self) -> Stamp {
+        self.read.found().stamp
     }
 
     /// Reads the file again where it has changed since. What cannot be read now stays as it was read before.
     pub(crate) fn read_again(&mut self) {
-        if self.real.inode().is_ok_and(|found| found.stamp == self.stamp) {
+        let begun = Timestamp::now();
+        if self.real.inode().is_ok_and(|found| found == *self.read.found()) {
             return;
         }
-        if let Ok((document, stamp)) = read_document(&self.real) {
-            self.take(&document, stamp);
+        self.read_anew(begun);
+    }
+
+    /// Has what the configurations need of the file as it is now.
+    pub(crate) fn read_entry(&mut self) {
+        if self.entry.is_none() && self.entry_digest.is_some() {
+            self.read_anew(Timestamp::now());
+        } else if in_configurations(&self.name) {
+            self.read_again();
         }
     }
 
-    fn take(&mut self, document: &Document, stamp: Stamp) {
-        self.stamp = stamp;
-        self.life = due::life(document, stamp.modified());
+    fn read_anew(&mut self, begun: Timestamp) {
+        if let Ok((document, found)) = read_found(&self.real) {
+            self.has_changed |= found.stamp != self.stamp();
+            self.read = LastRead::new(found, begun);
+            self.take(&document);
+        }
+    }
+
+    fn take(&mut self, document: &Document) {
+        self.life = due::life(document, self.stamp().modified());
         self.has_access = document.has_access_token();
         self.refresh_hash = document.refresh_fingerprint();
         self.at_rest = AtRest::of(document);
         let access_token = in_configurations(&self.name).then(|| document.access_token()).flatten();
         self.entry = access_token
             .map(|access_token| Entry { access_token, members: document.plain_texts().collect() });
+        self.entry_digest = self.entry.as_ref().map(Entry::digest);
     }
 
     /// The end of its access token, where that has passed.
@@ -99,14 +138,16 @@ impl TokenSource {
     /// Reads all files of `directory` that appear in configurations.
     pub(crate) fn read_all(directory: &Directory, providers: &Providers) -> io::Result<Readable> {
         let (mut files, mut unread) = (Vec::new(), Vec::new());
+        let begun = Timestamp::now();
         for name in list(directory, &generated())?.names.into_iter().filter(|name| in_configurations(name)) {
             let found = real(&file_in(directory, &name)).and_then(|real| {
                 let Some(real) = real else { return Ok(None) };
-                let (document, stamp) = read_document(&real)?;
-                Ok(Some(TokenFile { name: name.clone(), real, stamp, document, is_open: false }))
+                let (document, found) = read_found(&real)?;
+                let stamp = found.stamp;
+                Ok(Some(TokenFile { name: name.clone(), real, stamp, found, document }))
             });
             match found {
-                Ok(file) => files.extend(file.map(|file| Self::of(&file, providers))),
+                Ok(file) => files.extend(file.map(|file| Self::of(&file, providers, begun))),
                 Err(problem) => unread.push((name, problem)),
             }
         }

@@ -2,6 +2,7 @@
 //! made again, so what cannot be read counts as absent.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -40,7 +41,7 @@ pub(super) struct StatusFile {
     pub endpoints: BTreeMap<String, Outage>,
     /// What is known of each token file.
     #[serde(default)]
-    pub files: BTreeMap<String, CredentialState>,
+    pub files: BTreeMap<String, Arc<CredentialState>>,
     /// What was left in each client's file, by the client's name, `=` and the file.
     #[serde(default)]
     pub clients: BTreeMap<String, ClientRecord>,
@@ -189,9 +190,9 @@ impl StatusFile {
     pub(super) fn merge(&mut self, other: Self) {
         for (name, mut state) in other.files {
             match self.files.get_mut(&name) {
-                Some(ours) if ours.updated >= state.updated => ours.inherit(&state),
+                Some(ours) if ours.updated >= state.updated => Arc::make_mut(ours).inherit(&state),
                 Some(ours) => {
-                    state.inherit(ours);
+                    Arc::make_mut(&mut state).inherit(ours);
                     *ours = state;
                 }
                 None => {
@@ -230,8 +231,8 @@ impl StatusFile {
 mod tests {
     use super::*;
 
-    fn at(updated: i64) -> CredentialState {
-        CredentialState { updated: Timestamp::from_millis(updated), ..CredentialState::default() }
+    fn at(updated: i64) -> Arc<CredentialState> {
+        Arc::new(CredentialState { updated: Timestamp::from_millis(updated), ..CredentialState::default() })
     }
 
     #[test]

@@ -7,7 +7,7 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::credential::{CredentialState, FailureKind, LastFailure};
@@ -30,6 +30,8 @@ const LARGEST: u64 = 256 << 20;
 /// The status file of one tokens directory.
 pub(crate) struct Store {
     known: Mutex<Known>,
+    /// The record of a file of which nothing is known.
+    nothing: Arc<CredentialState>,
 }
 
 #[derive(Default)]
@@ -50,7 +52,7 @@ impl Store {
     /// The store of the tokens directory `tokens`, with what earlier processes left there.
     pub(crate) fn open(tokens: &Path) -> Self {
         let known = Known { tokens: Directory::open(tokens).ok(), ..Known::default() };
-        let store = Self { known: Mutex::new(known) };
+        let store = Self { known: Mutex::new(known), nothing: Arc::default() };
         store.known().catch_up();
         store
     }
@@ -84,12 +86,12 @@ impl Store {
     pub(crate) fn get(&self, file: &str) -> CredentialState {
         let mut known = self.known();
         known.catch_up();
-        known.file.files.get(file).cloned().unwrap_or_default()
+        known.file.files.get(file).map_or_else(CredentialState::default, |state| (**state).clone())
     }
 
-    /// Like [`Store::get`], from memory: a scan calls it for every file.
-    pub(crate) fn known_state(&self, file: &str) -> CredentialState {
-        self.known().file.files.get(file).cloned().unwrap_or_default()
+    /// Like [`Store::get`], from memory and without a copy: a scan calls it for every file.
+    pub(crate) fn known_state(&self, file: &str) -> Arc<CredentialState> {
+        self.known().file.files.get(file).unwrap_or(&self.nothing).clone()
     }
 
     /// Changes what is known of a file, other processes' latest attempts included. On disk with the next
@@ -98,9 +100,9 @@ impl Store {
         let mut known = self.known();
         known.catch_up();
         let before = known.file.files.get(file).cloned().unwrap_or_default();
-        let mut state = before.clone();
+        let mut state = (*before).clone();
         change(&mut state);
-        if state == before {
+        if state == *before {
             return;
         }
         state.updated = Timestamp::now().max(before.updated + Duration::from_millis(1));
@@ -108,7 +110,7 @@ impl Store {
             let Known { lineage, tokens, .. } = &mut *known;
             lineage.learn(&state.replaced, tokens.as_ref());
         }
-        known.file.files.insert(file.to_owned(), state);
+        known.file.files.insert(file.to_owned(), Arc::new(state));
         known.changed = true;
     }
 
@@ -174,11 +176,15 @@ impl Store {
     fn retry_now(&self, kind: FailureKind) {
         let mut known = self.known();
         for state in known.file.files.values_mut() {
-            let waiting = |failure: &&mut LastFailure| failure.kind == kind && failure.next_attempt.is_some();
-            if let Some(failure) = state.failure.as_mut().filter(waiting) {
-                failure.next_attempt = Some(failure.last_attempt);
-                state.updated = state.updated + Duration::from_millis(1);
+            let waits = |failure: &LastFailure| failure.kind == kind && failure.next_attempt.is_some();
+            if !state.failure.as_ref().is_some_and(waits) {
+                continue;
             }
+            let state = Arc::make_mut(state);
+            if let Some(failure) = &mut state.failure {
+                failure.next_attempt = Some(failure.last_attempt);
+            }
+            state.updated = state.updated + Duration::from_millis(1);
         }
         known.changed = true;
     }
@@ -198,6 +204,11 @@ impl Store {
         let mut known = self.known();
         known.catch_up();
         known.file.clients.clone()
+    }
+
+    /// Like [`Store::clients`], from memory.
+    pub(crate) fn known_clients(&self) -> BTreeMap<String, ClientRecord> {
+        self.known().file.clients.clone()
     }
 
     /// Remembers what was left in a client's file, from the next write on.
@@ -273,7 +284,7 @@ impl Known {
             }
             self.file.merge(other);
             self.read = Some(stamp);
-            self.lineage.index(self.file.files.values());
+            self.lineage.index(self.file.files.values().map(|state| &**state));
         }
     }
 

@@ -24,16 +24,15 @@ pub(crate) struct TokenFile {
     pub real: FileAt,
     /// Its state when it was read.
     pub stamp: Stamp,
+    /// What the system told of it then.
+    pub found: Inode,
     /// What it holds.
     pub document: Document,
-    /// Whether other users may read it.
-    pub is_open: bool,
 }
 
 impl TokenFile {
-    fn new(name: &str, real: FileAt, document: Document, found: &Inode) -> Self {
-        let is_open = found.is_open_to_readers();
-        Self { name: name.to_owned(), real, stamp: found.stamp, document, is_open }
+    fn new(name: &str, real: FileAt, document: Document, found: Inode) -> Self {
+        Self { name: name.to_owned(), real, stamp: found.stamp, found, document }
     }
 }
 
@@ -132,7 +131,7 @@ pub(crate) fn list(directory: &Directory, generated: &[String]) -> io::Result<Li
 pub(crate) fn read_listed(directory: &Directory, name: &str) -> Result<Option<TokenFile>, Problem> {
     let real = file_in(directory, name);
     match read_once(&real, Document::parse) {
-        Ok((document, found)) => Ok(Some(TokenFile::new(name, real, document, &found))),
+        Ok((document, found)) => Ok(Some(TokenFile::new(name, real, document, found))),
         // Something else has its name by now.
         Err(_) => read(directory, name),
     }
@@ -143,7 +142,7 @@ pub(crate) fn read_listed(directory: &Directory, name: &str) -> Result<Option<To
 pub(crate) fn read(directory: &Directory, name: &str) -> Result<Option<TokenFile>, Problem> {
     let Some(real) = real(&file_in(directory, name))? else { return Ok(None) };
     match read_once(&real, Document::parse) {
-        Ok((document, found)) => Ok(Some(TokenFile::new(name, real, document, &found))),
+        Ok((document, found)) => Ok(Some(TokenFile::new(name, real, document, found))),
         Err(Problem::Unreadable(ReadError::Gone)) => Ok(None),
         Err(problem) => Err(problem),
     }
@@ -172,6 +171,11 @@ fn is_loop(why: &ReadError) -> bool {
 
 /// Reads the document at `real`, once more after 50 ms where the text does not parse.
 pub(crate) fn read_document(real: &FileAt) -> Result<(Document, Stamp), Problem> {
+    read_found(real).map(|(document, found)| (document, found.stamp))
+}
+
+/// The same with all that the system told of the file before it was read.
+pub(crate) fn read_found(real: &FileAt) -> Result<(Document, Inode), Problem> {
     read_twice(real, Document::parse)
 }
 
@@ -183,15 +187,14 @@ pub(crate) fn read_to_replace(real: &FileAt) -> Result<Document, Problem> {
 fn read_twice(
     real: &FileAt,
     parse: fn(&str) -> Result<Document, Unusable>,
-) -> Result<(Document, Stamp), Problem> {
-    let found = match read_once(real, parse) {
+) -> Result<(Document, Inode), Problem> {
+    match read_once(real, parse) {
         Err(problem) if problem.may_pass() => {
             std::thread::sleep(SECOND_LOOK);
             read_once(real, parse)
         }
         first => first,
-    };
-    found.map(|(document, inode)| (document, inode.stamp))
+    }
 }
 
 fn read_once(

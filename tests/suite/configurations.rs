@@ -2,6 +2,8 @@
 //! sends the wrong token.
 
 use std::collections::BTreeMap;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::Path;
 
 use crate::support::{self, Client, Endpoint, Program, Project, Step, TokenFile, Who};
 use serde_json::{Value, json};
@@ -384,4 +386,45 @@ fn a_project_without_a_gateway_is_not_told_that_the_registry_is_missing() {
     assert!(!warned(|project| drop(project.write(".env", ""))));
     assert!(warned(|project| drop(project.write(".env", "REGISTRY_URL=https://gateway.example.com\n"))));
     assert!(warned(|project| drop(project.write("registry/readme", ""))));
+}
+
+#[test]
+fn files_of_more_than_a_mebibyte_keep_entries_too_and_are_written_only_when_they_change() {
+    let project = Project::new();
+    for index in 0..150 {
+        let file = TokenFile::named(&format!("service-{index:03}-egress.json"));
+        project.write_token(&file.field("access_token", "a".repeat(8 << 10)).expires_in(7200));
+    }
+    run(&project);
+    let inode = || std::fs::metadata(project.token("mcp.json")).unwrap().ino();
+    let before = inode();
+    std::fs::write(project.token("service-007-egress.json"), "{").unwrap();
+    run(&project);
+    assert_eq!(names(&project, "mcp.json").len(), 150);
+    assert_eq!(inode(), before);
+}
+
+/// Writes `text` in place, and sets the time of the file back to what it was.
+fn write_hidden(path: &Path, text: &str) {
+    let before = std::fs::metadata(path).unwrap().modified().unwrap();
+    std::fs::write(path, text).unwrap();
+    std::fs::File::options().append(true).open(path).unwrap().set_modified(before).unwrap();
+}
+
+#[test]
+fn a_change_that_hides_in_size_and_time_reaches_the_configurations() {
+    let project = Project::new();
+    project.write_token(&service("github", "repos"));
+    let mut daemon = Program::new(&project).args("--interval 1").start();
+    // What was written two seconds before a cycle is trusted in the next one.
+    daemon.wait_for_log_times("Checked 1 token, nothing to do", 4);
+    let token = project.token("github-repos-egress.json");
+    write_hidden(&token, &std::fs::read_to_string(&token).unwrap().replace("at-repos", "at-newer"));
+    let configuration = project.token("mcp.json");
+    let has_it = || std::fs::read_to_string(&configuration).unwrap().contains("at-newer");
+    daemon.wait_until("the new token", has_it);
+    daemon.wait_for_log_times("Checked 1 token, nothing to do", 8);
+    write_hidden(&configuration, &project.text(".oauth-tokens/mcp.json").replace("at-newer", "at-wrong"));
+    daemon.wait_until("the token that belongs there", has_it);
+    daemon.stop().expect_code(0);
 }

@@ -1,6 +1,7 @@
 //! One cycle, in the order of its log: what is there, what is due, refresh it, write the configurations, say when the
 //! next cycle is.
 
+mod look;
 mod seals;
 mod troubles;
 
@@ -8,23 +9,24 @@ pub(crate) use seals::seal;
 
 use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use log::Level;
 
+use super::configured::Configured;
 use super::cycle_log::{CycleLog, Subject, Topic};
 use super::keys::LoadedKeys;
+use super::memory::Memory;
 use super::outcome::Outcome;
 use super::publish::publish;
-use super::scan::{ScanContext, TokenScan, scan};
+use super::scan::TokenScan;
 use super::sealing::LeftPlain;
 use super::setup::{http_settings, providers};
 use super::twins::{self, InStep};
-use super::{client_files, configurations, narrate, open_files, plan, recovery, work, writers};
+use super::{client_files, configurations, narrate, plan, recovery, work};
 use crate::clock::Timestamp;
-use crate::files::{Directory, Stamp, reason};
+use crate::files::Directory;
 use crate::oauth::{Providers, TokenClient};
 use crate::refresh::{Endpoints, Job, Stop, Storing, Written, recover_leftover};
 use crate::secret::Fingerprint;
@@ -67,8 +69,8 @@ pub(crate) struct Ended {
 pub(crate) struct FoundFiles {
     /// The names in the tokens directory.
     pub names: Vec<String>,
-    /// The token files and the state in which the cycle read or left each.
-    pub files: BTreeMap<PathBuf, Option<Stamp>>,
+    /// Those of the token files that hold something else than the last cycle left.
+    pub changed: Vec<String>,
     /// The files that need a person.
     pub troubles: BTreeMap<String, Trouble>,
 }
@@ -80,6 +82,10 @@ pub(crate) struct Cycles {
     endpoints: Endpoints,
     store: Store,
     log: CycleLog,
+    /// The files as the last cycle left them.
+    memory: Memory,
+    /// The configurations as the last cycle left them.
+    configured: Configured,
     stop: Arc<Stop>,
     keys: LoadedKeys,
     left_plain: LeftPlain,
@@ -127,6 +133,8 @@ impl Cycles {
             endpoints: Endpoints::new(store.endpoints()),
             store,
             log: CycleLog::of(&settings.dir),
+            memory: Memory::default(),
+            configured: Configured::default(),
             stop,
             shared: BTreeSet::new(),
             exe: client_files::own_path(),
@@ -148,6 +156,8 @@ impl Cycles {
         keys.report();
         (self.client, self.providers, self.keys) = (client, providers, keys);
         self.left_plain = LeftPlain::default();
+        self.memory.distrust();
+        self.configured.forget();
         self.store.end_refusals();
         Ok(())
     }
@@ -244,8 +254,9 @@ impl Cycles {
         }
         self.waiting = std::mem::take(&mut outcome.waiting);
         let twins = twins::keep(&tokens, &seen, &self.store, &mut self.log);
-        configurations::generate(settings, &tokens, &mut seen, &self.exe, &self.store, &mut self.log);
-        self.finish(settings, seen, outcome, twins, begun)
+        let Self { exe, store, configured, log, .. } = self;
+        configurations::generate(settings, &tokens, &mut seen, exe, store, configured, log);
+        self.finish(settings, tokens, seen, outcome, twins, begun)
     }
 
     /// Refreshes what is due of these files, and nothing else; writes no configuration. For a process that needs
@@ -301,6 +312,7 @@ impl Cycles {
     fn finish(
         &mut self,
         settings: &Settings,
+        directory: Directory,
         mut seen: TokenScan,
         mut outcome: Outcome,
         twins: InStep,
@@ -346,11 +358,14 @@ impl Cycles {
         self.log.end(&|about| seen.lacks(about));
         let Outcome { held, changed, .. } = outcome;
         let sealed = std::mem::take(&mut self.sealed);
-        let files = seen.files(&settings.tokens_dir);
-        let troubles = self.troubles(settings, &seen, now);
-        let seen = Ok(FoundFiles { names: seen.names, files, troubles });
+        let found = FoundFiles {
+            changed: seen.changed().map(str::to_owned).collect(),
+            troubles: self.troubles(settings, &seen, now),
+            names: std::mem::take(&mut seen.names),
+        };
+        self.memory = seen.into_memory(directory);
         let unwritten = self.log.write_errors();
-        Ended { next, failing, held, unwritten, changed, sealed, seen }
+        Ended { next, failing, held, unwritten, changed, sealed, seen: Ok(found) }
     }
 
     /// The earliest time at which a credential is due or may be refreshed again.
@@ -364,35 +379,5 @@ impl Cycles {
             }
         });
         planned.chain(outcome.next.iter().copied()).min()
-    }
-
-    /// Opens the tokens directory, through which the cycle reaches everything in it, and looks through it.
-    fn look(&mut self, settings: &Settings, now: Timestamp) -> Result<(Directory, TokenScan), String> {
-        let cannot = |error| format!("cannot be read: {}", reason(&error));
-        let tokens = Directory::open(&settings.tokens_dir).map_err(cannot)?;
-        self.store.enter(&tokens);
-        let context = ScanContext {
-            providers: &self.providers,
-            environment: &settings.environment,
-            state: &self.store,
-            outages: &self.endpoints.snapshot(),
-            buffer: settings.buffer,
-            forced: self.first_read.is_some(),
-            now,
-        };
-        let mut seen = scan(&tokens, &context).map_err(cannot)?;
-        if self.first_read.is_none() {
-            recovery::queue_at_endpoints(&mut seen.tokens, now);
-        }
-        narrate::found(&seen, &mut self.log);
-        open_files::close(&tokens, &seen, &mut self.log);
-        narrate::vanished(&settings.tokens_dir, &seen, &self.store, &mut self.log);
-        writers::notice(&seen, &self.store, &mut self.shared);
-        if let Some(first) = &mut self.first_read
-            && first.is_empty()
-        {
-            *first = seen.tokens.iter().map(|token| (token.name().to_owned(), token.access_hash)).collect();
-        }
-        Ok((tokens, seen))
     }
 }

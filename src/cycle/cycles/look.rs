@@ -1,0 +1,57 @@
+//! The look of a cycle at the tokens directory, and whether there is something new to look at.
+
+use super::Cycles;
+use crate::clock::Timestamp;
+use crate::cycle::scan::{ScanContext, TokenScan, scan};
+use crate::cycle::{narrate, open_files, recovery, writers};
+use crate::files::{Directory, reason};
+use crate::settings::Settings;
+
+impl Cycles {
+    /// Whether a file of the tokens directory is not as the last cycle left it.
+    pub(crate) fn is_outdated(&self) -> bool {
+        self.memory.is_outdated()
+    }
+
+    /// Has the next cycle read every file: what happened while the clock was wrong or the machine slept is not known.
+    pub(crate) fn distrust(&mut self) {
+        self.memory.distrust();
+        self.configured.forget();
+    }
+
+    /// Opens the tokens directory, through which the cycle reaches everything in it, and looks through it.
+    pub(super) fn look(
+        &mut self,
+        settings: &Settings,
+        now: Timestamp,
+    ) -> Result<(Directory, TokenScan), String> {
+        let cannot = |error| format!("cannot be read: {}", reason(&error));
+        let tokens = Directory::open(&settings.tokens_dir).map_err(cannot)?;
+        self.store.enter(&tokens);
+        let context = ScanContext {
+            providers: &self.providers,
+            environment: &settings.environment,
+            state: &self.store,
+            outages: &self.endpoints.snapshot(),
+            buffer: settings.buffer,
+            interval: settings.interval,
+            forced: self.first_read.is_some(),
+            now,
+        };
+        let mut seen = scan(&tokens, &context, &mut self.memory).map_err(cannot)?;
+        log::debug!(target: "REFRESH", "read {} of {} files", seen.read, seen.names.len());
+        if self.first_read.is_none() {
+            recovery::queue_at_endpoints(&mut seen.tokens, now);
+        }
+        narrate::found(&seen, &mut self.log);
+        open_files::close(&tokens, &seen, &mut self.log);
+        narrate::vanished(&settings.tokens_dir, &seen, &self.store, &mut self.log);
+        writers::notice(&seen, &self.store, &mut self.shared);
+        if let Some(first) = &mut self.first_read
+            && first.is_empty()
+        {
+            *first = seen.tokens.iter().map(|token| (token.name().to_owned(), token.access_hash)).collect();
+        }
+        Ok((tokens, seen))
+    }
+}

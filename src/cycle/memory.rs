@@ -1,0 +1,116 @@
+//! What a cycle remembers of the files that it read: the next one reads those that have changed, and no others.
+//!
+//! No secret is remembered. Client-credential files are read in every cycle, and token files again where a
+//! configuration must be written anew.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::iter::Peekable;
+use std::vec::IntoIter;
+
+use super::credential::Credential;
+use crate::files::{Directory, Inode, LastRead};
+use crate::tokens::spelled::file_in;
+
+/// The files of the tokens directory as the last cycle left them.
+#[derive(Default)]
+pub(crate) struct Memory {
+    /// The tokens directory; `None`: there was no cycle.
+    pub directory: Option<Directory>,
+    /// The token files, by name, without the access tokens that configurations need.
+    pub tokens: Vec<Credential>,
+    /// The client-credential files.
+    pub clients: BTreeMap<String, LastRead>,
+    /// Files without a token.
+    pub without_token: BTreeMap<String, LastRead>,
+    /// What the system told of files that could not be used.
+    pub problems: BTreeMap<String, Option<Inode>>,
+    /// The names that are links.
+    pub links: BTreeSet<String>,
+    /// Whether every file is to be read, whatever the system tells of it.
+    pub distrusted: bool,
+}
+
+/// What is remembered of one file.
+#[allow(clippy::large_enum_variant, reason = "made and taken apart at once, for every file of a cycle")]
+pub(super) enum Remembered {
+    /// A token file.
+    Token(Credential),
+    /// A file without a token.
+    WithoutToken(LastRead),
+    /// A file that could not be used, as the system told of it.
+    Unusable(Option<Inode>),
+    /// There was no cycle that could have seen it.
+    Unknown,
+    /// It was not there, or was a client-credential file.
+    Nothing,
+}
+
+/// A memory that is given back file by file, in the order of their names.
+pub(super) struct Recall {
+    tokens: Peekable<IntoIter<Credential>>,
+    rest: Memory,
+}
+
+impl Memory {
+    /// Has every file read in the next cycle.
+    pub(super) fn distrust(&mut self) {
+        self.distrusted = true;
+    }
+
+    /// Whether a file is not as the last cycle left it. Nothing is opened for that.
+    pub(crate) fn is_outdated(&self) -> bool {
+        let Some(directory) = &self.directory else { return false };
+        let followed = |name: &str| file_in(directory, name).followed_inode().ok();
+        let token_differs = |token: &Credential| {
+            let found = if self.links.contains(token.name()) {
+                followed(token.name())
+            } else {
+                token.source.real.inode().ok()
+            };
+            found.as_ref() != Some(token.source.read.found())
+        };
+        let read = self.clients.iter().chain(&self.without_token);
+        self.tokens.iter().any(token_differs)
+            || read.into_iter().any(|(name, read)| followed(name).as_ref() != Some(read.found()))
+            || self.problems.iter().any(|(name, found)| followed(name) != *found)
+    }
+
+    /// Gives everything back.
+    pub(super) fn recall(&mut self) -> Recall {
+        let mut rest = std::mem::take(self);
+        Recall { tokens: std::mem::take(&mut rest.tokens).into_iter().peekable(), rest }
+    }
+}
+
+impl Recall {
+    /// What is remembered of the file `name`. Names come in their order.
+    pub(super) fn next(&mut self, name: &str) -> Remembered {
+        if self.rest.directory.is_none() {
+            return Remembered::Unknown;
+        }
+        while self.tokens.next_if(|token| token.name() < name).is_some() {}
+        if let Some(token) = self.tokens.next_if(|token| token.name() == name) {
+            return Remembered::Token(token);
+        }
+        if let Some(read) = self.rest.without_token.remove(name) {
+            return Remembered::WithoutToken(read);
+        }
+        self.rest.problems.remove(name).map_or(Remembered::Nothing, Remembered::Unusable)
+    }
+
+    /// Whether a file that `is_link` now is what it was, and trusted at all.
+    pub(super) fn is_of_use(&self, name: &str, is_link: bool) -> bool {
+        !self.rest.distrusted && self.rest.links.contains(name) == is_link
+    }
+
+    /// Whether these client-credential files, which were read now, hold what they held.
+    pub(super) fn has_clients(
+        &self,
+        now: &BTreeMap<String, LastRead>,
+        trusts: impl Fn(&LastRead, &Inode) -> bool,
+    ) -> bool {
+        let known = &self.rest.clients;
+        known.len() == now.len()
+            && now.iter().all(|(name, read)| known.get(name).is_some_and(|known| trusts(known, read.found())))
+    }
+}

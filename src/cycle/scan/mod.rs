@@ -1,0 +1,94 @@
+//! Looks through the tokens directory: which credential is due, which is not, and why.
+//!
+//! Reads every file that is not as the last cycle left it, once, and keeps of it only what the rest of the cycle needs.
+
+use std::io;
+
+#[cfg(test)]
+mod tests;
+
+pub(crate) use super::credential::{Credential, ScanContext};
+use super::memory::Memory;
+use super::scanning::{LeftAs, Scanning, TakenOver};
+pub(crate) use super::token_scan::TokenScan;
+use crate::files::Directory;
+use crate::services::generated;
+use crate::settings::Settings;
+use crate::state::{Plan, Store};
+use crate::tokens::directory;
+
+/// Looks through `directory`; reads what `memory` does not know, or what has changed since.
+pub(crate) fn scan(
+    directory: &Directory,
+    context: &ScanContext<'_>,
+    memory: &mut Memory,
+) -> io::Result<TokenScan> {
+    let listing = directory::list(directory, &generated())?;
+    let mut found = Scanning::new(directory, &listing, context);
+    let mut recall = memory.recall();
+    let (mut second_look, mut if_clients_stay) = (Vec::new(), Vec::new());
+    for name in &listing.names {
+        let is_link = listing.special.contains(name);
+        let remembered = recall.next(name);
+        let before = LeftAs::of(&remembered);
+        if recall.is_of_use(name, is_link) {
+            match found.again(name, remembered, is_link) {
+                TakenOver::Same => continue,
+                TakenOver::IfClientsStay(token) => {
+                    if_clients_stay.push((token, before));
+                    continue;
+                }
+                TakenOver::Read => {}
+            }
+        }
+        found.scan.read += 1;
+        // Resolving and looking first take system calls that ten thousand files feel.
+        let file =
+            if is_link { directory::read(directory, name) } else { directory::read_listed(directory, name) };
+        match file {
+            Err(problem) if problem.may_pass() => second_look.push((name, before)),
+            file => found.add(name, file, before),
+        }
+    }
+    if !second_look.is_empty() {
+        std::thread::sleep(directory::SECOND_LOOK);
+        for (name, before) in second_look {
+            found.add(name, directory::read(directory, name), before);
+        }
+    }
+    let clients_stay = recall.has_clients(&found.scan.clients_read, |known, now| context.trusts(known, now));
+    for (token, before) in if_clients_stay {
+        if clients_stay {
+            found.scan.tokens.push(token);
+        } else {
+            found.scan.read += 1;
+            found.add(token.name(), directory::read(directory, token.name()), before);
+        }
+    }
+    let mut scan = found.resolved();
+    mark_old_copies(&mut scan.tokens, context.state);
+    let refreshed = |name: &String| scan.find(name).is_some_and(|token| token.monitored.is_none());
+    let leftovers = listing.leftovers.into_iter().filter(|name| !refreshed(name)).collect();
+    (scan.leftovers, scan.names, scan.copies) = (leftovers, listing.names, listing.copies);
+    scan.links = listing.special;
+    Ok(scan)
+}
+
+/// Finds the old copies. They are brought up to date before anything uses them.
+fn mark_old_copies(tokens: &mut [Credential], state: &Store) {
+    state.look_up(&mut tokens.iter().filter_map(|token| token.source.refresh_hash));
+    for token in tokens {
+        token.newest = token.source.refresh_hash.and_then(|hash| state.known_newest(hash));
+        if token.newest.is_some() && token.plan != Plan::Blocked {
+            token.plan = Plan::Due;
+        }
+    }
+}
+
+/// The names of possible token files in the tokens directory now; none when it cannot be read.
+pub(crate) fn listed_names(settings: &Settings) -> Vec<String> {
+    Directory::open(&settings.tokens_dir)
+        .and_then(|tokens| directory::list(&tokens, &generated()))
+        .unwrap_or_default()
+        .names
+}

@@ -1,0 +1,217 @@
+//! One file after the other on its way into a scan: taken over from the last cycle, or judged when it has been read.
+
+use std::collections::BTreeMap;
+
+use super::credential::{Credential, ScanContext, judge};
+use super::memory::Remembered;
+use super::token_scan::TokenScan;
+use crate::files::{Directory, LastRead, Stamp, leftover};
+use crate::oauth::{CredentialConfig, Resolution};
+use crate::refresh::{client_file, config_of};
+use crate::tokens::FileKind;
+use crate::tokens::at_rest::AtRest;
+use crate::tokens::directory::{self, Listing, Problem, TokenFile};
+use crate::tokens::name::{Role, role, stem};
+use crate::tokens::spelled::file_in;
+
+/// The state in which the last cycle left a file.
+#[derive(Clone, Copy)]
+pub(super) enum LeftAs {
+    /// No cycle saw it.
+    Unknown,
+    /// It was not there, or no token file.
+    Nothing,
+    /// This one.
+    State(Stamp),
+}
+
+impl LeftAs {
+    pub(super) fn of(remembered: &Remembered) -> Self {
+        match remembered {
+            Remembered::Token(token) => Self::State(token.source.stamp()),
+            Remembered::Unusable(Some(found)) => Self::State(found.stamp),
+            Remembered::Unusable(None) | Remembered::WithoutToken(_) | Remembered::Nothing => Self::Nothing,
+            Remembered::Unknown => Self::Unknown,
+        }
+    }
+
+    /// Whether a file in the state `now` is another one.
+    fn differs(self, now: Option<Stamp>) -> bool {
+        match self {
+            Self::Unknown => false,
+            Self::Nothing => now.is_some(),
+            Self::State(before) => Some(before) != now,
+        }
+    }
+}
+
+/// What comes of a file that is remembered.
+#[allow(clippy::large_enum_variant, reason = "made and taken apart at once, for every file of a cycle")]
+pub(super) enum TakenOver {
+    /// It was taken over.
+    Same,
+    /// It can be taken over where the client-credential files hold what they held.
+    IfClientsStay(Credential),
+    /// It must be read.
+    Read,
+}
+
+/// What was found so far.
+pub(super) struct Scanning<'a> {
+    pub scan: TokenScan,
+    /// Files for which no request can be made so far. The client credentials of other files may help, and those are
+    /// known when all files have been read.
+    unclear: BTreeMap<String, CredentialConfig>,
+    directory: &'a Directory,
+    listing: &'a Listing,
+    context: &'a ScanContext<'a>,
+}
+
+impl<'a> Scanning<'a> {
+    pub(super) fn new(directory: &'a Directory, listing: &'a Listing, context: &'a ScanContext<'a>) -> Self {
+        Self { scan: TokenScan::default(), unclear: BTreeMap::new(), directory, listing, context }
+    }
+
+    /// Takes over what is remembered of a file, where the file holds it still.
+    pub(super) fn again(&mut self, name: &str, remembered: Remembered, is_link: bool) -> TakenOver {
+        match remembered {
+            Remembered::Token(mut token) => {
+                if !self.is_same(&mut token, is_link) {
+                    return TakenOver::Read;
+                }
+                if token.source.read.found().is_open_to_readers() {
+                    self.scan.open.push((name.to_owned(), token.source.real.clone()));
+                }
+                token.renew(self.context);
+                token.twin = twin(name, self.listing).cloned();
+                if token.needs_clients {
+                    return TakenOver::IfClientsStay(token);
+                }
+                self.scan.tokens.push(token);
+                TakenOver::Same
+            }
+            Remembered::WithoutToken(read) => {
+                let mut file = file_in(self.directory, name);
+                if is_link {
+                    let Ok(Some(followed)) = directory::real(&file) else { return TakenOver::Read };
+                    file = followed;
+                }
+                if !file.inode().is_ok_and(|found| self.context.trusts(&read, &found)) {
+                    return TakenOver::Read;
+                }
+                self.without_token(name, read);
+                TakenOver::Same
+            }
+            Remembered::Unusable(_) | Remembered::Unknown | Remembered::Nothing => TakenOver::Read,
+        }
+    }
+
+    /// Whether a token file holds what it held, by what the system tells of it.
+    fn is_same(&self, token: &mut Credential, is_link: bool) -> bool {
+        let name = token.source.name.as_str();
+        let lacks_hash = token.access_hash.is_none() && twin(name, self.listing).is_some();
+        if self.context.forced || lacks_hash || self.listing.leftovers.contains(name) {
+            return false;
+        }
+        if is_link {
+            let Ok(Some(real)) = directory::real(&file_in(self.directory, name)) else { return false };
+            if leftover(&real).inode().is_ok() {
+                return false;
+            }
+            token.source.real = real;
+        } else {
+            token.source.real.move_to(self.directory);
+        }
+        token.source.real.inode().is_ok_and(|found| self.context.trusts(&token.source.read, &found))
+    }
+
+    /// Adds a file that was read. `before` is the state in which the last cycle left it.
+    pub(super) fn add(&mut self, name: &str, file: Result<Option<TokenFile>, Problem>, before: LeftAs) {
+        let file = match file {
+            Ok(Some(file)) => file,
+            Ok(None) => return,
+            Err(problem) => {
+                let now = file_in(self.directory, name).followed_inode().ok().map(|found| found.stamp);
+                if before.differs(now) {
+                    self.scan.changed_problems.push(name.to_owned());
+                }
+                return self.scan.problems.push((name.to_owned(), problem));
+            }
+        };
+        let kind = file.document.kind();
+        if file.found.is_open_to_readers() && kind != FileKind::Other {
+            self.scan.open.push((name.to_owned(), file.real.clone()));
+        }
+        let read = LastRead::new(file.found, self.context.now);
+        match kind {
+            FileKind::Token => self.add_token(name, &file, before),
+            FileKind::ClientCredentials => {
+                self.scan.clients.extend(client_file(name, &file.document));
+                self.scan.clients_at_rest.insert(name.to_owned(), AtRest::of(&file.document));
+                self.scan.clients_read.insert(name.to_owned(), read);
+            }
+            FileKind::Other => self.without_token(name, read),
+        }
+    }
+
+    fn add_token(&mut self, name: &str, file: &TokenFile, before: LeftAs) {
+        let context = self.context;
+        // What a crash left beside a link's target is not in the listing.
+        let interrupted = self.listing.leftovers.contains(name)
+            || self.listing.special.contains(name) && leftover(&file.real).inode().is_ok();
+        let mut token = judge(file, interrupted, context);
+        token.source.has_changed = before.differs(Some(file.stamp));
+        if let Some(twin) = twin(name, self.listing) {
+            token.twin = Some(twin.clone());
+            token.access_hash = file.document.access_token().map(|token| token.fingerprint());
+        }
+        if token.monitored.is_none() {
+            let built_in = context.providers.longest_name_prefix(stem(name));
+            let config = config_of(name, &file.document, built_in);
+            match context.resolution(&config, &[]) {
+                request @ Resolution::Refresh(_) => token.resolve(request, context),
+                _ => drop(self.unclear.insert(name.to_owned(), config)),
+            }
+        }
+        if token.source.role == Role::Other && file.document.text("server_url").is_some() {
+            token.oddities.push(
+                "it has a server_url and is in no configuration: only files called *-egress.json are"
+                    .to_owned(),
+            );
+        }
+        self.scan.tokens.push(token);
+    }
+
+    fn without_token(&mut self, name: &str, read: LastRead) {
+        if role(name) == Role::Other {
+            log::debug!(target: "REFRESH", "{name}: holds no token; passed over");
+        } else {
+            self.scan.empty.push(name.to_owned());
+        }
+        self.scan.without_token.insert(name.to_owned(), read);
+    }
+
+    /// The scan, with every file that is unclear resolved.
+    pub(super) fn resolved(self) -> TokenScan {
+        let Self { mut scan, unclear, context, .. } = self;
+        if !unclear.is_empty() {
+            for token in &mut scan.tokens {
+                let Some(config) = unclear.get(&token.source.name) else { continue };
+                token.needs_clients = true;
+                token.resolve(context.resolution(config, &scan.clients), context);
+            }
+        }
+        scan.tokens.sort_by(|one, other| one.source.name.cmp(&other.source.name));
+        scan
+    }
+}
+
+/// The file for a shell beside the token file `name`: `NAME.env` beside `NAME.json` or `NAME-token.json`.
+fn twin<'a>(name: &str, listing: &'a Listing) -> Option<&'a String> {
+    if listing.twins.is_empty() {
+        return None;
+    }
+    let stem = name.strip_suffix(".json")?;
+    let names = [stem.strip_suffix("-token"), Some(stem)];
+    names.into_iter().flatten().find_map(|stem| listing.twins.get(&format!("{stem}.env")))
+}

@@ -1,0 +1,71 @@
+//! The line of the log about a token with which nothing is done. An idle cycle has one for each and says none of them:
+//! it is a value, and becomes text when it is said.
+
+use std::fmt;
+
+use super::credential::Credential;
+use crate::clock::{Soon, Timestamp, Words};
+use crate::state::Plan;
+
+/// Such a line.
+pub(crate) struct TokenLine {
+    name: String,
+    expires: Expires,
+    plan: Plan,
+    now: Timestamp,
+}
+
+impl TokenLine {
+    /// That nothing is done with `token`.
+    pub(super) fn new(token: &Credential, now: Timestamp) -> Self {
+        Self { name: token.name().to_owned(), expires: Expires::of(token, now), plan: token.plan, now }
+    }
+}
+
+impl fmt::Display for TokenLine {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "{}: {}, ", self.name, self.expires)?;
+        match self.plan {
+            Plan::Later(_) | Plan::Never => out.write_str("no refresh needed"),
+            Plan::Waiting(until) => write!(out, "next attempt {}", Soon(until.since(self.now))),
+            Plan::Blocked => out.write_str("waiting for a new sign-in"),
+            Plan::Due | Plan::Recheck => out.write_str("its new token is being stored"),
+        }
+    }
+}
+
+/// When a token expires.
+#[derive(Clone, Copy)]
+pub(super) enum Expires {
+    /// There is none.
+    NoToken,
+    /// Its file does not say it in a form that can be read.
+    Unreadable,
+    /// It does not.
+    Never,
+    /// Then.
+    At { end: Timestamp, now: Timestamp },
+}
+
+impl Expires {
+    pub(super) fn of(token: &Credential, now: Timestamp) -> Self {
+        match token.source.life.expires_at {
+            _ if !token.source.has_access => Self::NoToken,
+            None if token.source.life.unreadable => Self::Unreadable,
+            None => Self::Never,
+            Some(end) => Self::At { end, now },
+        }
+    }
+}
+
+impl fmt::Display for Expires {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoToken => out.write_str("has no access token yet"),
+            Self::Unreadable => out.write_str("does not say readably when it expires"),
+            Self::Never => out.write_str("does not expire"),
+            Self::At { end, now } if end <= now => write!(out, "expired {} ago", Words(now.since(*end))),
+            Self::At { end, now } => write!(out, "expires in {}", Words(end.since(*now))),
+        }
+    }
+}

@@ -1,0 +1,91 @@
+//! The tokens directory, judged.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use super::credential::Credential;
+use super::memory::Memory;
+use crate::files::{Directory, FileAt, LastRead};
+use crate::oauth::ClientFile;
+use crate::tokens::at_rest::AtRest;
+use crate::tokens::directory::Problem;
+use crate::tokens::spelled::file_in;
+
+/// The directory, judged.
+#[derive(Default)]
+pub(crate) struct TokenScan {
+    /// The token files, by name.
+    pub tokens: Vec<Credential>,
+    /// The client-credential files beside them.
+    pub clients: Vec<ClientFile>,
+    /// How the secrets of those stand on the disk.
+    pub clients_at_rest: BTreeMap<String, AtRest>,
+    /// The same files, as they were read.
+    pub clients_read: BTreeMap<String, LastRead>,
+    /// Files without a token, as they were read.
+    pub without_token: BTreeMap<String, LastRead>,
+    /// The names that are links.
+    pub links: BTreeSet<String>,
+    /// Names that cannot be used, and why.
+    pub problems: Vec<(String, Problem)>,
+    /// Those of them that were in another state when the last cycle ended.
+    pub changed_problems: Vec<String>,
+    /// Files of services and of the gateway that hold no token.
+    pub empty: Vec<String>,
+    /// Files with secrets that other users may read, and where each is.
+    pub open: Vec<(String, FileAt)>,
+    /// How many files were read.
+    pub read: usize,
+    /// Every name that was listed, sorted.
+    pub names: Vec<String>,
+    /// Copies of token files, by their names: never read.
+    pub copies: Vec<String>,
+    /// Names beside which a crash left something, and that are not refreshed.
+    pub leftovers: Vec<String>,
+}
+
+impl TokenScan {
+    /// The token file of this name.
+    pub(crate) fn find(&self, name: &str) -> Option<&Credential> {
+        let index = self.tokens.binary_search_by(|token| token.name().cmp(name)).ok()?;
+        self.tokens.get(index)
+    }
+
+    /// Whether `about` is the name of a file that is not in the directory any more.
+    pub(crate) fn lacks(&self, about: &str) -> bool {
+        let known = self.names.iter().chain(&self.copies).any(|name| name == about);
+        !known && !about.contains('/')
+    }
+
+    /// The files for which no request can be made, and what lacks.
+    pub(crate) fn unresolved(&self) -> BTreeMap<String, String> {
+        let lacking = |token: &Credential| Some((token.name().to_owned(), token.unresolved.clone()?));
+        self.tokens.iter().filter_map(lacking).collect()
+    }
+
+    /// The names of the token files that hold something else than the last cycle left there.
+    pub(crate) fn changed(&self) -> impl Iterator<Item = &str> {
+        let changed = self.tokens.iter().filter(|token| token.source.has_changed);
+        changed.map(Credential::name).chain(self.changed_problems.iter().map(String::as_str))
+    }
+
+    /// What the next cycle needs of it, and no secret. `directory` is the tokens directory.
+    pub(crate) fn into_memory(self, directory: Directory) -> Memory {
+        let mut tokens = self.tokens;
+        for token in &mut tokens {
+            token.source.entry = None;
+            token.state = Arc::default();
+        }
+        let found = |name: &str| file_in(&directory, name).followed_inode().ok();
+        let problems = self.problems.into_iter().map(|(name, _)| (found(&name), name));
+        Memory {
+            tokens,
+            clients: self.clients_read,
+            without_token: self.without_token,
+            problems: problems.map(|(found, name)| (name, found)).collect(),
+            links: self.links,
+            distrusted: false,
+            directory: Some(directory),
+        }
+    }
+}
