@@ -3,7 +3,6 @@
 use super::around::SignInContext;
 use super::client::{self, Client};
 use super::compose::MemberValue;
-use super::fetch::{NotFetched, Signing};
 use super::interrupt::Interrupt;
 use super::options::LoginOptions;
 use super::target::{Target, grant};
@@ -16,20 +15,6 @@ pub(super) struct SignInAttempt<'a> {
     pub interrupt: &'a Interrupt,
     /// Whether to register a new client even though one is known.
     pub register: bool,
-}
-
-/// Why an attempt ended without tokens.
-pub(super) enum NoTokens {
-    /// The server no longer knows the client, but may register a new one.
-    ClientForgotten(String),
-    /// Any other reason: one line for the person.
-    Failed(String),
-}
-
-impl From<String> for NoTokens {
-    fn from(message: String) -> Self {
-        Self::Failed(message)
-    }
 }
 
 impl SignInAttempt<'_> {
@@ -56,23 +41,9 @@ impl SignInAttempt<'_> {
         client::register(&self.target.server, redirect_uri, &self.target.scopes, &self.around.client)
     }
 
-    /// The sender of this attempt's token requests.
-    pub(super) fn signing<'s>(
-        &'s self,
-        client: &'s Client,
-        members: &'s dyn Fn() -> Vec<(&'s str, MemberValue<'s>)>,
-    ) -> Signing<'s> {
-        Signing {
-            server: &self.target.server,
-            client: &client.identity,
-            scopes: &self.target.scopes,
-            resource: self.target.resource.as_deref(),
-            tokens: &self.around.client,
-            interrupt: self.interrupt,
-            place: &self.target.place,
-            around: self.around,
-            members,
-        }
+    /// The `resource` parameter, where the sign-in has one.
+    pub(super) fn resource(&self) -> Option<(&str, &str)> {
+        self.target.resource.as_deref().map(|resource| ("resource", resource))
     }
 
     /// The members of the token file beside the tokens.
@@ -112,13 +83,4 @@ fn registration_members(client: &Client) -> Vec<(&str, MemberValue<'_>)> {
         ("registration_client_uri", uri.unwrap_or(MemberValue::Nothing)),
         ("registration_access_token", MemberValue::secret(registered.registration_access_token.as_ref())),
     ]
-}
-
-/// Turns the failure of a token request into that of the attempt.
-pub(super) fn no_tokens(error: NotFetched, client: &Client) -> NoTokens {
-    match error {
-        NotFetched::UnknownClient(message) if client.replaceable => NoTokens::ClientForgotten(message),
-        NotFetched::UnknownClient(message) | NotFetched::Failed(message) => NoTokens::Failed(message),
-        NotFetched::NotGranted(failed) => NoTokens::Failed(format!("{}; start again", failed.message)),
-    }
 }

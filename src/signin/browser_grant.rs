@@ -1,15 +1,15 @@
 //! The authorization code grant, from the choice of a redirect address to the tokens.
 
-use super::attempt::{NoTokens, SignInAttempt, no_tokens};
+use super::attempt::SignInAttempt;
 use super::client::Client;
 use super::code::CodeFlow;
-use super::fetch::Fetched;
+use super::fetch::{Fetched, NoTokens};
 use super::listener::Listener;
 use super::options::Way;
 use super::pkce;
 use super::redirect_plan::{RedirectPlan, plan};
 use super::words::say;
-use crate::oauth::{EndpointUrl, Redirect, Submission};
+use crate::oauth::{EndpointUrl, Redirect};
 
 pub(super) fn run(attempt: &SignInAttempt<'_>) -> Result<Fetched, NoTokens> {
     let server = &attempt.target.server;
@@ -26,22 +26,13 @@ pub(super) fn run(attempt: &SignInAttempt<'_>) -> Result<Fetched, NoTokens> {
         open: attempt.asked.open,
         wait: attempt.asked.wait,
     };
-    let code = flow
-        .run(listener.map(|listener| (listener, path.as_str())))
-        .map_err(|error| no_tokens(error, &client))?;
+    let listener = listener.map(|listener| (listener, path.as_str()));
+    let code = flow.run(listener).map_err(|error| error.ends(&client))?;
     let parameters = [("grant_type", "authorization_code"), ("redirect_uri", redirect_uri.as_str())];
     let mut secrets = vec![("code", &code.code)];
     secrets.extend(code.verifier.as_ref().map(|verifier| ("code_verifier", verifier)));
-    let members = || attempt.members(&client, Some(&redirect_uri));
-    let signing = attempt.signing(&client, &members);
-    let submission = Submission {
-        endpoint: &server.token,
-        client: &client.identity,
-        row: &server.row,
-        parameters: parameters.into_iter().chain(signing.resource()).collect(),
-        secrets,
-    };
-    signing.fetch(&submission).map_err(|error| no_tokens(error, &client))
+    let members = attempt.members(&client, Some(&redirect_uri));
+    attempt.fetch(&client, &parameters, &secrets, &members).map_err(|error| error.ends(&client))
 }
 
 /// The authorization endpoint, where a code from it would be protected by PKCE.

@@ -29,7 +29,7 @@ impl<'a> MemberValue<'a> {
 /// The result of a sign-in, as members of a token file.
 pub(super) struct SignedIn<'a> {
     /// The members that identify the sign-in, in the order of a new file.
-    pub members: Vec<(&'a str, MemberValue<'a>)>,
+    pub members: &'a [(&'a str, MemberValue<'a>)],
     pub granted: &'a TokenResponse,
     /// The granted scopes, else the requested ones.
     pub scope: Option<&'a str>,
@@ -42,7 +42,7 @@ pub(super) struct SignedIn<'a> {
 /// The result would be no token file.
 pub(super) fn composed(document: Option<Document>, signed_in: &SignedIn<'_>) -> Result<Document, Unusable> {
     let mut document = document.map_or_else(empty, Ok)?;
-    for (name, setting) in &signed_in.members {
+    for (name, setting) in signed_in.members {
         document = set(document, name, setting)?;
     }
     if let Some(scope) = signed_in.scope

@@ -4,9 +4,10 @@ use std::time::{Duration, Instant};
 
 use serde::Deserialize;
 
-use super::attempt::{NoTokens, SignInAttempt, no_tokens};
+use super::attempt::SignInAttempt;
+use super::client::Client;
 use super::device::{AfterAnswer, PollAnswer, Polls, USUAL_INTERVAL};
-use super::fetch::{Fetched, NotFetched, Signing};
+use super::fetch::{Fetched, NoTokens, NotFetched};
 use super::words::say;
 use crate::oauth::{EndpointUrl, Submission, shown_text};
 use crate::secret::Secret;
@@ -42,15 +43,14 @@ pub(super) fn run(attempt: &SignInAttempt<'_>) -> Result<Fetched, NoTokens> {
         Some(client) => client,
         None => attempt.new_client(None)?,
     };
-    let members = || attempt.members(&client, None);
-    let signing = attempt.signing(&client, &members);
-    ask(&signing, endpoint).map_err(|error| no_tokens(error, &client))
+    ask(attempt, &client, endpoint).map_err(|error| error.ends(&client))
 }
 
 /// Gets the codes, shows them, and polls until the person has decided.
-fn ask(signing: &Signing<'_>, endpoint: &EndpointUrl) -> Result<Fetched, NotFetched> {
-    let title = &signing.server.title;
-    let codes = begin(signing, endpoint)?;
+fn ask(attempt: &SignInAttempt<'_>, client: &Client, endpoint: &EndpointUrl) -> Result<Fetched, NotFetched> {
+    let title = &attempt.target.server.title;
+    let codes = begin(attempt, client, endpoint)?;
+    let members = attempt.members(client, None);
     let seconds = |value: Option<f64>| value.and_then(|value| Duration::try_from_secs_f64(value).ok());
     let interval = seconds(codes.interval).unwrap_or(USUAL_INTERVAL);
     let lasting = seconds(codes.expires_in).unwrap_or(USUAL_LIFETIME).min(Duration::from_hours(24));
@@ -66,14 +66,8 @@ fn ask(signing: &Signing<'_>, endpoint: &EndpointUrl) -> Result<Fetched, NotFetc
     let mut at = polls.first(Instant::now());
     loop {
         std::thread::sleep(at.saturating_duration_since(Instant::now()));
-        let submission = Submission {
-            endpoint: &signing.server.token,
-            client: signing.client,
-            row: &signing.server.row,
-            parameters: [("grant_type", GRANT)].into_iter().chain(signing.resource()).collect(),
-            secrets: vec![("device_code", &device_code)],
-        };
-        let failed = match signing.fetch(&submission) {
+        let secrets = [("device_code", &device_code)];
+        let failed = match attempt.fetch(client, &[("grant_type", GRANT)], &secrets, &members) {
             Err(NotFetched::NotGranted(failed)) => failed,
             other => return other,
         };
@@ -98,20 +92,15 @@ fn ask(signing: &Signing<'_>, endpoint: &EndpointUrl) -> Result<Fetched, NotFetc
 }
 
 /// Requests the codes.
-fn begin(signing: &Signing<'_>, endpoint: &EndpointUrl) -> Result<Codes, NotFetched> {
-    let scope = signing.scopes.join(signing.server.row.scope_separator());
-    let mut parameters: Vec<(&str, &str)> = signing.resource().into_iter().collect();
+fn begin(attempt: &SignInAttempt<'_>, client: &Client, endpoint: &EndpointUrl) -> Result<Codes, NotFetched> {
+    let row = &attempt.target.server.row;
+    let scope = attempt.target.scopes.join(row.scope_separator());
+    let mut parameters: Vec<(&str, &str)> = attempt.resource().into_iter().collect();
     if !scope.is_empty() {
         parameters.push(("scope", &scope));
     }
-    let submission = Submission {
-        endpoint,
-        client: signing.client,
-        row: &signing.server.row,
-        parameters,
-        secrets: Vec::new(),
-    };
-    let page = signing.tokens.submit(&submission)?;
+    let submission = Submission { endpoint, client: &client.identity, row, parameters, secrets: Vec::new() };
+    let page = attempt.around.client.submit(&submission)?;
     if !page.succeeded() {
         let message = format!("{} answered {}", endpoint.shown, page.shown(&[]));
         if page.error_code().as_deref() == Some("invalid_client") {

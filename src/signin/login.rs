@@ -1,8 +1,8 @@
 //! One sign-in, from the words of the command line to the token file.
 
 use super::around::SignInContext;
-use super::attempt::{NoTokens, SignInAttempt};
-use super::fetch::Fetched;
+use super::attempt::SignInAttempt;
+use super::fetch::{Fetched, NoTokens};
 use super::interrupt::Interrupt;
 use super::options::{LoginOptions, Way};
 use super::target::Target;
