@@ -235,3 +235,27 @@ pub(super) fn io_words(error: &io::Error) -> String {
     let inner = error.get_ref().and_then(|inner| inner.downcast_ref::<ureq::Error>());
     inner.map_or_else(|| connection_words(error), words)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_proxy_is_for_tls_to_other_machines_and_not_where_no_proxy_names_them() {
+        let settings = HttpSettings {
+            proxy: Some("http://proxy.example:3128".to_owned()),
+            no_proxy: Some("corp.example, 10.0.0.0/8".to_owned()),
+            ..HttpSettings::default()
+        };
+        for (url, proxied) in [
+            ("https://mcp.example/mcp", true),
+            ("https://mcp.corp.example/mcp", false),
+            ("https://10.1.2.3/mcp", false),
+            ("https://localhost:7860/mcp", false),
+            ("http://127.0.0.1:7860/mcp", false),
+        ] {
+            assert_eq!(connecting(&settings, url).unwrap().proxy.is_some(), proxied, "{url}");
+        }
+        assert!(connecting(&HttpSettings::default(), "https://mcp.example/mcp").unwrap().proxy.is_none());
+    }
+}

@@ -151,9 +151,11 @@ fn a_server_that_stays_down_is_an_error_and_the_next_initialize_works() {
     crate::client::write_token(&project, "at-1");
     let mut bridge = Bridge::start(&project);
     let id = bridge.request("initialize", &json!({"protocolVersion": "2025-11-25"}));
+    let begun = Instant::now();
     let answer = bridge.answer_within(id, Duration::from_secs(30));
     let message = answer["error"]["message"].as_str().unwrap();
     assert!(message.contains("connection refused; nothing was sent"), "{message}");
+    assert!(begun.elapsed() > Duration::from_secs(19), "{:?}", begun.elapsed());
     let _server = Server::start_at(address);
     bridge.handshake("2025-11-25");
     bridge.works();
