@@ -176,7 +176,7 @@ impl Credential {
     /// look finds the change.
     pub(crate) fn look_again(&mut self, state: &Store, buffer: Duration, now: Timestamp) {
         self.source.read_again();
-        self.state = Arc::new(state.get(&self.source.name));
+        self.state = state.known_state(&self.source.name);
         self.newest = self.source.refresh_hash.and_then(|hash| state.known_newest(hash));
         self.plan = schedule(&self.source, &self.state, buffer).plan(now);
     }

@@ -24,6 +24,13 @@ pub(crate) struct JournalEnd {
     length: u64,
 }
 
+impl JournalEnd {
+    /// How many bytes that are.
+    pub(crate) fn length(&self) -> u64 {
+        self.length
+    }
+}
+
 impl Journal {
     /// The journal `file`, of at most two times `largest` bytes and a line.
     pub(crate) fn new(file: FileAt, largest: u64) -> Self {
@@ -70,7 +77,12 @@ impl Journal {
 
     /// Whether nothing was added since it was read to `end`.
     pub(crate) fn is_read_to(&self, end: Option<JournalEnd>) -> bool {
-        self.file.inode().ok().map(|found| end_of(&found)) == end
+        self.end() == end
+    }
+
+    /// How far it goes now; `None`: there is no journal.
+    pub(crate) fn end(&self) -> Option<JournalEnd> {
+        self.file.inode().ok().map(|found| end_of(&found))
     }
 
     fn older(&self) -> FileAt {

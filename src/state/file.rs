@@ -28,7 +28,8 @@ pub(super) struct StatusFile {
     #[serde(default)]
     pub daemon: Option<DaemonRecord>,
     /// The last cycle, of whichever process.
-    #[serde(default)]
+    /// It is written to a file of its own; earlier versions wrote it here.
+    #[serde(default, skip_serializing)]
     pub cycle: Option<CycleRecord>,
     /// What is known of the `--on-refresh` command.
     #[serde(default)]
@@ -188,26 +189,15 @@ impl StatusFile {
     /// Takes over what `other` knows better: per file and client the newer record (with what the older
     /// one of a file knows of replaced tokens), and the later cycle.
     pub(super) fn merge(&mut self, other: Self) {
-        for (name, mut state) in other.files {
-            match self.files.get_mut(&name) {
-                Some(ours) if ours.updated >= state.updated => Arc::make_mut(ours).inherit(&state),
-                Some(ours) => {
-                    Arc::make_mut(&mut state).inherit(ours);
-                    *ours = state;
-                }
-                None => {
-                    self.files.insert(name, state);
-                }
-            }
+        for (name, state) in other.files {
+            self.merge_state(name, state);
         }
         for (name, record) in other.clients {
             if self.clients.get(&name).is_none_or(|ours| ours.updated < record.updated) {
                 self.clients.insert(name, record);
             }
         }
-        if other.cycle.as_ref().map(|cycle| cycle.ended) > self.cycle.as_ref().map(|cycle| cycle.ended) {
-            self.cycle = other.cycle;
-        }
+        self.merge_cycle(other.cycle);
         if other.hook.updated > self.hook.updated {
             self.hook = other.hook;
         }
@@ -219,11 +209,33 @@ impl StatusFile {
         }
     }
 
-    /// Forgets files that are gone for a month, so that the document does not grow for ever.
-    pub(super) fn forget_gone(&mut self, present: &[String], now: Timestamp) {
+    /// Takes over what another record of the file `name` knows better.
+    pub(super) fn merge_state(&mut self, name: String, mut state: Arc<CredentialState>) {
+        match self.files.get_mut(&name) {
+            Some(ours) if ours.updated >= state.updated => Arc::make_mut(ours).inherit(&state),
+            Some(ours) => {
+                Arc::make_mut(&mut state).inherit(ours);
+                *ours = state;
+            }
+            None => drop(self.files.insert(name, state)),
+        }
+    }
+
+    /// Takes over another cycle, where that ended later.
+    pub(super) fn merge_cycle(&mut self, other: Option<CycleRecord>) {
+        if other.as_ref().map(|cycle| cycle.ended) > self.cycle.as_ref().map(|cycle| cycle.ended) {
+            self.cycle = other;
+        }
+    }
+
+    /// Forgets files that are gone for a month, so that the document does not grow for ever. Returns whether there
+    /// was one.
+    pub(super) fn forget_gone(&mut self, present: &[String], now: Timestamp) -> bool {
+        let before = self.files.len();
         self.files.retain(|name, state| {
             present.binary_search(name).is_ok() || now.since(state.updated) < REMEMBER_GONE
         });
+        self.files.len() < before
     }
 }
 

@@ -1,13 +1,14 @@
 //! What is remembered between cycles and processes: `.token-refresher/status.json`, which holds no secret.
 //!
-//! `credential` is the record of one token file, `outage` an endpoint in trouble, `file` is the whole document, `store`
-//! reads, merges and writes it. `replaced` has the latest refresh tokens of a file that must not be sent again,
-//! `history` all of them, `lineage` answers from both. `schedule` says from a token's life and its record when it is to
-//! be refreshed.
+//! `credential` is the record of one token file, `outage` an endpoint in trouble, `file` is the whole document,
+//! `known` reads, merges and writes it, and `store` shares it between threads. `replaced` has the latest refresh
+//! tokens of a file that must not be sent again, `history` all of them, `lineage` answers from both. `schedule` says
+//! from a token's life and its record when it is to be refreshed.
 
 mod credential;
 mod file;
 mod history;
+mod known;
 mod lineage;
 mod outage;
 mod presence;

@@ -1,9 +1,8 @@
 //! The status file, shared between processes: read, merge and replace under a lock of its own.
 //!
-//! A change is in memory at once and on disk with the next [`Store::flush`]: at the end of a cycle, so that two
-//! thousand files in a directory that cannot be written do not write this one two thousand times. A failure of a
-//! request is flushed while the credential's lock is still held: a process that waits for that lock must find the
-//! delay. A success need not be: what matters of it is in the token file.
+//! A change is in memory at once and on disk with the next [`Store::flush`]. A failure of a request is flushed while
+//! the credential's lock is still held: a process that waits for that lock must find the delay. A success need not
+//! be: what matters of it is in the token file.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -11,21 +10,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::credential::{CredentialState, FailureKind, LastFailure};
-use super::file::{ClientRecord, CycleRecord, DaemonRecord, HookKind, HookRecord, StatusFile};
-use super::lineage::Lineage;
+use super::file::{ClientRecord, CycleRecord, DaemonRecord, HookKind, HookRecord};
+use super::known::Known;
 use super::outage::Outage;
 use crate::clock::Timestamp;
-use crate::files::{Directory, Lock, LockError, Stamp, read_own, reason, replace_text};
+use crate::files::Directory;
 use crate::secret::Fingerprint;
-
-/// How long another process that writes the status file is waited for: it needs milliseconds.
-const PATIENCE: Duration = Duration::from_secs(2);
-
-/// Its name in the program's own directory.
-const FILE: &str = "status.json";
-
-/// The largest status file that is read, in bytes: several times what 100,000 tokens take.
-const LARGEST: u64 = 256 << 20;
 
 /// The status file of one tokens directory.
 pub(crate) struct Store {
@@ -34,27 +24,12 @@ pub(crate) struct Store {
     nothing: Arc<CredentialState>,
 }
 
-#[derive(Default)]
-struct Known {
-    /// The tokens directory, as the last cycle opened it; `None` where it was never there.
-    tokens: Option<Directory>,
-    file: StatusFile,
-    /// Whether `file` holds a change that is not on disk.
-    changed: bool,
-    /// The state of the file on disk that `file` includes.
-    read: Option<Stamp>,
-    /// Why writing failed last, to be said by the cycle.
-    failure: Option<String>,
-    lineage: Lineage,
-}
-
 impl Store {
     /// The store of the tokens directory `tokens`, with what earlier processes left there.
     pub(crate) fn open(tokens: &Path) -> Self {
-        let known = Known { tokens: Directory::open(tokens).ok(), ..Known::default() };
-        let store = Self { known: Mutex::new(known), nothing: Arc::default() };
-        store.known().catch_up();
-        store
+        let mut known = Known::new(Directory::open(tokens).ok());
+        known.enter();
+        Self { known: Mutex::new(known), nothing: Arc::default() }
     }
 
     /// The endpoints that were in trouble when the file was last written.
@@ -73,7 +48,7 @@ impl Store {
     pub(crate) fn enter(&self, tokens: &Directory) {
         let mut known = self.known();
         known.tokens = Some(tokens.clone());
-        known.catch_up();
+        known.enter();
     }
 
     /// Takes in what other processes wrote, for questions about files whose locks are held: no other process changes
@@ -94,11 +69,10 @@ impl Store {
         self.known().file.files.get(file).unwrap_or(&self.nothing).clone()
     }
 
-    /// Changes what is known of a file, other processes' latest attempts included. On disk with the next
-    /// [`Store::flush`].
+    /// Changes what is known of a file. On disk with the next [`Store::flush`], which takes over what other processes
+    /// know better.
     pub(crate) fn update(&self, file: &str, change: impl FnOnce(&mut CredentialState)) {
         let mut known = self.known();
-        known.catch_up();
         let before = known.file.files.get(file).cloned().unwrap_or_default();
         let mut state = (*before).clone();
         change(&mut state);
@@ -111,7 +85,7 @@ impl Store {
             lineage.learn(&state.replaced, tokens.as_ref());
         }
         known.file.files.insert(file.to_owned(), Arc::new(state));
-        known.changed = true;
+        known.unsaved.insert(file.to_owned());
     }
 
     /// The youngest token that took the place of `token`, where a refresh replaced it in any file, in this process
@@ -155,6 +129,8 @@ impl Store {
         let mut known = self.known();
         if known.changed {
             known.write();
+        } else if !known.unsaved.is_empty() {
+            known.add();
         }
     }
 
@@ -191,7 +167,9 @@ impl Store {
 
     /// Says which daemon runs, from the next write on.
     pub(crate) fn set_daemon(&self, daemon: DaemonRecord) {
-        self.known().file.daemon = Some(daemon);
+        let mut known = self.known();
+        known.file.daemon = Some(daemon);
+        known.changed = true;
     }
 
     /// The daemon (or `--once`, where none ran) that left its settings last.
@@ -213,7 +191,9 @@ impl Store {
 
     /// Remembers what was left in a client's file, from the next write on.
     pub(crate) fn record_client(&self, name: String, record: ClientRecord) {
-        self.known().file.clients.insert(name, record);
+        let mut known = self.known();
+        known.file.clients.insert(name, record);
+        known.changed = true;
     }
 
     /// What is known of a command of the user's.
@@ -237,7 +217,7 @@ impl Store {
     }
 
     /// Ends a cycle: remembers it, forgets files that are long gone, and writes the file where
-    /// something in it has changed.
+    /// something in it has changed. What changes with every cycle has a file of its own.
     pub(crate) fn end_cycle(
         &self,
         mut cycle: CycleRecord,
@@ -250,9 +230,10 @@ impl Store {
         let vanished = if cycle.tokens == 0 { before } else { 0 };
         cycle.vanished = vanished;
         known.file.cycle = Some(cycle);
+        known.changed |= known.file.endpoints != endpoints;
         known.file.endpoints = endpoints;
-        known.file.forget_gone(present, now);
-        known.write();
+        known.changed |= known.file.forget_gone(present, now);
+        known.end_cycle();
     }
 
     /// Why the file could not be written the last time, if so.
@@ -267,52 +248,79 @@ impl Store {
     }
 }
 
-impl Known {
-    /// Reads the file where another process has written it since.
-    fn catch_up(&mut self) {
-        let own = self.tokens.as_ref().and_then(|tokens| tokens.own_if_there().ok().flatten());
-        let Some(file) = own.map(|own| own.file_at(FILE)) else { return };
-        let stamp = file.inode().ok().map(|found| found.stamp);
-        if stamp.is_none() || stamp == self.read {
-            return;
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::os::unix::fs::MetadataExt as _;
+
+    use super::*;
+    use crate::scratch::Scratch;
+
+    fn fail(store: &Store, file: &str) {
+        let failure = LastFailure::new(FailureKind::Transient, "refused", Timestamp::now());
+        store.update(file, |state| state.failure = Some(failure));
+        store.flush();
+    }
+
+    fn end_cycle(store: &Store, present: &[String], tokens: usize) {
+        let cycle = CycleRecord { ended: Timestamp::now(), tokens, ..CycleRecord::default() };
+        store.end_cycle(cycle, BTreeMap::new(), present, Timestamp::now());
+    }
+
+    #[test]
+    fn many_failures_write_the_status_file_once_and_each_is_seen_at_once() {
+        let scratch = Scratch::new();
+        let [ours, other] = [(), ()].map(|()| Store::open(&scratch));
+        let names: Vec<String> = (0..200).map(|index| format!("{index:03}.json")).collect();
+        end_cycle(&ours, &names, 0);
+        let path = scratch.join(".token-refresher/status.json");
+        let written = || fs::metadata(&path).map(|found| (found.ino(), found.ctime_nsec())).unwrap();
+        let before = written();
+        for name in &names {
+            fail(&ours, name);
+            assert!(other.get(name).failure.is_some(), "{name}");
         }
-        if let Ok((text, stamp)) = read_own(&file, LARGEST) {
-            let first = self.read.is_none();
-            let other = StatusFile::parse(&text);
-            if first {
-                self.file.endpoints.clone_from(&other.endpoints);
-            }
-            self.file.merge(other);
-            self.read = Some(stamp);
-            self.lineage.index(self.file.files.values().map(|state| &**state));
+        assert_eq!(written(), before);
+        // Another process fails too, and both know of all.
+        fail(&other, "other.json");
+        assert!(ours.get("other.json").failure.is_some());
+        end_cycle(&ours, &names, 200);
+        assert_ne!(written(), before);
+        assert!(!scratch.join(".token-refresher/status.changes").exists());
+        for store in [&ours, &other, &Store::open(&scratch)] {
+            assert!(names.iter().all(|name| store.get(name).failure.is_some()));
+            assert!(store.get("other.json").failure.is_some());
         }
     }
 
-    fn look_up(&mut self, tokens: &mut dyn Iterator<Item = Fingerprint>) {
-        self.lineage.look_up(tokens, self.tokens.as_ref());
+    #[test]
+    fn a_cycle_in_which_nothing_changes_leaves_the_status_file_alone() {
+        let scratch = Scratch::new();
+        let store = Store::open(&scratch);
+        end_cycle(&store, &[], 1);
+        let path = scratch.join(".token-refresher/status.json");
+        let before = fs::metadata(&path).unwrap().ino();
+        end_cycle(&store, &[], 2);
+        assert_eq!(fs::metadata(&path).unwrap().ino(), before);
+        assert_eq!(Store::open(&scratch).cycle().unwrap().tokens, 2);
+        // One that was removed is made again.
+        fs::remove_file(&path).unwrap();
+        end_cycle(&store, &[], 3);
+        assert!(path.exists());
     }
 
-    fn write(&mut self) {
-        self.failure = self.try_write().err();
-        self.changed = self.failure.is_some();
-    }
-
-    fn try_write(&mut self) -> Result<(), String> {
-        let Some(tokens) = self.tokens.clone() else { return Ok(()) };
-        let cannot =
-            |why: &str| format!("the status file in {} cannot be written: {why}", tokens.path().display());
-        let own = tokens.own().map_err(|error| cannot(&reason(&error)))?;
-        let _lock = Lock::exclusive(&own.file_at("status.lock"), PATIENCE).map_err(|error| match error {
-            LockError::Busy => cannot("another process holds its lock"),
-            LockError::Io(error) => cannot(&reason(&error)),
-        })?;
-        self.catch_up();
-        // A plain document of numbers, texts and maps with text keys: printing it cannot fail.
-        let mut text = serde_json::to_string(&self.file).unwrap_or_default();
-        text.push('\n');
-        let file = own.file_at(FILE);
-        replace_text(&file, &text).map_err(|error| cannot(&reason(&error)))?;
-        self.read = file.inode().ok().map(|found| found.stamp);
-        Ok(())
+    #[test]
+    fn a_change_that_cannot_be_written_is_said_and_written_later() {
+        let scratch = Scratch::new();
+        let store = Store::open(&scratch);
+        end_cycle(&store, &[], 1);
+        let changes = scratch.join(".token-refresher/status.changes");
+        fs::create_dir(&changes).unwrap();
+        fail(&store, "a.json");
+        assert!(store.failure().is_some());
+        fs::remove_dir(&changes).unwrap();
+        store.flush();
+        assert!(store.failure().is_none());
+        assert!(Store::open(&scratch).get("a.json").failure.is_some());
     }
 }

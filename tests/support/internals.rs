@@ -107,10 +107,15 @@ fn status(project: &Project) -> Value {
     serde_json::from_str(&status_text(project)).unwrap()
 }
 
-fn change_status(project: &Project, change: impl FnOnce(&mut Value)) {
-    let mut document = status(project);
-    change(&mut document);
-    fs::write(own(project, "status.json"), document.to_string()).unwrap();
+fn change_status(project: &Project, edit: impl FnOnce(&mut Value)) {
+    change(project, "status.json", edit);
+}
+
+fn change(project: &Project, name: &str, edit: impl FnOnce(&mut Value)) {
+    let path = own(project, name);
+    let mut document = serde_json::from_str(&fs::read_to_string(&path).unwrap()).unwrap();
+    edit(&mut document);
+    fs::write(path, document.to_string()).unwrap();
 }
 
 /// Makes the record of a token file say that it was last refreshed at another origin.
@@ -169,13 +174,12 @@ pub(crate) fn age_the_last_refresh(project: &Project, name: &str, by: Duration) 
 
 /// Makes the last cycle, and the start of the daemon, as old as this.
 pub(crate) fn age_the_last_cycle(project: &Project, by: Duration) {
-    change_status(project, |document| {
-        for member in [&["cycle", "ended"], &["daemon", "started"]] {
-            let time = &mut document[member[0]][member[1]];
-            assert!(time.is_i64(), "{member:?}: {time}");
-            *time = millis_ago(by).into();
-        }
-    });
+    let age = |time: &mut Value| {
+        assert!(time.is_i64(), "{time}");
+        *time = millis_ago(by).into();
+    };
+    change_status(project, |document| age(&mut document["daemon"]["started"]));
+    change(project, "cycle.json", |cycle| age(&mut cycle["ended"]));
 }
 
 /// Makes the daemon's last sign of life as old as this.
