@@ -28,8 +28,7 @@ use crate::tokens::spelled::name_of;
 /// The longest wait for a refresh that is under way. Clients give their helper about ten seconds.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// The time between two looks at a refresh that is under way. A look reads a few small files, so 100 looks a second
-/// are cheap.
+/// The time between two looks at a refresh that is under way: the most that a client waits too long.
 const POLL: Duration = Duration::from_millis(10);
 
 /// A token that expired longer ago than this is not about to be refreshed. The daemon looks when a token is due, and

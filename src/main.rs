@@ -5,13 +5,13 @@
 //!
 //! ```text
 //!   main                  the command line, one match over the commands
-//!   daemon   headers      the loop with signals, hook and service manager; the headers of one server
-//!   names                 the names that a person may type, for shells
+//!   daemon   bridge       the loop with signals, hook and service manager; an MCP server for one client
+//!   headers  names        the headers of a request, an access token; the names that a person may type
 //!   signin   keygen       login and revoke; the only wing that listens, for the minutes of a sign-in
 //!   cycle                 one round: scan, plan, refresh, write configurations and metrics
-//!   refresh   status      one credential through lock, request and storing; what people and probes see
-//!   services              token files, judged; which of them are the services of the configurations
-//!   state                 what is remembered between cycles and processes
+//!   refresh   status      one credential through lock, request and storing; the views for people and probes
+//!   services              token files, judged; the services of the configurations
+//!   state                 the records between cycles and processes
 //!   clients   servers     configurations of the assistants; server files of the registry
 //!   oauth     tokens      requests and answers of token endpoints; token files and their times
 //!   settings              options, variables and .env, checked
