@@ -24,62 +24,14 @@ pub(crate) struct Flag {
     pub everyday: bool,
     /// Whether each occurrence counts; of other options the last one counts.
     pub repeatable: bool,
-    /// The heading of the help under which the option is listed.
-    pub group: Group,
+    /// The heading of the help under which the option is listed. The rows of a heading are together in the table.
+    pub group: &'static str,
     /// The [`Command::name`]s that take it; empty means all of them.
     pub commands: &'static [&'static str],
     /// The effect of the option in one short line, for `-h` and tables.
     pub help: &'static str,
     /// The facts that a user needs before using the option: whole sentences, paragraphs parted by a blank line.
     pub detail: &'static str,
-}
-
-/// The headings of the options in the help, in this order.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Group {
-    /// When tokens are refreshed.
-    Refreshing,
-    /// Where files and the gateway are.
-    Places,
-    /// A sign-in.
-    SignIn,
-    /// Secrets sealed at rest.
-    Sealing,
-    /// The assistants' own configurations.
-    Clients,
-    /// Log and pid file.
-    Log,
-    /// The output of `status` and `check`.
-    Asking,
-    /// Help and version.
-    Help,
-}
-
-impl Group {
-    /// All headings, in the order of the help.
-    pub(crate) const ALL: [Self; 8] = [
-        Self::Refreshing,
-        Self::Places,
-        Self::SignIn,
-        Self::Sealing,
-        Self::Clients,
-        Self::Log,
-        Self::Asking,
-        Self::Help,
-    ];
-
-    pub(crate) const fn title(self) -> &'static str {
-        match self {
-            Self::Refreshing => "When and how to refresh",
-            Self::Places => "Where things are",
-            Self::SignIn => "Signing in",
-            Self::Sealing => "Sealed at rest",
-            Self::Clients => "Coding assistants",
-            Self::Log => "Log and process",
-            Self::Asking => "What status and check say",
-            Self::Help => "Help",
-        }
-    }
 }
 
 /// One command, with everything that help, completions and errors say about it.

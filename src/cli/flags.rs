@@ -2,7 +2,7 @@
 //! [`FLAGS`]. A new option is one row here and one field of the settings.
 
 use super::commands::{BRIDGE, CHECK, DAEMON, HEADERS, LOGIN, NAMES, REVOKE, SEAL, STATUS, TOKEN, UNSEAL};
-use super::flag::{Flag, Group};
+use super::flag::Flag;
 
 /// The commands with all settings: the daemon alone.
 const SETTINGS: &[&str] = &[DAEMON];
@@ -19,6 +19,13 @@ const SPEAKING: &[&str] = &[DAEMON, LOGIN, REVOKE, BRIDGE];
 /// The commands that know the endpoints of token files.
 const KNOWING: &[&str] = &[DAEMON, LOGIN, REVOKE, SEAL, UNSEAL, BRIDGE];
 
+/// The headings that several rows name.
+const PLACES_HEADING: &str = "Where things are";
+const VIEWS_HEADING: &str = "What status and check say";
+
+/// The heading of the options of a sign-in, which are no settings.
+pub(super) const SIGN_IN_HEADING: &str = "Signing in";
+
 /// The values that most rows have.
 const ROW: Flag = Flag {
     long: "",
@@ -31,29 +38,29 @@ const ROW: Flag = Flag {
     choices: &[],
     everyday: false,
     repeatable: false,
-    group: Group::Refreshing,
+    group: "When and how to refresh",
     commands: SETTINGS,
     help: "",
     detail: "",
 };
 
 /// A row about a place, for every command that reads token files.
-const PLACE: Flag = Flag { group: Group::Places, commands: PLACES, ..ROW };
+const PLACE: Flag = Flag { group: PLACES_HEADING, commands: PLACES, ..ROW };
 
 /// A row about a sign-in.
-const SIGN_IN: Flag = Flag { group: Group::SignIn, commands: &[LOGIN], ..ROW };
+const SIGN_IN: Flag = Flag { group: SIGN_IN_HEADING, commands: &[LOGIN], ..ROW };
 
 /// A row about keys.
-const SEALING: Flag = Flag { group: Group::Sealing, commands: KNOWING, ..ROW };
+const SEALING: Flag = Flag { group: "Sealed at rest", commands: KNOWING, ..ROW };
 
 /// A row about the clients' configurations.
-const CLIENT: Flag = Flag { group: Group::Clients, ..ROW };
+const CLIENT: Flag = Flag { group: "Coding assistants", ..ROW };
 
 /// A row about the log and the process.
-const LOG: Flag = Flag { group: Group::Log, ..ROW };
+const LOG: Flag = Flag { group: "Log and process", ..ROW };
 
 /// A row for every command.
-const HELP: Flag = Flag { group: Group::Help, commands: &[], ..ROW };
+const HELP: Flag = Flag { group: "Help", commands: &[], ..ROW };
 
 /// Every option, in the order of the help.
 pub(super) const FLAGS: &[Flag] = &[
@@ -180,7 +187,7 @@ pub(super) const FLAGS: &[Flag] = &[
         value: Some("DIR"),
         variable: Some("TOKEN_REFRESHER_SERVERS_DIR"),
         default: Some("registry/servers"),
-        group: Group::Places,
+        group: PLACES_HEADING,
         commands: SERVING,
         help: "the registry's server files",
         detail: "The registry's server files. Servers that need no sign-in are taken from them.",
@@ -204,7 +211,7 @@ pub(super) const FLAGS: &[Flag] = &[
         value: Some("FILE"),
         variable: Some("TOKEN_REFRESHER_PROVIDERS"),
         default: Some("providers.json"),
-        group: Group::Places,
+        group: PLACES_HEADING,
         help: "rows beside the built-in providers",
         detail: "Your own providers, and changes to the built-in ones: a JSON object with a row for \
                  each. Read where it exists; one that is named here must exist.",
@@ -218,7 +225,7 @@ pub(super) const FLAGS: &[Flag] = &[
         variable: Some("REGISTRY_URL"),
         in_env_file: true,
         example: Some("https://gateway.example.com"),
-        group: Group::Places,
+        group: PLACES_HEADING,
         commands: SERVING,
         help: "the gateway's public URL",
         detail: "The gateway's public URL, from which the servers' URLs in the configurations are \
@@ -343,12 +350,11 @@ pub(super) const FLAGS: &[Flag] = &[
     },
     Flag {
         long: "rebind",
-        group: Group::Sealing,
         commands: &[SEAL],
         help: "the file leads elsewhere now, and that is meant",
         detail: "With names of files: bind what is sealed in them to the endpoint and the client that they lead to \
                  now. Without it, a sealed file whose endpoint or client was changed is refused.",
-        ..ROW
+        ..SEALING
     },
     Flag {
         long: "client",
@@ -459,7 +465,7 @@ pub(super) const FLAGS: &[Flag] = &[
     },
     Flag {
         long: "json",
-        group: Group::Asking,
+        group: VIEWS_HEADING,
         commands: &[STATUS],
         help: "with status: JSON instead of a table",
         detail: "With status: JSON instead of a table, in a form that docs/watching.md documents.",
@@ -467,7 +473,7 @@ pub(super) const FLAGS: &[Flag] = &[
     },
     Flag {
         long: "watch",
-        group: Group::Asking,
+        group: VIEWS_HEADING,
         commands: &[STATUS],
         help: "with status: show it anew every 2 seconds",
         detail: "With status on a terminal: show the table anew every two seconds, until Ctrl-C.",
@@ -475,7 +481,7 @@ pub(super) const FLAGS: &[Flag] = &[
     },
     Flag {
         long: "alive",
-        group: Group::Asking,
+        group: VIEWS_HEADING,
         commands: &[CHECK],
         help: "with check: only whether the daemon is well",
         detail: "With check: only whether the daemon runs and its loop turns, exit status 0 or 1. For \
@@ -507,6 +513,11 @@ pub(super) const FLAGS: &[Flag] = &[
 /// error that says the change.
 pub(super) const FORMER: &[(&str, &str)] =
     &[("debug", "use --log-level DEBUG"), ("no-kill", "leave it out: a second daemon never ends the first")];
+
+/// The options under each heading of the help; no heading is without an option.
+pub(super) fn by_heading() -> impl Iterator<Item = &'static [Flag]> {
+    FLAGS.chunk_by(|one, next| one.group == next.group)
+}
 
 /// The options that have a variable.
 pub(crate) fn flags_with_variable() -> impl Iterator<Item = &'static Flag> + Clone {

@@ -1,8 +1,8 @@
 //! Renders the tables: the summary, all of `--help all`, one command, and the table of the reference.
 
 use super::commands::COMMANDS;
-use super::flag::{Command, Flag, Group};
-use super::flags::FLAGS;
+use super::flag::{Command, Flag};
+use super::flags::{FLAGS, by_heading};
 use super::manual::{ABOUT, DESCRIPTION, PRECEDENCE, SECTIONS};
 use crate::text::lines;
 
@@ -74,8 +74,8 @@ fn one_line(flag: &Flag) -> String {
 
 /// Every option, as `option` renders it, under its heading.
 fn options(option: impl Fn(&Flag) -> String) -> String {
-    let of = |group| FLAGS.iter().filter(move |flag| flag.group == group).map(&option).collect::<String>();
-    Group::ALL.iter().map(|group| headed(group.title(), &of(*group))).collect()
+    let of = |flags: &[Flag]| flags.iter().map(&option).collect::<String>();
+    by_heading().map(|flags| headed(flags[0].group, &of(flags))).collect()
 }
 
 fn headed(title: &str, body: &str) -> String {

@@ -1,8 +1,8 @@
 //! Rules that the two tables keep.
 
 use super::commands::COMMANDS;
-use super::flag::{Flag, Group};
-use super::flags::{FLAGS, FORMER, flag};
+use super::flag::Flag;
+use super::flags::{FLAGS, FORMER, SIGN_IN_HEADING, by_heading, flag};
 use std::collections::HashSet;
 
 #[test]
@@ -23,6 +23,14 @@ fn names_are_unique() {
 }
 
 #[test]
+fn the_rows_of_a_heading_are_together() {
+    let mut seen = HashSet::new();
+    for flags in by_heading() {
+        assert!(seen.insert(flags[0].group), "{:?} twice", flags[0].group);
+    }
+}
+
+#[test]
 fn variables_follow_the_rule() {
     // Names that are older than this program, or the gateway's own.
     let inherited = ["TOKEN_REFRESH_INTERVAL", "TOKEN_EXPIRY_BUFFER", "LOG_LEVEL", "REGISTRY_URL"];
@@ -33,7 +41,7 @@ fn variables_follow_the_rule() {
             // An option that prints a text and ends is no setting.
             None if flag.long == "generate" => {}
             // An option of one sign-in is no setting either.
-            None if flag.group == Group::SignIn => {}
+            None if flag.group == SIGN_IN_HEADING => {}
             None => assert!(flag.value.is_none(), "--{} takes a value and has no variable", flag.long),
         }
     }

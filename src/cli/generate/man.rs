@@ -1,8 +1,8 @@
 //! The man page, in the man(7) macros that every system's `man` knows.
 
 use super::super::commands::COMMANDS;
-use super::super::flag::{Flag, Group};
-use super::super::flags::FLAGS;
+use super::super::flag::Flag;
+use super::super::flags::by_heading;
 use super::super::help::{spelled, usage};
 use super::super::manual::{ABOUT, DESCRIPTION, PRECEDENCE, SECTIONS};
 use crate::text::lines;
@@ -33,9 +33,9 @@ pub(super) fn page() -> String {
     }
     page += ".SH OPTIONS\n";
     page += &text(PRECEDENCE);
-    for group in Group::ALL {
-        page += &format!(".SS {}\n", roff(group.title()));
-        page.extend(FLAGS.iter().filter(|flag| flag.group == group).map(option));
+    for flags in by_heading() {
+        page += &format!(".SS {}\n", roff(flags[0].group));
+        page.extend(flags.iter().map(option));
     }
     for section in SECTIONS {
         page += &format!(".SH {}\n", roff(&section.title.to_uppercase()));

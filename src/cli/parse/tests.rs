@@ -3,7 +3,6 @@
 #![allow(clippy::expect_used, reason = "a test ends where what it expects is not there")]
 
 use super::*;
-use crate::cli::flag::Group;
 use crate::cli::flags::flag;
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -162,7 +161,7 @@ const LATER: Grammar = Grammar {
         choices: &[],
         everyday: false,
         repeatable: false,
-        group: Group::Log,
+        group: "",
         commands: &["status"],
         help: "",
         detail: "",
