@@ -365,36 +365,22 @@ fn mcporter_goes_on_through_a_rotation_without_a_restart() {
     assert!(bridges.iter().all(|now| *now == bridges[0]), "the bridge was started anew: {bridges:?}");
 }
 
-/// A whole conversation of Claude Code, with a model that plays by a script: a call of the tool, a rotation, and
-/// another call in the same process.
-#[test]
-#[ignore = "needs the clients: make interop-clients"]
-fn claude_code_goes_on_through_a_rotation_without_a_restart() {
-    let scene = Scene::new();
-    let settings = scene.home.join(".claude.json");
-    fs::write(&settings, r#"{"hasCompletedOnboarding":true}"#).unwrap();
-    let client = format!("claude-code={}", settings.display());
-    scene.write_bridge_entry(&client, &settings);
+/// A whole conversation of a client, with a model that plays by a script: a call of the tool, a rotation, and another
+/// call in the same process, which speaks through the same bridge.
+fn converse(scene: &Scene, client: &str, model: [&str; 2], words: &[&str], variables: &[(&str, &str)]) {
+    let [script, tool] = model;
     let mut model = Command::new("node")
-        .arg(clients().join("model.mjs"))
-        .arg("mcp__wiki__greet")
+        .arg(clients().join(script))
+        .arg(tool)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .spawn()
         .expect("node starts");
     let mut said = BufReader::new(model.stdout.take().unwrap()).lines().map(Result::unwrap);
     let address = said.next().unwrap();
-    let claude = [
-        "@anthropic-ai/claude-code/cli-wrapper.cjs",
-        "-p",
-        "call the tool twice",
-        "--allowedTools",
-        "mcp__wiki__greet",
-    ];
     let running = scene
-        .command(&claude)
-        .env("ANTHROPIC_BASE_URL", address)
-        .env("ANTHROPIC_API_KEY", "none")
+        .command(words)
+        .envs(variables.iter().map(|(name, value)| (name, value.replace("MODEL", &address))))
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
@@ -403,8 +389,9 @@ fn claude_code_goes_on_through_a_rotation_without_a_restart() {
     assert_eq!(said.next().as_deref(), Some("between"));
     scene.served_the_present_token();
     let (before, bridges) = (scene.token(), bridges_of(scene.project.root()));
-    scene.program(&client).args("--client-secrets bridge --once --force").run().expect_code(0);
+    scene.program(client).args("--client-secrets bridge --once --force").run().expect_code(0);
     assert_ne!(scene.token(), before);
+    assert_eq!((bridges.len(), bridges_of(scene.project.root())), (1, bridges));
     // It ends when its input does.
     let mut input = model.stdin.take().unwrap();
     std::io::Write::write_all(&mut input, b"go\n").unwrap();
@@ -412,9 +399,40 @@ fn claude_code_goes_on_through_a_rotation_without_a_restart() {
     drop(input);
     let _ = model.kill();
     let _ = model.wait();
-    assert!(shown(&output).contains("hello from interop and hello from interop"), "{output:?}");
+    let told = shown(&output);
+    assert_eq!(told.matches("hello from interop").count(), 2, "{output:?}");
     scene.served_the_present_token();
-    assert_eq!(bridges.len(), 1, "{bridges:?}");
+}
+
+#[test]
+#[ignore = "needs the clients: make interop-clients"]
+fn claude_code_goes_on_through_a_rotation_without_a_restart() {
+    let scene = Scene::new();
+    let settings = scene.home.join(".claude.json");
+    fs::write(&settings, r#"{"hasCompletedOnboarding":true}"#).unwrap();
+    let client = format!("claude-code={}", settings.display());
+    scene.write_bridge_entry(&client, &settings);
+    let program = "@anthropic-ai/claude-code/cli-wrapper.cjs";
+    let words = [program, "-p", "call the tool twice", "--allowedTools", "mcp__wiki__greet"];
+    let variables = [("ANTHROPIC_BASE_URL", "MODEL"), ("ANTHROPIC_API_KEY", "none")];
+    converse(&scene, &client, ["model.mjs", "mcp__wiki__greet"], &words, &variables);
+}
+
+#[test]
+#[ignore = "needs the clients: make interop-clients"]
+fn gemini_goes_on_through_a_rotation_without_a_restart() {
+    let scene = Scene::new();
+    let folder = scene.home.join(".gemini");
+    fs::create_dir(&folder).unwrap();
+    let trusted = json!({ scene.project.root().to_str().unwrap(): "TRUST_FOLDER" });
+    fs::write(folder.join("trustedFolders.json"), trusted.to_string()).unwrap();
+    let settings = folder.join("settings.json");
+    fs::write(&settings, r#"{"security":{"auth":{"selectedType":"gemini-api-key"}}}"#).unwrap();
+    let client = format!("gemini={}", settings.display());
+    scene.write_bridge_entry(&client, &settings);
+    let words = [".bin/gemini", "-p", "call the tool twice", "--yolo", "-m", "gemini-2.5-flash"];
+    let variables = [("GOOGLE_GEMINI_BASE_URL", "MODEL"), ("GEMINI_API_KEY", "none")];
+    converse(&scene, &client, ["gemini.mjs", "mcp_wiki_greet"], &words, &variables);
 }
 
 /// The whole way: from the address of a protected MCP server to Inspector, which lists its tools with the entry that

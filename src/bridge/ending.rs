@@ -6,7 +6,7 @@ use std::io::{self, Write as _};
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{PidfdFlags, getppid, pidfd_open};
@@ -92,9 +92,7 @@ impl Ending {
 
     /// Waits for `limit` that all input has been read; a signal ends that.
     pub(super) fn wait_for_input_over(&self, limit: Duration) {
-        let until = Instant::now() + limit;
-        let left = until.saturating_duration_since(Instant::now());
-        let timeout = Timespec::try_from(left).unwrap_or_default();
+        let timeout = Timespec::try_from(limit).unwrap_or_default();
         let mut watched = [
             PollFd::new(&self.input_over, PollFlags::IN),
             PollFd::new(&self.signals, PollFlags::IN),
