@@ -156,7 +156,7 @@ fn change(user: &User) -> io::Result<()> {
     set_thread_groups(&[])?;
     set_thread_res_gid(gid, gid, gid)?;
     set_thread_res_uid(uid, uid, uid)?;
-    // These rights end with the user id, unless root has set a bit of the process that keeps them.
+    // These rights end with the user id, unless root has set a bit that keeps them.
     let none = CapabilitySets {
         effective: CapabilitySet::empty(),
         permitted: CapabilitySet::empty(),

@@ -28,8 +28,8 @@ pub(super) fn push_words<'a>(text: &mut SecretText, words: impl Iterator<Item = 
     text.push("]");
 }
 
-/// Appends names and values in quotes, with `first` before the first name, `next` before each other one, and `joint`
-/// before the values.
+/// Appends names and values in quotes. `first` comes before the first name, `next` before each other name, and `joint`
+/// before each value.
 pub(super) fn push_pairs<'a>(
     text: &mut SecretText,
     pairs: impl Iterator<Item = (&'a str, Secret)>,

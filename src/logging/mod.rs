@@ -70,7 +70,7 @@ struct Active {
 }
 
 impl Active {
-    /// The level is filtered before a record comes here, so that the log's own warnings are written at any level.
+    /// The level is filtered earlier, so that the log's own warnings are written at any level.
     fn new(output: LogOutput, offset: UtcOffset) -> Self {
         let simple = WriteLogger::new(LevelFilter::Trace, format(offset), output.clone());
         Self { simple, output, offset }

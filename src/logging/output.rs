@@ -1,8 +1,8 @@
 //! The outputs of the log: the file, standard error, or both.
 //!
-//! simplelog writes a line in about twenty pieces. The pieces are collected here and written with one write(2), so
-//! that lines of two processes do not mix in one file. A file that cannot be written (a full disk) stops nothing.
-//! Standard error gets one message, and the log gets one when there is room again.
+//! simplelog writes a line in about twenty pieces. The pieces are collected here and written with one write(2). So
+//! lines of two processes do not mix in one file. A file that cannot be written (a full disk) stops nothing. Standard
+//! error gets one message, and the log gets one when there is room again.
 
 use std::fs::{File, OpenOptions, Permissions, symlink_metadata};
 use std::io::{self, IsTerminal, Write};

@@ -110,7 +110,7 @@ fn parse(path: &Path, bytes: &[u8]) -> Dotenv {
     found
 }
 
-/// The name and value of one line, `None` for a line without an assignment, or the fault of the line.
+/// The name and value of one line, or its fault; `None` for a line without an assignment.
 fn assignment(line: &str) -> Result<Option<(String, Secret)>, &'static str> {
     let line = line.trim();
     if line.is_empty() {

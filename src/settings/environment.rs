@@ -88,7 +88,7 @@ impl Environment {
 
     /// The value of `name` as text, for client credentials and for the rows of providers. A value that is not UTF-8
     /// counts as unset: no client id or secret is anything else. A `name` that no variable can have counts as unset
-    /// too, since rows make names from members of token files.
+    /// too: rows make names from members of token files.
     pub(crate) fn get(&self, name: &str) -> Option<String> {
         let is_name = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
         self.find(name).filter(|_| is_name).and_then(|found| found.value.to_str()).map(str::to_owned)

@@ -33,7 +33,7 @@ pub(super) struct Aim {
     pub server: Option<String>,
 }
 
-/// Finds out whether the words name an address, a token file, a provider, or the server of a token file.
+/// Finds out what the words name: an address, a token file, a provider, or a token file's server.
 ///
 /// # Errors
 /// The words name none of these; the message says what they could be.

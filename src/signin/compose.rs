@@ -82,8 +82,8 @@ pub(super) fn composed(document: Option<Document>, signed_in: &SignedIn<'_>) -> 
     apply(document, &Change { access: Some(access), refresh_token: None, refresh_end }, true, None)
 }
 
-/// The lifetime of the access token, from the answer or the token itself. Without one, a token with a refresh token
-/// counts as valid for an hour, so that the token is refreshed at all.
+/// The lifetime of the access token, from the answer or the token itself. Without a lifetime, a token that can be
+/// refreshed counts as valid for an hour, so that it is refreshed.
 pub(super) fn lasting(granted: &TokenResponse, usual: Option<std::time::Duration>) -> Lasting {
     let claimed = granted.expires_at.or_else(|| crate::tokens::jwt_expiry(&granted.access_token));
     let said = granted.expires_in.or_else(|| claimed.map(|end| end.since(granted.asked_at)));

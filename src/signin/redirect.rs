@@ -1,7 +1,7 @@
 //! The redirect by which an authorization server sends the person back, and the meaning of its parameters.
 //!
-//! The same rules hold for a request to the listener and for a pasted address. A redirect counts only with the `state`
-//! of this sign-in and the issuer of the authorization server (RFC 9207).
+//! The same rules hold for a request to the listener and for a pasted address. A redirect counts only with this
+//! sign-in's `state` and the authorization server's issuer (RFC 9207).
 
 use crate::oauth::form_decode;
 use crate::secret::Secret;

@@ -61,8 +61,8 @@ pub(super) fn unsealed(
     Ok(client)
 }
 
-/// Seals the new secrets of the file `name` before it is stored. The secrets are left plain without a key, and where
-/// the file does not say where they may be sent.
+/// Seals the new secrets of the file `name` before it is stored. They are left plain without a key, or without an
+/// endpoint in the file to which they may be sent.
 pub(super) fn for_the_disk(
     name: &str,
     document: Document,

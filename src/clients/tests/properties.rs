@@ -194,7 +194,7 @@ fn object<'a, 't>(value: &'a Ast<'t>, name: &str) -> Option<&'a Object<'t>> {
 }
 
 /// Everything in a document that this program must keep, as text and in order. These are comments, members of the
-/// document, entries of the servers, and the user's members and headers in this program's entries.
+/// document and entries of the servers. In this program's entries, they are the user's members and headers.
 fn foreign(text: &str, ours: &[&str]) -> Vec<String> {
     let collect = CollectOptions { comments: CommentCollectionStrategy::AsTokens, tokens: true };
     let parsed = parse_to_ast(text, &collect, &ParseOptions::default()).unwrap();

@@ -99,7 +99,7 @@ fn one_goes_and_another_comes() {
         ("{\"a\": 1  }", "a", "{\"new\": 0}"),
         ("{\n  \"a\": 1\n}", "a", "{\n  \"new\": 0\n}"),
         ("{\n  \"a\": 1,\n  \"b\": 2,\n}", "b", "{\n  \"a\": 1,\n  \"new\": 0,\n}"),
-        // The line break before `b` may end a comment, so only the text behind `b` shows that it can be removed.
+        // The line break before `b` may end a comment. Only the text behind `b` shows that it can be removed.
         ("{\n  \"a\": 1, // one\n  \"b\": 2   }", "b", "{\n  \"a\": 1, // one\n  \n  \"new\": 0\n}"),
         ("{\"a\": 1, \"b\": 2  }", "a b", "{\"new\": 0  }"),
     ] {
