@@ -16,6 +16,7 @@ use rustix::fs::{CWD, Dir, FileType, Mode, OFlags, mkdirat, openat};
 use rustix::io::{Errno, retry_on_intr};
 
 use super::inode::Inode;
+use super::shared_sync::SharedSync;
 use super::trust::{self, Untrusted, judge_directory, judge_own};
 
 /// The name of the program's own directory beside the token files.
@@ -36,6 +37,7 @@ struct Opened {
     found: Inode,
     /// The program's own directory in it, where that was needed.
     own: OnceLock<Directory>,
+    syncs: SharedSync,
 }
 
 impl fmt::Debug for Directory {
@@ -53,7 +55,7 @@ impl Directory {
 
     fn from(file: File, path: PathBuf) -> io::Result<Self> {
         let found = Inode::of(&file.metadata()?);
-        Ok(Self(Arc::new(Opened { file, path, found, own: OnceLock::new() })))
+        Ok(Self(Arc::new(Opened { file, path, found, own: OnceLock::new(), syncs: SharedSync::default() })))
     }
 
     /// Opens the directory `name` in it, and no link of this name.
@@ -87,9 +89,10 @@ impl Directory {
         &self.0.found
     }
 
-    /// Makes the names in it durable (what a rename needs to survive a power loss).
+    /// Makes the names in it durable (what a rename needs to survive a power loss). Threads that come together share a
+    /// sync.
     pub(super) fn sync(&self) -> io::Result<()> {
-        self.file().sync_all()
+        self.0.syncs.after_changes(|| self.file().sync_all())
     }
 
     /// The names in it, and whether each is plainly a regular file.

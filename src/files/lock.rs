@@ -21,7 +21,8 @@ use super::inode::Inode;
 /// The room for a note, in bytes.
 const LONGEST_NOTE: usize = 256;
 
-/// How often a busy lock is tried again. `flock` has no timeout of its own.
+/// How often a busy lock is tried again, since `flock` has no timeout of its own. Its holder awaits an endpoint for a
+/// hundred milliseconds or more, to which this adds little.
 const POLL: Duration = Duration::from_millis(5);
 
 /// An exclusively locked file; unlocked when dropped or when the process ends in any way.

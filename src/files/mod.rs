@@ -26,6 +26,7 @@ mod reason;
 mod replace;
 mod reserve;
 mod room;
+mod shared_sync;
 mod trust;
 mod user_file;
 

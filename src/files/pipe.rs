@@ -13,7 +13,8 @@ use super::read::MAX_SIZE;
 use super::read_error::ReadError;
 use super::trust::judge_file;
 
-/// How often a pipe in which nothing is waiting is looked at again.
+/// How often a pipe in which nothing is waiting is looked at again. A poll would not do: a pipe that no writer has
+/// opened yet is always ready. The writer is a command that starts in about as many milliseconds.
 const POLL: Duration = Duration::from_millis(5);
 
 /// Whether `path` leads to a pipe: what was written into it can be read once.

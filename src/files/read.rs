@@ -22,6 +22,9 @@ pub(crate) const MAX_SIZE: u64 = 1 << 20;
 /// (this program does) need no lock at all.
 const SHARED_LOCK_WAIT: Duration = Duration::from_millis(200);
 
+/// How often its lock is tried, since `flock` has no timeout of its own: a writer in place needs about a millisecond.
+const SHARED_LOCK_POLL: Duration = Duration::from_millis(5);
+
 /// Reads a token file whole under a shared lock on the file itself, tried for 200 ms and then read anyway
 /// (the lock is a courtesy between writers in place, not a promise). Returns its state with it. Links are the
 /// caller's to follow.
@@ -38,7 +41,7 @@ fn wait_for_writer(file: &File) {
     let deadline = Instant::now() + SHARED_LOCK_WAIT;
     // `FileExt::` because std has methods of the same names with other error types.
     while FileExt::try_lock_shared(file).is_err() && Instant::now() < deadline {
-        std::thread::sleep(Duration::from_millis(5));
+        std::thread::sleep(SHARED_LOCK_POLL);
     }
 }
 

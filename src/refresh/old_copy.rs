@@ -21,7 +21,8 @@ use crate::clock::Timestamp;
 use crate::secret::Fingerprint;
 use crate::state::{FailureKind, LastFailure};
 
-/// How often a holder of the newest token is looked for, and how soon again.
+/// How often a holder of the newest token is looked for, and how soon again. The record of a refresh follows its files
+/// within a millisecond or two; a busy machine is given a hundred.
 const LOOKS: usize = 3;
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
 

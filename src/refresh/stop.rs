@@ -7,7 +7,7 @@
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-/// How soon a stop ends a wait.
+/// How soon a stop ends a wait: a person does not notice it, and the waits are of a second, twenty looks each.
 const POLL: Duration = Duration::from_millis(50);
 
 /// Shared by the thread that receives signals and those that refresh.

@@ -370,11 +370,14 @@ fn rewritten(item: &Item, now: Moved) -> Look {
     }
 }
 
-/// How soon a file that cannot be read, or is gone, is looked for again.
+/// How soon a file that cannot be read, or is gone, is looked for again. A writer needs about a millisecond, and twenty
+/// looks a second cost next to nothing.
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
 
-/// How long a file that a link was turned to is waited for while another process has it.
+/// How long a file that a link was turned to is waited for while another process has it. The answer is safe, and
+/// storing is tried again, so that this only spares the second attempt.
 const FOLLOW_PATIENCE: Duration = Duration::from_millis(200);
 
 /// How long a file that another program left unreadable, or took away, during the request is given to be there again.
+/// Editors and tools that copy over a network need up to a second.
 const UNREADABLE_PATIENCE: Duration = Duration::from_secs(2);

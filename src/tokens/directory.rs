@@ -13,7 +13,7 @@ use crate::files::{
 };
 
 /// How long a text that does not parse is given before it is read once more: another tool may be
-/// writing it in place.
+/// writing it in place, for which a few kilobytes take a millisecond.
 pub(crate) const SECOND_LOOK: Duration = Duration::from_millis(50);
 
 /// A file of the tokens directory that was read.

@@ -30,6 +30,9 @@ use super::trust::{Untrusted, me};
 /// How long another process that edits a file in the same directory is waited for.
 const PATIENCE: Duration = Duration::from_secs(5);
 
+/// How often the lock of the directory is tried, since `flock` has no timeout of its own: an edit takes milliseconds.
+const POLL: Duration = Duration::from_millis(5);
+
 /// The largest file that is edited, in bytes. Assistants keep their own notes in some of these files:
 /// megabytes were seen.
 const LARGEST: u64 = 64 << 20;
@@ -318,7 +321,7 @@ fn lock(directory: &File) -> Result<(), NotEditable> {
         if Instant::now() >= deadline {
             return Err(NotEditable::Locked);
         }
-        std::thread::sleep(Duration::from_millis(5));
+        std::thread::sleep(POLL);
     }
 }
 
