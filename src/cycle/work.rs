@@ -57,8 +57,10 @@ pub(super) fn run(
     let threads = threads.min(jobs.len());
     let queue = SharedQueue::of(jobs);
     let (send, receive) = std::sync::mpsc::channel();
+    // A single one would only make this thread wait for it.
+    let helpers = if threads > 1 { threads } else { 0 };
     std::thread::scope(|scope| {
-        for _ in 0..threads {
+        for _ in 0..helpers {
             let (queue, send) = (&queue, send.clone());
             let worker = move || {
                 // What has not begun when the process is told to stop is left for the next start.

@@ -17,7 +17,7 @@ use rustix::io::{Errno, retry_on_intr};
 
 use super::inode::Inode;
 use super::shared_sync::SharedSync;
-use super::trust::{self, Untrusted, judge_directory, judge_own};
+use super::trust::{self, Untrusted, judge_directory, judge_own, me};
 
 /// The name of the program's own directory beside the token files.
 pub(crate) const OWN_DIRECTORY: &str = ".token-refresher";
@@ -35,6 +35,8 @@ struct Opened {
     path: PathBuf,
     /// What it was when it was opened.
     found: Inode,
+    /// The user of this process, who does not change once directories are open.
+    user: u32,
     /// The program's own directory in it, where that was needed.
     own: OnceLock<Directory>,
     syncs: SharedSync,
@@ -50,12 +52,13 @@ impl Directory {
     /// Opens the directory at `path`, links followed.
     pub(crate) fn open(path: &Path) -> io::Result<Self> {
         let opened = retry_on_intr(|| openat(CWD, path, READ, Mode::empty()))?;
-        Self::from(File::from(opened), path.to_owned())
+        Self::from(File::from(opened), path.to_owned(), me())
     }
 
-    fn from(file: File, path: PathBuf) -> io::Result<Self> {
+    fn from(file: File, path: PathBuf, user: u32) -> io::Result<Self> {
         let found = Inode::of(&file.metadata()?);
-        Ok(Self(Arc::new(Opened { file, path, found, own: OnceLock::new(), syncs: SharedSync::default() })))
+        let (own, syncs) = (OnceLock::new(), SharedSync::default());
+        Ok(Self(Arc::new(Opened { file, path, found, user, own, syncs })))
     }
 
     /// Opens the directory `name` in it, and no link of this name.
@@ -67,7 +70,7 @@ impl Directory {
             Err(Errno::ACCESS) => open(READ | OFlags::PATH),
             opened => opened,
         };
-        Self::from(File::from(opened?), self.path().join(name))
+        Self::from(File::from(opened?), self.path().join(name), self.user())
     }
 
     /// Opens it once more: a lock on a descriptor is shared by all who have that descriptor.
@@ -78,6 +81,11 @@ impl Directory {
     /// Where it was found, for messages.
     pub(crate) fn path(&self) -> &Path {
         &self.0.path
+    }
+
+    /// The user of this process, by whom what is in it is judged.
+    pub(super) fn user(&self) -> u32 {
+        self.0.user
     }
 
     pub(super) fn file(&self) -> &File {
@@ -142,7 +150,7 @@ impl Directory {
 
     /// Why other users could put files of their own into it, where they could.
     pub(crate) fn open_to_others(&self) -> Option<Untrusted> {
-        trust::open_to_others(self.path(), self.file(), self.found())
+        trust::open_to_others(self.user(), self.path(), self.file(), self.found())
     }
 
     /// Judges it as the place of an order.

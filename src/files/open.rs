@@ -17,7 +17,7 @@ use super::trust::judge_file;
 pub(super) fn open_order(path: &Path, limit: u64) -> Result<(File, Inode), ReadError> {
     let real = follow(&FileAt::of(path)?)?;
     let (file, found) = open_own(&real, limit)?;
-    judge_file(&real.path(), &file, &found)?;
+    judge_file(real.directory().user(), &real.path(), &file, &found)?;
     real.directory().judge()?;
     Ok((file, found))
 }

@@ -11,7 +11,7 @@ use zeroize::Zeroizing;
 use super::inode::Inode;
 use super::read::MAX_SIZE;
 use super::read_error::ReadError;
-use super::trust::judge_file;
+use super::trust::{judge_file, me};
 
 /// How often a pipe in which nothing is waiting is looked at again. A poll would not do: a pipe that no writer has
 /// opened yet is always ready. The writer is a command that starts in about as many milliseconds.
@@ -31,7 +31,7 @@ pub(crate) fn read_pipe(path: &Path, patience: Duration) -> Result<Option<Zeroiz
     if !found.file_type().is_fifo() {
         return Err(ReadError::NotRegular);
     }
-    judge_file(path, &pipe, &Inode::of(&found))?;
+    judge_file(me(), path, &pipe, &Inode::of(&found))?;
     // With room for all that is read at most: no copy of a secret is left behind.
     let mut bytes = Zeroizing::new(vec![0; usize::try_from(MAX_SIZE).unwrap_or(0) + 1]);
     let mut length = 0;

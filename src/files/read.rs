@@ -30,7 +30,7 @@ const SHARED_LOCK_POLL: Duration = Duration::from_millis(5);
 /// caller's to follow.
 pub(crate) fn read_private(file: &FileAt) -> Result<(Zeroizing<String>, Inode), ReadError> {
     let (opened, before) = open_own(file, MAX_SIZE)?;
-    judge_file(&file.path(), &opened, &before)?;
+    judge_file(file.directory().user(), &file.path(), &opened, &before)?;
     wait_for_writer(&opened);
     // Stamped before the read: a write during it shows as a different stamp later.
     Ok((text(bytes_of(&opened, &before, MAX_SIZE)?)?, before))

@@ -82,10 +82,10 @@ pub(super) fn me() -> u32 {
     rustix::process::geteuid().as_raw()
 }
 
-/// Judges the open `file`, which was found at `path`.
-pub(super) fn judge_file(path: &Path, file: &File, found: &Inode) -> Result<(), Untrusted> {
+/// Judges the open `file`, which was found at `path`, for the user `me`.
+pub(super) fn judge_file(me: u32, path: &Path, file: &File, found: &Inode) -> Result<(), Untrusted> {
     let untrusted = |what| untrusted(path, what, found);
-    if !may_order(found.owner, me()) {
+    if !may_order(found.owner, me) {
         return Err(untrusted(What::FileOwner));
     }
     if is_open(found, file) { Err(untrusted(What::FileMode)) } else { Ok(()) }
@@ -102,9 +102,9 @@ pub(super) fn judge_directory(path: &Path, directory: &File, found: &Inode) -> R
     if !sticky && is_open(found, directory) { Err(untrusted(What::DirectoryMode)) } else { Ok(()) }
 }
 
-/// Why other users could put files of their own into the open `directory`, where they could.
-pub(super) fn open_to_others(path: &Path, directory: &File, found: &Inode) -> Option<Untrusted> {
-    if !may_order(found.owner, me()) {
+/// Why users other than `me` could put files of their own into the open `directory`, where they could.
+pub(super) fn open_to_others(me: u32, path: &Path, directory: &File, found: &Inode) -> Option<Untrusted> {
+    if !may_order(found.owner, me) {
         return Some(untrusted(path, What::DirectoryOwner, found));
     }
     is_open(found, directory).then(|| untrusted(path, What::DirectoryMode, found))

@@ -118,7 +118,7 @@ pub(super) fn attempt<'a>(
         doubt: member.doubt.as_ref(),
         asked_at,
         now,
-        random: backoff::random(),
+        random: &backoff::random,
     }
 }
 

@@ -36,8 +36,8 @@ pub(super) struct Attempt<'a> {
     pub asked_at: Timestamp,
     /// When it had failed, up to a timeout later: delays count from here.
     pub now: Timestamp,
-    /// Between 0 and 1, for the jitter.
-    pub random: f64,
+    /// Gives a number between 0 and 1, for the jitter of a failure.
+    pub random: &'a dyn Fn() -> f64,
 }
 
 /// How many refusals without a reason are no accident, where the endpoint refreshes other tokens.
@@ -280,7 +280,7 @@ fn failure_context(
     backoff::FailureContext {
         now: attempt.now,
         failures,
-        random: attempt.random,
+        random: (attempt.random)(),
         expires_at: attempt.life.expires_at,
         retry_after,
     }

@@ -145,7 +145,7 @@ impl World {
             doubt: None,
             asked_at: now,
             now,
-            random,
+            random: &|| random,
         };
         permit.failed(None, |failures| {
             verdict::endpoint_again(&failure, attempt.life.expires_at, attempt.now, failures)
