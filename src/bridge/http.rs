@@ -15,7 +15,8 @@ use ureq::unversioned::transport::{
 };
 use ureq::{Agent, SendBody, Timeout};
 
-use super::socket::{Dialer, Line, Progress, Sentry};
+use super::sentry::Sentry;
+use super::socket::{Dialer, Line, Progress};
 use crate::oauth::{Addresses, Connecting, HttpSettings, connecting, connection_words, http_words};
 
 /// The longest time for a name, and again for TCP, proxy and TLS together.

@@ -26,6 +26,7 @@ mod push;
 mod queue;
 mod refresher;
 mod renewal;
+mod sentry;
 mod session;
 mod socket;
 mod source;

@@ -285,6 +285,13 @@ fn a_batch_passes_where_its_revision_was_negotiated() {
     bridge.send(batch);
     let came = bridge.line("the answers", crate::support::DEADLINE, Value::is_array);
     assert_eq!(came, r#"[{"id":71,"jsonrpc":"2.0","result":{}},{"id":72,"jsonrpc":"2.0","result":{}}]"#);
+    // So does one of the server.
+    server.wait_for_stream();
+    let news =
+        r#"[{"jsonrpc":"2.0","method":"notifications/y"},{"jsonrpc":"2.0","id":"s-1","method":"ping"}]"#;
+    server.push(news);
+    bridge.line("the server's batch", crate::support::DEADLINE, |line| line[1]["id"] == "s-1");
+    assert!(bridge.lines().iter().any(|line| line == news));
     // The answers may come one by one, in a stream.
     server.behave(|seen, reply| {
         seen.json().is_array() && {
