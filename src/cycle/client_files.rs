@@ -1,4 +1,4 @@
-//! The clients' own configurations (`--client`): our entries in each file, as the services are now.
+//! The clients' own configurations (`--client`): updates this program's entries in each file to the present services.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::ffi::OsStr;
@@ -16,26 +16,25 @@ use crate::settings::{KeptClient, Settings};
 use crate::state::{ClientRecord, Store};
 use crate::tokens::directory::SECOND_LOOK;
 
-/// How often a file is read again because another program wrote it in between.
+/// How often a file is read again after another program has written it in between.
 const ATTEMPTS: usize = 5;
 
-/// The clients' files, and what decides over their entries.
+/// The clients' files, and the facts for their entries.
 pub(super) struct ClientFiles<'a> {
     pub settings: &'a Settings,
-    /// The tokens directory.
     pub tokens: &'a Directory,
     /// The path of this program, or why the path cannot be written into a file.
     pub exe: &'a Result<String, String>,
-    /// The services as they are now.
+    /// The present services.
     pub services: &'a [Service],
-    /// A token file that could not be read: entries whose service is gone now are kept.
+    /// A token file that could not be read, so that entries without a service are kept.
     pub unread: Option<String>,
-    /// Remembers the entries that earlier cycles wrote.
+    /// The record of the entries that earlier cycles wrote.
     pub memory: &'a Store,
 }
 
-/// Returns the path of this program: as it was called where that is an absolute path (a link there outlives an
-/// update), else as the system gives it.
+/// The path of this program. An absolute path by which it was called is kept, since a link there survives an update.
+/// Otherwise the system gives the path.
 pub(super) fn own_path() -> Result<String, String> {
     let called = std::env::args_os().next().unwrap_or_default();
     let called = Path::new(&called);
@@ -44,7 +43,7 @@ pub(super) fn own_path() -> Result<String, String> {
             utf8(called)
         }
         Ok(here) => utf8(&here),
-        // /proc is not mounted.
+        // `/proc` is not mounted.
         Err(error) => {
             let cannot = || format!("this program's own path cannot be found: {}", reason(&error));
             utf8(&found(called).ok_or_else(cannot)?)
@@ -52,7 +51,7 @@ pub(super) fn own_path() -> Result<String, String> {
     }
 }
 
-/// Where the shell found the program that it called so.
+/// The place at which the shell found a program of this name.
 fn found(called: &Path) -> Option<PathBuf> {
     let path = std::env::var_os("PATH").filter(|_| called.components().count() == 1);
     let here = std::env::current_dir().ok();
@@ -64,7 +63,7 @@ fn utf8(path: &Path) -> Result<String, String> {
     path.to_str().map(str::to_owned).ok_or_else(|| format!("the path {} is not UTF-8", path.display()))
 }
 
-/// Brings every client's file up to date, and says so.
+/// Updates every client's file, and logs the results.
 pub(super) fn keep(wanted: &ClientFiles, log: &mut CycleLog) {
     let settings = wanted.settings;
     if settings.clients.is_empty() {
@@ -99,7 +98,7 @@ pub(super) fn keep(wanted: &ClientFiles, log: &mut CycleLog) {
     }
 }
 
-/// Decides where tokens are written. An assistant outside of a container cannot run the program inside of it.
+/// The place of tokens. An assistant outside of a container cannot run the program inside of it.
 fn secrets(settings: &Settings, about: &str, log: &mut CycleLog) -> Secrets {
     let refers = settings.clients.iter().any(|kept| kept.client.refers_to_secrets());
     let unreachable = !reader::is_told(settings) && reader::looks_like_container();
@@ -112,7 +111,7 @@ fn secrets(settings: &Settings, about: &str, log: &mut CycleLog) -> Secrets {
     Secrets::Inline
 }
 
-/// Brings one file up to date; returns its entries after that. `None`: they are as before.
+/// Updates one file, and returns the record of its entries. `None`: the record is unchanged.
 fn keep_one(
     kept: &KeptClient,
     file: &Path,
@@ -164,7 +163,7 @@ fn keep_one(
     })
 }
 
-/// Says that a file is left alone, and once what its owner may paste into it.
+/// Logs that a file is left alone, and once the entries that its owner may paste.
 fn say_refusal(about: &str, why: &str, paste: Option<&str>, log: &mut CycleLog) {
     let level = if paste.is_some() { Level::Warn } else { Level::Error };
     if log.problem(about, Topic::Writing, level, &format!("{why}; left as it is"), "") {
@@ -174,7 +173,7 @@ fn say_refusal(about: &str, why: &str, paste: Option<&str>, log: &mut CycleLog) 
     }
 }
 
-/// Edits the file; where another program has written it meanwhile, begins again with reading it.
+/// Edits the file. Where another program has written it meanwhile, the edit begins again with reading.
 fn bring_up_to_date(
     kept: &KeptClient,
     path: &Path,
@@ -233,20 +232,20 @@ fn bring_up_to_date(
     ))
 }
 
-/// Whether a JSON file is empty or does not parse. (A TOML or YAML file of the user's is never edited.)
+/// Whether a JSON file is empty or does not parse. A user's TOML or YAML file is never edited.
 fn may_be_half_written(kept: &KeptClient, file: &UserFile, applied: &Applied) -> bool {
     matches!(kept.client.format, Format::Json { .. })
         && file.text().is_some_and(|text| text.trim().is_empty() || matches!(applied.edit, Edit::Refuse(_)))
 }
 
-/// Removes the files with tokens that were written for these clients and that none refers to any more.
+/// Removes the token files that were written for these clients and that no entry refers to any more.
 fn remove_stale(
     tokens: &Directory,
     before: &BTreeMap<String, ClientRecord>,
     after: &mut BTreeMap<String, (ClientRecord, ClientRecord)>,
     log: &mut CycleLog,
 ) {
-    // Another process may keep other clients here.
+    // Another process may keep the files of other clients here.
     let foreign = before.iter().filter(|(key, _)| !after.contains_key(*key)).map(|(_, record)| record);
     let present = after.values().map(|(_, new)| new);
     let in_use: BTreeSet<String> =
@@ -265,7 +264,7 @@ fn remove_stale(
     }
 }
 
-/// Whether a remembered name can be one of a token file for a client: no other file is ever removed.
+/// Whether a recorded name can be that of a client's token file. No other file is ever removed.
 fn is_side_file(name: &str) -> bool {
     Path::new(name).file_name() == Some(OsStr::new(name))
         && Path::new(name).extension() == Some(OsStr::new("token"))

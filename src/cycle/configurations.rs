@@ -1,4 +1,4 @@
-//! The MCP client configurations of this cycle: from the tokens as they are now to files.
+//! The MCP client configurations of a cycle: from the present tokens to files.
 
 use std::time::Duration;
 
@@ -18,20 +18,20 @@ use crate::settings::Settings;
 use crate::state::Store;
 use crate::tokens::name::{Role, role};
 
-/// How long another process that writes the configurations is waited for.
+/// The longest wait for another process that writes the configurations.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// A single run has no later cycle in which it could write them, and a busy lock is no failure.
+/// The longest wait of a single run, which has no later cycle for the configurations. A busy lock is no failure.
 const ONCE_PATIENCE: Duration = Duration::from_secs(45);
 
-/// Inputs that were unreadable in this cycle.
+/// Inputs that could not be read in this cycle.
 enum Unreadable {
     /// The gateway's token, in this file: every entry needs it.
     Gateway(&'static str),
-    /// This token file, and perhaps others: entries whose service is gone now are kept.
+    /// This token file, and perhaps others: entries without a service are kept.
     Services(String),
 }
 
-/// Brings all configurations up to date, and says so. `exe` is where this program is.
+/// Updates all configurations, and logs the results. `exe` is the path of this program.
 pub(crate) fn generate(
     settings: &Settings,
     tokens: &Directory,
@@ -65,7 +65,7 @@ fn bring_up_to_date(
     log: &mut CycleLog,
 ) {
     log.say(Subject::Config, "Scanning for no-auth services...");
-    // A project without a gateway has neither its address nor `registry/`: nothing is missing there.
+    // A project without a gateway has neither its address nor `registry/`, and lacks nothing.
     let registry_dir = settings.servers_dir.parent().filter(|_| settings.registry_url.is_none());
     let without_gateway = registry_dir.is_some_and(|dir| !dir.exists());
     for (about, message) in registry.problems.iter().filter(|_| !without_gateway) {
@@ -76,7 +76,7 @@ fn bring_up_to_date(
     log.say(Subject::Config, counted(no_auth.len(), "no-auth service", &no_auth));
     log.say(Subject::Config, "Generating MCP configurations...");
     let written = locked(tokens, settings.once).and_then(|lock| {
-        // Another process may have refreshed one since the scan.
+        // Another process may have refreshed a token since the scan.
         seen.tokens.iter_mut().for_each(|token| token.source.read_entry());
         let gathered = collect(settings, seen, registry, log);
         let services = &gathered.services.list;
@@ -91,7 +91,7 @@ fn bring_up_to_date(
         };
         let dir = settings.dir.to_string_lossy();
         let signed_out = sign_in_advice(&gathered.services.signed_out, &dir);
-        // A token file that cannot be read for the moment may be the one that lacks.
+        // A token file that cannot be read now may be the missing one.
         let may_lack = seen.problems.iter().all(|(file, _)| role(file) != Role::Service);
         if let Some(advice) = signed_out.filter(|_| may_lack) {
             log.problem("the registry's servers", Topic::Entries, Level::Warn, &advice, "");
@@ -147,7 +147,7 @@ fn collect<'a>(
     gathered
 }
 
-/// What could not be read in this cycle, so that entries for it must not be taken away.
+/// The inputs that could not be read in this cycle, so that their entries must be kept.
 fn missing(
     settings: &Settings,
     seen: &TokenScan,

@@ -1,4 +1,5 @@
-//! What the configurations were made from and what they were then. Where both are the same, nothing is built.
+//! The inputs of the configurations, and the files that were made from them. Where both are unchanged, no
+//! configuration is built.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -14,21 +15,21 @@ use crate::services::in_configurations;
 use crate::settings::Settings;
 use crate::state::Store;
 
-/// The configurations as the last cycle left them. It holds for one reading of the settings.
+/// The configurations as the last cycle left them, for one reading of the settings.
 #[derive(Default)]
 pub(crate) struct Configured(Option<Made>);
 
 struct Made {
     from: Fingerprint,
-    /// Every file that was written or found as it should be.
+    /// Every file that was written, or found unchanged.
     files: Vec<(PathBuf, LastRead)>,
-    /// What was said of them, to be said again.
+    /// The lines of the log about them, for a repetition.
     said: Vec<Recorded>,
 }
 
 impl Configured {
-    /// Whether configurations that are made `from` the same are as they were left. Nothing looks at them for as long
-    /// as `next`.
+    /// Whether configurations `from` these inputs would be unchanged, and so are their files. No later look comes
+    /// within `next`.
     pub(super) fn holds(&self, from: Fingerprint, now: Timestamp, next: Duration) -> bool {
         self.0.as_ref().is_some_and(|made| {
             let holds = |(path, read): &(PathBuf, LastRead)| {
@@ -38,15 +39,15 @@ impl Configured {
         })
     }
 
-    /// Says again what was said when they were made.
+    /// Repeats the lines of the cycle that made the configurations.
     pub(super) fn say_again(&self, log: &mut CycleLog) {
         if let Some(made) = &self.0 {
             log.repeat(&made.said);
         }
     }
 
-    /// Remembers configurations that were brought up to date after `begun`. Where one could not be written, or is
-    /// not there, they are made again in the next cycle.
+    /// Records configurations that were updated after `begun`. Where a file is missing or could not be written, the
+    /// next cycle makes all of them.
     pub(super) fn remember(
         &mut self,
         from: Fingerprint,
@@ -62,13 +63,13 @@ impl Configured {
         self.0 = files.map(|files| Made { from, files, said });
     }
 
-    /// Has them made in the next cycle.
+    /// Makes the next cycle build the configurations.
     pub(super) fn forget(&mut self) {
         self.0 = None;
     }
 }
 
-/// The files that hold configurations.
+/// The files of the configurations.
 fn files(settings: &Settings, memory: &Store) -> Vec<PathBuf> {
     let beside = |name: &str| settings.tokens_dir.join(name);
     let defaults = DefaultFile::ALL.iter().filter(|_| settings.launcher != Launcher::None);
@@ -81,7 +82,7 @@ fn files(settings: &Settings, memory: &Store) -> Vec<PathBuf> {
     files
 }
 
-/// A digest of all that configurations are made from, beside the settings and the path of this program.
+/// A digest of all inputs of the configurations, beside the settings and the path of this program.
 pub(super) fn digest(
     settings: &Settings,
     seen: &TokenScan,

@@ -1,4 +1,4 @@
-//! One token file of a cycle: what it holds, what is remembered of it, and when it is refreshed.
+//! One token file of a cycle: its facts, its record, and the time of its refresh.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -16,62 +16,61 @@ use crate::state::{CredentialState, Outage, Plan, Store};
 use crate::status::Facts;
 use crate::tokens::directory::TokenFile;
 
-/// One token file, and what is done about it.
+/// One token file, and the plan for it.
 pub(crate) struct Credential {
     pub source: TokenSource,
-    /// Fingerprint of its access token, where a forced refresh or the file beside it must follow a change.
+    /// The fingerprint of the access token, where a forced refresh or the file for shells must follow a change.
     pub access_hash: Option<Fingerprint>,
-    /// The file for a shell beside it, which holds its access token too.
+    /// The file for shells beside it, which holds the access token too.
     pub twin: Option<String>,
-    /// Why it is monitored only: nothing in it can be refreshed, or it says so.
+    /// Why the token is monitored only: the file says so, or holds no refresh token.
     pub monitored: Option<String>,
-    /// Why no request can be made for it: what its file, its provider or the environment lacks.
+    /// Why no request can be made: the fact that the file, its provider or the environment lacks.
     pub unresolved: Option<String>,
-    /// Its endpoint, where a request can be made for it.
+    /// The endpoint, where a request can be made.
     pub endpoint: Option<Arc<str>>,
-    /// Whether the client-credential files beside it had a part in what can be done for it.
+    /// Whether the request depends on the client-credential files beside the token file.
     pub needs_clients: bool,
-    /// What is remembered of it.
     pub state: Arc<CredentialState>,
-    /// Where a refresh replaced its refresh token: the youngest successor.
+    /// The youngest successor of the refresh token, where a refresh replaced it.
     pub newest: Option<Fingerprint>,
-    /// Its endpoint, where that is in trouble.
+    /// The endpoint, where it is in trouble.
     pub in_trouble: Option<String>,
-    /// When it is to be refreshed.
+    /// The time of the next refresh.
     pub plan: Plan,
-    /// What is strange about it.
+    /// The oddities of the file.
     pub oddities: Vec<String>,
 }
 
-/// What a judgement needs beside the files.
+/// The facts for a judgement, beside the files.
 pub(crate) struct ScanContext<'a> {
     pub providers: &'a Providers,
     pub environment: &'a Environment,
     pub state: &'a Store,
-    /// The endpoints in trouble: a wait for one that is well again is over.
+    /// The endpoints in trouble. A wait for another endpoint has ended.
     pub outages: &'a BTreeMap<String, Outage>,
-    /// How long before its expiry a token is due.
+    /// The time between a refresh and the expiry.
     pub buffer: Duration,
-    /// How long it is to the next look at the latest.
+    /// The longest time until the next look.
     pub interval: Duration,
-    /// Whether every token is to be refreshed, due or not.
+    /// Whether every token counts as due.
     pub forced: bool,
     pub now: Timestamp,
 }
 
 impl ScanContext<'_> {
-    /// What can be done for a token file with these client credentials beside it.
+    /// The request that can be made for a token file, with these client credentials beside it.
     pub(super) fn resolution(&self, config: &CredentialConfig, clients: &[ClientFile]) -> Resolution {
         resolve(config, self.environment, clients, self.providers).0
     }
 
-    /// Whether a file that is `found` so and was read before need not be read again.
+    /// Whether a file with these metadata, which was read before, need not be read again.
     pub(super) fn trusts(&self, read: &LastRead, found: &Inode) -> bool {
         read.holds(found, self.now, self.interval)
     }
 }
 
-/// Judges a token file. `interrupted`: a crash left an unfinished refresh beside it.
+/// Judges a token file. `interrupted`: a crash left an unfinished refresh beside the file.
 pub(super) fn judge(file: &TokenFile, interrupted: bool, context: &ScanContext<'_>) -> Credential {
     let document = &file.document;
     let source = TokenSource::of(file, context.providers, context.now);
@@ -113,12 +112,11 @@ fn schedule<'a>(source: &'a TokenSource, state: &'a CredentialState, buffer: Dur
 }
 
 impl Credential {
-    /// The file's name.
     pub(crate) fn name(&self) -> &str {
         &self.source.name
     }
 
-    /// Judges a file anew that holds what it held in the last cycle.
+    /// Judges an unchanged file again.
     pub(super) fn renew(&mut self, context: &ScanContext<'_>) {
         self.source.has_changed = false;
         self.state = context.state.known_state(&self.source.name);
@@ -127,7 +125,7 @@ impl Credential {
         self.meet_outage(context);
     }
 
-    /// Takes over what can be done for it.
+    /// Takes over the request that can be made, or the reason why none can.
     pub(super) fn resolve(&mut self, resolution: Resolution, context: &ScanContext<'_>) {
         match resolution {
             Resolution::Refresh(request) => {
@@ -139,17 +137,17 @@ impl Credential {
         }
     }
 
-    /// Whether a request is made for it in this cycle.
+    /// Whether this cycle sends a request for the token.
     pub(super) fn is_about_to_ask(&self) -> bool {
         self.plan == Plan::Due && self.monitored.is_none() && self.newest.is_none()
     }
 
-    /// Its place among the credentials that are due.
+    /// The place among the due credentials.
     pub(super) fn rank(&self) -> (Option<Timestamp>, Option<Timestamp>) {
         self.state.rank(self.source.life.expires_at)
     }
 
-    /// Plans anew where its endpoint is in trouble.
+    /// Plans again where the endpoint is in trouble.
     fn meet_outage(&mut self, context: &ScanContext<'_>) {
         let Some(endpoint) = self.endpoint.as_deref().filter(|_| !context.outages.is_empty()) else { return };
         if let Some(outage) = context.outages.get(endpoint) {
@@ -161,19 +159,19 @@ impl Credential {
         }
     }
 
-    /// Plans anew where its endpoint is well again.
+    /// Plans again where the endpoint answers again.
     pub(super) fn forget_outage(&mut self, buffer: Duration, now: Timestamp) {
         self.in_trouble = None;
         self.plan = schedule(&self.source, &self.state, buffer).plan(now);
     }
 
-    /// Whether it is due and must not be refreshed now.
+    /// Whether the refresh is due but must not be tried now.
     pub(crate) fn is_stuck(&self) -> bool {
         self.monitored.is_none() && matches!(self.plan, Plan::Waiting(_) | Plan::Blocked)
     }
 
-    /// Reads the file again and plans anew, after it was refreshed. What cannot be read now stays as it was: the next
-    /// look finds the change.
+    /// Reads the file again after a refresh, and plans again. Where the file cannot be read, the earlier facts are
+    /// kept and the next look finds the change.
     pub(crate) fn look_again(&mut self, state: &Store, buffer: Duration, now: Timestamp) {
         self.source.read_again();
         self.state = state.known_state(&self.source.name);
@@ -181,14 +179,14 @@ impl Credential {
         self.plan = schedule(&self.source, &self.state, buffer).plan(now);
     }
 
-    /// Plans anew after an attempt that has failed.
+    /// Plans again after a failed attempt.
     pub(crate) fn failed(&mut self, state: &Store, buffer: Duration, now: Timestamp) {
         self.state = state.known_state(&self.source.name);
         self.plan = schedule(&self.source, &self.state, buffer).plan(now);
     }
 
-    /// Whether another program refreshes this credential too: its refresh token has changed while nothing was wrong
-    /// with it, and this program did not change it.
+    /// Whether another program refreshes this credential too. Its refresh token has changed without a failure, and
+    /// this program did not change it.
     pub(crate) fn has_foreign_writer(&self) -> bool {
         let (Some(known), Some(present)) = (self.state.refresh_hash, self.source.refresh_hash) else {
             return false;
@@ -199,7 +197,7 @@ impl Credential {
             && !written_by_us(&self.source.real, &self.source.stamp())
     }
 
-    /// What is known of it, for the status views.
+    /// The facts for the status views.
     pub(crate) fn facts(&self) -> Facts<'_> {
         Facts {
             file: &self.source.name,

@@ -1,8 +1,7 @@
-//! How a cycle is told: which lines are worth saying, and each problem once.
+//! The log of a cycle: the lines that are worth writing, and each problem once.
 //!
-//! An idle cycle is one line. The lines of a cycle are held back until something happens in it, then
-//! said in their order. A problem is said when it appears, when it changes and when it ends, and not
-//! at every check in between.
+//! A cycle without events is one line. Other lines are held back until an event, and then written in their order. A
+//! problem is logged when it appears, when it changes and when it ends, and not at every check in between.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -22,28 +21,28 @@ pub(crate) enum Subject {
     Config,
 }
 
-/// What a problem is about, beside a file or setting: each is said and ended by itself.
+/// The subjects of problems with one file or setting. Each is logged and ended for itself.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub(crate) enum Topic {
-    /// That a file cannot be read or used.
+    /// A file cannot be read or used.
     Contents,
-    /// What is odd about a file.
+    /// A file has an oddity.
     Oddity,
-    /// What lacks for a refresh that is not due yet.
+    /// A refresh that is not due yet lacks a fact.
     Means,
-    /// That a token is not fresh.
+    /// A token is not fresh.
     Freshness,
-    /// That a token has expired before it could be refreshed.
+    /// A token has expired before it could be refreshed.
     Expiry,
-    /// That a token ends and only a person can renew it.
+    /// A token expires, and only a person can renew it.
     Ending,
-    /// Who may read a file.
+    /// Other users may read a file.
     Readers,
-    /// That its secrets are not sealed.
+    /// The secrets of a file are not sealed.
     AtRest,
-    /// That something cannot be written.
+    /// A file cannot be written.
     Writing,
-    /// What a configuration leaves out or assumes.
+    /// A configuration leaves out a service, or assumes a value.
     Entries,
 }
 
@@ -62,7 +61,7 @@ impl Topic {
         }
     }
 
-    /// What is said when a problem is over; `None`: another line says it.
+    /// The words for the end of a problem; `None`: another line tells the end.
     const fn end(self) -> Option<&'static str> {
         match self {
             Self::Contents => Some("readable again"),
@@ -76,12 +75,12 @@ impl Topic {
         }
     }
 
-    /// Whether a line about its end must say what it was.
+    /// Whether the line about the end must repeat the problem.
     const fn is_one_of_many(self) -> bool {
         matches!(self, Self::Oddity | Self::Entries | Self::Ending | Self::Means | Self::AtRest)
     }
 
-    /// Whether it is about a file that may be gone.
+    /// Whether the problem is about a file that may be gone.
     const fn is_of_file(self) -> bool {
         matches!(
             self,
@@ -99,7 +98,7 @@ impl Subject {
     }
 }
 
-/// What has been said, over all cycles of the process.
+/// The log over all cycles of the process.
 #[derive(Default)]
 pub(crate) struct CycleLog {
     /// The project root, for commands that a person may type.
@@ -107,26 +106,26 @@ pub(crate) struct CycleLog {
     held_back: Vec<UnsaidLine>,
     eventful: bool,
     problems: BTreeMap<(String, Topic), SaidProblem>,
-    /// What is said, while it is recorded.
+    /// The lines and problems of the present recording.
     recording: Option<Vec<Recorded>>,
 }
 
-/// A line that is said when something happens in the cycle.
+/// A line that is written only in an eventful cycle.
 enum UnsaidLine {
     Line(Subject, String),
     Token(TokenLine),
 }
 
-/// Something that was said, for another cycle in which it is the same.
+/// A line or a problem, to be repeated in a cycle with the same inputs.
 pub(crate) enum Recorded {
-    /// A line of the normal course of events.
+    /// A line without a problem.
     Line(Subject, String),
     /// A problem.
     Problem { about: String, topic: Topic, level: Level, message: String, detail: String },
 }
 
 impl Recorded {
-    /// Whether it says that something could not be written.
+    /// Whether a file could not be written.
     pub(crate) fn is_unwritten(&self) -> bool {
         matches!(self, Self::Problem { topic: Topic::Writing, level: Level::Error, .. })
     }
@@ -139,18 +138,16 @@ struct SaidProblem {
 }
 
 impl CycleLog {
-    /// For the project at `root`.
     pub(crate) fn of(root: &Path) -> Self {
         Self { project: root.to_owned(), ..Self::default() }
     }
 
-    /// The command that signs in again for a token file, with which a line ends that says to sign in again.
+    /// The command for a new sign-in of a token file, for the end of a line.
     pub(crate) fn login_command(&self, file: &str) -> String {
         login_command(stem(file), &self.project)
     }
 
-    /// Begins a cycle; `eventful` says at once that all of it is worth telling, as does a log that is
-    /// to show everything.
+    /// Begins a cycle. All lines of an `eventful` cycle are written at once, and so are all lines at DEBUG.
     pub(crate) fn begin(&mut self, eventful: bool) {
         self.held_back.clear();
         self.eventful = eventful || log::log_enabled!(Level::Debug);
@@ -159,7 +156,7 @@ impl CycleLog {
         }
     }
 
-    /// A line of the normal course of events.
+    /// Logs a line without a problem.
     pub(crate) fn say(&mut self, subject: Subject, line: impl Into<String>) {
         let line = line.into();
         if let Some(recording) = &mut self.recording {
@@ -172,7 +169,7 @@ impl CycleLog {
         }
     }
 
-    /// The same of a token with which nothing is done.
+    /// Logs a line about a token without an action.
     pub(crate) fn say_of_token(&mut self, line: TokenLine) {
         if self.eventful {
             log::info!(target: Subject::Refresh.target(), "{line}");
@@ -181,7 +178,7 @@ impl CycleLog {
         }
     }
 
-    /// From here on, and including what was held back, the cycle is worth telling.
+    /// Makes the cycle eventful, and writes the lines that were held back.
     pub(crate) fn something_happened(&mut self) {
         self.eventful = true;
         for held_back in self.held_back.drain(..) {
@@ -192,14 +189,13 @@ impl CycleLog {
         }
     }
 
-    /// Whether the cycle was worth telling so far.
     pub(crate) fn is_eventful(&self) -> bool {
         self.eventful
     }
 
-    /// Something is wrong with `about` (a file, a setting): said when it is new or another message
-    /// than before. `detail` (when it is tried again) is said with it and does not make it new. Returns
-    /// whether it was said now.
+    /// Logs a problem with `about` (a file or a setting) where the problem is new or its message has changed. `detail`
+    /// (the time of the next attempt) is logged too, but does not make the problem new. Returns whether a line was
+    /// written.
     pub(crate) fn problem(
         &mut self,
         about: &str,
@@ -225,17 +221,17 @@ impl CycleLog {
         new
     }
 
-    /// Records what is said from here on.
+    /// Begins a recording of lines and problems.
     pub(crate) fn record(&mut self) {
         self.recording = Some(Vec::new());
     }
 
-    /// Returns what was recorded.
+    /// Ends the recording and returns it.
     pub(crate) fn recorded(&mut self) -> Vec<Recorded> {
         self.recording.take().unwrap_or_default()
     }
 
-    /// Says again what was recorded in another cycle.
+    /// Logs a recording of another cycle.
     pub(crate) fn repeat(&mut self, recorded: &[Recorded]) {
         for said in recorded {
             match said {
@@ -247,7 +243,7 @@ impl CycleLog {
         }
     }
 
-    /// Whatever was said of `about` is over, although it was mentioned in this cycle.
+    /// Ends the problems of `about`, although they were mentioned in this cycle.
     pub(crate) fn solved(&mut self, about: &str, topics: &[Topic]) {
         for topic in topics {
             if let Some(problem) = self.problems.get_mut(&(about.to_owned(), *topic)) {
@@ -256,14 +252,14 @@ impl CycleLog {
         }
     }
 
-    /// Whatever was said of `about` before still holds; nothing new is to be said of it.
+    /// Keeps a problem of `about` without a new line.
     pub(crate) fn keep_problem(&mut self, about: &str, topic: Topic) {
         if let Some(problem) = self.problems.get_mut(&(about.to_owned(), topic)) {
             problem.mentioned = true;
         }
     }
 
-    /// What cannot be written in this cycle, and why.
+    /// The files that cannot be written in this cycle, with the reasons.
     pub(crate) fn unwritten(&self) -> BTreeMap<String, String> {
         let writing = self
             .problems
@@ -272,7 +268,7 @@ impl CycleLog {
         writing.map(|((about, _), problem)| (about.clone(), problem.message.clone())).collect()
     }
 
-    /// How many of these are errors, and not only left to their owner.
+    /// How many of these are errors, and not files that are left to their owner.
     pub(crate) fn write_errors(&self) -> usize {
         let is_error = |((_, topic), problem): &(&(String, Topic), &SaidProblem)| {
             *topic == Topic::Writing && problem.mentioned && problem.level == Level::Error
@@ -280,15 +276,14 @@ impl CycleLog {
         self.problems.iter().filter(is_error).count()
     }
 
-    /// Ends a cycle: problems that were not mentioned in it are over. `is_gone` says of a file that it is not there any
-    /// more.
+    /// Ends a cycle. Problems that were not mentioned in it have ended. `is_gone` tells whether a file is gone.
     pub(crate) fn end(&mut self, is_gone: &dyn Fn(&str) -> bool) {
         let mut gone = BTreeSet::new();
         self.problems.retain(|(about, topic), problem| {
             let target = topic.subject().target();
             match topic.end() {
                 _ if problem.mentioned => {}
-                // Once, whatever was wrong with it.
+                // A file that is gone gets one line for all its problems.
                 Some(_) if gone.contains(about) => {}
                 Some(_) if topic.is_of_file() && is_gone(about) => {
                     log::info!(target: target, "{about}: is gone");

@@ -1,4 +1,4 @@
-//! The two default configurations, `mcp.json` and `vscode_mcp.json`, as the services are now.
+//! Updates the two default configurations, `mcp.json` and `vscode_mcp.json`, to the present services.
 
 use std::collections::BTreeMap;
 
@@ -13,8 +13,7 @@ use crate::settings::Settings;
 /// The largest default file that is read, in bytes: several times what 100,000 services take.
 const LARGEST: u64 = 1 << 30;
 
-/// Brings both files up to date, and says so. Where some token file is unreadable, entries that have no service now
-/// stay as they are.
+/// Updates both files, and logs the results. Where a token file is unreadable, entries without a service are kept.
 pub(super) fn keep(
     settings: &Settings,
     tokens: &Directory,
@@ -32,7 +31,7 @@ pub(super) fn keep(
     let paths = match &reader {
         Ok(reader) => ReaderPaths { exe: &reader.exe, dir: &reader.dir, tokens_dir: &reader.tokens_dir },
         Err(why) if launcher == Launcher::Bridge => return Err(format!("cannot be written: {why}")),
-        // The other launchers name the project and nothing else.
+        // The other launchers need only the project's path.
         Err(_) => ReaderPaths { exe: "", dir: &here, tokens_dir: "" },
     };
     for file in DefaultFile::ALL {

@@ -1,4 +1,4 @@
-//! Which configurations hold an entry of a token: a person who looks at one token wants to know who uses it.
+//! Finds the configurations with an entry for a token: a person who looks at one token wants to know its users.
 
 use serde_json::Value;
 
@@ -37,7 +37,7 @@ pub(crate) fn find_entries(settings: &Settings, report: &mut Overview) -> Result
     Ok(())
 }
 
-/// The path of a default file and its servers, where it is there and can be read.
+/// The path of a default file and its servers, where the file can be read.
 fn default(file: DefaultFile, settings: &Settings) -> Option<(String, Value)> {
     let path = settings.tokens_dir.join(file.file_name());
     let document: Value = serde_json::from_str(&std::fs::read_to_string(&path).ok()?).ok()?;
@@ -46,7 +46,7 @@ fn default(file: DefaultFile, settings: &Settings) -> Option<(String, Value)> {
     Some((path.display().to_string(), servers.clone()))
 }
 
-/// The words as names of files, where they are those of servers; a word that means nothing stays as it is.
+/// The names of the files for these words, which may name servers. An unknown word is kept as it is.
 pub(crate) fn files_meant(words: &[String], report: &Overview) -> Vec<String> {
     let files = report.tokens.iter().map(|token| token.file.as_str());
     let found = |word: &String| meant(word, files.clone(), &Providers::builtin());

@@ -1,4 +1,4 @@
-//! Looks at everything as a cycle would and changes nothing: what `status` and `check` are made from.
+//! Scans as a cycle does and changes nothing, for `status` and `check`.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -17,10 +17,10 @@ use crate::settings::Settings;
 use crate::state::{CycleRecord, HookKind, Outage, Plan, Store, UnknownHolder, daemon_holder};
 use crate::status::{DaemonSeen, Facts, Overview, SealCounts, Token};
 
-/// Why the tokens directory cannot be looked at.
+/// Why the tokens directory could not be inspected.
 #[derive(Debug)]
 pub(crate) enum NotInspected {
-    /// Whether a daemon runs cannot be found out.
+    /// It is unknown whether a daemon runs.
     Daemon(UnknownHolder),
     /// This directory cannot be read.
     Directory(PathBuf, io::Error),
@@ -37,8 +37,7 @@ impl fmt::Display for NotInspected {
     }
 }
 
-/// The picture of the tokens directory at `now`. The buffer and the interval are those of the daemon, where one runs or
-/// ran.
+/// The overview of the tokens directory at `now`. Buffer and interval are those of the daemon that runs or last ran.
 pub(crate) fn inspect(settings: &Settings, now: Timestamp) -> Result<Overview, NotInspected> {
     let directory = &settings.tokens_dir;
     let holder = daemon_holder(directory).map_err(NotInspected::Daemon)?;
@@ -48,7 +47,7 @@ pub(crate) fn inspect(settings: &Settings, now: Timestamp) -> Result<Overview, N
     let interval = record.as_ref().map_or(settings.interval, |record| Duration::from_secs(record.interval));
     let recorded = record.as_ref().and_then(recorded_providers);
     let context = ScanContext {
-        // A broken file of providers stops the daemon, which says so. Here it costs some names.
+        // A broken file of providers stops the daemon, which logs it. Here the file costs only some names.
         providers: &recorded.unwrap_or_else(|| providers(settings).unwrap_or_else(|_| Providers::builtin())),
         environment: &settings.environment,
         state: &store,
@@ -100,7 +99,7 @@ pub(crate) fn inspect(settings: &Settings, now: Timestamp) -> Result<Overview, N
     Ok(report.sorted())
 }
 
-/// The endpoints in trouble, each with the time at which the first of its tokens asks it again.
+/// The endpoints in trouble, each with the time of its first token's next request.
 fn asked_again(mut outages: BTreeMap<String, Outage>, tokens: &[Credential]) -> BTreeMap<String, Outage> {
     for token in tokens {
         let outage = token.in_trouble.as_ref().and_then(|endpoint| outages.get_mut(endpoint));
@@ -111,16 +110,17 @@ fn asked_again(mut outages: BTreeMap<String, Outage>, tokens: &[Credential]) -> 
     outages
 }
 
-/// What the last cycle lacked for its requests.
+/// The facts that the last cycle lacked for its requests.
 struct Lacking<'a> {
     cycle: &'a CycleRecord,
-    /// Whether its daemon runs.
+    /// Whether the daemon of that cycle runs.
     runs: bool,
 }
 
-/// The facts about a token, as far as this process can know them. Client credentials may be in the daemon's environment
-/// alone: a token that has been refreshed without a refresh token is not reported as one that cannot be refreshed. What
-/// lacks for a request is what the running daemon lacks; without one, what the last cycle lacked and this process too.
+/// The facts about a token, as far as this process can know them. Client credentials may be in the daemon's
+/// environment alone. So a token that was refreshed without a refresh token does not count as monitored. A running
+/// daemon's lack for a request counts. Without a daemon, a lack counts where the last cycle and this process both have
+/// it.
 fn trusted<'a>(seen: &'a Credential, known: Option<&'a Lacking<'_>>) -> Facts<'a> {
     let facts = seen.facts();
     let machine = facts.refresh_hash.is_none() && facts.remembered.last_success.is_some();

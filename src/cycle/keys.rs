@@ -1,7 +1,7 @@
-//! The keys that the settings name, read.
+//! Reads the keys that the settings name.
 //!
-//! A source that is not there now (a missing file, a keyring that is locked) is no reason to leave all other tokens
-//! alone: what it has sealed stays closed, and says so. A source that no key may come from is a wrong setting.
+//! A source without a key now (a missing file, a locked keyring) must not stop the refresh of other tokens. Its sealed
+//! secrets cannot be opened, and the log says so. A source that no key may come from is a wrong setting.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -13,14 +13,14 @@ use crate::files::{OWN_DIRECTORY, ReadError, is_pipe, read_order, read_pipe};
 use crate::sealing::{Keyring, SealingKey};
 use crate::settings::Settings;
 
-/// How long the command for a key may take, and how long a pipe is waited for.
+/// The time limit for the key command, and for the writer of a pipe.
 const LIMIT: Duration = Duration::from_secs(30);
 
 /// The name of the key among the credentials of a systemd unit.
 const CREDENTIAL: &str = "token-refresher.key";
 
-/// Variables that a command for a key gets, beside those with the beginnings below: what finds the user's session and
-/// the stores of password managers. All others may hold secrets of token files.
+/// Variables that a key command gets, beside those with the prefixes below. They lead to the user's session and to
+/// password managers. All other variables may hold secrets of token files.
 const VARIABLES: [&str; 15] = [
     "PATH",
     "HOME",
@@ -39,15 +39,14 @@ const VARIABLES: [&str; 15] = [
     "TOKEN_REFRESHER_TOKENS_DIR",
 ];
 
-/// The beginnings of more such variables.
+/// Prefixes of further such variables.
 const VARIABLE_BEGINNINGS: [&str; 10] =
     ["LC_", "XDG_", "GPG_", "PASSWORD_STORE_", "OP_", "BW_", "VAULT_", "SOPS_", "AGE_", "PINENTRY_"];
 
-/// The keys of a process.
 #[derive(Clone, Default)]
 pub(crate) struct LoadedKeys {
     ring: Keyring,
-    /// Keys that pipes gave: a pipe is read once.
+    /// Keys from pipes, since a pipe can be read once.
     from_pipes: Vec<(PathBuf, Arc<SealingKey>)>,
     /// Sources without a key now, a line each.
     pub missing: Vec<String>,
@@ -55,14 +54,14 @@ pub(crate) struct LoadedKeys {
 
 /// Why a source gives no key.
 enum NoKey {
-    /// There is none now.
+    /// The source has none now.
     Missing(String),
-    /// None may come from there.
+    /// No key may come from the source.
     Wrong(String),
 }
 
 impl LoadedKeys {
-    /// Reads the keys that `settings` name. `before` has what pipes gave already. The error is a setting that is wrong.
+    /// Reads the keys that `settings` name. `before` has the keys from pipes. The error is a wrong setting.
     pub(crate) fn load(settings: &Settings, before: &Self) -> Result<Self, String> {
         let mut loaded = Self::default();
         for path in &settings.key_files {
@@ -82,14 +81,13 @@ impl LoadedKeys {
         Ok(loaded)
     }
 
-    /// Says which sources have no key now.
+    /// Logs the sources without a key.
     pub(super) fn report(&self) {
         for line in &self.missing {
             log::error!(target: "CONFIG", "{line}");
         }
     }
 
-    /// The keys themselves.
     pub(crate) const fn ring(&self) -> &Keyring {
         &self.ring
     }
@@ -158,7 +156,7 @@ fn unread(error: ReadError) -> NoKey {
     }
 }
 
-/// Why a key may not be where it is: a copy of the tokens directory would hold the key with what it seals.
+/// Why a key must not be at its place: a copy of the tokens directory would hold the key with the sealed secrets.
 fn misplaced(settings: &Settings, path: &Path) -> Option<String> {
     let real = |path: &Path| path.canonicalize().ok();
     let places = [settings.tokens_dir.clone(), settings.dir.join(OWN_DIRECTORY)];

@@ -1,7 +1,7 @@
-//! What a cycle remembers of the files that it read: the next one reads those that have changed, and no others.
+//! The files as a cycle read them. The next cycle reads only those that have changed.
 //!
-//! No secret is remembered. Client-credential files are read in every cycle, and token files again where a
-//! configuration must be written anew.
+//! No secret is kept. Client-credential files are read in every cycle. Token files are read again where a
+//! configuration must be written.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::iter::Peekable;
@@ -11,53 +11,52 @@ use super::credential::Credential;
 use crate::files::{Directory, Inode, LastRead};
 use crate::tokens::spelled::file_in;
 
-/// The files of the tokens directory as the last cycle left them.
 #[derive(Default)]
 pub(crate) struct Memory {
     /// The tokens directory; `None`: there was no cycle.
     pub directory: Option<Directory>,
-    /// The token files, by name, without the access tokens that configurations need.
+    /// The token files, sorted by name, without the access tokens that configurations need.
     pub tokens: Vec<Credential>,
     /// The client-credential files.
     pub clients: BTreeMap<String, LastRead>,
     /// Files without a token.
     pub without_token: BTreeMap<String, LastRead>,
-    /// What the system told of files that could not be used.
+    /// The metadata of files that could not be used.
     pub problems: BTreeMap<String, Option<Inode>>,
     /// The names that are links.
     pub links: BTreeSet<String>,
-    /// Whether every file is to be read, whatever the system tells of it.
+    /// Whether every file must be read, even where its metadata are unchanged.
     pub distrusted: bool,
 }
 
-/// What is remembered of one file.
+/// The earlier facts about one file.
 #[allow(clippy::large_enum_variant, reason = "made and taken apart at once, for every file of a cycle")]
 pub(super) enum Remembered {
     /// A token file.
     Token(Credential),
     /// A file without a token.
     WithoutToken(LastRead),
-    /// A file that could not be used, as the system told of it.
+    /// A file that could not be used, with its metadata.
     Unusable(Option<Inode>),
-    /// There was no cycle that could have seen it.
+    /// No cycle could have seen the file.
     Unknown,
-    /// It was not there, or was a client-credential file.
+    /// The file was missing, or was a client-credential file.
     Nothing,
 }
 
-/// A memory that is given back file by file, in the order of their names.
+/// Gives a memory back file by file, in the order of their names.
 pub(super) struct Recall {
     tokens: Peekable<IntoIter<Credential>>,
     rest: Memory,
 }
 
 impl Memory {
-    /// Has every file read in the next cycle.
+    /// Makes the next cycle read every file.
     pub(super) fn distrust(&mut self) {
         self.distrusted = true;
     }
 
-    /// Whether a file is not as the last cycle left it. Nothing is opened for that.
+    /// Whether a file has changed since the last cycle. No file is opened.
     pub(crate) fn is_outdated(&self) -> bool {
         let Some(directory) = &self.directory else { return false };
         let followed = |name: &str| file_in(directory, name).followed_inode().ok();
@@ -75,7 +74,7 @@ impl Memory {
             || self.problems.iter().any(|(name, found)| followed(name) != *found)
     }
 
-    /// Gives everything back.
+    /// Gives the memory back.
     pub(super) fn recall(&mut self) -> Recall {
         let mut rest = std::mem::take(self);
         Recall { tokens: std::mem::take(&mut rest.tokens).into_iter().peekable(), rest }
@@ -83,7 +82,7 @@ impl Memory {
 }
 
 impl Recall {
-    /// What is remembered of the file `name`. Names come in their order.
+    /// The earlier facts about the file `name`. Names must come in their order.
     pub(super) fn next(&mut self, name: &str) -> Remembered {
         if self.rest.directory.is_none() {
             return Remembered::Unknown;
@@ -98,12 +97,12 @@ impl Recall {
         self.rest.problems.remove(name).map_or(Remembered::Nothing, Remembered::Unusable)
     }
 
-    /// Whether a file that `is_link` now is what it was, and trusted at all.
+    /// Whether the facts about a file, which `is_link` now, can be used at all.
     pub(super) fn is_of_use(&self, name: &str, is_link: bool) -> bool {
         !self.rest.distrusted && self.rest.links.contains(name) == is_link
     }
 
-    /// Whether these client-credential files, which were read now, hold what they held.
+    /// Whether these client-credential files, which were read now, are unchanged.
     pub(super) fn has_clients(
         &self,
         now: &BTreeMap<String, LastRead>,

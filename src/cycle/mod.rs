@@ -1,12 +1,12 @@
-//! One cycle: scan the tokens directory, plan, refresh, write the configurations, say what was done.
+//! One cycle: scan the tokens directory, plan, refresh, write the configurations, log the results.
 //!
-//! `scan` looks through the directory: it reads the files that `memory` does not know from the last cycle, `scanning`
-//! takes them one by one, `credential` judges a token file, and `token_scan` is what was found. `plan` makes the jobs
-//! and `outcome` sums up their reports, both pure; `work` runs the jobs. `narrate` holds every sentence of the log
-//! about a token, and `cycle_log` says each problem once. `configurations`, `default_files`, `client_files` and
-//! `publish` write what others read. `open_files` closes token files to other users, and `twins` keeps the files for
-//! a shell beside them in step. `inspect` looks as a cycle does and changes nothing; `entries` finds who uses a
-//! token. `keys` reads the keys that seal, and `sealing` says which files they seal.
+//! `scan` goes through the directory and reads the files that `memory` does not have from the last cycle. `scanning`
+//! takes the files one by one, `credential` judges a token file, and `token_scan` is the result. `plan` makes the jobs
+//! and `outcome` sums up their reports, both pure; `work` runs the jobs. `narrate` has all lines of the log about
+//! tokens, and `cycle_log` writes each problem once. `configurations`, `default_files`, `client_files` and `publish`
+//! write files for other programs. `open_files` closes token files to other users, and `twins` keeps the files for
+//! shells beside them in step. `inspect` scans as a cycle does and changes nothing, and `entries` finds the users of a
+//! token. `keys` reads the keys that seal, and `sealing` chooses the files to seal.
 
 mod client_files;
 mod configurations;

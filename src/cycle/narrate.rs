@@ -1,4 +1,4 @@
-//! Every sentence of the log about a token.
+//! All lines of the log about tokens.
 
 use std::path::Path;
 
@@ -17,7 +17,7 @@ use crate::status::{AHEAD, NeededFor};
 use crate::text::Count;
 use crate::tokens::name::{Role, stem};
 
-/// What was found in the directory.
+/// Logs the files in the directory.
 pub(super) fn found(scan: &TokenScan, log: &mut CycleLog) {
     let plural = |count: usize| if count == 1 { "" } else { "s" };
     let services = scan.tokens.iter().filter(|token| token.source.role == Role::Service).count();
@@ -47,7 +47,7 @@ pub(super) fn found(scan: &TokenScan, log: &mut CycleLog) {
     }
 }
 
-/// That no token file is left of those that the last cycle saw.
+/// Logs that no token file of the last cycle is left.
 pub(super) fn vanished(directory: &Path, scan: &TokenScan, memory: &Store, log: &mut CycleLog) {
     let before = memory.cycle().map_or(0, |cycle| cycle.tokens.max(cycle.vanished));
     if before == 0 || !scan.tokens.is_empty() || !scan.problems.is_empty() {
@@ -59,7 +59,7 @@ pub(super) fn vanished(directory: &Path, scan: &TokenScan, memory: &Store, log: 
     log.problem(&directory.display().to_string(), Topic::Contents, Level::Error, &message, "");
 }
 
-/// Another program changes the refresh token of this file too.
+/// Logs that another program changes the refresh token of this file too.
 pub(super) fn foreign_writer(name: &str) {
     log::warn!(
         target: "REFRESH",
@@ -68,7 +68,7 @@ pub(super) fn foreign_writer(name: &str) {
     );
 }
 
-/// When each token expires and what is done about it.
+/// Logs the expiry of each token, and the action for it.
 pub(super) fn agenda(scan: &TokenScan, agenda: &mut Agenda, now: Timestamp, log: &mut CycleLog) {
     if agenda.is_eventful() {
         log.something_happened();
@@ -84,15 +84,15 @@ pub(super) fn agenda(scan: &TokenScan, agenda: &mut Agenda, now: Timestamp, log:
     leads(scan, agenda, now, log);
 }
 
-/// Endpoints that answer again.
+/// Logs the endpoints that answer again.
 pub(super) fn reachable(endpoints: &BTreeSet<String>) {
     for endpoint in endpoints {
         log::info!(target: "REFRESH", "{endpoint}: reachable again");
     }
 }
 
-/// What is refreshed now. The line of a refresh goes with its job, which says it when a request is sent: an endpoint
-/// that proves to be down in this cycle gets no more of them.
+/// Logs the jobs. The line of a refresh goes with its job, and is written when a request is sent. So no line is
+/// written for an endpoint that proves to be down in this cycle.
 pub(super) fn leads(scan: &TokenScan, agenda: &mut Agenda, now: Timestamp, log: &mut CycleLog) {
     let Agenda { jobs, leads, .. } = agenda;
     for (job, Lead { index, quiet }) in jobs.iter_mut().zip(leads) {
@@ -105,7 +105,7 @@ pub(super) fn leads(scan: &TokenScan, agenda: &mut Agenda, now: Timestamp, log: 
                 );
                 log.say(Subject::Refresh, line);
             }
-            // Looked at again; most likely nothing is sent.
+            // The token is checked again; most likely no request is sent.
             Job::Refresh(_) if *quiet && !is_retried(token) => {}
             Job::Refresh(chain) => {
                 chain.announcement = Some(format!("{name}: {}, refreshing...", Expires::of(token, now)));
@@ -114,7 +114,7 @@ pub(super) fn leads(scan: &TokenScan, agenda: &mut Agenda, now: Timestamp, log: 
     }
 }
 
-/// Whether a request is sent for a token once more, after a failure that passes.
+/// Whether a request is sent again after a transient failure.
 fn is_retried(token: &Credential) -> bool {
     if token.in_trouble.is_some() {
         return true;
@@ -123,7 +123,7 @@ fn is_retried(token: &Credential) -> bool {
     failure.is_some_and(|failure| failure.kind == FailureKind::Transient)
 }
 
-/// A token that is not refreshed in this cycle.
+/// Logs a token that is not refreshed in this cycle.
 fn not_refreshed(token: &Credential, now: Timestamp, log: &mut CycleLog) {
     if let Some(why) = &token.monitored {
         return monitored(token, why, now, log);
@@ -147,17 +147,17 @@ fn not_refreshed(token: &Credential, now: Timestamp, log: &mut CycleLog) {
     has_expired(name, token.source.life.expires_at, now, log);
 }
 
-/// A token whose endpoint is in trouble, which another token found out.
+/// Logs a token whose endpoint is in trouble, as another token found out.
 fn waiting(name: &str, until: Option<Timestamp>, now: Timestamp, log: &mut CycleLog) {
     log.problem(name, Topic::Freshness, Level::Warn, "its endpoint is in trouble", &next_attempt(until, now));
 }
 
-/// When the next attempt is, as the end of a line.
+/// The time of the next attempt, as the end of a line.
 fn next_attempt(next: Option<Timestamp>, now: Timestamp) -> String {
     next.map_or_else(String::new, |next| format!("; next attempt {}", Soon(next.since(now))))
 }
 
-/// A token that has ended before it could be refreshed: an error, once.
+/// Logs a token that expired before it could be refreshed: an error, once.
 fn has_expired(name: &str, expires_at: Option<Timestamp>, now: Timestamp, log: &mut CycleLog) {
     if expires_at.is_some_and(|end| end <= now) {
         let message = "its access token has expired before it could be refreshed";
@@ -165,7 +165,7 @@ fn has_expired(name: &str, expires_at: Option<Timestamp>, now: Timestamp, log: &
     }
 }
 
-/// A token that only a person can renew: said when it is found, a day before it ends, and when it has ended.
+/// Logs a token that only a person can renew: when it is found, a day before it expires, and when it has expired.
 fn monitored(token: &Credential, why: &str, now: Timestamp, log: &mut CycleLog) {
     let name = token.name();
     match token.source.life.expires_at {
@@ -184,8 +184,7 @@ fn monitored(token: &Credential, why: &str, now: Timestamp, log: &mut CycleLog) 
     log.say(Subject::Refresh, format!("{name}: {}, monitored only: {why}", Expires::of(token, now)));
 }
 
-/// That a person will be needed, said while there is a day left. Of a token that is monitored only its own sentence
-/// says it.
+/// Warns that a person will be needed, within a day before. A monitored token has a line of its own for this.
 fn early_warning(token: &Credential, now: Timestamp, log: &mut CycleLog) {
     let facts = token.facts();
     match facts.need(now) {
@@ -196,7 +195,7 @@ fn early_warning(token: &Credential, now: Timestamp, log: &mut CycleLog) {
             }
             log.problem(token.name(), Topic::Ending, Level::Warn, need.message(), &detail);
         }
-        // NeededFor it warned of has come; the error about that is said elsewhere.
+        // The need has come, and another line has the error.
         None if token.monitored.is_none() && facts.failure().is_some() => {
             log.keep_problem(token.name(), Topic::Ending);
         }
@@ -204,7 +203,7 @@ fn early_warning(token: &Credential, now: Timestamp, log: &mut CycleLog) {
     }
 }
 
-/// What became of one file. `again`: this cycle has said of it before that it holds new tokens.
+/// Logs the report about one file. `again`: this cycle has logged new tokens for the file before.
 pub(super) fn report(
     name: &str,
     report: &Report,
@@ -263,8 +262,8 @@ pub(super) fn report(
     }
 }
 
-/// A failure: a warning while another attempt is planned, an error when a person must act. What the message does not
-/// say is when the `next` attempt is.
+/// Logs a failure: a warning while another attempt is planned, an error when a person must act. The time of the `next`
+/// attempt is a detail, not part of the message.
 fn failed(name: &str, failure: &LastFailure, next: Option<Timestamp>, now: Timestamp, log: &mut CycleLog) {
     let level = match failure.kind {
         _ if failure.warning => Level::Warn,
@@ -278,7 +277,6 @@ fn failed(name: &str, failure: &LastFailure, next: Option<Timestamp>, now: Times
     log.problem(name, Topic::Freshness, level, &message, &next_attempt(next, now));
 }
 
-/// The end of a cycle.
 pub(super) fn ended(failing: usize, log: &mut CycleLog) {
     if failing == 0 {
         log.say(Subject::Refresh, "Token refresh cycle completed successfully");
@@ -287,7 +285,7 @@ pub(super) fn ended(failing: usize, log: &mut CycleLog) {
     }
 }
 
-/// The one line of a cycle in which nothing happened.
+/// The one line of a cycle without events.
 pub(super) fn idle(tokens: usize, failing: usize, next: Option<Timestamp>, now: Timestamp) {
     let due = next.map_or_else(
         || "none is due".to_owned(),

@@ -1,4 +1,4 @@
-//! Files with secrets that other users may read: those in the tokens directory are closed to them.
+//! Token files that other users may read: those in the tokens directory are closed to them.
 
 use log::Level;
 
@@ -6,7 +6,7 @@ use super::cycle_log::{CycleLog, Topic};
 use super::scan::TokenScan;
 use crate::files::{Directory, close_to_others};
 
-/// Closes the token files that other users may read, and says so. Where that cannot be done, it is said once.
+/// Closes the token files that other users may read, and logs the results.
 pub(super) fn close(tokens: &Directory, scan: &TokenScan, log: &mut CycleLog) {
     for (name, file) in &scan.open {
         if file.directory().path() != tokens.path() {

@@ -1,4 +1,4 @@
-//! What the jobs of a cycle came to. Pure.
+//! The results of a cycle's jobs. Pure.
 
 use std::collections::BTreeSet;
 
@@ -7,25 +7,23 @@ use crate::clock::Timestamp;
 use crate::refresh::{BUSY_AGAIN, Report, Storing};
 use crate::status::metrics::Counters;
 
-/// What the jobs of a cycle came to.
 #[derive(Default)]
 pub(super) struct Outcome {
-    /// Files that hold other tokens now.
+    /// Files with new tokens.
     pub changed: BTreeSet<String>,
     /// Credentials that were due and are not fresh.
     pub failing: BTreeSet<String>,
-    /// Times before which nothing needs to be looked at, one for each that has one.
+    /// Times before which no look is needed, one for each job that has one.
     pub next: Vec<Timestamp>,
     /// Files that were not refreshed, since their endpoint is in trouble.
     pub waiting: BTreeSet<String>,
-    /// Answers that are not in their files yet.
+    /// Answers that are not stored yet.
     pub held: Vec<Storing>,
-    /// What was counted on the way.
     pub counters: Counters,
 }
 
 impl Outcome {
-    /// Takes in the report about one file, as it was found by the scan.
+    /// Adds the report about one file, as the scan found it.
     pub(super) fn take(&mut self, name: &str, report: &Report, found: Option<&Credential>, now: Timestamp) {
         let (changed, failing) = match report {
             Report::Refreshed(_)
@@ -42,7 +40,7 @@ impl Outcome {
         };
         if changed {
             self.changed.insert(name.to_owned());
-            // An earlier job of this cycle may have failed for it.
+            // An earlier job of this cycle may have failed for the file.
             self.failing.remove(name);
         }
         if failing {
@@ -57,7 +55,7 @@ impl Outcome {
             }
             Report::Failed(failure) | Report::HalfRefreshed(failure) => {
                 self.next.extend(failure.next_attempt(now));
-                // The same as before was looked at again without a request.
+                // An unchanged failure means that no request was sent.
                 if found.is_none_or(|token| token.state.failure.as_ref() != Some(failure)) {
                     self.counters.failure(failure.kind);
                 }
@@ -66,7 +64,7 @@ impl Outcome {
         }
     }
 
-    /// Takes in what came of further jobs, of other files.
+    /// Adds the results of further jobs, of other files.
     pub(super) fn add(&mut self, more: Self) {
         self.changed.extend(more.changed);
         self.failing.extend(more.failing);
@@ -76,7 +74,7 @@ impl Outcome {
         self.counters = self.counters + more.counters;
     }
 
-    /// Takes in an answer that is not in its files yet.
+    /// Adds an answer that is not stored yet.
     pub(super) fn hold(&mut self, storing: Storing) {
         self.failing.extend(storing.names().cloned());
         self.held.push(storing);

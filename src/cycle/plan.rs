@@ -1,4 +1,4 @@
-//! From what is in the directory to the jobs of a cycle. Pure.
+//! From the scan to the jobs of a cycle. Pure.
 
 use std::cell::LazyCell;
 use std::collections::{BTreeMap, BTreeSet};
@@ -9,32 +9,32 @@ use crate::refresh::{Chain, Job};
 use crate::secret::Fingerprint;
 use crate::state::{FailureKind, Plan};
 
-/// What a cycle does.
+/// The plan of a cycle.
 pub(super) struct Agenda {
-    /// The jobs, in their order: the earliest expiry first, those that failed before after the others.
+    /// The jobs in order: the earliest expiry first, but failed credentials after all others.
     pub jobs: Vec<Job>,
-    /// For each job the credential that it is for, by its place in the scan.
+    /// The credential of each job, by its place in the scan.
     pub leads: Vec<Lead>,
-    /// The places of the credentials for which there is a job, their own or that of their chain.
+    /// The places of all credentials with a job, their own or that of their chain.
     pub due: BTreeSet<usize>,
 }
 
-/// The credential that a job is for.
+/// The credential of a job.
 pub(super) struct Lead {
     pub index: usize,
-    /// Whether nothing is said of it: its failure was said before, and most likely still holds.
+    /// Whether the job gets no line: its failure was logged before, and most likely persists.
     pub quiet: bool,
 }
 
 impl Agenda {
-    /// Whether something happens that is worth telling.
+    /// Whether any job gets a line.
     pub(super) fn is_eventful(&self) -> bool {
         self.leads.iter().any(|lead| !lead.quiet)
     }
 }
 
-/// Returns the jobs for `scan`. `busy`: files whose answer is still being stored; skipped. `force`: treat every token
-/// as due. `waiting_before`: files that waited for their endpoint in the last cycle.
+/// The jobs for `scan`. `busy` files are left out, since their answers are still being stored. `force`: every token
+/// counts as due. `waiting_before`: files that waited for their endpoint in the last cycle.
 pub(super) fn plan(
     scan: &TokenScan,
     force: bool,
@@ -49,7 +49,7 @@ pub(super) fn plan(
         wanted && token.monitored.is_none() && !busy.contains(token.name())
     };
     let quiet = |token: &Credential| {
-        // Its failure was said, and most likely still holds.
+        // The failure was logged, and most likely persists.
         let retried = || {
             let failure = token.facts().failure();
             token.in_trouble.is_some()
@@ -89,7 +89,6 @@ fn seen(token: &Credential) -> (String, Stamp) {
     (token.name().to_owned(), token.source.stamp())
 }
 
-/// The files of each refresh token.
 fn chains(scan: &TokenScan) -> BTreeMap<Fingerprint, Vec<&Credential>> {
     let mut chains: BTreeMap<Fingerprint, Vec<&Credential>> = BTreeMap::new();
     for token in &scan.tokens {

@@ -1,4 +1,4 @@
-//! The metrics file: written at the end of each cycle, and once more when the daemon ends.
+//! The metrics file, written at the end of each cycle and once more when the daemon ends.
 
 use std::path::Path;
 
@@ -11,14 +11,14 @@ use crate::settings::Settings;
 use crate::state::daemon_holder;
 use crate::status::metrics::{self, MetricsSnapshot};
 
-/// How every metrics file of this program begins.
+/// The beginning of every metrics file of this program.
 const OURS: &[u8] = b"# HELP token_refresher_";
 
-/// The largest metrics file that is looked at, in bytes: several times the room for 100,000 tokens.
+/// The largest metrics file, in bytes: several times the size for 100,000 tokens.
 const LARGEST: u64 = 256 << 20;
 
-/// Writes the metrics of the cycle that has just ended, where the settings name a file. `--once` leaves
-/// those of a running daemon alone: its counters go on.
+/// Writes the metrics of the last cycle, where the settings name a file. `--once` leaves the metrics of a running
+/// daemon alone, since its counters go on.
 pub(super) fn publish(
     settings: &Settings,
     seen: &TokenScan,
@@ -41,7 +41,7 @@ pub(super) fn publish(
     }
 }
 
-/// Whether metrics may be written to `path`: a slip in the option must not cost a token file.
+/// Whether metrics may be written to `path`: a wrong path in the option must not destroy a token file.
 fn is_ours(path: &Path) -> bool {
     match read_bytes(path, LARGEST) {
         Ok(present) => present.is_empty() || present.starts_with(OURS),
@@ -49,7 +49,7 @@ fn is_ours(path: &Path) -> bool {
     }
 }
 
-/// Says in the metrics file at `path` that the daemon has ended.
+/// Writes the daemon's end into the metrics file at `path`.
 pub(crate) fn farewell(path: &Path) {
     let present = read_bytes(path, LARGEST).ok().filter(|present| present.starts_with(OURS));
     let text = present.as_deref().and_then(|present| std::str::from_utf8(present).ok());

@@ -1,14 +1,14 @@
 //! The jobs that no thread has begun yet.
 //!
-//! An endpoint that does not answer holds a thread for half a minute. So the next job is one for the endpoint that the
-//! fewest threads are busy with: the tokens of the others do not wait for it.
+//! An endpoint that does not answer holds a thread for half a minute. So the next job is for the endpoint with the
+//! fewest busy threads. Tokens of other endpoints do not wait for the slow one.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-/// Jobs in their order, by the endpoint that each asks.
+/// Jobs in their order, each with the endpoint for its request.
 pub(super) struct JobQueue<T> {
     lanes: BTreeMap<String, Lane<T>>,
-    /// The lanes with a job to begin: how many are under way in each, and the place of its first job.
+    /// The lanes with a job to begin: the number of jobs under way in each, and the place of the first waiting one.
     order: BTreeSet<(usize, i64, String)>,
     /// The places of the first and of the last job so far.
     ends: (i64, i64),
@@ -20,14 +20,13 @@ struct Lane<T> {
     under_way: usize,
 }
 
-/// A job that was begun. [`JobQueue::end`] is to be told of its end.
+/// A job that was begun. [`JobQueue::end`] must be called at its end.
 pub(super) struct Begun<T> {
     pub job: T,
     pub lane: String,
 }
 
 impl<T> JobQueue<T> {
-    /// No job.
     pub(super) fn new() -> Self {
         Self { lanes: BTreeMap::new(), order: BTreeSet::new(), ends: (0, 0) }
     }
@@ -56,12 +55,12 @@ impl<T> JobQueue<T> {
         first.map(|(_, job)| Begun { job, lane: name })
     }
 
-    /// A job of this lane has come to its end.
+    /// Ends a job of this lane.
     pub(super) fn end(&mut self, lane: &str) {
         self.change(lane, |lane| lane.under_way = lane.under_way.saturating_sub(1));
     }
 
-    /// Changes one lane, and its place among the others with it.
+    /// Changes one lane, and with it the lane's place among the others.
     fn change<R>(&mut self, name: &str, change: impl FnOnce(&mut Lane<T>) -> R) -> R {
         let new = || Lane { waiting: VecDeque::new(), under_way: 0 };
         let lane = self.lanes.entry(name.to_owned()).or_insert_with(new);
@@ -79,7 +78,7 @@ impl<T> JobQueue<T> {
     }
 }
 
-/// The lane of an endpoint; a job whose endpoint is not known has its own.
+/// The lane of an endpoint. A job with an unknown endpoint has a lane of its own.
 fn lane(endpoint: Option<&str>, place: i64) -> String {
     endpoint.map_or_else(|| place.to_string(), ToOwned::to_owned)
 }

@@ -1,10 +1,10 @@
-//! Where assistants find this program and the project: here, or somewhere else when this is a container.
+//! The places of this program and the project as assistants see them: the same ones, or others where this is a
+//! container.
 
 use std::path::Path;
 
 use crate::settings::Settings;
 
-/// Paths for the entries that assistants read.
 pub(super) struct Reader {
     pub exe: String,
     pub dir: String,
@@ -23,7 +23,7 @@ impl Reader {
         let Some(dir) = settings.client_dir.clone() else {
             return Ok(Self { exe, dir: here, tokens_dir: tokens });
         };
-        // Within the project it moves with the project.
+        // A directory within the project moves with the project.
         let tokens_dir = match settings.tokens_dir.strip_prefix(&settings.dir) {
             Ok(inside) => utf8(&Path::new(&dir).join(inside))?,
             Err(_) => tokens,
@@ -32,14 +32,14 @@ impl Reader {
     }
 }
 
-/// Whether assistants are told where both are.
+/// Whether the settings name the places for assistants.
 pub(super) fn is_told(settings: &Settings) -> bool {
     settings.client_program.is_some() || settings.client_dir.is_some()
 }
 
 /// Whether assistants probably run outside of the root that this program sees. An image with this program alone has no
-/// shell, which every assistant that runs a command needs. Where there is one, it is a container whose first process
-/// is this program or its parent; a container that people work in has other first processes.
+/// shell, which every assistant needs to run a command. With a shell, a container counts where its first process is
+/// this program or its parent. A container in which people work has another first process.
 pub(super) fn looks_like_container() -> bool {
     let marked = Path::new("/.dockerenv").exists()
         || Path::new("/run/.containerenv").exists()

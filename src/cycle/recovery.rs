@@ -1,5 +1,5 @@
-//! The credentials of an endpoint in trouble: one asks and the others wait; when it has found out that the endpoint is
-//! well again, they are refreshed in the same cycle.
+//! The credentials of an endpoint in trouble: one sends a request and the others wait. When the endpoint answers
+//! again, the others are refreshed in the same cycle.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -9,10 +9,10 @@ use crate::clock::Timestamp;
 use crate::secret::Fingerprint;
 use crate::state::{Outage, Plan};
 
-/// How soon a credential is looked at again whose endpoint another one is asking.
+/// The time until the next look at a credential whose endpoint gets a request from another one.
 const NEXT_LOOK: Duration = Duration::from_secs(1);
 
-/// Of the credentials that are due at an endpoint in trouble one asks. The others wait for what becomes of it: it is
+/// Of the due credentials of an endpoint in trouble, one sends a request. The others wait for the result, which is
 /// known at the next look.
 pub(super) fn queue_at_endpoints(tokens: &mut [Credential], now: Timestamp) {
     let mut order: Vec<usize> = (0..tokens.len())
@@ -32,7 +32,7 @@ pub(super) fn queue_at_endpoints(tokens: &mut [Credential], now: Timestamp) {
     }
 }
 
-/// The endpoints that were in trouble before and are not any more.
+/// The endpoints that were in trouble before and answer now.
 pub(super) fn reachable(
     before: &BTreeMap<String, Outage>,
     after: &BTreeMap<String, Outage>,
@@ -40,7 +40,7 @@ pub(super) fn reachable(
     before.keys().filter(|endpoint| !after.contains_key(*endpoint)).cloned().collect()
 }
 
-/// Ends the wait of the credentials of these endpoints. Returns the names of all other files, which are done with.
+/// Ends the waits of the credentials of these endpoints. Returns the names of all other files.
 pub(super) fn end_waits(
     scan: &mut TokenScan,
     reachable: &BTreeSet<String>,

@@ -1,4 +1,4 @@
-//! One file after the other on its way into a scan: taken over from the last cycle, or judged when it has been read.
+//! The way of each file into a scan: taken over from the last cycle, or read and judged.
 
 use std::collections::BTreeMap;
 
@@ -14,14 +14,13 @@ use crate::tokens::directory::{self, Listing, Problem, TokenFile};
 use crate::tokens::name::{Role, role, stem};
 use crate::tokens::spelled::file_in;
 
-/// The state in which the last cycle left a file.
 #[derive(Clone, Copy)]
 pub(super) enum LeftAs {
-    /// No cycle saw it.
+    /// No cycle saw the file.
     Unknown,
-    /// It was not there, or no token file.
+    /// The file was missing, or was no token file.
     Nothing,
-    /// This one.
+    /// The file was in this state.
     State(Stamp),
 }
 
@@ -35,7 +34,7 @@ impl LeftAs {
         }
     }
 
-    /// Whether a file in the state `now` is another one.
+    /// Whether a file in the state `now` has changed.
     fn differs(self, now: Option<Stamp>) -> bool {
         match self {
             Self::Unknown => false,
@@ -45,22 +44,22 @@ impl LeftAs {
     }
 }
 
-/// What comes of a file that is remembered.
+/// The use of a file's earlier facts.
 #[allow(clippy::large_enum_variant, reason = "made and taken apart at once, for every file of a cycle")]
 pub(super) enum TakenOver {
-    /// It was taken over.
+    /// The facts were taken over.
     Same,
-    /// It can be taken over where the client-credential files hold what they held.
+    /// The facts can be taken over where the client-credential files are unchanged.
     IfClientsStay(Credential),
-    /// It must be read.
+    /// The file must be read.
     Read,
 }
 
-/// What was found so far.
+/// The scan so far.
 pub(super) struct Scanning<'a> {
     pub scan: TokenScan,
-    /// Files for which no request can be made so far. The client credentials of other files may help, and those are
-    /// known when all files have been read.
+    /// Files without a request so far. Client credentials in other files may help, and those are known when all files
+    /// have been read.
     unclear: BTreeMap<String, CredentialConfig>,
     directory: &'a Directory,
     listing: &'a Listing,
@@ -72,7 +71,7 @@ impl<'a> Scanning<'a> {
         Self { scan: TokenScan::default(), unclear: BTreeMap::new(), directory, listing, context }
     }
 
-    /// Takes over what is remembered of a file, where the file holds it still.
+    /// Takes over the earlier facts about a file, where the file is unchanged.
     pub(super) fn again(&mut self, name: &str, remembered: Remembered, is_link: bool) -> TakenOver {
         match remembered {
             Remembered::Token(mut token) => {
@@ -106,7 +105,7 @@ impl<'a> Scanning<'a> {
         }
     }
 
-    /// Whether a token file holds what it held, by what the system tells of it.
+    /// Whether a token file is unchanged, by its metadata.
     fn is_same(&self, token: &mut Credential, is_link: bool) -> bool {
         let name = token.source.name.as_str();
         let lacks_hash = token.access_hash.is_none() && twin(name, self.listing).is_some();
@@ -156,7 +155,7 @@ impl<'a> Scanning<'a> {
 
     fn add_token(&mut self, name: &str, file: &TokenFile, before: LeftAs) {
         let context = self.context;
-        // What a crash left beside a link's target is not in the listing.
+        // The listing does not have the files that a crash left beside a link's target.
         let interrupted = self.listing.leftovers.contains(name)
             || self.listing.special.contains(name) && leftover(&file.real).inode().is_ok();
         let mut token = judge(file, interrupted, context);
@@ -191,7 +190,7 @@ impl<'a> Scanning<'a> {
         self.scan.without_token.insert(name.to_owned(), read);
     }
 
-    /// The scan, with every file that is unclear resolved.
+    /// The scan, with every unclear file resolved.
     pub(super) fn resolved(self) -> TokenScan {
         let Self { mut scan, unclear, context, .. } = self;
         if !unclear.is_empty() {
@@ -206,7 +205,7 @@ impl<'a> Scanning<'a> {
     }
 }
 
-/// The file for a shell beside the token file `name`: `NAME.env` beside `NAME.json` or `NAME-token.json`.
+/// The file for shells beside the token file `name`: `NAME.env` beside `NAME.json` or `NAME-token.json`.
 fn twin<'a>(name: &str, listing: &'a Listing) -> Option<&'a String> {
     if listing.twins.is_empty() {
         return None;

@@ -1,7 +1,7 @@
-//! Sealing in a cycle and by command: which files, and what is said of each.
+//! Sealing in a cycle and by command: the choice of files, and the lines about each.
 //!
-//! A cycle seals what is plain, but not what another program owns or shares: that program could not read its token any
-//! more. Such files are named once and left to `token-refresher seal`.
+//! A cycle seals plain secrets, but not those that another program owns or shares: that program could no longer read
+//! its token. The log names such files once, and `token-refresher seal` seals them.
 
 use std::collections::BTreeMap;
 
@@ -16,11 +16,11 @@ use crate::tokens::at_rest::AtRest;
 use crate::tokens::directory::real;
 use crate::tokens::spelled::file_in;
 
-/// Files that a cycle could not seal: not tried again before they change.
+/// Files that a cycle could not seal. They are tried again after a change.
 #[derive(Default)]
 pub(super) struct LeftPlain(BTreeMap<String, (Option<Stamp>, String)>);
 
-/// Seals what is plain in `scan`. Gives back the names of the files that are sealed now.
+/// Seals the plain secrets of `scan`. Returns the names of the files that were sealed.
 pub(super) fn seal_plain(
     scan: &TokenScan,
     left: &mut LeftPlain,
@@ -54,7 +54,7 @@ pub(super) fn seal_plain(
                     left.0.insert(name.to_owned(), (stamp, why.clone()));
                     why
                 }
-                // Looked at again in the next cycle.
+                // The next cycle looks again.
                 Sealed::Already | Sealed::NoSecret | Sealed::Busy => {
                     log.keep_problem(name, Topic::AtRest);
                     continue;
@@ -78,7 +78,7 @@ fn owned_by_another(token: &Credential, directory: &Directory) -> Option<String>
     leads_out(&token.source.real, directory)
 }
 
-/// Why a link is left alone: the file that it leads to is in a directory of another program.
+/// Why a link is left alone: its target is in a directory of another program.
 fn leads_out(real: &FileAt, directory: &Directory) -> Option<String> {
     // The same name in both directories is the same file where the directories are the same.
     let inside = real.directory().file_at("") == directory.file_at("");
@@ -94,16 +94,16 @@ fn members(members: &[SecretMember]) -> String {
     members.iter().map(|member| member.name()).collect::<Vec<_>>().join(", ")
 }
 
-/// What a command did.
+/// The results of a command.
 #[derive(Default)]
 pub(crate) struct SealSummary {
-    /// A line for each file that was changed, and the summary.
+    /// A line for each changed file, and the summary.
     pub lines: Vec<String>,
-    /// Files that are not as ordered, and why.
+    /// Files that could not be changed, with the reasons.
     pub failed: Vec<String>,
 }
 
-/// Does as a person has ordered with these files.
+/// Carries out a person's order for these files.
 pub(super) fn seal_named(names: &[String], order: SealOrder, context: &Context<'_>) -> SealSummary {
     let mut summary = SealSummary::default();
     let (mut fresh, mut anew, mut already) = (0, 0, 0);
@@ -145,7 +145,7 @@ pub(super) fn seal_named(names: &[String], order: SealOrder, context: &Context<'
     summary
 }
 
-/// What sealing does not help against: copies from before whose secrets stay good.
+/// The limits of sealing: earlier copies whose secrets remain valid.
 fn old_copies(name: &str, plain: &[SecretMember], lasting: bool) -> Vec<String> {
     let mut said = Vec::new();
     if lasting && plain.contains(&SecretMember::RefreshToken) {

@@ -1,10 +1,10 @@
-//! What the cycles need of the settings: the providers, and how HTTP is spoken.
+//! The cycles' facts from the settings: the providers, and the settings for HTTP.
 
 use crate::files::{ReadError, read_bytes, read_order};
 use crate::oauth::{HttpSettings, Providers, TokenClient};
 use crate::settings::Settings;
 
-/// What sends requests to token endpoints, and the providers that are known; or which setting is wrong.
+/// The client of token endpoints, and the known providers. The error is a wrong setting.
 pub(crate) fn connect(settings: &Settings) -> Result<(TokenClient, Providers), String> {
     Ok((TokenClient::new(&http_settings(settings)?)?, providers(settings)?))
 }
@@ -21,11 +21,10 @@ pub(super) fn providers(settings: &Settings) -> Result<Providers, String> {
     }
 }
 
-/// The largest file of certificates, in bytes: many times all that systems trust.
+/// The largest file of certificates, in bytes: many times the size of a system's own.
 const LARGEST_CERTIFICATES: u64 = 16 << 20;
 
-/// How HTTP is to be spoken, from the well-known variables of the real environment, in the order in which
-/// curl reads them.
+/// The settings for HTTP, from the well-known variables of the process's environment, in curl's order.
 pub(crate) fn http_settings(settings: &Settings) -> Result<HttpSettings, String> {
     let real = |name: &&str| settings.environment.of_process_only(name)?.to_str().map(ToOwned::to_owned);
     let variable = |names: &[&str]| names.iter().find_map(real);

@@ -1,5 +1,5 @@
-//! The line of the log about a token with which nothing is done. An idle cycle has one for each and says none of them:
-//! it is a value, and becomes text when it is said.
+//! The line of the log about a token without an action. An idle cycle has one for each token and writes none, so the
+//! line is a value until it is written.
 
 use std::fmt;
 
@@ -7,7 +7,6 @@ use super::credential::Credential;
 use crate::clock::{Soon, Timestamp, Words};
 use crate::state::Plan;
 
-/// Such a line.
 pub(crate) struct TokenLine {
     name: String,
     expires: Expires,
@@ -16,7 +15,7 @@ pub(crate) struct TokenLine {
 }
 
 impl TokenLine {
-    /// That nothing is done with `token`.
+    /// The line about `token`.
     pub(super) fn new(token: &Credential, now: Timestamp) -> Self {
         Self { name: token.name().to_owned(), expires: Expires::of(token, now), plan: token.plan, now }
     }
@@ -34,16 +33,16 @@ impl fmt::Display for TokenLine {
     }
 }
 
-/// When a token expires.
+/// The expiry of a token, as the beginning of a line.
 #[derive(Clone, Copy)]
 pub(super) enum Expires {
-    /// There is none.
+    /// The file holds no access token.
     NoToken,
-    /// Its file does not say it in a form that can be read.
+    /// The file has an expiry that cannot be read.
     Unreadable,
-    /// It does not.
+    /// The token does not expire.
     Never,
-    /// Then.
+    /// The token expires at `end`.
     At { end: Timestamp, now: Timestamp },
 }
 

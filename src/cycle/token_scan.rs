@@ -14,11 +14,11 @@ use crate::tokens::spelled::file_in;
 /// The directory, judged.
 #[derive(Default)]
 pub(crate) struct TokenScan {
-    /// The token files, by name.
+    /// The token files, sorted by name.
     pub tokens: Vec<Credential>,
     /// The client-credential files beside them.
     pub clients: Vec<ClientFile>,
-    /// How the secrets of those stand on the disk.
+    /// Whether the secrets of those are sealed.
     pub clients_at_rest: BTreeMap<String, AtRest>,
     /// The same files, as they were read.
     pub clients_read: BTreeMap<String, LastRead>,
@@ -26,50 +26,49 @@ pub(crate) struct TokenScan {
     pub without_token: BTreeMap<String, LastRead>,
     /// The names that are links.
     pub links: BTreeSet<String>,
-    /// Names that cannot be used, and why.
+    /// Files that cannot be used, with the reasons.
     pub problems: Vec<(String, Problem)>,
-    /// Those of them that were in another state when the last cycle ended.
+    /// Those of them that have changed since the last cycle.
     pub changed_problems: Vec<String>,
     /// Files of services and of the gateway that hold no token.
     pub empty: Vec<String>,
-    /// Files with secrets that other users may read, and where each is.
+    /// Files with secrets that other users may read, with the place of each.
     pub open: Vec<(String, FileAt)>,
-    /// How many files were read.
+    /// The number of files that were read.
     pub read: usize,
-    /// Every name that was listed, sorted.
+    /// All listed names, sorted.
     pub names: Vec<String>,
-    /// Copies of token files, by their names: never read.
+    /// Copies of token files, by their names. They are never read.
     pub copies: Vec<String>,
-    /// Names beside which a crash left something, and that are not refreshed.
+    /// Names beside which a crash left a file, and that are not refreshed.
     pub leftovers: Vec<String>,
 }
 
 impl TokenScan {
-    /// The token file of this name.
     pub(crate) fn find(&self, name: &str) -> Option<&Credential> {
         let index = self.tokens.binary_search_by(|token| token.name().cmp(name)).ok()?;
         self.tokens.get(index)
     }
 
-    /// Whether `about` is the name of a file that is not in the directory any more.
+    /// Whether `about` is the name of a file that is no longer in the directory.
     pub(crate) fn lacks(&self, about: &str) -> bool {
         let known = self.names.iter().chain(&self.copies).any(|name| name == about);
         !known && !about.contains('/')
     }
 
-    /// The files for which no request can be made, and what lacks.
+    /// The files for which no request can be made, with the fact that lacks.
     pub(crate) fn unresolved(&self) -> BTreeMap<String, String> {
         let lacking = |token: &Credential| Some((token.name().to_owned(), token.unresolved.clone()?));
         self.tokens.iter().filter_map(lacking).collect()
     }
 
-    /// The names of the token files that hold something else than the last cycle left there.
+    /// The names of the token files that have changed since the last cycle.
     pub(crate) fn changed(&self) -> impl Iterator<Item = &str> {
         let changed = self.tokens.iter().filter(|token| token.source.has_changed);
         changed.map(Credential::name).chain(self.changed_problems.iter().map(String::as_str))
     }
 
-    /// What the next cycle needs of it, and no secret. `directory` is the tokens directory.
+    /// The facts for the next cycle, without secrets. `directory` is the tokens directory.
     pub(crate) fn into_memory(self, directory: Directory) -> Memory {
         let mut tokens = self.tokens;
         for token in &mut tokens {

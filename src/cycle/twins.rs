@@ -1,7 +1,7 @@
-//! The files for a shell that other tools make beside token files: `agent-NAME.env` with `export ACCESS_TOKEN="..."`.
-//! A shell that reads one must find the token that is good now.
+//! The files for shells that other tools make beside token files: `agent-NAME.env` with `export ACCESS_TOKEN="..."`. A
+//! shell that reads one must find the present token.
 //!
-//! Only a token that this program saw in both files is replaced: another one is its owner's choice.
+//! Only a token that this program saw in both files is replaced. Another token is its owner's choice.
 
 use std::collections::BTreeMap;
 
@@ -16,10 +16,10 @@ use crate::state::Store;
 use crate::tokens::directory::{read_document, real};
 use crate::tokens::spelled::file_in;
 
-/// By the name of the file for a shell: the access token that it and its token file held when they last agreed.
+/// By the name of a file for shells: the access token of both files when they last agreed.
 pub(super) type InStep = BTreeMap<String, Fingerprint>;
 
-/// Brings every file for a shell up to date. `memory` knows what earlier cycles saw.
+/// Updates every file for shells. `memory` has the records of earlier cycles.
 pub(super) fn keep(tokens: &Directory, scan: &TokenScan, memory: &Store, log: &mut CycleLog) -> InStep {
     let before = memory.cycle().map(|cycle| cycle.twins).unwrap_or_default();
     let mut now = InStep::new();
@@ -41,7 +41,7 @@ pub(super) fn keep(tokens: &Directory, scan: &TokenScan, memory: &Store, log: &m
     now
 }
 
-/// Brings one file up to date, and returns the token on which both agree after that, if they do.
+/// Updates one file. Returns the token on which both files then agree, if any.
 fn keep_one(
     tokens: &Directory,
     token: &Credential,
@@ -49,7 +49,7 @@ fn keep_one(
     before: Option<Fingerprint>,
     log: &mut CycleLog,
 ) -> Result<Option<Fingerprint>, String> {
-    // A token file that cannot be read now is told of elsewhere.
+    // Another line tells of a token file that cannot be read now.
     let Ok((document, _)) = read_document(&token.source.real) else { return Ok(before) };
     let Some(access) = document.access_token() else { return Ok(before) };
     let Some(file) = real(&file_in(tokens, twin)).map_err(|why| why.to_string())? else { return Ok(None) };
@@ -67,18 +67,18 @@ fn keep_one(
     Ok(change.agrees.then(|| access.fingerprint()))
 }
 
-/// What becomes of the text of a file for a shell.
+/// The new text of a file for shells.
 struct TwinText {
-    /// Whether it holds the present token then.
+    /// Whether the new text holds the present token.
     agrees: bool,
-    /// The new text, where it is another one.
+    /// The text, where it differs from the old one.
     text: Option<Zeroizing<String>>,
 }
 
 /// Puts `access` in the place of each `ACCESS_TOKEN` that `is_ours`.
 fn exchange(text: &str, access: &Secret, is_ours: impl Fn(Fingerprint) -> bool) -> TwinText {
     let current = access.fingerprint();
-    // Reserved for every line, so that no copy is left behind.
+    // The buffer has room for every line, so that no copy is left behind.
     let lines = text.split_inclusive('\n').count();
     let mut changed = Zeroizing::new(String::with_capacity(text.len() + lines * access.expose().len()));
     let (mut agrees, mut differs) = (false, false);
@@ -101,7 +101,7 @@ fn exchange(text: &str, access: &Secret, is_ours: impl Fn(Fingerprint) -> bool) 
     TwinText { agrees, text: differs.then_some(changed) }
 }
 
-/// The value of `ACCESS_TOKEN` in a line of a shell, without its quotes, and what is before and after it.
+/// The value of `ACCESS_TOKEN` in a line for shells, without its quotes, with the text before and after it.
 fn value(line: &str) -> Option<(&str, &str, &str)> {
     let code = line.trim_start();
     let assignment = code.strip_prefix("export ").map_or(code, str::trim_start);

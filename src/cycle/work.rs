@@ -1,6 +1,6 @@
-//! The jobs of a cycle through a few threads.
+//! Runs the jobs of a cycle in a few threads.
 //!
-//! Scoped and joined in the same cycle: no thread outlives it, and a job that panics fails its own credential only.
+//! The threads end with the cycle. A job that panics fails its own credential only.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -25,7 +25,7 @@ impl SharedQueue {
         self.jobs().begin()
     }
 
-    /// Ends a job of `lane`, and puts those that follow from it before all others. One that sends a request again comes
+    /// Ends a job of `lane`, and puts the jobs that follow before all others. A job that sends a request again comes
     /// last: its endpoint may take another timeout to answer.
     fn end(&self, lane: &str, then: Vec<Job>) {
         let mut queue = self.jobs();
@@ -41,13 +41,12 @@ impl SharedQueue {
     }
 
     fn jobs(&self) -> MutexGuard<'_, JobQueue<Job>> {
-        // Every change of it is whole, so a panicking thread leaves a usable one.
+        // Every change of the queue is whole, so a panicking thread leaves a usable one.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// Does `jobs`, at most `threads` at a time, in their order; `done` is called in this thread with what came of each as
-/// it ends.
+/// Runs `jobs` in their order, at most `threads` at a time. `done` is called in this thread with the result of each.
 pub(super) fn run(
     jobs: Vec<Job>,
     threads: usize,
@@ -63,15 +62,15 @@ pub(super) fn run(
         for _ in 0..helpers {
             let (queue, send) = (&queue, send.clone());
             let worker = move || {
-                // What has not begun when the process is told to stop is left for the next start.
+                // Jobs that have not begun when the process is told to stop are left for the next start.
                 while !context.stop.is_asked() {
                     let Some(begun) = queue.next() else { break };
                     // The receiver lives as long as this scope.
                     let _ = send.send(one(begun, queue, context));
                 }
             };
-            // Without another thread (a limit of the system) the others do the work; the first one
-            // failing leaves it to this thread.
+            // Where the system allows no further thread, the others do the work. Where it allows none, this thread
+            // does.
             if std::thread::Builder::new().name("refresh".to_owned()).spawn_scoped(scope, worker).is_err() {
                 log::warn!(target: "REFRESH", "no more threads can be started; refreshing with fewer");
                 break;
@@ -92,7 +91,7 @@ pub(super) fn run(
     });
 }
 
-/// Runs a job and puts what follows from it into the queue.
+/// Runs a job, and puts the jobs that follow into the queue.
 fn one(begun: Begun<Job>, queue: &SharedQueue, context: &Context<'_>) -> (Reports, Vec<Storing>) {
     let Begun { job, lane } = begun;
     let Done { reports, held, then } = guarded(&job, context);
@@ -100,7 +99,7 @@ fn one(begun: Begun<Job>, queue: &SharedQueue, context: &Context<'_>) -> (Report
     (reports, held)
 }
 
-/// Runs a job; a panic in it is its own failure.
+/// Runs a job. A panic in it is the job's own failure.
 fn guarded(job: &Job, context: &Context<'_>) -> Done {
     catch_unwind(AssertUnwindSafe(|| job.run(context))).unwrap_or_else(|_| {
         let report =

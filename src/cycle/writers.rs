@@ -1,4 +1,4 @@
-//! Other programs that refresh the same credentials. Two owners of one rotating token end in a lost sign-in sooner or
+//! Other programs that refresh the same credentials. Two owners of one rotating token lead to a lost sign-in sooner or
 //! later, so a person is told.
 
 use std::collections::BTreeSet;
@@ -7,8 +7,8 @@ use super::narrate::foreign_writer;
 use super::scan::TokenScan;
 use crate::state::Store;
 
-/// Remembers what each file holds, and says once where another program changes it too; `said` are the files of which
-/// that was said.
+/// Records the contents of each file, and logs once where another program changes it too. `said` are the files whose
+/// line was written.
 pub(super) fn notice(scan: &TokenScan, store: &Store, said: &mut BTreeSet<String>) {
     for token in &scan.tokens {
         let present = token.source.refresh_hash;

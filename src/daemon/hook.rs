@@ -1,9 +1,9 @@
-//! `--on-refresh` and `--on-trouble`: a command that is run after tokens changed, and one that is run when tokens
-//! begin to need a person; each once for all files of a cycle.
+//! `--on-refresh` and `--on-trouble`: a command that runs after tokens changed, and one that runs when tokens begin to
+//! need a person. Each runs once for all files of a cycle.
 //!
-//! The command runs beside the loop, which only looks whether the run has ended. Files that no run was told of are
-//! kept in the status file: neither a failure nor a crash loses one. A failed run is tried again after 30 s doubling
-//! to an hour, or as soon as there is another file to tell of.
+//! The command runs beside the loop, which only looks whether the run has ended. The status file holds the files that
+//! no run was told of: neither a failure nor a crash loses one. A failed run is retried after 30 s doubling to an
+//! hour, or as soon as another file changes.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::{OsStr, OsString};
@@ -20,30 +20,29 @@ use crate::text::escaped;
 use crate::tokens::name::stem;
 use crate::tokens::spelled::{name_of, spelled};
 
-/// How long the command may take. A stop waits for it this long, within the unit's `TimeoutStopSec`.
+/// The time limit of the command. A stop waits for a run this long, within the unit's `TimeoutStopSec`.
 const LIMIT: Duration = Duration::from_secs(30);
 
-/// The delay after the first failure; it doubles.
+/// The delay after the first failure. Each further failure doubles it.
 const SHORTEST: Duration = Duration::from_secs(30);
 
-/// No delay is longer.
+/// The longest delay.
 const LONGEST: Duration = Duration::from_hours(1);
 
-/// The longest list in one variable, of which Linux takes 128 KiB. A longer list is left out: the count
-/// says enough.
+/// The longest list in one variable, in bytes. Linux takes 128 KiB. A longer list is left out, and the count remains.
 const LONGEST_LIST: usize = 64 << 10;
 
-/// The command, and the files that it is still to be told of.
+/// A command, and the files that it has not been told of.
 pub(super) struct Hook {
     kind: HookKind,
     words: Vec<String>,
     directory: PathBuf,
     tokens_dir: PathBuf,
-    /// Its PATH and its HOME, where there is one.
+    /// PATH and, where there is one, HOME.
     inherited: Vec<(&'static str, OsString)>,
     /// Files not yet passed to a run.
     waiting: BTreeSet<String>,
-    /// What the last cycle found of the files that need a person.
+    /// The files that need a person, as the last cycle found them.
     troubles: BTreeMap<String, Trouble>,
     running: Option<Running>,
     record: HookRecord,
@@ -56,26 +55,25 @@ pub(super) struct Hooks {
 }
 
 impl Hooks {
-    /// Those of `settings`.
     pub(super) fn new(settings: &Settings, store: &Store) -> Self {
         let hook = |kind| Hook::new(kind, settings, store);
         Self { refresh: hook(HookKind::Refresh), trouble: hook(HookKind::Trouble) }
     }
 
-    /// Lets a failed run be tried again now.
+    /// Lets a failed run be retried at once.
     pub(super) fn retry_now(&mut self) {
         self.refresh.retry_now();
         self.trouble.retry_now();
     }
 
-    /// How long until the next attempt of either.
+    /// The time until the next attempt of either command.
     pub(super) fn next(&self) -> Option<Duration> {
         [self.refresh.next(), self.trouble.next()].into_iter().flatten().min()
     }
 
-    /// At the end of the process, as [`Hook::finish`] for both.
+    /// Ends both at the end of the process, as [`Hook::finish`].
     pub(super) fn finish(&mut self, store: &Store) -> Result<(), String> {
-        // Begun before the other is waited for.
+        // This run begins before the wait for the other one.
         self.trouble.poll(store, || {});
         let refresh = self.refresh.finish(store);
         let trouble = self.trouble.finish(store);
@@ -87,13 +85,13 @@ impl Hooks {
 struct Running {
     told: BTreeSet<String>,
     ended: Receiver<Result<(), CommandError>>,
-    /// By when it has certainly ended.
+    /// The time at which the run has certainly ended.
     deadline: Instant,
 }
 
 impl Hook {
-    /// The command of `settings`, with the files that an earlier process has left. Without a command
-    /// nothing is remembered or run.
+    /// The command of `settings`, with the files from an earlier process. Without a command nothing is recorded or
+    /// run.
     pub(super) fn new(kind: HookKind, settings: &Settings, store: &Store) -> Self {
         let own = |name| settings.environment.of_process_only(name).map(ToOwned::to_owned);
         let path = own("PATH").unwrap_or_else(|| "/usr/local/bin:/usr/bin:/bin".into());
@@ -116,26 +114,27 @@ impl Hook {
         }
     }
 
-    /// These files hold other tokens than before.
+    /// Takes over files with changed tokens.
     pub(super) fn changed(&mut self, names: impl IntoIterator<Item = String>, store: &Store) {
         let mut names = names.into_iter().peekable();
         if self.words.is_empty() || names.peek().is_none() {
             return;
         }
         self.waiting.extend(names);
-        // A new change is told at once, whatever the last run came to.
+        // A new change is told at once, whether or not the last run failed.
         self.retry_now();
         self.remember(store);
     }
 
-    /// These files need a person, and no others. A run is ordered for what is new or has become more urgent.
+    /// Takes over all files that need a person. A run is ordered for new ones and for those that have become more
+    /// urgent.
     pub(super) fn needs_person(&mut self, troubles: BTreeMap<String, Trouble>, store: &Store) {
         if self.words.is_empty() {
             return;
         }
         let ordered = &mut self.record.ordered;
         let before = ordered.clone();
-        // What is less urgent than it was is told anew when it becomes so again.
+        // A file that has become less urgent is told of again when it becomes more urgent.
         ordered.retain(|file, told| {
             troubles.get(file).is_some_and(|trouble| {
                 *told = trouble.urgency.min(*told);
@@ -145,7 +144,7 @@ impl Hook {
         let new = |(file, trouble): &(&String, &Trouble)| ordered.get(*file) < Some(&trouble.urgency);
         let new: BTreeMap<_, _> =
             troubles.iter().filter(new).map(|(file, trouble)| (file.clone(), trouble.urgency)).collect();
-        // What has become well before it could be told is not told.
+        // A file that is well before a run began is not told of.
         self.waiting.retain(|file| troubles.contains_key(file));
         self.waiting.extend(new.keys().cloned());
         let is_new = !new.is_empty();
@@ -159,12 +158,12 @@ impl Hook {
         }
     }
 
-    /// Lets a failed run be tried again now.
+    /// Lets a failed run be retried at once.
     pub(super) fn retry_now(&mut self) {
         self.record.next_attempt = None;
     }
 
-    /// Takes in a run that has ended, and starts the next one; `wake` is called when that one has ended.
+    /// Takes over a run that has ended, and starts the next one. `wake` is called when that one has ended.
     pub(super) fn poll(&mut self, store: &Store, wake: impl FnOnce() + Send + 'static) {
         if let Some(running) = &self.running {
             match running.ended.try_recv() {
@@ -179,21 +178,21 @@ impl Hook {
         }
     }
 
-    /// How long until the next attempt; `None` where there is nothing to tell or it is running.
+    /// The time until the next attempt; `None` where there is nothing to tell, or a run is in progress.
     pub(super) fn next(&self) -> Option<Duration> {
         let idle = !self.has_news() || self.running.is_some();
         (!idle).then(|| self.wait(Timestamp::now()))
     }
 
-    /// Whether there is a run to begin. What an earlier process has left of troubles waits for a first cycle, which
-    /// finds what is still true of them.
+    /// Whether there is a run to begin. Troubles from an earlier process wait for a first cycle, which finds the ones
+    /// that still hold.
     fn has_news(&self) -> bool {
         let known = self.kind == HookKind::Refresh || !self.troubles.is_empty();
         known && !self.words.is_empty() && !self.waiting.is_empty()
     }
 
-    /// At the end of the process: waits for a run in progress, and starts one for the files that are left.
-    /// A run that failed before is left for the next start. The error says how the last run failed.
+    /// Ends the hook at the end of the process: waits for a run in progress, and starts one for the remaining files. A
+    /// command that failed before is left for the next start. The error tells how the last run failed.
     pub(super) fn finish(&mut self, store: &Store) -> Result<(), String> {
         for _ in 0..2 {
             if self.running.is_none() {
@@ -216,7 +215,7 @@ impl Hook {
 
     fn wait(&self, now: Timestamp) -> Duration {
         let next = self.record.next_attempt;
-        // Never longer than the longest delay, whatever a wrong clock has left.
+        // The limit holds even where a wrong clock has left a later time.
         next.map_or(Duration::ZERO, |next| next.since(now)).min(LONGEST)
     }
 
@@ -229,19 +228,19 @@ impl Hook {
         };
         let (send, ended) = channel();
         let runs = move || {
-            // The receiver is gone where the process is.
+            // The receiver is gone when the process ends.
             let _ = send.send(run(&task));
             wake();
         };
-        // Some seconds for killing what takes too long.
+        // The addition is for killing a command that takes too long.
         let deadline = Instant::now() + LIMIT + Duration::from_secs(5);
         self.running = Some(Running { told: std::mem::take(&mut self.waiting), ended, deadline });
-        // Where no thread can be started, the sender is gone, which is taken for a failure.
+        // Where no thread can be started, the sender is dropped, which counts as a failure.
         let name = self.kind.option().trim_start_matches('-').to_owned();
         let _ = std::thread::Builder::new().name(name).spawn(runs);
     }
 
-    /// Everything that the command is told: nothing is inherited but where programs and the home are.
+    /// The whole environment of the command. Only PATH and HOME are inherited.
     fn environment(&self) -> Vec<(&'static str, OsString)> {
         let mut environment = self.inherited.clone();
         environment.extend([
@@ -297,7 +296,7 @@ impl Hook {
                 (self.record.failures, self.record.error, self.record.next_attempt) = (0, None, None);
             }
             Err(failed) => {
-                // Beside what has changed meanwhile, perhaps once more.
+                // Files that have changed meanwhile are in the set already.
                 self.waiting.extend(running.told);
                 self.failed(&failed.to_string(), now);
             }
@@ -328,13 +327,13 @@ impl Hook {
     }
 }
 
-/// A line for each; none where the list would be too long.
+/// A line for each; nothing where the list would be too long.
 fn list(lines: impl Iterator<Item = OsString>) -> OsString {
     let text = lines.collect::<Vec<_>>().join("\n".as_ref());
     if text.len() > LONGEST_LIST { OsString::new() } else { text }
 }
 
-/// A name or a path may hold a line break. One that is not UTF-8 stays as it is, so that the command can open it.
+/// A name or a path on one line. One that is not UTF-8 is left as it is, so that the command can open the file.
 fn one_line(text: &OsStr) -> OsString {
     match text.to_str() {
         Some(text) => escaped(text).into_owned().into(),
@@ -343,7 +342,7 @@ fn one_line(text: &OsStr) -> OsString {
     }
 }
 
-/// After that many failures in a row.
+/// The delay after so many failures in a row.
 fn delay(failures: u32) -> Duration {
     SHORTEST.saturating_mul(1 << failures.saturating_sub(1).min(16)).min(LONGEST)
 }

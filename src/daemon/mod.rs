@@ -1,4 +1,4 @@
-//! The loop: sleep until something is due, run a cycle, listen to signals, until told to stop.
+//! The loop: sleep until a refresh is due, run a cycle, obey signals, until told to stop.
 
 mod hook;
 mod notice;
@@ -33,14 +33,14 @@ pub(crate) use start::no_project;
 use unstored::Unstored;
 use watch::Watch;
 
-/// The longest time without a look at the clock and the directories: a laptop that slept or a clock
-/// that was set is noticed within it (monotonic sleep does not notice either).
+/// The longest sleep of the loop. Monotonic sleep notices neither a laptop that slept nor a clock that was set. The
+/// loop notices both within this time.
 const LONGEST_SLEEP: Duration = Duration::from_mins(1);
 
-/// The shortest time between the end of a cycle and the next one that a written file causes.
+/// The shortest time between a cycle and the next one that a written file causes.
 const SHORTEST_SLEEP: Duration = Duration::from_millis(500);
 
-/// How often a cycle in progress shows that it is alive, at most.
+/// The shortest time between two signs of life of a cycle in progress.
 const BEAT: Duration = Duration::from_secs(1);
 
 /// Runs the daemon until it is told to stop, or one cycle with `--once`.
@@ -63,9 +63,9 @@ pub(crate) fn run(settings: Settings, options: &Options) -> Result<(), ExitError
 }
 
 fn once(mut keeper: Cycles, settings: &Settings, stop: Arc<Stop>) -> Result<(), String> {
-    // Registered first, so that a stop during the cycle lets the refreshes in flight end.
+    // The handlers come first, so that a stop during the cycle lets the refreshes in flight end.
     let _signals = Signals::listen(stop).map_err(|error| format!("signals cannot be received: {error}"))?;
-    // A daemon's settings stay: they hold for most of the cycles.
+    // The record of a running daemon is kept, since its settings hold for most cycles.
     if !matches!(daemon_holder(&settings.tokens_dir), Ok(Holder::Somebody { .. })) {
         keeper.store().set_daemon(record(settings, Timestamp::now(), &keeper));
     }
@@ -76,7 +76,7 @@ fn once(mut keeper: Cycles, settings: &Settings, stop: Arc<Stop>) -> Result<(), 
         held.extend(ended.held);
         changed.extend(held.names());
         held.last_tries(&mut keeper)?;
-        // The configurations want the new tokens too; no token is refreshed a second time.
+        // The configurations need the new tokens too. No token is refreshed a second time.
         keeper.no_longer_forced();
         ended = keeper.cycle(settings, Trigger::First, &BTreeSet::new(), &|| {});
         changed.append(&mut ended.changed);
@@ -128,10 +128,10 @@ impl Daemon {
     fn run(mut self, options: &Options) -> Result<(), String> {
         let mut occasion = Trigger::First;
         let mut displaced = Ok(());
-        // Before the first request: services that wait for this one wait for no endpoint.
+        // The message comes before the first request: services that wait for this one must not wait for an endpoint.
         self.manager.ready();
         loop {
-            // Looked at before the cycle: what changes during it runs another one.
+            // The state is taken before the cycle, so that a change during it causes another cycle.
             let before = self.watch.before(&self.settings);
             let ended = self.cycle(occasion);
             if occasion == Trigger::First && ended.seen.is_ok() {
@@ -151,7 +151,7 @@ impl Daemon {
                 Wake::Stop => break,
                 Wake::Reload => {
                     self.manager.reloading();
-                    // Looked at before it is read: what is written meanwhile is read once more.
+                    // The state is taken before the file is read, so that a change meanwhile causes another reading.
                     self.watch.env_file_is_read(&self.settings);
                     self.reload(options);
                     self.manager.ready();
@@ -168,7 +168,7 @@ impl Daemon {
         self.manager.stopping();
         log::info!(target: "REFRESH", "stopping");
         let stored = self.held.last_tries(&mut self.keeper);
-        // Said in the log and remembered for the next start; a stop is a stop all the same.
+        // The log has the failure, and the status file keeps it for the next start. A stop succeeds all the same.
         let _ = self.hooks.finish(self.keeper.store());
         if let Some(path) = &self.settings.metrics_file {
             farewell(path);
@@ -177,8 +177,8 @@ impl Daemon {
         stored.and(displaced)
     }
 
-    /// Runs a cycle. A long one shows at each credential that is done that the daemon is alive; nothing
-    /// that it waits for takes longer than a request's limits, so silence means that it hangs.
+    /// Runs a cycle. A long one gives a sign of life after each credential. No step takes longer than a request's
+    /// limits, so silence means that the daemon hangs.
     fn cycle(&mut self, occasion: Trigger) -> Ended {
         let (presence, manager) = (&self.presence, &self.manager);
         let last = Cell::new(Instant::now());
@@ -192,7 +192,7 @@ impl Daemon {
         self.keeper.cycle(&self.settings, occasion, &self.held.names(), &beat)
     }
 
-    /// Takes over what a cycle left, and says when the next one is due at the latest.
+    /// Takes over the results of a cycle, and returns the latest time of the next one.
     fn take(&mut self, ended: Ended, before: Watch) -> Instant {
         if let Ok(found) = &ended.seen {
             let changed = found.changed.iter().filter(|name| !ended.sealed.contains(*name)).cloned();
@@ -247,7 +247,7 @@ impl Daemon {
                 watch::Changed::Tokens => Wake::Nothing,
                 watch::Changed::EnvFile => Wake::Reload,
             };
-            // A program that writes all the time must not have the loop turn all the time.
+            // A program that writes all the time must not keep the loop busy.
             let signal = self.signals.wait(SHORTEST_SLEEP.saturating_sub(begun.elapsed()));
             return Ok(because.or(signal));
         }
@@ -257,7 +257,7 @@ impl Daemon {
         match self.settings.reload(options) {
             Ok(Loaded { settings, warnings }) => {
                 if let Err(message) = self.keeper.reconfigure(&settings) {
-                    // The log may have been moved away all the same.
+                    // The log is reopened all the same, since it may have been moved away.
                     logging::reopen(&self.settings.log_file, self.settings.log_level);
                     log::error!(target: "CONFIG", "{message}; the settings stay as they were");
                     return;
@@ -280,7 +280,7 @@ impl Daemon {
     }
 }
 
-/// Whether the wall clock and the monotonic one disagree about how long it was since both were read.
+/// Whether wall clock and monotonic clock disagree about the time since both were read.
 fn clock_jumped(wall: Timestamp, monotonic: Instant) -> bool {
     let tolerance = Duration::from_secs(5);
     let expected = wall + monotonic.elapsed();

@@ -1,7 +1,7 @@
 //! Notices at once when a file of interest is written, by inotify on the directories of these files.
 //!
-//! An event says only that the loop should look; [`super::watch`] finds what has changed. Without inotify
-//! (no watch is left, another kernel) the loop's own look of every minute finds the same.
+//! An event only tells the loop to look; [`super::watch`] finds the change. Without inotify (no watch is left, another
+//! kernel) the loop finds the change within a minute.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::{OsStr, OsString};
@@ -17,19 +17,18 @@ use rustix::io::Errno;
 
 use crate::settings::Settings;
 
-/// How long a burst of events may go on before the loop is woken: an editor writes in several steps.
+/// The time between the first event of a burst and the wake-up: an editor writes in several steps.
 const SETTLE: Duration = Duration::from_millis(200);
 
-/// The room for events in one read: some thousand, so that a burst wakes the loop once.
+/// The room for events in one read, in bytes: a thousand events or more, so that a burst wakes the loop once.
 const ROOM: usize = 64 << 10;
 
-/// As many links in one path as the kernel follows.
+/// The most links in one path: as many as the kernel follows.
 const MOST_LINKS: usize = 40;
 
-/// The names that matter in a directory; `None`: all of them.
+/// The names of interest in a directory; `None`: all names.
 type Names = Option<BTreeSet<OsString>>;
 
-/// The directories to watch.
 type WatchedNames = BTreeMap<PathBuf, Names>;
 
 /// A watched directory.
@@ -48,8 +47,8 @@ pub(super) struct Notices {
 }
 
 impl Notices {
-    /// Starts to listen; `wake` is called some time after an event. `None` where the system has no inotify
-    /// for this process.
+    /// Starts to listen. `wake` is called some time after an event. `None` where the system gives this process no
+    /// inotify.
     pub(super) fn listen(wake: impl Fn() + Send + 'static) -> Option<Self> {
         let listening = inotify::init(CreateFlags::CLOEXEC).and_then(|inotify| {
             let (inotify, watches) = (Arc::new(inotify), Arc::default());
@@ -64,8 +63,8 @@ impl Notices {
         listening.ok()
     }
 
-    /// Watches the files of `settings` and what their links lead to, and nothing else any more. Whether a
-    /// watch is new: what happened before it made no event.
+    /// Watches the files of `settings` and the targets of their links, and nothing else. Returns whether a watch is
+    /// new: earlier changes there made no event.
     pub(super) fn follow(&self, settings: &Settings) -> bool {
         let mask = WatchFlags::CREATE
             | WatchFlags::DELETE
@@ -79,7 +78,7 @@ impl Notices {
         let mut watches = self.watches.lock().unwrap_or_else(PoisonError::into_inner);
         let mut wanted = Watches::new();
         for (directory, names) in places(settings) {
-            // A directory that is not there is noticed in the one above it, or within a minute.
+            // A missing directory is noticed in its parent, or within a minute.
             let Ok(number) = inotify::add_watch(&*self.inotify, &directory, mask) else { continue };
             // Two names of one directory share a watch.
             match wanted.get_mut(&number) {
@@ -88,7 +87,7 @@ impl Notices {
             }
         }
         for number in watches.keys().filter(|number| !wanted.contains_key(number)) {
-            // Fails where the directory is gone, and its watch with it.
+            // The removal fails where the directory is gone, and the watch with it.
             let _ = inotify::remove_watch(&*self.inotify, *number);
         }
         let new = wanted.keys().any(|number| !watches.contains_key(number));
@@ -97,7 +96,7 @@ impl Notices {
     }
 }
 
-/// Waits for events for the life of the process.
+/// Waits for events until the process ends.
 fn read_events(inotify: &OwnedFd, watches: &Mutex<Watches>, wake: impl Fn()) {
     let mut room = vec![MaybeUninit::uninit(); ROOM];
     let mut reader = Reader::new(inotify, &mut room);
@@ -135,13 +134,13 @@ fn is_of_interest(watched: Option<&WatchedDirectory>, events: ReadFlags, name: O
     if watched.names.as_ref().is_some_and(|names| !names.contains(name)) {
         return false;
     }
-    // A new file is still being written: its writer closes it. A link or a directory is complete.
+    // A new file is incomplete until its writer closes it. A link or a directory is complete.
     let made = events.contains(ReadFlags::CREATE);
     !made || watched.directory.join(name).symlink_metadata().is_ok_and(|metadata| !metadata.is_file())
 }
 
-/// The directories in which a change can matter: those of the tokens and of the servers, and of `.env` and
-/// every token file that is a link the directory of each step.
+/// The directories in which a change can matter. These are the directories of the tokens and the servers. For `.env`
+/// and for token files that are links, each directory on the way counts too.
 fn places(settings: &Settings) -> WatchedNames {
     let mut places = WatchedNames::new();
     for directory in [&settings.tokens_dir, &settings.servers_dir] {
@@ -159,7 +158,7 @@ fn places(settings: &Settings) -> WatchedNames {
     places
 }
 
-/// Adds where `path` and every link on the way to its file are found.
+/// Adds the places of `path` and of every link on the way to its file.
 fn trail(path: &Path, places: &mut WatchedNames) {
     let mut rest: Vec<OsString> = names(path);
     let mut at = PathBuf::from("/");

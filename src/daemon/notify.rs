@@ -1,8 +1,8 @@
-//! Telling the service manager how the daemon is (`sd_notify(3)`), where there is one that listens.
+//! Tells the service manager the state of the daemon (`sd_notify(3)`), where a manager listens.
 //!
-//! The protocol is a datagram of `NAME=VALUE` lines to the socket in `NOTIFY_SOCKET`, a path or, with a
-//! leading `@`, an abstract name. It needs no library; what cannot be sent is lost, as the manual asks
-//! for. (The variables are the process's own, never those of `.env`.)
+//! A message is a datagram of `NAME=VALUE` lines. The socket in `NOTIFY_SOCKET` is a path or, with a leading `@`, an
+//! abstract name. A message that cannot be sent is dropped, as the manual says. The variables are the process's own,
+//! never those of `.env`.
 
 use std::env;
 use std::ffi::OsStr;
@@ -19,14 +19,14 @@ use rustix::time::{ClockId, clock_gettime};
 #[derive(Default)]
 pub(super) struct ServiceManager {
     socket: Option<UnixDatagram>,
-    /// How often it wants a sign of life, where it watches.
+    /// The interval in which the manager needs a sign of life, where it watches.
     watchdog: Option<Duration>,
-    /// The last status that was told.
+    /// The last status that was sent.
     status: String,
 }
 
 impl ServiceManager {
-    /// The one that started this process.
+    /// The manager that started this process.
     pub(super) fn of_process() -> Self {
         let socket = env::var_os("NOTIFY_SOCKET").and_then(|name| connect(&name).ok());
         let watched = env::var("WATCHDOG_PID").map_or(true, |pid| pid == std::process::id().to_string());
@@ -35,38 +35,38 @@ impl ServiceManager {
         Self { socket, watchdog: watchdog.map(Duration::from_micros), status: String::new() }
     }
 
-    /// How long the loop may sleep at a stretch: half of what the watchdog allows, as the manual says.
+    /// The longest sleep of the loop: half of the watchdog's time, as the manual says.
     pub(super) fn patience(&self) -> Option<Duration> {
         self.watchdog.map(|watchdog| watchdog / 2)
     }
 
-    /// The daemon holds its place and begins to work. Also the end of [`Self::reloading`].
+    /// Tells that the daemon works. This also ends [`Self::reloading`].
     pub(super) fn ready(&self) {
         self.tell("READY=1");
     }
 
-    /// Settings are being read again.
+    /// Tells that settings are being read again.
     pub(super) fn reloading(&self) {
         let mut message = "RELOADING=1".to_owned();
-        // What Type=notify-reload wants to know beside it, to tell one reload from another.
+        // `Type=notify-reload` needs the time too, to tell two reloads apart.
         // Writing to a String cannot fail.
         let _ = write!(message, "\nMONOTONIC_USEC={}", monotonic_micros());
         self.tell(&message);
     }
 
-    /// The daemon ends.
+    /// Tells that the daemon ends.
     pub(super) fn stopping(&self) {
         self.tell("STOPPING=1\nSTATUS=stopping after the refreshes in flight");
     }
 
-    /// The loop turns.
+    /// Gives a sign of life, where the manager watches.
     pub(super) fn alive(&self) {
         if self.watchdog.is_some() {
             self.tell("WATCHDOG=1");
         }
     }
 
-    /// What it is doing, in one line for `systemctl status`.
+    /// Sends the present action in one line, for `systemctl status`.
     pub(super) fn status(&mut self, status: String) {
         if self.status != status {
             self.tell(&format!("STATUS={status}"));
@@ -76,7 +76,7 @@ impl ServiceManager {
 
     fn tell(&self, message: &str) {
         if let Some(socket) = &self.socket {
-            // A manager that does not read must not stop the daemon: the socket does not block.
+            // The socket does not block: a manager that does not read must not stop the daemon.
             let _ = socket.send(message.as_bytes());
         }
     }

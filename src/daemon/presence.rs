@@ -1,7 +1,7 @@
 //! One daemon per tokens directory, and the pid file.
 //!
-//! The lock decides: the process holds it for life, and the kernel releases it however the process ends,
-//! so that a crash never blocks the next start. The pid file is for people and scripts and decides nothing.
+//! The lock decides. The process holds it for life, and the kernel frees it however the process ends. So a crash never
+//! blocks the next start. The pid file is for people and scripts, and decides nothing.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -15,7 +15,7 @@ use crate::files::{
 use crate::settings::Settings;
 use crate::state::{DAEMON_LOCK, daemon_lock};
 
-/// How long the lock is waited for: scripts and probes hold it shared for a moment to look at it.
+/// The longest wait for the lock: scripts and probes hold it shared for a moment to read it.
 const PROBE: Duration = Duration::from_millis(300);
 
 /// The daemon's lock and pid file.
@@ -23,7 +23,7 @@ pub(super) struct Presence {
     lock: Lock,
     pid_file: Option<PathBuf>,
     since: Timestamp,
-    /// Why the lock could not be made anew, as it was last said.
+    /// The last message about a lock that could not be made.
     said: Option<String>,
 }
 
@@ -36,8 +36,8 @@ enum ClaimError {
 }
 
 impl Presence {
-    /// Takes the daemon's lock for the tokens directory, and writes the pid file. The error says which
-    /// process holds the lock, or why the lock cannot be made.
+    /// Takes the daemon's lock for the tokens directory, and writes the pid file. The error names the process that
+    /// holds the lock, or the reason why the lock cannot be made.
     pub(super) fn claim(settings: &Settings) -> Result<Self, String> {
         let lock = claim_lock(&settings.tokens_dir)
             .map_err(|(ClaimError::Taken(message) | ClaimError::NoLock(message))| message)?;
@@ -45,19 +45,18 @@ impl Presence {
         Ok(Self { lock, pid_file, since: Timestamp::now(), said: None })
     }
 
-    /// When the daemon started.
+    /// The start of the daemon.
     pub(super) fn since(&self) -> Timestamp {
         self.since
     }
 
-    /// Checks that the lock file is still the one that another daemon would meet, and makes it anew
-    /// where it was removed (with the whole tokens directory, perhaps). Touches the lock file: that is
-    /// how a probe sees that the loop turns. The error says that another daemon holds the lock. A lock
-    /// that cannot be made for another reason is no error: the token locks still keep refreshes apart.
+    /// Checks that the lock file is still in place, and makes it anew where it was removed. Touches the lock file: a
+    /// probe sees from its time that the loop turns. The error tells that another daemon holds the lock. Another
+    /// failure is no error: the tokens' own locks still keep refreshes apart.
     pub(super) fn keep(&mut self, settings: &Settings) -> Result<(), String> {
         let still_holds = daemon_lock(&settings.tokens_dir)
             .and_then(|found| found.map_or(Ok(false), |found| self.lock.is_at(&found)));
-        // A path that cannot be looked at now (a network file system that stutters) says nothing.
+        // A path that cannot be read now, as on a slow network file system, tells nothing.
         if still_holds.unwrap_or(true) {
             write_note(&self.lock);
             return Ok(());
@@ -80,12 +79,12 @@ impl Presence {
         }
     }
 
-    /// Shows that the daemon is alive, in the middle of a cycle.
+    /// Gives a sign of life in the middle of a cycle.
     pub(super) fn touch(&self) {
         write_note(&self.lock);
     }
 
-    /// Removes the pid file, if it is still ours.
+    /// Removes the pid file, if it still holds this process's id.
     pub(super) fn leave(self) {
         let Some(path) = self.pid_file else { return };
         let ours = read_text(&path).is_ok_and(|text| text.trim() == std::process::id().to_string());
@@ -95,7 +94,7 @@ impl Presence {
     }
 }
 
-/// Makes the tokens directory where there is none.
+/// Makes the tokens directory where it is missing.
 pub(super) fn make_tokens_directory(settings: &Settings) -> Result<(), String> {
     let directory = &settings.tokens_dir;
     if directory.is_dir() {
@@ -135,14 +134,14 @@ fn holder(lock: &FileAt) -> String {
     if note.parse::<u32>().is_ok() { format!("process {note}") } else { "process unknown".to_owned() }
 }
 
-/// Writes the process id into the lock file, which is also what moves its modification time.
+/// Writes the process id into the lock file, and so moves its modification time.
 fn write_note(lock: &Lock) {
-    // For people and probes only; the lock holds without it.
+    // People and probes read the id; the lock holds without it.
     let _ = lock.touch_note(&format!("{}\n", std::process::id()));
 }
 
 fn write_pid(path: &Path) -> bool {
-    // A slip in the option must not cost a token file or anything else.
+    // A wrong path in the option must not destroy a token file or any other file.
     let ours = match read_text(path) {
         Ok(text) => text.trim().bytes().all(|byte| byte.is_ascii_digit()),
         Err(error) => matches!(error, ReadError::Gone),

@@ -1,5 +1,4 @@
-//! Signals, turned into reasons to wake up: one thread receives them, a condition variable passes
-//! them on.
+//! Signals as reasons to wake up. One thread receives them, and a condition variable passes them on.
 
 use std::io;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
@@ -9,22 +8,23 @@ use crate::refresh::Stop;
 use crate::text::Count;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1};
 
-/// Why the loop wakes up. Of several signals the first in this list wins.
+/// Why the loop wakes up. Of several reasons the first in this list counts.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Wake {
     /// SIGTERM or SIGINT: finish and end.
     Stop,
-    /// SIGHUP: settings, `.env` and log file again, and a cycle.
+    /// SIGHUP: read settings and `.env` again, reopen the log, and run a cycle.
     Reload,
-    /// SIGUSR1: a cycle now.
+    /// SIGUSR1: run a cycle now.
     Check,
-    /// Time has passed.
+    /// The time has passed.
     Nothing,
 }
 
-/// The terminal that a foreground run was started in.
+/// The terminal of a foreground run.
 struct Terminal {
-    /// Whether its end ends the process. One that `nohup` started ignores it, and a service has none.
+    /// Whether the end of the terminal ends the process. A process under `nohup` ignores that end, and a service has
+    /// no terminal.
     counts: bool,
 }
 
@@ -49,7 +49,7 @@ impl Terminal {
 }
 
 impl Wake {
-    /// The one of two that counts.
+    /// The reason of two that counts.
     pub(super) fn or(self, other: Self) -> Self {
         [Self::Stop, Self::Reload, Self::Check]
             .into_iter()
@@ -63,22 +63,21 @@ struct Pending {
     stop: bool,
     reload: bool,
     check: bool,
-    /// How many commands and watches have reported since the loop last looked.
+    /// How many commands and watches have reported since the last look of the loop.
     nudges: u32,
 }
 
-/// Signals that have arrived and were not acted on.
+/// Signals that have arrived, until the loop acts on them.
 pub(super) struct Signals {
     shared: Arc<(Mutex<Pending>, Condvar)>,
 }
 
 impl Signals {
-    /// Begins to receive. SIGHUP is a stop where the terminal was closed. A second SIGTERM or SIGINT during
-    /// the same stop ends the process at once, with the status that a shell gives to a program that the
-    /// signal ended.
+    /// Begins to receive signals. SIGHUP is a stop where the terminal was closed. A second SIGTERM or SIGINT during a
+    /// stop ends the process at once. The exit status is a shell's for that signal.
     pub(super) fn listen(stop: Arc<Stop>) -> io::Result<Self> {
         let shared = Arc::new((Mutex::new(Pending::default()), Condvar::new()));
-        // Looked at before a handler takes the place of what the starter of this process has set.
+        // The mask is read before the handlers replace the settings of the process's starter.
         let terminal = Terminal::of_process();
         let mut arriving = signal_hook::iterator::Signals::new([SIGTERM, SIGINT, SIGHUP, SIGUSR1])?;
         let passed_on = Arc::clone(&shared);
@@ -88,7 +87,7 @@ impl Signals {
                 let mut pending = pending.lock().unwrap_or_else(PoisonError::into_inner);
                 match signal {
                     SIGHUP if !terminal.is_gone() => pending.reload = true,
-                    // The shell and the system may both send one.
+                    // The shell and the system may each send one.
                     SIGHUP if pending.stop => {}
                     SIGUSR1 => pending.check = true,
                     _ if pending.stop => {
@@ -110,7 +109,7 @@ impl Signals {
         Ok(Self { shared })
     }
 
-    /// Returns what wakes the loop from another thread.
+    /// A function that wakes the loop from another thread.
     pub(super) fn nudge(&self) -> impl Fn() + Send + use<> {
         let shared = Arc::clone(&self.shared);
         move || {
@@ -120,7 +119,7 @@ impl Signals {
         }
     }
 
-    /// Waits up to `longest` for a signal, and takes it. A stop is not taken: it stays.
+    /// Waits up to `longest` for a signal, and takes it. A stop is kept.
     pub(super) fn wait(&self, longest: Duration) -> Wake {
         let (pending, changed) = &*self.shared;
         let pending = pending.lock().unwrap_or_else(PoisonError::into_inner);

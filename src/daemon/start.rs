@@ -1,4 +1,4 @@
-//! What a daemon says when it starts, and after its first cycle.
+//! The messages of a daemon at its start and after its first cycle.
 
 use std::path::Path;
 
@@ -8,7 +8,7 @@ use crate::oauth::Providers;
 use crate::settings::Settings;
 use crate::text::{Count, shell_word};
 
-/// A warning where the project root holds nothing that this program reads: a daemon started in the wrong
+/// A warning for a project root without any file that this program reads. A daemon that was started in the wrong
 /// directory would make its files there and wait.
 pub(crate) fn no_project(settings: &Settings) -> Option<String> {
     let registry = Path::new("registry");
@@ -24,7 +24,7 @@ pub(crate) fn no_project(settings: &Settings) -> Option<String> {
     })
 }
 
-/// What is in effect, in one line.
+/// The settings in effect, in one line.
 pub(super) fn in_effect(settings: &Settings) -> String {
     let version = env!("CARGO_PKG_VERSION");
     let tokens = Count(listed_names(settings).len(), "token file");
@@ -39,7 +39,7 @@ pub(super) fn in_effect(settings: &Settings) -> String {
     )
 }
 
-/// Warns of rows of the user's that send what belongs to a built-in provider to another endpoint.
+/// Warns of user's rows that send the tokens of a built-in provider to another endpoint.
 pub(super) fn say_overridden(settings: &Settings, providers: &Providers) {
     let overridden = providers.overridden();
     if !overridden.is_empty() {
@@ -48,7 +48,7 @@ pub(super) fn say_overridden(settings: &Settings, providers: &Providers) {
     }
 }
 
-/// What comes next, after the first cycle found so many tokens: when one is due, or how to get the first one.
+/// The outlook after the first cycle found so many tokens: the next refresh, or the way to the first token.
 pub(super) fn outlook(settings: &Settings, tokens: usize, next: Option<Timestamp>, now: Timestamp) -> String {
     match next {
         _ if tokens == 0 => {

@@ -1,4 +1,4 @@
-//! Answers that were received and could not be written: a full disk, a directory that is read-only.
+//! Received answers that could not be written: a full disk, or a read-only directory.
 //!
 //! Such an answer holds the only refresh token that the endpoint still accepts.
 
@@ -12,7 +12,7 @@ use crate::refresh::Storing;
 /// How long a stop waits for an answer that cannot be written.
 const LAST_TRIES: Duration = Duration::from_mins(1);
 
-/// Answers that could not be written yet. Each stays until it is written, while other cycles go on.
+/// Answers that could not be written yet. Each is kept until it is written, while other cycles run.
 #[derive(Default)]
 pub(super) struct Unstored(Vec<UnstoredAnswer>);
 
@@ -29,7 +29,7 @@ impl UnstoredAnswer {
         Self { storing, next: Instant::now() + delay, delay, said: String::new() }
     }
 
-    /// Tries once more; whether it is done. After a failure the delay doubles to 30 s.
+    /// Tries once more, and returns whether the answer is written. After a failure the delay doubles to 30 s.
     fn retry(&mut self) -> bool {
         match self.storing.attempt() {
             Ok(()) => true,
@@ -48,22 +48,22 @@ impl UnstoredAnswer {
 }
 
 impl Unstored {
-    /// Takes over what a cycle could not write.
+    /// Takes over the unwritten answers of a cycle.
     pub(super) fn extend(&mut self, held: Vec<Storing>) {
         self.0.extend(held.into_iter().map(UnstoredAnswer::new));
     }
 
-    /// The token files that wait for their answers: no cycle refreshes them meanwhile.
+    /// The token files that wait for their answers. No cycle refreshes them meanwhile.
     pub(super) fn names(&self) -> BTreeSet<String> {
         self.0.iter().flat_map(|waiting| waiting.storing.names().cloned()).collect()
     }
 
-    /// When the next one is tried again.
+    /// The time of the next attempt.
     pub(super) fn next(&self) -> Option<Instant> {
         self.0.iter().map(|waiting| waiting.next).min()
     }
 
-    /// Tries those whose time has come; whether one is done.
+    /// Tries the answers whose time has come. Returns whether one was written.
     pub(super) fn retry(&mut self, keeper: &mut Cycles) -> bool {
         let before = self.0.len();
         let mut waiting = std::mem::take(&mut self.0);
@@ -77,8 +77,8 @@ impl Unstored {
         self.0.len() < before
     }
 
-    /// At the end of the process: tries for a minute, then names the files. An answer that could not be
-    /// brought into place stays beside its file for the next start. A second signal ends the wait.
+    /// Tries for a minute at the end of the process, and then names the files. An unwritten answer is kept beside its
+    /// file for the next start. A second signal ends the wait.
     pub(super) fn last_tries(&mut self, keeper: &mut Cycles) -> Result<(), String> {
         let deadline = Instant::now() + LAST_TRIES;
         while !self.0.is_empty() {
@@ -87,7 +87,7 @@ impl Unstored {
             if now >= deadline {
                 break;
             }
-            // The last try is at the very end of the minute, whatever the delays have grown to.
+            // The last attempt is at the very end of the minute, even after longer delays.
             for waiting in &mut self.0 {
                 waiting.next = waiting.next.min(deadline);
             }

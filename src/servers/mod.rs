@@ -1,8 +1,8 @@
-//! Which MCP servers exist: the gateway registry's `registry/servers/*.json`, one server a file.
+//! The MCP servers of the gateway's registry: `registry/servers/*.json`, one server a file.
 //!
-//! Only what a configuration needs is read: the path under the gateway, how requests are authenticated, and the
-//! transport. The registry writes more and adds fields over time; a member that is not used is neither checked nor
-//! complained about. No member chooses a host: a writer of these files decides about paths of the gateway only.
+//! Only the facts for a configuration are read: the path under the gateway, the authentication of requests, and the
+//! transport. The registry writes more and adds fields over time. An unused member is neither checked nor warned of.
+//! No member chooses a host: a writer of these files decides about paths of the gateway only.
 
 use std::fmt;
 use std::fs;
@@ -15,12 +15,12 @@ use serde_json::Value;
 use crate::files;
 use crate::json;
 
-/// How a client talks to a server (MCP specification, "Transports").
+/// The transport between client and server (MCP specification, "Transports").
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum McpTransport {
-    /// Streamable HTTP, the transport of today. Its address ends in `/mcp`.
+    /// Streamable HTTP, the present transport. Its address ends in `/mcp`.
     StreamableHttp,
-    /// HTTP with server-sent events, the transport before it. Its address ends in `/sse`.
+    /// HTTP with server-sent events, the older transport. Its address ends in `/sse`.
     Sse,
 }
 
@@ -34,22 +34,22 @@ impl McpTransport {
     }
 }
 
-/// The longest path that is taken, in bytes: a path becomes part of every address and header line.
+/// The longest path, in bytes: a path becomes part of every address and header line.
 const LONGEST_PATH: usize = 2048;
 
-/// The longest name that is taken, in bytes: a name becomes part of file names, with endings of up to 30 bytes.
+/// The longest name, in bytes: a name becomes part of file names, with endings of up to 30 bytes.
 const LONGEST_NAME: usize = 200;
 
-/// Files of the registry in the same directory that describe no server: which servers are switched on, and a search
+/// Files of the registry in the same directory that describe no server: the servers that are switched on, and a search
 /// index.
 const RECORDS: [&str; 2] = ["server_state.json", "service_index_metadata.json"];
 
-/// How requests to a server are authenticated.
+/// The authentication of requests to a server.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) enum ServerAuth {
-    /// The server takes requests without a token.
+    /// The server needs no token.
     Open,
-    /// The gateway adds the server's credentials; a request needs the gateway's token only.
+    /// The gateway adds the server's credentials. A request needs the gateway's token only.
     ByGateway,
     /// Each user signs in, at this provider where the file names it.
     SignIn(Option<String>),
@@ -62,17 +62,17 @@ pub(crate) struct Server {
     pub file: String,
     /// The path under the gateway's address, with a leading slash and without a trailing one.
     pub path: String,
-    /// What configurations call the server: the last part of the path, a final `/mcp` or `/sse` aside.
+    /// The name in configurations: the last part of the path, without a final `/mcp` or `/sse`.
     pub name: String,
     pub auth: ServerAuth,
-    /// Streamable HTTP, unless the file names SSE and nothing else.
+    /// Streamable HTTP, unless the file names SSE alone.
     pub transport: McpTransport,
-    /// The gateway serves the transport at the path itself, without the transport's last part.
+    /// Whether the gateway serves the transport at the path itself, without the transport's last part.
     pub at_path: bool,
 }
 
 impl Server {
-    /// The path with the transport's last part, which is appended unless the path has it already or the gateway
+    /// The path with the transport's last part. The part is left out where the path has it, or where the gateway
     /// serves the path itself.
     pub(crate) fn endpoint(&self) -> String {
         let suffix = self.transport.suffix();
@@ -83,7 +83,6 @@ impl Server {
         }
     }
 
-    /// Whether the server takes requests without a token.
     pub(crate) fn is_open(&self) -> bool {
         self.auth == ServerAuth::Open
     }
@@ -94,7 +93,7 @@ impl Server {
 pub(crate) enum BadServerFile {
     /// The file begins with a byte order mark.
     ByteOrderMark,
-    /// The file is no JSON object: why.
+    /// The file is no JSON object, with the reason.
     NotAnObject(json::NotAnObject),
     /// A member cannot be read: the words of the JSON reader.
     Invalid(String),
@@ -117,7 +116,7 @@ pub(crate) enum BadServerFile {
 }
 
 impl BadServerFile {
-    /// Whether the file may be one that is only half written.
+    /// Whether the file may be half written.
     fn may_pass(&self) -> bool {
         matches!(self, Self::NotAnObject(_) | Self::Invalid(_))
     }
@@ -149,8 +148,8 @@ impl fmt::Display for BadServerFile {
     }
 }
 
-/// The fields of a registry file that matter here. Values, not types: a wrong type gets a
-/// message that names the field.
+/// The fields of a registry file that count here. They are values and not types, so that an error for a wrong type
+/// names the field.
 #[derive(Deserialize)]
 struct ServerFields {
     path: Option<Value>,
@@ -169,17 +168,17 @@ pub(crate) fn read_server(file_name: &str, text: &str) -> Result<Option<Server>,
     if text.starts_with('\u{feff}') {
         return Err(BadServerFile::ByteOrderMark);
     }
-    // Checked first, since serde would also read an array as the fields in order.
+    // The check comes first, since serde would also read an array as the fields in order.
     let members = json::members(text).map_err(BadServerFile::NotAnObject)?;
     let fields: ServerFields =
         serde_json::from_str(text).map_err(|error| BadServerFile::Invalid(error.to_string()))?;
     let Some(path) = text_field("path", fields.path)? else {
-        // A copy of `server_state.json`, under another name.
+        // A copy of `server_state.json` under another name.
         let is_switch = |member: &json::JsonMember| matches!(&text[member.place.clone()], "true" | "false");
         let is_state = !members.is_empty() && members.iter().all(is_switch);
         return if is_state { Ok(None) } else { Err(BadServerFile::NoPath) };
     };
-    // Where both stand in a file, `auth_scheme` is the one the registry maintains today.
+    // Where a file has both, `auth_scheme` is the one that the registry maintains.
     let auth_type = text_field("auth_type", fields.auth_type)?;
     let scheme = text_field("auth_scheme", fields.auth_scheme)?.or(auth_type);
     let provider = text_field("auth_provider", fields.auth_provider)?;
@@ -196,7 +195,7 @@ pub(crate) fn read_server(file_name: &str, text: &str) -> Result<Option<Server>,
     if name.len() > LONGEST_NAME {
         return Err(BadServerFile::LongName);
     }
-    // Of this address only its ending counts: it never becomes part of an address here.
+    // Only the ending of this address counts. The address never becomes part of another one here.
     let backend = fields.proxy_pass_url.as_ref().and_then(Value::as_str).unwrap_or_default();
     let backend = backend.split(['?', '#']).next().unwrap_or_default().trim_end_matches('/');
     let at_path = !has_slash && backend.ends_with(transport.suffix());
@@ -211,8 +210,8 @@ fn text_field(name: &'static str, value: Option<Value>) -> Result<Option<String>
     }
 }
 
-/// Returns the path with one leading slash and no trailing one. It becomes part of a URL as it is, so it may hold
-/// only what RFC 3986 allows in a path.
+/// The path with one leading slash and no trailing one. The path becomes part of a URL unchanged, so it may hold only
+/// letters that RFC 3986 allows there.
 fn clean_path(path: &str) -> Result<String, BadServerFile> {
     if path.contains("://") {
         return Err(BadServerFile::WholeAddress);
@@ -228,7 +227,7 @@ fn clean_path(path: &str) -> Result<String, BadServerFile> {
     if !inner.bytes().all(allowed) || !escapes.clone().all(is_escape) {
         return Err(BadServerFile::PathCharacter);
     }
-    // An escaped dot is a dot to servers and proxies, and an escaped slash divides parts to some of them.
+    // An escaped dot is a dot to servers and proxies. An escaped slash divides parts to some of them.
     let plain = inner.replace("%2e", ".").replace("%2E", ".").replace("%2f", "/").replace("%2F", "/");
     if plain.split('/').any(|part| matches!(part, "" | "." | "..")) {
         return Err(BadServerFile::PathParts);
@@ -244,7 +243,7 @@ fn name_of(path: &str) -> &str {
 
 fn transport(supported: Option<&Value>, path: &str) -> Result<McpTransport, BadServerFile> {
     let Some(value) = supported else {
-        // Nothing said: an address that ends in /sse can only be meant as one.
+        // Without the member, an address that ends in /sse is one of SSE.
         return Ok(if path.ends_with("/sse") { McpTransport::Sse } else { McpTransport::StreamableHttp });
     };
     let names = value.as_array().ok_or(BadServerFile::Transports)?;
@@ -254,19 +253,19 @@ fn transport(supported: Option<&Value>, path: &str) -> Result<McpTransport, BadS
     Ok(if only_sse { McpTransport::Sse } else { McpTransport::StreamableHttp })
 }
 
-/// The registry's directory, read.
+/// The contents of the registry's directory.
 #[derive(Default, Debug)]
 pub(crate) struct Registry {
     /// The servers, by name and then by file.
     pub servers: Vec<Server>,
-    /// Files (or the directory) that could not be used, and one line of why.
+    /// Files, or the directory, that could not be used, each with a line of why.
     pub problems: Vec<(String, String)>,
-    /// The first file (or the directory) that could not be read as JSON: it may describe a server in a moment.
+    /// The first file, or the directory, that could not be read as JSON: it may describe a server in a moment.
     pub unread: Option<String>,
 }
 
-/// Reads every `*.json` in `dir`, hidden files aside. A directory that does not exist holds no
-/// servers, and is one problem in the result: a project may have token services only.
+/// Reads every `*.json` in `dir`, without hidden files. A missing directory holds no servers, and is one problem in
+/// the result: a project may have token services only.
 pub(crate) fn read_registry(dir: &Path) -> Registry {
     let mut registry = Registry::default();
     let entries = match fs::read_dir(dir) {

@@ -1,5 +1,5 @@
-//! From token files to the services that the configurations hold: which file is which server's, and
-//! which one speaks to the gateway. The same for a cycle and for `token-refresher headers`.
+//! Builds the services of the configurations from token files: the server of each file, and the gateway's file. A
+//! cycle and `token-refresher headers` both use this.
 
 use std::collections::BTreeMap;
 
@@ -19,18 +19,16 @@ struct Source<'a> {
     entry: &'a Entry,
 }
 
-/// A file whose entry is not called like its server, and why.
+/// A file whose entry has another name than its server, with the reason.
 type Renamed<'a> = (&'a str, String);
 
-/// The services, and where their tokens come from.
+/// The services, and the files of their tokens.
 pub(crate) struct Gathered<'a> {
-    /// The services.
     pub services: Services,
     /// The file of each service that has a token of its own.
     pub files: BTreeMap<String, &'a str>,
     /// The file of the gateway's token.
     pub gateway: Option<&'a str>,
-    /// Files whose entry is not called like their server, and why.
     pub renamed: Vec<Renamed<'a>>,
 }
 
@@ -39,7 +37,7 @@ pub(crate) fn is_keycloak(environment: &Environment) -> bool {
     environment.get("AUTH_PROVIDER").is_some_and(|provider| provider.eq_ignore_ascii_case("keycloak"))
 }
 
-/// What is remembered of the settings of a daemon; which process has them is still to be said.
+/// The record of a daemon's settings. The caller adds the process.
 pub(crate) fn record_of(settings: &Settings) -> DaemonRecord {
     DaemonRecord {
         pid: 0,
@@ -87,8 +85,9 @@ pub(crate) fn gather<'a>(
     }
 }
 
-/// The services with the names of their entries. Of two for one server, the file that is called just
-/// like the server has the name (it has no other), else the first; the second keeps its whole stem.
+/// The services with the names of their entries. Of two files for one server, the file with exactly the server's name
+/// has that entry: it has no other name. Otherwise the first file does. The second entry is named by the file's whole
+/// stem.
 fn named<'a>(sources: &[Source<'a>]) -> (Vec<(String, Source<'a>)>, Vec<Renamed<'a>>) {
     let services = || sources.iter().filter(|source| source.file.role == Role::Service);
     let mut owners: BTreeMap<&str, &str> = services()

@@ -1,5 +1,5 @@
-//! From token files to the services of the configurations: which file is which server's, which one speaks to the
-//! gateway, and the tokens that they hold. The same for a cycle and for the commands.
+//! From token files to the services of the configurations: the server of each file, the gateway's file, and the
+//! tokens. Cycles and commands both use this wing.
 
 mod gather;
 mod names;

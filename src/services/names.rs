@@ -1,27 +1,26 @@
-//! Names in the tokens directory with a meaning for the configurations, and the names that people use for them.
+//! Names in the tokens directory that the configurations know, and the names that people use for them.
 
 use crate::clients::{DefaultFile, names};
 use crate::oauth::Providers;
 use crate::tokens::name::{Role, role, server, stem};
 
-/// The gateway's own token.
+/// The file of the gateway's own token.
 pub(crate) const GATEWAY: &str = "ingress.json";
 
-/// With `AUTH_PROVIDER=keycloak` this file's token is the gateway's, where it exists.
+/// The file of the gateway's token with `AUTH_PROVIDER=keycloak`, where it exists.
 pub(crate) const KEYCLOAK_GATEWAY: &str = "agent-ai-coding-assistant-m2m-token.json";
 
-/// Whether a token file of this name appears in the configurations.
 pub(crate) fn in_configurations(file: &str) -> bool {
     role(file) != Role::Other || file == KEYCLOAK_GATEWAY
 }
 
-/// The names in the tokens directory that the program may write, whether or not it keeps them today.
+/// The names in the tokens directory that the program may write, with any settings.
 pub(crate) fn generated() -> Vec<String> {
     let own = names().map(|name| format!("mcp-{name}.json"));
     DefaultFile::ALL.iter().map(|file| file.file_name().to_owned()).chain(own).collect()
 }
 
-/// The token files that a person means by `word`: the one of that name, else those for the server of that name.
+/// The token files that a person means by `word`: the file of that name, else the files for the server of that name.
 pub(crate) fn meant<'a>(
     word: &str,
     files: impl Iterator<Item = &'a str> + Clone,

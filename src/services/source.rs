@@ -16,35 +16,35 @@ use crate::tokens::name::{Role, role, server, stem};
 use crate::tokens::spelled::file_in;
 use crate::tokens::{Document, Life, due};
 
-/// What a token file says, without its document: ten thousand documents are not held in memory.
+/// The facts of a token file without its document, since ten thousand documents would take too much memory.
 pub(crate) struct TokenSource {
-    /// Its name in the directory.
+    /// The name in the directory.
     pub name: String,
-    /// The file itself, links resolved.
+    /// The file with links resolved.
     pub real: FileAt,
-    /// Its state when it was read, and when that was.
+    /// The state of the file and the time, when it was read.
     pub read: LastRead,
-    /// Whether it is another file, or holds something else, than what the last cycle left.
+    /// Whether the file has changed since the last cycle.
     pub has_changed: bool,
     pub role: Role,
-    /// The service it is for, of a service's file.
+    /// The server of a service's file.
     pub server: String,
     pub life: Life,
     pub has_access: bool,
-    /// Fingerprint of its refresh token.
+    /// The fingerprint of the refresh token.
     pub refresh_hash: Option<Fingerprint>,
-    /// How its secrets stand on the disk.
+    /// Whether the secrets are sealed.
     pub at_rest: AtRest,
-    /// What the configurations need of it; only of files that appear in them, and with an access token.
+    /// The facts for the configurations, for a file that appears in them and holds an access token.
     pub entry: Option<Entry>,
-    /// Tells what the configurations need of it from anything else that they may need.
+    /// A digest of the facts for the configurations.
     pub entry_digest: Option<Fingerprint>,
 }
 
-/// What a configuration needs of a token file.
+/// The facts of a token file for the configurations.
 pub(crate) struct Entry {
     pub access_token: Secret,
-    /// Its plain members (`provider`, `client_id`, `realm`, ...).
+    /// The plain members (`provider`, `client_id`, `realm`, ...).
     pub members: BTreeMap<String, String>,
 }
 
@@ -60,7 +60,7 @@ impl Entry {
     }
 }
 
-/// The token files of a directory that appear in configurations, by name, and why others of them cannot be used.
+/// The token files of a directory that appear in configurations, by name. The unusable ones have a reason.
 pub(crate) type Readable = (Vec<TokenSource>, Vec<(String, Problem)>);
 
 impl TokenSource {
@@ -88,12 +88,12 @@ impl TokenSource {
         source
     }
 
-    /// Its state when it was read.
+    /// The state when the file was read.
     pub(crate) fn stamp(&self) -> Stamp {
         self.read.found().stamp
     }
 
-    /// Reads the file again where it has changed since. What cannot be read now stays as it was read before.
+    /// Reads the file again where it has changed. The earlier facts are kept where it cannot be read now.
     pub(crate) fn read_again(&mut self) {
         let begun = Timestamp::now();
         if self.real.inode().is_ok_and(|found| found == *self.read.found()) {
@@ -102,7 +102,7 @@ impl TokenSource {
         self.read_anew(begun);
     }
 
-    /// Has what the configurations need of the file as it is now.
+    /// Reads the facts for the configurations again.
     pub(crate) fn read_entry(&mut self) {
         if self.entry.is_none() && self.entry_digest.is_some() {
             self.read_anew(Timestamp::now());
@@ -130,7 +130,7 @@ impl TokenSource {
         self.entry_digest = self.entry.as_ref().map(Entry::digest);
     }
 
-    /// The end of its access token, where that has passed.
+    /// The expiry of the access token, where it has passed.
     pub(crate) fn expired_since(&self, now: Timestamp) -> Option<Timestamp> {
         self.life.expires_at.filter(|end| *end <= now)
     }
@@ -155,8 +155,8 @@ impl TokenSource {
     }
 }
 
-/// The providers that the daemon knows by its own file; `None` where it has none, or one that cannot be used any more,
-/// which is the daemon's to complain of.
+/// The providers from the daemon's own file. `None` where the daemon has no such file, or the file is unusable. The
+/// daemon warns of that.
 pub(crate) fn recorded_providers(record: &DaemonRecord) -> Option<Providers> {
     let text = read_order(Path::new(record.providers.as_deref()?)).ok()?;
     Providers::with_user_rows(&text).ok()

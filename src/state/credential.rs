@@ -1,6 +1,6 @@
-//! What is remembered of a token file between attempts, and whether it may be refreshed now.
+//! The record of a token file between attempts, and whether the token may be refreshed now.
 //!
-//! Kept in the status file, so that a dead refresh token is not sent again after every restart.
+//! The status file holds the record. So a dead refresh token is not sent again after every restart.
 
 use std::time::Duration;
 
@@ -12,27 +12,28 @@ use crate::oauth::backoff;
 use crate::secret::Fingerprint;
 use crate::tokens::Past;
 
-/// What is known of one token file beside its contents. No secrets.
+/// The record of one token file, beside the file's contents. It holds no secret.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub(crate) struct CredentialState {
-    /// When this record was changed, as the store notes it: of two records of one file the newer one counts.
+    /// The time of the last change, as the store notes it. Of two records of one file the newer one counts.
     pub updated: Timestamp,
     /// The refresh token that the file held when it was last read or written.
     pub refresh_hash: Option<Fingerprint>,
-    /// The origin (scheme, host and port) of the endpoint, or of the issuer, at which this sign-in was last refreshed.
+    /// The origin (scheme, host and port) of the endpoint, or of the issuer, that last refreshed this sign-in.
     pub origin: Option<String>,
-    /// The built-in row that made this origin, and what it was made from; `None`: a file named the origin itself.
+    /// The built-in row that made this origin, with the values that it was made from; `None`: the file named the
+    /// origin.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub origin_row: Option<String>,
-    /// Whether another program was seen to write the file too. Its secrets are not sealed without a person's word.
+    /// Whether another program was seen to write the file. Its secrets are then sealed only when a person says so.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub shared: bool,
-    /// When a refresh last succeeded, whichever sign-in the file held then.
+    /// The time of the last successful refresh, of any sign-in in the file.
     pub last_success: Option<Timestamp>,
     /// Whether the last refresh moved the end of the refresh token.
     pub moved_refresh_end: bool,
-    /// What went wrong at the last attempt; `None` after a success.
+    /// The failure of the last attempt; `None` after a success.
     #[serde(rename = "trouble")]
     pub failure: Option<LastFailure>,
     /// Refresh tokens that a refresh replaced.
@@ -44,53 +45,54 @@ pub(crate) struct CredentialState {
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub(crate) struct LastFailure {
     pub kind: FailureKind,
-    /// The line that the log said, without the file's name.
+    /// The message in the log, without the file's name.
     pub message: String,
     /// The refresh token that failed.
     pub refresh_hash: Option<Fingerprint>,
     /// The request that failed.
     pub request: Option<Fingerprint>,
-    /// The endpoint that failed, where the failure says nothing about this credential: when the endpoint answers
-    /// another credential again, the wait of this one is over too.
+    /// The endpoint that failed, where the failure tells nothing about this credential. The wait of this credential
+    /// ends when the endpoint answers another one.
     #[serde(default)]
     pub endpoint: Option<String>,
-    /// Whether it is a warning: nothing is wrong yet, and a person should look before a secret is sent.
+    /// Whether this is a warning: nothing has failed yet, but a person should look before a secret is sent.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub warning: bool,
     /// The run of refusals without a reason that this failure belongs to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unexplained: Option<UnexplainedRun>,
-    /// Attempts in a row that failed.
+    /// Failed attempts in a row.
     pub failures: u32,
-    /// When the first of them was made.
+    /// The time of the first of them.
     pub since: Timestamp,
-    /// When the last of them was made.
+    /// The time of the last of them.
     pub last_attempt: Timestamp,
-    /// When the next one may be made; `None`: when something changes.
+    /// The earliest time of the next attempt; `None`: after a change.
     pub next_attempt: Option<Timestamp>,
 }
 
-/// Refusals in a row that gave no reason: a 400, 401 or 403 in no form that OAuth knows.
+/// Refusals in a row without a reason: a 400, 401 or 403 in no form that OAuth knows.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub(crate) struct UnexplainedRun {
     pub count: u32,
-    /// When the first of them came.
+    /// The time of the first of them.
     pub since: Timestamp,
 }
 
 /// The kinds of failures: the classes of an endpoint's answer, and local ones.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub(crate) enum FailureKind {
-    /// Only a new sign-in helps; over when the file holds another refresh token.
+    /// Only a new sign-in helps. The failure ends when the file holds another refresh token.
     #[serde(rename = "sign_in_again")]
     ReauthRequired,
-    /// The request is wrong; over when it would be another one. Where the endpoint said so, it is retried rarely.
+    /// The request is wrong. The failure ends when the request would be another one. Where the endpoint refused it,
+    /// the request is retried rarely.
     #[serde(rename = "configuration")]
     Configuration,
     /// Nothing was sent, for a reason on this machine.
     #[serde(rename = "local")]
     Local,
-    /// Nothing is wrong with the credential; retried after a delay.
+    /// The credential is not at fault; the request is retried after a delay.
     #[serde(rename = "passing")]
     Transient,
     /// The refresh token may have been spent by a request whose answer was lost.
@@ -105,20 +107,19 @@ pub(crate) enum Gate {
     Open,
     /// Not before this time.
     Until(Timestamp),
-    /// Not before a person has changed something.
+    /// Not before a person has changed a file or a setting.
     Closed,
 }
 
 impl CredentialState {
-    /// The order of credentials that are due: least first. The earliest expiry leads, but a credential that failed
-    /// comes after those that did not: one bad credential must not take every chance at an endpoint that is well
-    /// for all others.
+    /// The order of due credentials, least first. The earliest expiry comes first, but failed credentials come after
+    /// all others. Otherwise one bad credential would take every attempt at an endpoint that serves all others.
     pub(crate) fn rank(&self, expires_at: Option<Timestamp>) -> (Option<Timestamp>, Option<Timestamp>) {
         (self.failure.as_ref().map(|failure| failure.last_attempt), expires_at)
     }
 
-    /// From when on a token that ends at `expires_at` may be refreshed although its endpoint is in trouble: once,
-    /// shortly before that end. `None`: that attempt was made, or it is too late.
+    /// The time of the last chance of a token that expires at `expires_at`. From then on, shortly before the expiry,
+    /// it may be refreshed once although its endpoint is in trouble. `None`: the attempt was made, or it is too late.
     pub(crate) fn last_chance(&self, expires_at: Option<Timestamp>, now: Timestamp) -> Option<Timestamp> {
         let end = expires_at.filter(|end| *end > now)?;
         let chance = backoff::last_chance(end);
@@ -126,15 +127,15 @@ impl CredentialState {
         tried.is_none_or(|tried| tried < chance).then_some(chance)
     }
 
-    /// Leaves the time of the next attempt to the endpoint, where the failure was the endpoint's: one of its
-    /// credentials asks for all, and the wait of the others ends with its outage.
+    /// Leaves the time of the next attempt to the endpoint, where the failure was the endpoint's. One of the
+    /// endpoint's credentials sends a request for all. The wait of the others ends with the outage.
     pub(crate) fn leave_to_endpoint(&mut self) {
         if let Some(failure) = self.failure.as_mut().filter(|failure| failure.is_of_endpoint()) {
             failure.next_attempt = None;
         }
     }
 
-    /// What earlier refreshes left to know of a file that holds this refresh token now. A new sign-in has no past.
+    /// The facts from earlier refreshes of a file that now holds this refresh token. A new sign-in has none.
     pub(crate) fn past(&self, refresh_hash: Option<Fingerprint>) -> Past {
         if self.refresh_hash != refresh_hash {
             return Past::default();
@@ -142,7 +143,7 @@ impl CredentialState {
         Past { last_success: self.last_success, moved_refresh_end: self.moved_refresh_end }
     }
 
-    /// Remembers that a refresh replaced `token` by `successor`, which the file holds now.
+    /// Records that a refresh replaced `token` by `successor`, which the file holds now.
     pub(crate) fn replace(&mut self, token: Option<Fingerprint>, successor: Option<Fingerprint>) {
         if let (Some(token), Some(successor)) = (token, successor) {
             self.replaced.add(token, successor);
@@ -151,16 +152,16 @@ impl CredentialState {
         self.failure = None;
     }
 
-    /// Remembers that a refresh replaced `token` by `successor`, which did not reach the file.
+    /// Records that a refresh replaced `token` by `successor`, which did not reach the file.
     pub(crate) fn replaced_elsewhere(&mut self, token: Fingerprint, successor: Fingerprint) {
-        // What is known of it already tells of the successor that is in use.
+        // An earlier record of the token already names the successor in use.
         if self.replaced.tokens().all(|known| known != token) {
             self.replaced.add(token, successor);
         }
     }
 
-    /// Takes over what an older record of the same file knows: the replaced tokens and the last success. Two
-    /// processes may each have added to a record that neither had written yet.
+    /// Takes over the replaced tokens and the last success of an older record of the same file. Two processes may each
+    /// have added to a record that neither had written yet.
     pub(super) fn inherit(&mut self, older: &Self) {
         self.replaced.inherit(&older.replaced, self.refresh_hash);
         if self.last_success < older.last_success {
@@ -171,7 +172,7 @@ impl CredentialState {
 }
 
 impl LastFailure {
-    /// A first failure at `now`, with no time for another attempt.
+    /// A first failure at `now`, without a time for another attempt.
     pub(crate) fn new(kind: FailureKind, message: impl Into<String>, now: Timestamp) -> Self {
         Self {
             kind,
@@ -188,17 +189,17 @@ impl LastFailure {
         }
     }
 
-    /// Whether its message tells a person to sign in again: the command for that follows where it is shown.
+    /// Whether the message tells a person to sign in again. Views of the message add the command.
     pub(crate) fn says_to_sign_in(&self) -> bool {
         self.kind == FailureKind::ReauthRequired || self.message.ends_with("sign in again")
     }
 
-    /// Whether it says something about the endpoint and nothing about this credential.
+    /// Whether the failure tells about the endpoint and nothing about this credential.
     pub(crate) fn is_of_endpoint(&self) -> bool {
         self.kind == FailureKind::Transient && self.endpoint.is_some()
     }
 
-    /// Whether a credential with this failure, now with these fingerprints, may be refreshed at `now`.
+    /// Whether a credential with this failure and these present fingerprints may be refreshed at `now`.
     pub(crate) fn gate(
         &self,
         refresh_hash: Option<Fingerprint>,
@@ -210,9 +211,9 @@ impl LastFailure {
             _ if self.refresh_hash != refresh_hash => Gate::Open,
             FailureKind::ReauthRequired => Gate::Closed,
             FailureKind::Configuration | FailureKind::Transient if !same_request => Gate::Open,
-            // Said by this side: the same check comes before anything is sent.
+            // This side refused the request. The same check comes again before anything is sent.
             FailureKind::Configuration if self.next_attempt.is_none() => Gate::Closed,
-            // Trying costs nothing.
+            // A new attempt costs nothing.
             FailureKind::Local => Gate::Open,
             FailureKind::Configuration | FailureKind::Transient | FailureKind::OutcomeUnknown => {
                 match self.next_attempt(now) {
@@ -223,8 +224,8 @@ impl LastFailure {
         }
     }
 
-    /// When the next attempt may be made. A stored time that lies further ahead than its own delay was written
-    /// under a wrong clock: then the delay counts from now.
+    /// The earliest time of the next attempt. A stored time further ahead than its own delay was written under a wrong
+    /// clock. The delay then counts from now.
     pub(crate) fn next_attempt(&self, now: Timestamp) -> Option<Timestamp> {
         let next = self.next_attempt?;
         let delay = next.since(self.last_attempt);

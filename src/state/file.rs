@@ -1,5 +1,5 @@
-//! The status file's contents: one JSON document, versioned, keyed by file name. It can always be
-//! made again, so what cannot be read counts as absent.
+//! The contents of the status file: one JSON document with a version, keyed by file name. The program can always make
+//! the file again, so an unreadable one counts as missing.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -12,14 +12,12 @@ use super::outage::Outage;
 use crate::clock::Timestamp;
 use crate::secret::Fingerprint;
 
-/// The version of the format; a file of another version counts as absent.
+/// The version of the format. A file of another version counts as missing.
 pub(super) const VERSION: u32 = 1;
 
-/// How long what is known of a file outlives the file: a restored backup must still
-/// be recognised as an old copy.
+/// How long the record of a file outlives the file: a restored backup must still be recognised as an old copy.
 const REMEMBER_GONE: Duration = Duration::from_hours(30 * 24);
 
-/// The whole document.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub(super) struct StatusFile {
     /// [`VERSION`].
@@ -27,33 +25,32 @@ pub(super) struct StatusFile {
     /// The daemon that wrote last, and its settings.
     #[serde(default)]
     pub daemon: Option<DaemonRecord>,
-    /// The last cycle, of whichever process.
-    /// It is written to a file of its own; earlier versions wrote it here.
+    /// The last cycle of any process. A file of its own holds the record; earlier versions wrote it here.
     #[serde(default, skip_serializing)]
     pub cycle: Option<CycleRecord>,
-    /// What is known of the `--on-refresh` command.
+    /// The record of the `--on-refresh` command.
     #[serde(default)]
     pub hook: HookRecord,
-    /// What is known of the `--on-trouble` command.
+    /// The record of the `--on-trouble` command.
     #[serde(default)]
     pub trouble_hook: HookRecord,
     /// Token endpoints in trouble, by scheme, host and port.
     #[serde(default)]
     pub endpoints: BTreeMap<String, Outage>,
-    /// What is known of each token file.
+    /// The record of each token file.
     #[serde(default)]
     pub files: BTreeMap<String, Arc<CredentialState>>,
-    /// What was left in each client's file, by the client's name, `=` and the file.
+    /// The record of each client's file, by the client's name, `=` and the file.
     #[serde(default)]
     pub clients: BTreeMap<String, ClientRecord>,
 }
 
-/// Who runs, with which settings (lengths in seconds).
+/// A running process and its settings, with lengths in seconds.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub(crate) struct DaemonRecord {
-    /// Its process id.
+    /// The process id.
     pub pid: u32,
-    /// When it started.
+    /// The time of the start.
     pub started: Timestamp,
     /// `--interval`
     pub interval: u64,
@@ -63,64 +60,62 @@ pub(crate) struct DaemonRecord {
     pub registry_url: Option<String>,
     /// `--servers-dir`
     pub servers_dir: String,
-    /// `--providers`, where there is such a file.
+    /// `--providers`, where the file exists.
     #[serde(default)]
     pub providers: Option<String>,
-    /// `AUTH_PROVIDER` is `keycloak`: the assistants' own machine token speaks to the gateway.
+    /// Whether `AUTH_PROVIDER` is `keycloak`, so that the assistants' own machine token is the gateway's.
     #[serde(default)]
     pub keycloak: bool,
-    /// A single cycle of `--once` left this, where no daemon ran.
+    /// Whether a single cycle of `--once` wrote this, where no daemon ran.
     #[serde(default)]
     pub once: bool,
-    /// The number of the key that seals, where there is one.
+    /// The key id of the key that seals, where there is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sealing_key: Option<Fingerprint>,
 }
 
-/// What was left in a client's file and for it, so that it can be changed and taken away again.
+/// The entries in a client's file and the files for it. A later cycle can change and remove them.
 #[derive(Clone, PartialEq, Eq, Default, Debug, Serialize, Deserialize)]
 pub(crate) struct ClientRecord {
-    /// When this last changed.
+    /// The time of the last change.
     pub updated: Timestamp,
-    /// The entries that are ours: name and address.
+    /// This program's entries: name and address.
     pub entries: BTreeMap<String, String>,
-    /// The names of the files with tokens that they refer to.
+    /// The names of the token files that the entries refer to.
     #[serde(default)]
     pub side_files: BTreeSet<String>,
-    /// Members that users had set in entries that are gone: by entry and name, in JSON notation. No texts.
+    /// The users' own members of entries that are gone, by entry and name, in JSON notation. They hold no text.
     #[serde(default)]
     pub users_own: BTreeMap<String, BTreeMap<String, String>>,
 }
 
-/// One cycle.
 #[derive(Clone, PartialEq, Eq, Default, Debug, Serialize, Deserialize)]
 pub(crate) struct CycleRecord {
-    /// When it ended.
+    /// The end of the cycle.
     pub ended: Timestamp,
-    /// How many token files it saw.
+    /// The number of token files.
     pub tokens: usize,
-    /// How many of them are not as fresh as they should be.
+    /// The number of tokens that were due and are not fresh.
     pub failing: usize,
-    /// How many token files there were before all of them vanished; 0 where one is there.
+    /// How many token files there were before all of them vanished; 0 where a file is there.
     #[serde(default)]
     pub vanished: usize,
-    /// Files other than token files that could not be written, and why.
+    /// Files other than token files that could not be written, each with the reason.
     #[serde(default)]
     pub unwritten: BTreeMap<String, String>,
-    /// Token files for which no request can be made, and what lacks.
+    /// Token files for which no request can be made, each with the fact that lacks.
     #[serde(default)]
     pub unresolved: BTreeMap<String, String>,
-    /// By the files for a shell beside token files: the access token that both held.
+    /// By the name of a file for shells beside a token file: the access token that both held.
     #[serde(default)]
     pub twins: BTreeMap<String, Fingerprint>,
 }
 
-/// Which of the user's commands.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum HookKind {
-    /// `--on-refresh`: it is told of tokens that changed.
+    /// `--on-refresh`, which is told of changed tokens.
     Refresh,
-    /// `--on-trouble`: it is told of tokens that need a person.
+    /// `--on-trouble`, which is told of tokens that need a person.
     Trouble,
 }
 
@@ -144,24 +139,24 @@ pub(crate) enum Urgency {
     Now,
 }
 
-/// What is known of one of the user's commands.
+/// The record of one of the user's commands.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub(crate) struct HookRecord {
-    /// When this was written: of two records the newer one counts.
+    /// The time of the last change. Of two records the newer one counts.
     pub updated: Timestamp,
-    /// The files that it has not been told of yet.
+    /// The files that the command has not been told of yet.
     pub waiting: BTreeSet<String>,
-    /// The files that need a person, as urgent as they were when a run was ordered for them: no second run.
+    /// The files that need a person, each with its urgency when a run was ordered. No second run is ordered for them.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub ordered: BTreeMap<String, Urgency>,
-    /// How often in a row it failed.
+    /// Failures in a row.
     pub failures: u32,
-    /// When the first of these failures was.
+    /// The time of the first of these failures.
     pub since: Timestamp,
-    /// How the last of them was.
+    /// The message of the last failure.
     pub error: Option<String>,
-    /// When it is tried again.
+    /// The time of the next attempt.
     pub next_attempt: Option<Timestamp>,
 }
 
@@ -181,13 +176,13 @@ impl Default for StatusFile {
 }
 
 impl StatusFile {
-    /// Reads a document; anything that is not one of this version counts as empty.
+    /// Reads a document. A document of another version, or none, counts as empty.
     pub(super) fn parse(text: &str) -> Self {
         serde_json::from_str(text).ok().filter(|file: &Self| file.version == VERSION).unwrap_or_default()
     }
 
-    /// Takes over what `other` knows better: per file and client the newer record (with what the older
-    /// one of a file knows of replaced tokens), and the later cycle.
+    /// Takes over the newer parts of `other`: per file and client the newer record, and the later cycle. A file's
+    /// record keeps the replaced tokens of the older one.
     pub(super) fn merge(&mut self, other: Self) {
         for (name, state) in other.files {
             self.merge_state(name, state);
@@ -209,7 +204,7 @@ impl StatusFile {
         }
     }
 
-    /// Takes over what another record of the file `name` knows better.
+    /// Takes over the newer parts of another record of the file `name`.
     pub(super) fn merge_state(&mut self, name: String, mut state: Arc<CredentialState>) {
         match self.files.get_mut(&name) {
             Some(ours) if ours.updated >= state.updated => Arc::make_mut(ours).inherit(&state),
@@ -221,15 +216,15 @@ impl StatusFile {
         }
     }
 
-    /// Takes over another cycle, where that ended later.
+    /// Takes over another cycle that ended later.
     pub(super) fn merge_cycle(&mut self, other: Option<CycleRecord>) {
         if other.as_ref().map(|cycle| cycle.ended) > self.cycle.as_ref().map(|cycle| cycle.ended) {
             self.cycle = other;
         }
     }
 
-    /// Forgets files that are gone for a month, so that the document does not grow for ever. Returns whether there
-    /// was one.
+    /// Removes records of files that are gone for a month: the document must not grow without end. Returns whether
+    /// there was one.
     pub(super) fn forget_gone(&mut self, present: &[String], now: Timestamp) -> bool {
         let before = self.files.len();
         self.files.retain(|name, state| {

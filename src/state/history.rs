@@ -1,5 +1,5 @@
-//! Every refresh token that a refresh replaced, for years back: a line for each rotation in
-//! `.token-refresher/replaced`. The status file keeps the latest ones of each file only, since it is rewritten whole.
+//! The history of all refresh tokens that a refresh replaced, for years: a line for each in
+//! `.token-refresher/replaced`. The status file holds only the latest of each file, since it is rewritten whole.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
@@ -7,23 +7,23 @@ use std::io;
 use crate::files::{Directory, Journal, JournalEnd};
 use crate::secret::Fingerprint;
 
-/// How many bytes each of its two generations has: the hourly rotations of 50 sign-ins in a year.
+/// The size of each of the two generations, in bytes: the hourly rotations of 50 sign-ins in a year.
 const LARGEST: u64 = 16 << 20;
 
 /// The name of the newer generation in the program's own directory.
 const FILE: &str = "replaced";
 
-/// What was looked up in the history of one tokens directory.
+/// The results of earlier searches in the history of one tokens directory.
 #[derive(Default)]
 pub(super) struct History {
-    /// How far it was read.
+    /// The place up to which the history was read.
     end: Option<JournalEnd>,
-    /// Tokens that it did not know by then: nothing has replaced them.
+    /// Tokens that the history did not have there: nothing has replaced them.
     unknown: BTreeSet<Fingerprint>,
 }
 
 impl History {
-    /// Remembers that a refresh replaced `token` by `successor`.
+    /// Records that a refresh replaced `token` by `successor`.
     pub(super) fn add(
         &mut self,
         tokens: &Directory,
@@ -34,7 +34,7 @@ impl History {
         Journal::new(tokens.own()?.file_at(FILE), LARGEST).add(&format!("{token} {successor}"))
     }
 
-    /// Those of `tokens`, and of all that were looked up before, that were replaced: each with its youngest successor.
+    /// The replaced ones among `tokens` and among all that were searched before, each with its youngest successor.
     pub(super) fn look_up(
         &mut self,
         directory: &Directory,
@@ -57,13 +57,13 @@ impl History {
         Ok(found)
     }
 
-    /// What was looked up must be looked up again.
+    /// Makes every token be searched again.
     pub(super) fn forget_looks(&mut self) {
         *self = Self::default();
     }
 }
 
-/// Whether a refresh in the tokens directory `tokens` replaced `token`, as far as its history can be read.
+/// Whether a refresh in the tokens directory `tokens` replaced `token`, as far as the history can be read.
 pub(crate) fn is_replaced(tokens: &Directory, token: Fingerprint) -> bool {
     let found = History::default().look_up(tokens, &mut std::iter::once(token));
     found.is_ok_and(|found| !found.is_empty())
@@ -80,7 +80,7 @@ impl Trail {
         Self { ends: tokens.iter().map(|token| (*token, vec![*token])).collect() }
     }
 
-    /// Takes in a line. What is none of the journal's (a line that broke off) is passed over.
+    /// Follows one line. A line that is not the journal's, such as one that broke off, is passed over.
     fn follow(&mut self, line: &str) {
         let pair = line.split_once(' ').and_then(|(token, successor)| {
             Some((Fingerprint::parse(token)?, Fingerprint::parse(successor)?))
@@ -92,8 +92,8 @@ impl Trail {
         }
     }
 
-    /// Each token with the end of its way. One that leads back to itself is in use again: a provider may hand out an
-    /// old token anew.
+    /// Each token with its youngest successor. A token that leads back to itself is in use again: a provider may issue
+    /// an old token anew.
     fn ends(self) -> Vec<(Fingerprint, Fingerprint)> {
         let pairs =
             self.ends.into_iter().flat_map(|(end, tokens)| tokens.into_iter().map(move |token| (token, end)));

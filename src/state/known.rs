@@ -1,8 +1,8 @@
-//! What a process knows of the status file, and how it comes from the disk and gets there.
+//! A process's view of the status file: reading, merging and writing.
 //!
-//! The file holds a record for every token file. It is written whole at the end of a cycle in which one has changed.
-//! What fails before is added to a journal beside it, so that two thousand failures do not write two thousand records
-//! two thousand times. What changes with every cycle is a small file of its own.
+//! The file holds a record for every token file. The file is written whole at the end of a cycle with a changed
+//! record. Earlier failures are added to a journal beside it. So two thousand failures do not write two thousand
+//! records two thousand times. The record of the cycle, which always changes, has a small file of its own.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -16,10 +16,10 @@ use crate::files::{
 };
 use crate::secret::Fingerprint;
 
-/// How long another process that writes the status file is waited for: it needs milliseconds.
+/// The longest wait for another process that writes the status file. A write takes milliseconds.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// Its name in the program's own directory.
+/// The name in the program's own directory.
 const FILE: &str = "status.json";
 
 /// The name of the journal: lines of changed records.
@@ -28,41 +28,41 @@ const CHANGES: &str = "status.changes";
 /// The name of the file of the last cycle.
 const CYCLE: &str = "cycle.json";
 
-/// The largest status file that is read, in bytes: several times what 100,000 tokens take.
+/// The largest status file, in bytes: several times the size for 100,000 tokens.
 const LARGEST: u64 = 256 << 20;
 
-/// How long the journal may be, in bytes, where the status file is shorter: a thousand failures. A journal that is
-/// longer than both makes place for a new status file.
+/// The longest journal beside a shorter status file, in bytes: room for a thousand failures. A journal that is longer
+/// than both is merged into a new status file.
 const SHORT_JOURNAL: u64 = 1 << 20;
 
-/// What is in memory of the status file of one tokens directory.
+/// The status file of one tokens directory in memory.
 #[derive(Default)]
 pub(super) struct Known {
-    /// The tokens directory, as the last cycle opened it; `None` where it was never there.
+    /// The tokens directory, as the last cycle opened it; `None` where it has never existed.
     pub tokens: Option<Directory>,
     pub file: StatusFile,
     /// Whether `file` holds a change that is not on disk, beside the records of `unsaved`.
     pub changed: bool,
     /// The token files whose records are not on disk.
     pub unsaved: BTreeSet<String>,
-    /// The state of the file on disk that `file` includes.
+    /// The state of the file on disk when it was last merged.
     read: Option<Stamp>,
-    /// How far `file` includes the journal.
+    /// The end of the journal that `file` includes.
     read_changes: Option<JournalEnd>,
     /// The state of the file of the last cycle that `file` includes.
     read_cycle: Option<Stamp>,
-    /// Why writing failed last, to be said by the cycle.
+    /// Why the last write failed, for a message of the cycle.
     pub failure: Option<String>,
     pub lineage: Lineage,
 }
 
 impl Known {
-    /// Nothing yet of the tokens directory `tokens`.
+    /// An empty view for the tokens directory `tokens`.
     pub(super) fn new(tokens: Option<Directory>) -> Self {
         Self { tokens, ..Self::default() }
     }
 
-    /// Takes in what other processes have written since, the last cycle too.
+    /// Merges the writes of other processes, the last cycle included.
     pub(super) fn enter(&mut self) {
         self.catch_up();
         let Some(file) = self.own().map(|own| own.file_at(CYCLE)) else { return };
@@ -76,8 +76,8 @@ impl Known {
         }
     }
 
-    /// Takes in what other processes have written since. The journal comes first: a process that puts its records
-    /// into the file removes it after that.
+    /// Merges the writes of other processes. The journal comes first: a process that writes its records into the file
+    /// removes the journal afterwards.
     pub(super) fn catch_up(&mut self) {
         let Some(own) = self.own() else { return };
         let (file, changes) = (own.file_at(FILE), journal(&own));
@@ -91,7 +91,7 @@ impl Known {
                 self.file.merge_state(name, state);
                 merged = true;
             }
-            // What cannot be read now is tried again the next time.
+            // A journal that cannot be read now is read the next time.
             self.read_changes = end.unwrap_or(self.read_changes);
         }
         let stamp = file.inode().ok().map(|found| found.stamp);
@@ -128,14 +128,14 @@ impl Known {
         self.note(added);
     }
 
-    /// Writes what the end of a cycle has changed.
+    /// Writes the changes of a cycle.
     pub(super) fn end_cycle(&mut self) {
         let written = self.locked(|known, own| {
             let is_there = known.read.is_some() && own.file_at(FILE).inode().is_ok();
             if known.changed || !known.unsaved.is_empty() || known.read_changes.is_some() || !is_there {
                 known.write_whole(own)?;
             }
-            // A plain record, as the whole document is.
+            // The record is plain, as the whole document is.
             let text = serde_json::to_string(&known.file.cycle).unwrap_or_default();
             let file = own.file_at(CYCLE);
             replace_text(&file, &text).map_err(|error| reason(&error))?;
@@ -154,7 +154,7 @@ impl Known {
         self.changed |= self.failure.is_some();
     }
 
-    /// Writes under the lock of the status file, after all that other processes wrote was taken in.
+    /// Writes under the lock of the status file, after the writes of other processes were merged.
     fn locked(
         &mut self,
         write: impl FnOnce(&mut Self, &Directory) -> Result<(), String>,
@@ -172,7 +172,7 @@ impl Known {
     }
 
     fn write_whole(&mut self, own: &Directory) -> Result<(), String> {
-        // A plain document of numbers, texts and maps with text keys: printing it cannot fail.
+        // Numbers, texts and maps with text keys can always be printed as JSON.
         let mut text = serde_json::to_string(&self.file).unwrap_or_default();
         text.push('\n');
         let file = own.file_at(FILE);
@@ -201,13 +201,13 @@ impl Known {
                 return Err(reason(&error));
             }
         }
-        // Taken in already: under the lock no other process adds a line.
+        // The lines are merged already: under the lock no other process adds one.
         self.read_changes = changes.end();
         Ok(())
     }
 }
 
-/// The journal of changed records. It is put into the status file long before it could fill up.
+/// The journal of changed records. It is merged into the status file long before it is full.
 fn journal(own: &Directory) -> Journal {
     let file: FileAt = own.file_at(CHANGES);
     Journal::new(file, u64::MAX)

@@ -1,4 +1,4 @@
-//! What became of a refresh token: from the records of the status file, and from the history where they do not tell.
+//! The successors of refresh tokens, from the records of the status file, else from the history.
 
 use std::collections::BTreeSet;
 
@@ -8,11 +8,11 @@ use super::replaced::{ReplacedTokens, Replacement, Successors};
 use crate::files::{Directory, reason};
 use crate::secret::Fingerprint;
 
-/// What is known of the refresh tokens of one tokens directory.
+/// The known refresh tokens of one tokens directory.
 #[derive(Default)]
 pub(super) struct Lineage {
     successors: Successors,
-    /// The refresh tokens that a refresh stored last, of every file: nothing has replaced them.
+    /// The refresh token that the last refresh stored, of every file: nothing has replaced these.
     latest: BTreeSet<Fingerprint>,
     history: History,
     /// Why the history could not be read or written the last time.
@@ -20,7 +20,7 @@ pub(super) struct Lineage {
 }
 
 impl Lineage {
-    /// Brings the tables in line with the records, after many may have changed.
+    /// Builds the tables from the records, after many records may have changed.
     pub(super) fn index<'a>(&mut self, records: impl Iterator<Item = &'a CredentialState>) {
         self.successors = Successors::default();
         self.latest.clear();
@@ -28,14 +28,14 @@ impl Lineage {
             self.successors.learn(&state.replaced);
             self.latest.extend(state.replaced.latest().map(|latest| latest.successor));
         }
-        // What was found in it was in the tables.
+        // The tables held the results of earlier searches.
         self.history.forget_looks();
     }
 
-    /// Takes in the latest replacement of a record, and adds it to the history in `tokens`.
+    /// Takes over the latest replacement of a record, and adds it to the history in `tokens`.
     pub(super) fn learn(&mut self, replaced: &ReplacedTokens, tokens: Option<&Directory>) {
         let Some(Replacement { token, successor }) = replaced.latest() else { return };
-        // The other files of a chain tell the same, and of an old copy that is mended it is known already.
+        // Other files of a chain report the same replacement, and a mended old copy reports a known one.
         if let Some(tokens) = tokens.filter(|_| self.successors.newest(token).is_none()) {
             self.failure = self.history.add(tokens, token, successor).err().map(|error| reason(&error));
         }
@@ -44,7 +44,7 @@ impl Lineage {
         self.successors.learn_latest(replaced);
     }
 
-    /// Looks up in the history in `directory` what the records do not tell of these refresh tokens.
+    /// Searches the history in `directory` for those of these refresh tokens that the records do not have.
     pub(super) fn look_up(
         &mut self,
         tokens: &mut dyn Iterator<Item = Fingerprint>,
@@ -63,7 +63,7 @@ impl Lineage {
         }
     }
 
-    /// The youngest token that took the place of `token`, as far as it was looked up.
+    /// The youngest successor of `token`, as far as it was searched.
     pub(super) fn newest(&self, token: Fingerprint) -> Option<Fingerprint> {
         self.successors.newest(token)
     }

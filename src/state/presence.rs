@@ -1,4 +1,4 @@
-//! Whether a daemon runs for a tokens directory: what its lock says.
+//! Whether a daemon runs for a tokens directory, by the state of its lock.
 
 use std::fmt;
 use std::io;
@@ -9,7 +9,7 @@ use crate::files::{Directory, FileAt, Holder, holder, reason};
 /// The file that a daemon locks, in the program's own directory.
 pub(crate) const DAEMON_LOCK: &str = "daemon.lock";
 
-/// Why the daemon's lock of this tokens directory cannot be looked at.
+/// The error where the daemon's lock of this tokens directory cannot be read.
 #[derive(Debug)]
 pub(crate) struct UnknownHolder {
     tokens: PathBuf,

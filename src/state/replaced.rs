@@ -1,4 +1,4 @@
-//! Refresh tokens that a refresh replaced. They are never sent again: a strict provider would revoke the sign-in.
+//! Refresh tokens that a refresh replaced. They must never be sent again: a strict provider would revoke the sign-in.
 
 use std::collections::BTreeMap;
 
@@ -6,11 +6,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::secret::Fingerprint;
 
-/// How many replaced refresh tokens are remembered per file in the status file, which is rewritten whole. The history
-/// has all.
+/// The number of replaced refresh tokens per file in the status file, which is rewritten whole. The history has all of
+/// them.
 const REMEMBERED: usize = 8;
 
-/// A refresh token that must never be sent again, and the one that took its place.
+/// A refresh token that must never be sent again, and its successor.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub(super) struct Replacement {
     pub token: Fingerprint,
@@ -23,7 +23,7 @@ pub(super) struct Replacement {
 pub(crate) struct ReplacedTokens(Vec<Replacement>);
 
 impl ReplacedTokens {
-    /// Remembers that `token` was replaced by `successor`.
+    /// Records that `token` was replaced by `successor`.
     pub(super) fn add(&mut self, token: Fingerprint, successor: Fingerprint) {
         if token == successor {
             return;
@@ -33,7 +33,8 @@ impl ReplacedTokens {
         self.shorten();
     }
 
-    /// Takes over what an older record of the same file knows. `present` is in use and no replaced token.
+    /// Takes over the replaced tokens of an older record of the same file. `present` is in use and counts as no
+    /// replaced token.
     pub(super) fn inherit(&mut self, older: &Self, present: Option<Fingerprint>) {
         let mut all = older.0.clone();
         all.retain(|one| present != Some(one.token) && self.0.iter().all(|known| known.token != one.token));
@@ -47,7 +48,6 @@ impl ReplacedTokens {
         self.0.drain(..surplus);
     }
 
-    /// The latest replacement.
     pub(super) fn latest(&self) -> Option<Replacement> {
         self.0.last().copied()
     }
@@ -58,22 +58,22 @@ impl ReplacedTokens {
     }
 }
 
-/// The successor of every replaced refresh token, of whichever file.
+/// The successors of all replaced refresh tokens of all files.
 #[derive(Default)]
 pub(super) struct Successors(BTreeMap<Fingerprint, Fingerprint>);
 
 impl Successors {
-    /// Adds what one file's record knows.
+    /// Adds the replacements of one file's record.
     pub(super) fn learn(&mut self, replaced: &ReplacedTokens) {
         self.0.extend(replaced.0.iter().map(|replaced| (replaced.token, replaced.successor)));
     }
 
-    /// Adds what the history says of one token.
+    /// Adds one token's successor from the history.
     pub(super) fn learn_old(&mut self, token: Fingerprint, newest: Fingerprint) {
         self.0.entry(token).or_insert(newest);
     }
 
-    /// Adds the latest replacement of one file. Its successor is in use, even where it was replaced before.
+    /// Adds the latest replacement of one file. The successor is in use, even where it was replaced before.
     pub(super) fn learn_latest(&mut self, replaced: &ReplacedTokens) {
         if let Some(latest) = replaced.0.last() {
             self.0.remove(&latest.successor);
@@ -81,11 +81,11 @@ impl Successors {
         }
     }
 
-    /// The youngest token that took the place of `token`; `None` where it was not replaced.
+    /// The youngest successor of `token`; `None` where the token was not replaced.
     pub(super) fn newest(&self, token: Fingerprint) -> Option<Fingerprint> {
         let mut newest = *self.0.get(&token)?;
-        // Each step leads to a younger token. One that leads back is in use again: a provider may hand out an old
-        // token anew, and nothing is known of it.
+        // Each step leads to a younger token. A token that leads back to itself is in use again: a provider may issue
+        // an old token anew, and no successor of it is known.
         for _ in 0..self.0.len() {
             match self.0.get(&newest) {
                 Some(next) if *next == token => return None,

@@ -1,4 +1,4 @@
-//! When a token is to be refreshed: its life, and the failure that holds an attempt back.
+//! The time of the next refresh, by the token's life and by a failure that delays it.
 
 use std::time::Duration;
 
@@ -8,38 +8,35 @@ use crate::clock::Timestamp;
 use crate::secret::Fingerprint;
 use crate::tokens::{Life, due};
 
-/// When a token is to be refreshed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Plan {
-    /// Now.
     Due,
-    /// At this time.
     Later(Timestamp),
-    /// It is due, but must not be refreshed before this time.
+    /// The refresh is due, but must not be tried before this time.
     Waiting(Timestamp),
-    /// It is due, and a person must sign in first.
+    /// The refresh is due, but a person must sign in first.
     Blocked,
-    /// It is due, and was refused for a setting: looked at again in case the setting has changed.
+    /// The refresh is due, but was refused for a setting. The setting is checked again in case it has changed.
     Recheck,
-    /// Never: it does not expire.
+    /// The token does not expire.
     Never,
 }
 
-/// What decides when a token is to be refreshed.
+/// The facts that decide about the time of a refresh.
 #[derive(Clone, Copy)]
 pub(crate) struct Schedule<'a> {
     pub life: &'a Life,
     pub has_access: bool,
     pub refresh_hash: Option<Fingerprint>,
     pub state: &'a CredentialState,
-    /// How long before its expiry a token is due.
+    /// The time between a refresh and the expiry.
     pub buffer: Duration,
-    /// The trouble of its endpoint, where there is some.
+    /// The outage of the token's endpoint, if any.
     pub outage: Option<&'a Outage>,
 }
 
 impl Schedule<'_> {
-    /// From when on the token is due; `None`: never, it does not expire.
+    /// The time from which the refresh is due; `None`: the token does not expire.
     pub(crate) fn due_at(&self, now: Timestamp) -> Option<Timestamp> {
         if !self.has_access {
             return Some(now);
@@ -47,8 +44,8 @@ impl Schedule<'_> {
         due::due_at(self.life, &self.state.past(self.refresh_hash), self.buffer, now)
     }
 
-    /// The same, with the failure that holds an attempt back. The fingerprint of the request is not known here: an
-    /// attempt finds out whether a changed setting ends a failure.
+    /// The time of the refresh, by its due time and by a failure that delays it. The request's fingerprint is not
+    /// known here: an attempt finds out whether a changed setting ends a failure.
     pub(crate) fn plan(&self, now: Timestamp) -> Plan {
         let Some(due) = self.due_at(now) else { return Plan::Never };
         if due > now {

@@ -1,8 +1,8 @@
-//! The status file, shared between processes: read, merge and replace under a lock of its own.
+//! The status file, shared between processes: read, merged and replaced under a lock of its own.
 //!
-//! A change is in memory at once and on disk with the next [`Store::flush`]. A failure of a request is flushed while
-//! the credential's lock is still held: a process that waits for that lock must find the delay. A success need not
-//! be: what matters of it is in the token file.
+//! A change is in memory at once, and on disk with the next [`Store::flush`]. A failed request is flushed while the
+//! credential's lock is held: a process that waits for that lock must find the delay. A success may wait, since the
+//! token file has the facts.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -20,57 +20,57 @@ use crate::secret::Fingerprint;
 /// The status file of one tokens directory.
 pub(crate) struct Store {
     known: Mutex<Known>,
-    /// The record of a file of which nothing is known.
+    /// The record of a file without one.
     nothing: Arc<CredentialState>,
 }
 
 impl Store {
-    /// The store of the tokens directory `tokens`, with what earlier processes left there.
+    /// The store of the tokens directory `tokens`, with the records of earlier processes.
     pub(crate) fn open(tokens: &Path) -> Self {
         let mut known = Known::new(Directory::open(tokens).ok());
         known.enter();
         Self { known: Mutex::new(known), nothing: Arc::default() }
     }
 
-    /// The endpoints that were in trouble when the file was last written.
+    /// The endpoints in trouble when the file was last written.
     pub(crate) fn endpoints(&self) -> BTreeMap<String, Outage> {
         self.known().file.endpoints.clone()
     }
 
-    /// Remembers the endpoints in trouble. On disk with the next [`Store::flush`].
+    /// Sets the endpoints in trouble. On disk with the next [`Store::flush`].
     pub(crate) fn set_endpoints(&self, endpoints: BTreeMap<String, Outage>) {
         let mut known = self.known();
         known.changed |= known.file.endpoints != endpoints;
         known.file.endpoints = endpoints;
     }
 
-    /// Takes in what other processes wrote, for the questions of one cycle, which has opened `tokens`.
+    /// Merges the writes of other processes, for a cycle that has opened `tokens`.
     pub(crate) fn enter(&self, tokens: &Directory) {
         let mut known = self.known();
         known.tokens = Some(tokens.clone());
         known.enter();
     }
 
-    /// Takes in what other processes wrote, for questions about files whose locks are held: no other process changes
-    /// what is known of them until they are let go, so that the answers come from memory.
+    /// Merges the writes of other processes, for questions about files whose locks are held. No other process changes
+    /// their records until the locks are free, so memory answers the questions.
     pub(crate) fn catch_up(&self) {
         self.known().catch_up();
     }
 
-    /// What is known of a file, other processes' latest attempts included.
+    /// The record of a file, with the latest attempts of other processes.
     pub(crate) fn get(&self, file: &str) -> CredentialState {
         let mut known = self.known();
         known.catch_up();
         known.file.files.get(file).map_or_else(CredentialState::default, |state| (**state).clone())
     }
 
-    /// Like [`Store::get`], from memory and without a copy: a scan calls it for every file.
+    /// As [`Store::get`], from memory and without a copy: a scan calls this for every file.
     pub(crate) fn known_state(&self, file: &str) -> Arc<CredentialState> {
         self.known().file.files.get(file).unwrap_or(&self.nothing).clone()
     }
 
-    /// Changes what is known of a file. On disk with the next [`Store::flush`], which takes over what other processes
-    /// know better.
+    /// Changes the record of a file. On disk with the next [`Store::flush`], which merges newer facts of other
+    /// processes.
     pub(crate) fn update(&self, file: &str, change: impl FnOnce(&mut CredentialState)) {
         let mut known = self.known();
         let before = known.file.files.get(file).cloned().unwrap_or_default();
@@ -88,8 +88,7 @@ impl Store {
         known.unsaved.insert(file.to_owned());
     }
 
-    /// The youngest token that took the place of `token`, where a refresh replaced it in any file, in this process
-    /// or another.
+    /// The youngest successor of `token`, where a refresh of any process replaced it in any file.
     pub(crate) fn newest(&self, token: Fingerprint) -> Option<Fingerprint> {
         let mut known = self.known();
         known.catch_up();
@@ -97,17 +96,17 @@ impl Store {
         known.lineage.newest(token)
     }
 
-    /// Like [`Store::newest`], from memory, where [`Store::look_up`] has seen the token.
+    /// As [`Store::newest`], from memory, where [`Store::look_up`] has seen the token.
     pub(crate) fn known_newest(&self, token: Fingerprint) -> Option<Fingerprint> {
         self.known().lineage.newest(token)
     }
 
-    /// Looks up what became of these refresh tokens, all at once: a scan does it for every file.
+    /// Searches the successors of these refresh tokens at once: a scan does so for all files.
     pub(crate) fn look_up(&self, tokens: &mut dyn Iterator<Item = Fingerprint>) {
         self.known().look_up(tokens);
     }
 
-    /// The file that held, or holds, the refresh token which a refresh stored last.
+    /// The file that holds, or held, the refresh token which a refresh stored last.
     pub(crate) fn file_of(&self, token: Fingerprint) -> Option<String> {
         let known = self.known();
         let holds =
@@ -115,7 +114,7 @@ impl Store {
         known.file.files.iter().find(|(_, state)| holds(state)).map(|(name, _)| name.clone())
     }
 
-    /// Whether the endpoint at `origin` has refreshed another token than those of `files` since then.
+    /// Whether the endpoint at `origin` has refreshed a token of another file than `files` since then.
     pub(crate) fn has_refreshed_others(&self, origin: &str, since: Timestamp, files: &[&str]) -> bool {
         self.known().file.files.iter().any(|(name, state)| {
             let at_origin = state.origin.as_deref() == Some(origin);
@@ -123,8 +122,8 @@ impl Store {
         })
     }
 
-    /// Writes the file where something in it has changed. A failure is kept for [`Store::failure`]: it must not
-    /// stop a refresh.
+    /// Writes the file where it has changed. A failure is kept for [`Store::failure`], since it must not stop a
+    /// refresh.
     pub(crate) fn flush(&self) {
         let mut known = self.known();
         if known.changed {
@@ -134,17 +133,17 @@ impl Store {
         }
     }
 
-    /// The last cycle, of whichever process.
+    /// The last cycle of any process.
     pub(crate) fn cycle(&self) -> Option<CycleRecord> {
         self.known().file.cycle.clone()
     }
 
-    /// Ends every credential's wait after a transient failure: SIGUSR1 says that the network is back.
+    /// Ends the waits of all credentials after transient failures: SIGUSR1 tells that the network is back.
     pub(crate) fn end_waits(&self) {
         self.retry_now(FailureKind::Transient);
     }
 
-    /// Ends every credential's wait after an endpoint refused its request: the process has started, or a signal came.
+    /// Ends the waits of all credentials after refusals: the process has started, or a signal came.
     pub(crate) fn end_refusals(&self) {
         self.retry_now(FailureKind::Configuration);
     }
@@ -165,38 +164,38 @@ impl Store {
         known.changed = true;
     }
 
-    /// Says which daemon runs, from the next write on.
+    /// Sets the running daemon, from the next write on.
     pub(crate) fn set_daemon(&self, daemon: DaemonRecord) {
         let mut known = self.known();
         known.file.daemon = Some(daemon);
         known.changed = true;
     }
 
-    /// The daemon (or `--once`, where none ran) that left its settings last.
+    /// The daemon (or `--once`, where none ran) that last recorded its settings.
     pub(crate) fn daemon(&self) -> Option<DaemonRecord> {
         self.known().file.daemon.clone()
     }
 
-    /// What was left in the clients' files, other processes' latest doings included.
+    /// The records of the clients' files, with the latest ones of other processes.
     pub(crate) fn clients(&self) -> BTreeMap<String, ClientRecord> {
         let mut known = self.known();
         known.catch_up();
         known.file.clients.clone()
     }
 
-    /// Like [`Store::clients`], from memory.
+    /// As [`Store::clients`], from memory.
     pub(crate) fn known_clients(&self) -> BTreeMap<String, ClientRecord> {
         self.known().file.clients.clone()
     }
 
-    /// Remembers what was left in a client's file, from the next write on.
+    /// Sets the record of a client's file, from the next write on.
     pub(crate) fn record_client(&self, name: String, record: ClientRecord) {
         let mut known = self.known();
         known.file.clients.insert(name, record);
         known.changed = true;
     }
 
-    /// What is known of a command of the user's.
+    /// The record of one of the user's commands.
     pub(crate) fn hook(&self, kind: HookKind) -> HookRecord {
         let known = self.known();
         match kind {
@@ -205,8 +204,8 @@ impl Store {
         }
     }
 
-    /// Remembers what is known of a command of the user's, at once: a file that it was not told of must outlive
-    /// a crash.
+    /// Sets the record of one of the user's commands, at once: a file that the command was not told of must survive a
+    /// crash.
     pub(crate) fn set_hook(&self, kind: HookKind, hook: HookRecord) {
         let mut known = self.known();
         match kind {
@@ -216,8 +215,8 @@ impl Store {
         known.write();
     }
 
-    /// Ends a cycle: remembers it, forgets files that are long gone, and writes the file where
-    /// something in it has changed. What changes with every cycle has a file of its own.
+    /// Ends a cycle: records it, removes the records of files that are long gone, and writes the file where it has
+    /// changed. The record of the cycle has a file of its own.
     pub(crate) fn end_cycle(
         &self,
         mut cycle: CycleRecord,

@@ -1,7 +1,7 @@
-//! `check`: one line and an exit status, as monitoring plugins give them.
+//! `check`: one line and an exit status, for monitoring plugins.
 //!
-//! The convention is the Monitoring Plugins Development Guidelines: `STATE: text | label=value ...`
-//! with 0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN.
+//! The form is that of the Monitoring Plugins Development Guidelines: `STATE: text | label=value ...`, with 0 OK, 1
+//! WARNING, 2 CRITICAL, 3 UNKNOWN.
 
 use std::fmt::Write as _;
 use std::time::Duration;
@@ -14,13 +14,13 @@ use crate::clock::{Soon, Timestamp, Words};
 use crate::files::Holder;
 use crate::text::{Count, escaped};
 
-/// The exit status for what could not be found out.
+/// The exit status of a check that could not be made.
 pub(crate) const UNKNOWN: u8 = 3;
 
-/// Tokens are not kept when there was no cycle for three intervals, and for this long at least.
+/// The shortest time without a cycle that counts as trouble. For longer intervals, three of them count.
 const SHORTEST_PATIENCE: Duration = Duration::from_mins(3);
 
-/// How many complaints the line names: it must stay readable in a list of services.
+/// The number of complaints in the line, which must remain readable in a list of services.
 const NAMED: usize = 3;
 
 /// The line and the exit status of `check`.
@@ -32,7 +32,7 @@ pub(crate) fn check(report: &Overview) -> (String, u8) {
     let open = report.open_to_others.as_ref();
     complaints.extend(open.map(|why| (Severity::Warning, why.clone())));
     complaints.extend(report.tokens.iter().filter_map(|token| token.complaint(report.now)));
-    // The sort is stable: a missing daemon stays before the tokens that it fails.
+    // The sort is stable: a missing daemon comes before the tokens that are in trouble because of it.
     complaints.sort_by_key(|(severity, _)| std::cmp::Reverse(*severity));
     let severity = complaints.first().map_or(Severity::Ok, |(severity, _)| *severity);
     let mut text: Vec<String> = complaints.iter().take(NAMED).map(|(_, words)| words.clone()).collect();
@@ -52,7 +52,7 @@ pub(crate) fn unknown(why: &str) -> String {
     format!("UNKNOWN: {}\n", escaped(why).replace('|', "/"))
 }
 
-/// The line and the exit status of `check --alive`, which asks only whether restarting would help.
+/// The line and the exit status of `check --alive`, which only tells whether a restart would help.
 pub(crate) fn alive(holder: Holder, now: Timestamp) -> (String, u8) {
     let line = match holder {
         Holder::Somebody { touched } if holder.is_alive(now) => {
@@ -75,8 +75,8 @@ fn word(severity: Severity) -> &'static str {
     }
 }
 
-/// That tokens are not kept by anybody: no daemon holds the place (or the one that does hangs), and
-/// there was no cycle for a while, also not one of `--once` from a timer.
+/// The complaint that tokens are not refreshed. No daemon runs, or the running one hangs, and there was no cycle for a
+/// while. A cycle of `--once` from a timer counts.
 fn nobody_runs(report: &Overview) -> Option<(Severity, String)> {
     let patience = (report.interval * 3).max(SHORTEST_PATIENCE);
     let quiet = report.quiet_for();
@@ -84,7 +84,7 @@ fn nobody_runs(report: &Overview) -> Option<(Severity, String)> {
         return None;
     }
     if let Some(quiet) = quiet.filter(|quiet| *quiet <= patience) {
-        // After `--once` of a timer that is as it should be, after a daemon it is not.
+        // This is as it should be after `--once` from a timer, but not after a daemon.
         let daemon = report.daemon.record.as_ref().is_some_and(|record| !record.once);
         let ended = daemon && report.daemon.holder == Holder::Nobody;
         let words = || format!("no daemon runs, the last sign of one is {} old", Words(quiet));
@@ -99,7 +99,7 @@ fn nobody_runs(report: &Overview) -> Option<(Severity, String)> {
     Some((Severity::Critical, words))
 }
 
-/// That all token files are gone, although there were some.
+/// The complaint that all token files are gone.
 fn vanished(report: &Overview) -> Option<(Severity, String)> {
     let before = report.vanished();
     (before > 0).then(|| (Severity::Critical, format!("{} vanished", Count(before, "token file"))))
@@ -112,7 +112,7 @@ fn failing_hooks(report: &Overview) -> impl Iterator<Item = (Severity, String)> 
     })
 }
 
-/// That files which others read are out of date, since they cannot be written.
+/// The complaints about files that cannot be written, so that their readers see old contents.
 fn unwritten(report: &Overview) -> impl Iterator<Item = (Severity, String)> {
     let files = report.cycle.iter().flat_map(|cycle| &cycle.unwritten);
     files.map(|(file, why)| (Severity::Warning, format!("{file}: {why}")))

@@ -1,6 +1,6 @@
 //! `status` for people: a table, the most urgent token first, with the reason for its state below each.
 //!
-//! The table is as wide as the terminal; where no terminal is, nothing is broken into lines.
+//! The table is as wide as the terminal. Without a terminal, lines may have any length.
 
 use super::report::Overview;
 use super::screenful::{Screen, Screenful};
@@ -36,7 +36,7 @@ pub(crate) fn table(report: &Overview, screen: Screen) -> String {
     page.text
 }
 
-/// All that is known of the tokens in `report`, each with what was tried and what comes next.
+/// All facts about the tokens in `report`, each with its last error and its next attempt.
 pub(crate) fn story(report: &Overview, screen: Screen) -> String {
     let mut page = Screenful::new(report, screen);
     page.heading();
@@ -48,7 +48,7 @@ pub(crate) fn story(report: &Overview, screen: Screen) -> String {
     page.text
 }
 
-/// Every fact of a token, one on a line.
+/// All facts about a token, one on a line.
 fn details(page: &mut Screenful<'_>, report: &Overview, token: &Token) {
     let now = report.now;
     let time = |time: Timestamp| {

@@ -1,5 +1,5 @@
-//! `status --json` for programs. Its form is documented in docs/watching.md; whatever would break a reader
-//! raises [`VERSION`], new members do not. Times are whole seconds since 1970, as in token files.
+//! `status --json` for programs. docs/watching.md documents the form. A change that breaks readers raises [`VERSION`];
+//! a new member does not. Times are whole seconds since 1970, as in token files.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -123,7 +123,7 @@ pub(crate) fn json(report: &Overview) -> String {
         copies: &report.copies,
         tokens: report.tokens.iter().map(|token| entry(token, report.now)).collect(),
     };
-    // cannot fail: texts, numbers and lists of them.
+    // Texts, numbers and lists of them can always be printed as JSON.
     escaped(&serde_json::to_string(&document).unwrap_or_default()) + "\n"
 }
 
@@ -136,8 +136,8 @@ fn hook(record: &HookRecord) -> JsonHook<'_> {
     }
 }
 
-/// The JSON text with everything escaped that a terminal or a reader's eye would obey. Such letters are in
-/// strings only, and below U+10000.
+/// Escapes the letters that a terminal would obey or that mislead a reader's eye. Such letters are in strings only,
+/// and below U+10000.
 fn escaped(json: &str) -> String {
     let letter =
         |letter| if acts(letter) { format!("\\u{:04x}", u32::from(letter)) } else { String::from(letter) };

@@ -8,56 +8,53 @@ use crate::state::{CredentialState, FailureKind, LastFailure, Plan};
 use crate::tokens::Life;
 use crate::tokens::name::stem;
 
-/// Everything that is known of one token file. Borrowed: a cycle has ten thousand of them.
+/// The facts about one token file. They are borrowed, since a cycle has up to ten thousand.
 #[derive(Clone, Copy)]
 pub(crate) struct Facts<'a> {
-    /// The file's name.
     pub file: &'a str,
-    /// Whether the configurations have an entry for it.
+    /// Whether the configurations have an entry for the token.
     pub in_configurations: bool,
-    /// The life of its token.
     pub life: &'a Life,
-    /// Whether it holds an access token.
+    /// Whether the file holds an access token.
     pub has_access: bool,
-    /// Fingerprint of its refresh token.
+    /// The fingerprint of the refresh token.
     pub refresh_hash: Option<Fingerprint>,
-    /// Why it is only watched, where it is.
+    /// Why the token is monitored and not refreshed, where it is.
     pub monitored: Option<&'a str>,
-    /// Why no request can be made for it: what its file, its provider or the environment lacks.
+    /// Why no request can be made: the fact that the file, its provider or the environment lacks.
     pub unresolved: Option<&'a str>,
-    /// What earlier attempts left to know.
+    /// The record of earlier attempts.
     pub remembered: &'a CredentialState,
-    /// When it is to be refreshed.
+    /// The time of the next refresh.
     pub plan: Plan,
 }
 
-/// The state of a credential.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum TokenState {
-    /// Its next refresh is planned.
+    /// The next refresh is planned.
     Fresh,
-    /// It does not expire.
+    /// The token does not expire.
     Lasting,
-    /// Its refresh is due.
+    /// The refresh is due.
     Due,
     /// The last attempt failed; another one is planned.
     Retrying,
-    /// The answer to its last request was lost: its refresh token may be spent.
+    /// The answer to the last request was lost, so the refresh token may be spent.
     InDoubt,
-    /// Something on this machine prevents its refresh.
+    /// A fault of this machine prevents the refresh.
     Local,
-    /// It was refused for a setting that must be changed.
+    /// The endpoint refused the request for a setting that must be changed.
     Misconfigured,
     /// A new sign-in is needed.
     SignInAgain,
-    /// It is watched and not refreshed.
+    /// The token is monitored and not refreshed.
     Monitored,
     /// The file cannot be read or used.
     Unusable,
 }
 
 impl TokenState {
-    /// All of them, as the metrics count them.
+    /// All states, in the order of the metrics.
     pub(crate) const ALL: [Self; 10] = [
         Self::Fresh,
         Self::Lasting,
@@ -71,7 +68,7 @@ impl TokenState {
         Self::Unusable,
     ];
 
-    /// Its name in JSON and metrics.
+    /// The name in JSON and metrics.
     pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::Fresh => "fresh",
@@ -87,7 +84,7 @@ impl TokenState {
         }
     }
 
-    /// Its name for people.
+    /// The name for people.
     pub(crate) const fn words(self) -> &'static str {
         match self {
             Self::Fresh => "fresh",
@@ -105,22 +102,21 @@ impl TokenState {
 }
 
 impl<'a> Facts<'a> {
-    /// What went wrong at the last attempt with the refresh token that the file holds now.
+    /// The failure of the last attempt with the file's present refresh token.
     pub(crate) fn failure(&self) -> Option<&'a LastFailure> {
         self.remembered.failure.as_ref().filter(|trouble| trouble.refresh_hash == self.refresh_hash)
     }
 
-    /// Whether its access token has ended.
+    /// Whether the access token has expired.
     pub(crate) fn is_expired(&self, now: Timestamp) -> bool {
         self.has_access && self.life.expires_at.is_some_and(|end| end <= now)
     }
 
-    /// How the log calls it.
+    /// The name in the log.
     pub(crate) fn name(&self) -> &'a str {
         stem(self.file)
     }
 
-    /// Its state.
     pub(crate) fn state(&self) -> TokenState {
         if self.monitored.is_some() {
             return TokenState::Monitored;
@@ -132,7 +128,7 @@ impl<'a> Facts<'a> {
                 TokenState::Misconfigured
             }
             (Plan::Never, _) => TokenState::Lasting,
-            // Known before it is due, where --force has found it out.
+            // `--force` may find out before the refresh is due.
             (Plan::Blocked, _) | (Plan::Later(_), Some(FailureKind::ReauthRequired)) => {
                 TokenState::SignInAgain
             }
@@ -148,16 +144,16 @@ impl<'a> Facts<'a> {
         }
     }
 
-    /// What lacks for a request, where one will be needed.
+    /// The fact that a request lacks, where a request will be needed.
     pub(crate) fn lacks(&self) -> Option<&'a str> {
         self.unresolved.filter(|_| self.state() == TokenState::Misconfigured)
     }
 
-    /// When its next request is planned; `None`: not before its file or a setting changes, or never.
+    /// The time of the next request; `None`: not before the file or a setting changes, or never.
     pub(crate) fn next_attempt(&self, now: Timestamp) -> Option<Timestamp> {
         match self.state() {
             TokenState::Monitored | TokenState::SignInAgain => return None,
-            // Refused by its endpoint; where this side refuses it there is no time.
+            // The endpoint refused the request. A request that this side cannot make has no time.
             TokenState::Misconfigured if self.unresolved.is_some() => return None,
             TokenState::Misconfigured => return self.failure().and_then(|failure| failure.next_attempt(now)),
             _ => {}
@@ -169,7 +165,7 @@ impl<'a> Facts<'a> {
         }
     }
 
-    /// Why it is in this state, in one line.
+    /// The reason for the state, in one line.
     pub(crate) fn why(&self, buffer: Duration, now: Timestamp) -> String {
         if let Some(why) = self.monitored {
             return format!("not refreshed: {why}");
@@ -188,7 +184,7 @@ impl<'a> Facts<'a> {
         }
     }
 
-    /// The rule that set the time of its refresh (`tokens::due`).
+    /// The rule of `tokens::due` that set the time of the refresh.
     fn pace(&self, buffer: Duration, now: Timestamp) -> String {
         let life = self.life;
         let prolonged = self.remembered.moved_refresh_end;
@@ -211,7 +207,7 @@ impl<'a> Facts<'a> {
     }
 }
 
-/// A trouble with how long it has lasted.
+/// A failure with the time since the first of its kind.
 fn run(trouble: &LastFailure, now: Timestamp) -> String {
     let since = Words(now.since(trouble.since));
     match trouble.failures {

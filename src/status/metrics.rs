@@ -1,7 +1,7 @@
-//! The Prometheus text format, for `node_exporter`'s textfile collector: metrics without a listener.
+//! The Prometheus text format, for the textfile collector of `node_exporter`: metrics without a listener.
 //!
-//! Written anew at the end of each cycle. Names follow the Prometheus conventions (base units, `_total`
-//! for counters); the only labels are file names, states, classes and commands, so none can hold a secret.
+//! The text is written anew at the end of each cycle. Names follow the Prometheus conventions (base units, `_total`
+//! for counters). All labels are file names, states, classes and commands, so none can hold a secret.
 
 use std::io::{self, Write};
 use std::ops::Add;
@@ -14,14 +14,14 @@ use super::trouble::Trouble;
 use crate::clock::Timestamp;
 use crate::state::{FailureKind, HookRecord};
 
-/// What has happened since the process began.
+/// The events since the process began.
 #[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
 pub(crate) struct Counters {
-    /// Cycles that ended.
+    /// Completed cycles.
     pub cycles: u64,
     /// Token files that got new tokens.
     pub refreshed: u64,
-    /// Attempts that failed, in the order of [`KINDS`].
+    /// Failed attempts, in the order of [`KINDS`].
     pub failed: [u64; 5],
 }
 
@@ -53,26 +53,26 @@ impl Counters {
     }
 }
 
-/// The process and the cycle that has just ended.
+/// The process and the last cycle.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct MetricsSnapshot<'a> {
-    /// Whether a daemon writes this; `--once` is gone when it is read.
+    /// Whether a daemon writes the file; a process of `--once` has ended when the file is read.
     pub up: bool,
-    /// When the process began.
+    /// The start of the process.
     pub started: Timestamp,
-    /// When the cycle ended.
+    /// The end of the cycle.
     pub ended: Timestamp,
-    /// How long it took.
+    /// The duration of the cycle.
     pub took: Duration,
     /// The project root, for the commands that a person may type.
     pub project: &'a Path,
-    /// What has happened so far.
+    /// The events so far.
     pub counters: Counters,
     /// Files in the tokens directory that cannot be used.
     pub unusable: usize,
-    /// How `--on-refresh` is.
+    /// The state of `--on-refresh`.
     pub refresh_hook: HookFigures,
-    /// How `--on-trouble` is.
+    /// The state of `--on-trouble`.
     pub trouble_hook: HookFigures,
     /// How many files other than token files could not be written.
     pub unwritten: usize,
@@ -81,38 +81,38 @@ pub(crate) struct MetricsSnapshot<'a> {
 /// One of the user's commands, in figures.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct HookFigures {
-    /// How often in a row it failed.
+    /// The failures in a row.
     pub failures: u32,
-    /// Of how many files it is still to be told.
+    /// The number of files that the command still has to be told of.
     pub waiting: usize,
 }
 
 impl HookFigures {
-    /// What is remembered of it, in figures.
+    /// The figures of a record.
     pub(crate) fn of(record: &HookRecord) -> Self {
         Self { failures: record.failures, waiting: record.waiting.len() }
     }
 }
 
-/// The line that says that the daemon runs.
+/// The line of a running daemon.
 const UP: &str = "token_refresher_up 1\n";
 
-/// The line in its place when it has ended.
+/// The line that replaces [`UP`] when the daemon has ended.
 const DOWN: &str = "token_refresher_up 0\n";
 
-/// The text with the daemon's end in it; `None` where it does not say that it runs.
+/// The text after the daemon's end; `None` where the text shows no running daemon.
 pub(crate) fn ended(text: &str) -> Option<String> {
     text.contains(UP).then(|| text.replacen(UP, DOWN, 1))
 }
 
-/// A metric of which there is one for each token, where there is one.
+/// A metric with a value for each token that has one.
 struct PerToken {
     name: &'static str,
     help: &'static str,
     value: fn(&Facts<'_>, Timestamp) -> Option<i64>,
 }
 
-/// In the order of the text.
+/// The metrics, in the order of the text.
 const PER_TOKEN: &[PerToken] = &[
     PerToken {
         name: "token_refresher_token_expiry_timestamp_seconds",
@@ -144,8 +144,7 @@ const PER_TOKEN: &[PerToken] = &[
     },
 ];
 
-/// Writes everything. `tokens` is gone through once for each metric: ten thousand lines are not held
-/// in memory.
+/// Writes all metrics. `tokens` is iterated once for each metric, so that ten thousand lines are never in memory.
 pub(crate) fn write<'a, I>(
     out: &mut dyn Write,
     moment: &MetricsSnapshot<'_>,
@@ -236,7 +235,6 @@ fn failures(out: &mut dyn Write, counters: &Counters) -> io::Result<()> {
     Ok(())
 }
 
-/// The user's commands.
 fn hooks(out: &mut dyn Write, moment: &MetricsSnapshot<'_>) -> io::Result<()> {
     let (refresh, trouble) = (moment.refresh_hook, moment.trouble_hook);
     for (name, help, value) in [
@@ -271,7 +269,7 @@ fn head(out: &mut dyn Write, name: &str, kind: &str, help: &str) -> io::Result<(
     writeln!(out, "# HELP {name} {help}\n# TYPE {name} {kind}")
 }
 
-/// A label's value: backslash, quote and line break are escaped, nothing else need be.
+/// A label's value, with backslash, quote and line break escaped, as the format requires.
 fn label(value: &str) -> String {
     value.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n")
 }

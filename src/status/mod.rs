@@ -1,9 +1,8 @@
 //! The views of the tokens' state: table, JSON, check line, metrics.
 //!
-//! `judge` turns a file's facts into a state with its reason, `need` says when a user will be needed, `token` how bad
-//! that is, `trouble` what they are told and `remedy` what to type, `report` sorts all of it by urgency, `seals` counts
-//! what is sealed; `human` (with `screenful`), `json`, `check` and `metrics` are the forms in which it leaves the
-//! program.
+//! `judge` turns a file's facts into a state with its reason. `need` tells by when a user will be needed. `token`
+//! weighs the state, `trouble` words it for people, and `remedy` names the command to type. `report` sorts all tokens
+//! by urgency, and `seals` counts sealed files. `human` (with `screenful`), `json`, `check` and `metrics` print them.
 
 pub(crate) mod check;
 mod human;

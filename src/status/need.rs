@@ -1,4 +1,4 @@
-//! Early warning: by when a user must do something, while there is still time.
+//! The early warning: by when a user must act, while there is still time.
 
 use std::time::Duration;
 
@@ -6,31 +6,29 @@ use super::judge::{Facts, TokenState};
 use crate::clock::{Timestamp, Words};
 use crate::state::{LASTING_RUN, Plan};
 
-/// How long before a user is needed the warning begins: long enough to include office hours.
+/// The time between the warning and the need: a day includes office hours.
 pub(crate) const AHEAD: Duration = Duration::from_hours(24);
 
-/// That a user will be needed.
+/// The fact that a user will be needed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Need {
-    /// By when.
     pub by: Timestamp,
-    /// For what.
     pub what: NeededFor,
 }
 
-/// What a user will be needed for.
+/// The reason for which a user will be needed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum NeededFor {
-    /// The refresh token ends, and refreshing does not prolong it: a new sign-in is needed.
+    /// The refresh token expires, and a refresh does not prolong it: a new sign-in is needed.
     RefreshTokenEnds,
-    /// The token ends and cannot be refreshed: a new one must be put into the file.
+    /// The access token expires and cannot be refreshed: a new one must be put into the file.
     TokenEnds,
-    /// Every attempt fails, and the present token ends soon: the cause must be found.
+    /// Every attempt fails, and the access token expires soon: the cause must be found.
     KeepsFailing,
 }
 
 impl Need {
-    /// Its line in the log, without the time.
+    /// The line in the log, without the time.
     pub(crate) const fn message(self) -> &'static str {
         match self.what {
             NeededFor::RefreshTokenEnds => {
@@ -43,7 +41,7 @@ impl Need {
         }
     }
 
-    /// What is needed and how soon, for a list.
+    /// The need and its time, for a list.
     pub(crate) fn words(self, now: Timestamp) -> String {
         let left = match self.by.since(now) {
             Duration::ZERO => "now".to_owned(),
@@ -58,8 +56,8 @@ impl Need {
 }
 
 impl Facts<'_> {
-    /// By when a user will be needed, if that is within a day. A token that needs one already, or has
-    /// ended, gets no early warning any more.
+    /// The time by which a user will be needed, if within a day. A token that needs a user now, or that has expired,
+    /// gets no early warning.
     pub(crate) fn need(&self, now: Timestamp) -> Option<Need> {
         let soon = |end: &Timestamp| end.since(now) <= AHEAD;
         let need = |what| move |by| Need { by, what };
@@ -79,9 +77,9 @@ impl Facts<'_> {
         }
     }
 
-    /// The end of the refresh token, where refreshing will not move it: the last refresh did not, or
-    /// there will be none before it. An end that has passed still counts (the access token may last a
-    /// while), unless a refresh has shown since that it was none.
+    /// The end of the refresh token, where no refresh will move it. The last refresh did not move it, or no refresh
+    /// will come before it. A passed end still counts, since the access token may last longer. A later success shows
+    /// that the end was wrong.
     fn refresh_end(&self) -> Option<Timestamp> {
         let end = self.life.refresh_expires_at?;
         let too_late = match self.plan {
@@ -89,7 +87,7 @@ impl Facts<'_> {
             Plan::Never => true,
             Plan::Due | Plan::Blocked | Plan::Recheck => false,
         };
-        // Known only of the refresh token that our own refresh left: one from a sign-in may move.
+        // This is known only of a refresh token that this program received in a refresh. One from a sign-in may move.
         let refreshed =
             self.remembered.last_success.is_some() && self.remembered.refresh_hash == self.refresh_hash;
         let outlived = self.remembered.last_success.is_some_and(|success| success > end);

@@ -1,10 +1,10 @@
-//! The commands that a person is told to type.
+//! The commands for a person to type.
 
 use std::path::Path;
 
 use crate::text::shell_word;
 
-/// The command that signs in again, for the token called `name` of the project at `dir`.
+/// The command for a new sign-in, for the token called `name` of the project at `dir`.
 pub(crate) fn login_command(name: &str, dir: &Path) -> String {
     command("login", name, dir)
 }

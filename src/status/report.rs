@@ -1,4 +1,4 @@
-//! Everything that is known at one moment, sorted by urgency: what `status` shows and `check` judges.
+//! All facts at one moment, sorted by urgency, for `status` and `check`.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -12,18 +12,18 @@ use crate::files::Holder;
 use crate::state::{CycleRecord, DaemonRecord, HookKind, HookRecord, Outage};
 use crate::text::escaped;
 
-/// The oldest sign of life of a running loop: it gives one a minute, and a refresh takes at most two minutes.
+/// The age of the last sign of life at which a loop counts as hanging. A loop gives one a minute, and a refresh takes
+/// at most two minutes.
 pub(super) const ALIVE: Duration = Duration::from_mins(3);
 
-/// The whole picture.
 pub(crate) struct Overview {
-    /// When it was taken.
+    /// The moment.
     pub now: Timestamp,
     /// The project root.
     pub project: PathBuf,
     /// The tokens directory.
     pub tokens_dir: String,
-    /// Why other users could put files into it, where they could.
+    /// Why other users could put files into the tokens directory, where they could.
     pub open_to_others: Option<String>,
     /// The daemon of that directory.
     pub daemon: DaemonSeen,
@@ -31,34 +31,34 @@ pub(crate) struct Overview {
     pub interval: Duration,
     /// `--buffer` of that daemon.
     pub buffer: Duration,
-    /// The last cycle, of whichever process.
+    /// The last cycle of any process.
     pub cycle: Option<CycleRecord>,
-    /// What is remembered of `--on-refresh` and of `--on-trouble`.
+    /// The records of `--on-refresh` and `--on-trouble`.
     pub hooks: [(HookKind, HookRecord); 2],
-    /// How the secrets of the files stand on the disk.
+    /// The numbers of sealed and plain files.
     pub at_rest: SealCounts,
     /// Token endpoints in trouble.
     pub endpoints: BTreeMap<String, Outage>,
-    /// Copies of token files, which are passed over.
+    /// Copies of token files, which are not refreshed.
     pub copies: Vec<String>,
     /// The token files, the most urgent first.
     pub tokens: Vec<Token>,
 }
 
-/// What is seen of the daemon.
+/// The facts about the daemon.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct DaemonSeen {
-    /// What its lock says.
+    /// The state of the daemon's lock.
     pub holder: Holder,
-    /// What the last one left in the status file; of a running one, once its first cycle is over.
+    /// The record of the last daemon in the status file. A running daemon writes it after its first cycle.
     pub record: Option<DaemonRecord>,
 }
 
-/// A name that is no token file's.
+/// The error for a name that no token file has.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct NoSuchToken {
     pub name: String,
-    /// The names that there are.
+    /// The names of the token files.
     pub known: Vec<String>,
 }
 
@@ -70,7 +70,7 @@ impl fmt::Display for NoSuchToken {
 }
 
 impl Overview {
-    /// Sorts the tokens: what is worst first, then what ends first.
+    /// Sorts the tokens by severity, then by expiry.
     pub(crate) fn sorted(mut self) -> Self {
         let now = self.now;
         let urgency = |token: &Token| {
@@ -102,18 +102,18 @@ impl Overview {
         cycle.map_or(0, |cycle| cycle.tokens.max(cycle.vanished))
     }
 
-    /// Whether a daemon holds the place.
+    /// Whether a daemon holds the lock.
     pub(crate) fn is_running(&self) -> bool {
         matches!(self.daemon.holder, Holder::Somebody { .. })
     }
 
-    /// Whether its loop turns.
+    /// Whether the daemon's loop turns.
     pub(crate) fn is_alive(&self) -> bool {
         self.daemon.holder.is_alive(self.now)
     }
 
-    /// How long ago the last sign of anybody keeping the tokens is: the end of a cycle, or the start
-    /// of a daemon. `None`: never. What lies in the future was written under a wrong clock: now.
+    /// The time since the last sign that tokens are refreshed: the end of a cycle, or the start of a daemon. `None`:
+    /// never. A time in the future was written under a wrong clock, and counts as now.
     pub(crate) fn quiet_for(&self) -> Option<Duration> {
         let started = self.daemon.record.as_ref().map(|record| record.started);
         let ended = self.cycle.as_ref().map(|cycle| cycle.ended);

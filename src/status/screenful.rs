@@ -1,4 +1,4 @@
-//! The text of `status` as it grows: lines that fit the terminal, columns, and what is not about one token.
+//! The text of `status` as it is written: lines that fit the terminal, columns, and the parts about no single token.
 
 use std::fmt::Write as _;
 
@@ -11,7 +11,7 @@ use crate::files::Holder;
 use crate::state::HookKind;
 use crate::text::{Count, escaped, lines};
 
-/// What the table is shown on.
+/// The properties of the output.
 #[derive(Clone, Copy)]
 pub(crate) struct Screen {
     /// The columns of a terminal; `None`: lines may have any length.
@@ -19,21 +19,20 @@ pub(crate) struct Screen {
     pub colour: bool,
 }
 
-/// The narrowest terminal that is reckoned with.
+/// The narrowest width that is used, in columns. A narrower terminal wraps the lines.
 const NARROWEST: usize = 50;
 
-/// The widths of the state and the expiry; two blanks are between columns.
+/// The widths of the columns of state and expiry. Two blanks part the columns.
 const COLUMNS: [usize; 2] = [14, 12];
 
-/// What the last column needs.
+/// The width of the last column.
 const LAST_COLUMN: usize = 15;
 
-/// The text as it grows.
 pub(super) struct Screenful<'a> {
     report: &'a Overview,
     width: usize,
     colour: bool,
-    /// The width of the column of names: every name is shown whole.
+    /// The width of the column of names.
     names: usize,
     pub text: String,
 }
@@ -84,7 +83,7 @@ impl<'a> Screenful<'a> {
         self.row([&token.name, state, &expires, &self.next_attempt(token)], Some(severity));
     }
 
-    /// When the next attempt is. Without a daemon there is none to be promised.
+    /// The time of the next attempt. Without a daemon there is none.
     fn next_attempt(&self, token: &Token) -> String {
         let now = self.report.now;
         match (token.state, token.next_attempt) {
@@ -96,7 +95,7 @@ impl<'a> Screenful<'a> {
         }
     }
 
-    /// That there is no token file, and whether there were some.
+    /// The line for a directory without token files, and with files that have vanished.
     pub(super) fn no_tokens(&mut self) {
         let vanished = self.report.vanished();
         self.text.push('\n');
@@ -112,7 +111,7 @@ impl<'a> Screenful<'a> {
         }
     }
 
-    /// Files that are called like copies of token files.
+    /// Files with names of copies of token files.
     pub(super) fn copies(&mut self) {
         let report = self.report;
         if !report.copies.is_empty() {
@@ -163,8 +162,8 @@ impl<'a> Screenful<'a> {
         }
     }
 
-    /// One line of four columns; a name that is too long for its column has a line of its own. The state
-    /// is shown in the colour of the severity, which takes no width.
+    /// One line of four columns. A name that is too long for its column gets a line of its own. The state has the
+    /// colour of the severity, which takes no width.
     pub(super) fn row(&mut self, cells: [&str; 4], severity: Option<Severity>) {
         let [name, state, expires, next] = cells.map(escaped);
         let ([second, third], first) = (COLUMNS, self.names);

@@ -1,4 +1,4 @@
-//! How many token files are sealed: found without a key, by what is written in the files.
+//! Counts the sealed token files without a key, by their contents.
 
 use std::fmt;
 
@@ -8,14 +8,14 @@ use crate::secret::Fingerprint;
 use crate::text::Count;
 use crate::tokens::at_rest::AtRest;
 
-/// How the secrets of the files stand on the disk.
+/// The numbers of sealed and plain files.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize)]
 pub(crate) struct SealCounts {
-    /// The number of the key that the daemon seals with, where it has one.
+    /// The key id of the daemon's first key, where it has one.
     pub key: Option<Fingerprint>,
     /// Files with a secret in plain text.
     pub plain: usize,
-    /// Files that are sealed, with the daemon's key where one is known.
+    /// Files that are sealed, with the daemon's key where that key is known.
     pub sealed: usize,
     /// Files that are sealed with another key than the daemon's.
     pub older_key: usize,
@@ -36,7 +36,7 @@ impl SealCounts {
         counts
     }
 
-    /// Whether sealing is in use, so that people want to read of it.
+    /// Whether sealing is in use, so that people are told of it.
     pub(super) const fn is_in_use(&self) -> bool {
         self.key.is_some() || self.sealed + self.older_key > 0
     }

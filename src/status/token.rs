@@ -1,4 +1,4 @@
-//! What is shown of one token file, and how bad its state is.
+//! The view of one token file, and the severity of its state.
 
 use std::path::Path;
 use std::time::Duration;
@@ -8,67 +8,65 @@ use super::need::Need;
 use super::remedy::login_command;
 use crate::clock::{Timestamp, Words};
 
-/// One file of the tokens directory.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct Token {
     pub file: String,
-    /// What the log calls it.
+    /// The name in the log.
     pub name: String,
-    /// Whether the configurations have an entry for it.
+    /// Whether the configurations have an entry for the token.
     pub in_configurations: bool,
-    /// The files with an entry for it, where they were looked for.
+    /// The files with an entry for the token, where they were searched.
     pub used_by: Vec<String>,
     pub state: TokenState,
-    /// Whether its access token has ended.
+    /// Whether the access token has expired.
     pub expired: bool,
-    /// Whether it holds an access token.
+    /// Whether the file holds an access token.
     pub has_access: bool,
-    /// When its access token ends.
+    /// The expiry of the access token.
     pub expires_at: Option<Timestamp>,
-    /// When its refresh token ends.
+    /// The expiry of the refresh token.
     pub refresh_expires_at: Option<Timestamp>,
-    /// When a refresh last succeeded.
+    /// The time of the last successful refresh.
     pub last_success: Option<Timestamp>,
-    /// When its next request is planned.
+    /// The time of the next request.
     pub next_attempt: Option<Timestamp>,
-    /// What is strange about its file.
     pub oddities: Oddities,
-    /// What lacks for a request, where one will be needed.
+    /// The fact that a request lacks, where a request will be needed.
     pub lacks: Option<String>,
     /// Failures in a row.
     pub failures: u32,
-    /// What the last failure said, where it is not over.
+    /// The message of the last failure, until a success.
     pub error: Option<String>,
-    /// Why it is in this state.
+    /// The reason for the state.
     pub why: String,
     /// The command that ends a lost sign-in, where there is one.
     pub remedy: Option<String>,
-    /// That a user will be needed within a day.
+    /// The need of a user within a day.
     pub need: Option<Need>,
 }
 
-/// What is strange about a token file.
+/// The oddities of a token file.
 #[derive(Clone, Default, PartialEq, Eq, Debug)]
 pub(crate) struct Oddities {
-    /// Each for a person.
+    /// Lines for people.
     pub lines: Vec<String>,
-    /// Whether the file says when its access token ends, and not readably.
+    /// Whether the file has an expiry of the access token that cannot be read.
     pub hide_end: bool,
 }
 
-/// How bad it is, worst last. The numbers are the exit status of `check`.
+/// The severity, worst last. The numbers are the exit status of `check`.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub(crate) enum Severity {
     /// Nothing is wrong.
     Ok = 0,
     /// A user should know.
     Warning = 1,
-    /// Something does not work.
+    /// A service does not work.
     Critical = 2,
 }
 
 impl Token {
-    /// What is shown of a token file with these facts.
+    /// The view of a token file with these facts.
     pub(crate) fn of(facts: &Facts<'_>, buffer: Duration, now: Timestamp) -> Self {
         let trouble = facts.failure().filter(|_| facts.state() != TokenState::Fresh);
         Self {
@@ -95,7 +93,7 @@ impl Token {
         }
     }
 
-    /// What is shown of a file that cannot be read or used.
+    /// The view of a file that cannot be read or used.
     pub(crate) fn unusable(file: &str, in_configurations: bool, why: String) -> Self {
         Self {
             file: file.to_owned(),
@@ -119,13 +117,13 @@ impl Token {
         }
     }
 
-    /// The same with what is strange about its file.
+    /// Adds the oddities of the file.
     pub(crate) fn with_oddities(mut self, oddities: &[String]) -> Self {
         self.oddities.lines = oddities.to_vec();
         self
     }
 
-    /// The same with the command to type where a new sign-in is needed, for the project at `dir`.
+    /// Adds the command to type where a new sign-in is needed, for the project at `dir`.
     pub(crate) fn with_remedy(mut self, dir: &Path) -> Self {
         if self.state == TokenState::SignInAgain {
             self.remedy = Some(login_command(&self.name, dir));
@@ -133,13 +131,13 @@ impl Token {
         self
     }
 
-    /// The same of a file that only a new sign-in makes usable.
+    /// Adds the command to type to a file that only a new sign-in makes usable.
     pub(crate) fn needing_sign_in(self, dir: &Path) -> Self {
         let remedy = Some(login_command(&self.name, dir));
         Self { remedy, ..self }
     }
 
-    /// How bad it is, and what to call it in a list.
+    /// The severity, and the words for a list.
     pub(crate) fn complaint(&self, now: Timestamp) -> Option<(Severity, String)> {
         let name = &self.name;
         let of_a_service = if self.in_configurations { Severity::Critical } else { Severity::Warning };

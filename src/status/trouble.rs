@@ -1,8 +1,8 @@
-//! That a person is needed for a token: how soon, in which words, and what to type.
+//! The need of a person for a token: how soon, in which words, and the command to type.
 //!
-//! A person is needed where only they can end a state: a lost sign-in, a refused setting, a file that cannot be used
-//! or stored, a token without anything to refresh it with. An endpoint that fails for a while needs one only once a
-//! token has expired meanwhile: most such troubles pass.
+//! A person is needed where no one else can end a state: a lost sign-in, a refused setting, an unusable file, a token
+//! without a refresh token. Most failures of an endpoint pass. They need a person only when a token has expired
+//! meanwhile.
 
 use std::path::Path;
 use std::time::Duration;
@@ -14,21 +14,21 @@ use super::token::Token;
 use crate::clock::Timestamp;
 use crate::state::{LASTING_RUN, Urgency};
 
-/// What a person is told of a token that needs them. No secret.
+/// The words for a person about a token. They hold no secret.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct Trouble {
     pub urgency: Urgency,
-    /// What the log calls the token.
+    /// The token's name in the log.
     pub name: String,
-    /// What is wrong, with the name.
+    /// The fault, with the name.
     pub words: String,
-    /// What to type.
+    /// The command to type.
     pub command: String,
 }
 
 impl Trouble {
-    /// The trouble with a token, if it needs a person. `outage`: an endpoint has failed for a while, and this token
-    /// waits for its endpoint.
+    /// The trouble with a token, if the token needs a person. `outage`: an endpoint has failed for a while, and this
+    /// token waits for its endpoint.
     pub(crate) fn of(facts: &Facts<'_>, outage: bool, dir: &Path, now: Timestamp) -> Option<Self> {
         let urgency = urgency(facts, outage, now)?;
         // Neither the words nor the urgency depend on the buffer.
@@ -39,7 +39,7 @@ impl Trouble {
         Some(Self { urgency, name: token.name, words, command })
     }
 
-    /// Whether a new sign-in ends it.
+    /// Whether a new sign-in ends the trouble.
     pub(super) fn is_for_sign_in(facts: &Facts<'_>, now: Timestamp) -> bool {
         let ends = |need: Need| need.what == NeededFor::RefreshTokenEnds;
         facts.state() == TokenState::SignInAgain || facts.need(now).is_some_and(ends)

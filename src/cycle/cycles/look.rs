@@ -1,4 +1,4 @@
-//! The look of a cycle at the tokens directory, and whether there is something new to look at.
+//! The scan of a cycle, and the look whether a scan would find a change.
 
 use super::Cycles;
 use crate::clock::Timestamp;
@@ -8,18 +8,18 @@ use crate::files::{Directory, reason};
 use crate::settings::Settings;
 
 impl Cycles {
-    /// Whether a file of the tokens directory is not as the last cycle left it.
+    /// Whether a file of the tokens directory has changed since the last cycle.
     pub(crate) fn is_outdated(&self) -> bool {
         self.memory.is_outdated()
     }
 
-    /// Has the next cycle read every file: what happened while the clock was wrong or the machine slept is not known.
+    /// Makes the next cycle read every file: changes under a wrong clock, or while the machine slept, are unknown.
     pub(crate) fn distrust(&mut self) {
         self.memory.distrust();
         self.configured.forget();
     }
 
-    /// Opens the tokens directory, through which the cycle reaches everything in it, and looks through it.
+    /// Opens the tokens directory, through which the cycle reaches all files in it, and scans it.
     pub(super) fn look(
         &mut self,
         settings: &Settings,

@@ -1,5 +1,4 @@
-//! One cycle, in the order of its log: what is there, what is due, refresh it, write the configurations, say when the
-//! next cycle is.
+//! One cycle, in the order of its log: scan, plan, refresh, write the configurations, find the time of the next cycle.
 
 mod look;
 mod seals;
@@ -39,88 +38,87 @@ use crate::status::metrics::{Counters, HookFigures, MetricsSnapshot};
 /// Why a cycle runs.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Trigger {
-    /// The first one of the process.
+    /// The first cycle of the process.
     First,
-    /// A signal ordered it.
+    /// A signal.
     Signal,
-    /// Something is due, something has changed, or the interval is over.
+    /// A refresh is due, a file has changed, or the interval is over.
     Usual,
 }
 
-/// How a cycle ended.
+/// The result of a cycle.
 pub(crate) struct Ended {
-    /// When the next one is needed at the latest; `None`: when the interval is over.
+    /// The latest time of the next cycle; `None`: the end of the interval.
     pub next: Option<Timestamp>,
-    /// Credentials that were due and are not fresh now.
+    /// Credentials that were due and are not fresh.
     pub failing: usize,
-    /// Answers that are not in their files yet.
+    /// Answers that are not stored yet.
     pub held: Vec<Storing>,
     /// Files other than token files that could not be written.
     pub unwritten: usize,
-    /// Files that hold other tokens now.
+    /// Files with new tokens.
     pub changed: BTreeSet<String>,
-    /// Files that hold the same tokens, which are sealed now.
+    /// Files with the same tokens that were sealed.
     pub sealed: BTreeSet<String>,
-    /// What stood in the tokens directory, or why it could not be read.
+    /// The contents of the tokens directory, or why it could not be read.
     pub seen: Result<FoundFiles, String>,
 }
 
-/// What a cycle found.
+/// The files that a cycle found.
 pub(crate) struct FoundFiles {
     /// The names in the tokens directory.
     pub names: Vec<String>,
-    /// Those of the token files that hold something else than the last cycle left.
+    /// The token files that have changed since the last cycle.
     pub changed: Vec<String>,
     /// The files that need a person.
     pub troubles: BTreeMap<String, Trouble>,
 }
 
-/// What lives from cycle to cycle.
+/// The state that lasts from cycle to cycle.
 pub(crate) struct Cycles {
     client: TokenClient,
     providers: Providers,
     endpoints: Endpoints,
     store: Store,
     log: CycleLog,
-    /// The files as the last cycle left them.
+    /// The files of the last cycle.
     memory: Memory,
-    /// The configurations as the last cycle left them.
+    /// The configurations of the last cycle.
     configured: Configured,
     stop: Arc<Stop>,
     keys: LoadedKeys,
     left_plain: LeftPlain,
     /// Files that this cycle has sealed.
     sealed: BTreeSet<String>,
-    /// Files that were said to have another writer.
+    /// Files whose other writer was logged.
     shared: BTreeSet<String>,
-    /// Where this program is, for clients that run it.
+    /// The path of this program, for clients that run it.
     exe: Result<String, String>,
     started: Timestamp,
     counters: Cell<Counters>,
-    /// Files that the last cycle did not ask for, since their endpoint is in trouble.
+    /// Files for which the last cycle sent no request, since their endpoint is in trouble.
     waiting: BTreeSet<String>,
     /// Fingerprints of the access tokens that `--force` found first.
     first_read: Option<BTreeMap<String, Option<Fingerprint>>>,
 }
 
-/// How long `--once` waits for another process that refreshes the same credential: one exchange and
-/// what it takes to store it.
+/// The longest wait of `--once` for another process that refreshes the same credential: one exchange and its storing.
 const ONCE_PATIENCE: Duration = Duration::from_secs(45);
 
 /// The shortest time between two cycles: tokens that live for a second are refreshed once in it.
 const SOONEST: Duration = Duration::from_millis(500);
 
-/// How long the daemon does: it has other credentials, and comes back.
+/// The longest wait of a daemon for such a process. The daemon has other credentials and comes back.
 const DAEMON_PATIENCE: Duration = Duration::from_millis(200);
 
 impl Cycles {
     /// Prepares for cycles with `settings`.
     ///
     /// # Errors
-    /// Which setting cannot be used: a proxy, a file of certificates, a provider's row.
+    /// The setting that cannot be used: a proxy, a file of certificates, a provider's row.
     pub(crate) fn new(settings: &Settings, stop: Arc<Stop>) -> Result<Self, String> {
         let store = Store::open(&settings.tokens_dir);
-        // What an endpoint refused once may have been mended since.
+        // The fault behind an earlier refusal may have been mended.
         store.end_refusals();
         let keys = LoadedKeys::load(settings, &LoadedKeys::default())?;
         keys.report();
@@ -148,7 +146,7 @@ impl Cycles {
     /// Takes over new settings.
     ///
     /// # Errors
-    /// As [`Self::new`]; the old ones stay.
+    /// As [`Self::new`]; the old settings are kept.
     pub(crate) fn reconfigure(&mut self, settings: &Settings) -> Result<(), String> {
         let client = TokenClient::new(&http_settings(settings)?)?;
         let providers = providers(settings)?;
@@ -162,31 +160,29 @@ impl Cycles {
         Ok(())
     }
 
-    /// The providers that the cycles know.
     pub(crate) fn providers(&self) -> &Providers {
         &self.providers
     }
 
-    /// The status file.
     pub(crate) fn store(&self) -> &Store {
         &self.store
     }
 
-    /// A person says that the network is back: waits for endpoints end.
+    /// Ends the waits for endpoints: a person tells that the network is back.
     pub(crate) fn forget_outages(&self) {
         self.endpoints.forget();
         self.store.end_waits();
         self.store.end_refusals();
     }
 
-    /// The last cycle in one line, with the time at which the next credential is due.
+    /// The last cycle in one line, with the time of the next refresh.
     pub(crate) fn summary(&self, next: Option<Timestamp>) -> String {
         let (tokens, failing) = self.store.cycle().map_or((0, 0), |cycle| (cycle.tokens, cycle.failing));
         let next = next.map_or_else(|| "none due".to_owned(), |next| format!("next due {next}"));
         format!("{tokens} token{}, {failing} not refreshed, {next}", if tokens == 1 { "" } else { "s" })
     }
 
-    /// Remembers an answer that could be stored at last.
+    /// Records an answer that was stored at last.
     pub(crate) fn stored(&mut self, storing: Storing) {
         let now = Timestamp::now();
         self.log.begin(true);
@@ -203,13 +199,13 @@ impl Cycles {
         self.counters.set(self.counters.get() + more);
     }
 
-    /// A person's word (`--force`) holds for one cycle.
+    /// Ends the effect of `--force`, which holds for one cycle.
     pub(crate) fn no_longer_forced(&mut self) {
         self.first_read = None;
     }
 
-    /// Runs one cycle. `busy` are files whose answers are held by the caller; they are left alone. `beat`
-    /// is called whenever a credential is done.
+    /// Runs one cycle. `busy` are files whose answers the caller holds; no job touches them. `beat` is called after
+    /// each credential.
     pub(crate) fn cycle(
         &mut self,
         settings: &Settings,
@@ -226,7 +222,7 @@ impl Cycles {
             Err(message) => {
                 let directory = settings.tokens_dir.display().to_string();
                 self.log.problem(&directory, Topic::Contents, Level::Error, &message, "");
-                // What else was wrong was not looked at, so it is not over either.
+                // Other problems were not looked at, so they have not ended.
                 return Ended {
                     next: None,
                     failing: 0,
@@ -259,8 +255,8 @@ impl Cycles {
         self.finish(settings, tokens, seen, outcome, twins, begun)
     }
 
-    /// Refreshes what is due of these files, and nothing else; writes no configuration. For a process that needs
-    /// their tokens where no daemon runs. Gives back answers that are not in their files yet.
+    /// Refreshes the due tokens of these files, and writes no configuration. This is for a process that needs their
+    /// tokens where no daemon runs. Returns the answers that are not stored yet.
     pub(crate) fn refresh_only(
         &mut self,
         settings: &Settings,
@@ -289,7 +285,7 @@ impl Cycles {
         let (generated, written) = (generated(), Written::default());
         let mut log = std::mem::take(&mut self.log);
         let context = self.context(settings, tokens, found, &generated, &written);
-        // Before anything is sent: the file of a stored answer may have another name now.
+        // This comes before any request: the file of a stored answer may have another name now.
         found.leftovers.iter().for_each(|name| recover_leftover(name, &context));
         work::run(jobs, settings.jobs, &context, |reports, held| {
             let now = Timestamp::now();
@@ -308,7 +304,7 @@ impl Cycles {
         outcome
     }
 
-    /// The end of a cycle: what is remembered, what is said of it, and when the next one is needed.
+    /// The end of a cycle: its records, its lines in the log, and the time of the next one.
     fn finish(
         &mut self,
         settings: &Settings,
@@ -325,7 +321,7 @@ impl Cycles {
         for token in seen.tokens.iter_mut().filter(|token| outcome.failing.contains(token.name())) {
             token.failed(&self.store, settings.buffer, now);
         }
-        // Due, and not refreshed in this cycle: not fresh either.
+        // Tokens that are due and were not refreshed are not fresh either.
         let stuck = seen.tokens.iter().filter(|token| token.is_stuck()).map(|token| token.name().to_owned());
         outcome.failing.extend(stuck);
         let failing = outcome.failing.len();
@@ -373,7 +369,7 @@ impl Cycles {
         let planned = seen.tokens.iter().filter(|token| token.monitored.is_none()).filter_map(|token| {
             match token.plan {
                 Plan::Later(at) | Plan::Waiting(at) => Some(at),
-                // Refreshed and due again already (a lifetime of a second): soon, but not in a spin.
+                // A token with a lifetime of a second is due again at once, but must not keep the loop busy.
                 Plan::Due if outcome.changed.contains(token.name()) => Some(now + SOONEST),
                 Plan::Due | Plan::Blocked | Plan::Recheck | Plan::Never => None,
             }

@@ -1,4 +1,4 @@
-//! The part of the cycles that is about sealing, and what the steps of a refresh need of them.
+//! Sealing in the cycles, and the context for the steps of a refresh.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -15,12 +15,12 @@ use crate::services::generated;
 use crate::settings::Settings;
 use crate::tokens::name::stem;
 
-/// Seals or opens these files of the tokens directory as a person has ordered, or all where none is named.
+/// Seals or opens these files of the tokens directory, or all where none is named.
 pub(crate) fn seal(settings: &Settings, names: &[String], order: SealOrder) -> Result<SealSummary, String> {
     Cycles::new(settings, Arc::default())?.seal(settings, names, order)
 }
 
-/// The name of a file in `directory`, where `word` is a path that leads there; else the word.
+/// The name of a file in `directory`, where `word` is a path to it; else the word.
 fn in_directory<'a>(word: &'a str, directory: &Path) -> &'a str {
     let path = Path::new(word);
     let leads_there = || {
@@ -34,7 +34,7 @@ fn in_directory<'a>(word: &'a str, directory: &Path) -> &'a str {
 }
 
 impl Cycles {
-    /// The number of the key that seals.
+    /// The key id of the key that seals.
     pub(crate) fn sealing_key(&self) -> Option<Fingerprint> {
         self.keys.ring().first().map(|key| key.kid())
     }
@@ -74,7 +74,7 @@ impl Cycles {
         Ok(summary)
     }
 
-    /// Seals what is plain, where there is a key.
+    /// Seals plain secrets, where there is a key.
     pub(super) fn seal_plain(&mut self, settings: &Settings, tokens: &Directory, found: &mut TokenScan) {
         if self.keys.ring().first().is_none() {
             return;
@@ -91,7 +91,7 @@ impl Cycles {
         self.sealed.extend(sealed);
     }
 
-    /// What the steps of a refresh need beside the files of `found`.
+    /// The facts for the steps of a refresh, beside the files of `found`.
     pub(super) fn context<'a>(
         &'a self,
         settings: &'a Settings,

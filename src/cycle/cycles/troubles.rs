@@ -1,4 +1,4 @@
-//! What needs a person after a cycle.
+//! The tokens that need a person after a cycle.
 
 use std::collections::BTreeMap;
 
@@ -11,7 +11,6 @@ use crate::state::{LASTING_RUN, Outage};
 use crate::status::Trouble;
 
 impl Cycles {
-    /// The files that need a person, after a cycle.
     pub(super) fn troubles(
         &self,
         settings: &Settings,

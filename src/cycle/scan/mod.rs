@@ -1,6 +1,6 @@
-//! Looks through the tokens directory: which credential is due, which is not, and why.
+//! Scans the tokens directory: the credentials that are due, those that are not, and the reasons.
 //!
-//! Reads every file that is not as the last cycle left it, once, and keeps of it only what the rest of the cycle needs.
+//! Each changed file is read once. Only the facts that the cycle needs are kept of it.
 
 use std::io;
 
@@ -17,7 +17,7 @@ use crate::settings::Settings;
 use crate::state::{Plan, Store};
 use crate::tokens::directory;
 
-/// Looks through `directory`; reads what `memory` does not know, or what has changed since.
+/// Scans `directory`. Reads files that `memory` does not know, and files that have changed.
 pub(crate) fn scan(
     directory: &Directory,
     context: &ScanContext<'_>,
@@ -42,7 +42,7 @@ pub(crate) fn scan(
             }
         }
         found.scan.read += 1;
-        // Resolving and looking first take system calls that ten thousand files feel.
+        // To resolve and look at every name first would take more system calls for each of ten thousand files.
         let file =
             if is_link { directory::read(directory, name) } else { directory::read_listed(directory, name) };
         match file {
@@ -74,7 +74,7 @@ pub(crate) fn scan(
     Ok(scan)
 }
 
-/// Finds the old copies. They are brought up to date before anything uses them.
+/// Finds the old copies. They are updated before anything uses them.
 fn mark_old_copies(tokens: &mut [Credential], state: &Store) {
     state.look_up(&mut tokens.iter().filter_map(|token| token.source.refresh_hash));
     for token in tokens {
@@ -85,7 +85,7 @@ fn mark_old_copies(tokens: &mut [Credential], state: &Store) {
     }
 }
 
-/// The names of possible token files in the tokens directory now; none when it cannot be read.
+/// The names of possible token files in the tokens directory; none where it cannot be read.
 pub(crate) fn listed_names(settings: &Settings) -> Vec<String> {
     Directory::open(&settings.tokens_dir)
         .and_then(|tokens| directory::list(&tokens, &generated()))
