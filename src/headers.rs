@@ -163,13 +163,8 @@ fn cannot_be_read(places: &Places, error: &io::Error) -> String {
 /// since the file was read. The lock is looked at before the file: a refresh stores its answer, then frees the lock.
 fn is_changing(file: &TokenSource, now: Timestamp) -> bool {
     file.expired_since(now).is_some_and(|ended| now.since(ended) < JUST_NOW)
-        || file.real.known_lock_file().is_some_and(|lock| is_held(&holder(&lock)))
+        || file.real.known_lock_file().is_some_and(|lock| holder(&lock).is_ok_and(Holder::is_held))
         || file.real.inode().is_ok_and(|found| found.stamp != file.stamp())
-}
-
-/// Whether a lock is held. A lock that cannot be looked at counts as free.
-fn is_held<E>(looked_at: &Result<Holder, E>) -> bool {
-    matches!(looked_at, Ok(Holder::Somebody { .. }))
 }
 
 /// The error for the first expired token, if any: why it was not refreshed, and what to do.
@@ -177,7 +172,7 @@ fn expired(files: &[TokenSource], now: Timestamp, store: &Store, places: &Places
     let (file, ended) = files.iter().find_map(|file| Some((file, file.expired_since(now)?)))?;
     let because = match store.get(&file.name).failure {
         Some(failure) => reason_and_remedy(&file.name, &failure, places),
-        None if is_held(&daemon_holder(&places.tokens_dir)) => {
+        None if daemon_holder(&places.tokens_dir).is_ok_and(Holder::is_held) => {
             "the log of token-refresher says why".to_owned()
         }
         None => format!(

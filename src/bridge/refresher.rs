@@ -61,7 +61,7 @@ impl Refresher {
             return;
         }
         state.last = Some(Instant::now());
-        if !matches!(daemon_holder(&self.settings.tokens_dir), Ok(Holder::Nobody | Holder::Never)) {
+        if !matches!(daemon_holder(&self.settings.tokens_dir), Ok(Holder::Free | Holder::NoFile)) {
             return;
         }
         state.running = true;

@@ -10,7 +10,7 @@ use super::memory::Memory;
 use super::scan::{Credential, ScanContext, scan};
 use super::setup::providers;
 use crate::clock::Timestamp;
-use crate::files::{Directory, Holder, reason};
+use crate::files::{Directory, reason};
 use crate::oauth::Providers;
 use crate::services::{in_configurations, recorded_providers};
 use crate::settings::Settings;
@@ -60,7 +60,7 @@ pub(crate) fn inspect(settings: &Settings, now: Timestamp) -> Result<Overview, N
     let cannot = |error| NotInspected::Directory(directory.clone(), error);
     let tokens_dir = Directory::open(directory).map_err(cannot)?;
     let seen = scan(&tokens_dir, &context, &mut Memory::default()).map_err(cannot)?;
-    let runs = matches!(holder, Holder::Somebody { .. });
+    let runs = holder.is_held();
     let cycle = store.cycle();
     let known = cycle.as_ref().map(|cycle| Lacking { cycle, runs });
     let mut tokens: Vec<Token> = seen

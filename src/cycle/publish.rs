@@ -26,7 +26,7 @@ pub(super) fn publish(
     log: &mut CycleLog,
 ) {
     let Some(path) = &settings.metrics_file else { return };
-    if settings.once && matches!(daemon_holder(&settings.tokens_dir), Ok(Holder::Somebody { .. })) {
+    if settings.once && daemon_holder(&settings.tokens_dir).is_ok_and(Holder::is_held) {
         return;
     }
     if !is_ours(path) {

@@ -66,7 +66,7 @@ fn once(mut keeper: Cycles, settings: &Settings, stop: Arc<Stop>) -> Result<(), 
     // The handlers come first, so that a stop during the cycle lets the refreshes in flight end.
     let _signals = Signals::listen(stop).map_err(|error| format!("signals cannot be received: {error}"))?;
     // The record of a running daemon is kept, since its settings hold for most cycles.
-    if !matches!(daemon_holder(&settings.tokens_dir), Ok(Holder::Somebody { .. })) {
+    if !daemon_holder(&settings.tokens_dir).is_ok_and(Holder::is_held) {
         keeper.store().set_daemon(record(settings, Timestamp::now(), &keeper));
     }
     let mut ended = keeper.cycle(settings, Trigger::First, &BTreeSet::new(), &|| {});

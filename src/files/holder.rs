@@ -13,29 +13,36 @@ use crate::clock::Timestamp;
 /// What a lock file tells about its holder.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Holder {
-    /// There is no such file: no process has ever locked it.
-    Never,
-    /// No process holds it now.
-    Nobody,
-    /// A process holds it.
-    Somebody {
-        /// When the file was last written, which its holder does to show that it is well.
+    /// The file is missing: no process has ever locked it.
+    NoFile,
+    /// No process holds the lock.
+    Free,
+    /// A process holds the lock.
+    Held {
+        /// When the file was last written, by which its holder shows that it is alive.
         touched: Timestamp,
     },
+}
+
+impl Holder {
+    /// Whether a process holds the lock.
+    pub(crate) fn is_held(self) -> bool {
+        matches!(self, Self::Held { .. })
+    }
 }
 
 /// Looks at a lock file: a shared lock, tried once and released at once, so that a start at
 /// this moment is not refused.
 pub(crate) fn holder(lock: &FileAt) -> io::Result<Holder> {
     let file = match lock.open(OFlags::RDONLY) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Holder::Never),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Holder::NoFile),
         opened => opened?,
     };
     match FileExt::try_lock_shared(&file) {
         // Closing the file unlocks it.
-        Ok(()) => Ok(Holder::Nobody),
+        Ok(()) => Ok(Holder::Free),
         Err(error) if is_busy(&error) => {
-            Ok(Holder::Somebody { touched: Inode::of(&file.metadata()?).stamp.modified() })
+            Ok(Holder::Held { touched: Inode::of(&file.metadata()?).stamp.modified() })
         }
         Err(error) => Err(error),
     }
@@ -53,14 +60,14 @@ mod tests {
     fn a_lock_is_looked_at_and_not_taken() {
         let scratch = Scratch::new();
         let path = FileAt::of(&scratch.join("lock")).unwrap();
-        assert_eq!(holder(&path).unwrap(), Holder::Never);
+        assert_eq!(holder(&path).unwrap(), Holder::NoFile);
         let lock = Lock::exclusive(&path, Duration::ZERO).unwrap();
         let before = Timestamp::now() - Duration::from_secs(2);
         lock.touch_note("7\n").unwrap();
-        let Holder::Somebody { touched } = holder(&path).unwrap() else { panic!("nobody") };
+        let Holder::Held { touched } = holder(&path).unwrap() else { panic!("free") };
         assert!(before < touched && touched <= Timestamp::now());
         drop(lock);
-        assert_eq!(holder(&path).unwrap(), Holder::Nobody);
+        assert_eq!(holder(&path).unwrap(), Holder::Free);
         assert!(Lock::exclusive(&path, Duration::ZERO).is_ok());
     }
 }

@@ -24,7 +24,7 @@ pub(super) enum DaemonSignal {
 
 /// Sends SIGUSR1 to the daemon of this tokens directory.
 pub(super) fn tell(tokens: &Path) -> DaemonSignal {
-    let held = |lock: &FileAt| matches!(holder(lock), Ok(Holder::Somebody { .. }));
+    let held = |lock: &FileAt| holder(lock).is_ok_and(Holder::is_held);
     let Some(lock) = daemon_lock(tokens).ok().flatten().filter(held) else { return DaemonSignal::NoDaemon };
     let pid = read_own(&lock, MAX_SIZE).ok().and_then(|(note, _)| note.trim().parse::<u32>().ok());
     let Some(pid) = pid.filter(|pid| holds(*pid, &lock) && catches_usr1(*pid)) else {

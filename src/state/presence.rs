@@ -25,7 +25,8 @@ impl fmt::Display for UnknownHolder {
 
 /// The holder of the daemon's lock of the directory `tokens`.
 pub(crate) fn daemon_holder(tokens: &Path) -> Result<Holder, UnknownHolder> {
-    let looked_at = daemon_lock(tokens).and_then(|lock| lock.map_or(Ok(Holder::Never), |lock| holder(&lock)));
+    let looked_at =
+        daemon_lock(tokens).and_then(|lock| lock.map_or(Ok(Holder::NoFile), |lock| holder(&lock)));
     looked_at.map_err(|error| UnknownHolder { tokens: tokens.to_owned(), error })
 }
 

@@ -25,7 +25,7 @@ const NAMED: usize = 3;
 
 /// The line and the exit status of `check`.
 pub(crate) fn check(report: &Overview) -> (String, u8) {
-    let mut complaints: Vec<(Severity, String)> = nobody_runs(report).into_iter().collect();
+    let mut complaints: Vec<(Severity, String)> = no_daemon(report).into_iter().collect();
     complaints.extend(vanished(report));
     complaints.extend(failing_hooks(report));
     complaints.extend(unwritten(report));
@@ -55,14 +55,14 @@ pub(crate) fn unknown(why: &str) -> String {
 /// The line and the exit status of `check --alive`, which only tells whether a restart would help.
 pub(crate) fn alive(holder: Holder, now: Timestamp) -> (String, u8) {
     let line = match holder {
-        Holder::Somebody { touched } if holder.is_alive(now) => {
+        Holder::Held { touched } if holder.is_alive(now) => {
             return (format!("OK: the daemon is well, seen {} ago\n", Words(now.since(touched))), 0);
         }
-        Holder::Somebody { touched } => {
+        Holder::Held { touched } => {
             format!("the daemon hangs, last seen {} ago", Words(now.since(touched)))
         }
-        Holder::Nobody => "no daemon runs".to_owned(),
-        Holder::Never => "no daemon has ever run here".to_owned(),
+        Holder::Free => "no daemon runs".to_owned(),
+        Holder::NoFile => "no daemon has ever run here".to_owned(),
     };
     (format!("WARNING: {line}\n"), 1)
 }
@@ -77,7 +77,7 @@ fn word(severity: Severity) -> &'static str {
 
 /// The complaint that tokens are not refreshed. No daemon runs, or the running one hangs, and there was no cycle for a
 /// while. A cycle of `--once` from a timer counts.
-fn nobody_runs(report: &Overview) -> Option<(Severity, String)> {
+fn no_daemon(report: &Overview) -> Option<(Severity, String)> {
     let patience = (report.interval * 3).max(SHORTEST_PATIENCE);
     let quiet = report.quiet_for();
     if report.is_alive() {
@@ -86,7 +86,7 @@ fn nobody_runs(report: &Overview) -> Option<(Severity, String)> {
     if let Some(quiet) = quiet.filter(|quiet| *quiet <= patience) {
         // This is as it should be after `--once` from a timer, but not after a daemon.
         let daemon = report.daemon.record.as_ref().is_some_and(|record| !record.once);
-        let ended = daemon && report.daemon.holder == Holder::Nobody;
+        let ended = daemon && report.daemon.holder == Holder::Free;
         let words = || format!("no daemon runs, the last sign of one is {} old", Words(quiet));
         return ended.then(|| (Severity::Warning, words()));
     }
@@ -222,20 +222,24 @@ mod tests {
     }
 
     #[test]
-    fn nobody_runs_is_critical_after_three_intervals() {
-        let well = Holder::Somebody { touched: NOW - MINUTE };
-        let hangs = Holder::Somebody { touched: NOW - MINUTE * 4 };
+    fn no_daemon_is_critical_after_three_intervals() {
+        let well = Holder::Held { touched: NOW - MINUTE };
+        let hangs = Holder::Held { touched: NOW - MINUTE * 4 };
         let five = MINUTE * 5;
         let day = Some(MINUTE * 1440);
         for (case, status, expected) in [
             ("a daemon before its first cycle", runs(well, None, None, five), 0),
             ("a daemon with a long interval", runs(well, day, day, five), 0),
-            ("--once from a timer", runs(Holder::Never, Some(five * 3), day, five), 0),
-            ("--once has not run for long", runs(Holder::Never, Some(five * 3 + MINUTE), day, five), 2),
-            ("a daemon ended lately", runs(Holder::Nobody, None, Some(MINUTE), five), 1),
-            ("short intervals get three minutes", runs(Holder::Never, Some(MINUTE * 3), day, MINUTE / 60), 0),
-            ("and not more", runs(Holder::Nobody, Some(MINUTE * 4), day, MINUTE / 60), 2),
-            ("nobody has ever run", runs(Holder::Never, None, None, five), 2),
+            ("--once from a timer", runs(Holder::NoFile, Some(five * 3), day, five), 0),
+            ("--once has not run for long", runs(Holder::NoFile, Some(five * 3 + MINUTE), day, five), 2),
+            ("a daemon ended lately", runs(Holder::Free, None, Some(MINUTE), five), 1),
+            (
+                "short intervals get three minutes",
+                runs(Holder::NoFile, Some(MINUTE * 3), day, MINUTE / 60),
+                0,
+            ),
+            ("and not more", runs(Holder::Free, Some(MINUTE * 4), day, MINUTE / 60), 2),
+            ("nobody has ever run", runs(Holder::NoFile, None, None, five), 2),
             ("a daemon that hangs", runs(hangs, day, day, five), 2),
             ("one that hangs in a cycle lately begun", runs(hangs, Some(five), day, five), 0),
         ] {
@@ -260,14 +264,14 @@ mod tests {
     #[test]
     fn alive_is_about_the_daemon_alone() {
         for (holder, line, status) in [
-            (Holder::Somebody { touched: NOW - MINUTE }, "OK: the daemon is well, seen 1 minute ago\n", 0),
+            (Holder::Held { touched: NOW - MINUTE }, "OK: the daemon is well, seen 1 minute ago\n", 0),
             (
-                Holder::Somebody { touched: NOW - MINUTE * 4 },
+                Holder::Held { touched: NOW - MINUTE * 4 },
                 "WARNING: the daemon hangs, last seen 4 minutes ago\n",
                 1,
             ),
-            (Holder::Nobody, "WARNING: no daemon runs\n", 1),
-            (Holder::Never, "WARNING: no daemon has ever run here\n", 1),
+            (Holder::Free, "WARNING: no daemon runs\n", 1),
+            (Holder::NoFile, "WARNING: no daemon has ever run here\n", 1),
         ] {
             assert_eq!(alive(holder, NOW), (line.to_owned(), status));
         }

@@ -177,7 +177,7 @@ mod tests {
             assert!(text.contains(line), "{line} is missing in\n{text}");
         }
         // Without a daemon there is no attempt to be promised.
-        report.daemon.holder = Holder::Nobody;
+        report.daemon.holder = Holder::Free;
         for text in [story(&report, SCREEN), table(&report, SCREEN)] {
             assert!(!text.contains("30 seconds") && text.contains("without daemon"), "{text}");
         }
@@ -205,10 +205,10 @@ mod tests {
             let text = table(&Overview { daemon: DaemonSeen { holder, record }, ..report }, SCREEN);
             text.lines().next().unwrap().split(';').next().unwrap().to_owned()
         };
-        let old = Holder::Somebody { touched: NOW - Duration::from_mins(9) };
-        assert_eq!(of(Holder::Never, false), "No daemon runs");
-        assert_eq!(of(Holder::Nobody, true), "No daemon runs");
-        assert_eq!(of(Holder::Somebody { touched: NOW }, false), "The daemon starts");
+        let old = Holder::Held { touched: NOW - Duration::from_mins(9) };
+        assert_eq!(of(Holder::NoFile, false), "No daemon runs");
+        assert_eq!(of(Holder::Free, true), "No daemon runs");
+        assert_eq!(of(Holder::Held { touched: NOW }, false), "The daemon starts");
         assert_eq!(of(old, true), "The daemon hangs (process 4711, for 3 hours)");
     }
 

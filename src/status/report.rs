@@ -104,7 +104,7 @@ impl Overview {
 
     /// Whether a daemon holds the lock.
     pub(crate) fn is_running(&self) -> bool {
-        matches!(self.daemon.holder, Holder::Somebody { .. })
+        self.daemon.holder.is_held()
     }
 
     /// Whether the daemon's loop turns.
@@ -124,7 +124,7 @@ impl Overview {
 impl Holder {
     /// Whether a process holds the lock and has touched it lately.
     pub(crate) fn is_alive(self, now: Timestamp) -> bool {
-        matches!(self, Self::Somebody { touched } if now.since(touched) <= ALIVE)
+        matches!(self, Self::Held { touched } if now.since(touched) <= ALIVE)
     }
 }
 
@@ -182,7 +182,7 @@ pub(super) mod tests {
             tokens_dir: "/srv/project/.oauth-tokens".to_owned(),
             open_to_others: None,
             daemon: DaemonSeen {
-                holder: Holder::Somebody { touched: NOW - Duration::from_secs(20) },
+                holder: Holder::Held { touched: NOW - Duration::from_secs(20) },
                 record: Some(record),
             },
             interval: Duration::from_mins(5),
@@ -261,9 +261,9 @@ pub(super) mod tests {
         assert_eq!(report.quiet_for(), Some(Duration::from_secs(40)));
         assert_eq!(Overview { cycle: None, ..report }.quiet_for(), Some(3 * HOUR));
         let record = DaemonRecord { started: NOW + HOUR, ..report_record() };
-        let daemon = DaemonSeen { holder: Holder::Nobody, record: Some(record) };
+        let daemon = DaemonSeen { holder: Holder::Free, record: Some(record) };
         assert_eq!(Overview { daemon, ..super::tests::report(Vec::new()) }.quiet_for(), Some(Duration::ZERO));
-        let daemon = DaemonSeen { holder: Holder::Never, record: None };
+        let daemon = DaemonSeen { holder: Holder::NoFile, record: None };
         assert_eq!(Overview { daemon, cycle: None, ..super::tests::report(Vec::new()) }.quiet_for(), None);
     }
 
@@ -275,11 +275,11 @@ pub(super) mod tests {
     #[test]
     fn a_loop_that_has_not_moved_for_three_minutes_is_not_alive() {
         for (holder, alive) in [
-            (Holder::Never, false),
-            (Holder::Nobody, false),
-            (Holder::Somebody { touched: NOW - ALIVE }, true),
-            (Holder::Somebody { touched: NOW + HOUR }, true),
-            (Holder::Somebody { touched: NOW - ALIVE - Duration::from_millis(1) }, false),
+            (Holder::NoFile, false),
+            (Holder::Free, false),
+            (Holder::Held { touched: NOW - ALIVE }, true),
+            (Holder::Held { touched: NOW + HOUR }, true),
+            (Holder::Held { touched: NOW - ALIVE - Duration::from_millis(1) }, false),
         ] {
             assert_eq!(holder.is_alive(NOW), alive, "{holder:?}");
         }

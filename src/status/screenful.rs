@@ -51,13 +51,13 @@ impl<'a> Screenful<'a> {
         let report = self.report;
         let record = report.daemon.record.as_ref();
         let who = match (report.daemon.holder, record) {
-            (Holder::Somebody { .. }, Some(record)) => {
+            (Holder::Held { .. }, Some(record)) => {
                 let since = report.now.since(record.started);
                 let state = if report.is_alive() { "runs" } else { "hangs" };
                 format!("The daemon {state} (process {}, for {})", record.pid, Words(since))
             }
-            (Holder::Somebody { .. }, None) => "The daemon starts".to_owned(),
-            (Holder::Nobody | Holder::Never, _) => "No daemon runs".to_owned(),
+            (Holder::Held { .. }, None) => "The daemon starts".to_owned(),
+            (Holder::Free | Holder::NoFile, _) => "No daemon runs".to_owned(),
         };
         let cycle = report.cycle.as_ref().map_or_else(
             || "no cycle yet".to_owned(),
