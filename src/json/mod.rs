@@ -162,10 +162,15 @@ pub(crate) fn as_text(value: &str) -> Option<Cow<'_, str>> {
 /// `value` as a JSON string, in a buffer that is wiped.
 pub(crate) fn quoted(value: &str) -> Zeroizing<String> {
     // With room for all of it and no more: what is wiped later is the whole buffer.
-    let mut length = 0;
-    quote(value, |block| length += block.len());
-    let mut text = Zeroizing::new(String::with_capacity(length));
-    quote(value, |block| text.push_str(block));
+    let escaped = value.bytes().filter(|byte| is_escaped(*byte)).count();
+    let mut text = Zeroizing::new(String::with_capacity(value.len() + 5 * escaped + 2));
+    if escaped > 0 {
+        quote(value, |block| text.push_str(block));
+    } else {
+        text.push('"');
+        text.push_str(value);
+        text.push('"');
+    }
     text
 }
 
@@ -181,15 +186,18 @@ pub(crate) fn kind(value: &str) -> &'static str {
     }
 }
 
+/// Whether a character of this one byte is escaped in a quoted text. Delete too: TOML wants it escaped.
+fn is_escaped(byte: u8) -> bool {
+    byte < b' ' || matches!(byte, b'"' | b'\\' | 0x7f)
+}
+
 /// Hands over `text` in double quotes, block by block, with the escapes that JSON, YAML and TOML share. Written
 /// here because `serde_json` leaves copies of a secret behind.
 pub(crate) fn quote(text: &str, mut push: impl FnMut(&str)) {
     const DIGITS: &str = "0123456789abcdef";
     push("\"");
     let mut plain = 0;
-    // Delete too: TOML wants it escaped.
-    let special = |byte: u8| byte < b' ' || matches!(byte, b'"' | b'\\' | 0x7f);
-    for (at, byte) in text.bytes().enumerate().filter(|(_, byte)| special(*byte)) {
+    for (at, byte) in text.bytes().enumerate().filter(|(_, byte)| is_escaped(*byte)) {
         push(&text[plain..at]);
         plain = at + 1;
         match byte {

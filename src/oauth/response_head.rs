@@ -49,6 +49,7 @@ impl<T: Transport> Connector<T> for HeadConnector {
             raw: Zeroizing::default(),
             input: Zeroizing::default(),
             consumed: 0,
+            spent: Zeroizing::default(),
             progress: false,
         }))
     }
@@ -64,6 +65,8 @@ pub(super) struct HeadTransport<T> {
     /// What may be read.
     input: Zeroizing<Vec<u8>>,
     consumed: usize,
+    /// What was taken from the peer and is understood. It is wiped when the library is done with the answer.
+    spent: Zeroizing<Vec<u8>>,
     progress: bool,
 }
 
@@ -102,7 +105,7 @@ impl<T: Transport> Transport for HeadTransport<T> {
         let arrived = self.inner.buffers().input();
         let length = arrived.len();
         let target = if self.awaited == Awaited::Head { &mut self.raw } else { &mut self.input };
-        append(target, arrived);
+        append(target, &[arrived]);
         self.inner.buffers().input_consume(length);
         if self.awaited == Awaited::Head {
             self.finish_heads()?;
@@ -116,6 +119,7 @@ impl<T: Transport> Transport for HeadTransport<T> {
     fn is_open(&mut self) -> bool {
         let before = std::mem::replace(&mut self.awaited, Awaited::Nothing);
         let is_empty = self.input().is_empty() && self.raw.is_empty();
+        (self.input, self.consumed, self.spent) = Default::default();
         is_empty && (before != Awaited::Nothing || self.inner.is_open())
     }
 
@@ -136,15 +140,13 @@ impl<T> HeadTransport<T> {
                 };
             };
             let head = simple_head(&self.raw[..end]);
-            let rest = Zeroizing::new(self.raw[end..].to_vec());
             // An interim answer (100 Continue, 103 Early Hints) announces another one.
             if head.get(9) == Some(&b'1') && !head[9..].starts_with(b"101") {
-                self.raw = rest;
+                self.raw = Zeroizing::new(self.raw[end..].to_vec());
                 continue;
             }
-            append(&mut self.input, &head);
-            append(&mut self.input, &rest);
-            self.raw = Zeroizing::default();
+            append(&mut self.input, &[&head, &self.raw[end..]]);
+            self.spent = std::mem::take(&mut self.raw);
             self.awaited = Awaited::Body;
             return Ok(());
         }
@@ -174,7 +176,8 @@ impl<T: Transport> Buffers for HeadTransport<T> {
     fn input_consume(&mut self, amount: usize) {
         self.progress = amount > 0;
         self.consumed += amount;
-        if self.consumed == self.input.len() {
+        if self.consumed == self.input.len() && self.consumed > LARGEST_HEAD {
+            // Longer than an answer with tokens: memory counts more than time.
             self.input = Zeroizing::default();
             self.consumed = 0;
         }
@@ -186,14 +189,16 @@ impl<T: Transport> Buffers for HeadTransport<T> {
 }
 
 /// Appends without leaving a copy behind where the buffer has to move.
-fn append(buffer: &mut Zeroizing<Vec<u8>>, more: &[u8]) {
-    let needed = buffer.len() + more.len();
+fn append(buffer: &mut Zeroizing<Vec<u8>>, more: &[&[u8]]) {
+    let needed = buffer.len() + more.iter().map(|part| part.len()).sum::<usize>();
     if needed > buffer.capacity() {
         let mut larger = Zeroizing::new(Vec::with_capacity(needed.max(2 * buffer.capacity())));
         larger.extend_from_slice(buffer);
         *buffer = larger;
     }
-    buffer.extend_from_slice(more);
+    for part in more {
+        buffer.extend_from_slice(part);
+    }
 }
 
 /// Whether the bytes begin an HTTP answer, as far as they came.

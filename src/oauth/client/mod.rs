@@ -173,7 +173,7 @@ impl TokenClient {
         let (headers, body) = prepared.message(own.as_slice());
         let asked_at = Timestamp::now();
         match self.transport.post(&prepared.endpoint, headers, &body, before) {
-            Ok(reply) => Ok((prepared.understand(&reply, asked_at, &secrets)?, reply.connection)),
+            Ok(reply) => Ok((prepared.understand(&reply, asked_at, &secrets)?, reply.into_connection())),
             Err(error) => Err(prepared.unanswered(&error, &self.through_proxy(&prepared.endpoint), &secrets)),
         }
     }

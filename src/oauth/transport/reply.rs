@@ -24,6 +24,13 @@ pub(crate) struct Reply {
 }
 
 impl Reply {
+    /// What is left when the answer is understood.
+    pub(crate) fn into_connection(self) -> AnswerConnection {
+        let Self { mut connection, body, .. } = self;
+        connection.body = body;
+        connection
+    }
+
     /// A header's text, or nothing.
     pub(crate) fn header(&self, name: &str) -> Option<&str> {
         self.headers.get(name)?.to_str().ok()
@@ -38,14 +45,18 @@ impl Reply {
     }
 }
 
-/// The connection that an answer came over. Dropped, it lies idle until the next request. That takes system calls and a
-/// lock, for which an answer that is not stored yet must not wait.
+/// The connection that an answer came over, and the answer's bytes. Dropped, it lies idle until the next request, and
+/// the bytes are wiped. That takes system calls, a lock and time, for which an answer that is not stored yet must not
+/// wait.
 #[derive(Default)]
-pub(crate) struct AnswerConnection(Option<BodyReader<'static>>);
+pub(crate) struct AnswerConnection {
+    reader: Option<BodyReader<'static>>,
+    body: Zeroizing<Vec<u8>>,
+}
 
 impl Drop for AnswerConnection {
     fn drop(&mut self) {
-        if let Some(rest) = &mut self.0 {
+        if let Some(rest) = &mut self.reader {
             // The library looks for the end of the body and keeps the connection. Whatever is wrong with it, the
             // answer is there.
             let _ = rest.read(&mut [0]);
@@ -64,7 +75,7 @@ pub(super) fn read(response: http::Response<Body>) -> Reply {
     let read = match announced {
         Some(length) => {
             let read = reader.by_ref().take(length).read_to_end(&mut bytes);
-            connection.0 = Some(reader);
+            connection.reader = Some(reader);
             read
         }
         None => reader.read_to_end(&mut bytes),

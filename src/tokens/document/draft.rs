@@ -46,7 +46,8 @@ impl DocumentDraft {
         if self.0.pending.is_empty() {
             return Ok(());
         }
-        let document = Document::of(self.0.with_pending())?;
+        let text = self.0.with_pending();
+        let document = Document::of(text, std::mem::take(&mut self.0.pending))?;
         document.check_tokens()?;
         self.0 = document;
         Ok(())

@@ -85,11 +85,12 @@ impl Document {
 
     /// The same of a text whose tokens are to be replaced: a token that cannot be sent is no fault.
     pub(crate) fn parse_to_replace(text: &str) -> Result<Self, Unusable> {
-        Self::of(Zeroizing::new(text.to_owned()))
+        Self::of(Zeroizing::new(text.to_owned()), Vec::new())
     }
 
-    fn of(text: Zeroizing<String>) -> Result<Self, Unusable> {
-        let parsed = ParsedText::of(text).map_err(Unusable::NotAnObject)?;
+    /// The document of `text`, which these edits have made.
+    fn of(text: Zeroizing<String>, edits: Vec<(String, Zeroizing<String>)>) -> Result<Self, Unusable> {
+        let parsed = ParsedText::of(text, edits).map_err(Unusable::NotAnObject)?;
         let document = Self { parsed: Arc::new(parsed), pending: Vec::new() };
         document.check()?;
         Ok(document)
@@ -331,13 +332,16 @@ impl Document {
 
 /// Whether a text is a placeholder for a token, as templates and examples have it.
 fn is_placeholder(text: &str) -> bool {
-    let text = text.trim().to_ascii_lowercase();
-    let words: String = text.chars().filter(char::is_ascii_alphanumeric).collect();
-    let known =
+    const KNOWN: [&str; 9] =
         ["placeholder", "changeme", "replaceme", "todo", "none", "null", "undefined", "token", "accesstoken"];
-    known.contains(&words.as_str())
-        || words.starts_with("your") && words.ends_with("token")
-        || words.len() >= 3 && words.chars().all(|letter| letter == 'x')
+    let text = text.trim();
+    // Without a copy, and no further than a real token differs: this is asked of every token of a scan.
+    let letters = || text.bytes().filter(u8::is_ascii_alphanumeric).map(|letter| letter.to_ascii_lowercase());
+    let last =
+        || text.bytes().rev().filter(u8::is_ascii_alphanumeric).map(|letter| letter.to_ascii_lowercase());
+    KNOWN.iter().any(|known| letters().eq(known.bytes()))
+        || letters().take(4).eq(*b"your") && last().take(5).eq(*b"nekot")
+        || letters().all(|letter| letter == b'x') && letters().nth(2).is_some()
         || text.starts_with('<') && text.ends_with('>')
 }
 

@@ -20,17 +20,23 @@ pub(super) struct ParsedText {
     pub inner: Option<(Range<usize>, Vec<JsonMember>)>,
     /// The member that holds the access token, found once: a scan of ten thousand files needs it often.
     pub access_member: OnceLock<Option<&'static str>>,
+    /// The texts of the edits that made it of another document: wiped with it, and not while an answer waits for the
+    /// disk.
+    _edits: Vec<(String, Zeroizing<String>)>,
     /// The fingerprint of the refresh token, found once: a sealed one is decoded for it.
     pub refresh_fingerprint: OnceLock<Option<Fingerprint>>,
 }
 
 impl ParsedText {
     /// Finds the members of `text`.
-    pub(super) fn of(text: Zeroizing<String>) -> Result<Self, NotAnObject> {
+    pub(super) fn of(
+        text: Zeroizing<String>,
+        edits: Vec<(String, Zeroizing<String>)>,
+    ) -> Result<Self, NotAnObject> {
         let top = json::members(plain(&text))?;
         let inner = nested(plain(&text), &top);
         let (access_member, refresh_fingerprint) = (OnceLock::new(), OnceLock::new());
-        Ok(Self { text, top, inner, access_member, refresh_fingerprint })
+        Ok(Self { text, top, inner, access_member, _edits: edits, refresh_fingerprint })
     }
 
     /// The text without a byte order mark.
