@@ -17,6 +17,7 @@ mod projects;
 
 use std::fs;
 use std::process::Command;
+use std::time::Duration;
 
 use programs::{Programs, run};
 use projects::{Kind, due, fresh};
@@ -61,6 +62,8 @@ fn a_later_cycle_makes_fewer() {
     const CYCLES: usize = 10;
     let programs = programs();
     let project = fresh(FILES, Kind::Services);
+    // A file that was written less than two seconds before it is read is read again.
+    wait_until_older(&project, Duration::from_secs(2));
     let of = |cycles: usize| {
         let output = project.outside().join(format!("calls-{cycles}"));
         // -D: the program keeps the process id that is waited for and sent signals to.
@@ -83,6 +86,14 @@ fn a_later_cycle_makes_fewer() {
     };
     let each = (of(CYCLES) - of(0)) / (CYCLES * FILES) as f64;
     within(&format!("system calls of a later cycle for each of {FILES} services"), each, 20.0);
+}
+
+/// Waits until every token file is older.
+fn wait_until_older(project: &Project, age: Duration) {
+    let directory = fs::read_dir(project.path(".oauth-tokens")).unwrap();
+    let youngest =
+        directory.map(|entry| entry.unwrap().metadata().unwrap().modified().unwrap()).max().unwrap();
+    assert!(holds_in_time(|| youngest.elapsed().is_ok_and(|passed| passed > age)), "the clock stands still");
 }
 
 #[test]

@@ -28,6 +28,7 @@ mod resolve;
 mod response_body;
 mod response_head;
 mod retry_after;
+mod row_text;
 mod template;
 mod token_response;
 mod transport;

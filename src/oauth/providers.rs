@@ -5,14 +5,14 @@
 
 use std::sync::{Arc, LazyLock};
 
-use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, Visitor};
+use serde_json::value::RawValue;
 use serde_json::{Map, Value};
-use ureq::http::{HeaderName, HeaderValue};
 
 use super::config::CredentialConfig;
 use super::endpoint::EndpointUrl;
 use super::outcome::GrantType;
 use super::provider::Provider;
+use super::row_text::{Objects, Pairs, Row, RowKeys, merged, row};
 use super::template::{self, TemplateValues, ValueSource};
 
 pub(super) const BUILT_IN: &str = include_str!("providers.json");
@@ -37,7 +37,7 @@ impl TemplateValues for RowAlone<'_> {
 /// Every known provider.
 #[derive(Default)]
 pub(crate) struct Providers {
-    rows: Vec<Arc<Provider>>,
+    rows: Vec<Row>,
     /// See [`Self::overridden`].
     overridden: Vec<String>,
 }
@@ -46,21 +46,24 @@ impl Providers {
     /// The built-in table.
     pub(crate) fn builtin() -> Self {
         // Cannot fail: a test loads the same text.
-        Self::load(None).unwrap_or_default()
+        Self::unread().unwrap_or_default()
     }
 
-    /// The built-in table and the text of a user's `providers.json`.
+    /// The built-in table, of which no row has been read.
+    fn unread() -> Result<Self, serde_json::Error> {
+        let table: Pairs<&'static RawValue> = serde_json::from_str(BUILT_IN)?;
+        let text = |name: &str| table.0.iter().find(|(known, _)| known == name).map(|(_, text)| text.get());
+        let rows = table.0.iter().map(|(name, own)| Row::unread(name.clone(), own, text));
+        Ok(Self { rows: rows.collect::<Result<_, _>>()?, overridden: Vec::new() })
+    }
+
+    /// The built-in table and the text of a user's `providers.json`, every row of which is read: a mistake is told
+    /// at once.
     pub(crate) fn with_user_rows(text: &str) -> Result<Self, String> {
-        Self::load(Some(text))
-    }
-
-    fn load(users: Option<&str>) -> Result<Self, String> {
         let mut objects = Objects::new();
         merge(&mut objects, BUILT_IN)?;
         let built_in = objects.clone();
-        if let Some(text) = users {
-            merge(&mut objects, text)?;
-        }
+        merge(&mut objects, text)?;
         let own = |name: &str| built_in.iter().find(|(known, _)| known == name).map(|(_, object)| object);
         let (mut rows, mut overridden) = (Vec::new(), Vec::new());
         for (name, object) in objects {
@@ -72,7 +75,7 @@ impl Providers {
             if !is_built_in && before.is_some_and(|before| endpoints(before) != endpoints(&object)) {
                 overridden.push(name.escape_debug().to_string());
             }
-            rows.push(row(name, &object, is_built_in)?);
+            rows.push(Row::of(row(name, &object, is_built_in)?));
         }
         Ok(Self { rows, overridden })
     }
@@ -88,13 +91,14 @@ impl Providers {
         self.rows
             .iter()
             .find(|row| is(&row.name))
-            .or_else(|| self.rows.iter().find(|row| row.aliases.iter().any(|alias| is(alias))))
+            .or_else(|| self.rows.iter().find(|row| row.keys.aliases.iter().any(|alias| is(alias))))
+            .map(Row::provider)
     }
 
     /// The row that is recognised by members which the file has.
     pub(super) fn recognised(&self, config: &CredentialConfig) -> Option<&Arc<Provider>> {
-        let has = |row: &Provider| row.recognised_by.iter().all(|name| config.member(name).is_some());
-        self.rows.iter().find(|row| !row.recognised_by.is_empty() && has(row))
+        let has = |keys: &RowKeys| keys.recognised_by.iter().all(|name| config.member(name).is_some());
+        self.rows.iter().find(|row| !row.keys.recognised_by.is_empty() && has(&row.keys)).map(Row::provider)
     }
 
     /// Whether the built-in row `name` alone decides that its endpoint for this grant has this origin: nothing of the
@@ -102,7 +106,7 @@ impl Providers {
     pub(super) fn built_in_decides(name: &str, grant: GrantType, origin: &str) -> bool {
         static BUILT_IN_ROWS: LazyLock<Providers> = LazyLock::new(Providers::builtin);
         let decided = || {
-            let row = BUILT_IN_ROWS.rows.iter().find(|row| row.name == name)?;
+            let row = BUILT_IN_ROWS.rows.iter().find(|row| row.name == name)?.provider();
             let template = row.token_endpoint.of(grant)?;
             let of_origin = template.splitn(4, '/').take(3).collect::<Vec<_>>().join("/");
             EndpointUrl::parse(&template::fill(&of_origin, &RowAlone(row)).ok()?).ok()
@@ -118,13 +122,14 @@ impl Providers {
 
     /// The row whose endpoints lie where this one does.
     pub(super) fn at(&self, endpoint: &EndpointUrl) -> Option<&Arc<Provider>> {
-        self.rows.iter().find(|row| row.variant_of.is_none() && lies_in(row, endpoint))
+        let at = |row: &&Row| row.keys.variant_of.is_none() && lies_in(&row.keys, endpoint);
+        self.rows.iter().find(at).map(Row::provider)
     }
 
     /// The row that replaces `row` at that endpoint, if there is one.
     pub(super) fn variant(&self, row: &Provider, endpoint: &EndpointUrl) -> Option<&Arc<Provider>> {
-        let of = |other: &Provider| other.variant_of.as_deref() == Some(&row.name);
-        self.rows.iter().find(|other| of(other) && lies_in(other, endpoint))
+        let of = |keys: &RowKeys| keys.variant_of.as_deref() == Some(&row.name);
+        self.rows.iter().find(|other| of(&other.keys) && lies_in(&other.keys, endpoint)).map(Row::provider)
     }
 
     /// The longest provider name or alias with which `stem` begins: all of it, or up to a dash. For
@@ -134,19 +139,16 @@ impl Providers {
             |name: &str| stem.strip_prefix(name).is_some_and(|rest| rest.is_empty() || rest.starts_with('-'));
         self.rows
             .iter()
-            .flat_map(|row| std::iter::once(&row.name).chain(&row.aliases))
+            .flat_map(|row| std::iter::once(&row.name).chain(&row.keys.aliases))
             .map(String::as_str)
             .filter(|name| begins(name))
             .max_by_key(|name| name.len())
     }
 }
 
-fn lies_in(row: &Provider, endpoint: &EndpointUrl) -> bool {
-    row.hosts.iter().any(|host| endpoint.lies_in(host))
+fn lies_in(keys: &RowKeys, endpoint: &EndpointUrl) -> bool {
+    keys.hosts.iter().any(|host| endpoint.lies_in(host))
 }
-
-/// Rows before they are read, by name.
-type Objects = Vec<(String, Map<String, Value>)>;
 
 /// Puts the rows of `text` on top of `objects`.
 fn merge(objects: &mut Objects, text: &str) -> Result<(), String> {
@@ -167,80 +169,6 @@ fn endpoints(object: &Map<String, Value>) -> Vec<(&String, &Value)> {
     let leads = |key: &str| key.ends_with("_endpoint") || ["variables", "issuer"].contains(&key);
     let login = object.get("login").and_then(Value::as_object).into_iter().flatten();
     object.iter().chain(login).filter(|(key, _)| leads(key)).collect()
-}
-
-/// The keys of a row on top of those that it replaces or is like.
-fn merged(objects: &Objects, name: &str, keys: Pairs<Value>) -> Result<Map<String, Value>, String> {
-    let known =
-        |name: &str| objects.iter().find(|(known, _)| known == name).map(|(_, object)| object.clone());
-    let like = keys.0.iter().find(|(key, _)| key == "like").and_then(|(_, value)| value.as_str());
-    let mut object = match like {
-        Some(like) => {
-            let mut object =
-                known(like).ok_or_else(|| format!("row {name}, key like: there is no row {like}"))?;
-            // What names the other row would make two rows answer to one name.
-            for key in ["aliases", "hosts", "recognised_by", "variant_of"] {
-                object.remove(key);
-            }
-            object
-        }
-        None => known(name).unwrap_or_default(),
-    };
-    for (key, value) in keys.0 {
-        object.insert(key, value);
-    }
-    Ok(object)
-}
-
-fn row(name: String, object: &Map<String, Value>, is_built_in: bool) -> Result<Arc<Provider>, String> {
-    let mut row = Provider::deserialize(object).map_err(|error| match wrong_key(object) {
-        Some((key, error)) => format!("row {name}, key {key}: {error}"),
-        None => format!("row {name}: {error}"),
-    })?;
-    for (header, value) in &row.headers {
-        if HeaderName::try_from(header).is_err() || HeaderValue::try_from(value).is_err() {
-            return Err(format!("row {name}, key headers: {header:?} is not a header with a value"));
-        }
-    }
-    if row.title.is_empty() {
-        row.title.clone_from(&name);
-    }
-    (row.name, row.built_in) = (name, is_built_in);
-    Ok(Arc::new(row))
-}
-
-/// The key that cannot be read by itself: the error about a whole row does not name it.
-fn wrong_key(object: &Map<String, Value>) -> Option<(&str, serde_json::Error)> {
-    object.iter().find_map(|(key, value)| {
-        let alone = Map::from_iter([(key.clone(), value.clone())]);
-        Provider::deserialize(&alone).err().map(|error| (key.as_str(), error))
-    })
-}
-
-/// The members of a JSON object in their order; one that is there twice is an error.
-struct Pairs<T>(Vec<(String, T)>);
-
-impl<'de, T: Deserialize<'de>> Deserialize<'de> for Pairs<T> {
-    fn deserialize<D: Deserializer<'de>>(input: D) -> Result<Self, D::Error> {
-        struct Members<T>(std::marker::PhantomData<T>);
-        impl<'de, T: Deserialize<'de>> Visitor<'de> for Members<T> {
-            type Value = Pairs<T>;
-            fn expecting(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                out.write_str("an object")
-            }
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-                let mut pairs: Vec<(String, T)> = Vec::new();
-                while let Some(key) = map.next_key::<String>()? {
-                    if pairs.iter().any(|(known, _)| *known == key) {
-                        return Err(A::Error::custom(format!("{key} is there twice")));
-                    }
-                    pairs.push((key, map.next_value()?));
-                }
-                Ok(Pairs(pairs))
-            }
-        }
-        input.deserialize_map(Members(std::marker::PhantomData))
-    }
 }
 
 #[cfg(test)]
@@ -283,16 +211,24 @@ mod tests {
 
     #[test]
     fn the_built_in_table_loads() {
-        let providers = Providers::load(None).unwrap();
+        let providers = Providers::unread().unwrap();
         // 33 providers and AgentCore's second form.
         assert_eq!(providers.rows.len(), 34);
-        assert_eq!(Providers::builtin().rows.len(), 34);
+        let mut objects = Objects::new();
+        merge(&mut objects, BUILT_IN).unwrap();
+        for (row, object) in providers.rows.iter().zip(objects) {
+            assert_eq!((row.name.clone(), row.object().unwrap()), object, "as if all were read at once");
+            let (keys, read) = (&row.keys, row.read().unwrap());
+            assert!(read.built_in);
+            assert_eq!((&keys.aliases, &keys.hosts), (&read.aliases, &read.hosts), "{}", row.name);
+            assert_eq!((&keys.recognised_by, &keys.variant_of), (&read.recognised_by, &read.variant_of));
+        }
     }
 
     #[test]
     fn names_and_hosts_are_unambiguous() {
         let providers = Providers::builtin();
-        for row in &providers.rows {
+        for row in providers.rows.iter().map(Row::provider) {
             for name in std::iter::once(&row.name).chain(&row.aliases) {
                 assert_eq!(providers.named(name).unwrap().name, row.name);
             }
@@ -305,7 +241,7 @@ mod tests {
 
     #[test]
     fn every_row_says_what_a_request_needs() {
-        for row in &Providers::builtin().rows {
+        for row in Providers::builtin().rows.iter().map(Row::provider) {
             assert!(!row.title.is_empty() && !row.client_authentication.is_empty(), "{}", row.name);
             for grant in [GrantType::RefreshToken, GrantType::ClientCredentials] {
                 if let Some(template) = row.token_endpoint.of(grant) {

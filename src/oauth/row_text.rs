@@ -1,0 +1,167 @@
+//! A row of the table of providers: its text, the object that the text makes with the row it starts from, and the
+//! provider that is read from the object.
+
+use std::sync::{Arc, OnceLock};
+
+use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, Visitor};
+use serde_json::value::RawValue;
+use serde_json::{Map, Value};
+use ureq::http::{HeaderName, HeaderValue};
+
+use super::provider::Provider;
+
+/// What a row is found by.
+#[derive(Default, serde::Deserialize)]
+#[serde(default)]
+pub(super) struct RowKeys {
+    pub aliases: Vec<String>,
+    pub hosts: Vec<String>,
+    pub recognised_by: Vec<String>,
+    pub variant_of: Option<String>,
+    pub like: Option<String>,
+}
+
+impl RowKeys {
+    fn of(row: &Provider) -> Self {
+        Self {
+            aliases: row.aliases.clone(),
+            hosts: row.hosts.clone(),
+            recognised_by: row.recognised_by.clone(),
+            variant_of: row.variant_of.clone(),
+            like: None,
+        }
+    }
+}
+
+/// A row that is read when it is first needed: reading all of them takes longer than all else that a command does.
+pub(super) struct Row {
+    pub name: String,
+    pub keys: RowKeys,
+    /// The built-in text, and that of the row which it starts from. Empty where the row was read at once.
+    text: (&'static str, Option<&'static str>),
+    provider: OnceLock<Arc<Provider>>,
+}
+
+impl Row {
+    /// A row of the built-in table, with the text of the row that it starts from, where it names one.
+    pub(super) fn unread(
+        name: String,
+        own: &'static RawValue,
+        other: impl Fn(&str) -> Option<&'static str>,
+    ) -> Result<Self, serde_json::Error> {
+        let keys: RowKeys = serde_json::from_str(own.get())?;
+        let like = keys.like.as_deref().and_then(other);
+        Ok(Self { name, keys, text: (own.get(), like), provider: OnceLock::new() })
+    }
+
+    /// A row that was read.
+    pub(super) fn of(provider: Arc<Provider>) -> Self {
+        let (name, keys) = (provider.name.clone(), RowKeys::of(&provider));
+        Self { name, keys, text: ("", None), provider: provider.into() }
+    }
+
+    pub(super) fn provider(&self) -> &Arc<Provider> {
+        // Cannot fail: a test reads each built-in row.
+        self.provider.get_or_init(|| self.read().unwrap_or_default())
+    }
+
+    pub(super) fn read(&self) -> Result<Arc<Provider>, String> {
+        row(self.name.clone(), &self.object()?, true)
+    }
+
+    /// The object from which a built-in row is read.
+    pub(super) fn object(&self) -> Result<Map<String, Value>, String> {
+        let (own, like) = self.text;
+        let mut objects = Objects::new();
+        if let Some((like, text)) = self.keys.like.as_ref().zip(like) {
+            objects.push((like.clone(), serde_json::from_str(text).map_err(|error| error.to_string())?));
+        }
+        let keys: Pairs<Value> = serde_json::from_str(own).map_err(|error| error.to_string())?;
+        merged(&objects, &self.name, keys)
+    }
+}
+
+/// Rows before they are read, by name.
+pub(super) type Objects = Vec<(String, Map<String, Value>)>;
+
+/// The keys of a row on top of those that it replaces or is like.
+pub(super) fn merged(
+    objects: &Objects,
+    name: &str,
+    keys: Pairs<Value>,
+) -> Result<Map<String, Value>, String> {
+    let known =
+        |name: &str| objects.iter().find(|(known, _)| known == name).map(|(_, object)| object.clone());
+    let like = keys.0.iter().find(|(key, _)| key == "like").and_then(|(_, value)| value.as_str());
+    let mut object = match like {
+        Some(like) => {
+            let mut object =
+                known(like).ok_or_else(|| format!("row {name}, key like: there is no row {like}"))?;
+            // What names the other row would make two rows answer to one name.
+            for key in ["aliases", "hosts", "recognised_by", "variant_of"] {
+                object.remove(key);
+            }
+            object
+        }
+        None => known(name).unwrap_or_default(),
+    };
+    for (key, value) in keys.0 {
+        object.insert(key, value);
+    }
+    Ok(object)
+}
+
+pub(super) fn row(
+    name: String,
+    object: &Map<String, Value>,
+    is_built_in: bool,
+) -> Result<Arc<Provider>, String> {
+    let mut row = Provider::deserialize(object).map_err(|error| match wrong_key(object) {
+        Some((key, error)) => format!("row {name}, key {key}: {error}"),
+        None => format!("row {name}: {error}"),
+    })?;
+    for (header, value) in &row.headers {
+        if HeaderName::try_from(header).is_err() || HeaderValue::try_from(value).is_err() {
+            return Err(format!("row {name}, key headers: {header:?} is not a header with a value"));
+        }
+    }
+    if row.title.is_empty() {
+        row.title.clone_from(&name);
+    }
+    (row.name, row.built_in) = (name, is_built_in);
+    Ok(Arc::new(row))
+}
+
+/// The key that cannot be read by itself: the error about a whole row does not name it.
+fn wrong_key(object: &Map<String, Value>) -> Option<(&str, serde_json::Error)> {
+    object.iter().find_map(|(key, value)| {
+        let alone = Map::from_iter([(key.clone(), value.clone())]);
+        Provider::deserialize(&alone).err().map(|error| (key.as_str(), error))
+    })
+}
+
+/// The members of a JSON object in their order; one that is there twice is an error.
+pub(super) struct Pairs<T>(pub Vec<(String, T)>);
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Pairs<T> {
+    fn deserialize<D: Deserializer<'de>>(input: D) -> Result<Self, D::Error> {
+        struct Members<T>(std::marker::PhantomData<T>);
+        impl<'de, T: Deserialize<'de>> Visitor<'de> for Members<T> {
+            type Value = Pairs<T>;
+            fn expecting(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                out.write_str("an object")
+            }
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+                let mut pairs: Vec<(String, T)> = Vec::new();
+                while let Some(key) = map.next_key::<String>()? {
+                    if pairs.iter().any(|(known, _)| *known == key) {
+                        return Err(A::Error::custom(format!("{key} is there twice")));
+                    }
+                    pairs.push((key, map.next_value()?));
+                }
+                Ok(Pairs(pairs))
+            }
+        }
+        input.deserialize_map(Members(std::marker::PhantomData))
+    }
+}
