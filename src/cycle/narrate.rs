@@ -49,8 +49,11 @@ pub(super) fn found(scan: &TokenScan, log: &mut CycleLog) {
 
 /// Logs that no token file of the last cycle is left.
 pub(super) fn vanished(directory: &Path, scan: &TokenScan, memory: &Store, log: &mut CycleLog) {
+    if !scan.tokens.is_empty() || !scan.problems.is_empty() {
+        return;
+    }
     let before = memory.cycle().map_or(0, |cycle| cycle.tokens.max(cycle.vanished));
-    if before == 0 || !scan.tokens.is_empty() || !scan.problems.is_empty() {
+    if before == 0 {
         return;
     }
     let gone = Count(before, "token file");

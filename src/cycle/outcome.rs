@@ -56,7 +56,7 @@ impl Outcome {
             Report::Failed(failure) | Report::HalfRefreshed(failure) => {
                 self.next.extend(failure.next_attempt(now));
                 // An unchanged failure means that no request was sent.
-                if found.is_none_or(|token| token.state.failure.as_ref() != Some(failure)) {
+                if found.is_none_or(|token| token.state.failure.as_deref() != Some(failure)) {
                     self.counters.failure(failure.kind);
                 }
             }

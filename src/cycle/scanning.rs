@@ -1,12 +1,12 @@
 //! The way of each file into a scan: taken over from the last cycle, or read and judged.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 
 use super::credential::{Credential, ScanContext, judge};
 use super::memory::Remembered;
 use super::token_scan::TokenScan;
 use crate::files::{Directory, LastRead, Stamp, leftover};
-use crate::oauth::{CredentialConfig, Resolution};
+use crate::oauth::Resolution;
 use crate::refresh::{client_file, config_of};
 use crate::tokens::FileKind;
 use crate::tokens::at_rest::AtRest;
@@ -59,8 +59,8 @@ pub(super) enum TakenOver {
 pub(super) struct Scanning<'a> {
     pub scan: TokenScan,
     /// Files without a request so far. Client credentials in other files may help, and those are known when all files
-    /// have been read.
-    unclear: BTreeMap<String, CredentialConfig>,
+    /// have been read. Where there are some, these are read once more.
+    unclear: BTreeSet<String>,
     directory: &'a Directory,
     listing: &'a Listing,
     context: &'a ScanContext<'a>,
@@ -68,7 +68,7 @@ pub(super) struct Scanning<'a> {
 
 impl<'a> Scanning<'a> {
     pub(super) fn new(directory: &'a Directory, listing: &'a Listing, context: &'a ScanContext<'a>) -> Self {
-        Self { scan: TokenScan::default(), unclear: BTreeMap::new(), directory, listing, context }
+        Self { scan: TokenScan::default(), unclear: BTreeSet::new(), directory, listing, context }
     }
 
     /// Takes over the earlier facts about a file, where the file is unchanged.
@@ -167,10 +167,12 @@ impl<'a> Scanning<'a> {
         if token.monitored.is_none() {
             let built_in = context.providers.longest_name_prefix(stem(name));
             let config = config_of(name, &file.document, built_in);
-            match context.resolution(&config, &[]) {
-                request @ Resolution::Refresh(_) => token.resolve(request, context),
-                _ => drop(self.unclear.insert(name.to_owned(), config)),
+            let resolution = context.resolution(&config, &[]);
+            token.needs_clients = !matches!(resolution, Resolution::Refresh(_));
+            if token.needs_clients {
+                self.unclear.insert(name.to_owned());
             }
+            token.resolve(resolution, context);
         }
         if token.source.role == Role::Other && file.document.text("server_url").is_some() {
             token.oddities.push(
@@ -193,11 +195,14 @@ impl<'a> Scanning<'a> {
     /// The scan, with every unclear file resolved.
     pub(super) fn resolved(self) -> TokenScan {
         let Self { mut scan, unclear, context, .. } = self;
-        if !unclear.is_empty() {
-            for token in &mut scan.tokens {
-                let Some(config) = unclear.get(&token.source.name) else { continue };
-                token.needs_clients = true;
-                token.resolve(context.resolution(config, &scan.clients), context);
+        if !unclear.is_empty() && !scan.clients.is_empty() {
+            for token in scan.tokens.iter_mut().filter(|token| unclear.contains(token.name())) {
+                // One that changes at this moment is looked at again in the next cycle.
+                let Ok((document, _)) = directory::read_found(&token.source.real) else { continue };
+                let built_in = context.providers.longest_name_prefix(stem(token.name()));
+                let config = config_of(token.name(), &document, built_in);
+                (token.monitored, token.unresolved) = (None, None);
+                token.resolve(context.resolution(&config, &scan.clients), context);
             }
         }
         scan.tokens.sort_by(|one, other| one.source.name.cmp(&other.source.name));

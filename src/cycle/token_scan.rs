@@ -75,6 +75,7 @@ impl TokenScan {
             token.source.entry = None;
             token.state = Arc::default();
         }
+        tokens.shrink_to_fit();
         let found = |name: &str| file_in(&directory, name).followed_inode().ok();
         let problems = self.problems.into_iter().map(|(name, _)| (found(&name), name));
         Memory {

@@ -165,6 +165,6 @@ fn not_locked(chain: &Chain, obstacle: &Obstacle, context: &Context<'_>) -> Repo
 pub(super) fn local(name: &str, message: String, now: Timestamp, context: &Context<'_>) -> Report {
     let state = context.state.get(name);
     let interval = context.limits.interval;
-    let failure = verdict::local(message, state.failure.as_ref(), state.refresh_hash, now, interval);
+    let failure = verdict::local(message, state.failure.as_deref(), state.refresh_hash, now, interval);
     context.remembered(name, Report::Failed(failure))
 }

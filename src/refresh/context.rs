@@ -142,9 +142,9 @@ impl Context<'_> {
 
     fn remember(&self, name: &str, failure: &LastFailure) {
         self.state.update(name, |state| {
-            if state.failure.as_ref() != Some(failure) {
+            if state.failure.as_deref() != Some(failure) {
                 state.refresh_hash = failure.refresh_hash;
-                state.failure = Some(failure.clone());
+                state.failure = Some(Box::new(failure.clone()));
             }
         });
     }

@@ -67,7 +67,7 @@ pub(super) fn may_send(
         let failure = LastFailure { warning: true, ..misconfigured(message, member, &state, now) };
         return Err(Box::new(Report::Failed(failure)));
     }
-    match verdict::against(&attempt(member, state.failure.as_ref(), &request, now, now)) {
+    match verdict::against(&attempt(member, state.failure.as_deref(), &request, now, now)) {
         None => Ok(Allowed { request, unsealed }),
         Some(failure) => Err(Box::new(Report::Failed(failure))),
     }
@@ -130,7 +130,7 @@ fn misconfigured(message: String, member: &Member, state: &CredentialState, now:
             && known.message == message
             && known.refresh_hash == refresh_hash
     };
-    state.failure.as_ref().filter(same).cloned().unwrap_or_else(|| LastFailure {
+    state.failure.as_deref().filter(same).cloned().unwrap_or_else(|| LastFailure {
         refresh_hash,
         ..LastFailure::new(FailureKind::Configuration, message, now)
     })

@@ -228,7 +228,7 @@ impl Try<'_> {
                     format!("its refresh token also stands in {culprit}, which holds it back: {why}")
                 };
                 let before = self.context.state.get(name).failure;
-                let failure = verdict::local(message, before.as_ref(), member.fingerprint(), now, interval);
+                let failure = verdict::local(message, before.as_deref(), member.fingerprint(), now, interval);
                 reports.push((name.clone(), self.context.remembered(name, Report::Failed(failure))));
             }
         }
@@ -242,7 +242,7 @@ impl Try<'_> {
         let code = failure.code.as_deref().unwrap_or("none");
         log::debug!(target: "REFRESH", "{}: {}, error code {code}", member.name(), failure.class.words());
         let state = self.context.state.get(member.name());
-        let attempt = attempt(member, state.failure.as_ref(), self.request, self.asked_at, now);
+        let attempt = attempt(member, state.failure.as_deref(), self.request, self.asked_at, now);
         let mut last = judge(failure, &attempt);
         let supposed = match (failure.class, &member.doubt) {
             (Class::SignInAgain, Some(mark)) => Some(format!(
@@ -281,7 +281,7 @@ impl Try<'_> {
         let member = &self.members[self.due];
         let (expires_at, now) = (member.life().expires_at, Timestamp::now());
         let tried = LastFailure::new(FailureKind::Transient, "", now);
-        let tried = CredentialState { failure: Some(tried), ..CredentialState::default() };
+        let tried = CredentialState { failure: Some(Box::new(tried)), ..CredentialState::default() };
         let last_chance = tried.last_chance(expires_at, now);
         Some(
             permit

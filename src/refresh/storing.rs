@@ -171,17 +171,19 @@ impl Storing {
                 state.origin.clone_from(&self.renewal.origin);
                 state.origin_row.clone_from(&self.renewal.origin_row);
             }
-            state.failure =
-                self.renewal.failure.clone().map(|failure| LastFailure { refresh_hash: hash, ..failure });
+            let failed = self.renewal.failure.clone();
+            state.failure = failed.map(|failure| Box::new(LastFailure { refresh_hash: hash, ..failure }));
             if item.part.takes_access {
                 state.last_success = Some(now);
                 state.moved_refresh_end = self.renewal.moved_refresh_end;
                 // A token that arrived expired is stored, and not refreshed again at once.
-                state.failure = self.renewal.not_before.map(|until| LastFailure {
+                let warnings = || self.renewal.warnings.join("; ");
+                let until = |until| LastFailure {
                     refresh_hash: hash,
                     next_attempt: Some(until),
-                    ..LastFailure::new(FailureKind::Transient, self.renewal.warnings.join("; "), now)
-                });
+                    ..LastFailure::new(FailureKind::Transient, warnings(), now)
+                };
+                state.failure = self.renewal.not_before.map(|time| Box::new(until(time)));
             }
         });
     }

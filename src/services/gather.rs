@@ -62,7 +62,7 @@ pub(crate) fn gather<'a>(
     keycloak: bool,
 ) -> Gathered<'a> {
     let sources: Vec<Source> =
-        files.filter_map(|file| Some(Source { file, entry: file.entry.as_ref()? })).collect();
+        files.filter_map(|file| Some(Source { file, entry: file.entry.as_deref()? })).collect();
     let (named, renamed) = named(&sources);
     let egress: Vec<Egress> = named
         .iter()

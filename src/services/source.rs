@@ -36,7 +36,7 @@ pub(crate) struct TokenSource {
     /// Whether the secrets are sealed.
     pub at_rest: AtRest,
     /// The facts for the configurations, for a file that appears in them and holds an access token.
-    pub entry: Option<Entry>,
+    pub entry: Option<Box<Entry>>,
     /// A digest of the facts for the configurations.
     pub entry_digest: Option<Fingerprint>,
 }
@@ -126,8 +126,8 @@ impl TokenSource {
         self.at_rest = AtRest::of(document);
         let access_token = in_configurations(&self.name).then(|| document.access_token()).flatten();
         self.entry = access_token
-            .map(|access_token| Entry { access_token, members: document.plain_texts().collect() });
-        self.entry_digest = self.entry.as_ref().map(Entry::digest);
+            .map(|access_token| Box::new(Entry { access_token, members: document.plain_texts().collect() }));
+        self.entry_digest = self.entry.as_deref().map(Entry::digest);
     }
 
     /// The expiry of the access token, where it has passed.

@@ -35,7 +35,7 @@ pub(crate) struct CredentialState {
     pub moved_refresh_end: bool,
     /// The failure of the last attempt; `None` after a success.
     #[serde(rename = "trouble")]
-    pub failure: Option<LastFailure>,
+    pub failure: Option<Box<LastFailure>>,
     /// Refresh tokens that a refresh replaced.
     #[serde(rename = "spent")]
     pub replaced: ReplacedTokens,
@@ -301,10 +301,10 @@ mod tests {
     #[test]
     fn who_failed_last_comes_last() {
         let failed = |at| CredentialState {
-            failure: Some(LastFailure {
+            failure: Some(Box::new(LastFailure {
                 last_attempt: Timestamp::from_millis(at),
                 ..failure(FailureKind::Transient, Some(9000))
-            }),
+            })),
             ..CredentialState::default()
         };
         let at = |seconds| Some(Timestamp::from_seconds(seconds));
@@ -321,7 +321,10 @@ mod tests {
     fn the_last_chance_is_one() {
         let at = |seconds| Timestamp::from_seconds(seconds);
         let asked = |seconds: i64| CredentialState {
-            failure: Some(LastFailure { last_attempt: at(seconds), ..failure(FailureKind::Transient, None) }),
+            failure: Some(Box::new(LastFailure {
+                last_attempt: at(seconds),
+                ..failure(FailureKind::Transient, None)
+            })),
             ..CredentialState::default()
         };
         for (state, now, chance) in [

@@ -79,7 +79,7 @@ mod tests {
             next_attempt: next_attempt.map(Timestamp::from_millis),
             ..LastFailure::new(kind, "", Timestamp::from_seconds(9990))
         };
-        CredentialState { failure: Some(failure), ..CredentialState::default() }
+        CredentialState { failure: Some(Box::new(failure)), ..CredentialState::default() }
     }
 
     #[test]

@@ -152,7 +152,7 @@ impl Store {
         let mut known = self.known();
         for state in known.file.files.values_mut() {
             let waits = |failure: &LastFailure| failure.kind == kind && failure.next_attempt.is_some();
-            if !state.failure.as_ref().is_some_and(waits) {
+            if !state.failure.as_deref().is_some_and(waits) {
                 continue;
             }
             let state = Arc::make_mut(state);
@@ -257,7 +257,7 @@ mod tests {
 
     fn fail(store: &Store, file: &str) {
         let failure = LastFailure::new(FailureKind::Transient, "refused", Timestamp::now());
-        store.update(file, |state| state.failure = Some(failure));
+        store.update(file, |state| state.failure = Some(Box::new(failure)));
         store.flush();
     }
 

@@ -104,7 +104,7 @@ impl TokenState {
 impl<'a> Facts<'a> {
     /// The failure of the last attempt with the file's present refresh token.
     pub(crate) fn failure(&self) -> Option<&'a LastFailure> {
-        self.remembered.failure.as_ref().filter(|trouble| trouble.refresh_hash == self.refresh_hash)
+        self.remembered.failure.as_deref().filter(|trouble| trouble.refresh_hash == self.refresh_hash)
     }
 
     /// Whether the access token has expired.
@@ -230,7 +230,7 @@ mod tests {
             since: NOW - 2 * HOUR,
             ..LastFailure::new(kind, "HTTP 503", NOW)
         };
-        CredentialState { failure: Some(failure), ..CredentialState::default() }
+        CredentialState { failure: Some(Box::new(failure)), ..CredentialState::default() }
     }
 
     fn token(name: &str) -> Fingerprint {

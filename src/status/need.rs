@@ -111,7 +111,7 @@ mod tests {
             failures,
             ..LastFailure::new(FailureKind::Transient, "", Timestamp::default())
         };
-        CredentialState { failure: Some(failure), ..CredentialState::default() }
+        CredentialState { failure: Some(Box::new(failure)), ..CredentialState::default() }
     }
 
     fn token(name: &str) -> Fingerprint {

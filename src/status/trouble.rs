@@ -83,7 +83,7 @@ mod tests {
             failures,
             ..LastFailure::new(kind, "HTTP 503", NOW)
         };
-        CredentialState { failure: Some(failure), ..CredentialState::default() }
+        CredentialState { failure: Some(Box::new(failure)), ..CredentialState::default() }
     }
 
     /// The trouble with a token that ends in so many minutes.

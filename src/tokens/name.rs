@@ -28,7 +28,7 @@ pub(crate) fn may_be_token_file(file_name: &str, generated: &[String]) -> bool {
     // Tools write the ending in lower case; another spelling is a user's own file.
     Path::new(file_name).extension().is_some_and(|ending| ending == "json")
         && !file_name.starts_with('.')
-        && !file_name.to_ascii_lowercase().contains("readable")
+        && !contains(file_name, "readable")
         && !generated.iter().any(|ours| ours == file_name)
         && !is_copy(file_name)
 }
@@ -36,6 +36,11 @@ pub(crate) fn may_be_token_file(file_name: &str, generated: &[String]) -> bool {
 /// Whether the name is that of a copy which a synchronisation tool, an editor or a file manager made of a token file.
 /// Sending the refresh token of a copy would spend that of the original.
 pub(crate) fn is_copy(file_name: &str) -> bool {
+    // Every mark below has one of these: most names are done with here, without a copy.
+    let marks = ["~", " ", ".bak", ".orig", ".old", "conflict", "copy"];
+    if !marks.iter().any(|mark| contains(file_name, mark)) {
+        return false;
+    }
     let name = file_name.to_ascii_lowercase();
     let Some(stem) = ["", "~", ".bak", ".orig", ".old"]
         .iter()
@@ -56,6 +61,11 @@ pub(crate) fn is_copy(file_name: &str) -> bool {
             .any(|mark| stem.contains(mark))
         || ["copy of ", "copy-of-"].iter().any(|start| stem.starts_with(start))
         || ["~", ".bak", ".orig", " copy", " - copy"].iter().any(|end| base.ends_with(end))
+}
+
+/// Whether `part` is in `name`, in whichever case.
+fn contains(name: &str, part: &str) -> bool {
+    name.as_bytes().windows(part.len()).any(|here| here.eq_ignore_ascii_case(part.as_bytes()))
 }
 
 /// The file's name without `.json` and `-egress`: how the log calls a credential.

@@ -138,7 +138,7 @@ impl World {
             replacement: None,
         };
         let attempt = Attempt {
-            before: credential.state.failure.as_ref(),
+            before: credential.state.failure.as_deref(),
             refresh_hash: Some(token()),
             request: &self.request,
             life: credential.life,
@@ -150,7 +150,7 @@ impl World {
         permit.failed(None, |failures| {
             verdict::endpoint_again(&failure, attempt.life.expires_at, attempt.now, failures)
         });
-        credential.state.failure = Some(verdict::last_failure(&failure, &attempt));
+        credential.state.failure = Some(Box::new(verdict::last_failure(&failure, &attempt)));
         Ok(())
     }
 
