@@ -114,7 +114,7 @@ mod tests {
             queue.add(job, Some(endpoint));
         }
         assert_eq!(begin(&mut queue, 3), "s1 a1 b1");
-        // The one that does not answer keeps its thread; what the others free goes to them.
+        // The slow endpoint keeps its thread, and the others' threads go to the others.
         queue.end("a");
         assert_eq!(begin(&mut queue, 1), "a2");
         queue.end("a");

@@ -221,7 +221,7 @@ mod tests {
     fn every_link_on_the_way_is_watched_where_it_is() {
         let scratch = Scratch::new();
         let root = scratch.canonicalize().unwrap();
-        // As Kubernetes mounts a secret: `.env` leads through a link that is turned.
+        // Kubernetes mounts a secret so: `.env` leads through a link, which is replaced.
         std::fs::create_dir_all(root.join("secret/..2026")).unwrap();
         std::fs::write(root.join("secret/..2026/.env"), "").unwrap();
         symlink("..2026", root.join("secret/..data")).unwrap();

@@ -112,7 +112,7 @@ mod tests {
         while begun.elapsed() < Duration::from_millis(3) {}
         let micros = u64::try_from(monotonic_micros()).unwrap();
         assert!(before > 0 && monotonic_micros() - before >= 3000, "{before}");
-        // The time since boot, from another source; it may count suspended time, too.
+        // The time since boot, from another source, which may count suspended time.
         let uptime = std::fs::read_to_string("/proc/uptime").unwrap();
         let seconds: f64 = uptime.split(' ').next().unwrap().parse().unwrap();
         assert!(Duration::from_micros(micros).as_secs_f64() <= seconds + 1.0, "{micros} of {seconds}");

@@ -1,4 +1,4 @@
-//! Registry files as they exist in the wild, and as they should not.
+//! Registry files as other programs write them, and broken ones.
 
 use std::process::Command;
 
@@ -14,7 +14,7 @@ fn the_registrys_own_files_are_understood() {
     use McpTransport::{Sse, StreamableHttp};
     let fixtures = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/servers");
     for (file, name, endpoint, no_auth, transport) in [
-        // The gateway serves it at the path itself: its backend's address ends in /mcp.
+        // The gateway serves the transport at the path itself: the backend's address ends in /mcp.
         ("atlassian.json", "atlassian", "/atlassian", false, StreamableHttp),
         ("currenttime.json", "currenttime", "/currenttime/mcp", true, StreamableHttp),
         ("currenttime.auth_scheme.json", "currenttime", "/currenttime/mcp", true, StreamableHttp),
@@ -37,7 +37,7 @@ fn the_registrys_own_files_are_understood() {
 fn the_registrys_own_records_are_no_servers() {
     let state = include_str!("../../tests/fixtures/servers/server_state.json");
     assert_eq!(read_server("server_state.json", state), Ok(None));
-    // A copy of it under another name has no path either.
+    // A copy of the file under another name has no path either.
     assert_eq!(read_server("backup.json", state), Ok(None));
     let index = r#"{"metadata": {}, "next_id": 0}"#;
     assert_eq!(read_server("service_index_metadata.json", index), Ok(None));
@@ -77,11 +77,11 @@ fn the_address_is_the_one_that_the_gateway_serves() {
     for (fields, endpoint) in [
         // A trailing slash: the transport's part is appended.
         (r#""path": "/x/", "proxy_pass_url": "http://x:1/mcp""#, "/x/mcp"),
-        // No slash, and the backend's address ends in the part: the path itself.
+        // Without a slash, and with a backend's address that ends in the part: the path itself.
         (r#""path": "/internal-mcp", "proxy_pass_url": "https://backend.example/mcp""#, "/internal-mcp"),
         (r#""path": "/x", "proxy_pass_url": "https://backend.example/v1/mcp/?a=/b""#, "/x"),
         (r#""path": "/x", "proxy_pass_url": "http://x/sse", "supported_transports": ["sse"]"#, "/x"),
-        // The backend's address ends otherwise, or in the part of the other transport.
+        // The backend's address has another ending, or that of the other transport.
         (r#""path": "/x", "proxy_pass_url": "http://x:8000/""#, "/x/mcp"),
         (r#""path": "/x", "proxy_pass_url": "http://x/sse""#, "/x/mcp"),
         (r#""path": "/x", "proxy_pass_url": "http://x/smcp""#, "/x/mcp"),
@@ -229,7 +229,7 @@ fn a_missing_directory_is_no_servers_and_one_problem() {
     assert!(registry.problems[0].1.contains("is not there"), "{:?}", registry.problems);
 }
 
-/// Entries of servers that may be there in a moment are kept; a file that never describes one keeps nothing.
+/// Entries of servers that may be there in a moment are kept. A file that never describes a server keeps none.
 #[test]
 fn a_file_that_is_whole_and_wrong_is_not_waited_for() {
     let dir = Scratch::new();

@@ -112,7 +112,7 @@ mod tests {
         assert_eq!(plan(&Life::default(), true, "r", &calm), Plan::Never);
     }
 
-    /// The endpoint's trouble decides where the failure is the endpoint's, and where there is none.
+    /// The endpoint's outage decides where the failure is the endpoint's, and where there is none.
     #[test]
     fn a_due_token_waits_for_its_endpoint() {
         let now = Timestamp::from_seconds(10_000);

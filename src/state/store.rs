@@ -280,7 +280,7 @@ mod tests {
             assert!(other.get(name).failure.is_some(), "{name}");
         }
         assert_eq!(written(), before);
-        // Another process fails too, and both know of all.
+        // Another process fails too, and both then know all failures.
         fail(&other, "other.json");
         assert!(ours.get("other.json").failure.is_some());
         end_cycle(&ours, &names, 200);
@@ -302,7 +302,7 @@ mod tests {
         end_cycle(&store, &[], 2);
         assert_eq!(fs::metadata(&path).unwrap().ino(), before);
         assert_eq!(Store::open(&scratch).cycle().unwrap().tokens, 2);
-        // One that was removed is made again.
+        // A removed file is made again.
         fs::remove_file(&path).unwrap();
         end_cycle(&store, &[], 3);
         assert!(path.exists());

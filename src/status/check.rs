@@ -205,8 +205,8 @@ mod tests {
         assert_eq!(status, 1);
     }
 
-    /// The status when the daemon's lock is in this state, the last cycle this long ago, and the
-    /// daemon, or the process that left the record, started this long ago.
+    /// The exit status for a state of the daemon's lock, the age of the last cycle, and the age of the start. The
+    /// start is the daemon's, or that of the process that left the record.
     fn runs(holder: Holder, cycle: Option<Duration>, started: Option<Duration>, interval: Duration) -> u8 {
         let mut report = report(vec![fresh("a")]);
         report.interval = interval;

@@ -140,7 +140,7 @@ mod tests {
             for line in text.lines() {
                 assert!(line.chars().count() <= width, "{line}");
             }
-            // Names are whole: on a line of their own, broken where even that is too narrow.
+            // Names are shown whole: on a line of their own, broken where that line is too narrow.
             let joined: String = text.lines().collect();
             assert!(joined.contains(&"x".repeat(99)), "{text}");
             assert!(!text.contains('\u{1b}') && text.contains("\na\\nb\\u{1b}[2J"), "{text}");
@@ -176,7 +176,7 @@ mod tests {
         ] {
             assert!(text.contains(line), "{line} is missing in\n{text}");
         }
-        // Without a daemon there is no attempt to be promised.
+        // Without a daemon no attempt is promised.
         report.daemon.holder = Holder::Free;
         for text in [story(&report, SCREEN), table(&report, SCREEN)] {
             assert!(!text.contains("30 seconds") && text.contains("without daemon"), "{text}");

@@ -190,8 +190,8 @@ mod tests {
         assert_eq!(read["tokens"][0]["name"], name);
     }
 
-    /// Every member with its value: what a reader may rely on. A change here is a change of docs/watching.md,
-    /// and where a member goes or means something else, of the version.
+    /// Every member with its value, as readers may rely on it. A change here is a change of docs/watching.md. A member
+    /// that is removed or means something else is a new version.
     #[test]
     fn the_form_is_what_the_documentation_says() {
         let troubled = Token {

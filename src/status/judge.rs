@@ -323,7 +323,7 @@ mod tests {
         for (facts, state, why) in [
             (facts(&hour, &dead, later), TokenState::SignInAgain, "HTTP 503 (2 hours ago)"),
             (facts(&hour, &wrong, later), TokenState::Misconfigured, "HTTP 503 (2 hours ago)"),
-            // What failed under another plan is past.
+            // The failure of an earlier plan is past.
             (
                 facts(&unknown, &passing, later),
                 TokenState::Fresh,
@@ -339,7 +339,7 @@ mod tests {
             (facts(&hour, &local, Plan::Waiting(NOW + HOUR)), TokenState::Local, "HTTP 503 (2 hours ago)"),
             (facts(&hour, &dead, Plan::Blocked), TokenState::SignInAgain, "HTTP 503 (2 hours ago)"),
             (facts(&hour, &wrong, Plan::Recheck), TokenState::Misconfigured, "HTTP 503 (2 hours ago)"),
-            // After a new sign-in the trouble is about another refresh token.
+            // After a new sign-in the failure belongs to another refresh token.
             (
                 Facts { refresh_hash: Some(token("new")), ..facts(&hour, &dead, Plan::Due) },
                 TokenState::Due,

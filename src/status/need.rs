@@ -127,7 +127,7 @@ mod tests {
         }
     }
 
-    /// A file whose access token ends in so many hours and its refresh token in so many.
+    /// A file whose access token expires in so many hours, and its refresh token in so many.
     fn need(
         hours: u32,
         refresh: Option<u32>,

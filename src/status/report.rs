@@ -138,7 +138,7 @@ pub(super) mod tests {
     pub(crate) const NOW: Timestamp = Timestamp::from_seconds(1_000_000);
     const HOUR: Duration = Duration::from_hours(1);
 
-    /// A service's token that ends in two hours and is well.
+    /// A service's fresh token, which expires in two hours.
     pub(crate) fn fresh(name: &str) -> Token {
         Token {
             file: format!("{name}-egress.json"),
@@ -268,7 +268,7 @@ pub(super) mod tests {
     }
 
     fn report_record() -> DaemonRecord {
-        // cannot fail: the sample has one
+        // The sample has a record.
         report(Vec::new()).daemon.record.unwrap()
     }
 

@@ -1,4 +1,4 @@
-//! Whatever happens to the files between two looks: the second one finds what a look without memory finds.
+//! Any edits of the files between two scans: the second scan finds the same as a scan without memory.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File, FileTimes, Permissions};
@@ -19,37 +19,37 @@ use crate::settings::Environment;
 const NAMES: [&str; 6] =
     ["a-egress.json", "b.json", "c.json", "ingress.json", "link.json", "second-link.json"];
 
-/// What the links lead to.
+/// The targets of the links.
 const TARGETS: [&str; 3] = ["x.json", "y.json", "z.json"];
 
-/// One edit of a file that is there, or of a new one. All contents have the same length.
+/// One edit of an existing or a new file. All contents have the same length.
 #[derive(Clone, Copy, Debug)]
 enum Edit {
-    /// Written in place.
+    /// The file is written in place.
     Write,
-    /// Written in place, its modification time set back to what it was.
+    /// The file is written in place, and its modification time is set back.
     WriteSetBack,
-    /// Another file with the same modification time renamed over it.
+    /// Another file with the same modification time is renamed over it.
     Rename,
-    /// Written through a second name of the same file.
+    /// The file is written through a second name.
     HardLink,
-    /// Only its modification time is set, to one in the past.
+    /// Only the modification time is set, to an earlier one.
     Touch,
-    /// Its mode changes, and nothing else.
+    /// Only the mode changes.
     Mode,
-    /// Removed.
+    /// The file is removed.
     Remove,
-    /// Turned into a file that gives a client's credentials.
+    /// The file becomes one with a client's credentials.
     Client,
-    /// Turned into a file without a token.
+    /// The file becomes one without a token.
     NoToken,
-    /// Half written.
+    /// The file is half written.
     Broken,
-    /// Replaced by a link to this target.
+    /// A link to this target replaces the file.
     Turn(usize),
-    /// What a link leads to is written in place.
+    /// The target of a link is written in place.
     WriteTarget(usize),
-    /// What a link leads to is replaced by rename.
+    /// The target of a link is replaced by rename.
     RenameTarget(usize),
 }
 
@@ -153,7 +153,7 @@ impl Place {
         self.wait_for_a_tick();
     }
 
-    /// Waits until the clock of the file system has moved on: a person needs longer for two edits.
+    /// Waits until the clock of the file system has moved on. A person needs longer between two edits.
     fn wait_for_a_tick(&self) {
         let time = || {
             let path = self.scratch.write("clock", "");
@@ -166,7 +166,7 @@ impl Place {
         }
     }
 
-    /// Looks, and tells what was found and how many files were read.
+    /// Scans, and returns the findings and the number of files that were read.
     fn look(&self, memory: &mut Memory, now: Timestamp) -> (BTreeMap<String, String>, usize) {
         let directory = Directory::open(&self.scratch.join("tokens")).unwrap();
         let store = Store::open(&self.scratch.join("tokens"));
@@ -200,7 +200,7 @@ impl Place {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 48, failure_persistence: None, ..ProptestConfig::default() })]
 
-    /// `ahead`: the looks come so long after the edits that what was read is trusted.
+    /// `ahead`: the scans come so long after the edits that earlier reads are trusted.
     #[test]
     fn a_look_with_memory_finds_what_a_look_without_it_finds(
         edits in vec((0..NAMES.len(), edit()), 1..16),
@@ -239,9 +239,9 @@ fn what_has_not_changed_is_read_once_an_hour() {
     let mut memory = Memory::default();
     let begun = Timestamp::now();
     let mut read = |seconds: u64| place.look(&mut memory, begun + Duration::from_secs(seconds)).1;
-    // The first look comes too soon after the edits.
+    // The first scan comes too soon after the edits.
     let at = [0, 10, 20, 3000, 3310, 3311, 3320].map(|seconds| (seconds, read(seconds)));
-    // The next look is 300 s away.
+    // The next scan is 300 s away.
     assert_eq!(at, [(0, 3), (10, 3), (20, 0), (3000, 0), (3310, 0), (3311, 3), (3320, 0)]);
 }
 
