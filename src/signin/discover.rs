@@ -112,11 +112,9 @@ pub(super) fn of_issuer(
     for address in metadata_addresses(&issuer.url) {
         let address = EndpointUrl::parse(&address).map_err(|error| error.to_string())?;
         let Some(document) = document(&address, client)? else { continue };
-        match server_metadata::read(issuer, &document, &|endpoint| client.permits(endpoint)) {
-            Ok(metadata) => {
-                let row = providers.row_at(&metadata.token_endpoint);
-                return Ok(AuthorizationServer::discovered(metadata, row));
-            }
+        let permitted = |endpoint: &EndpointUrl| client.permits(endpoint);
+        match server_metadata::read(issuer, &document, &permitted, &|token| providers.row_at(token)) {
+            Ok(server) => return Ok(server),
             // A server may answer at every address with the metadata of its main issuer.
             Err(error) => unusable = unusable.or(Some(error)),
         }

@@ -1,7 +1,6 @@
 //! The endpoints of one authorization server, and its known rules.
 
 use super::redirect::Expected;
-use super::server_metadata::ServerMetadata;
 use crate::oauth::{EndpointUrl, GrantType, ProviderRow, RowEndpoints};
 
 pub(super) struct AuthorizationServer {
@@ -16,11 +15,11 @@ pub(super) struct AuthorizationServer {
     pub device: Option<EndpointUrl>,
     pub registration: Option<EndpointUrl>,
     pub revocation: Option<EndpointUrl>,
-    /// The methods of client authentication in the metadata.
+    /// `token_endpoint_auth_methods_supported` of the metadata, where present.
     pub methods: Option<Vec<String>>,
-    /// The scopes in the metadata.
+    /// `scopes_supported` of the metadata; empty where missing.
     pub scopes: Vec<String>,
-    /// Whether the server supports PKCE.
+    /// Whether the server supports PKCE with S256 (RFC 7636).
     pub pkce: bool,
     /// Whether the endpoints come from metadata, and not from the table of providers.
     pub discovered: bool,
@@ -28,25 +27,6 @@ pub(super) struct AuthorizationServer {
 }
 
 impl AuthorizationServer {
-    /// The server that metadata describe.
-    pub(super) fn discovered(metadata: ServerMetadata, row: ProviderRow) -> Self {
-        Self {
-            title: row.title().to_owned(),
-            issuer: Some(metadata.issuer),
-            iss_promised: metadata.iss_promised,
-            authorization: metadata.authorization_endpoint,
-            token: metadata.token_endpoint,
-            device: metadata.device_authorization_endpoint,
-            registration: metadata.registration_endpoint,
-            revocation: metadata.revocation_endpoint,
-            methods: metadata.methods,
-            scopes: metadata.scopes,
-            pkce: metadata.s256,
-            discovered: true,
-            row,
-        }
-    }
-
     /// The server of a provider in the table.
     pub(super) fn of_row(row: ProviderRow, endpoints: RowEndpoints) -> Self {
         Self {

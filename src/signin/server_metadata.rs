@@ -7,28 +7,11 @@ use serde_json::Value;
 
 use super::json;
 use super::redirect::same_issuer;
-use crate::oauth::EndpointUrl;
+use super::server::AuthorizationServer;
+use crate::oauth::{EndpointUrl, ProviderRow};
 
-#[derive(PartialEq, Eq, Debug)]
-pub(super) struct ServerMetadata {
-    /// The issuer, in its own spelling.
-    pub issuer: String,
-    pub authorization_endpoint: Option<EndpointUrl>,
-    pub token_endpoint: EndpointUrl,
-    pub device_authorization_endpoint: Option<EndpointUrl>,
-    pub registration_endpoint: Option<EndpointUrl>,
-    pub revocation_endpoint: Option<EndpointUrl>,
-    /// `token_endpoint_auth_methods_supported`, where present.
-    pub methods: Option<Vec<String>>,
-    /// `scopes_supported`; empty where missing.
-    pub scopes: Vec<String>,
-    /// Whether the server supports PKCE with S256 (RFC 7636).
-    pub s256: bool,
-    /// Whether every redirect carries `iss` (RFC 9207).
-    pub iss_promised: bool,
-}
-
-/// Reads metadata that were found for `issuer`. `permitted` tells the endpoints that may be contacted.
+/// Reads metadata that were found for `issuer`. `permitted` tells the endpoints that may be contacted, and `row_at`
+/// the provider at an endpoint.
 ///
 /// # Errors
 /// Why the metadata cannot be used, as the end of a sentence about them.
@@ -36,7 +19,8 @@ pub(super) fn read(
     issuer: &EndpointUrl,
     document: &Value,
     permitted: &dyn Fn(&EndpointUrl) -> bool,
-) -> Result<ServerMetadata, String> {
+    row_at: &dyn Fn(&EndpointUrl) -> ProviderRow,
+) -> Result<AuthorizationServer, String> {
     let theirs = json::text(document, "issuer").ok_or("they name no issuer")?;
     if !same_issuer(&theirs, &issuer.url) {
         return Err("they belong to another issuer".to_owned());
@@ -51,18 +35,23 @@ pub(super) fn read(
     };
     let s256 = json::texts(document, "code_challenge_methods_supported")
         .is_some_and(|methods| methods.iter().any(|method| method == "S256"));
-    Ok(ServerMetadata {
-        issuer: theirs,
-        authorization_endpoint: endpoint("authorization_endpoint")?,
-        token_endpoint: endpoint("token_endpoint")?.ok_or("they name no token_endpoint")?,
-        device_authorization_endpoint: endpoint("device_authorization_endpoint")?,
-        registration_endpoint: endpoint("registration_endpoint")?,
-        revocation_endpoint: endpoint("revocation_endpoint")?,
+    let token = endpoint("token_endpoint")?.ok_or("they name no token_endpoint")?;
+    let row = row_at(&token);
+    Ok(AuthorizationServer {
+        title: row.title().to_owned(),
+        issuer: Some(theirs),
+        authorization: endpoint("authorization_endpoint")?,
+        token,
+        device: endpoint("device_authorization_endpoint")?,
+        registration: endpoint("registration_endpoint")?,
+        revocation: endpoint("revocation_endpoint")?,
         methods: json::texts(document, "token_endpoint_auth_methods_supported"),
         scopes: json::texts(document, "scopes_supported").unwrap_or_default(),
-        s256,
+        pkce: s256,
         iss_promised: document.get("authorization_response_iss_parameter_supported")
             == Some(&Value::Bool(true)),
+        discovered: true,
+        row,
     })
 }
 
@@ -71,9 +60,11 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::oauth::Providers;
 
-    fn read_at(issuer: &str, document: &Value) -> Result<ServerMetadata, String> {
-        read(&EndpointUrl::parse(issuer).unwrap(), document, &EndpointUrl::is_loopback)
+    fn read_at(issuer: &str, document: &Value) -> Result<AuthorizationServer, String> {
+        let row_at = |endpoint: &EndpointUrl| Providers::builtin().row_at(endpoint);
+        read(&EndpointUrl::parse(issuer).unwrap(), document, &EndpointUrl::is_loopback, &row_at)
     }
 
     #[test]
@@ -91,11 +82,11 @@ mod tests {
             }),
         )
         .unwrap();
-        assert_eq!(found.issuer, "https://idp.example/tenant/");
-        let authorization = found.authorization_endpoint.unwrap();
+        assert_eq!(found.issuer.as_deref(), Some("https://idp.example/tenant/"));
+        let authorization = found.authorization.unwrap();
         assert_eq!(authorization.url, "https://login.example/authorize?prompt=select");
         assert_eq!(found.scopes, ["read", "offline_access"]);
-        assert!(found.s256 && found.iss_promised && found.methods.is_none());
+        assert!(found.pkce && found.iss_promised && found.methods.is_none());
     }
 
     #[test]
@@ -131,7 +122,7 @@ mod tests {
                 "their token_endpoint: ",
             ),
         ] {
-            let error = read_at(issuer, &document).unwrap_err();
+            let error = read_at(issuer, &document).err().unwrap();
             assert!(error.starts_with(complaint), "{document}: {error}");
         }
         let local = json!({"issuer": "http://127.0.0.1:1", "token_endpoint": "http://127.0.0.1:1/token"});
