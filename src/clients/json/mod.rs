@@ -177,7 +177,7 @@ impl<'a> Editor<'a> {
     }
 
     fn new_entry(&self, entry: &'a ClientEntry) -> Node<'a> {
-        with_user_members(entry, self.wanted.users_own.get(&entry.name), node)
+        with_user_members(entry, self.wanted.users_own.get(&entry.name))
     }
 
     /// Records the user's own members of an entry that is removed.
@@ -249,20 +249,20 @@ impl<'a> Editor<'a> {
         if was_program != entry.members.iter().any(|(key, _)| is_program(key)) {
             // The entry changes from an address to a program, or back. Members of the one form are wrong in the other.
             let members = self.users_own_of(object);
-            self.draft.replace(&found.value, &with_user_members(entry, Some(&members), node), servers);
+            self.draft.replace(&found.value, &with_user_members(entry, Some(&members)), servers);
             return Ok(());
         }
         let mut added = Vec::new();
         for (key, member) in &entry.members {
             match self.unique_member(object, key)? {
-                None => added.push((*key, node(member))),
+                None => added.push((*key, Node::from(member))),
                 Some(prop) => match (member, &prop.value) {
                     (EntryValue::Text(text), Value::StringLit(there)) if there.value == text.expose() => {}
                     (EntryValue::Texts(wanted), Value::Object(there)) => {
                         self.update_texts(wanted, there)?;
                     }
                     (EntryValue::Words(words), Value::Array(there)) if is_list_of(there, words) => {}
-                    _ => self.draft.replace(&prop.value, &node(member), object),
+                    _ => self.draft.replace(&prop.value, &Node::from(member), object),
                 },
             }
         }
@@ -321,15 +321,4 @@ impl<'a> Editor<'a> {
 fn is_our_text(prop: &ObjectProp) -> bool {
     let name = prop.name.as_str();
     HEADER_NAMES.iter().any(|ours| ours.eq_ignore_ascii_case(name)) || VARIABLES.contains(&name)
-}
-
-fn node(member: &EntryValue) -> Node<'_> {
-    match member {
-        EntryValue::Text(text) => Node::Text(text.expose()),
-        EntryValue::Texts(headers) => {
-            Node::Object(headers.iter().map(|(name, value)| (*name, Node::Text(value.expose()))).collect())
-        }
-        EntryValue::Words(words) => Node::List(words.iter().map(String::as_str).collect()),
-        EntryValue::Fixed(fixed) => Node::Fixed(*fixed),
-    }
 }

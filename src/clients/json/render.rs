@@ -1,5 +1,6 @@
 //! New JSON text, in the style of the file that it goes into.
 
+use crate::clients::entry::EntryValue;
 use crate::clients::notation::Fixed;
 use crate::clients::quote::{push_fixed, push_quoted, push_words};
 use crate::secret::{Secret, SecretText};
@@ -12,6 +13,19 @@ pub(super) enum Node<'a> {
     Fixed(Fixed),
     List(Vec<&'a str>),
     Object(Vec<(&'a str, Node<'a>)>),
+}
+
+impl<'a> From<&'a EntryValue> for Node<'a> {
+    fn from(value: &'a EntryValue) -> Self {
+        match value {
+            EntryValue::Text(text) => Self::Text(text.expose()),
+            EntryValue::Texts(headers) => Self::Object(
+                headers.iter().map(|(name, value)| (*name, Self::Text(value.expose()))).collect(),
+            ),
+            EntryValue::Words(words) => Self::List(words.iter().map(String::as_str).collect()),
+            EntryValue::Fixed(fixed) => Self::Fixed(*fixed),
+        }
+    }
 }
 
 /// The layout of a file.

@@ -11,7 +11,7 @@ use jsonc_parser::common::Ranged as _;
 
 use super::parse::parse;
 use super::render::Node;
-use crate::clients::entry::{ClientEntry, EntryValue};
+use crate::clients::entry::ClientEntry;
 use crate::clients::notation::Fixed;
 
 /// Members of an entry by name, each with its value as written.
@@ -37,16 +37,13 @@ pub(super) fn user_members(
 }
 
 /// A new entry with the members that the user had set in an earlier one.
-pub(super) fn with_user_members<'a>(
-    entry: &'a ClientEntry,
-    members: Option<&'a UserMembers>,
-    node: impl Fn(&'a EntryValue) -> Node<'a>,
-) -> Node<'a> {
-    let mut all: Vec<(&str, Node)> = entry.members.iter().map(|(key, value)| (*key, node(value))).collect();
+pub(super) fn with_user_members<'a>(entry: &'a ClientEntry, members: Option<&'a UserMembers>) -> Node<'a> {
+    let mut all: Vec<(&str, Node)> =
+        entry.members.iter().map(|(key, value)| (*key, Node::from(value))).collect();
     let is_valid = |text: &str| parse(text).ok().flatten().is_some_and(|value| is_plain(&value));
     let theirs = |key: &str| members.and_then(|members| members.get(key)).filter(|text| is_valid(text));
     for (key, value) in &entry.extra {
-        all.push((key, theirs(key).map_or_else(|| node(value), |text| Node::Written(text))));
+        all.push((key, theirs(key).map_or_else(|| Node::from(value), |text| Node::Written(text))));
     }
     for key in members.into_iter().flat_map(BTreeMap::keys) {
         if let Some(text) = theirs(key).filter(|_| all.iter().all(|(there, _)| there != key)) {
