@@ -15,7 +15,9 @@ use crate::files::{Directory, Holder, Stamp, holder, reason};
 use crate::oauth::Providers;
 use crate::secret::Secret;
 use crate::servers;
-use crate::services::{KEYCLOAK_GATEWAY, TokenSource, gather, generated, meant, recorded_providers};
+use crate::services::{
+    KEYCLOAK_GATEWAY, TokenSource, gather, generated, may_be_entry, meant, recorded_providers,
+};
 use crate::settings::Places;
 use crate::state::{DaemonRecord, LastFailure, Store, daemon_holder};
 use crate::status::login_command;
@@ -192,11 +194,22 @@ fn reason_and_remedy(file: &str, failure: &LastFailure, places: &Places) -> Stri
     }
 }
 
-/// Finds the service and reads its tokens.
+/// Finds the service and reads its tokens. Only files whose names fit are read, unless there is no such service: the
+/// message then names all.
 fn find(server: &str, places: &Places, record: Option<&DaemonRecord>) -> Result<Found, String> {
+    find_among(&|file| may_be_entry(file, server), server, places, record)
+        .or_else(|_| find_among(&|_| true, server, places, record))
+}
+
+fn find_among(
+    wanted: &dyn Fn(&str) -> bool,
+    server: &str,
+    places: &Places,
+    record: Option<&DaemonRecord>,
+) -> Result<Found, String> {
     let providers = record.and_then(recorded_providers).unwrap_or_else(Providers::builtin);
-    let (files, unread) =
-        TokenSource::read_all(&open(places)?, &providers).map_err(|error| cannot_be_read(places, &error))?;
+    let (files, unread) = TokenSource::read_wanted(&open(places)?, &providers, wanted)
+        .map_err(|error| cannot_be_read(places, &error))?;
     let registry = servers::read_registry(&places.servers_dir(record.map(|record| &*record.servers_dir)));
     let registry_url = record.and_then(|record| record.registry_url.as_deref());
     let keycloak = record.is_some_and(|record| record.keycloak);

@@ -119,8 +119,6 @@ impl Credential {
     /// Judges an unchanged file again.
     pub(super) fn renew(&mut self, context: &ScanContext<'_>) {
         self.source.has_changed = false;
-        self.state = context.state.known_state(&self.source.name);
-        (self.twin, self.newest, self.in_trouble) = (None, None, None);
         self.plan = schedule(&self.source, &self.state, context.buffer).plan(context.now);
         self.meet_outage(context);
     }

@@ -278,6 +278,8 @@ impl CycleLog {
 
     /// Ends a cycle. Problems that were not mentioned in it have ended. `is_gone` tells whether a file is gone.
     pub(crate) fn end(&mut self, is_gone: &dyn Fn(&str) -> bool) {
+        // A line for every token: not kept until the next cycle.
+        self.held_back = Vec::new();
         let mut gone = BTreeSet::new();
         self.problems.retain(|(about, topic), problem| {
             let target = topic.subject().target();

@@ -18,7 +18,7 @@ pub(crate) fn find_entries(settings: &Settings, report: &mut Overview) -> Result
     let store = Store::open(path);
     let record = store.daemon();
     let providers = record.as_ref().and_then(recorded_providers).unwrap_or_else(Providers::builtin);
-    let (sources, _) = TokenSource::read_all(&directory, &providers).map_err(cannot)?;
+    let (sources, _) = TokenSource::read_wanted(&directory, &providers, &|_| true).map_err(cannot)?;
     let keycloak = record.as_ref().is_some_and(|record| record.keycloak);
     let gathered = gather(sources.iter(), &[], None, keycloak);
     let defaults: Vec<(String, Value)> =

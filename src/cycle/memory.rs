@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::iter::Peekable;
 use std::vec::IntoIter;
 
-use super::credential::Credential;
+use super::kept_token::KeptToken;
 use crate::files::{Directory, Inode, LastRead};
 use crate::tokens::spelled::file_in;
 
@@ -16,7 +16,7 @@ pub(crate) struct Memory {
     /// The tokens directory; `None`: there was no cycle.
     pub directory: Option<Directory>,
     /// The token files, sorted by name, without the access tokens that configurations need.
-    pub tokens: Vec<Credential>,
+    pub tokens: Vec<KeptToken>,
     /// The client-credential files.
     pub clients: BTreeMap<String, LastRead>,
     /// Files without a token.
@@ -33,7 +33,7 @@ pub(crate) struct Memory {
 #[allow(clippy::large_enum_variant, reason = "made and taken apart at once, for every file of a cycle")]
 pub(super) enum Remembered {
     /// A token file.
-    Token(Credential),
+    Token(KeptToken),
     /// A file without a token.
     WithoutToken(LastRead),
     /// A file that could not be used, with its metadata.
@@ -46,7 +46,7 @@ pub(super) enum Remembered {
 
 /// Gives a memory back file by file, in the order of their names.
 pub(super) struct Recall {
-    tokens: Peekable<IntoIter<Credential>>,
+    tokens: Peekable<IntoIter<KeptToken>>,
     rest: Memory,
 }
 
@@ -60,9 +60,9 @@ impl Memory {
     pub(crate) fn is_outdated(&self) -> bool {
         let Some(directory) = &self.directory else { return false };
         let followed = |name: &str| file_in(directory, name).followed_inode().ok();
-        let token_differs = |token: &Credential| {
-            let found = if self.links.contains(token.name()) {
-                followed(token.name())
+        let token_differs = |token: &KeptToken| {
+            let found = if self.links.contains(&token.source.name) {
+                followed(&token.source.name)
             } else {
                 token.source.real.inode().ok()
             };
@@ -87,8 +87,8 @@ impl Recall {
         if self.rest.directory.is_none() {
             return Remembered::Unknown;
         }
-        while self.tokens.next_if(|token| token.name() < name).is_some() {}
-        if let Some(token) = self.tokens.next_if(|token| token.name() == name) {
+        while self.tokens.next_if(|token| *token.source.name < *name).is_some() {}
+        if let Some(token) = self.tokens.next_if(|token| token.source.name == name) {
             return Remembered::Token(token);
         }
         if let Some(read) = self.rest.without_token.remove(name) {

@@ -17,6 +17,7 @@ mod cycles;
 mod default_files;
 mod entries;
 mod inspect;
+mod kept_token;
 mod keys;
 mod memory;
 mod narrate;

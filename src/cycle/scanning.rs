@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::credential::{Credential, ScanContext, judge};
+use super::kept_token::KeptToken;
 use super::memory::Remembered;
 use super::token_scan::TokenScan;
 use crate::files::{Directory, LastRead, Stamp, leftover};
@@ -81,7 +82,7 @@ impl<'a> Scanning<'a> {
                 if token.source.read.found().is_open_to_readers() {
                     self.scan.open.push((name.to_owned(), token.source.real.clone()));
                 }
-                token.renew(self.context);
+                let mut token = token.renewed(self.context);
                 token.twin = twin(name, self.listing).cloned();
                 if token.needs_clients {
                     return TakenOver::IfClientsStay(token);
@@ -106,7 +107,7 @@ impl<'a> Scanning<'a> {
     }
 
     /// Whether a token file is unchanged, by its metadata.
-    fn is_same(&self, token: &mut Credential, is_link: bool) -> bool {
+    fn is_same(&self, token: &mut KeptToken, is_link: bool) -> bool {
         let name = token.source.name.as_str();
         let lacks_hash = token.access_hash.is_none() && twin(name, self.listing).is_some();
         if self.context.forced || lacks_hash || self.listing.leftovers.contains(name) {

@@ -1,9 +1,9 @@
 //! The tokens directory, judged.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
 
 use super::credential::Credential;
+use super::kept_token::KeptToken;
 use super::memory::Memory;
 use crate::files::{Directory, FileAt, LastRead};
 use crate::oauth::ClientFile;
@@ -70,11 +70,7 @@ impl TokenScan {
 
     /// The facts for the next cycle, without secrets. `directory` is the tokens directory.
     pub(crate) fn into_memory(self, directory: Directory) -> Memory {
-        let mut tokens = self.tokens;
-        for token in &mut tokens {
-            token.source.entry = None;
-            token.state = Arc::default();
-        }
+        let mut tokens: Vec<KeptToken> = self.tokens.into_iter().map(KeptToken::of).collect();
         tokens.shrink_to_fit();
         let found = |name: &str| file_in(&directory, name).followed_inode().ok();
         let problems = self.problems.into_iter().map(|(name, _)| (found(&name), name));

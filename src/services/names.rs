@@ -14,6 +14,19 @@ pub(crate) fn in_configurations(file: &str) -> bool {
     role(file) != Role::Other || file == KEYCLOAK_GATEWAY
 }
 
+/// Whether a token file of this name may decide about the entry `entry`. The gateway's files may, and the files for the
+/// server of this name. Where two files are for one server, one entry has the whole stem as its name: the files for
+/// such a server may, too. Only the file itself tells the provider, so any text may stand before the server's name.
+pub(crate) fn may_be_entry(file: &str, entry: &str) -> bool {
+    let is_for = |server: &str| {
+        let before = stem(file).strip_suffix(server);
+        before.is_some_and(|before| before.is_empty() || before.ends_with('-'))
+    };
+    let tails = entry.match_indices('-').map(|(dash, _)| &entry[dash + 1..]);
+    role(file) != Role::Service
+        || std::iter::once(entry).chain(tails).any(|server| !server.is_empty() && is_for(server))
+}
+
 /// The names in the tokens directory that the program may write, with any settings.
 pub(crate) fn generated() -> Vec<String> {
     let own = names().map(|name| format!("mcp-{name}.json"));
@@ -38,6 +51,26 @@ pub(crate) fn meant<'a>(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_file_may_be_an_entry_by_the_end_of_its_name() {
+        for (file, entry, expected) in [
+            ("wiki-egress.json", "wiki", true),
+            ("any-wiki-egress.json", "wiki", true),
+            ("mywiki-egress.json", "wiki", false),
+            ("any-wiki-2-egress.json", "wiki", false),
+            ("any-big-wiki-egress.json", "big-wiki", true),
+            // Who of these has the name `wiki` decides what the other one is called.
+            ("wiki-egress.json", "any-wiki", true),
+            ("other-wiki-egress.json", "any-wiki", true),
+            ("other-egress.json", "any-wiki", false),
+            ("any--egress.json", "any-", true),
+            ("ingress.json", "wiki", true),
+            (KEYCLOAK_GATEWAY, "wiki", true),
+        ] {
+            assert_eq!(may_be_entry(file, entry), expected, "{file} {entry}");
+        }
+    }
 
     #[test]
     fn a_file_is_meant_by_its_name_or_by_its_servers() {

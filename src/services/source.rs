@@ -70,8 +70,13 @@ impl TokenSource {
         let role = role(&file.name);
         let built_in =
             (role == Role::Service).then(|| providers.longest_name_prefix(stem(&file.name))).flatten();
+        let server = if role == Role::Service {
+            server(&file.name, provider.as_deref(), built_in).to_owned()
+        } else {
+            String::new()
+        };
         let mut source = Self {
-            server: server(&file.name, provider.as_deref(), built_in).to_owned(),
+            server,
             name: file.name.clone(),
             real: file.real.clone(),
             read: LastRead::new(file.found, begun),
@@ -135,11 +140,17 @@ impl TokenSource {
         self.life.expires_at.filter(|end| *end <= now)
     }
 
-    /// Reads all files of `directory` that appear in configurations.
-    pub(crate) fn read_all(directory: &Directory, providers: &Providers) -> io::Result<Readable> {
+    /// Reads the files of `directory` that appear in configurations and whose names are `wanted`.
+    pub(crate) fn read_wanted(
+        directory: &Directory,
+        providers: &Providers,
+        wanted: &dyn Fn(&str) -> bool,
+    ) -> io::Result<Readable> {
         let (mut files, mut unread) = (Vec::new(), Vec::new());
         let begun = Timestamp::now();
-        for name in list(directory, &generated())?.names.into_iter().filter(|name| in_configurations(name)) {
+        let names = list(directory, &generated())?.names;
+        let names = names.into_iter().filter(|name| in_configurations(name) && wanted(name));
+        for name in names {
             let found = real(&file_in(directory, &name)).and_then(|real| {
                 let Some(real) = real else { return Ok(None) };
                 let (document, found) = read_found(&real)?;
