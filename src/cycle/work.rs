@@ -6,7 +6,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::queue::{Begun, JobQueue};
-use crate::refresh::{Context, Done, Job, Report, Reports, Storing};
+use crate::refresh::{Context, Done, Job, Report, Reports, Slot, Slots, Storing};
 
 /// The queue, shared by the threads.
 struct SharedQueue(Mutex<JobQueue<Job>>);
@@ -53,20 +53,27 @@ pub(super) fn run(
     context: &Context<'_>,
     mut done: impl FnMut(Reports, Vec<Storing>),
 ) {
-    let threads = threads.min(jobs.len());
+    let at_once = threads.min(jobs.len());
+    // A single one would only make this thread wait for it. Where many wait, as many again store answers meanwhile.
+    let helpers = match at_once {
+        ..=1 => 0,
+        _ if jobs.len() > 2 * at_once => 2 * at_once,
+        _ => at_once,
+    };
+    let slots = Slots::new(at_once.max(1));
     let queue = SharedQueue::of(jobs);
     let (send, receive) = std::sync::mpsc::channel();
-    // A single one would only make this thread wait for it.
-    let helpers = if threads > 1 { threads } else { 0 };
     std::thread::scope(|scope| {
         for _ in 0..helpers {
-            let (queue, send) = (&queue, send.clone());
+            let (queue, slots, send) = (&queue, &slots, send.clone());
             let worker = move || {
                 // Jobs that have not begun when the process is told to stop are left for the next start.
-                while !context.stop.is_asked() {
-                    let Some(begun) = queue.next() else { break };
+                loop {
+                    let slot = slots.take();
+                    let next = if context.stop.is_asked() { None } else { queue.next() };
+                    let Some(begun) = next else { break };
                     // The receiver lives as long as this scope.
-                    let _ = send.send(one(begun, queue, context));
+                    let _ = send.send(one(begun, slot, queue, context));
                 }
             };
             // Where the system allows no further thread, the others do the work. Where it allows none, this thread
@@ -84,7 +91,7 @@ pub(super) fn run(
             if context.stop.is_asked() {
                 done(begun.job.names().into_iter().map(|name| (name, Report::Stopped)).collect(), Vec::new());
             } else {
-                let (reports, held) = one(begun, &queue, context);
+                let (reports, held) = one(begun, slots.take(), &queue, context);
                 done(reports, held);
             }
         }
@@ -92,16 +99,21 @@ pub(super) fn run(
 }
 
 /// Runs a job, and puts the jobs that follow into the queue.
-fn one(begun: Begun<Job>, queue: &SharedQueue, context: &Context<'_>) -> (Reports, Vec<Storing>) {
+fn one(
+    begun: Begun<Job>,
+    slot: Slot<'_>,
+    queue: &SharedQueue,
+    context: &Context<'_>,
+) -> (Reports, Vec<Storing>) {
     let Begun { job, lane } = begun;
-    let Done { reports, held, then } = guarded(&job, context);
+    let Done { reports, held, then } = guarded(&job, slot, context);
     queue.end(&lane, then);
     (reports, held)
 }
 
 /// Runs a job. A panic in it is the job's own failure.
-fn guarded(job: &Job, context: &Context<'_>) -> Done {
-    catch_unwind(AssertUnwindSafe(|| job.run(context))).unwrap_or_else(|_| {
+fn guarded(job: &Job, slot: Slot<'_>, context: &Context<'_>) -> Done {
+    catch_unwind(AssertUnwindSafe(|| job.run(context, slot))).unwrap_or_else(|_| {
         let report =
             || Report::Unusable("an internal error stopped its refresh; please report it".to_owned());
         job.names().into_iter().map(|name| (name, report())).collect::<Reports>().into()

@@ -80,9 +80,17 @@ impl Reserve {
     /// # Errors
     /// When writing failed; the file then holds a part of the text and no closing brace, or zeros.
     pub(crate) fn store(&mut self, text: &str) -> io::Result<()> {
-        self.state = Stage::Holding;
-        self.file.write_all_at(text.as_bytes(), 0)?;
+        self.write(text)?;
         self.seal(text.len())
+    }
+
+    /// The first half of [`Self::store`]: a crash of the process cannot lose the text any more.
+    ///
+    /// # Errors
+    /// As there.
+    pub(crate) fn write(&mut self, text: &str) -> io::Result<()> {
+        self.state = Stage::Holding;
+        self.file.write_all_at(text.as_bytes(), 0)
     }
 
     /// Cuts the file to its first `length` bytes and syncs it: for a text that was found in it.

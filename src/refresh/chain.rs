@@ -8,6 +8,7 @@ use super::locked::{Locked, lock_and_read};
 use super::member::{Member, Obstacle};
 use super::report::{Report, Reports};
 use super::request::request;
+use super::slots::Slot;
 use super::verdict;
 use crate::clock::Timestamp;
 use crate::secret::Fingerprint;
@@ -15,7 +16,7 @@ use crate::state::{Gate, Store};
 use crate::tokens::directory::read;
 
 /// Refreshes what is due of the chain: steps 1 and 2, then the request.
-pub(super) fn refresh(chain: &Chain, context: &Context<'_>) -> Done {
+pub(super) fn refresh(chain: &Chain, context: &Context<'_>, slot: Slot<'_>) -> Done {
     let names = chain.names();
     if let Some(time) = chain.again {
         context.stop.wait_until(time);
@@ -46,7 +47,7 @@ pub(super) fn refresh(chain: &Chain, context: &Context<'_>) -> Done {
         reports.extend(members.iter().flat_map(|member| not_due(member, chain, &finished, context)));
         return reports.into();
     };
-    let mut done = request(chain, members, due, context);
+    let mut done = request(chain, members, due, context, slot);
     done.reports.splice(0..0, reports);
     done
 }

@@ -9,6 +9,7 @@ use super::member::Member;
 use super::neighbours::Neighbours;
 use super::precautions::{HeldBack, Marks, reserve_all, unmark};
 use super::report::{Report, Reports};
+use super::slots::Slot;
 use super::storing::{Part, Storing};
 use super::unseal::Unsealed;
 use super::verdict;
@@ -22,14 +23,16 @@ use crate::tokens::chain::contradict;
 use crate::tokens::directory::read_document;
 
 /// Sends one request for the member at `due`, and stores what comes.
-pub(super) fn request(chain: &Chain, members: Vec<Member>, due: usize, context: &Context<'_>) -> Done {
-    let Allowed { request, unsealed } = match may_send(&members, due, context) {
-        Ok(allowed) => allowed,
+pub(super) fn request(
+    chain: &Chain,
+    members: Vec<Member>,
+    due: usize,
+    context: &Context<'_>,
+    slot: Slot<'_>,
+) -> Done {
+    let (Allowed { request, unsealed }, permit) = match cleared(chain, &members, due, context) {
+        Ok(cleared) => cleared,
         Err(report) => return context.tell(&members, &report).into(),
-    };
-    let permit = match permit(chain, &members[due], &request, context) {
-        Ok(permit) => permit,
-        Err(until) => return context.tell(&members, &Report::Waiting(until)).into(),
     };
     let try_ = Try { chain, members: &members, due, request: &request, asked_at: Timestamp::now(), context };
     let prepared = match context.client.prepare(&request, try_.asked_at) {
@@ -71,16 +74,26 @@ pub(super) fn request(chain: &Chain, members: Vec<Member>, due: usize, context: 
         },
     };
     // 7 to 9. Store, look again, replace.
-    let files = members.into_iter().zip(reserves).zip(seals);
-    let files = files.map(|((member, reserve), seal)| ReadyFile { member, reserve, seal }).collect();
-    let done = store(chain, files, due, renewal, neighbours, context);
-    // The next request may have it.
+    let ready = Ready { files: ready_files(members, reserves, seals), due, renewal, neighbours };
+    let done = ready.store(chain, context, slot);
     drop(connection);
     match permit {
         Some(permit) => permit.answered(),
         None => context.endpoints.answered(&request.endpoint_key()),
     }
     done
+}
+
+/// A request that may be sent now: the files, what is known of them, and the state of the endpoint allow it.
+fn cleared<'a>(
+    chain: &Chain,
+    members: &[Member],
+    due: usize,
+    context: &Context<'a>,
+) -> Result<(Allowed, Option<Permit<'a>>), Box<Report>> {
+    let allowed = may_send(members, due, context)?;
+    let permit = permit(chain, &members[due], &allowed.request, context);
+    Ok((allowed, permit.map_err(|until| Box::new(Report::Waiting(until)))?))
 }
 
 /// Removes the reserves, and then does `act`.
@@ -96,38 +109,49 @@ struct ReadyFile {
     seal: Option<Seal>,
 }
 
-/// Steps 7 to 9: into the reserves, then into place. Members whose access token is of another kind (scope, audience,
-/// resource) get the refresh token only, and what they need is another job.
-fn store(
-    chain: &Chain,
+fn ready_files(members: Vec<Member>, reserves: Vec<Reserve>, seals: Vec<Option<Seal>>) -> Vec<ReadyFile> {
+    let files = members.into_iter().zip(reserves).zip(seals);
+    files.map(|((member, reserve), seal)| ReadyFile { member, reserve, seal }).collect()
+}
+
+/// An answer and the files that are ready for it.
+struct Ready {
     files: Vec<ReadyFile>,
     due: usize,
     renewal: Renewal,
     neighbours: Neighbours,
-    context: &Context<'_>,
-) -> Done {
-    let agrees = |file: &ReadyFile| !contradict(&files[due].member.document, &file.member.document);
-    let agreeing: Vec<bool> = files.iter().map(agrees).collect();
-    let holds = renewal.change.refresh_token.as_ref().map(Secret::fingerprint).or(chain.token);
-    let mut parts = Vec::new();
-    for (ReadyFile { member, reserve, seal }, agrees) in files.into_iter().zip(agreeing) {
-        let takes_access = renewal.failure.is_none() && agrees;
-        let report = match &renewal.failure {
-            Some(failure) => Report::HalfRefreshed(failure.clone()),
-            None if takes_access => Report::Refreshed(renewal.warnings.clone()),
-            None => Report::Followed,
-        };
-        parts.push(Part { member, reserve, takes_access, seal, report });
+}
+
+impl Ready {
+    /// Steps 7 to 9: into the reserves, then into place. Members whose access token is of another kind (scope,
+    /// audience, resource) get the refresh token only, and what they need is another job. `slot` is let go when the
+    /// answer is written, and only waits for the disk.
+    fn store(self, chain: &Chain, context: &Context<'_>, slot: Slot<'_>) -> Done {
+        let Self { files, due, renewal, neighbours } = self;
+        let agrees = |file: &ReadyFile| !contradict(&files[due].member.document, &file.member.document);
+        let agreeing: Vec<bool> = files.iter().map(agrees).collect();
+        let holds = renewal.change.refresh_token.as_ref().map(Secret::fingerprint).or(chain.token);
+        let mut parts = Vec::new();
+        for (ReadyFile { member, reserve, seal }, agrees) in files.into_iter().zip(agreeing) {
+            let takes_access = renewal.failure.is_none() && agrees;
+            let report = match &renewal.failure {
+                Some(failure) => Report::HalfRefreshed(failure.clone()),
+                None if takes_access => Report::Refreshed(renewal.warnings.clone()),
+                None => Report::Followed,
+            };
+            parts.push(Part { member, reserve, takes_access, seal, report });
+        }
+        let mut storing = Storing::new(parts, renewal, neighbours);
+        let mut slot = Some(slot);
+        if let Err(message) = storing.attempt_with(&mut || drop(slot.take())) {
+            log::error!(target: "REFRESH", "{message}");
+            storing.remember_sent(context.state);
+            return Done { held: vec![storing], ..Done::default() };
+        }
+        let reports = storing.conclude(context.state, Some(context.written));
+        let then = rest(chain, &reports, holds);
+        Done { reports, then, ..Done::default() }
     }
-    let mut storing = Storing::new(parts, renewal, neighbours);
-    if let Err(message) = storing.attempt() {
-        log::error!(target: "REFRESH", "{message}");
-        storing.remember_sent(context.state);
-        return Done { held: vec![storing], ..Done::default() };
-    }
-    let reports = storing.conclude(context.state, Some(context.written));
-    let then = rest(chain, &reports, holds);
-    Done { reports, then, ..Done::default() }
 }
 
 /// The job for members that keep an access token of another kind, if there are any.

@@ -2,14 +2,19 @@
 
 use super::context::Context;
 use super::job::{Done, Job};
+use super::slots::Slot;
 use super::{chain, old_copy};
 
 impl Job {
-    /// Does the job.
-    pub(crate) fn run(&self, context: &Context<'_>) -> Done {
+    /// Does the job. `slot` is let go when its answer is written.
+    pub(crate) fn run(&self, context: &Context<'_>, slot: Slot<'_>) -> Done {
         match self {
-            Self::Refresh(chain) => chain::refresh(chain, context),
-            Self::Repair { copy, newest } => old_copy::repair(copy, *newest, context),
+            Self::Refresh(chain) => chain::refresh(chain, context, slot),
+            Self::Repair { copy, newest } => {
+                let done = old_copy::repair(copy, *newest, context);
+                drop(slot);
+                done
+            }
         }
     }
 }

@@ -94,10 +94,15 @@ impl Storing {
     /// Tries to bring the answer into every file; continues where an earlier attempt failed. After an error nothing is
     /// lost: call again.
     pub(crate) fn attempt(&mut self) -> Result<(), NotStored> {
+        self.attempt_with(&mut || {})
+    }
+
+    /// The same. `written` is called when the answer is in a file, before that is synced.
+    pub(super) fn attempt_with(&mut self, written: &mut dyn FnMut()) -> Result<(), NotStored> {
         // In a chain every reserve is on disk before any file is replaced: from there on a crash in
         // the middle can be finished from what is left.
         for index in 0..self.items.len() {
-            self.write(index).map_err(|error| self.failed(index, error))?;
+            self.write(index, written).map_err(|error| self.failed(index, error))?;
         }
         for index in 0..self.items.len() {
             self.place(index).map_err(|error| self.failed(index, error))?;
@@ -193,7 +198,7 @@ impl Storing {
     }
 
     /// 7. Store: into the reserve.
-    fn write(&mut self, index: usize) -> io::Result<()> {
+    fn write(&mut self, index: usize, written: &mut dyn FnMut()) -> io::Result<()> {
         let item = &mut self.items[index];
         if item.written.is_some() || item.done.is_some() {
             return Ok(());
@@ -202,7 +207,10 @@ impl Storing {
         let Part { takes_access, seal, .. } = &item.part;
         let document = apply(document, &self.renewal.change, *takes_access, seal.as_ref())
             .map_err(|why| io::Error::other(format!("with it the file would be of no use: {why}")))?;
-        item.part.reserve.store(document.file_text())?;
+        let text = document.file_text();
+        item.part.reserve.write(text)?;
+        written();
+        item.part.reserve.seal(text.len())?;
         item.written = Some(document);
         Ok(())
     }
@@ -221,7 +229,7 @@ impl Storing {
                     let item = &mut self.items[index];
                     (item.part.member.document, item.part.member.stamp) = (*document, stamp);
                     item.written = None;
-                    self.write(index)?;
+                    self.write(index, &mut || {})?;
                     continue;
                 }
                 Look::Elsewhere(moved) => {
@@ -251,7 +259,7 @@ impl Storing {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 part.reserve = Reserve::create(&part.member.real, 0)?;
                 self.items[index].written = None;
-                self.write(index)?;
+                self.write(index, &mut || {})?;
                 Ok(false)
             }
             Err(error) => Err(error),
@@ -346,7 +354,7 @@ impl Storing {
             let left = std::mem::replace(&mut member.names, vec![name]);
             item.left.extend(left.into_iter().map(|name| (name, report.clone())));
         }
-        self.write(index)?;
+        self.write(index, &mut || {})?;
         // Stored at its new place: the reserve at the old one is of no use any more.
         drop(before);
         let old_lock = std::mem::replace(&mut self.items[index].part.member.lock, lock);
