@@ -14,6 +14,8 @@ use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::path::Path;
 
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
@@ -80,14 +82,19 @@ fn refresh(address: &str, directory: &Path, count: u32) {
         })
         .collect();
     for (index, token) in (0..).zip(&mut stored) {
+        let encoded = |member: &str| {
+            let value = token[member].as_str().expect("a text");
+            utf8_percent_encode(value, NON_ALPHANUMERIC).to_string()
+        };
         let body = format!(
             "grant_type=refresh_token&refresh_token={}&client_id={}&client_secret={}",
-            token["refresh_token"].as_str().expect("a refresh token"),
-            token["client_id"].as_str().expect("a client"),
-            token["client_secret"].as_str().expect("a secret"),
+            encoded("refresh_token"),
+            encoded("client_id"),
+            encoded("client_secret"),
         );
         let answer = post(&mut stream, address, &body);
         for member in ["access_token", "refresh_token"] {
+            assert!(answer[member].is_string(), "the endpoint refuses: {answer}");
             token[member] = answer[member].clone();
         }
         replace(directory, &file(directory, index), &serde_json::to_vec(token).expect("JSON"));
