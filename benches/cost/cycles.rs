@@ -43,7 +43,7 @@ fn first(programs: &Programs, project: &Project, files: usize, kind: Kind) {
 
 /// Processor time: a cycle is too short for a clock.
 fn steady(programs: &Programs, project: &Project, files: usize, kind: Kind) {
-    let mut daemon = programs.daemon(project, "--interval 3600");
+    let mut daemon = programs.daemon(project, "--interval 600");
     // A file that was written a moment ago is not trusted yet.
     thread::sleep(Duration::from_secs(3));
     cycle(&mut daemon);

@@ -23,7 +23,7 @@ pub(crate) fn measure(programs: &Programs, most: usize) {
         }
         let project = fresh(files, Kind::Services);
         let ours = Samples::of(Unit::Memory, || {
-            let daemon = programs.daemon(&project, "--interval 3600");
+            let daemon = programs.daemon(&project, "--interval 600");
             let bytes = proportional_set(daemon.pid());
             daemon.stop();
             bytes
@@ -33,7 +33,7 @@ pub(crate) fn measure(programs: &Programs, most: usize) {
     let ours = Samples::of(Unit::Memory, || {
         let endpoint = Endpoint::start();
         let project = due(&[&endpoint], 1_000);
-        let daemon = programs.daemon(&project, "--interval 3600");
+        let daemon = programs.daemon(&project, "--interval 600");
         let bytes = peak(daemon.pid());
         daemon.stop();
         bytes

@@ -281,18 +281,25 @@ fn helper_command(service: &str, paths: ReaderPaths) -> String {
 /// Refuses a text that a client would expand, or that breaks a client. No client has an escape that works, so no other
 /// spelling helps. `part` names the text in the message.
 pub(super) fn refuse_expansion(part: &str, text: &str) -> Result<(), NoEntry> {
-    if text.contains(['$', '{', '}']) {
+    // Byte by byte, which is quicker than letter by letter: each token of each cycle comes through here.
+    if text.bytes().any(|byte| matches!(byte, b'$' | b'{' | b'}')) {
         return Err(NoEntry::Expanded(part.to_owned()));
     }
-    if text.contains(char::is_control) {
-        return Err(NoEntry::ControlCharacter(part.to_owned()));
-    }
-    Ok(())
+    let has_control = if text.is_ascii() {
+        text.bytes().any(|byte| byte.is_ascii_control())
+    } else {
+        text.contains(char::is_control)
+    };
+    if has_control { Err(NoEntry::ControlCharacter(part.to_owned())) } else { Ok(()) }
 }
 
 /// Refuses a header's value as [`refuse_expansion`] refuses a text.
 pub(super) fn refuse_expansion_in(header: &Header) -> Result<(), NoEntry> {
-    refuse_expansion(&format!("its {} header", header.name), header.value.to_text().expose())
+    let text = match &header.value {
+        HeaderValue::Bearer(token) => token.expose(),
+        HeaderValue::Plain(text) => text,
+    };
+    refuse_expansion(&format!("its {} header", header.name), text)
 }
 
 /// Whether an address is `https` or leads to this machine.
