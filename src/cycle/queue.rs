@@ -1,15 +1,17 @@
 //! The jobs that no thread has begun yet.
 //!
 //! An endpoint that does not answer holds a thread for half a minute. So the next job is for the endpoint with the
-//! fewest busy threads. Tokens of other endpoints do not wait for the slow one.
+//! fewest busy threads. Tokens of other endpoints do not wait for the slow one. An endpoint that has not ended a job
+//! yet gets a second thread only when no other endpoint has a waiting job.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 /// Jobs in their order, each with the endpoint for its request.
 pub(super) struct JobQueue<T> {
     lanes: BTreeMap<String, Lane<T>>,
-    /// The lanes with a job to begin: the number of jobs under way in each, and the place of the first waiting one.
-    order: BTreeSet<(usize, i64, String)>,
+    /// The lanes with a job to begin: whether all jobs that were begun are still under way, the number of jobs under
+    /// way, and the place of the first waiting one.
+    order: BTreeSet<(bool, usize, i64, String)>,
     /// The places of the first and of the last job so far.
     ends: (i64, i64),
 }
@@ -18,6 +20,7 @@ pub(super) struct JobQueue<T> {
 struct Lane<T> {
     waiting: VecDeque<(i64, T)>,
     under_way: usize,
+    has_ended_one: bool,
 }
 
 /// A job that was begun. [`JobQueue::end`] must be called at its end.
@@ -47,7 +50,7 @@ impl<T> JobQueue<T> {
 
     /// Begins the next job.
     pub(super) fn begin(&mut self) -> Option<Begun<T>> {
-        let (_, _, name) = self.order.first()?.clone();
+        let (_, _, _, name) = self.order.first()?.clone();
         let first = self.change(&name, |lane| {
             lane.under_way += 1;
             lane.waiting.pop_front()
@@ -57,14 +60,20 @@ impl<T> JobQueue<T> {
 
     /// Ends a job of this lane.
     pub(super) fn end(&mut self, lane: &str) {
-        self.change(lane, |lane| lane.under_way = lane.under_way.saturating_sub(1));
+        self.change(lane, |lane| {
+            lane.under_way = lane.under_way.saturating_sub(1);
+            lane.has_ended_one = true;
+        });
     }
 
     /// Changes one lane, and with it the lane's place among the others.
     fn change<R>(&mut self, name: &str, change: impl FnOnce(&mut Lane<T>) -> R) -> R {
-        let new = || Lane { waiting: VecDeque::new(), under_way: 0 };
+        let new = || Lane { waiting: VecDeque::new(), under_way: 0, has_ended_one: false };
         let lane = self.lanes.entry(name.to_owned()).or_insert_with(new);
-        let place = |lane: &Lane<T>| Some((lane.under_way, lane.waiting.front()?.0, name.to_owned()));
+        let place = |lane: &Lane<T>| {
+            let is_silent = lane.under_way > 0 && !lane.has_ended_one;
+            Some((is_silent, lane.under_way, lane.waiting.front()?.0, name.to_owned()))
+        };
         if let Some(before) = place(lane) {
             self.order.remove(&before);
         }
@@ -117,9 +126,11 @@ mod tests {
         // The slow endpoint keeps its thread, and the others' threads go to the others.
         queue.end("a");
         assert_eq!(begin(&mut queue, 1), "a2");
-        queue.end("a");
         queue.add("a3", Some("a"));
-        assert_eq!(begin(&mut queue, 9), "a3 s2 s3");
+        queue.add("a4", Some("a"));
+        assert_eq!(begin(&mut queue, 9), "a3 a4 s2 s3", "s has one thread already, and has ended no job");
+        queue.end("a");
+        queue.end("a");
         for lane in ["a", "b", "s", "s", "s"] {
             queue.end(lane);
         }
