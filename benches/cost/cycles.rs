@@ -8,7 +8,7 @@ use crate::figures::{REPETITIONS, Samples, Unit, row, timed, title};
 use crate::programs::{Programs, processor_time, run, wakes};
 use crate::projects::{Kind, fresh};
 use crate::support::daemon::Daemon;
-use crate::support::{Project, Signal};
+use crate::support::{Project, TokenFile};
 
 pub(crate) fn measure(programs: &Programs, most: usize) {
     title("cycles over fresh files (beside the same opens, locks and reads)");
@@ -43,73 +43,71 @@ fn first(programs: &Programs, project: &Project, files: usize, kind: Kind) {
 
 /// Processor time: a cycle is too short for a clock.
 fn steady(programs: &Programs, project: &Project, files: usize, kind: Kind) {
-    let mut daemon = programs.daemon(project, "--interval 600");
-    // A file that was written a moment ago is not trusted yet.
-    thread::sleep(Duration::from_secs(3));
-    cycle(&mut daemon);
-    let ours = || {
-        let before = processor_time(daemon.pid());
-        cycle(&mut daemon);
-        processor_time(daemon.pid()) - before
-    };
-    let (ours, bare) = Samples::both(Unit::Time, ours, || floor(programs, project));
+    let mut daemon = settled(programs, project, "");
+    let (ours, bare) =
+        Samples::both(Unit::Time, || spent_in_cycle(&mut daemon, project), || floor(programs, project));
     row(&format!("steady, {files} {}, CPU", kind.name()), &ours, Some(("bare", &bare)), "1x");
     daemon.stop();
 }
 
-/// One more cycle, to its end.
-fn cycle(daemon: &mut Daemon) {
-    let end = "Token refresh cycle completed";
-    let times = daemon.log().matches(end).count();
-    daemon.signal(Signal::Usr1);
-    daemon.wait_for_log_times(end, times + 1);
+/// A daemon for which nothing is new.
+fn settled(programs: &Programs, project: &Project, options: &str) -> Daemon {
+    let mut daemon = programs.daemon(project, &format!("--interval 600 {options}"));
+    // A file that was written less than two seconds before it was read is not trusted yet.
+    thread::sleep(Duration::from_secs(3));
+    Programs::cycle(&mut daemon, project);
+    daemon
+}
+
+fn spent_in_cycle(daemon: &mut Daemon, project: &Project) -> f64 {
+    let before = processor_time(daemon.pid());
+    Programs::cycle(daemon, project);
+    processor_time(daemon.pid()) - before
 }
 
 /// Processor seconds of the same opens, locks and reads.
 fn floor(programs: &Programs, project: &Project) -> f64 {
     let directory = project.path(".oauth-tokens");
-    let mut command = programs.floor(&["read", directory.to_str().unwrap(), "1"]);
+    floor_time(programs, &["read", directory.to_str().unwrap(), "1"])
+}
+
+/// The processor seconds that the yardstick says it used.
+fn floor_time(programs: &Programs, arguments: &[&str]) -> f64 {
+    let mut command = programs.floor(arguments);
     let output = command.stdout(std::process::Stdio::piped()).output().expect("it starts");
     String::from_utf8_lossy(&output.stdout).trim().parse::<f64>().expect("nanoseconds") / 1e9
 }
 
+/// Processor time beyond a cycle that writes no configuration.
 pub(crate) fn configurations(programs: &Programs) {
-    title("configurations (beside serializing and comparing the larger of the two once)");
+    title(
+        "configurations in a daemon's cycle, CPU (beside serializing and comparing the larger of the two once)",
+    );
     for services in [10, 100, 1_000, 10_000] {
-        let project = fresh(services, Kind::Services);
-        run(programs.once(&project, &[]));
+        let (project, plain) = (fresh(services, Kind::Services), fresh(services, Kind::Services));
+        let mut daemon = settled(programs, &project, "");
+        let mut without = settled(programs, &plain, "--launcher none");
         let file = project.path(".oauth-tokens/vscode_mcp.json");
-        let comparing = || programs.floor(&["compare", file.to_str().unwrap()]);
-        let unchanged = || programs.once(&project, &[]);
-        let without = || programs.once(&project, &["--launcher", "none"]);
-        let nothing = Samples::of(Unit::Time, || timed(|| run(programs.floor(&["nothing"])))).median();
-        let start = Samples::of(Unit::Time, || timed(|| run(without()))).median();
-        let (ours, bare) = Samples::both(
-            Unit::Time,
-            || (timed(|| run(unchanged())) - start).max(0.0),
-            || (timed(|| run(comparing())) - nothing).max(0.0),
-        );
-        row(&format!("unchanged, {services} services"), &ours, Some(("bare", &bare)), "2x");
-        let written = || {
-            fs::remove_file(&file).expect("a configuration");
-            fs::remove_file(project.path(".oauth-tokens/mcp.json")).expect("a configuration");
-            (timed(|| run(unchanged())) - start).max(0.0)
+        let bare = || floor_time(programs, &["compare", file.to_str().unwrap()]);
+        let beyond = |daemon: &mut Daemon, without: &mut Daemon| {
+            (spent_in_cycle(daemon, &project) - spent_in_cycle(without, &plain)).max(0.0)
         };
-        let ours = Samples::of(Unit::Time, written);
-        row(&format!("written anew, {services} services"), &ours, Some(("bare", &bare)), "-");
-        if programs.counts_instructions && services <= 1_000 {
-            let start = Programs::instructions(&without());
-            let ours = Samples::new(Unit::Instructions, vec![Programs::instructions(&unchanged()) - start]);
-            let floor =
-                Programs::instructions(&comparing()) - Programs::instructions(&programs.floor(&["nothing"]));
-            let floor = Samples::new(Unit::Instructions, vec![floor]);
-            row(
-                &format!("unchanged, {services} services, instructions (once)"),
-                &ours,
-                Some(("bare", &floor)),
-                "2x",
-            );
-        }
+        let (ours, floor) = Samples::both(Unit::Time, || beyond(&mut daemon, &mut without), bare);
+        row(&format!("unchanged, {services} services"), &ours, Some(("bare", &floor)), "2x");
+        let token = TokenFile::egress("atlassian", "server-000001").field("refresh_token", "refresh-1");
+        let token = token.field("client_id", "bench").field("client_secret", "secret");
+        let mut turn = 0;
+        let ours = Samples::of(Unit::Time, || {
+            turn += 1;
+            for project in [&project, &plain] {
+                let access_token = format!("{turn}{}", "a".repeat(900));
+                project.write_token(&token.clone().field("access_token", access_token).fresh_for(90_000));
+            }
+            beyond(&mut daemon, &mut without)
+        });
+        row(&format!("one token changed, {services} services"), &ours, Some(("bare", &floor)), "2x");
+        daemon.stop();
+        without.stop();
     }
 }
 

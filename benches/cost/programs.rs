@@ -5,7 +5,11 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use crate::support::daemon::Daemon;
-use crate::support::{Program, Project};
+use crate::support::internals::own;
+use crate::support::{Program, Project, Signal, Stamp};
+
+/// The record of the last cycle, which every cycle replaces.
+const CYCLE: &str = "cycle.json";
 
 /// The two builds that are compared.
 pub(crate) struct Programs {
@@ -95,11 +99,22 @@ impl Programs {
         count.and_then(|count| count.trim().parse().ok()).unwrap_or_else(|| panic!("no count: {said}"))
     }
 
-    /// A daemon there that has ended its first cycle.
+    /// A daemon there that has ended its first cycle. It logs errors only: what it says of each file when a person has
+    /// it look is no part of a cycle.
     pub(crate) fn daemon(&self, project: &Project, options: &str) -> Daemon {
-        let mut daemon = Program::at(&self.program, project).args(options).start();
-        daemon.wait_for_log("Token refresh cycle completed");
+        let record = own(project, CYCLE);
+        let _ = fs::remove_file(&record);
+        let mut daemon = Program::at(&self.program, project).args("--log-level ERROR").args(options).start();
+        daemon.wait_until("the end of the first cycle", || record.exists());
         daemon
+    }
+
+    /// One more cycle of a daemon, to its end.
+    pub(crate) fn cycle(daemon: &mut Daemon, project: &Project) {
+        let record = own(project, CYCLE);
+        let before = Stamp::of(&record);
+        daemon.signal(Signal::Usr1);
+        daemon.wait_until("the end of a cycle", || Stamp::of(&record) != before);
     }
 }
 

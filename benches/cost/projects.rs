@@ -34,6 +34,7 @@ pub(crate) fn fresh(files: usize, kind: Kind) -> Project {
         };
         let token =
             token.field("access_token", "a".repeat(900)).field("refresh_token", format!("refresh-{index}"));
+        let token = token.field("client_id", "bench").field("client_secret", "secret");
         project.write_token(&token.fresh_for(90_000));
     }
     project
@@ -41,13 +42,15 @@ pub(crate) fn fresh(files: usize, kind: Kind) -> Project {
 
 /// So many tokens that are due, in turns of these endpoints; all of one client.
 pub(crate) fn due(endpoints: &[&Endpoint], files: usize) -> Project {
-    let client = Client::new("bench").lifetime(Duration::from_hours(24));
-    for endpoint in endpoints {
-        endpoint.register(client.clone());
+    // Of a name of its own at each endpoint: else their tokens have the same text and count as copies of one another.
+    let client = |number: usize| Client::new(&format!("bench-{number}")).lifetime(Duration::from_hours(24));
+    for (number, endpoint) in endpoints.iter().enumerate() {
+        endpoint.register(client(number));
     }
     let project = Project::new();
-    for (index, endpoint) in (0..files).zip(endpoints.iter().cycle()) {
-        let tokens = endpoint.sign_in("bench");
+    for (index, (number, endpoint)) in (0..files).zip(endpoints.iter().enumerate().cycle()) {
+        let client = client(number);
+        let tokens = endpoint.sign_in(client.id());
         let token = TokenFile::named(&format!("due-{index:05}.json")).tokens(&tokens).at(endpoint, &client);
         project.write_token(&token.expires_in(60));
     }
