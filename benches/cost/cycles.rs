@@ -31,7 +31,7 @@ fn first(programs: &Programs, project: &Project, files: usize, kind: Kind) {
         }
         (timed(|| run(programs.once(project, &[]))) - nothing).max(0.0)
     };
-    let (ours, bare) = Samples::both(Unit::Time, once, || floor(programs, project));
+    let (ours, bare) = Samples::both(Unit::Time, once, || floor(programs, project, files));
     row(&format!("first, {files} {}", kind.name()), &ours, Some(("bare", &bare)), "2.5x");
     if programs.counts_calls && files == 1_000 {
         let own = Programs::calls(&programs.once(&empty, &[]), &empty).all;
@@ -44,8 +44,11 @@ fn first(programs: &Programs, project: &Project, files: usize, kind: Kind) {
 /// Processor time: a cycle is too short for a clock.
 fn steady(programs: &Programs, project: &Project, files: usize, kind: Kind) {
     let mut daemon = settled(programs, project, "");
-    let (ours, bare) =
-        Samples::both(Unit::Time, || spent_in_cycle(&mut daemon, project), || floor(programs, project));
+    let (ours, bare) = Samples::both(
+        Unit::Time,
+        || spent_in_cycle(&mut daemon, project),
+        || floor(programs, project, files),
+    );
     row(&format!("steady, {files} {}, CPU", kind.name()), &ours, Some(("bare", &bare)), "1x");
     daemon.stop();
 }
@@ -66,9 +69,11 @@ fn spent_in_cycle(daemon: &mut Daemon, project: &Project) -> f64 {
 }
 
 /// Processor seconds of the same opens, locks and reads.
-fn floor(programs: &Programs, project: &Project) -> f64 {
+fn floor(programs: &Programs, project: &Project, files: usize) -> f64 {
     let directory = project.path(".oauth-tokens");
-    floor_time(programs, &["read", directory.to_str().unwrap(), "1"])
+    // The clock of processor time ticks each millisecond or four.
+    let turns = (20_000 / files).max(1).to_string();
+    floor_time(programs, &["read", directory.to_str().unwrap(), &turns])
 }
 
 /// The processor seconds that the yardstick says it used.
