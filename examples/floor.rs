@@ -4,7 +4,7 @@
 //! `floor nothing`; `floor idle` (a TLS configuration, then it waits for the end of its input); `floor read DIRECTORY
 //! TURNS` (opens, locks, reads and closes each file, and prints the processor time of a turn in nanoseconds);
 //! `floor refresh ADDRESS DIRECTORY COUNT` (requests over one connection, each answer stored durably);
-//! `floor compare FILE` (serializes a configuration once, compares, and prints the processor time of that).
+//! `floor compare FILE TURNS` (serializes a configuration, compares, and prints the processor time of a turn).
 
 #![allow(clippy::expect_used, reason = "a yardstick that fails has nothing to say")]
 
@@ -24,9 +24,9 @@ fn main() {
         ["idle"] => idle(),
         ["read", directory, turns] => read(Path::new(directory), number(turns)),
         ["refresh", address, directory, count] => refresh(address, Path::new(directory), number(count)),
-        ["compare", file] => compare(Path::new(file)),
+        ["compare", file, turns] => compare(Path::new(file), number(turns)),
         _ => panic!(
-            "floor nothing | idle | read DIRECTORY TURNS | refresh ADDRESS DIRECTORY COUNT | compare FILE"
+            "floor nothing | idle | read DIRECTORY TURNS | refresh ADDRESS DIRECTORY COUNT | compare FILE TURNS"
         ),
     }
 }
@@ -136,10 +136,12 @@ fn replace(directory: &Path, path: &Path, text: &[u8]) {
     File::open(directory).and_then(|directory| directory.sync_all()).expect("a sync");
 }
 
-fn compare(path: &Path) {
+fn compare(path: &Path, turns: u32) {
     let text = fs::read(path).expect("a file");
     let value: serde_json::Value = serde_json::from_slice(&text).expect("JSON");
     let before = processor_time();
-    black_box(serde_json::to_vec_pretty(&value).expect("JSON") == text);
-    println!("{}", processor_time() - before);
+    for _ in 0..turns {
+        black_box(serde_json::to_vec_pretty(&value).expect("JSON") == text);
+    }
+    println!("{}", (processor_time() - before) / u64::from(turns));
 }

@@ -93,7 +93,8 @@ pub(crate) fn configurations(programs: &Programs) {
         let mut daemon = settled(programs, &project, "");
         let mut without = settled(programs, &plain, "--launcher none");
         let file = project.path(".oauth-tokens/vscode_mcp.json");
-        let bare = || floor_time(programs, &["compare", file.to_str().unwrap()]);
+        let turns = (20_000 / services).to_string();
+        let bare = || floor_time(programs, &["compare", file.to_str().unwrap(), &turns]);
         let beyond = |daemon: &mut Daemon, without: &mut Daemon| {
             (spent_in_cycle(daemon, &project) - spent_in_cycle(without, &plain)).max(0.0)
         };
