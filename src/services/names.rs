@@ -34,6 +34,7 @@ pub(crate) fn generated() -> Vec<String> {
 }
 
 /// The token files that a person means by `word`: the file of that name, else the files for the server of that name.
+/// Where no known provider's file is for such a server, a file of a provider that no table knows may be.
 pub(crate) fn meant<'a>(
     word: &str,
     files: impl Iterator<Item = &'a str> + Clone,
@@ -45,7 +46,12 @@ pub(crate) fn meant<'a>(
     let is_for = |file: &&str| {
         role(file) == Role::Service && server(file, None, providers.longest_name_prefix(stem(file))) == word
     };
-    files.filter(is_for).collect()
+    let found: Vec<_> = files.clone().filter(is_for).collect();
+    if !found.is_empty() {
+        return found;
+    }
+    let ends = |file: &&str| stem(file).strip_suffix(word).is_some_and(|before| before.ends_with('-'));
+    files.filter(|file| role(file) == Role::Service && ends(file)).collect()
 }
 
 #[cfg(test)]

@@ -358,6 +358,12 @@ fn a_token_is_found_by_its_servers_name() {
     let run = |arguments: &str| Program::new(&due.project).args(arguments).run();
     assert_eq!(run("status repos").expect_code(0).stdout, run("status github-repos").stdout);
     assert_eq!(run("token repos").expect_code(0).stdout, run("token github-repos").stdout);
+    // A provider of the user's own, which no name of a file tells from a server's.
+    due.sign_in("acme", "my-wiki", 7200);
+    assert_eq!(run("token my-wiki").expect_code(0).stdout, run("token acme-my-wiki").stdout);
+    assert!(run("status my-wiki").expect_code(0).stdout.contains("acme-my-wiki"));
+    let message = "no token file is called \"wiki\"; acme-my-wiki is for \"my-wiki\"";
+    assert!(run("token wiki").expect_code(1).stderr.contains(message), "{}", run("token wiki").stderr);
     due.sign_in("linear", "repos", 7200);
     let message = "more than one token file is for \"repos\"; known are: github-repos, linear-repos";
     assert!(run("token repos").expect_code(1).stderr.contains(message));
