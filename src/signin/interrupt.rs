@@ -37,6 +37,8 @@ impl Interrupt {
                 if state.asked.replace(signal).is_some() {
                     end(signal, "an answer may be lost");
                 }
+                // An endpoint may take half a minute, in which the program would seem to have heard nothing.
+                super::words::say("\nending when the answer is stored; a second time ends at once");
             }
         })?;
         Ok(Self { state })

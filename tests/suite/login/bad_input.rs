@@ -6,7 +6,9 @@ use std::net::TcpStream;
 use serde_json::json;
 
 use super::{Waiting, expect_clean};
-use crate::support::{Decision, DeviceAnswer, Endpoint, Finished, Program, Project, Signal, browser};
+use crate::support::{
+    Decision, DeviceAnswer, Endpoint, Finished, Program, Project, Signal, browser, holds_in_time,
+};
 
 /// A sign-in at an MCP server that waits for the person.
 fn waiting(project: &Project, endpoint: &Endpoint, arguments: &str) -> Waiting {
@@ -177,6 +179,8 @@ fn ctrl_c_while_the_code_is_redeemed_waits_for_the_file() {
     assert_eq!(browser::open(&location).status, 200);
     endpoint.wait_for_requests(before + 1);
     waiting.program.signal(Signal::Int);
+    let is_heard = || waiting.program.said().contains("ending when the answer is stored");
+    assert!(holds_in_time(is_heard), "{}", waiting.program.said());
     drop(hold);
     let finished = waiting.program.wait().expect_code(130);
     expect_clean(&finished, &endpoint, &project);
