@@ -2,6 +2,8 @@
 
 use std::io::{BufRead as _, BufReader};
 use std::process::{Child, Stdio};
+use std::thread;
+use std::time::Duration;
 
 use crate::figures::{Samples, Unit, row, title};
 use crate::programs::{Programs, peak, proportional_set};
@@ -24,6 +26,8 @@ pub(crate) fn measure(programs: &Programs, most: usize) {
         let project = fresh(files, Kind::Services);
         let ours = Samples::of(Unit::Memory, || {
             let daemon = programs.daemon(&project, "--interval 600");
+            // The record of a cycle is written before the cycle lets go of what it held.
+            thread::sleep(Duration::from_secs(2));
             let bytes = proportional_set(daemon.pid());
             daemon.stop();
             bytes
