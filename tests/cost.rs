@@ -137,6 +137,10 @@ fn a_command_reads_what_it_needs() {
         for (project, (calls, instructions)) in projects.iter().zip(calls.into_iter().zip(instructions)) {
             let command: Command = programs.quiet(project, words);
             let name = words.join(" ");
+            // Without a daemon `check` says that none runs. Any other failure would be cheaper than the answer.
+            if words != ["check"] {
+                run(programs.quiet(project, words));
+            }
             within(&format!("system calls of `{name}`"), Programs::calls(&command, project).all, calls);
             if programs.counts_instructions {
                 let thousands = Programs::instructions(&command) / 1e3;

@@ -226,17 +226,23 @@ fn mcporter() {
     scene.holds_for("mcporter=config/mcporter.json", &command, "hello from interop");
 }
 
-#[test]
-#[ignore = "needs the clients: make interop-clients"]
-fn gemini() {
-    let scene = Scene::new();
+/// Gemini CLI's settings file with this text, in the home of a user who trusts the project.
+fn gemini_settings(scene: &Scene, text: &str) -> PathBuf {
     let folder = scene.home.join(".gemini");
     fs::create_dir(&folder).unwrap();
     let trusted = json!({ scene.project.root().to_str().unwrap(): "TRUST_FOLDER" });
     fs::write(folder.join("trustedFolders.json"), trusted.to_string()).unwrap();
-    // The user's own settings, which the client must find as they were.
     let settings = folder.join("settings.json");
-    fs::write(&settings, r#"{"ui":{"theme":"GitHub"}}"#).unwrap();
+    fs::write(&settings, text).unwrap();
+    settings
+}
+
+#[test]
+#[ignore = "needs the clients: make interop-clients"]
+fn gemini() {
+    let scene = Scene::new();
+    // The user's own settings, which the client must find as they were.
+    let settings = gemini_settings(&scene, r#"{"ui":{"theme":"GitHub"}}"#);
     let client = format!("gemini={}", settings.display());
     scene.holds_for(&client, &[".bin/gemini", "mcp", "list"], "- Connected");
     let after: Value = serde_json::from_str(&fs::read_to_string(&settings).unwrap()).unwrap();
@@ -422,12 +428,7 @@ fn claude_code_goes_on_through_a_rotation_without_a_restart() {
 #[ignore = "needs the clients: make interop-clients"]
 fn gemini_goes_on_through_a_rotation_without_a_restart() {
     let scene = Scene::new();
-    let folder = scene.home.join(".gemini");
-    fs::create_dir(&folder).unwrap();
-    let trusted = json!({ scene.project.root().to_str().unwrap(): "TRUST_FOLDER" });
-    fs::write(folder.join("trustedFolders.json"), trusted.to_string()).unwrap();
-    let settings = folder.join("settings.json");
-    fs::write(&settings, r#"{"security":{"auth":{"selectedType":"gemini-api-key"}}}"#).unwrap();
+    let settings = gemini_settings(&scene, r#"{"security":{"auth":{"selectedType":"gemini-api-key"}}}"#);
     let client = format!("gemini={}", settings.display());
     scene.write_bridge_entry(&client, &settings);
     let words = [".bin/gemini", "-p", "call the tool twice", "--yolo", "-m", "gemini-2.5-flash"];
