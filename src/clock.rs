@@ -56,12 +56,12 @@ impl Timestamp {
         self.0.div_euclid(1000)
     }
 
-    /// The system's clock. Only effects call this; decisions are given the time.
+    /// The time of the system's clock. Only effects call this function; a decision gets the time as an argument.
     pub(crate) fn now() -> Self {
         Self::from(SystemTime::now())
     }
 
-    /// The time from `earlier` to this; zero where `earlier` is later.
+    /// The time from `earlier` to `self`; zero where `earlier` is later.
     pub(crate) fn since(self, earlier: Self) -> Duration {
         u64::try_from(self.0.saturating_sub(earlier.0)).map_or(Duration::ZERO, Duration::from_millis)
     }
@@ -109,8 +109,8 @@ impl Sub<Duration> for Timestamp {
 }
 
 /// A length of time in the words of the log: `45 minutes`, `2 hours`, `1 h 59 min`, `12 days`. The length is rounded
-/// down, because "expires in" must not promise too much. A small count of a large unit has the smaller unit beside it:
-/// rounding would cut off up to half.
+/// down, because "expires in" must not promise too much. A small count of a large unit is followed by the smaller unit,
+/// since rounding would cut off up to half.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Words(pub Duration);
 

@@ -39,8 +39,8 @@ pub(crate) fn lines(words: &str, width: usize) -> Vec<String> {
     lines
 }
 
-/// Escapes the letters that could begin a line, move a cursor or turn the direction of reading. Backslashes are kept:
-/// they can forge nothing, and paths remain readable.
+/// Escapes the letters that could begin a line, move a cursor or turn the direction of reading. Backslashes are kept,
+/// because no backslash can forge output, and paths remain readable.
 pub(crate) fn escaped(message: &str) -> Cow<'_, str> {
     if !message.contains(acts) {
         return Cow::Borrowed(message);
@@ -56,7 +56,7 @@ pub(crate) fn escaped(message: &str) -> Cow<'_, str> {
     Cow::Owned(text)
 }
 
-/// A command line for a POSIX shell that hands over `words` as they are.
+/// A command line for a POSIX shell that passes `words` on unchanged.
 pub(crate) fn shell_command(words: &[&str]) -> String {
     let quoted: Vec<_> = words.iter().map(|word| shell_word(word)).collect();
     quoted.join(" ")

@@ -26,9 +26,9 @@ pub(crate) fn with_member(text: &str, name: &str, value: &str) -> Result<Zeroizi
     Ok(spliced("", text, splices(text, 0..text.len(), &members, &[MemberEdit { name, value }])))
 }
 
-/// What `edits` replace in `text`, of whose object at `object` these are the `members`. Every member of a name is
-/// changed, since readers disagree on which of two counts. A missing member is appended in the style of the last one.
-/// Of two edits with one name the later value counts.
+/// The replacements that `edits` make in `text`. `object` is the place of the object, and `members` are its members.
+/// Every member of a name is changed, since readers disagree on which of two counts. A missing member is appended in
+/// the style of the last one. Of two edits with one name the later value counts.
 pub(crate) fn splices<'a>(
     text: &'a str,
     object: Range<usize>,
@@ -65,12 +65,12 @@ pub(crate) fn splices<'a>(
     splices
 }
 
-/// `before` and `text` with every replacement made in it. None overlaps another, and those of one place keep their
-/// order.
+/// `before`, then `text` with every replacement made in it. No replacement overlaps another. Replacements at one place
+/// keep their order.
 pub(crate) fn spliced(before: &str, text: &str, mut splices: Vec<Splice<'_>>) -> Zeroizing<String> {
     splices.sort_by_key(|splice| splice.place.start);
     let added: usize = splices.iter().map(|splice| splice.by.len()).sum();
-    // With room for all of it: a buffer that grows leaves copies of a token behind.
+    // With room for the whole text: a buffer that grows leaves copies of a token behind.
     let mut result = Zeroizing::new(String::with_capacity(before.len() + text.len() + added));
     result.push_str(before);
     let mut done = 0;
@@ -83,12 +83,11 @@ pub(crate) fn spliced(before: &str, text: &str, mut splices: Vec<Splice<'_>>) ->
     result
 }
 
-/// From `,\n  "name": ` (or `{"name":`) the white space before the name and the colon with its
-/// white space.
+/// The white space before a name and the colon with its white space, from `,\n  "name": ` or `{"name":`.
 fn style(lead: &str) -> (&str, &str) {
     let after_separator = lead.find([',', '{']).map_or(0, |index| index + 1);
     let quote = lead[after_separator..].find('"').map_or(after_separator, |index| after_separator + index);
-    // The closing quote of the name is the last one: behind it stand only a colon and white space.
+    // The closing quote of the name is the last one: only a colon and white space follow.
     let colon = lead.rfind('"').map_or(lead.len(), |index| index + 1);
     (&lead[after_separator..quote], &lead[colon..])
 }
@@ -153,7 +152,7 @@ mod tests {
         })
     }
 
-    /// Some edits: of members that are there, of missing ones, and of one twice.
+    /// Some edits: of present members, of missing ones, and of one member twice.
     fn edits() -> impl Strategy<Value = Vec<(String, String)>> {
         let name = prop_oneof![
             Just("access_token".to_owned()),

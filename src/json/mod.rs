@@ -1,10 +1,9 @@
 //! A JSON object as text with known members.
 //!
-//! Token files and server files belong to their users and to other tools: unknown members, their order, the spelling
-//! of numbers and the indentation must survive a rewrite. Parsing into values and printing them
-//! again keeps none of that (`serde_json` respells exponents and escapes even with all its
-//! preserving features on), so the object is kept as text, the values' places in it are known, and
-//! only the text of a changed value is replaced.
+//! Token files and server files belong to their users and to other tools. So unknown members, their order, the spelling
+//! of numbers and the indentation must survive a rewrite. `serde_json` loses them: even with all its preserving
+//! features on, a printed value has other exponents and escapes. So the object is kept as text with the places of the
+//! values, and a change replaces only the text of one value.
 
 mod edit;
 
@@ -35,12 +34,12 @@ pub(crate) struct JsonMember {
 pub(crate) enum NotAnObject {
     /// Nothing but white space.
     Empty,
-    /// Valid or not, it begins like another kind of JSON value.
+    /// The text begins like another kind of JSON value, valid or not.
     OtherKind(&'static str),
     /// The text ends in the middle of the object.
     CutShort,
-    /// Objects and arrays inside each other more than [`DEEPEST`] times: no tool means that, and other
-    /// tools cannot read it.
+    /// Objects and arrays inside each other more than [`DEEPEST`] times. No tool writes such a file, and other tools
+    /// cannot read one.
     TooDeep,
     /// Not JSON at this line and column (both from 1).
     Syntax(usize, usize),
@@ -86,8 +85,8 @@ pub(crate) fn members(text: &str) -> Result<Vec<JsonMember>, NotAnObject> {
     Ok(members)
 }
 
-/// How many objects and arrays stand in each other at the deepest place of a JSON text, or an upper
-/// bound that is no more than [`DEEPEST`].
+/// The number of levels of objects and arrays in a JSON text. May be too high, but then by no more than up to
+/// [`DEEPEST`].
 fn depth(text: &str) -> usize {
     // Nearly every text has too few brackets to be looked at closely.
     let opening = text.bytes().filter(|byte| matches!(byte, b'{' | b'[')).count();
@@ -111,8 +110,8 @@ fn depth(text: &str) -> usize {
     deepest
 }
 
-/// Hands over the members of the JSON object that `text` holds, in their order, those that are there twice included.
-/// None is kept, so that an object of a million members costs nothing.
+/// Hands over the members of the JSON object that `text` holds, in their order, duplicates included. Stores none of
+/// them, so that an object of a million members costs nothing.
 pub(crate) fn each_member<'a>(text: &'a str, each: impl FnMut(&str, &'a RawValue)) -> serde_json::Result<()> {
     let mut parser = serde_json::Deserializer::from_str(text);
     EachMember(each).deserialize(&mut parser)?;
@@ -144,12 +143,11 @@ impl<'de, F: FnMut(&str, &'de RawValue)> Visitor<'de> for EachMember<F> {
     }
 }
 
-/// A member's name, which is a part of the text as a rule.
+/// A member's name, borrowed from the text unless it has escapes.
 #[derive(serde::Deserialize)]
 struct MemberName<'a>(#[serde(borrow)] Cow<'a, str>);
 
-/// The string that a value's text spells; `None` for any other value (and for a lone surrogate,
-/// which is no text).
+/// The string that a value's text spells; `None` for any other value, and for a lone surrogate, which is no text.
 pub(crate) fn as_text(value: &str) -> Option<Cow<'_, str>> {
     let inner = value.strip_prefix('"')?.strip_suffix('"')?;
     if inner.contains('\\') {
@@ -161,7 +159,7 @@ pub(crate) fn as_text(value: &str) -> Option<Cow<'_, str>> {
 
 /// `value` as a JSON string, in a buffer that is wiped.
 pub(crate) fn quoted(value: &str) -> Zeroizing<String> {
-    // With room for all of it and no more: what is wiped later is the whole buffer.
+    // With room for the whole text and no more: the whole buffer is wiped later.
     let escaped = value.bytes().filter(|byte| is_escaped(*byte)).count();
     let mut text = Zeroizing::new(String::with_capacity(value.len() + 5 * escaped + 2));
     if escaped > 0 {
@@ -174,7 +172,7 @@ pub(crate) fn quoted(value: &str) -> Zeroizing<String> {
     text
 }
 
-/// What kind of value a text spells, with its article.
+/// The kind of value that a text spells, with its article.
 pub(crate) fn kind(value: &str) -> &'static str {
     match value.as_bytes().first() {
         Some(b'"') => "a text",
@@ -186,13 +184,13 @@ pub(crate) fn kind(value: &str) -> &'static str {
     }
 }
 
-/// Whether a character of this one byte is escaped in a quoted text. Delete too: TOML wants it escaped.
+/// Whether a character of this one byte is escaped in a quoted text. Delete is escaped for TOML.
 fn is_escaped(byte: u8) -> bool {
     byte < b' ' || matches!(byte, b'"' | b'\\' | 0x7f)
 }
 
-/// Hands over `text` in double quotes, block by block, with the escapes that JSON, YAML and TOML share. Written
-/// here because `serde_json` leaves copies of a secret behind.
+/// Hands over `text` in double quotes, block by block, with the escapes that JSON, YAML and TOML share. Written here
+/// because `serde_json` leaves copies of a secret behind.
 pub(crate) fn quote(text: &str, mut push: impl FnMut(&str)) {
     const DIGITS: &str = "0123456789abcdef";
     push("\"");

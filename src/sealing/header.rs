@@ -1,4 +1,4 @@
-//! The protected header of a sealed text: what it holds, and where that may be sent.
+//! The protected header of a sealed text: which secret is sealed, and where the secret may be sent.
 
 use std::fmt;
 
@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::secret::Fingerprint;
 
-/// The `typ` of our texts. A provider's own refresh token may be a JWE too.
+/// The `typ` of this program's texts. A provider's own refresh token may be a JWE too.
 pub(super) const TYPE: &str = "token-refresher+jwe";
 
 /// The members that are sealed.
@@ -22,10 +22,9 @@ pub(crate) enum SecretMember {
 }
 
 impl SecretMember {
-    /// All of them.
     pub(crate) const ALL: [Self; 3] = [Self::RefreshToken, Self::ClientSecret, Self::PrivateKey];
 
-    /// Its name in a token file.
+    /// The name of the member in a token file.
     pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::RefreshToken => "refresh_token",
@@ -50,22 +49,22 @@ pub(crate) struct Binding {
     pub client: Option<Fingerprint>,
 }
 
-/// The protected header, in the order in which we write it. Anything else in one is refused, `zip` and `crit` with it.
+/// The protected header, in the order in which it is written. Any other member is refused, `zip` and `crit` included.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct SealedHeader {
     pub(super) alg: String,
     pub(super) enc: String,
     pub(super) typ: String,
-    /// The key that sealed it.
+    /// The key that sealed the secret.
     pub kid: Fingerprint,
-    /// The member that it was sealed as.
+    /// The member as which the secret was sealed.
     pub member: SecretMember,
-    /// Where it may be sent: [`Binding::endpoint`].
+    /// Where the secret may be sent: [`Binding::endpoint`].
     pub endpoint: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub client: Option<Fingerprint>,
-    /// The fingerprint of what is sealed.
+    /// The fingerprint of the secret, by which two files are compared without a key.
     pub fp: Fingerprint,
 }
 
@@ -76,12 +75,12 @@ impl SealedHeader {
         Self { alg, enc, typ, kid, member, endpoint, client, fp }
     }
 
-    /// The header as the first part of a sealed text. Writing it as JSON cannot fail.
+    /// The header as the first part of a sealed text. The header has no value that JSON could not hold.
     pub(super) fn encoded(&self) -> String {
         URL_SAFE_NO_PAD.encode(serde_json::to_vec(self).unwrap_or_default())
     }
 
-    /// Where its secret may be sent, as the header says.
+    /// Where the secret may be sent.
     pub(crate) fn binding(&self) -> Binding {
         Binding { endpoint: self.endpoint.clone(), client: self.client }
     }

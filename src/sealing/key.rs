@@ -1,4 +1,4 @@
-//! The keys that seal: read from what a person keeps, made anew, and found by their number.
+//! The keys that seal: read from a file or a command's output, made anew, and found by their number.
 
 use std::fmt;
 use std::sync::Arc;
@@ -24,13 +24,13 @@ pub(crate) struct SealingKey {
 /// Why a text is no key. No variant tells anything of the text.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum BadKey {
-    /// There is nothing in it.
+    /// An empty text.
     Empty,
-    /// It is neither base64url nor a JWK.
+    /// Neither base64url nor a JWK.
     NoKey,
-    /// It is base64url of another length than 32 bytes.
+    /// Base64url of another length than 32 bytes.
     Length,
-    /// It is a JWK that is no symmetric key, or one for another algorithm.
+    /// A JWK that is no symmetric key, or one for another algorithm.
     WrongJwk,
     /// The system gives no randomness.
     NoRandomness,
@@ -50,7 +50,7 @@ impl fmt::Display for BadKey {
     }
 }
 
-/// A JSON Web Key (RFC 7517). The key's text is borrowed, so that no copy of it stays behind.
+/// A JSON Web Key (RFC 7517). The key's text is borrowed, so that no copy of the key is left in memory.
 #[derive(Deserialize)]
 struct Jwk<'a> {
     kty: &'a str,
@@ -62,7 +62,7 @@ struct Jwk<'a> {
 }
 
 impl SealingKey {
-    /// Reads a key: 32 bytes as base64url, or a JWK. Blanks around it do not count.
+    /// Reads a key: 32 bytes as base64url, or a JWK. White space around the key is ignored.
     pub(crate) fn parse(text: &str) -> Result<Self, BadKey> {
         let text = text.trim_start_matches('\u{feff}').trim();
         if text.is_empty() {
@@ -118,19 +118,19 @@ impl fmt::Debug for SealingKey {
     }
 }
 
-/// The keys of a process: the first one seals, each opens what it has sealed.
+/// The keys of a process. The first key seals; every key opens the texts that it sealed.
 #[derive(Clone, Default, Debug)]
 pub(crate) struct Keyring(Vec<Arc<SealingKey>>);
 
 impl Keyring {
-    /// Adds a key behind the others. One that is there already keeps its place.
+    /// Adds a key behind the others. A known key keeps its place.
     pub(crate) fn add(&mut self, key: Arc<SealingKey>) {
         if self.find(key.kid).is_none() {
             self.0.push(key);
         }
     }
 
-    /// The key that seals; `None`: nothing is sealed.
+    /// The key that seals; `None` where nothing is sealed.
     pub(crate) fn first(&self) -> Option<&Arc<SealingKey>> {
         self.0.first()
     }

@@ -1,7 +1,7 @@
 //! Whether the text of a member was sealed by this program, also where it is damaged.
 //!
-//! A damaged text that were taken for a plain one would be sent to an endpoint as a refresh token. So it is
-//! recognised by its beginning, with some letters wrong, and by its form. A provider's own JWE has another `typ`.
+//! A damaged sealed text that passed for a plain one would be sent to an endpoint as a refresh token. So a sealed text
+//! is recognised by its beginning, with some letters wrong, and by its form. A provider's own JWE has another `typ`.
 
 use std::sync::LazyLock;
 
@@ -28,16 +28,17 @@ pub(super) const LONGEST: usize = 1 << 20;
 const NONCE: usize = 16;
 const TAG: usize = 22;
 
-/// The base64url of what each of our headers begins with. Its length is a multiple of three.
+/// The beginning of every header of this program, as base64url. Its length is a multiple of three, so that the member
+/// behind it changes none of its letters.
 static BEGINNING: LazyLock<String> =
     LazyLock::new(|| URL_SAFE_NO_PAD.encode(format!(r#"{{"alg":"dir","enc":"A256GCM","typ":"{TYPE}","#)));
 
-/// What a secret member of a token file holds.
+/// The contents of a secret member of a token file.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) enum StoredSecret {
     /// The secret itself.
     Plain,
-    /// A sealed text. Whether its seal holds is found out by opening it.
+    /// A sealed text. Only opening the text shows whether its seal holds.
     Sealed(Box<SealedHeader>),
     /// A sealed text that cannot be opened, for this reason.
     Damaged(Unsealable),
@@ -51,7 +52,7 @@ pub(super) struct Parts<'a> {
     pub tag: &'a str,
 }
 
-/// Says what the text of a secret member is.
+/// Tells a plain secret from a sealed text.
 pub(crate) fn stored(text: &str) -> StoredSecret {
     if !is_ours(text) {
         return StoredSecret::Plain;
@@ -74,12 +75,12 @@ fn is_ours(text: &str) -> bool {
     let [first, second, nonce, _, tag] = parts[..] else { return false };
     match typ(first) {
         Some(typ) => typ == TYPE,
-        // No header at all. A provider's own token has one.
+        // No header at all, so a damaged text of this program: a provider's own token has a header.
         None => second.is_empty() && nonce.len() == NONCE && tag.len() == TAG,
     }
 }
 
-/// The `typ` of a JOSE header, empty where there is none; `None`: it is no such header.
+/// The `typ` of a JOSE header, empty where the header has none; `None` where the text is no JOSE header.
 fn typ(encoded: &str) -> Option<String> {
     #[derive(Deserialize)]
     struct Typed {
@@ -91,7 +92,7 @@ fn typ(encoded: &str) -> Option<String> {
     Some(typed.typ.and_then(|typ| typ.as_str().map(ToOwned::to_owned)).unwrap_or_default())
 }
 
-/// Takes a sealed text apart.
+/// Splits a sealed text into its parts.
 pub(super) fn parts(text: &str) -> Result<Parts<'_>, Unsealable> {
     if text.len() > LONGEST {
         return Err(Unsealable::Oversize);
@@ -99,7 +100,7 @@ pub(super) fn parts(text: &str) -> Result<Parts<'_>, Unsealable> {
     let mut all = text.split('.');
     let mut next = || all.next().ok_or(Unsealable::Form);
     let (header, key, nonce, ciphertext, tag) = (next()?, next()?, next()?, next()?, next()?);
-    // `dir`: there is no encrypted key.
+    // `dir` means that there is no encrypted key.
     let well_formed = all.next().is_none()
         && key.is_empty()
         && nonce.len() == NONCE

@@ -1,4 +1,4 @@
-//! Why a sealed text stays closed, in words that quote nothing of it.
+//! Why a sealed text cannot be opened, in words that quote nothing of it.
 
 use std::fmt;
 
@@ -9,25 +9,25 @@ use crate::text::escaped;
 /// Why a sealed text is not opened, or not used where it was found. Tells only which check failed.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) enum Unsealable {
-    /// It is larger than any that is written.
+    /// The text is larger than any that is written.
     Oversize,
-    /// It has not the five parts of a JWE in compact serialization, or one of them is no base64url.
+    /// The text has not the five parts of a JWE in compact serialization, or one part is no base64url.
     Form,
-    /// Its header is not one that this program writes.
+    /// The header is not one that this program writes.
     Header,
-    /// It wants another algorithm.
+    /// The header names another algorithm.
     Algorithm,
-    /// The key that sealed it is not here.
+    /// The process does not have the key that sealed the text.
     NoKey(Fingerprint),
     /// The seal is broken: the text or its header was changed.
     Broken,
-    /// It was sealed as another member.
+    /// The secret was sealed as another member.
     Member(SecretMember),
-    /// It was sealed for another endpoint than the one that it would be sent to.
+    /// The secret was sealed for another endpoint than the one where it would be sent.
     Endpoint { sealed: String, now: String },
-    /// It was sealed for another client.
+    /// The secret was sealed for another client.
     Client,
-    /// It is too long to be sealed.
+    /// The secret is too long to be sealed.
     TooLong,
     /// The system gives no randomness for a seal.
     NoRandomness,
@@ -60,7 +60,8 @@ impl fmt::Display for Unsealable {
 }
 
 impl Unsealable {
-    /// Whether only a person can say that it is meant: the file leads elsewhere than when it was sealed.
+    /// Whether the file leads to another place than when the secret was sealed. Only a person can say whether the
+    /// change is intended.
     pub(crate) const fn is_elsewhere(&self) -> bool {
         matches!(self, Self::Endpoint { .. } | Self::Client)
     }

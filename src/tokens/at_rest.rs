@@ -1,25 +1,22 @@
-//! How the secrets of a document stand on the disk, and the document with them sealed or opened.
+//! How the secrets of a document are stored on the disk, and the document with its secrets sealed or opened.
 
 use super::document::{Document, DocumentDraft, Unusable};
-use crate::files::MAX_SIZE;
-use crate::json::quoted;
 use crate::sealing::{Seal, SecretMember, StoredSecret};
 use crate::secret::{Fingerprint, Secret};
 
-/// How the secrets of a file stand on the disk.
+/// How the secrets of a file are stored on the disk.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub(crate) enum AtRest {
-    /// It holds none.
+    /// The file holds no secret.
     #[default]
     NoSecret,
-    /// One of them at least is plain text.
+    /// At least one secret is plain text.
     Plain,
-    /// All are sealed, with the keys of these numbers; a damaged one names none.
+    /// All secrets are sealed, with the keys of these numbers. A damaged text names no key.
     Sealed(Vec<Fingerprint>),
 }
 
 impl AtRest {
-    /// How the secrets of `document` stand.
     pub(crate) fn of(document: &Document) -> Self {
         let mut found = Self::NoSecret;
         for (_, form) in document.seals() {
@@ -38,14 +35,14 @@ impl AtRest {
         found
     }
 
-    /// Whether it is sealed, and not all of it with the key of this number.
+    /// Whether the file is sealed, and a part of it with another key than this one.
     pub(crate) fn is_of_another_key(&self, key: Option<Fingerprint>) -> bool {
         let Self::Sealed(kids) = self else { return false };
         key.is_some_and(|key| kids.iter().any(|kid| *kid != key))
     }
 }
 
-/// `document` with these secrets in their members, sealed where `seal` is there.
+/// `document` with these secrets in their members, sealed if `seal` is given.
 pub(crate) fn with_secrets(
     document: Document,
     secrets: &[(SecretMember, Secret)],
@@ -53,15 +50,9 @@ pub(crate) fn with_secrets(
 ) -> Result<Document, Unusable> {
     let mut draft = DocumentDraft::of(document);
     for (member, secret) in secrets {
-        let text = match seal {
-            Some(seal) => &seal.seal(*member, secret).map_err(Unusable::NotSealed)?,
-            None => secret,
-        };
-        draft.set(member.name(), quoted(text.expose()))?;
+        draft.set_secret(*member, secret, seal)?;
     }
-    let document = draft.finish()?;
-    let size = u64::try_from(document.file_text().len()).unwrap_or(u64::MAX);
-    if size > MAX_SIZE { Err(Unusable::TooLarge) } else { Ok(document) }
+    draft.finish_readable()
 }
 
 /// The secrets of `document` that are plain text.
@@ -70,11 +61,11 @@ pub(crate) fn plain_secrets(document: &Document) -> Vec<(SecretMember, Secret)> 
     plain.filter_map(|(member, _)| Some((member, document.stored(member)?))).collect()
 }
 
-/// The shortest secret that is looked for in the rest of its file.
+/// The shortest secret that is looked for in the rest of its file. A shorter one may be there by chance.
 const SHORTEST: usize = 12;
 
-/// The first of these secrets that `document` holds once more than in its own member. Sealing would leave the other
-/// copy.
+/// The first of these secrets that `document` holds a second time, outside of its own member. Sealing would leave the
+/// other copy readable.
 pub(crate) fn second_copy(document: &Document, secrets: &[(SecretMember, Secret)]) -> Option<SecretMember> {
     let text = document.file_text();
     let is_twice = |(member, secret): &&(SecretMember, Secret)| {

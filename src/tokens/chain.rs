@@ -1,13 +1,13 @@
 //! Chains: files that hold the same refresh token.
 //!
-//! Tools store one sign-in twice (the Python service keeps `oauth-PROVIDER-ID.json` beside
-//! `PROVIDER-egress.json`). Refreshing both would spend one rotating token twice, and a strict
-//! provider then revokes the sign-in, so all files of a chain are refreshed as one.
+//! Tools store one sign-in twice: the Python service keeps `oauth-PROVIDER-ID.json` beside `PROVIDER-egress.json`.
+//! Refreshing both files would spend one rotating token twice, and a strict provider then revokes the sign-in. So all
+//! files of a chain are refreshed as one.
 
 use super::document::Document;
 
-/// Whether two documents describe access tokens that are not interchangeable: different scope,
-/// audience or resource. A missing member contradicts nothing.
+/// Whether two documents describe access tokens that are not interchangeable: different scope, audience or resource. A
+/// missing member contradicts nothing.
 pub(crate) fn contradict(one: &Document, other: &Document) -> bool {
     let words = |document: &Document| {
         document.scope().map(|scope| {
@@ -21,8 +21,8 @@ pub(crate) fn contradict(one: &Document, other: &Document) -> bool {
         || differ(words(one), words(other))
 }
 
-/// The first member in which two documents of one chain name different places or clients to refresh
-/// at: one of them must be wrong, so nothing may be sent.
+/// The first member in which two documents of one chain name different places or clients to refresh at. One of the two
+/// must be wrong, so nothing may be sent.
 pub(crate) fn disagreement(one: &Document, other: &Document) -> Option<&'static str> {
     let same: [(&str, &[&str]); 3] = [
         ("token_endpoint", &["token_endpoint", "token_url", "token_uri"]),

@@ -1,7 +1,7 @@
-//! What a refresh changes in a document, and nothing else.
+//! The changes that a refresh makes in a document.
 //!
-//! Times are written back in the form and under the names they had; members that the file does not have are
-//! added only where the next due time depends on them (`expires_at`, `expires_in`, `issued_at`).
+//! Times are written back in their old form and under their old names. A missing member is added only where the next
+//! due time depends on it: `expires_at`, `expires_in`, `issued_at`.
 
 use std::time::Duration;
 
@@ -9,7 +9,6 @@ use super::document::{Document, DocumentDraft, Expiry, Unusable};
 use super::due::REFRESH_LENGTHS;
 use super::written_time::{EXACT_SECONDS, FOR_PEOPLE, PLAIN_SECONDS, TimeFormat};
 use crate::clock::Timestamp;
-use crate::files::MAX_SIZE;
 use crate::json::{as_text, quoted};
 use crate::sealing::{Seal, SecretMember};
 use crate::secret::Secret;
@@ -19,28 +18,25 @@ use crate::secret::Secret;
 pub(crate) enum Lasting {
     /// For this long, counted from the time of the request.
     For(Duration),
-    /// No source says that it ends.
+    /// No source says that the token ends.
     Unlimited,
 }
 
 /// When the refresh token ends.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum RefreshEnd {
-    /// The answer says nothing of it.
+    /// The answer does not mention the end.
     Unsaid,
-    /// The answer says that it does not end (Keycloak's offline tokens: `refresh_expires_in` is 0).
+    /// The refresh token does not end, as the answer says (Keycloak's offline tokens: `refresh_expires_in` is 0).
     Never,
-    /// Then.
     At(Timestamp),
 }
 
-/// A new access token and what came with it.
+/// A new access token and the values that came with it.
 pub(crate) struct Access {
-    /// The token.
     pub token: Secret,
-    /// When its request was sent: its life counts from there.
+    /// When the request was sent: the token's life counts from there.
     pub asked_at: Timestamp,
-    /// How long it lasts.
     pub lasting: Lasting,
     /// The granted scope, where the answer names it.
     pub scope: Option<String>,
@@ -50,18 +46,17 @@ pub(crate) struct Access {
     pub kept: Vec<(String, Secret)>,
 }
 
-/// What one answer of a token endpoint changes in one file.
+/// The changes that one answer of a token endpoint makes in one file.
 pub(crate) struct Change {
     /// The new access token; `None` where a file only takes over a refresh token.
     pub access: Option<Access>,
-    /// The new refresh token; `None`: the old one stays (RFC 6749 section 6).
+    /// The new refresh token; `None` where the old one stays (RFC 6749 section 6).
     pub refresh_token: Option<Secret>,
-    /// The refresh token's own end.
     pub refresh_end: RefreshEnd,
 }
 
-/// `document` with `change` made; a chain member that keeps its own access token does not take the new one. With `seal`
-/// a new refresh token is stored sealed. Fails where the result would be no usable token file any more.
+/// `document` with `change` made, and with a new refresh token sealed if `seal` is given. Without `takes_access` the
+/// file keeps its own access token. Fails where the result would be no usable token file any more.
 pub(crate) fn apply(
     document: Document,
     change: &Change,
@@ -76,28 +71,13 @@ pub(crate) fn apply(
     if let Some(token) = &change.refresh_token
         && draft.edited().refresh_fingerprint() != Some(token.fingerprint())
     {
-        set_refresh_token(&mut draft, token, seal)?;
+        draft.set_secret(SecretMember::RefreshToken, token, seal)?;
     }
     set_refresh_end(&mut draft, change.refresh_end, access.map(|access| access.asked_at))?;
-    let document = draft.finish()?;
-    // A file that cannot be read back has lost its tokens.
-    let size = u64::try_from(document.file_text().len()).unwrap_or(u64::MAX);
-    if size > MAX_SIZE { Err(Unusable::TooLarge) } else { Ok(document) }
+    draft.finish_readable()
 }
 
-/// Sets the refresh token, sealed where `seal` is there.
-fn set_refresh_token(draft: &mut DocumentDraft, token: &Secret, seal: Option<&Seal>) -> Result<(), Unusable> {
-    let name = SecretMember::RefreshToken.name();
-    match seal {
-        Some(seal) => {
-            let sealed = seal.seal(SecretMember::RefreshToken, token).map_err(Unusable::NotSealed)?;
-            draft.set(name, quoted(sealed.expose()))
-        }
-        None => draft.set(name, quoted(token.expose())),
-    }
-}
-
-/// `received` is when the request was sent, where the file takes all of the answer.
+/// Sets the end of the refresh token. `received` is when the request was sent, where the file takes the whole answer.
 fn set_refresh_end(
     draft: &mut DocumentDraft,
     end: RefreshEnd,
@@ -139,7 +119,7 @@ fn set_access(draft: &mut DocumentDraft, access: &Access) -> Result<(), Unusable
     if let Some(scope) = &access.scope {
         set_scope(draft, scope)?;
     }
-    // Without another time of receipt, `created_at` is the one that tools count `expires_in` from.
+    // Without another time of receipt, tools count `expires_in` from `created_at`.
     let document = draft.edited();
     let issued = document.time("issued_at").map(|written| written.at);
     if let Some(created) = document.time("created_at").map(|written| written.at)
@@ -148,7 +128,7 @@ fn set_access(draft: &mut DocumentDraft, access: &Access) -> Result<(), Unusable
         set_time(draft, "created_at", access.asked_at, PLAIN_SECONDS)?;
     }
     set_time(draft, "issued_at", access.asked_at, EXACT_SECONDS)?;
-    // Other names for the same moment, kept in step where a tool has put them there.
+    // Other names for the same moment, updated where a tool has written them.
     for (name, form) in
         [("generated_at", EXACT_SECONDS), ("obtained_at", EXACT_SECONDS), ("saved_at", FOR_PEOPLE)]
     {
@@ -162,12 +142,12 @@ fn set_access(draft: &mut DocumentDraft, access: &Access) -> Result<(), Unusable
     }
 }
 
-/// Sets for how long the access token lasts, and until when.
+/// Sets the length of the access token's life, and its end.
 fn set_end(draft: &mut DocumentDraft, length: Duration, end: Timestamp) -> Result<(), Unusable> {
     set_seconds(draft, "expires_in", length.as_secs().max(1))?;
     let document = draft.edited();
     let mut names: Vec<_> = document.expiries().map(|(name, _)| name).collect();
-    // What cannot be read is replaced, so that other tools can.
+    // An unreadable end is replaced, so that other tools can read it.
     names.extend(if let Expiry::Unreadable(name) = document.expiry() { Some(name) } else { None });
     if names.is_empty() {
         names.push("expires_at");
@@ -181,7 +161,7 @@ fn set_end(draft: &mut DocumentDraft, length: Duration, end: Timestamp) -> Resul
     Ok(())
 }
 
-/// Sets a length of time, as a text where there was one.
+/// Sets a length of time, as a text if the old value is one.
 fn set_seconds(draft: &mut DocumentDraft, name: &str, seconds: u64) -> Result<(), Unusable> {
     let quoted = draft.edited().raw(name).is_some_and(|raw| as_text(raw).is_some());
     let text = if quoted { format!("\"{seconds}\"") } else { seconds.to_string() };

@@ -1,4 +1,4 @@
-//! The tokens directory: which files are there, and what each holds.
+//! The tokens directory: the names of the token files, and the contents of each.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -12,21 +12,19 @@ use crate::files::{
     Directory, FileAt, Inode, ReadError, Stamp, follow_to, leftover, leftover_target, read_private,
 };
 
-/// How long a text that does not parse is given before it is read once more: another tool may be
-/// writing it in place, for which a few kilobytes take a millisecond.
+/// The wait before a text that does not parse is read a second time. Another tool may be writing the file in place, and
+/// a few kilobytes take a millisecond.
 pub(crate) const SECOND_LOOK: Duration = Duration::from_millis(50);
 
 /// A file of the tokens directory that was read.
 pub(crate) struct TokenFile {
-    /// Its name in the directory.
+    /// The name in the directory.
     pub name: String,
     /// The file itself, every link resolved.
     pub real: FileAt,
-    /// Its state when it was read.
     pub stamp: Stamp,
-    /// What the system told of it then.
+    /// The system's data of the file when it was read.
     pub found: Inode,
-    /// What it holds.
     pub document: Document,
 }
 
@@ -39,21 +37,20 @@ impl TokenFile {
 /// Why a name in the directory is not used.
 #[derive(Debug)]
 pub(crate) enum Problem {
-    /// It could not be read.
     Unreadable(ReadError),
-    /// It was read, and is of no use.
+    /// The file was read, and cannot be used.
     Unusable(Unusable),
     /// A link that leads nowhere or to itself.
     BrokenLink,
 }
 
 impl Problem {
-    /// Whether it may only be that another tool is writing the file at this moment.
+    /// Whether the only cause may be that another tool is writing the file at this moment.
     pub(crate) fn may_pass(&self) -> bool {
         matches!(self, Self::Unusable(Unusable::NotAnObject(_)) | Self::Unreadable(ReadError::NotText))
     }
 
-    /// Whether it says to sign in again.
+    /// Whether the person must sign in again.
     pub(crate) fn needs_sign_in(&self) -> bool {
         matches!(self, Self::Unusable(Unusable::BadCharacter { .. }))
     }
@@ -74,18 +71,18 @@ impl fmt::Display for Problem {
 pub(crate) struct Listing {
     /// The names that may be token files, sorted.
     pub names: Vec<String>,
-    /// Those among them that are not plainly regular files: links, and what must be looked at first.
+    /// The names among them that are no plain regular files: links, and files of unknown type.
     pub special: BTreeSet<String>,
-    /// Copies of token files, which are no token files.
+    /// Copies of token files. A copy is no token file.
     pub copies: Vec<String>,
     /// Files that other tools make beside token files for a shell: `NAME.env`.
     pub twins: BTreeSet<String>,
-    /// Those beside which a crash left the file of an unfinished refresh.
+    /// Names beside which a crash left the file of an unfinished refresh.
     pub leftovers: BTreeSet<String>,
 }
 
 impl Listing {
-    /// A very long name is shortened in the name of what a crash leaves beside it.
+    /// Completes `leftovers`: a very long name is shortened in the name of the file that a crash leaves beside it.
     fn find_shortened(&mut self, directory: &Directory) {
         for name in &self.names {
             let beside = leftover(&file_in(directory, name)).path();
@@ -100,7 +97,7 @@ impl Listing {
     }
 }
 
-/// Lists `directory`, leaving out the files called `generated`, which we write there ourselves.
+/// Lists `directory`, without the files called `generated`, which this program writes there.
 pub(crate) fn list(directory: &Directory, generated: &[String]) -> io::Result<Listing> {
     let mut listing = Listing::default();
     for entry in directory.names()? {
@@ -132,13 +129,13 @@ pub(crate) fn read_listed(directory: &Directory, name: &str) -> Result<Option<To
     let real = file_in(directory, name);
     match read_once(&real, Document::parse) {
         Ok((document, found)) => Ok(Some(TokenFile::new(name, real, document, found))),
-        // Something else has its name by now.
+        // Another kind of file may have taken the name since the listing.
         Err(_) => read(directory, name),
     }
 }
 
-/// Reads the file `name` of `directory` once; `Ok(None)` when it is gone by now.
-/// Where [`Problem::may_pass`] says so, the file is worth another look after [`SECOND_LOOK`].
+/// Reads the file `name` of `directory` once; `Ok(None)` when the file is gone by now. Where [`Problem::may_pass`] says
+/// so, a second read after [`SECOND_LOOK`] may succeed.
 pub(crate) fn read(directory: &Directory, name: &str) -> Result<Option<TokenFile>, Problem> {
     let Some(real) = real(&file_in(directory, name))? else { return Ok(None) };
     match read_once(&real, Document::parse) {
@@ -148,13 +145,13 @@ pub(crate) fn read(directory: &Directory, name: &str) -> Result<Option<TokenFile
     }
 }
 
-/// The regular file that `file` is or leads to, unless another user could have turned a link on the way; `Ok(None)`
-/// where there is nothing of this name.
+/// The regular file that `file` is or leads to, unless another user could have turned a link on the way. `Ok(None)`
+/// where the name does not exist.
 pub(crate) fn real(file: &FileAt) -> Result<Option<FileAt>, Problem> {
     Ok(real_now(file)?.map(|(real, _)| real))
 }
 
-/// The same, with its state at this moment.
+/// Like [`real`], with the state of the file at this moment.
 pub(crate) fn real_now(file: &FileAt) -> Result<Option<(FileAt, Stamp)>, Problem> {
     match follow_to(file) {
         Ok((real, found)) => Ok(Some((real, found.stamp))),
@@ -169,17 +166,17 @@ fn is_loop(why: &ReadError) -> bool {
     matches!(why, ReadError::Io(error) if error.raw_os_error() == Some(libc::ELOOP))
 }
 
-/// Reads the document at `real`, once more after 50 ms where the text does not parse.
+/// Reads the document at `real`, a second time after 50 ms where the text does not parse.
 pub(crate) fn read_document(real: &FileAt) -> Result<(Document, Stamp), Problem> {
     read_found(real).map(|(document, found)| (document, found.stamp))
 }
 
-/// The same with all that the system told of the file before it was read.
+/// Like [`read_document`], with the system's data of the file before it was read.
 pub(crate) fn read_found(real: &FileAt) -> Result<(Document, Inode), Problem> {
     read_twice(real, Document::parse)
 }
 
-/// The same of a document whose tokens are to be replaced by a new sign-in.
+/// Like [`read_document`], for a document whose tokens are to be replaced by a new sign-in.
 pub(crate) fn read_to_replace(real: &FileAt) -> Result<Document, Problem> {
     read_twice(real, Document::parse_to_replace).map(|(document, _)| document)
 }

@@ -1,8 +1,7 @@
-//! When a token expires, and when it is to be refreshed.
+//! When a token expires, and when to refresh it.
 //!
-//! Pure arithmetic over values. The two laws (tested as properties): no lifetime from a second to
-//! ten years is refreshed more than twice in itself, and a token whose expiry is known is due before
-//! it expires.
+//! Pure arithmetic over values. Two laws are tested as properties. A lifetime between a second and ten years has at
+//! most two refreshes. A token whose expiry is known is due before it expires.
 
 use std::time::Duration;
 
@@ -10,10 +9,10 @@ use super::document::{Document, Expiry};
 use super::jwt;
 use crate::clock::Timestamp;
 
-/// How far a stored time may lie ahead of the clock before it must have been written under a wrong one.
+/// How far a stored time may lie ahead of the clock. A later one must have been written under a wrong clock.
 const CLOCK_TOLERANCE: Duration = Duration::from_mins(1);
 
-/// How far `issued_at + expires_in` may miss `expires_at` and still be the same fact: tools round to
+/// The largest difference between `issued_at + expires_in` and `expires_at` that still counts as none. Tools round to
 /// seconds and read the clock twice.
 const ROUNDING: Duration = Duration::from_secs(5);
 
@@ -24,20 +23,19 @@ pub(super) const REFRESH_LENGTHS: [&str; 3] =
 /// What is known of a token's life.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub(crate) struct Life {
-    /// When the access token ends; `None`: it does not, as far as anybody says.
+    /// When the access token ends; `None` if no source says that it does.
     pub expires_at: Option<Timestamp>,
     /// The whole life of the access token, where it is known.
     pub length: Option<Duration>,
-    /// When it was received.
+    /// When the access token was received.
     pub issued_at: Option<Timestamp>,
-    /// When the refresh token ends, where the provider said so.
+    /// When the refresh token ends, if the provider said so.
     pub refresh_expires_at: Option<Timestamp>,
-    /// Whether the file says when the access token expires in a way that cannot be read, and nothing else
-    /// says it.
+    /// Whether the only statement about the end of the access token cannot be read.
     pub unreadable: bool,
 }
 
-/// What earlier refreshes left to know.
+/// The results of earlier refreshes that the next due time depends on.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub(crate) struct Past {
     /// When the last refresh succeeded.
@@ -46,8 +44,8 @@ pub(crate) struct Past {
     pub moved_refresh_end: bool,
 }
 
-/// Reads the life of a token: the member that says when it expires, else the `exp` of a JWT, else the time of
-/// receipt (the file's modification time where none is written) plus `expires_in`.
+/// Reads the life of a token. The end is the member that says when the token expires, else the `exp` of a JWT, else the
+/// time of receipt plus `expires_in`. An unwritten time of receipt is the file's modification time.
 pub(crate) fn life(document: &Document, modified: Timestamp) -> Life {
     let said = document.expiry();
     let written = if let Expiry::At(at) = said { Some(at) } else { None };
@@ -73,16 +71,15 @@ pub(crate) fn life(document: &Document, modified: Timestamp) -> Life {
     }
 }
 
-/// When the token was received. `created_at` (doorkeeper: GitLab, Mastodon) may be the age of something else,
-/// so it counts only where nothing says when the token expires.
+/// When the token was received. `created_at` (doorkeeper: GitLab, Mastodon) may be the age of something else, so it
+/// counts only where no member says when the token expires.
 fn issued_at(document: &Document, with_created_at: bool) -> Option<Timestamp> {
     let names = ["issued_at", "generated_at", "obtained_at", "saved_at"];
     let created_at = with_created_at.then_some("created_at");
     names.into_iter().chain(created_at).find_map(|name| document.time(name)).map(|written| written.at)
 }
 
-/// When the refresh token ends: as a time, or as a length of time from its receipt (GitHub,
-/// Keycloak, Intuit).
+/// When the refresh token ends: as a time, or as a length of time from its receipt (GitHub, Keycloak, Intuit).
 fn refresh_expires_at(document: &Document, received: Timestamp) -> Option<Timestamp> {
     let written =
         ["refresh_expires_at", "refresh_token_expires_at"].into_iter().find_map(|name| document.time(name));
@@ -90,24 +87,24 @@ fn refresh_expires_at(document: &Document, received: Timestamp) -> Option<Timest
     written.map(|written| written.at).or_else(|| Some(received + length()?))
 }
 
-/// When a token with this life is to be refreshed; `None`: never, it does not expire.
+/// When to refresh a token with this life; `None` for a token that does not expire.
 ///
-/// `buffer` before its end, but not before half of a known life has passed: a one-hour token under
-/// a one-hour buffer would be refreshed at every check otherwise. And not within a quarter of its
-/// life of the last success.
+/// The time is `buffer` before the end, but not before half of a known life has passed. Otherwise a one-hour token
+/// under a one-hour buffer would be refreshed at every check. At least a quarter of the life lies between a success and
+/// the next refresh.
 pub(crate) fn due_at(life: &Life, past: &Past, buffer: Duration, now: Timestamp) -> Option<Timestamp> {
-    // A refresh writes a time that can be read.
+    // A refresh replaces the unreadable time.
     let Some(access_end) = life.expires_at else { return life.unreadable.then_some(now) };
     let (end, length) = match life.refresh_expires_at {
-        // Where the refresh token dies first and refreshing prolongs it, its life sets the pace.
+        // Where the refresh token ends first and a refresh prolongs it, its life sets the pace.
         Some(refresh_end) if refresh_end < access_end && past.moved_refresh_end => {
             (refresh_end, life.issued_at.map(|issued| refresh_end.since(issued)))
         }
         _ => (access_end, life.length),
     };
     let latest_plausible = now + CLOCK_TOLERANCE;
-    // Received in the future: written under a wrong clock, so its true age is unknown. Refreshed
-    // now, once; that writes a true time.
+    // A time of receipt in the future was written under a wrong clock, so the token's true age is unknown. One refresh
+    // now writes a true time.
     if length.is_some() && life.issued_at.is_some_and(|issued| issued > latest_plausible) {
         return Some(now);
     }
@@ -249,8 +246,8 @@ mod tests {
     }
 
     proptest! {
-        /// The law against refresh storms: however the buffer compares to the life, a token is
-        /// refreshed at most twice in it, and before it ends.
+        /// The law against refresh storms. Whatever the buffer is, a token is refreshed at most twice in its life, and
+        /// before the end.
         #[test]
         fn no_life_is_refreshed_more_than_twice(
             length in 1_u64..315_360_000, buffer in 1_u64..315_360_000,
@@ -274,7 +271,7 @@ mod tests {
             prop_assert!(refreshes <= 2, "{refreshes} refreshes");
         }
 
-        /// A token that says only when it ends is due by its end, whatever else is in the file.
+        /// A token whose end alone is known is due by its end, whatever other members the file has.
         #[test]
         fn an_end_that_is_known_is_never_missed(
             end in 1_i64..4_000_000_000, issued in proptest::option::of(1_i64..4_000_000_000),

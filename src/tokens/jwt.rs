@@ -1,7 +1,7 @@
 //! The claims of an access token that is a JWT.
 //!
-//! They are read and not verified: this program is not the audience (RFC 9068). They are hints for files that
-//! say nothing themselves.
+//! The claims are read and not verified: this program is not the audience (RFC 9068). A claim is a hint for a file that
+//! lacks the member.
 
 use std::collections::BTreeMap;
 
@@ -12,8 +12,8 @@ use serde_json::Value;
 use crate::clock::Timestamp;
 use crate::secret::Secret;
 
-/// The `exp` claim (RFC 7519 4.1.4, may be fractional) of `token`; `None` when it is no JWT or has
-/// none that is a time after 1970.
+/// The `exp` claim (RFC 7519 4.1.4, may be fractional) of `token`. `None` when the token is no JWT or has no `exp`
+/// after 1970.
 pub(crate) fn expiry(token: &Secret) -> Option<Timestamp> {
     let exp = claims(token)?.get("exp")?.as_f64()?;
     Timestamp::from_number(exp).map(|(at, _)| at)

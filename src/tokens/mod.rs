@@ -1,7 +1,6 @@
-//! Token files: find them, read them, judge when they are due, change what a refresh changed.
+//! Token files: finding, reading, judging when they are due, and changing what a refresh changed.
 //!
-//! Knows files and JSON, and nothing of OAuth requests: what an endpoint said arrives as a
-//! [`change::Change`].
+//! Knows files and JSON, and nothing of OAuth requests: the contents of an answer arrive as a [`change::Change`].
 
 pub(crate) mod at_rest;
 pub(crate) mod chain;

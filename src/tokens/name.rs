@@ -1,19 +1,18 @@
-//! Names: which files of the directory are token files, and what a service is called.
+//! Names: which files of the directory are token files, and the name of a service.
 
 use std::path::Path;
 
-/// What a file's name says it is.
+/// The role of a token file, told from its name.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Role {
     /// `*-egress.json`: a service of the configurations.
     Service,
     /// `ingress.json`: the gateway's own token.
     Gateway,
-    /// Any other token: refreshed, in no configuration.
+    /// Any other token: refreshed, but in no configuration.
     Other,
 }
 
-/// What the name of a token file says it is.
 pub(crate) fn role(file_name: &str) -> Role {
     match file_name {
         "ingress.json" => Role::Gateway,
@@ -22,8 +21,8 @@ pub(crate) fn role(file_name: &str) -> Role {
     }
 }
 
-/// Whether a name in the tokens directory may be a token file: `*.json`, not hidden, not one of the
-/// files that we generate there, not one of the copies for people (`*readable*`).
+/// Whether a name in the tokens directory may be a token file: `*.json`, not hidden, no file that this program
+/// generates there, no copy for people (`*readable*`).
 pub(crate) fn may_be_token_file(file_name: &str, generated: &[String]) -> bool {
     // Tools write the ending in lower case; another spelling is a user's own file.
     Path::new(file_name).extension().is_some_and(|ending| ending == "json")
@@ -33,10 +32,10 @@ pub(crate) fn may_be_token_file(file_name: &str, generated: &[String]) -> bool {
         && !is_copy(file_name)
 }
 
-/// Whether the name is that of a copy which a synchronisation tool, an editor or a file manager made of a token file.
-/// Sending the refresh token of a copy would spend that of the original.
+/// Whether a synchronisation tool, an editor or a file manager made the file as a copy of a token file. Sending the
+/// refresh token of a copy would spend that of the original.
 pub(crate) fn is_copy(file_name: &str) -> bool {
-    // Every mark below has one of these: most names are done with here, without a copy.
+    // Every mark below contains one of these. Most names contain none, and are decided without a copy in lower case.
     let marks = ["~", " ", ".bak", ".orig", ".old", "conflict", "copy"];
     if !marks.iter().any(|mark| contains(file_name, mark)) {
         return false;
@@ -68,14 +67,14 @@ fn contains(name: &str, part: &str) -> bool {
     name.as_bytes().windows(part.len()).any(|here| here.eq_ignore_ascii_case(part.as_bytes()))
 }
 
-/// The file's name without `.json` and `-egress`: how the log calls a credential.
+/// The file's name without `.json` and `-egress`, by which the log calls a credential.
 pub(crate) fn stem(file_name: &str) -> &str {
     let stem = file_name.strip_suffix(".json").unwrap_or(file_name);
     stem.strip_suffix("-egress").unwrap_or(stem)
 }
 
-/// The MCP server that `{provider}-{server}-egress.json` belongs to: the stem without the provider
-/// (the file's own, else the built-in name that it begins with) and its dash, where something remains.
+/// The MCP server of `{provider}-{server}-egress.json`: the stem without the provider and its dash, unless nothing
+/// remains. The provider is the file's own, else the built-in name with which the stem begins.
 pub(crate) fn server<'a>(file_name: &'a str, provider: Option<&str>, built_in: Option<&str>) -> &'a str {
     let stem = stem(file_name);
     [provider, built_in]

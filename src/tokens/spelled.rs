@@ -1,7 +1,7 @@
 //! File names as text. A name on Linux is bytes, and a message, a JSON document and a configuration need text.
 //!
 //! A name in UTF-8 is its own text. Each other byte is spelled `\xff`, and so is the backslash of a name that holds
-//! such a spelling itself: two names are never spelled alike, and every spelling leads back to its name.
+//! such a spelling itself. So two names are never spelled alike, and every spelling leads back to its name.
 
 use std::ffi::{OsStr, OsString};
 use std::fmt::Write as _;
@@ -9,7 +9,6 @@ use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 
 use crate::files::{Directory, FileAt};
 
-/// The text for a name.
 pub(crate) fn spelled(name: &OsStr) -> String {
     if let Some(text) = name.to_str().filter(|text| !text.contains("\\x")) {
         return text.to_owned();
@@ -25,7 +24,7 @@ pub(crate) fn spelled(name: &OsStr) -> String {
     text
 }
 
-/// The name that is spelled so.
+/// The name with this spelling.
 pub(crate) fn name_of(text: &str) -> OsString {
     let mut name = Vec::with_capacity(text.len());
     let mut rest = text;
@@ -43,13 +42,13 @@ pub(crate) fn name_of(text: &str) -> OsString {
     OsString::from_vec(name)
 }
 
-/// The byte that two digits spell. No other is ever spelled so, above all no slash.
+/// The byte that two digits spell. No ASCII letter but the backslash is ever spelled, above all no slash.
 fn spelled_byte(after: &str) -> Option<u8> {
     let digits = after.get(..2).filter(|digits| !digits.starts_with('+'))?;
     u8::from_str_radix(digits, 16).ok().filter(|byte| *byte >= 0x80 || *byte == b'\\')
 }
 
-/// The name that a person gave: as a message spells it, or its bytes.
+/// The name that a person gave: spelled as in a message, or its bytes.
 pub(crate) fn named(argument: &OsStr) -> String {
     argument.to_str().map_or_else(|| spelled(argument), str::to_owned)
 }
@@ -79,7 +78,7 @@ mod tests {
             assert_eq!(spelled(OsStr::from_bytes(name)), text);
             assert_eq!(name_of(text).as_bytes(), name);
         }
-        // What a person may type leads to no other directory.
+        // No text that a person may type leads to another directory.
         assert_eq!(name_of("\\x2fetc\\x00\\x+f"), "\\x2fetc\\x00\\x+f");
     }
 

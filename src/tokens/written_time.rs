@@ -1,7 +1,7 @@
-//! Times as token files spell them, read and written back in the form they had.
+//! Times as token files spell them, read and written back in the same form.
 //!
-//! Tools write `expires_at` as seconds (whole, with a fraction, as text), as milliseconds, as RFC 3339
-//! or Python's `isoformat`; whatever reads the file next expects the form that it knows.
+//! Tools write `expires_at` as seconds (whole, with a fraction, as text), as milliseconds, as RFC 3339 or as Python's
+//! `isoformat`. The next tool that reads the file expects the form that it knows.
 
 use std::time::{Duration, UNIX_EPOCH};
 
@@ -12,9 +12,8 @@ use crate::clock::Timestamp;
 /// A time and the form in which it was written.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub(crate) struct WrittenTime {
-    /// The time.
     pub at: Timestamp,
-    /// How to write another one in its place.
+    /// The form for another time in its place.
     pub form: TimeFormat,
 }
 
@@ -43,9 +42,8 @@ pub(crate) enum TimeFormat {
     Calendar {
         /// `T` or a blank between date and time.
         separator: char,
-        /// Digits of the fraction; none, no point.
+        /// Digits of the fraction; without digits there is no point.
         decimals: usize,
-        /// How the zone is written.
         zone: Zone,
     },
 }
@@ -63,13 +61,13 @@ pub(crate) enum Zone {
     Offset(i32),
 }
 
-/// Whole seconds as a number: how a time is written where there was none.
+/// Whole seconds as a number, for a member that had no time.
 pub(super) const PLAIN_SECONDS: TimeFormat = TimeFormat::Seconds { decimals: 0, quoted: false };
 
-/// Seconds with milliseconds as a number: for times that are compared to the millisecond.
+/// Seconds with milliseconds as a number, for times that are compared to the millisecond.
 pub(super) const EXACT_SECONDS: TimeFormat = TimeFormat::Seconds { decimals: 3, quoted: false };
 
-/// `2026-01-01 00:00:00 UTC`: what the Python service writes for people.
+/// `2026-01-01 00:00:00 UTC`, as the Python service writes for people.
 pub(super) const FOR_PEOPLE: TimeFormat =
     TimeFormat::Calendar { separator: ' ', decimals: 0, zone: Zone::Utc };
 
@@ -105,7 +103,7 @@ fn number(text: &str, quoted: bool) -> Option<WrittenTime> {
 
 fn dot_net(text: &str) -> Option<WrittenTime> {
     let millis = text.strip_prefix("/Date(")?.strip_suffix(")/")?;
-    // A zone behind the number says how to show it, and changes nothing of the time.
+    // The zone behind the number is only for display, and changes nothing of the time.
     let millis: i64 = millis.split_once(['+', '-']).map_or(millis, |(millis, _)| millis).parse().ok()?;
     (millis > 0).then_some(WrittenTime { at: Timestamp::from_millis(millis), form: TimeFormat::DotNet })
 }
@@ -132,7 +130,7 @@ fn calendar(text: &str) -> Option<WrittenTime> {
         return None;
     }
     let zone = read_zone(zone)?;
-    // A leap second, and what tools make of one when they round up.
+    // A leap second, or the result of rounding up in another tool.
     let second = if second == 60 { 59 } else { second };
     let date =
         Date::from_calendar_date(i32::try_from(year).ok()?, Month::try_from(small(month)).ok()?, small(day))
@@ -174,8 +172,8 @@ fn read_zone(text: &str) -> Option<Zone> {
 }
 
 impl TimeFormat {
-    /// The JSON text of `at` in this form. Fractions are rounded down: a token must not seem to live
-    /// longer than it does.
+    /// The JSON text of `at` in this form. Fractions are rounded down: a token must not seem to live longer than it
+    /// does.
     pub(crate) fn write(self, at: Timestamp) -> String {
         let (seconds, millis) = (at.as_seconds(), at.as_millis().rem_euclid(1000));
         let quote = |text: String, quoted: bool| if quoted { format!("\"{text}\"") } else { text };
@@ -220,7 +218,7 @@ impl TimeFormat {
     }
 }
 
-/// `.123000` for 123 ms and six decimals; nothing for none.
+/// `.123000` for 123 ms and six decimals; an empty text for no decimals.
 fn fraction(millis: i64, decimals: usize) -> String {
     if decimals == 0 {
         String::new()

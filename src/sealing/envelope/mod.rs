@@ -1,4 +1,4 @@
-//! Sealing a secret, and opening what is sealed.
+//! Seals a secret, and opens a sealed text.
 
 use std::sync::Arc;
 
@@ -14,7 +14,7 @@ use super::recognise::{LONGEST, header, parts};
 use super::unsealable::Unsealable;
 use crate::secret::Secret;
 
-/// What seals the secrets of one file.
+/// The key and the binding with which the secrets of one file are sealed.
 #[derive(Clone, Debug)]
 pub(crate) struct Seal {
     key: Arc<SealingKey>,
@@ -22,12 +22,10 @@ pub(crate) struct Seal {
 }
 
 impl Seal {
-    /// Seals with `key`, for the places of `binding`.
     pub(crate) fn new(key: &Arc<SealingKey>, binding: Binding) -> Self {
         Self { key: Arc::clone(key), binding }
     }
 
-    /// Seals `secret` as `member`.
     pub(crate) fn seal(&self, member: SecretMember, secret: &Secret) -> Result<Secret, Unsealable> {
         let mut nonce = [0; NONCE_LEN];
         SystemRandom::new().fill(&mut nonce).map_err(|_| Unsealable::NoRandomness)?;
@@ -50,7 +48,7 @@ impl Seal {
     }
 }
 
-/// Opens the sealed text of `member`, which would be sent as `binding` says.
+/// Opens the sealed text of `member`, which would be sent where `binding` says.
 pub(crate) fn opened(
     text: &Secret,
     member: SecretMember,
@@ -68,7 +66,7 @@ pub(crate) fn opened(
     Ok(secret)
 }
 
-/// The same wherever the file leads to: for a person who has said that it is meant.
+/// Like [`opened`], wherever the file leads to: for a person who has confirmed a changed endpoint or client.
 pub(crate) fn opened_anywhere(
     text: &Secret,
     member: SecretMember,
@@ -81,7 +79,7 @@ pub(crate) fn opened_anywhere(
         |text: &str, into: &mut [u8]| URL_SAFE_NO_PAD.decode_slice(text, into).map_err(|_| Unsealable::Form);
     let mut nonce = [0; NONCE_LEN];
     decode(parts.nonce, &mut nonce)?;
-    // With room for the tag, which the decryption wants behind the text.
+    // With room for the tag, since the decryption takes the ciphertext and the tag in one buffer.
     let mut bytes = Zeroizing::new(vec![0; parts.ciphertext.len() + parts.tag.len()]);
     let length = decode(parts.ciphertext, &mut bytes)?;
     let end = length + decode(parts.tag, &mut bytes[length..])?;
@@ -98,7 +96,7 @@ pub(crate) fn opened_anywhere(
         return Err(Unsealable::Member(header.member));
     }
     let secret = Secret::new(plain);
-    // Another tool could have sealed it with a wrong fingerprint, and files are compared by it.
+    // Another tool could have sealed the secret with a wrong fingerprint, and files are compared by fingerprint.
     if secret.fingerprint() == header.fp { Ok((secret, header)) } else { Err(Unsealable::Header) }
 }
 

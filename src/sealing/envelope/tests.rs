@@ -172,7 +172,7 @@ fn tokens_of_providers_are_none_of_ours() {
         String::new(),
         "eyJhbGciOiJkaXIi".to_owned(),
         "a.b.c.d.e".to_owned(),
-        // A JWS, and JWEs of a provider: the second with the very algorithms that seal.
+        // A JWS, and JWEs of a provider. The second JWE has the very algorithms that seal.
         "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.e30.c2ln".to_owned(),
         jwe(r#"{"alg":"RSA-OAEP","enc":"A256GCM"}"#),
         jwe(r#"{"alg":"dir","enc":"A256GCM","cty":"JWT"}"#),

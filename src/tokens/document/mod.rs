@@ -1,7 +1,7 @@
-//! One token file as a document: its fields, read; its text, changed only where a refresh changed it.
+//! One token file as a document: its fields are read, and its text is changed only where a refresh changed a field.
 //!
-//! Readers are lenient about what other tools write (numbers as text, nesting under `tokens`, list
-//! scopes) and strict about what would be sent: a refresh token that is no text is never guessed.
+//! Readers are lenient about the forms that other tools write: numbers as text, nesting under `tokens`, list scopes.
+//! Readers are strict about what would be sent: a refresh token that is no text is never guessed.
 
 mod draft;
 mod parsed;
@@ -23,7 +23,7 @@ use crate::clock::Timestamp;
 use crate::json::{self, JsonMember};
 use crate::secret::{Secret, is_printable};
 
-/// The members that hold a secret; they are never handed out as plain text.
+/// The members that hold a secret. None is ever handed out as plain text.
 const SECRET_MEMBERS: [&str; 7] =
     ["access_token", "refresh_token", "token", "id_token", "client_secret", "private_key", "password"];
 
@@ -46,49 +46,48 @@ pub(super) const EXPIRY_MEMBERS: [&str; 10] = [
 /// When a document says that its access token expires.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub(crate) enum Expiry {
-    /// It does not say.
+    /// The document does not say.
     Unsaid,
     /// At this time.
     At(Timestamp),
-    /// It says something that is no time, in this member.
+    /// The value of this member is no time.
     Unreadable(&'static str),
 }
 
-/// A token file's text with its members found. It has no `Debug`: its text is a secret.
+/// A token file's text with its members found. Has no `Debug`, since its text is a secret.
 #[derive(Clone)]
 pub(crate) struct Document {
     /// Shared by the clones, so that there is one copy of the secrets.
     parsed: Arc<ParsedText>,
-    /// The edits that are not in the text yet, as name and JSON text: there are some only in a [`DocumentDraft`].
+    /// The edits that are not in the text yet, as name and JSON text. Only a [`DocumentDraft`] has some.
     pending: Vec<(String, Zeroizing<String>)>,
 }
 
 /// What kind of file a document is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum FileKind {
-    /// It holds an access token or a refresh token.
+    /// An access token or a refresh token.
     Token,
-    /// It holds a client id and a client secret: credentials for token files with the same client id.
+    /// A client id and a client secret: credentials for token files with the same client id.
     ClientCredentials,
-    /// Anything else that people keep there.
+    /// Anything else that people keep in the directory.
     Other,
 }
 
 impl Document {
-    /// Reads `text`, a byte order mark allowed.
-    /// Only members that a request would use are checked.
+    /// Reads `text`, a byte order mark allowed. Checks only members that a request would use.
     pub(crate) fn parse(text: &str) -> Result<Self, Unusable> {
         let document = Self::parse_to_replace(text)?;
         document.check_tokens()?;
         Ok(document)
     }
 
-    /// The same of a text whose tokens are to be replaced: a token that cannot be sent is no fault.
+    /// Like [`Self::parse`], for a text whose tokens are to be replaced: a token that cannot be sent is no fault.
     pub(crate) fn parse_to_replace(text: &str) -> Result<Self, Unusable> {
         Self::of(Zeroizing::new(text.to_owned()), Vec::new())
     }
 
-    /// The document of `text`, which these edits have made.
+    /// The document of `text`, which is the result of these edits.
     fn of(text: Zeroizing<String>, edits: Vec<(String, Zeroizing<String>)>) -> Result<Self, Unusable> {
         let parsed = ParsedText::of(text, edits).map_err(Unusable::NotAnObject)?;
         let document = Self { parsed: Arc::new(parsed), pending: Vec::new() };
@@ -123,13 +122,13 @@ impl Document {
             && !self.holds_placeholder("access_token")
             && !self.holds("refresh_token")
         {
-            // A broken access token can be replaced by a refresh, and only by one.
+            // Only a refresh can replace a broken access token.
             return Err(Unusable::BadCharacter { member: "access_token" });
         }
         Ok(())
     }
 
-    /// Whether a member is a text that is not empty. Like [`Self::holds_token`] it copies no secret.
+    /// Whether a member is a text that is not empty. Copies no secret, like [`Self::holds_token`].
     fn holds(&self, name: &str) -> bool {
         self.raw(name).and_then(json::as_text).is_some_and(|text| !text.is_empty())
     }
@@ -144,8 +143,8 @@ impl Document {
         &self.parsed.text
     }
 
-    /// The JSON text of a member: the last one of that name, `null` counting as absent; where the
-    /// token fields are nested, there first.
+    /// The JSON text of a member: the last one of that name, and first among nested token fields. `null` counts as
+    /// absent.
     pub(crate) fn raw(&self, name: &str) -> Option<&str> {
         let pending =
             || self.pending.iter().rfind(|(edited, _)| edited == name).map(|(_, value)| value.as_str());
@@ -170,7 +169,7 @@ impl Document {
         json::as_text(&metadata[found.place.clone()]).map(std::borrow::Cow::into_owned)
     }
 
-    /// Every member that is plain text and no secret, by name: what endpoint templates may use.
+    /// Every member that is plain text and no secret, by name, for endpoint templates.
     pub(crate) fn plain_texts(&self) -> impl Iterator<Item = (String, String)> + '_ {
         // The last member of a name counts, and a nested one before one above it.
         let counting: BTreeMap<&str, &JsonMember> = self
@@ -191,12 +190,12 @@ impl Document {
         (!text.is_empty()).then(|| Secret::new(text))
     }
 
-    /// The access token: `access_token`, or `token` alone, where it can stand in a header.
+    /// The access token: `access_token`, or `token` alone, if it can be sent in a header.
     pub(crate) fn access_token(&self) -> Option<Secret> {
         self.secret(self.access_member()?)
     }
 
-    /// Whether it holds an access token that can stand in a header.
+    /// Whether the document holds an access token that can be sent in a header.
     pub(crate) fn has_access_token(&self) -> bool {
         self.access_member().is_some()
     }
@@ -221,7 +220,7 @@ impl Document {
         }
     }
 
-    /// Whether a member holds what templates and examples have in the place of a token.
+    /// Whether a member holds a text of templates and examples in the place of a token.
     fn holds_placeholder(&self, name: &str) -> bool {
         self.raw(name).and_then(json::as_text).is_some_and(|text| is_placeholder(&text))
     }
@@ -246,7 +245,7 @@ impl Document {
         )
     }
 
-    /// When the access token expires, as far as the document says.
+    /// When the access token expires, according to the document.
     pub(crate) fn expiry(&self) -> Expiry {
         if let Some((_, written)) = self.expiries().next() {
             return Expiry::At(written.at);
@@ -261,11 +260,11 @@ impl Document {
     pub(crate) fn seconds(&self, name: &str) -> Option<Duration> {
         let raw = self.raw(name)?;
         let seconds: f64 = json::as_text(raw).map_or_else(|| raw.parse(), |text| text.trim().parse()).ok()?;
-        // A thousand years: more is a mistake, and would overflow later sums.
+        // A thousand years: a longer time is a mistake, and would overflow later sums.
         (seconds > 0.0 && seconds < 3.2e10).then(|| Duration::from_secs_f64(seconds))
     }
 
-    /// Whether the member is there at all, `null` included.
+    /// Whether the member exists, `null` included.
     pub(crate) fn has(&self, name: &str) -> bool {
         self.parsed.top.iter().chain(self.inner_members()).any(|member| member.name == name)
             || self.pending.iter().any(|(edited, _)| edited == name)
@@ -282,7 +281,6 @@ impl Document {
             .or_else(|| self.scope_list().filter(|list| !list.is_empty()).map(|list| list.join(" ")))
     }
 
-    /// What kind of file this is.
     pub(crate) fn kind(&self) -> FileKind {
         if self.holds("refresh_token") || self.has_access_token() || self.wants_a_first_token() {
             FileKind::Token
@@ -293,14 +291,14 @@ impl Document {
         }
     }
 
-    /// Whether the file says that an application gets its token for its credentials, and holds none yet. One
+    /// Whether the file says that an application gets its token for its credentials, and holds no token yet. A file
     /// that `revoke` has signed out gets none until a person signs in again.
     fn wants_a_first_token(&self) -> bool {
         self.text("grant_type").as_deref() == Some("client_credentials")
             && self.raw("signed_out_at").is_none()
     }
 
-    /// What is strange about the document without making it useless, a sentence each, quoting nothing.
+    /// The oddities that do not make the document useless, a sentence each, quoting nothing.
     pub(crate) fn oddities(&self) -> Vec<String> {
         let mut said = Vec::new();
         if self.parsed.text.starts_with(BYTE_ORDER_MARK) {
@@ -335,7 +333,7 @@ fn is_placeholder(text: &str) -> bool {
     const KNOWN: [&str; 9] =
         ["placeholder", "changeme", "replaceme", "todo", "none", "null", "undefined", "token", "accesstoken"];
     let text = text.trim();
-    // Without a copy, and no further than a real token differs: this is asked of every token of a scan.
+    // Without a copy, and no further than a real token differs: every token of a scan is compared.
     let letters = || text.bytes().filter(u8::is_ascii_alphanumeric).map(|letter| letter.to_ascii_lowercase());
     let last =
         || text.bytes().rev().filter(u8::is_ascii_alphanumeric).map(|letter| letter.to_ascii_lowercase());

@@ -8,22 +8,23 @@ use zeroize::Zeroizing;
 use crate::json::{self, JsonMember, NotAnObject};
 use crate::secret::Fingerprint;
 
-/// Some editors put it before a text.
+/// The mark that some editors put before a text.
 pub(super) const BYTE_ORDER_MARK: char = '\u{feff}';
 
-/// The text of a file and what was found in it. Places are counted from the first character that is no byte order mark.
+/// The text of a file and the members found in it. Places are counted from the first character that is no byte order
+/// mark.
 pub(super) struct ParsedText {
-    /// As the file has it.
+    /// The whole text of the file.
     pub text: Zeroizing<String>,
     pub top: Vec<JsonMember>,
-    /// The object under `tokens`, where the token fields stand there: its place and members.
+    /// The object under `tokens`, if the token fields are there: its place and members.
     pub inner: Option<(Range<usize>, Vec<JsonMember>)>,
     /// The member that holds the access token, found once: a scan of ten thousand files needs it often.
     pub access_member: OnceLock<Option<&'static str>>,
-    /// The texts of the edits that made it of another document: wiped with it, and not while an answer waits for the
-    /// disk.
+    /// The texts of the edits that made the document from another one. Wiped with the document, since wiping earlier
+    /// would delay an answer that waits for the disk.
     _edits: Vec<(String, Zeroizing<String>)>,
-    /// The fingerprint of the refresh token, found once: a sealed one is decoded for it.
+    /// The fingerprint of the refresh token, found once, because a sealed token must be decoded for it.
     pub refresh_fingerprint: OnceLock<Option<Fingerprint>>,
 }
 
@@ -49,7 +50,7 @@ fn plain(text: &str) -> &str {
     text.strip_prefix(BYTE_ORDER_MARK).unwrap_or(text)
 }
 
-/// The object under `tokens` and its members, where the token fields stand in it and not in the members `top` above it.
+/// The object under `tokens` and its members, if the token fields are in it and not in the members `top` above it.
 fn nested(text: &str, top: &[JsonMember]) -> Option<(Range<usize>, Vec<JsonMember>)> {
     let is_above =
         |name| top.iter().rfind_named(name).is_some_and(|found| &text[found.place.clone()] != "null");

@@ -6,12 +6,12 @@ use crate::sealing::{SecretMember, StoredSecret, stored};
 use crate::secret::{Fingerprint, Secret};
 
 impl Document {
-    /// What a secret member holds: the secret, or a sealed text.
+    /// The contents of a secret member: the secret, or a sealed text.
     pub(crate) fn stored(&self, member: SecretMember) -> Option<Secret> {
         self.secret(member.name())
     }
 
-    /// The secret members that are there, and the form of each.
+    /// The secret members that the document has, and the form of each.
     pub(crate) fn seals(&self) -> impl Iterator<Item = (SecretMember, StoredSecret)> + '_ {
         SecretMember::ALL.into_iter().filter_map(|member| {
             let text = json::as_text(self.raw(member.name())?)?;
@@ -24,12 +24,13 @@ impl Document {
         self.seals().any(|(_, form)| form != StoredSecret::Plain)
     }
 
-    /// Whether it holds a refresh token, sealed or not.
+    /// Whether the document holds a refresh token, sealed or not.
     pub(crate) fn has_refresh_token(&self) -> bool {
         self.holds("refresh_token")
     }
 
-    /// The fingerprint of the refresh token, which a sealed one tells too. A damaged one is only like itself.
+    /// The fingerprint of the refresh token. A sealed token tells it in its header; a damaged one equals only its own
+    /// copies.
     pub(crate) fn refresh_fingerprint(&self) -> Option<Fingerprint> {
         if self.pending.iter().any(|(name, _)| name == "refresh_token") {
             return self.find_refresh_fingerprint();

@@ -1,4 +1,4 @@
-//! What the parent module promises, in tables.
+//! Tables and properties for the parent module.
 
 use proptest::prelude::*;
 
@@ -167,7 +167,7 @@ proptest! {
             let Ok(next) = one_by_one.with(name, value) else { return Ok(()) };
             one_by_one = next;
             prop_assert!(draft.set(name, value.to_owned().into()).is_ok());
-            // What the next edit is decided by is the same too.
+            // The values by which the next edit is decided are the same too.
             for name in &EDITED[..5] {
                 prop_assert_eq!(draft.edited().raw(name), one_by_one.raw(name), "{}", name);
                 prop_assert_eq!(draft.edited().has(name), one_by_one.has(name), "{}", name);

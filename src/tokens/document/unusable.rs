@@ -9,22 +9,19 @@ use crate::sealing::Unsealable;
 /// Why a file that may be a token file is not used.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) enum Unusable {
-    /// Its text is not a JSON object.
     NotAnObject(NotAnObject),
     /// A member that must be text is something else.
     NotText {
-        /// The member's name.
         member: &'static str,
-        /// What it is instead, with its article.
+        /// The kind of the value, with its article.
         found: &'static str,
     },
-    /// A new secret of it could not be sealed.
+    /// A new secret could not be sealed.
     NotSealed(Unsealable),
-    /// Its text would be larger than what is read back.
+    /// The text would be larger than the limit for reading.
     TooLarge,
     /// A token holds a character that no token has (RFC 6749 appendix A: VSCHAR, 0x20 to 0x7E).
     BadCharacter {
-        /// The member's name.
         member: &'static str,
     },
 }
