@@ -1,7 +1,7 @@
 //! Extended attributes and access control lists, which a replaced file must not lose.
 //!
-//! With an access control list, the group bits of the mode are its mask and not the group's rights: to copy the mode
-//! alone would open the file to its group. The list is an attribute like others, so all attributes are copied.
+//! With an access control list, the group bits of the mode are the mask of the list. To copy the mode alone would open
+//! the file to its group. The list is an attribute like others, so all attributes are copied.
 
 use std::ffi::CStr;
 use std::fs::File;
@@ -11,13 +11,13 @@ use rustix::fs::{XattrFlags, fgetxattr, flistxattr, fremovexattr, fsetxattr};
 use rustix::io::Errno;
 
 /// The attribute that holds the access control list.
-const ACCESS_LIST: &CStr = c"system.posix_acl_access";
+pub(super) const ACCESS_LIST: &CStr = c"system.posix_acl_access";
 
-/// The largest list of names, and the largest value, that Linux gives out.
+/// The largest list of names, and the largest value, that Linux returns.
 const LARGEST: usize = 64 << 10;
 
-/// Gives `new` the attributes of `old`. To be called before the mode is set: a list that `new` inherited
-/// from its directory, and that `old` has not, is taken away.
+/// Gives `new` the attributes of `old`. Must be called before the mode is set. A list that only `new` has, inherited
+/// from its directory, is removed.
 pub(super) fn copy_attributes(old: &File, new: &File) -> io::Result<()> {
     let mut names = Vec::with_capacity(LARGEST);
     match flistxattr(old, rustix::buffer::spare_capacity(&mut names)) {
@@ -33,14 +33,14 @@ pub(super) fn copy_attributes(old: &File, new: &File) -> io::Result<()> {
         let mut value = Vec::with_capacity(LARGEST);
         match fgetxattr(old, name, rustix::buffer::spare_capacity(&mut value)) {
             Ok(_) => {}
-            // It went meanwhile, or it is one that only its file system reads.
+            // The attribute was removed meanwhile, or only its file system reads it.
             Err(Errno::NODATA | Errno::OPNOTSUPP) => continue,
             Err(error) => return Err(error.into()),
         }
         has_list |= name == ACCESS_LIST;
         match fsetxattr(new, name, &value, XattrFlags::empty()) {
             Ok(()) => {}
-            // Labels of the system's own (SELinux, capabilities): the system gave the new file its label.
+            // Labels of the system (SELinux, capabilities): the system has given the new file its label.
             Err(_) if !name.to_bytes().starts_with(b"user.") && name != ACCESS_LIST => {}
             Err(error) => return Err(error.into()),
         }

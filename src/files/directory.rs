@@ -1,7 +1,7 @@
 //! A directory that is held open.
 //!
-//! What is in it is reached through its descriptor. Its path may lead elsewhere by now: another directory got its name,
-//! or a link was put in its place. Nothing is written there.
+//! Files in the directory are reached through its descriptor. Its path may lead elsewhere by now: another directory got
+//! the name, or a link took its place. Nothing is written through the path.
 
 use std::ffi::{CStr, OsStr, OsString};
 use std::fmt;
@@ -31,13 +31,13 @@ pub(crate) struct Directory(Arc<Opened>);
 
 struct Opened {
     file: File,
-    /// Where it was found, for messages.
+    /// The path where the directory was found, for messages.
     path: PathBuf,
-    /// What it was when it was opened.
+    /// The system's data of the directory when it was opened.
     found: Inode,
     /// The user of this process, who does not change once directories are open.
     user: u32,
-    /// The program's own directory in it, where that was needed.
+    /// The program's own directory inside, once it was needed.
     own: OnceLock<Directory>,
     syncs: SharedSync,
 }
@@ -61,29 +61,28 @@ impl Directory {
         Ok(Self(Arc::new(Opened { file, path, found, user, own, syncs })))
     }
 
-    /// Opens the directory `name` in it, and no link of this name.
+    /// Opens the directory `name` inside, and no link of this name.
     pub(super) fn subdirectory(&self, name: &OsStr) -> io::Result<Self> {
         let open =
             |how: OFlags| retry_on_intr(|| openat(self.file(), name, how | OFlags::NOFOLLOW, Mode::empty()));
         let opened = match open(READ) {
-            // Others may pass through it and not list it, as through /home on some machines.
+            // Some directories can be passed through and not listed, like `/home` on some machines.
             Err(Errno::ACCESS) => open(READ | OFlags::PATH),
             opened => opened,
         };
         Self::from(File::from(opened?), self.path().join(name), self.user())
     }
 
-    /// Opens it once more: a lock on a descriptor is shared by all who have that descriptor.
+    /// Opens the directory once more, since a lock on a descriptor is shared by all who have the descriptor.
     pub(super) fn again(&self) -> io::Result<File> {
         Ok(File::from(retry_on_intr(|| openat(self.file(), c".", READ, Mode::empty()))?))
     }
 
-    /// Where it was found, for messages.
     pub(crate) fn path(&self) -> &Path {
         &self.0.path
     }
 
-    /// The user of this process, by whom what is in it is judged.
+    /// The user of this process, for whom files of the directory are judged.
     pub(super) fn user(&self) -> u32 {
         self.0.user
     }
@@ -92,18 +91,18 @@ impl Directory {
         &self.0.file
     }
 
-    /// What it was when it was opened.
+    /// The system's data of the directory when it was opened.
     pub(super) fn found(&self) -> &Inode {
         &self.0.found
     }
 
-    /// Makes the names in it durable (what a rename needs to survive a power loss). Threads that come together share a
-    /// sync.
+    /// Makes the names in the directory durable, so that a rename survives a power loss. Threads that come together
+    /// share a sync.
     pub(super) fn sync(&self) -> io::Result<()> {
         self.0.syncs.after_changes(|| self.file().sync_all())
     }
 
-    /// The names in it, and whether each is plainly a regular file.
+    /// The names in the directory, and whether each is plainly a regular file.
     pub(crate) fn names(&self) -> io::Result<impl Iterator<Item = io::Result<(OsString, bool)>>> {
         let is_name = |name: &CStr| name != c"." && name != c"..";
         let entries = Dir::read_from(self.file())?;
@@ -116,8 +115,8 @@ impl Directory {
         }))
     }
 
-    /// The program's own directory in it, made (0700) where it is missing. A new one is synced into this directory:
-    /// locks and marks must survive a crash.
+    /// The program's own directory inside, made (0700) where it is missing. A new one is synced into the directory,
+    /// because locks and marks must survive a crash.
     pub(crate) fn own(&self) -> io::Result<&Self> {
         if let Some(own) = self.own_if_there()? {
             return Ok(own);
@@ -131,8 +130,8 @@ impl Directory {
         self.own_if_there()?.ok_or_else(|| io::ErrorKind::NotFound.into())
     }
 
-    /// The program's own directory in it, where there is one. Another user could make locks and marks in one of his
-    /// that this program would believe: that is an error.
+    /// The program's own directory inside, if it exists. One of another user is an error: that user could make locks
+    /// and marks that this program would believe.
     pub(crate) fn own_if_there(&self) -> io::Result<Option<&Self>> {
         if let Some(own) = self.0.own.get() {
             return Ok(Some(own));
@@ -148,12 +147,12 @@ impl Directory {
         }
     }
 
-    /// Why other users could put files of their own into it, where they could.
+    /// Why other users could put their own files into the directory, if they could.
     pub(crate) fn open_to_others(&self) -> Option<Untrusted> {
         trust::open_to_others(self.user(), self.path(), self.file(), self.found())
     }
 
-    /// Judges it as the place of an order.
+    /// Judges the directory as the place of an order.
     pub(super) fn judge(&self) -> Result<(), Untrusted> {
         judge_directory(self.path(), self.file(), self.found())
     }
@@ -172,7 +171,7 @@ pub(crate) fn make_private_directory(path: &Path) -> io::Result<()> {
     match DirBuilder::new().mode(0o700).create(path) {
         Ok(()) => Ok(()),
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-            // Not following links: a link here could point anywhere.
+            // The link itself is checked: a link here could point anywhere.
             if std::fs::symlink_metadata(path)?.is_dir() { Ok(()) } else { Err(error) }
         }
         Err(error) => Err(error),

@@ -1,4 +1,4 @@
-//! A name in a directory that is held open, and what can be done with it. The name itself is never followed.
+//! A name in a directory that is held open, and the system calls for it. The name itself is never followed.
 
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
@@ -20,27 +20,27 @@ use crate::secret::Fingerprint;
 /// The longest name of a file, in bytes.
 const LONGEST_NAME: usize = 255;
 
-/// A name in a directory that is held open. There need not be a file of this name. Two are the same where the
-/// directory and the name are; all processes have the same order of them.
+/// A name in a directory that is held open. The file need not exist. Two values are equal where the directory and the
+/// name are; all processes have the same order of them, so that locks are taken in one order.
 #[derive(Clone, Debug)]
 pub(crate) struct FileAt {
     directory: Directory,
     name: OsString,
 }
 
-/// What has a name that a new file is to take.
+/// The file whose name a new file is to take.
 pub(super) struct Occupant {
-    /// The user id of its owner.
+    /// The user id of the owner.
     pub owner: u32,
-    /// Its length in bytes.
+    /// The length in bytes.
     pub size: u64,
-    /// Whether it is itself a mount point (a single file bound into a container): a rename over it fails with EBUSY,
-    /// so it must be found out before a token is spent.
+    /// Whether the file is itself a mount point (a single file bound into a container). A rename over a mount point
+    /// fails with EBUSY, so the check must come before a token is spent.
     pub is_mount_point: bool,
 }
 
 impl Directory {
-    /// The file called `name` in it.
+    /// The file called `name` in the directory.
     pub(crate) fn file_at(&self, name: impl Into<OsString>) -> FileAt {
         FileAt { directory: self.clone(), name: name.into() }
     }
@@ -53,33 +53,32 @@ impl FileAt {
         Ok(Directory::open(directory_of(path))?.file_at(name))
     }
 
-    /// Finds it in `directory` from now on: another opening of the same directory, which another process may have
-    /// put there anew.
+    /// Finds the name in `directory` from now on: another opening of the same directory, which another process may have
+    /// made anew.
     pub(crate) fn move_to(&mut self, directory: &Directory) {
         self.directory = directory.clone();
     }
 
-    /// The directory.
     pub(crate) fn directory(&self) -> &Directory {
         &self.directory
     }
 
-    /// The name.
     pub(super) fn name(&self) -> &OsStr {
         &self.name
     }
 
-    /// Its path, for messages.
+    /// The path, for messages.
     pub(crate) fn path(&self) -> PathBuf {
         self.directory.path().join(&self.name)
     }
 
-    /// The name in the same directory with this before and after it.
+    /// The name in the same directory with `before` and `after` around it.
     pub(super) fn sibling(&self, before: &str, after: &str) -> Self {
         self.directory.file_at(self.with(before, after))
     }
 
-    /// Its name between two others. One that the system would not take is shortened, with a fingerprint of the whole.
+    /// The name between two others. A name that the system would not take is shortened, with a fingerprint of the
+    /// whole.
     fn with(&self, before: &str, after: &str) -> OsString {
         let mut name = OsString::from(before);
         let whole = self.name.as_bytes();
@@ -95,27 +94,27 @@ impl FileAt {
         name
     }
 
-    /// Its lock file, `.token-refresher/NAME.lock` beside it. The directory is made where it is missing.
+    /// The lock file, `.token-refresher/NAME.lock` beside the file. The directory is made where it is missing.
     pub(crate) fn lock_file(&self) -> io::Result<Self> {
         Ok(self.directory.own()?.file_at(self.with("", ".lock")))
     }
 
-    /// Its lock file, where the program has a directory of its own beside it.
+    /// The lock file, if the program has a directory of its own beside the file.
     pub(crate) fn known_lock_file(&self) -> Option<Self> {
         Some(self.directory.own_if_there().ok()??.file_at(self.with("", ".lock")))
     }
 
-    /// Opens the file for reading, and for what else `how` says. Never waits: a fifo may have taken the name.
+    /// Opens the file for reading, and for what `how` adds. Never waits: a fifo may have taken the name.
     pub(super) fn open(&self, how: OFlags) -> io::Result<File> {
         self.open_with(how | OFlags::NOFOLLOW, Mode::empty())
     }
 
-    /// As [`Self::open`], and follows a link.
+    /// Like [`Self::open`], but follows a link.
     pub(super) fn open_followed(&self) -> io::Result<File> {
         self.open_with(OFlags::RDONLY, Mode::empty())
     }
 
-    /// Makes the file (0600) for reading and writing; an error where there is something of this name.
+    /// Makes the file (0600) for reading and writing. A taken name is an error.
     pub(super) fn create(&self) -> io::Result<File> {
         let how = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW;
         self.open_with(how, Mode::RUSR | Mode::WUSR)
@@ -132,12 +131,12 @@ impl FileAt {
         Ok(File::from(retry_on_intr(|| openat(self.directory.file(), &*self.name, how, mode))?))
     }
 
-    /// What the system tells about the name: of a link, what it tells about the link.
+    /// The system's data of the name itself: of a link and not of its target.
     pub(crate) fn inode(&self) -> io::Result<Inode> {
         self.stat(AtFlags::SYMLINK_NOFOLLOW)
     }
 
-    /// What the system tells about what the name leads to.
+    /// The system's data of the file to which the name leads.
     pub(crate) fn followed_inode(&self) -> io::Result<Inode> {
         self.stat(AtFlags::empty())
     }
@@ -146,13 +145,13 @@ impl FileAt {
         Ok(Inode::of_stat(&statat(self.directory.file(), &*self.name, how)?))
     }
 
-    /// What the link of this name says.
+    /// The target of the link of this name.
     pub(super) fn link(&self) -> io::Result<PathBuf> {
         let target = readlinkat(self.directory.file(), &*self.name, Vec::new())?;
         Ok(OsString::from_vec(target.into_bytes()).into())
     }
 
-    /// What has the name now; `None`: nothing has it.
+    /// The file that has the name now; `None` where the name is free.
     pub(super) fn occupant(&self) -> io::Result<Option<Occupant>> {
         let how = AtFlags::SYMLINK_NOFOLLOW | AtFlags::NO_AUTOMOUNT;
         let root = StatxAttributes::MOUNT_ROOT;
@@ -185,12 +184,12 @@ impl FileAt {
         here.is_some() && self.open(OFlags::PATH).is_ok_and(|file| mount(&file) != here)
     }
 
-    /// Renames it to `other`, which is replaced.
+    /// Renames the file to `other`, which is replaced.
     pub(super) fn rename(&self, other: &Self) -> io::Result<()> {
         Ok(renameat(self.directory.file(), &*self.name, other.directory.file(), &*other.name)?)
     }
 
-    /// Renames in another way; as [`Self::rename`] where the file system knows no other (NFS, some FUSE).
+    /// Renames with flags; like [`Self::rename`] where the file system knows no flags (NFS, some FUSE).
     pub(super) fn rename_with(&self, other: &Self, how: RenameFlags) -> io::Result<()> {
         match renameat_with(self.directory.file(), &*self.name, other.directory.file(), &*other.name, how) {
             Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => self.rename(other),
@@ -198,7 +197,7 @@ impl FileAt {
         }
     }
 
-    /// Removes it; whether it was there.
+    /// Removes the file. Returns whether the file existed.
     pub(crate) fn remove(&self) -> io::Result<bool> {
         match unlinkat(self.directory.file(), &*self.name, AtFlags::empty()) {
             Ok(()) => Ok(true),

@@ -10,16 +10,16 @@ use super::inode::Inode;
 use super::read_error::ReadError;
 use super::trust::judge_link;
 
-/// How many links are followed, as many as the system follows.
+/// The largest number of links that are followed, equal to the system's.
 const MOST_LINKS: usize = 40;
 
-/// The file that `file` leads to, which is no link. A link on the way must belong to this user or root, and must be in
-/// a directory where no other user could replace it.
+/// The file that `file` leads to, which is no link. A link on the way must belong to this user or root. Its directory
+/// must not let another user replace the link.
 pub(crate) fn follow(file: &FileAt) -> Result<FileAt, ReadError> {
     follow_to(file).map(|(real, _)| real)
 }
 
-/// The same, with what the system tells about the file.
+/// Like [`follow`], with the system's data of the file.
 pub(crate) fn follow_to(file: &FileAt) -> Result<(FileAt, Inode), ReadError> {
     let mut here = file.directory().clone();
     let mut ahead = vec![file.name().to_owned()];
@@ -42,7 +42,7 @@ pub(crate) fn follow_to(file: &FileAt) -> Result<(FileAt, Inode), ReadError> {
         here.judge()?;
         for component in next.link()?.components().rev() {
             match component {
-                // Reached last, after all that was pushed from here on.
+                // The root is reached last, after every name that was pushed from here on.
                 Component::RootDir => here = Directory::open(Path::new("/"))?,
                 Component::Normal(name) => ahead.push(name.to_owned()),
                 Component::ParentDir => ahead.push(OsString::from("..")),

@@ -10,7 +10,7 @@ use super::inode::Inode;
 use super::lock::is_busy;
 use crate::clock::Timestamp;
 
-/// What a lock file tells about its holder.
+/// The state of a lock file.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Holder {
     /// The file is missing: no process has ever locked it.
@@ -31,8 +31,8 @@ impl Holder {
     }
 }
 
-/// Looks at a lock file: a shared lock, tried once and released at once, so that a start at
-/// this moment is not refused.
+/// Looks at a lock file. A shared lock is tried once and released at once: a process that starts at this moment can
+/// still take the lock.
 pub(crate) fn holder(lock: &FileAt) -> io::Result<Holder> {
     let file = match lock.open(OFlags::RDONLY) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Holder::NoFile),

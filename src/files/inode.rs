@@ -1,4 +1,4 @@
-//! What the system tells about a file without its contents, and what tells one state of a file from another.
+//! The system's data of a file without its contents. A part of the data tells one state of a file from another.
 
 use std::fs::Metadata;
 use std::os::unix::fs::MetadataExt as _;
@@ -9,18 +9,16 @@ use rustix::fs::{FileType, Stat};
 
 use crate::clock::Timestamp;
 
-/// What the system tells about a file.
+/// The system's data of a file.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Inode {
-    /// The user id of its owner.
+    /// The user id of the owner.
     pub owner: u32,
-    /// The number of its group.
     pub group: u32,
-    /// Its type and permissions.
+    /// The type and the permissions.
     pub mode: u32,
-    /// Its state.
     pub stamp: Stamp,
-    /// When the system last changed anything of it. No program can set this time.
+    /// When the system last changed anything of the file. No program can set this time.
     changed: (i64, i64),
 }
 
@@ -34,7 +32,7 @@ pub(crate) struct Stamp {
 }
 
 impl Inode {
-    /// What `found` says.
+    /// The data that `found` holds.
     pub(super) fn of(found: &Metadata) -> Self {
         let modified = (found.mtime(), found.mtime_nsec());
         let stamp = Stamp { device: found.dev(), inode: found.ino(), size: found.len(), modified };
@@ -42,12 +40,12 @@ impl Inode {
         Self { owner: found.uid(), group: found.gid(), mode: found.mode(), stamp, changed }
     }
 
-    /// What the system tells about what `path` leads to; `None` where that cannot be looked at.
+    /// The data of the file to which `path` leads; `None` where the system refuses.
     pub(crate) fn at(path: &Path) -> Option<Self> {
         std::fs::metadata(path).ok().map(|found| Self::of(&found))
     }
 
-    /// What `found` says.
+    /// The data that `found` holds.
     pub(super) fn of_stat(found: &Stat) -> Self {
         let nanoseconds = |part| i64::try_from(part).unwrap_or_default();
         let modified = (found.st_mtime, nanoseconds(found.st_mtime_nsec));
@@ -57,34 +55,32 @@ impl Inode {
         Self { owner: found.st_uid, group: found.st_gid, mode: found.st_mode, stamp, changed }
     }
 
-    /// Whether it is a regular file.
     pub(crate) fn is_file(&self) -> bool {
         FileType::from_raw_mode(self.mode) == FileType::RegularFile
     }
 
-    /// Whether its mode lets users other than its owner read it.
+    /// Whether the mode lets users other than the owner read the file.
     pub(crate) fn is_open_to_readers(&self) -> bool {
         self.mode & 0o044 != 0
     }
 
-    /// The later of its two times: when it was written, and when anything of it was changed.
+    /// The later of two times: when the file was written, and when anything of it was changed.
     pub(super) fn latest(&self) -> Timestamp {
         in_millis(self.stamp.modified.max(self.changed))
     }
 
-    /// Whether it is a symbolic link.
     pub(super) fn is_link(&self) -> bool {
         FileType::from_raw_mode(self.mode) == FileType::Symlink
     }
 }
 
 impl Stamp {
-    /// The state of what `path` leads to; `None` where that cannot be looked at.
+    /// The state of the file to which `path` leads; `None` where the system refuses.
     pub(crate) fn at(path: &Path) -> Option<Self> {
         Inode::at(path).map(|found| found.stamp)
     }
 
-    /// The same to the nanosecond; no file was written before 1970.
+    /// The modification time to the nanosecond; no file was written before 1970.
     pub(super) fn time(&self) -> SystemTime {
         let (seconds, nanoseconds) = self.modified;
         let since = u64::try_from(seconds).ok().zip(u32::try_from(nanoseconds).ok());
@@ -96,12 +92,12 @@ impl Stamp {
         in_millis(self.modified)
     }
 
-    /// Its length in bytes.
+    /// The length in bytes.
     pub(crate) fn size(&self) -> u64 {
         self.size
     }
 
-    /// What tells the file from all others, whatever it holds: the numbers of its device and inode.
+    /// The numbers of device and inode, which tell the file from all others, whatever its contents.
     pub(crate) fn identity(&self) -> (u64, u64) {
         (self.device, self.inode)
     }

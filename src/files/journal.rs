@@ -1,5 +1,5 @@
-//! A file to which lines are only added. It cannot grow without bound: when it is full it becomes the older of two
-//! generations, and the one that was the older is gone.
+//! A file to which lines are only added. Two generations bound its size: a full file becomes the older generation, and
+//! the former older generation is replaced.
 
 use std::fs::File;
 use std::io::{self, BufRead as _, BufReader, Read as _, Seek as _, SeekFrom, Write as _};
@@ -10,10 +10,10 @@ use rustix::fs::OFlags;
 use super::file_at::FileAt;
 use super::inode::Inode;
 
-/// Such a file.
+/// A journal in two files.
 pub(crate) struct Journal {
     file: FileAt,
-    /// How many bytes fill it.
+    /// The size at which the file is full, in bytes.
     largest: u64,
 }
 
@@ -25,7 +25,7 @@ pub(crate) struct JournalEnd {
 }
 
 impl JournalEnd {
-    /// How many bytes that are.
+    /// The number of bytes.
     pub(crate) fn length(&self) -> u64 {
         self.length
     }
@@ -46,14 +46,14 @@ impl Journal {
             self.file.rename(&self.older())?;
             self.open_to_add()?
         };
-        // A process that died in the middle of a line leaves the next one to be begun.
+        // A process that died in the middle of a line left no line break.
         let begun = length > 0 && !ends_in_line_break(&file, length)?;
         let text = if begun { format!("\n{line}\n") } else { format!("{line}\n") };
         file.write_all(text.as_bytes())
     }
 
-    /// Calls `each` with every line since `seen`, the oldest first; with all of them where `seen` is not known any
-    /// more. Returns how far it read; `None`: there is no journal.
+    /// Calls `each` with every line since `seen`, the oldest first. Where `seen` is in neither file any more, every
+    /// line is read. Returns how far it read; `None` where there is no journal.
     pub(crate) fn read(
         &self,
         seen: Option<JournalEnd>,
@@ -75,12 +75,12 @@ impl Journal {
         Ok(end)
     }
 
-    /// Whether nothing was added since it was read to `end`.
+    /// Whether no line was added since the journal was read to `end`.
     pub(crate) fn is_read_to(&self, end: Option<JournalEnd>) -> bool {
         self.end() == end
     }
 
-    /// How far it goes now; `None`: there is no journal.
+    /// The present end; `None` where there is no journal.
     pub(crate) fn end(&self) -> Option<JournalEnd> {
         self.file.inode().ok().map(|found| end_of(&found))
     }
@@ -119,7 +119,7 @@ fn regular(file: &File) -> io::Result<Inode> {
     if found.is_file() { Ok(found) } else { Err(io::Error::other("something else than a file has its name")) }
 }
 
-/// Calls `each` with the lines between two places of `file`. What is not text is passed over.
+/// Calls `each` with the lines between two places of `file`. Lines that are not text are skipped.
 fn lines(mut file: File, from: u64, to: u64, each: &mut dyn FnMut(&str)) -> io::Result<()> {
     file.seek(SeekFrom::Start(from))?;
     let mut reader = BufReader::with_capacity(64 << 10, file.take(to.saturating_sub(from)));

@@ -1,65 +1,65 @@
-//! Whether a file still holds what was read of it, told without opening the file.
+//! Whether a file still has the contents that were read, told without opening the file.
 
 use std::time::Duration;
 
 use super::inode::Inode;
 use crate::clock::Timestamp;
 
-/// The coarsest time that a file system of Linux keeps: FAT counts two seconds, ext3 one, all others the few
-/// milliseconds of a clock tick. Two writes within it may leave the same times.
+/// The coarsest time that a file system of Linux keeps. FAT counts two seconds, ext3 one, all others the few
+/// milliseconds of a clock tick. Two writes within this time may leave the same times.
 const GRANULE: Duration = Duration::from_secs(2);
 
-/// How long a file is trusted without being read: what the system does not tell (a clock of a file server, a
-/// writer through mapped memory) is noticed within it.
+/// How long a file is trusted without being read. Changes without a new time are noticed after it: a clock of a file
+/// server, a writer through mapped memory.
 const LONGEST_TRUST: Duration = Duration::from_hours(1);
 
 /// The state in which a file was read, and when that was.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct LastRead {
     found: Inode,
-    /// Before the file was opened.
+    /// A time before the file was opened.
     at: Timestamp,
 }
 
-/// What is known of the contents of a file that was read before.
+/// Whether the contents of a file are still those that were read.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Standing {
-    /// They are the same.
+enum Freshness {
+    /// The contents are the same.
     Same,
-    /// Something of the file is different.
+    /// Some of the system's data is different.
     Changed,
-    /// It was written so shortly before it was read that a write after that would leave the same times.
+    /// A write after the read would leave the same times, because the file was written shortly before the read.
     TooYoung,
-    /// It was read too long ago, or the clock was set back since.
+    /// The read is too long ago, or the clock was set back since.
     TooOld,
 }
 
 impl LastRead {
-    /// A file that was found so, and read after `at`.
+    /// A file that had the data `found`, and was read after `at`.
     pub(crate) fn new(found: Inode, at: Timestamp) -> Self {
         Self { found, at }
     }
 
-    /// What the system told of the file.
+    /// The system's data of the file when it was read.
     pub(crate) fn found(&self) -> &Inode {
         &self.found
     }
 
-    /// Whether the file, which is found so `now`, need not be read again for as long as `next`: until then
-    /// nothing looks at it.
+    /// Whether the file, which has the data `found` at `now`, need not be read again. The answer holds for as long as
+    /// `next`, since no earlier scan looks at the file.
     pub(crate) fn holds(&self, found: &Inode, now: Timestamp, next: Duration) -> bool {
-        self.standing(found, now, next) == Standing::Same
+        self.freshness(found, now, next) == Freshness::Same
     }
 
-    fn standing(&self, found: &Inode, now: Timestamp, next: Duration) -> Standing {
+    fn freshness(&self, found: &Inode, now: Timestamp, next: Duration) -> Freshness {
         if *found != self.found {
-            Standing::Changed
+            Freshness::Changed
         } else if found.latest() + GRANULE >= self.at {
-            Standing::TooYoung
+            Freshness::TooYoung
         } else if now < self.at || now.since(self.at) + next > LONGEST_TRUST {
-            Standing::TooOld
+            Freshness::TooOld
         } else {
-            Standing::Same
+            Freshness::Same
         }
     }
 }
@@ -80,15 +80,21 @@ mod tests {
         let (second, minute, hour) =
             (Duration::from_secs(1), Duration::from_mins(1), Duration::from_hours(1));
         for (case, at, now, next, expected) in [
-            ("read at once", written, written + hour, second, Standing::TooYoung),
-            ("read in the same granule", written + GRANULE, written + minute, second, Standing::TooYoung),
-            ("a file of the future", written - hour, written, second, Standing::TooYoung),
-            ("read later", written + second * 3, written + minute, second, Standing::Same),
-            ("to the last look", written + second * 3, written + hour, second * 3, Standing::Same),
-            ("the next look is too late", written + second * 3, written + hour, second * 4, Standing::TooOld),
-            ("the clock was set back", written + minute, written + second * 59, second, Standing::TooOld),
+            ("read at once", written, written + hour, second, Freshness::TooYoung),
+            ("read in the same granule", written + GRANULE, written + minute, second, Freshness::TooYoung),
+            ("a file of the future", written - hour, written, second, Freshness::TooYoung),
+            ("read later", written + second * 3, written + minute, second, Freshness::Same),
+            ("to the last look", written + second * 3, written + hour, second * 3, Freshness::Same),
+            (
+                "the next look is too late",
+                written + second * 3,
+                written + hour,
+                second * 4,
+                Freshness::TooOld,
+            ),
+            ("the clock was set back", written + minute, written + second * 59, second, Freshness::TooOld),
         ] {
-            assert_eq!(LastRead::new(found, at).standing(&found, now, next), expected, "{case}");
+            assert_eq!(LastRead::new(found, at).freshness(&found, now, next), expected, "{case}");
         }
     }
 }

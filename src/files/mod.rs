@@ -1,9 +1,8 @@
-//! Files: open, lock, reserve, durable replace. The only code of the program that writes.
+//! Files: open, lock, reserve, durable replace. All other modules write files through this one.
 //!
-//! Everything here is about directories, bytes and inodes; it knows nothing of tokens. A file is a name in a directory
-//! that is held open ([`FileAt`]), and a path is for messages. The order in
-//! which the pieces are used is the promise "nothing is lost, nothing is spent twice" and is
-//! kept in `refresh`.
+//! Knows directories, bytes and inodes, and nothing of tokens. A file is a name in a directory that is held open
+//! ([`FileAt`]); a path is for messages. `refresh` calls these functions in an order that keeps the promise "nothing is
+//! lost, nothing is spent twice".
 
 pub(crate) use read::MAX_SIZE;
 

@@ -1,4 +1,4 @@
-//! Making a file that must not be there yet, and that cannot be made again: a key.
+//! Making a new file that cannot be made again, such as a key.
 
 use std::io::{self, Write as _};
 use std::path::Path;

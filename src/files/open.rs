@@ -1,4 +1,4 @@
-//! Opening a regular file, and nothing that a fifo, a device or an endless file could do to a reader.
+//! Opening a regular file, safe from fifos, devices and endless files.
 
 use std::fs::File;
 use std::path::Path;
@@ -11,9 +11,8 @@ use super::inode::Inode;
 use super::read_error::ReadError;
 use super::trust::judge_file;
 
-/// Opens a file that gives orders: a regular file that no other user could have written, at `path` or where
-/// links that no other user could have turned lead from there. The directories of `path` are the choice of the
-/// person who named it.
+/// Opens a file that gives orders: a regular file that no other user could have written. Links of `path` are followed
+/// if no other user could have turned them. The directories of `path` are the choice of the person who named the file.
 pub(super) fn open_order(path: &Path, limit: u64) -> Result<(File, Inode), ReadError> {
     let real = follow(&FileAt::of(path)?)?;
     let (file, found) = open_own(&real, limit)?;
@@ -22,8 +21,8 @@ pub(super) fn open_order(path: &Path, limit: u64) -> Result<(File, Inode), ReadE
     Ok((file, found))
 }
 
-/// Opens the regular file that `file` leads to, of at most `limit` bytes. The name is looked at before it is opened,
-/// since opening some devices has effects.
+/// Opens the regular file that `file` leads to, of at most `limit` bytes. The type is checked before the opening, since
+/// opening some devices has effects.
 pub(super) fn open_regular(file: &FileAt, limit: u64) -> Result<(File, Inode), ReadError> {
     if !file.followed_inode()?.is_file() {
         return Err(ReadError::NotRegular);
@@ -32,7 +31,8 @@ pub(super) fn open_regular(file: &FileAt, limit: u64) -> Result<(File, Inode), R
 }
 
 /// Opens the regular file called `file`, and no link. For a name that is known to be a regular file, or that is in the
-/// program's own keeping: it is not looked at before, which ten thousand files feel.
+/// program's own keeping. The type is checked after the opening, which saves a system call for each of ten thousand
+/// files.
 pub(super) fn open_own(file: &FileAt, limit: u64) -> Result<(File, Inode), ReadError> {
     match file.open(OFlags::RDONLY) {
         Err(error) if error.raw_os_error() == Some(libc::ELOOP) => Err(ReadError::NotRegular),

@@ -1,4 +1,4 @@
-//! Taking a file away from the users that do not own it.
+//! Closing a file to all users but its owner.
 
 use std::fmt;
 use std::fs::Permissions;
@@ -12,12 +12,12 @@ use super::inode::Inode;
 use super::reason::reason;
 use super::trust::me;
 
-/// Why users other than its owner still may read a file.
+/// Why users other than the owner may still read a file.
 #[derive(Debug)]
 pub(crate) enum NotClosed {
-    /// It belongs to another user, who decides.
+    /// The file belongs to another user, who decides.
     Foreign(u32),
-    /// Its file system keeps no modes.
+    /// The file system keeps no modes.
     NoModes,
     /// The operating system refused.
     Io(io::Error),
@@ -39,7 +39,7 @@ impl From<io::Error> for NotClosed {
     }
 }
 
-/// Leaves `file` to its owner alone, and returns the mode that it had.
+/// Closes `file` to all users but its owner, and returns the mode that the file had.
 pub(crate) fn close_to_others(file: &FileAt) -> Result<u32, NotClosed> {
     let opened = file.open(OFlags::RDONLY)?;
     let found = Inode::of(&opened.metadata()?);

@@ -1,4 +1,4 @@
-//! Reading what a program writes into a pipe, as a secret manager does: once, and not for ever.
+//! Reading from a pipe the output of another program, such as a secret manager: once, and not for ever.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read as _};
@@ -13,17 +13,17 @@ use super::read::MAX_SIZE;
 use super::read_error::ReadError;
 use super::trust::{judge_file, me};
 
-/// How often a pipe in which nothing is waiting is looked at again. A poll would not do: a pipe that no writer has
-/// opened yet is always ready. The writer is a command that starts in about as many milliseconds.
+/// How often an empty pipe is looked at again. A poll would not do, since a pipe that no writer has opened yet is
+/// always ready. The writer is a command that starts in about as many milliseconds.
 const POLL: Duration = Duration::from_millis(5);
 
-/// Whether `path` leads to a pipe: what was written into it can be read once.
+/// Whether `path` leads to a pipe, whose contents can be read only once.
 pub(crate) fn is_pipe(path: &Path) -> bool {
     std::fs::metadata(path).is_ok_and(|found| found.file_type().is_fifo())
 }
 
-/// Reads from the pipe at `path` what its writer writes until it closes the pipe. `None`: within `patience`
-/// nothing was written, or the pipe was not closed.
+/// Reads from the pipe at `path` until the writer closes the pipe. `None` where within `patience` nothing was written,
+/// or the pipe was not closed.
 pub(crate) fn read_pipe(path: &Path, patience: Duration) -> Result<Option<Zeroizing<Vec<u8>>>, ReadError> {
     let deadline = Instant::now() + patience;
     let pipe = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open(path)?;
@@ -32,12 +32,12 @@ pub(crate) fn read_pipe(path: &Path, patience: Duration) -> Result<Option<Zeroiz
         return Err(ReadError::NotRegular);
     }
     judge_file(me(), path, &pipe, &Inode::of(&found))?;
-    // With room for all that is read at most: no copy of a secret is left behind.
+    // With room for the largest text: a buffer that grows leaves a copy of the secret behind.
     let mut bytes = Zeroizing::new(vec![0; usize::try_from(MAX_SIZE).unwrap_or(0) + 1]);
     let mut length = 0;
     loop {
         match read_some(&pipe, &mut bytes[length..])? {
-            // A pipe that no writer has opened yet looks like one that is closed.
+            // A pipe that no writer has opened yet looks like a closed one.
             Some(0) if length > 0 => {
                 bytes.truncate(length);
                 return Ok(Some(bytes));
@@ -54,7 +54,7 @@ pub(crate) fn read_pipe(path: &Path, patience: Duration) -> Result<Option<Zeroiz
     }
 }
 
-/// Reads what is waiting in the pipe. `None`: nothing yet.
+/// Reads the bytes that are waiting in the pipe; `None` where there are none yet.
 fn read_some(mut pipe: &File, room: &mut [u8]) -> Result<Option<usize>, ReadError> {
     match pipe.read(room) {
         Ok(count) => Ok(Some(count)),

@@ -1,4 +1,4 @@
-//! Reading a file whole that another program may be writing.
+//! Reading a whole file that another program may be writing.
 
 use std::fs::File;
 use std::io::{self, Read as _};
@@ -14,25 +14,24 @@ use super::open::{open_order, open_own, open_regular};
 use super::read_error::ReadError;
 use super::trust::judge_file;
 
-/// The largest file that is read, in bytes. Real token files have a few kilobytes; a larger file
-/// under a token's name is a mistake that must not cost memory.
+/// The largest file that is read, in bytes. Real token files have a few kilobytes. A larger file under a token's name
+/// is a mistake that must not cost memory.
 pub(crate) const MAX_SIZE: u64 = 1 << 20;
 
-/// How long a writer that locks the file in place is waited for. Writers that replace by rename
-/// (this program does) need no lock at all.
+/// How long to wait for a writer that locks the file in place. Writers that replace by rename (this program does) need
+/// no lock at all.
 const SHARED_LOCK_WAIT: Duration = Duration::from_millis(200);
 
-/// How often its lock is tried, since `flock` has no timeout of its own: a writer in place needs about a millisecond.
+/// How often the lock is tried, since `flock` has no timeout of its own. A writer in place needs about a millisecond.
 const SHARED_LOCK_POLL: Duration = Duration::from_millis(5);
 
-/// Reads a token file whole under a shared lock on the file itself, tried for 200 ms and then read anyway
-/// (the lock is a courtesy between writers in place, not a promise). Returns its state with it. Links are the
-/// caller's to follow.
+/// Reads a whole token file under a shared lock on the file itself, and returns its state too. After
+/// 200 ms the file is read without the lock: the lock is a courtesy between writers in place. The caller follows links.
 pub(crate) fn read_private(file: &FileAt) -> Result<(Zeroizing<String>, Inode), ReadError> {
     let (opened, before) = open_own(file, MAX_SIZE)?;
     judge_file(file.directory().user(), &file.path(), &opened, &before)?;
     wait_for_writer(&opened);
-    // Stamped before the read: a write during it shows as a different stamp later.
+    // The state is from before the read, so that a write during the read shows as a different state later.
     Ok((text(bytes_of(&opened, &before, MAX_SIZE)?)?, before))
 }
 
@@ -45,7 +44,8 @@ fn wait_for_writer(file: &File) {
     }
 }
 
-/// Reads a file of the program's own, of at most `limit` bytes. Without a lock: it is only ever replaced by rename.
+/// Reads a file of the program's own, of at most `limit` bytes. Needs no lock, since such a file is only ever replaced
+/// by rename.
 pub(crate) fn read_own(file: &FileAt, limit: u64) -> Result<(Zeroizing<String>, Stamp), ReadError> {
     let (opened, before) = open_own(file, limit)?;
     Ok((text(bytes_of(&opened, &before, limit)?)?, before.stamp))
@@ -56,12 +56,12 @@ pub(crate) fn read_text(path: &Path) -> Result<Zeroizing<String>, ReadError> {
     text(read_bytes(path, MAX_SIZE)?)
 }
 
-/// Reads a file whole that gives orders, and that no other user could have written.
+/// Reads a whole file that gives orders, and that no other user could have written.
 pub(crate) fn read_order(path: &Path) -> Result<Zeroizing<String>, ReadError> {
     text(read_order_bytes(path)?)
 }
 
-/// The same for a file whose bytes need not be text.
+/// Like [`read_order`], for a file whose bytes need not be text.
 pub(crate) fn read_order_bytes(path: &Path) -> Result<Zeroizing<Vec<u8>>, ReadError> {
     let (file, before) = open_order(path, MAX_SIZE)?;
     bytes_of(&file, &before, MAX_SIZE)
@@ -81,10 +81,10 @@ pub(super) fn text(mut bytes: Zeroizing<Vec<u8>>) -> Result<Zeroizing<String>, R
     })
 }
 
-/// What is in `file`, at most `limit` bytes. No copy of a secret is left behind: the buffer has room for all
-/// of the file, and one that must grow is wiped.
+/// The contents of `file`, at most `limit` bytes. No copy of a secret is left behind: the buffer has room for the whole
+/// file, and a buffer that must grow is wiped.
 pub(super) fn bytes_of(mut file: &File, before: &Inode, limit: u64) -> Result<Zeroizing<Vec<u8>>, ReadError> {
-    // One byte more than there was: a read that leaves room has reached the end, which saves a second call.
+    // One byte more than the file had. A read that leaves room has reached the end, which saves a second call.
     let expected = usize::try_from(before.stamp.size()).unwrap_or(0);
     let mut bytes = Zeroizing::new(vec![0; expected + 1]);
     let mut length = 0;
@@ -100,7 +100,7 @@ pub(super) fn bytes_of(mut file: &File, before: &Inode, limit: u64) -> Result<Ze
         if length < bytes.len() {
             break;
         }
-        // Another program is writing: the file has grown since.
+        // The file has grown, because another program is writing.
         let mut larger = Zeroizing::new(vec![0; bytes.len() * 2]);
         larger[..length].copy_from_slice(&bytes);
         bytes = larger;

@@ -9,15 +9,14 @@ use super::trust::Untrusted;
 /// Why a file was not read.
 #[derive(Debug)]
 pub(crate) enum ReadError {
-    /// There is no such file (any more).
+    /// The file does not exist, or not any more.
     Gone,
-    /// A directory, fifo, socket or device has this name.
     NotRegular,
-    /// Larger than this limit, in bytes.
+    /// The file is larger than this limit, in bytes.
     TooLarge(u64),
     /// The bytes are not UTF-8.
     NotText,
-    /// It gives orders, and another user could have written it.
+    /// The file gives orders, and another user could have written it.
     Untrusted(Untrusted),
     /// The operating system refused.
     Io(io::Error),

@@ -1,4 +1,4 @@
-//! What the operating system says, for a message, with what helps where the system's words do not say it.
+//! The operating system's message, with a remedy where the system's words name none.
 
 use std::io;
 

@@ -1,7 +1,7 @@
 //! Replacing a file that can be made again: the configurations, the status file, the pid file.
 //!
-//! By rename, so that no reader ever sees half a file, and private from its first byte; but without
-//! fsync, since after a power loss the next cycle writes it anew.
+//! Files are replaced by rename, so that no reader ever sees half a file. They are private from the first byte. Nothing
+//! is synced, since after a power loss the next cycle writes the file anew.
 
 use std::fs::{File, Permissions};
 use std::io::{self, BufWriter, Write};
@@ -14,18 +14,14 @@ use super::read::read_own;
 /// What [`replace_text`] did.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Replaced {
-    /// The file held the same bytes and was not touched (a program that watches it is not woken).
+    /// The file held the same bytes and was not touched: a program that watches the file is not woken.
     Same,
     /// The file is new or has new contents.
     Written,
 }
 
-/// Makes `file` hold `text`, mode 0600, where it does not already. The caller holds a lock that
-/// keeps other writers of the file away. A link is replaced and not followed.
-///
-/// # Errors
-/// When the new file cannot be made, written or renamed; the old one is then untouched and no
-/// temporary file is left.
+/// Makes `file` hold `text`, mode 0600, where it does not already. The caller holds a lock that keeps other writers of
+/// the file away. A link is replaced and not followed. An error leaves the old file untouched, and no temporary file.
 pub(crate) fn replace_text(file: &FileAt, text: &str) -> io::Result<Replaced> {
     if holds_privately(file, text) {
         return Ok(Replaced::Same);
@@ -34,17 +30,14 @@ pub(crate) fn replace_text(file: &FileAt, text: &str) -> io::Result<Replaced> {
     Ok(Replaced::Written)
 }
 
-/// Makes `path` hold what `write` gives, mode 0644: for what other users are to read. The caller is the
-/// only one who writes there.
-///
-/// # Errors
-/// As [`replace_text`].
+/// Makes `path` hold the output of `write`, mode 0644, for other users to read. The caller is the only writer of the
+/// file. Fails like [`replace_text`].
 pub(crate) fn replace_public(
     path: &Path,
     write: impl FnOnce(&mut dyn Write) -> io::Result<()>,
 ) -> io::Result<()> {
     replace(&FileAt::of(path)?, |new| {
-        // Not by the mode of the open, from which the mask takes something away.
+        // The mode of the open would not do, since the process's mask takes bits from it.
         new.set_permissions(Permissions::from_mode(0o644))?;
         let mut out = BufWriter::new(new);
         write(&mut out)?;
@@ -65,7 +58,7 @@ fn replace(file: &FileAt, write: impl FnOnce(File) -> io::Result<()>) -> io::Res
     temporary.remove()?;
     let written = temporary.create().and_then(write).and_then(|()| temporary.rename(file));
     if written.is_err() {
-        // The first error is the one to report; what is left is removed by the next try.
+        // The first error is the one to report. The next try removes a leftover.
         let _ = temporary.remove();
     }
     written

@@ -1,9 +1,9 @@
 //! Room on the disk before a token is spent.
 //!
-//! A rotating refresh token is gone once the endpoint has answered, so everything that can fail on
-//! our side must fail before: the new file is made, given its owner and filled with zero bytes to
-//! more than the size it can need. A plain write, because it tells the truth about a full disk
-//! where `posix_fallocate` told nonsense (errno 2 on ext4) and leaves a torn length behind.
+//! A rotating refresh token is gone once the endpoint has answered. So every step of ours that can fail must fail
+//! before. The new file is made, given its owner and filled with zero bytes to more than its largest size. A plain
+//! write tells the truth about a full disk. `posix_fallocate` told nonsense (errno 2 on ext4) and leaves a torn length
+//! behind.
 
 use std::fs::File;
 use std::io::{self, Read as _, Write as _};
@@ -19,9 +19,9 @@ use super::read::MAX_SIZE;
 /// The most that is read of a leftover: the room that the largest token file gets.
 const READ_LIMIT: u64 = 2 * MAX_SIZE + 4096;
 
-/// A new file `.NAME.refresh` beside NAME, filled with zeros, waiting to take NAME's place. Dropped, it
-/// is removed only while nothing was written into it: after that it may be the only copy of a token, and
-/// the next refresh of the file brings it into place.
+/// A new file `.NAME.refresh` beside NAME, filled with zeros, which will take NAME's place. Dropping the value removes
+/// the file only while nothing was written into it. A written file may be the only copy of a token, and the next
+/// refresh of NAME brings it into place.
 #[derive(Debug)]
 pub(crate) struct Reserve {
     file: File,
@@ -32,11 +32,11 @@ pub(crate) struct Reserve {
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Stage {
-    /// Zeros.
+    /// Only zeros.
     Empty,
     /// A text, or a part of one.
     Holding,
-    /// It has taken its target's place; its directory may still want a sync.
+    /// The reserve has taken its target's place; the directory may still need a sync.
     Placed,
 }
 
@@ -51,14 +51,12 @@ pub(crate) fn leftover_target(name: &str) -> Option<&str> {
 }
 
 impl Reserve {
-    /// Makes the reserve of `target`, 0600 and ours, with twice `size` plus 4 KiB of room.
-    ///
-    /// # Errors
-    /// A full disk, a read-only directory, a name that is taken: nothing is left behind.
+    /// Makes the reserve of `target`, owned by this user, mode 0600, with twice `size` plus 4 KiB of room. Fails on a
+    /// full disk, in a read-only directory, or where the name is taken, and leaves nothing behind.
     pub(crate) fn create(target: &FileAt, size: u64) -> io::Result<Self> {
         let place = leftover(target);
         let file = place.create()?;
-        // From here on the drop removes it again.
+        // From here on the drop removes the file.
         let reserve = Self { file, place, target: target.clone(), state: Stage::Empty };
         let room = usize::try_from(size.saturating_mul(2).saturating_add(4096).min(READ_LIMIT))
             .unwrap_or(usize::MAX);
@@ -67,52 +65,38 @@ impl Reserve {
     }
 
     /// The user id that this process's files get in this directory.
-    ///
-    /// # Errors
-    /// When the file cannot be looked at.
     pub(crate) fn owner(&self) -> io::Result<u32> {
         Ok(self.file.metadata()?.uid())
     }
 
-    /// Writes `text`, cuts the file to its length and syncs it: from the return on a crash cannot
-    /// lose the text. Can be called again with another text.
-    ///
-    /// # Errors
-    /// When writing failed; the file then holds a part of the text and no closing brace, or zeros.
+    /// Writes `text`, cuts the file to its length and syncs it: afterwards a crash cannot lose the text. May be called
+    /// again with another text. After an error the file holds a part of the text without a closing brace, or zeros.
     pub(crate) fn store(&mut self, text: &str) -> io::Result<()> {
         self.write(text)?;
         self.seal(text.len())
     }
 
-    /// The first half of [`Self::store`]: a crash of the process cannot lose the text any more.
-    ///
-    /// # Errors
-    /// As there.
+    /// The first half of [`Self::store`]: afterwards a crash of the process cannot lose the text.
     pub(crate) fn write(&mut self, text: &str) -> io::Result<()> {
         self.state = Stage::Holding;
         self.file.write_all_at(text.as_bytes(), 0)
     }
 
-    /// Cuts the file to its first `length` bytes and syncs it: for a text that was found in it.
-    ///
-    /// # Errors
-    /// When that failed; the text is still in it.
+    /// Cuts the file to its first `length` bytes and syncs it, for a text that is already in the file. After an error
+    /// the text is still there.
     pub(crate) fn seal(&mut self, length: usize) -> io::Result<()> {
         self.file.set_len(length as u64)?;
         self.file.sync_all()
     }
 
-    /// Gives the reserve the time of the last change that `like` has, durably.
+    /// Durably gives the reserve the modification time of `like`.
     pub(crate) fn set_modified(&self, like: &Stamp) -> io::Result<()> {
         self.file.set_modified(like.time())?;
         self.file.sync_all()
     }
 
-    /// Renames the reserve over its target and syncs the directory.
-    ///
-    /// # Errors
-    /// When renaming failed: the reserve is still there and this can be tried again. Once renamed, a
-    /// failing sync of the directory is an error too, and trying again syncs again.
+    /// Renames the reserve over its target and syncs the directory. After an error the call can be repeated: the first
+    /// step that failed is tried again.
     pub(crate) fn take_place(&mut self) -> io::Result<()> {
         if !self.is_placed() {
             self.place.rename(&self.target)?;
@@ -121,24 +105,18 @@ impl Reserve {
         self.target.directory().sync()
     }
 
-    /// Its state.
-    ///
-    /// # Errors
-    /// When it cannot be looked at.
+    /// The present state of the file.
     pub(crate) fn stamp(&self) -> io::Result<Stamp> {
         Ok(Inode::of(&self.file.metadata()?).stamp)
     }
 
-    /// Whether it has taken its target's place (its directory may still want a sync).
+    /// Whether the reserve has taken its target's place. The directory may still need a sync.
     pub(crate) fn is_placed(&self) -> bool {
         self.state == Stage::Placed
     }
 
-    /// Opens the reserve that a crash left beside `target`, with its text (zero bytes at its end
-    /// stripped). `None` where there is none.
-    ///
-    /// # Errors
-    /// When it cannot be opened or read.
+    /// Opens the reserve that a crash left beside `target`, with its text (zero bytes at its end stripped). `None`
+    /// where there is none.
     pub(crate) fn found(target: &FileAt) -> io::Result<Option<(Self, Zeroizing<String>)>> {
         let place = leftover(target);
         let file = match place.open(OFlags::RDWR) {
@@ -146,7 +124,7 @@ impl Reserve {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(error),
         };
-        // With room for all of it: a buffer that grows leaves copies of the token behind.
+        // With room for the whole text: a buffer that grows leaves copies of the token behind.
         let room = usize::try_from(file.metadata()?.len().min(READ_LIMIT)).unwrap_or(0);
         let mut bytes = Zeroizing::new(Vec::with_capacity(room + 1));
         (&file).take(READ_LIMIT).read_to_end(&mut bytes)?;
@@ -156,10 +134,7 @@ impl Reserve {
         Ok(Some((reserve, text)))
     }
 
-    /// Removes the reserve that a crash left beside `target`, whatever it is.
-    ///
-    /// # Errors
-    /// When it is there and cannot be removed.
+    /// Removes the file that a crash left beside `target`, whatever it holds.
     pub(crate) fn remove_leftover(target: &FileAt) -> io::Result<bool> {
         leftover(target).remove()
     }
@@ -168,8 +143,8 @@ impl Reserve {
 impl Drop for Reserve {
     fn drop(&mut self) {
         if self.state == Stage::Empty {
-            // A leftover is settled by the next refresh of this file under its lock, so a failure
-            // here costs nothing but a few kilobytes until then.
+            // The next refresh of this file settles a leftover under its lock. So a failure here costs a few kilobytes
+            // until then.
             let _ = self.place.remove();
         }
     }

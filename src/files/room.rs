@@ -14,9 +14,8 @@ use super::trust::Untrusted;
 pub(crate) enum NoRoom {
     /// The file is a mount point, which cannot be replaced.
     MountPoint,
-    /// Other users could put a file of theirs in its place.
+    /// Other users could put a file of theirs in place of the token file.
     OpenDirectory(Untrusted),
-    /// The file belongs to another user, with this number.
     Foreign(u32),
     /// No file can be made in this directory.
     NotMade(PathBuf, io::Error),
@@ -40,7 +39,7 @@ impl fmt::Display for NoRoom {
     }
 }
 
-/// Makes room for a file that can take the place of `target`, which need not be there yet.
+/// Makes room for a file that can take the place of `target`, which need not exist yet.
 pub(crate) fn make_room(target: &FileAt) -> Result<Reserve, NoRoom> {
     let place = || target.directory().path().to_owned();
     let failed = |error| NoRoom::NotMade(place(), error);

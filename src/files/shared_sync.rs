@@ -1,7 +1,7 @@
 //! One sync for the changes of several threads.
 //!
-//! A sync covers what was changed before it began. Threads that come while one is under way wait for its end, and the
-//! next one is for all of them.
+//! A sync covers the changes that were made before it began. Threads that come while a sync is under way wait for its
+//! end, and then share the next one.
 
 use std::io;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
@@ -15,18 +15,16 @@ pub(super) struct SharedSync {
 
 #[derive(Default)]
 struct SyncTable {
-    /// How many syncs have begun, and how many have ended: never more than one is under way.
+    /// How many syncs have begun, and how many have ended. At most one is under way.
     begun: u64,
     ended: u64,
-    /// The syncs that failed, by their number, and what the system said.
+    /// The number of each failed sync, and the system's error.
     failed: Vec<(u64, Option<i32>)>,
 }
 
 impl SharedSync {
-    /// Makes durable what this thread has changed: by `sync`, or by that of another thread which begins from now on.
-    ///
-    /// # Errors
-    /// The system tells a failure to one caller, which passes it on to all who waited for the same sync.
+    /// Makes this thread's changes durable: by `sync`, or by the sync of another thread that begins from now on. The
+    /// system reports a failure once, so the thread that syncs passes it on to all who waited.
     pub(super) fn after_changes(&self, sync: impl FnOnce() -> io::Result<()>) -> io::Result<()> {
         let mut table = self.table();
         let covering = table.begun + 1;
@@ -57,7 +55,7 @@ impl SharedSync {
     }
 
     fn table(&self) -> MutexGuard<'_, SyncTable> {
-        // Nothing panics while it is held.
+        // No thread panics while it holds the lock.
         self.table.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -89,7 +87,7 @@ mod tests {
                     scope.spawn(|| {
                         shared.after_changes(|| {
                             syncs.fetch_add(1, Ordering::SeqCst);
-                            // All who are to share it have come by now, or wait for the one after it.
+                            // All threads that are to share the sync have come by now, or wait for the next one.
                             Err(io::Error::from_raw_os_error(libc::EIO))
                         })
                     })
@@ -108,12 +106,12 @@ mod tests {
         assert!(shared.after_changes(|| Ok(())).is_ok(), "a later one is another");
     }
 
-    /// The promise: what was changed before the call is covered by a sync that began after the change.
+    /// The promise: a sync that began after a change covers the change.
     #[test]
     fn no_change_is_left_out() {
         let (shared, clock) = (SharedSync::default(), AtomicU64::new(0));
         let syncs = AtomicUsize::new(0);
-        // The time of the latest sync's begin, once it has ended.
+        // When the latest sync began, once the sync has ended.
         let covered = AtomicU64::new(0);
         let start = Barrier::new(8);
         thread::scope(|scope| {

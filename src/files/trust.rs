@@ -1,34 +1,31 @@
 //! Whether another user could have written a file that gives orders.
 //!
-//! Token files, `.env` and `providers.json` say where secrets are sent. They are obeyed as `ssh` obeys its own
-//! files: they belong to this user or root, and no other user may write them or turn a link to them.
+//! Token files, `.env` and `providers.json` say where secrets are sent. The program obeys them as `ssh` obeys its own
+//! files. Their owner must be this user or root, and no other user may write them or turn a link to them.
 
-use std::ffi::CStr;
 use std::fmt;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::fgetxattr;
 
+use super::attributes::ACCESS_LIST;
 use super::inode::Inode;
 
-/// The access control list of a file, as Linux shows it.
-const ACL: &CStr = c"system.posix_acl_access";
-
-/// What another user could have written. Shown as the reason why it is not used, with the command that helps.
+/// A file, directory or link that another user could have written. Shown as the reason for not using it, with the
+/// command that helps.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct Untrusted {
     path: PathBuf,
-    what: What,
+    fault: Fault,
     owner: u32,
     mode: u32,
     /// This process's user, who should own it.
     me: u32,
 }
 
-/// What is wrong.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum What {
+enum Fault {
     /// The file belongs to another user.
     FileOwner,
     /// Users other than its owner may write the file.
@@ -43,28 +40,28 @@ enum What {
 
 impl fmt::Display for Untrusted {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { path, what, owner, mode, me } = self;
+        let Self { path, fault, owner, mode, me } = self;
         let (path, mode) = (path.display(), mode & 0o7777);
         let facts = format!("(uid {owner}, mode {mode:04o})");
-        match what {
-            What::FileOwner => {
+        match fault {
+            Fault::FileOwner => {
                 write!(
                     out,
                     "it belongs to another user {facts}, who could give orders; run: chown {me} {path}"
                 )
             }
-            What::FileMode => {
+            Fault::FileMode => {
                 write!(out, "users other than its owner may write it {facts}; run: chmod go-w {path}")
             }
-            What::DirectoryOwner => write!(
+            Fault::DirectoryOwner => write!(
                 out,
                 "the directory {path} belongs to another user {facts}, who could give orders; run: chown {me} {path}"
             ),
-            What::DirectoryMode => write!(
+            Fault::DirectoryMode => write!(
                 out,
                 "users other than the owner may write to the directory {path} {facts}; run: chmod go-w {path}"
             ),
-            What::Link => write!(
+            Fault::Link => write!(
                 out,
                 "the link {path} belongs to another user {facts}, who could turn it; run: chown -h {me} {path}"
             ),
@@ -84,71 +81,71 @@ pub(super) fn me() -> u32 {
 
 /// Judges the open `file`, which was found at `path`, for the user `me`.
 pub(super) fn judge_file(me: u32, path: &Path, file: &File, found: &Inode) -> Result<(), Untrusted> {
-    let untrusted = |what| untrusted(path, what, found);
+    let untrusted = |fault| untrusted(path, fault, found);
     if !may_order(found.owner, me) {
-        return Err(untrusted(What::FileOwner));
+        return Err(untrusted(Fault::FileOwner));
     }
-    if is_open(found, file) { Err(untrusted(What::FileMode)) } else { Ok(()) }
+    if is_open(found, file) { Err(untrusted(Fault::FileMode)) } else { Ok(()) }
 }
 
-/// Judges the open directory in which an order was found. Where it is sticky, other users can neither remove
-/// nor rename what belongs to this one: the mounted secrets of a container stand in such a directory.
+/// Judges the open directory in which an order was found. In a sticky directory other users can neither remove nor
+/// rename this user's files. The mounted secrets of a container are in such a directory.
 pub(super) fn judge_directory(path: &Path, directory: &File, found: &Inode) -> Result<(), Untrusted> {
-    let untrusted = |what| untrusted(path, what, found);
+    let untrusted = |fault| untrusted(path, fault, found);
     if !may_order(found.owner, me()) {
-        return Err(untrusted(What::DirectoryOwner));
+        return Err(untrusted(Fault::DirectoryOwner));
     }
     let sticky = found.mode & 0o1000 != 0;
-    if !sticky && is_open(found, directory) { Err(untrusted(What::DirectoryMode)) } else { Ok(()) }
+    if !sticky && is_open(found, directory) { Err(untrusted(Fault::DirectoryMode)) } else { Ok(()) }
 }
 
-/// Why users other than `me` could put files of their own into the open `directory`, where they could.
+/// Why users other than `me` could put their own files into the open `directory`, if they could.
 pub(super) fn open_to_others(me: u32, path: &Path, directory: &File, found: &Inode) -> Option<Untrusted> {
     if !may_order(found.owner, me) {
-        return Some(untrusted(path, What::DirectoryOwner, found));
+        return Some(untrusted(path, Fault::DirectoryOwner, found));
     }
-    is_open(found, directory).then(|| untrusted(path, What::DirectoryMode, found))
+    is_open(found, directory).then(|| untrusted(path, Fault::DirectoryMode, found))
 }
 
 /// Judges the program's own directory: root may not share it.
 pub(super) fn judge_own(path: &Path, directory: &File, found: &Inode) -> Result<(), Untrusted> {
     if found.owner != me() {
-        return Err(untrusted(path, What::DirectoryOwner, found));
+        return Err(untrusted(path, Fault::DirectoryOwner, found));
     }
-    if is_open(found, directory) { Err(untrusted(path, What::DirectoryMode, found)) } else { Ok(()) }
+    if is_open(found, directory) { Err(untrusted(path, Fault::DirectoryMode, found)) } else { Ok(()) }
 }
 
 /// Judges a symbolic link.
 pub(super) fn judge_link(path: &Path, found: &Inode) -> Result<(), Untrusted> {
-    if may_order(found.owner, me()) { Ok(()) } else { Err(untrusted(path, What::Link, found)) }
+    if may_order(found.owner, me()) { Ok(()) } else { Err(untrusted(path, Fault::Link, found)) }
 }
 
-fn untrusted(path: &Path, what: What, found: &Inode) -> Untrusted {
-    Untrusted { path: path.to_owned(), what, owner: found.owner, mode: found.mode, me: me() }
+fn untrusted(path: &Path, fault: Fault, found: &Inode) -> Untrusted {
+    Untrusted { path: path.to_owned(), fault, owner: found.owner, mode: found.mode, me: me() }
 }
 
 /// Whether users other than the owner may write to an open file or directory.
 fn is_open(found: &Inode, file: &File) -> bool {
     let mut list = [0; 1024];
-    let list = || match fgetxattr(file, ACL, &mut list) {
+    let list = || match fgetxattr(file, ACCESS_LIST, &mut list) {
         Ok(length) => list.get(..length).map(<[u8]>::to_vec),
         Err(_) => None,
     };
     others_write(found.mode, found.owner, found.group, list)
 }
 
-/// Whether users other than `owner` may write what has this mode, this group and this access control list.
-/// A group with the number of a user is the private group of that user (the scheme of Debian and Fedora, whose
-/// default mask makes directories 0775): it has no other member.
+/// Whether users other than `owner` may write a file of this mode, group and access control list. A group with the
+/// number of a user is the private group of that user and has no other member. In this scheme of Debian and Fedora the
+/// default mask makes directories 0775.
 fn others_write(mode: u32, owner: u32, group: u32, list: impl FnOnce() -> Option<Vec<u8>>) -> bool {
     let others = mode & 0o002 != 0;
-    // With an access control list, these bits are its mask: where they are not set, no entry of it counts.
+    // With an access control list these bits are its mask: where they are not set, no entry of the list counts.
     let group_or_list = mode & 0o020 != 0;
     others
         || group_or_list && list().map_or(group != owner, |list| acl_lets_others_write(&list, owner, group))
 }
 
-/// Reads the entries of an access control list (`acl(5)`): after four bytes of version each has a kind, its
+/// Reads the entries of an access control list (`acl(5)`). After four bytes of version each entry has a kind, its
 /// permissions and the number of a user or group.
 fn acl_lets_others_write(list: &[u8], owner: u32, group: u32) -> bool {
     const WRITE: u16 = 2;
@@ -162,7 +159,7 @@ fn acl_lets_others_write(list: &[u8], owner: u32, group: u32) -> bool {
                 0x02 => id != owner && id != 0,
                 0x04 => group != owner,
                 0x08 => id != owner,
-                // The owner, the mask, and the others, whom the mode names too.
+                // The owner, the mask, and the others, whose rights are in the mode too.
                 _ => false,
             }
     })
@@ -215,15 +212,15 @@ mod tests {
 
     #[test]
     fn a_reason_names_owner_mode_and_what_helps() {
-        let untrusted = |what| Untrusted { path: "/p/.env".into(), what, owner: 8, mode: 0o100_666, me: 7 };
-        for (what, helps) in [
-            (What::FileOwner, "run: chown 7 /p/.env"),
-            (What::FileMode, "run: chmod go-w /p/.env"),
-            (What::DirectoryOwner, "run: chown 7 /p/.env"),
-            (What::DirectoryMode, "run: chmod go-w /p/.env"),
-            (What::Link, "run: chown -h 7 /p/.env"),
+        let untrusted = |fault| Untrusted { path: "/p/.env".into(), fault, owner: 8, mode: 0o100_666, me: 7 };
+        for (fault, helps) in [
+            (Fault::FileOwner, "run: chown 7 /p/.env"),
+            (Fault::FileMode, "run: chmod go-w /p/.env"),
+            (Fault::DirectoryOwner, "run: chown 7 /p/.env"),
+            (Fault::DirectoryMode, "run: chmod go-w /p/.env"),
+            (Fault::Link, "run: chown -h 7 /p/.env"),
         ] {
-            let said = untrusted(what).to_string();
+            let said = untrusted(fault).to_string();
             assert!(said.contains("(uid 8, mode 0666)") && said.ends_with(helps), "{said}");
         }
     }

@@ -15,7 +15,7 @@ use crate::secret::Fingerprint;
 use crate::state::{Gate, Store};
 use crate::tokens::directory::read;
 
-/// Refreshes what is due of the chain: steps 1 and 2, then the request.
+/// Refreshes the due members of the chain: steps 1 and 2, then the request.
 pub(super) fn refresh(chain: &Chain, context: &Context<'_>, slot: Slot<'_>) -> Done {
     let names = chain.names();
     if let Some(time) = chain.again {
@@ -38,7 +38,8 @@ pub(super) fn refresh(chain: &Chain, context: &Context<'_>, slot: Slot<'_>) -> D
     }
     context.state.look_up(&mut chain.token.into_iter());
     if let Some(newest) = chain.token.and_then(|token| context.state.known_newest(token)) {
-        // Another process has replaced the token while this one looked through the directory. It must not be sent.
+        // Another process has replaced the token while this one looked through the directory. The old token must not be
+        // sent.
         let copies = members.iter().flat_map(|member| &member.names);
         let then = copies.map(|copy| Job::Repair { copy: copy.clone(), newest }).collect();
         return Done { reports, then, ..Done::default() };
@@ -52,14 +53,15 @@ pub(super) fn refresh(chain: &Chain, context: &Context<'_>, slot: Slot<'_>) -> D
     done
 }
 
-/// Whether the files hold another refresh token than the chain's. A single file without one is refreshed as it is.
+/// Whether the files hold another refresh token than the chain's. A single file without a refresh token is refreshed as
+/// it is.
 fn is_another_chain(members: &[Member], chain: &Chain) -> bool {
     let alone = members.len() == 1 && members[0].fingerprint().is_none();
     !alone && members.iter().any(|member| member.fingerprint() != chain.token)
 }
 
-/// The files were written in between. The chains of those that are due, as the directory has them now, are jobs of
-/// their own.
+/// Makes new jobs for files that were written in between. A due file's chain, as the directory has it now, is a job of
+/// its own.
 fn split(
     members: &[Member],
     chain: &Chain,
@@ -85,7 +87,7 @@ fn split(
     done
 }
 
-/// The member that the request is for: the first that is due, one that no failure holds back before others.
+/// The due member that the request is for. A member that no failure holds back comes before others.
 fn first_due(members: &[Member], chain: &Chain, now: Timestamp, context: &Context<'_>) -> Option<usize> {
     let is_due = |member: &Member| {
         let served = member.names.iter().any(|name| chain.file(name).is_some_and(|file| file.served));
@@ -102,7 +104,7 @@ fn first_due(members: &[Member], chain: &Chain, now: Timestamp, context: &Contex
     due().find(|index| is_open(&members[*index])).or_else(|| due().next())
 }
 
-/// What is said of a member that is not due: who has changed it since the cycle read it.
+/// The reports about a member that is not due: which process has changed the file since the cycle read it.
 fn not_due(member: &Member, chain: &Chain, finished: &BTreeSet<String>, context: &Context<'_>) -> Reports {
     let report = |name: &String| {
         let read = chain.file(name).and_then(|file| file.stamp);
@@ -117,7 +119,7 @@ fn not_due(member: &Member, chain: &Chain, finished: &BTreeSet<String>, context:
     member.names.iter().map(|name| (name.clone(), report(name))).collect()
 }
 
-/// Remembers what the process that was interrupted could not any more; the names of those files.
+/// Remembers the refresh that an interrupted process could not record. Returns the names of its files.
 pub(super) fn remember_recovered(members: &[Member], state: &Store) -> BTreeSet<String> {
     let mut names = BTreeSet::new();
     for member in members {
@@ -133,13 +135,13 @@ pub(super) fn remember_recovered(members: &[Member], state: &Store) -> BTreeSet<
     names
 }
 
-/// What is said of files whose chain could not be locked.
+/// The reports about files whose chain could not be locked.
 fn not_locked(chain: &Chain, obstacle: &Obstacle, context: &Context<'_>) -> Reports {
     context.state.catch_up();
     let now = Timestamp::now();
     let each = |file: &ChainFile| match obstacle {
         Obstacle::Busy if context.stop.is_asked() => Report::Stopped,
-        // The holder may have refreshed it by now: what the file holds decides.
+        // The holder may have refreshed the file by now, so the file's contents decide.
         Obstacle::Busy => match read(context.directory, &file.name) {
             Ok(Some(read)) if !context.is_due(&file.name, &read.document, read.stamp.modified(), now) => {
                 if file.stamp == Some(read.stamp) {
@@ -162,7 +164,7 @@ fn not_locked(chain: &Chain, obstacle: &Obstacle, context: &Context<'_>) -> Repo
     chain.files.iter().map(|file| (file.name.clone(), each(file))).collect()
 }
 
-/// A reason on this machine, as it is remembered of the file.
+/// Remembers a failure whose cause is on this machine, and reports it.
 pub(super) fn local(name: &str, message: String, now: Timestamp, context: &Context<'_>) -> Report {
     let state = context.state.get(name);
     let interval = context.limits.interval;

@@ -1,4 +1,4 @@
-//! From a token file's members to what the OAuth side wants to know.
+//! Translates a token file's members into the input of the OAuth side.
 
 use std::collections::BTreeMap;
 
@@ -7,8 +7,8 @@ use crate::sealing::SecretMember;
 use crate::tokens::Document;
 use crate::tokens::name::{Role, role, server};
 
-/// What the document called `file` says about how and where to refresh it. `built_in` is the built-in
-/// provider that a file name begins with.
+/// The statements of the document called `file` about how and where to refresh it. `built_in` is the built-in provider
+/// with which the file name begins.
 pub(crate) fn of(file: &str, document: &Document, built_in: Option<&str>) -> CredentialConfig {
     let mut members: BTreeMap<String, String> = document.plain_texts().collect();
     if let Some(scope) = document.scope() {
@@ -36,7 +36,7 @@ pub(crate) fn of(file: &str, document: &Document, built_in: Option<&str>) -> Cre
     }
 }
 
-/// The client credentials that the document called `file` holds, where it is such a file.
+/// The client credentials in the document called `file`, if there are any.
 pub(crate) fn client_file(file: &str, document: &Document) -> Option<ClientFile> {
     Some(ClientFile {
         name: file.to_owned(),

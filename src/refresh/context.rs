@@ -1,4 +1,4 @@
-//! What the steps need beside the files: the same for every credential of a cycle.
+//! The steps' input beside the files: the same for every credential of a cycle.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, PoisonError};
@@ -20,26 +20,26 @@ use crate::state::{LastFailure, Store};
 use crate::tokens::name::stem;
 use crate::tokens::{Document, directory, due};
 
-/// What the steps need beside the files.
+/// The steps' input beside the files.
 pub(crate) struct Context<'a> {
     /// The tokens directory.
     pub directory: &'a Directory,
-    /// The names in it that are the program's own configurations.
+    /// The names of the program's own configurations in the directory.
     pub generated: &'a [String],
     pub client: &'a TokenClient,
     pub providers: &'a Providers,
     /// The client-credential files beside the tokens.
     pub clients: &'a [ClientFile],
     pub environment: &'a Environment,
-    /// The keys of what is sealed.
+    /// The keys that open and seal secrets.
     pub keys: &'a Keyring,
     pub endpoints: &'a Endpoints,
     pub state: &'a Store,
     pub limits: Limits,
     /// Whether the process has been told to stop.
     pub stop: &'a Stop,
-    /// `--force`: refresh every token, due or not. Fingerprints of the access tokens that the process read first,
-    /// by file name.
+    /// `--force`: refresh every token, due or not. Holds the fingerprints of the access tokens that the process read
+    /// first, by file name.
     pub force: Option<&'a BTreeMap<String, Option<Fingerprint>>>,
     pub written: &'a Written,
 }
@@ -49,13 +49,13 @@ pub(crate) struct Context<'a> {
 pub(crate) struct Limits {
     /// How long before its expiry a token is due.
     pub buffer: Duration,
-    /// After which a local problem is tried again.
+    /// The delay before a local problem is tried again.
     pub interval: Duration,
-    /// How long a busy lock is waited for.
+    /// How long to wait for a busy lock.
     pub patience: Duration,
 }
 
-/// The names of the files that this cycle has written. They are no work of another process.
+/// The names of the files that this cycle has written, to tell this cycle's changes from another process's.
 #[derive(Default)]
 pub(crate) struct Written(Mutex<BTreeSet<String>>);
 
@@ -78,12 +78,12 @@ impl Context<'_> {
         act(&Patience { longest: self.limits.patience, give_up: &give_up })
     }
 
-    /// How `document` can be refreshed. Says at DEBUG which rule found what.
+    /// How `document` can be refreshed. Logs at DEBUG which rule found which value.
     pub(super) fn resolve(&self, file: &str, document: &Document) -> Resolution {
         self.resolve_config(&config::of(file, document, self.providers.longest_name_prefix(stem(file))))
     }
 
-    /// The same for what a file says.
+    /// Like [`Self::resolve`], for members that have been read already.
     pub(super) fn resolve_config(&self, config: &CredentialConfig) -> Resolution {
         let (resolution, trail) = resolve(config, self.environment, self.clients, self.providers);
         for line in trail {
@@ -102,8 +102,8 @@ impl Context<'_> {
         listing.names.into_iter().filter(holds).collect()
     }
 
-    /// Whether the file `name` with this content, last written at `modified`, is due. With `--force` every file is
-    /// until its access token is another one.
+    /// Whether the file `name` with this content, last written at `modified`, is due. With `--force` every file is due
+    /// until its access token is a new one.
     pub(super) fn is_due(
         &self,
         name: &str,
@@ -126,13 +126,13 @@ impl Context<'_> {
         schedule.due_at(now).is_some_and(|due| due <= now)
     }
 
-    /// The same report about every file of the chain. A failure is remembered with each.
+    /// Gives the same report about every file of the chain. A failure is remembered with each file.
     pub(super) fn tell(&self, members: &[Member], report: &Report) -> Reports {
         let names = members.iter().flat_map(|member| &member.names);
         names.map(|name| (name.clone(), self.remembered(name, report.clone()))).collect()
     }
 
-    /// Remembers a failure that is reported of a file.
+    /// Remembers a failure that is reported about a file.
     pub(super) fn remembered(&self, name: &str, report: Report) -> Report {
         if let Report::Failed(failure) = &report {
             self.remember(name, failure);

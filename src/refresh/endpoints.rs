@@ -1,8 +1,7 @@
 //! Token endpoints that do not answer.
 //!
-//! When an endpoint cannot be reached, times out or says 429 or 5xx, that is about the endpoint and
-//! not about one token: one of its credentials asks again after a delay, the others wait for that
-//! answer, and its first success ends the wait of all.
+//! An unreachable endpoint, a timeout, 429 or 5xx concerns the endpoint and not one token. One credential of the
+//! endpoint tries again after a delay, and the others wait for the result. The first success ends the wait of all.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -18,18 +17,18 @@ pub(crate) struct Endpoints(Mutex<Table>);
 #[derive(Default, Debug)]
 struct Table {
     outages: BTreeMap<String, Outage>,
-    /// The endpoints in trouble that one credential is asking at this moment.
+    /// The endpoints in trouble to which one credential is sending a request at this moment.
     asking: BTreeSet<String>,
 }
 
 impl Endpoints {
-    /// With what an earlier process knew.
+    /// Begins with the outages that an earlier process recorded.
     pub(crate) fn new(known: BTreeMap<String, Outage>) -> Self {
         Self(Mutex::new(Table { outages: known, asking: BTreeSet::new() }))
     }
 
-    /// Permission for one request at `now`, or else when to come back. An endpoint in trouble gets one request at a
-    /// time, and before its time only from `last_chance` on ([`Outage::open_at`]).
+    /// Permission for one request at `now`, or else the time for the next try. An endpoint in trouble gets one request
+    /// at a time, and before its time only from `last_chance` on ([`Outage::open_at`]).
     pub(super) fn try_acquire(
         &self,
         key: &str,
@@ -41,35 +40,36 @@ impl Endpoints {
         let Some(outage) = table.outages.get(key) else { return Ok(permit()) };
         let open = outage.open_at(last_chance);
         if table.asking.contains(key) || open > now {
-            // Never in the past, or the caller would come back at once and spin.
+            // Never in the past, since the caller would try again at once and spin.
             return Err(open.max(now + Duration::from_secs(1)));
         }
         table.asking.insert(key.to_owned());
         Ok(permit())
     }
 
-    /// The endpoint answered a request that had no permit: whatever the answer, the endpoint is there.
+    /// The endpoint answered a request that had no permit. Whatever the answer, the endpoint works.
     pub(super) fn answered(&self, key: &str) {
         self.table().outages.remove(key);
     }
 
-    /// Forgets all waits (a person said that the network is back).
+    /// Forgets all waits, after a person said that the network is back.
     pub(crate) fn forget(&self) {
         self.table().outages.clear();
     }
 
-    /// What to remember over a restart.
+    /// The outages to remember over a restart.
     pub(crate) fn snapshot(&self) -> BTreeMap<String, Outage> {
         self.table().outages.clone()
     }
 
     fn table(&self) -> MutexGuard<'_, Table> {
-        // A worker that panicked holding this left a whole table behind: every change is one call.
+        // A thread that panicked with the lock left a whole table behind: every change is one call.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// Permission for one request. Report it with `answered` or `failed`; dropping it changes nothing.
+/// Permission for one request. The caller reports the result with `answered` or `failed`; dropping the permit changes
+/// nothing.
 #[derive(Debug)]
 pub(super) struct Permit<'a> {
     endpoints: &'a Endpoints,
@@ -77,13 +77,13 @@ pub(super) struct Permit<'a> {
 }
 
 impl Permit<'_> {
-    /// The endpoint gave an answer of its own: whatever the answer, the endpoint is there.
+    /// The endpoint gave an answer of its own. Whatever the answer, the endpoint works.
     pub(super) fn answered(self) {
         self.endpoints.table().outages.remove(&self.key);
     }
 
-    /// The endpoint failed again; `again` gives the times of its next requests for a count of failures in a row.
-    /// Returns from when on a credential with this `last_chance` may send the next one.
+    /// The endpoint failed again. `again` gives the times of the next requests for a count of failures in a row.
+    /// Returns the time of the next request for a credential with this `last_chance`.
     pub(super) fn failed(
         self,
         last_chance: Option<Timestamp>,
@@ -99,12 +99,12 @@ impl Permit<'_> {
     }
 }
 
-/// From when an endpoint may get another request.
+/// The times from which an endpoint may get another request.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Again {
-    /// For whichever of its credentials comes first.
+    /// For the first credential that is due.
     pub in_turn: Timestamp,
-    /// For one whose token is about to expire.
+    /// For a credential whose token is about to expire.
     pub last_chance: Timestamp,
 }
 

@@ -1,4 +1,4 @@
-//! Step 6, of a success: from what an endpoint granted to what changes in the files, and what is remembered of it.
+//! Step 6, of a success: the changes in the files, and the facts to remember.
 
 use std::time::Duration;
 
@@ -11,26 +11,25 @@ use crate::secret::Secret;
 use crate::state::LastFailure;
 use crate::tokens::change::{Access, Change, RefreshEnd};
 
-/// What a granted answer means.
+/// The consequences of a granted answer.
 pub(super) struct Renewal {
-    /// What it changes in the files.
+    /// The changes in the files.
     pub change: Change,
-    /// The origin of the endpoint that gave it; `None`: no endpoint did.
+    /// The origin of the endpoint that answered; `None` for a token from another file.
     pub origin: Option<String>,
-    /// The built-in row that made this origin, and what it was made from.
+    /// The built-in row that made this origin, and the values from which it was made.
     pub origin_row: Option<String>,
-    /// Whether it moved the end of the refresh token.
+    /// Whether the end of the refresh token has moved.
     pub moved_refresh_end: bool,
-    /// What deserves a warning.
     pub warnings: Vec<String>,
-    /// Before when the credential is not refreshed again, where something is wrong with the answer.
+    /// The earliest time of the next refresh, if something is wrong with the answer.
     pub not_before: Option<Timestamp>,
-    /// What went wrong, where only a refresh token came.
+    /// The failure to remember if the answer has a refresh token alone.
     pub failure: Option<LastFailure>,
 }
 
 impl Renewal {
-    /// Only another refresh token.
+    /// Another refresh token alone.
     pub(super) fn of_refresh_token(token: Secret) -> Self {
         let change = Change { access: None, refresh_token: Some(token), refresh_end: RefreshEnd::Unsaid };
         Self {
@@ -44,15 +43,14 @@ impl Renewal {
         }
     }
 
-    /// Only another refresh token, which the endpoint of `request` gave, and what to remember of the missing access
-    /// token.
+    /// Another refresh token alone, which the endpoint of `request` gave, and the failure for the missing access token.
     pub(super) fn half(token: Secret, failure: LastFailure, request: &TokenRequest) -> Self {
         let (origin, origin_row) = (Some(request.endpoint_key()), request.made_by().map(str::to_owned));
         Self { origin, origin_row, failure: Some(failure), ..Self::of_refresh_token(token) }
     }
 }
 
-/// What `response` means for the chain of `member`, which the request was for.
+/// The consequences of `response` for the chain of `member`, for which the request was sent.
 pub(super) fn interpret(member: &Member, request: &TokenRequest, response: TokenResponse) -> Renewal {
     let now = Timestamp::now();
     let life = member.life();
@@ -97,8 +95,8 @@ pub(super) fn interpret(member: &Member, request: &TokenRequest, response: Token
     }
 }
 
-/// Whether the end of the refresh token lies later than before. An end that was unknown before is taken for one that
-/// refreshing prolongs, which the next refresh will show.
+/// Whether the end of the refresh token is later than before. An unknown earlier end counts as one that refreshing
+/// prolongs, which the next refresh will show.
 fn moves(refresh_end: RefreshEnd, before: Option<Timestamp>) -> bool {
     let jitter = Duration::from_secs(2);
     match refresh_end {

@@ -1,4 +1,4 @@
-//! A job takes the locks of one chain and sends at most one request; what follows from it is another job.
+//! A job takes the locks of one chain and sends at most one request. Any further work is another job.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -8,36 +8,35 @@ use super::storing::Storing;
 use crate::files::Stamp;
 use crate::secret::Fingerprint;
 
-/// How often a chain that turns out to be another one is locked anew in one cycle.
+/// How often a chain that has become another one is locked anew in one cycle.
 const CHAIN_ATTEMPTS: u8 = 3;
 
-/// One thing to do.
 #[derive(Debug)]
 pub(crate) enum Job {
-    /// Refresh what is due of a chain.
+    /// Refresh the due members of a chain.
     Refresh(Chain),
-    /// Give an old copy the refresh token of the file that holds the successor of its own.
+    /// Give an old copy the current refresh token, which another file holds.
     Repair {
         /// The copy's name.
         copy: String,
-        /// The youngest successor of its refresh token.
+        /// The newest successor of the copy's refresh token.
         newest: Fingerprint,
     },
 }
 
-/// All files that hold one refresh token; a file without one is alone.
+/// All files that hold one refresh token; a file without a refresh token is a chain alone.
 #[derive(Debug)]
 pub(crate) struct Chain {
     pub files: Vec<ChainFile>,
-    /// The refresh token that they held when they were read.
+    /// The refresh token that the files held when they were read.
     pub token: Option<Fingerprint>,
-    /// The origin of the endpoint that its request goes to, as far as it is known before.
+    /// The origin of the endpoint that the request goes to, as far as it is known before.
     pub endpoint: Option<String>,
-    /// How often the chain may still turn out to be another one.
+    /// How often the chain may still become another one.
     pub(super) attempts: u8,
-    /// When its refresh token is sent again after its answer was lost.
+    /// When the refresh token is sent again after its answer was lost.
     pub(super) again: Option<Instant>,
-    /// The line of the log that says that a request is sent; said only when it is.
+    /// The line of the log for a request; logged only when the request is sent.
     pub announcement: Option<String>,
 }
 
@@ -45,19 +44,19 @@ pub(crate) struct Chain {
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct ChainFile {
     pub name: String,
-    /// Its state when the cycle read it; `None`: the cycle did not read it before.
+    /// The state of the file when the cycle read it; `None` where the cycle has not read it.
     pub stamp: Option<Stamp>,
-    /// Whether this chain of jobs has renewed its access token already.
+    /// Whether this chain of jobs has renewed the file's access token already.
     pub(super) served: bool,
 }
 
-/// What came of a job.
+/// The result of a job.
 #[derive(Default)]
 pub(crate) struct Done {
     pub reports: Reports,
-    /// Answers that are not in their files yet; storing them must be tried again until it is done.
+    /// Answers that are not in their files yet. Storing must be tried again until it succeeds.
     pub held: Vec<Storing>,
-    /// What follows from it, to be done next.
+    /// The jobs to do next.
     pub then: Vec<Job>,
 }
 
@@ -69,7 +68,7 @@ impl Chain {
         Self { files, token, endpoint: None, attempts: CHAIN_ATTEMPTS, again: None, announcement: None }
     }
 
-    /// The files called `names`, which hold `token` now; what is known of their earlier state is kept.
+    /// The files called `names`, which hold `token` now. The known earlier state of each file is kept.
     pub(super) fn now(&self, names: Vec<String>, token: Option<Fingerprint>) -> Self {
         let known: BTreeMap<&str, &ChainFile> = self.files.iter().map(|file| (&*file.name, file)).collect();
         let file = |name: String| match known.get(&*name) {
@@ -88,7 +87,7 @@ impl Chain {
         Self { files, endpoint, again, announcement: None, ..*self }
     }
 
-    /// A chain of which nothing is known but the names of its files.
+    /// A chain of which only the names of its files are known.
     pub(super) fn unseen(names: Vec<String>, token: Fingerprint) -> Self {
         let file = |name| ChainFile { name, stamp: None, served: false };
         Self {
@@ -116,7 +115,7 @@ impl Job {
         matches!(self, Self::Refresh(Chain { again: Some(_), .. }))
     }
 
-    /// The origin of the endpoint that it asks, where that is known.
+    /// The origin of the endpoint that gets the request, if known.
     pub(crate) fn endpoint(&self) -> Option<&str> {
         match self {
             Self::Refresh(chain) => chain.endpoint.as_deref(),
@@ -124,7 +123,6 @@ impl Job {
         }
     }
 
-    /// The names of the files that the job is about.
     pub(crate) fn names(&self) -> Vec<String> {
         match self {
             Self::Refresh(chain) => chain.names(),

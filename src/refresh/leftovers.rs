@@ -1,4 +1,5 @@
-//! What the small files beside a token file tell, where the token file is not refreshed now.
+//! The small files beside a token file that is not refreshed now: a crash's leftovers, and the time of the last
+//! refresh.
 
 use std::io;
 use std::time::{Duration, Instant};
@@ -13,8 +14,8 @@ use crate::tokens::Document;
 use crate::tokens::directory::{read_document, real};
 use crate::tokens::spelled::file_in;
 
-/// Recovers what a crash left beside the file `name` that is not refreshed any more: it is gone, or monitored only
-/// now. What cannot be recovered, or is the reserve of a process at work, waits for the next look.
+/// Recovers what a crash left beside the file `name`, which is gone or only monitored now. A leftover that cannot be
+/// recovered, or is the reserve of a running process, waits for the next cycle.
 pub(crate) fn recover_leftover(name: &str, context: &Context<'_>) {
     let file = file_in(context.directory, name);
     let settled = if file.inode().is_ok() {
@@ -28,12 +29,12 @@ pub(crate) fn recover_leftover(name: &str, context: &Context<'_>) {
     }
 }
 
-/// Settles the reserve of the token file `name` that is gone. A whole answer in it follows the sign-in: the file may
-/// have been moved after the process died that stored the answer. After a sign-out the reserve is removed.
+/// Settles the reserve of the token file `name`, which is gone. A whole answer in the reserve follows the sign-in: the
+/// file may have been moved after the process died that stored the answer. After a sign-out the reserve is removed.
 fn settle_orphan(name: &str, file: &FileAt, context: &Context<'_>) -> Result<(), Obstacle> {
     let lock = lock(file, Instant::now(), &|| true)?;
     if file.inode().is_ok() {
-        // Signed in again meanwhile.
+        // The person has signed in again meanwhile.
         return Ok(());
     }
     let mark = Mark::parse(&lock.note().map_err(|error| unsettled(&error))?);
@@ -58,7 +59,7 @@ fn bring_along(name: &str, mark: &Mark, answer: &Document, context: &Context<'_>
     if present.refresh_fingerprint() != mark.refresh {
         return Ok(());
     }
-    // As it is stored: a sealed text goes on as it is, and with it where it may be sent.
+    // A sealed text is copied unopened, together with the endpoint and client in its header.
     let document = match answer.stored(SecretMember::RefreshToken) {
         Some(new) if !mark.names(&present) => {
             present.with_refresh_token(&new).map_err(|why| Obstacle::Local(why.to_string()))?
@@ -80,8 +81,8 @@ fn unsettled(error: &io::Error) -> Obstacle {
     Obstacle::Local(reason(error))
 }
 
-/// True if our own refresh wrote the file `real` last, which was found in the state `stamp`: the lock file is
-/// touched after the rename, so it is at least as new. `false` where we never locked the file.
+/// Whether this program wrote the file `real` last, which had the state `stamp`. The lock file is touched after the
+/// rename, so it is at least as new. `false` where this program never locked the file.
 pub(crate) fn written_by_us(real: &FileAt, stamp: &Stamp) -> bool {
     let lock = real.known_lock_file().and_then(|lock| Some(lock.inode().ok()?.stamp));
     lock.is_some_and(|lock| lock.size() > 0 || lock.modified() >= stamp.modified())

@@ -1,17 +1,17 @@
-//! How long a new access token lasts, from what the answer, the token and the file say.
+//! How long a new access token lasts, according to the answer, the token and the file.
 //!
-//! Answers leave `expires_in` out (Notion, Salesforce, Stripe Apps), send 0, or send tokens that have
-//! already expired. None of that may turn into a token that is refreshed at every check, or never.
+//! Some answers leave `expires_in` out (Notion, Salesforce, Stripe Apps), send 0, or send a token that has already
+//! expired. None of these may lead to a refresh at every check, or to no refresh at all.
 
 use std::time::Duration;
 
 use crate::clock::Timestamp;
 use crate::tokens::change::Lasting;
 
-/// Assumed where neither answer, file nor provider says a lifetime: what most providers use.
+/// Assumed where neither answer, file nor provider gives a lifetime: the lifetime of most providers.
 pub(super) const ASSUMED: Duration = Duration::from_hours(1);
 
-/// What there is to go by, best first.
+/// The sources of a lifetime, best first.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct LifetimeSources {
     /// The answer's `expires_in`, where it is more than 0.
@@ -31,7 +31,7 @@ pub(super) struct LifetimeSources {
 pub(super) enum Basis {
     /// The answer, the file or the provider says it.
     Known,
-    /// Nothing says it; an hour is assumed, which deserves a warning.
+    /// No source gives a lifetime; an hour is assumed, with a warning.
     Assumed,
     /// The token had already expired when it arrived.
     ArrivedExpired,

@@ -1,4 +1,4 @@
-//! Steps 1 and 2: the files of a chain locked, what a crash left beside them settled, and read again.
+//! Steps 1 and 2: the files of a chain are locked, a crash's leftovers are settled, and the files are read again.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -12,7 +12,7 @@ use crate::files::{Directory, FileAt, Lock, ReadError, reason};
 use crate::tokens::directory::{Problem, read_document, real};
 use crate::tokens::spelled::file_in;
 
-/// What was found at the names of a chain when they were locked.
+/// The files and problems found at the names of a chain.
 #[derive(Default)]
 pub(super) struct Locked {
     /// The files, in their order.
@@ -29,9 +29,9 @@ struct Unread {
     lock: Lock,
 }
 
-/// Locks the files called `names` in `directory`, settles what a crash left, and reads them. Two names of one file
-/// are one member. The order of the files keeps two processes from waiting for each other in a ring. At the first
-/// obstacle every lock is let go.
+/// Locks the files called `names` in `directory`, settles a crash's leftovers, and reads the files. Two names of one
+/// file are one member. The fixed order of the files keeps two processes from waiting for each other. At the first
+/// obstacle every lock is released.
 pub(super) fn lock_and_read(
     directory: &Directory,
     names: &[String],

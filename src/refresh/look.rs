@@ -1,34 +1,34 @@
-//! What a second look at a token file found, before an answer takes its place.
+//! The result of a second look at a token file, before an answer takes its place.
 
 use super::report::Report;
 use crate::files::{FileAt, Stamp};
 use crate::tokens::Document;
 
-/// What a second look at a file found.
+/// The result of a second look at a file.
 pub(super) enum Look {
-    /// It is as it was when the request was sent.
+    /// The file is as it was when the request was sent.
     Unchanged,
-    /// It has other contents for the same sign-in.
+    /// The file has other contents for the same sign-in.
     Rewritten(Box<Document>, Stamp),
     /// The name leads to another file now, for the same sign-in.
     Elsewhere(Box<Moved>),
-    /// It holds another sign-in.
+    /// The file holds another sign-in.
     SignedIn,
-    /// It is not there any more.
+    /// The file does not exist any more.
     Gone,
 }
 
-/// What a name leads to now.
+/// The file to which a name leads now.
 pub(super) struct Moved {
     pub real: FileAt,
     pub document: Document,
     pub stamp: Stamp,
-    /// Its new name in the directory, where it was moved, and what became of its old names.
+    /// The new name in the directory of a file that was moved, and the report for its old names.
     pub renamed: Option<(String, Report)>,
 }
 
 impl Moved {
-    /// Found under the name that it had.
+    /// The file under its old name.
     pub(super) fn here(real: FileAt, document: Document, stamp: Stamp) -> Self {
         Self { real, document, stamp, renamed: None }
     }

@@ -1,8 +1,7 @@
-//! The mark: a note in the lock file that says which refresh token is on its way.
+//! The mark: a note in the lock file that says which refresh token was sent.
 //!
-//! Written durably before the request and cleared after the new token is stored. A mark that is found means
-//! that a process died in between; its two fingerprints tell whether the token file is still the one from
-//! before.
+//! The mark is written durably before the request and cleared after the new token is stored. So a mark that is found
+//! means that a process died in between. Its two fingerprints tell whether the token file is still the one from before.
 
 use crate::clock::Timestamp;
 use crate::secret::Fingerprint;
@@ -13,15 +12,15 @@ use crate::tokens::Document;
 pub(crate) struct Mark {
     /// When the refresh token was first sent without a known outcome.
     pub since: Timestamp,
-    /// When the token was last sent: tells an attempt whose process died from the attempts on record.
+    /// When the refresh token was last sent: tells an attempt whose process died from the attempts on record.
     pub last: Timestamp,
     /// The refresh token that was sent.
     pub refresh: Option<Fingerprint>,
-    /// The access token that the file held then.
+    /// The access token that the file held at that time.
     pub access: Option<Fingerprint>,
 }
 
-/// Written for a token that the file does not have.
+/// The place of a token that the file does not have.
 const NONE: &str = "----------------";
 
 impl Mark {
@@ -31,7 +30,7 @@ impl Mark {
         Self { since, last, refresh: document.refresh_fingerprint(), access }
     }
 
-    /// Reads a note; anything that is not a whole mark counts as none (a torn write, an older format).
+    /// Reads a note. Anything but a whole mark counts as none: a torn write, or an older format.
     pub(crate) fn parse(note: &str) -> Option<Self> {
         let mut words = note.strip_suffix('\n')?.split(' ');
         let mut next = || words.next();
@@ -49,7 +48,7 @@ impl Mark {
         })
     }
 
-    /// The note's text: always of one length, so that it replaces an older one in a single write.
+    /// The note's text: always of one length, so that a new note replaces an older one in a single write.
     pub(crate) fn note(&self) -> String {
         let print =
             |token: Option<Fingerprint>| token.map_or_else(|| NONE.to_owned(), |token| token.to_string());

@@ -1,4 +1,4 @@
-//! Everything that can stand against a request before the disk is touched.
+//! The checks before a request that need no change on the disk.
 
 use super::context::Context;
 use super::endpoints::Permit;
@@ -12,13 +12,13 @@ use crate::oauth::{Resolution, TokenRequest, backoff};
 use crate::state::{CredentialState, FailureKind, LastFailure};
 use crate::tokens::chain;
 
-/// A request that may be sent, and what was sealed of it.
+/// A request that may be sent, and its secrets that were sealed.
 pub(super) struct Allowed {
     pub request: Box<TokenRequest>,
     pub unsealed: Unsealed,
 }
 
-/// The request for the member at `due`, or why none may be sent for its chain.
+/// The request for the member at `due`, or the reason why none may be sent for its chain.
 pub(super) fn may_send(
     members: &[Member],
     due: usize,
@@ -73,17 +73,17 @@ pub(super) fn may_send(
     }
 }
 
-/// The origin at which the same sign-in was last refreshed, where the request would go to another one. A file that
-/// leads elsewhere is how a refresh token is stolen. A built-in row that makes another origin from the same values is
-/// no such file: a newer version of the program knows that the provider has moved.
+/// The origin of the sign-in's last refresh, if the request would go to another origin. A file with a changed endpoint
+/// is how a refresh token is stolen. A built-in row that makes another origin from the same values is safe: a newer
+/// version of the program knows that the provider has moved.
 fn moved_from<'a>(request: &TokenRequest, member: &Member, state: &'a CredentialState) -> Option<&'a str> {
     let before = state.origin.as_deref().filter(|_| state.refresh_hash == member.fingerprint())?;
     let same_row = request.made_by().is_some() && request.made_by() == state.origin_row.as_deref();
     (before != request.endpoint_key() && !same_row).then_some(before)
 }
 
-/// Permission to send the request to its endpoint now, or else when to come back. A request that is forced, or sent
-/// again after a lost answer, needs none of an endpoint in trouble.
+/// Permission to send the request to its endpoint now, or else the time for the next try. A forced request, or one that
+/// is sent again after a lost answer, needs no permission.
 pub(super) fn permit<'a>(
     chain: &Chain,
     member: &Member,
@@ -102,7 +102,7 @@ pub(super) fn permit<'a>(
     }
 }
 
-/// Everything that an attempt for a member is judged by.
+/// The circumstances by which an attempt for a member is judged.
 pub(super) fn attempt<'a>(
     member: &'a Member,
     before: Option<&'a LastFailure>,
@@ -122,7 +122,7 @@ pub(super) fn attempt<'a>(
     }
 }
 
-/// A setting that is wrong on this side. The same one as before stays the failure that it was.
+/// A wrong setting on this side. The same mistake as before keeps its old record.
 fn misconfigured(message: String, member: &Member, state: &CredentialState, now: Timestamp) -> LastFailure {
     let refresh_hash = member.fingerprint();
     let same = |known: &&LastFailure| {

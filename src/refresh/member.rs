@@ -10,17 +10,14 @@ use crate::tokens::{Document, Life, due};
 
 /// A file that is locked and has been read under the lock.
 pub(crate) struct Member {
-    /// The names that lead to it in the tokens directory (links included).
+    /// The names that lead to the file in the tokens directory, links included.
     pub names: Vec<String>,
-    /// One of its names, for looking where it leads now.
+    /// One of the names, to find out later where the name leads.
     pub place: FileAt,
     /// The file itself.
     pub real: FileAt,
-    /// Its lock.
     pub lock: Lock,
-    /// Its state when it was read.
     pub stamp: Stamp,
-    /// What it holds.
     pub document: Document,
     /// The mark of a request whose outcome is unknown.
     pub doubt: Option<Mark>,
@@ -29,12 +26,12 @@ pub(crate) struct Member {
 }
 
 impl Member {
-    /// The first of its names, for messages.
+    /// The first name, for messages.
     pub(super) fn name(&self) -> &str {
         &self.names[0]
     }
 
-    /// The fingerprint of its refresh token.
+    /// The fingerprint of the refresh token.
     pub(super) fn fingerprint(&self) -> Option<Fingerprint> {
         self.document.refresh_fingerprint()
     }
@@ -44,23 +41,23 @@ impl Member {
     }
 }
 
-/// How long a busy lock is waited for.
+/// The patience with busy locks.
 pub(super) struct Patience<'a> {
-    /// Altogether, over all files of a chain.
+    /// The longest wait for all files of a chain together.
     pub longest: Duration,
-    /// Ends the waiting early: the process has been told to stop.
+    /// Ends the wait early when the process has been told to stop.
     pub give_up: &'a (dyn Fn() -> bool + 'a),
 }
 
 /// Why a chain is not refreshed now, before anything was sent.
 #[derive(Debug)]
 pub(super) enum Obstacle {
-    /// Another process is refreshing it.
+    /// Another process is refreshing the chain.
     Busy,
-    /// The lock, the disk, the directory: why, and what to do.
+    /// A problem of the lock, the disk or the directory: the cause, and the remedy.
     Local(String),
-    /// The system does not let this file be read. The others of its chain wait for it, since it could not get their
-    /// new refresh token.
+    /// The system does not let this file be read. The other files of the chain wait for it, since it could not get
+    /// their new refresh token.
     Unreadable { file: String, why: String },
 }
 

@@ -1,13 +1,12 @@
 //! Refreshing one credential.
 //!
-//! A [`Job`] takes the locks of one chain (all files with one refresh token) and sends at most one request. What
-//! follows from it is another job in [`Done`]. The order of its steps is the promise "no token is lost, none is
-//! spent twice":
+//! A [`Job`] takes the locks of one chain (all files with one refresh token) and sends at most one request. Further
+//! work is another job in [`Done`]. The order of the steps is the promise "no token is lost, none is spent twice":
 //!
 //! 1. **Lock** every file of the chain, in the order of their paths (`locked`). A busy lock means that another process
 //!    is refreshing the chain.
-//! 2. **Read again** (`chain`). What a crash left is settled first (`recover`). A chain that is not due any more is
-//!    left alone; one that is another chain by now is another job.
+//! 2. **Read again** (`chain`). A crash's leftovers are settled first (`recover`). A chain that is not due any more is
+//!    left alone. A chain with another refresh token by now becomes another job.
 //! 3. **Reserve** the room for the new file beside each file (`precautions`). A full disk, a read-only directory or a
 //!    foreign file is found out here, and nothing has been sent.
 //! 4. **Mark** the refresh token as sent, durably, in each lock file (`mark`): after a crash the mark tells whether the

@@ -1,5 +1,5 @@
-//! What else is in the tokens directory while an answer is stored: a file may have been moved during its refresh, or an
-//! old copy been put in its place.
+//! The other files of the tokens directory while an answer is stored: a file may have been moved during its refresh, or
+//! an old copy may have taken its place.
 
 use std::collections::BTreeSet;
 
@@ -10,18 +10,18 @@ use crate::secret::Fingerprint;
 use crate::state::is_replaced;
 use crate::tokens::directory::{self, TokenFile};
 
-/// What storing an answer may need of the directory, whenever it is done.
+/// The facts about the directory for storing an answer, whenever that succeeds.
 pub(super) struct Neighbours {
     directory: Directory,
-    /// The names in it that are the program's own configurations.
+    /// The names of the program's own configurations in the directory.
     generated: Vec<String>,
-    /// Refresh tokens of these files that a refresh replaced lately. Looked up before the request: after the answer
-    /// nothing may come between it and the disk.
+    /// Refresh tokens of these files that a refresh replaced lately. Looked up before the request, because after the
+    /// answer nothing may delay the write.
     replaced: Vec<Fingerprint>,
 }
 
 impl Neighbours {
-    /// Those of `members`.
+    /// The neighbours of `members`.
     pub(super) fn new(context: &Context<'_>, members: &[Member]) -> Self {
         let names = members.iter().flat_map(|member| &member.names);
         let tokens = |name: &String| context.state.known_state(name).replaced.tokens().collect::<Vec<_>>();
@@ -32,18 +32,17 @@ impl Neighbours {
         }
     }
 
-    /// The directory.
     pub(super) fn directory(&self) -> &Directory {
         &self.directory
     }
 
-    /// Whether a refresh replaced the token: a file that turns up with it is an old copy, not a new sign-in.
+    /// Whether a refresh replaced the token. A file that turns up with such a token is an old copy and no new sign-in.
     pub(super) fn is_replaced(&self, token: Fingerprint) -> bool {
         self.replaced.contains(&token) || is_replaced(&self.directory, token)
     }
 
-    /// The file that holds the refresh token `sent` under a name that is none of `known`: the very file that was
-    /// `before`, where it is still there, else another with that token.
+    /// The file that holds the refresh token `sent` under a name outside of `known`: the very file with the state
+    /// `before` if it still exists, else another one with that token.
     pub(super) fn find(
         &self,
         sent: Fingerprint,

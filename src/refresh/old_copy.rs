@@ -1,7 +1,6 @@
-//! Old copies: a file that turns up with a refresh token which a refresh has replaced (a restored backup, a copy made
-//! by hand).
+//! Old copies: files that turn up with a replaced refresh token. A restored backup is one.
 //!
-//! Sending that token would make a strict provider revoke the sign-in in use, so it is never sent, not even with
+//! Sending that token would make a strict provider revoke the sign-in in use. So the token is never sent, not even with
 //! `--force`. The copy gets the refresh token of the file that holds the successor.
 
 use std::time::Duration;
@@ -22,12 +21,12 @@ use crate::secret::Fingerprint;
 use crate::state::{FailureKind, LastFailure};
 
 /// How often a holder of the newest token is looked for, and how soon again. The record of a refresh follows its files
-/// within a millisecond or two; a busy machine is given a hundred.
+/// within a millisecond or two. A busy machine gets a hundred.
 const LOOKS: usize = 3;
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
 
-/// Gives the file `copy` the refresh token of a file that holds `newest`, the youngest successor of its own. Where no
-/// file does, only a new sign-in helps. Refreshing the chain that the copy belongs to then is another job.
+/// Gives the file `copy` the refresh token of a file that holds `newest`, the newest successor of the copy's token.
+/// Without such a file only a new sign-in helps. Refreshing the copy's new chain is another job.
 pub(super) fn repair(copy: &str, newest: Fingerprint, context: &Context<'_>) -> Done {
     let (newest, holder) = holder_of(newest, copy, context);
     let names: Vec<String> = [Some(copy.to_owned()), holder.clone()].into_iter().flatten().collect();
@@ -48,7 +47,7 @@ pub(super) fn repair(copy: &str, newest: Fingerprint, context: &Context<'_>) -> 
         return vec![(copy.to_owned(), Report::Finished)].into();
     }
     if old.fingerprint().is_none_or(|token| context.state.newest(token).is_none()) {
-        // Another process was faster.
+        // Another process has repaired the copy.
         return vec![(copy.to_owned(), Report::RefreshedElsewhere)].into();
     }
     match holder.as_deref().and_then(take) {
@@ -57,8 +56,8 @@ pub(super) fn repair(copy: &str, newest: Fingerprint, context: &Context<'_>) -> 
     }
 }
 
-/// The youngest successor of a token that leads to `newest`, and a file that holds it beside `copy`. Another thread may
-/// have replaced it since the scan, in its files first and in the records a moment later.
+/// The newest successor of a token that leads to `newest`, and a file beside `copy` that holds it. Another thread may
+/// have replaced the token since the scan: in its files first, and in the records a moment later.
 fn holder_of(newest: Fingerprint, copy: &str, context: &Context<'_>) -> (Fingerprint, Option<String>) {
     let mut newest = newest;
     for _ in 0..LOOKS {
@@ -81,7 +80,7 @@ fn not_locked(copy: &str, obstacle: Obstacle, context: &Context<'_>) -> Report {
     local(copy, message, Timestamp::now(), context)
 }
 
-/// No file holds the successor.
+/// The report about a copy whose successor no file holds.
 fn dead(old: &Member, newest: Fingerprint, context: &Context<'_>) -> Vec<(String, Report)> {
     let original = context.state.file_of(newest).filter(|name| !old.names.contains(name));
     let copy = original.map_or_else(|| "an old copy".to_owned(), |name| format!("an old copy of {name}"));
@@ -96,7 +95,7 @@ fn dead(old: &Member, newest: Fingerprint, context: &Context<'_>) -> Vec<(String
     context.tell(std::slice::from_ref(old), &Report::Failed(failure))
 }
 
-/// Stores the refresh token of `current` in the file `old`, as an answer would be.
+/// Stores the refresh token of `current` in the file `old`, in the way of an answer.
 fn take_over(old: Member, current: &Member, newest: Fingerprint, context: &Context<'_>) -> Done {
     let copy = old.name().to_owned();
     let busy = || Done::from(vec![(copy.clone(), Report::Busy)]);

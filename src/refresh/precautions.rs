@@ -1,5 +1,5 @@
-//! Steps 3 and 4: before a refresh token is sent it is made sure that the answer can be stored, and that a process
-//! after a crash can tell that the token was sent.
+//! Steps 3 and 4, before a refresh token is sent. First the room for the answer is made. Then a mark tells the next
+//! process, after a crash, that the token was sent.
 
 use std::cell::OnceCell;
 use std::io;
@@ -17,8 +17,8 @@ pub(super) struct HeldBack {
     pub why: String,
 }
 
-/// Makes room for the answer beside every file, and checks that each can be replaced by us. One that
-/// cannot holds all of its chain back, and is named to the others.
+/// Makes room for the answer beside every file, and checks that this process can replace each file. A file that cannot
+/// be replaced holds all of its chain back.
 pub(super) fn reserve_all(members: &[Member]) -> Result<Vec<Reserve>, HeldBack> {
     members
         .iter()
@@ -30,19 +30,19 @@ pub(super) fn reserve_all(members: &[Member]) -> Result<Vec<Reserve>, HeldBack> 
         .collect()
 }
 
-/// The marks for one request, made once: just before the refresh token leaves, if it comes to that.
+/// The marks for one request, made once, just before the refresh token is sent.
 pub(super) struct Marks<'a> {
     members: &'a [Member],
     made: OnceCell<Result<(), HeldBack>>,
 }
 
 impl<'a> Marks<'a> {
-    /// None is made yet; `members` are those whose refresh token is spent.
+    /// No mark is made yet. `members` are the files whose refresh token is spent.
     pub(super) fn of(members: &'a [Member]) -> Self {
         Self { members, made: OnceCell::new() }
     }
 
-    /// Makes them. Where that fails, the error keeps the request back.
+    /// Makes the marks. The error of a failed mark keeps the request back.
     pub(super) fn make(&self) -> io::Result<()> {
         match self.made.get_or_init(|| mark_all(self.members, Timestamp::now())) {
             Ok(()) => Ok(()),
@@ -50,19 +50,19 @@ impl<'a> Marks<'a> {
         }
     }
 
-    /// What came of it; `None`: it did not come to that.
+    /// The result of making the marks; `None` where the request did not come so far.
     pub(super) fn made(self) -> Option<Result<(), HeldBack>> {
         self.made.into_inner()
     }
 }
 
-/// Writes down durably that the refresh token is about to be sent. A doubt that is marked already keeps its time. After
-/// an error the marks are as before.
+/// Records durably that the refresh token is about to be sent. An earlier doubt keeps its time. After an error the
+/// marks are as before.
 fn mark_all(members: &[Member], now: Timestamp) -> Result<(), HeldBack> {
     for (index, member) in members.iter().enumerate() {
         let since = member.doubt.as_ref().map_or(now, |mark| mark.since);
         if let Err(error) = member.lock.write_note(&Mark::of(&member.document, since, now).note()) {
-            // What was written must not be taken for a request that was sent.
+            // The written marks must not be taken for a request that was sent.
             unmark(&members[..=index], Class::Passing);
             let message = format!("its lock file cannot be written: {}; nothing was sent", reason(&error));
             return Err(HeldBack { index, why: message });
@@ -71,8 +71,8 @@ fn mark_all(members: &[Member], now: Timestamp) -> Result<(), HeldBack> {
     Ok(())
 }
 
-/// What the mark says after a failure: nothing after a refusal, what it said before after a passing
-/// one, that the token is on its way while in doubt.
+/// Sets the marks after a failure. A refusal clears them, a passing failure restores them, and an unknown outcome
+/// leaves the token marked as sent.
 pub(super) fn unmark(members: &[Member], class: Class) {
     for member in members {
         let restored = match (class, &member.doubt) {
@@ -81,7 +81,7 @@ pub(super) fn unmark(members: &[Member], class: Class) {
             _ => member.lock.clear_note(),
         };
         if let Err(error) = restored {
-            // The doubt that stays is the safe side.
+            // A doubt that remains is the safe side.
             log::warn!(target: "REFRESH", "{}: its lock file cannot be written: {}", member.name(), reason(&error));
         }
     }

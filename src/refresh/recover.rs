@@ -1,7 +1,7 @@
-//! What a crash may have left beside the files of a chain, settled under their locks and before anything is sent.
+//! Settles the leftovers of a crash under the locks of a chain, before a request is sent.
 //!
-//! A file is touched only when its mark names exactly the tokens that it holds now; in any other case
-//! another program has written it since, and the leftovers are of no use.
+//! A file is touched only when its mark names exactly the tokens that it holds now. Otherwise another program has
+//! written the file since, and the leftovers are of no use.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
@@ -11,19 +11,16 @@ use crate::files::{FileAt, Reserve};
 use crate::sealing::SecretMember;
 use crate::tokens::{Document, Unusable};
 
-/// An answer that a process stored and did not live to bring into place.
+/// An answer that a process stored, but could not bring into place before it died.
 struct Interrupted {
     reserve: Reserve,
     length: usize,
     document: Document,
 }
 
-/// Finishes what a crash interrupted: a whole answer that was stored but not yet in place takes its
-/// place, and its refresh token goes to every file that waited for the same one; anything else that
-/// was left is removed.
-///
-/// # Errors
-/// What the system said. Whatever fails here, a whole answer stays where it is.
+/// Finishes the work that a crash interrupted. A whole stored answer takes its place. Its refresh token goes to every
+/// file that waited for the answer. Any other leftover is removed. After an error a whole answer is still in its
+/// reserve.
 pub(super) fn recover(members: &mut [Member]) -> io::Result<()> {
     let mut interrupted = BTreeMap::new();
     for (index, member) in members.iter().enumerate() {
@@ -33,7 +30,7 @@ pub(super) fn recover(members: &mut [Member]) -> io::Result<()> {
         };
         match whole {
             Some(answer) => drop(interrupted.insert(index, answer)),
-            // Zeros, a part of a text, or about other tokens than the file's: of no use to anybody.
+            // Zeros, a part of a text, or a text about other tokens than the file's are of no use.
             None => drop(Reserve::remove_leftover(&member.real)?),
         }
     }
@@ -58,14 +55,14 @@ fn recover_chain(
     indexes: &[usize],
     interrupted: &mut BTreeMap<usize, Interrupted>,
 ) -> io::Result<()> {
-    // As it is stored: a sealed text goes on to the other files as it is, and with it where it may be sent.
+    // A sealed text is copied unopened, together with the endpoint and client in its header.
     let found = |index: &usize| {
         let document = &interrupted.get(index)?.document;
         document.stored(SecretMember::RefreshToken).zip(document.refresh_fingerprint())
     };
     let Some((newest, fingerprint)) = indexes.iter().find_map(found) else { return Ok(()) };
     let mut ready = Vec::new();
-    // In a chain all are on disk before one takes its place, as in a refresh.
+    // As in a refresh, the whole chain is on disk before the first file is replaced.
     for &index in indexes {
         ready.push(match interrupted.remove(&index) {
             Some(Interrupted { mut reserve, length, document })
@@ -96,7 +93,7 @@ fn recover_chain(
         member.stamp = reserve.stamp()?;
         member.document = document;
         member.recovered = member.doubt.take();
-        // It names tokens that the file does not hold any more, so it is harmless where it stays.
+        // A mark that remains is harmless, because it names tokens that the file does not hold any more.
         let _ = member.lock.clear_note();
     }
     Ok(())
@@ -120,7 +117,7 @@ mod tests {
         format!(r#"{{"access_token":"{access}","refresh_token":"{refresh}","of":"{access}"}}"#)
     }
 
-    /// A token file as a crash leaves it: with a mark for what it holds, and with this in its reserve.
+    /// A token file as a crash leaves it: with a mark for its tokens, and with these contents of its reserve.
     fn interrupted(scratch: &Scratch, name: &str, holds: &str, reserve: Option<&[u8]>) {
         let file = FileAt::of(&scratch.write(name, holds)).unwrap();
         let now = Timestamp::now();
@@ -131,7 +128,7 @@ mod tests {
         }
     }
 
-    /// Where the reserve of a token file is.
+    /// The path of the reserve of a token file.
     fn reserve_of(scratch: &Scratch, name: &str) -> PathBuf {
         leftover(&FileAt::of(&scratch.join(name)).unwrap()).path()
     }

@@ -22,7 +22,7 @@ use crate::state::{CredentialState, FailureKind, LastFailure};
 use crate::tokens::chain::contradict;
 use crate::tokens::directory::read_document;
 
-/// Sends one request for the member at `due`, and stores what comes.
+/// Sends one request for the member at `due`, and stores the answer.
 pub(super) fn request(
     chain: &Chain,
     members: Vec<Member>,
@@ -39,7 +39,7 @@ pub(super) fn request(
         Ok(prepared) => prepared,
         Err(failure) => return try_.not_prepared(permit, &failure).into(),
     };
-    // From here to the stored answer a stop waits; before, the chain is better left for the next start.
+    // From here to the stored answer a stop waits. Before, the chain is better left for the next start.
     let Some(_flight) = context.stop.begin() else { return context.tell(&members, &Report::Stopped).into() };
     // 3. Reserve.
     let reserves = match reserve_all(&members) {
@@ -51,10 +51,9 @@ pub(super) fn request(
     }
     let Unsealed { refresh_token, seals } = unsealed;
     let spent = refresh_token.filter(|_| request.grant() == GrantType::RefreshToken);
-    // Looked up before: after the answer nothing may come between it and the disk.
+    // Looked up before the request, because after the answer nothing may delay the write.
     let neighbours = Neighbours::new(context, &members);
-    // 4. Mark, as late as can be: a process that dies while connecting leaves no doubt, and an endpoint that cannot be
-    // reached costs no writing.
+    // 4. Mark, as late as possible. A process that dies while connecting leaves no doubt, and an unreachable endpoint costs no write.
     let marks = Marks::of(if spent.is_some() { &members } else { &[] });
     // 5. Send.
     log::debug!(target: "REFRESH", "{}: asking {} at {}", members[due].name(), request.provider(), prepared.endpoint());
@@ -124,8 +123,8 @@ struct Ready {
 
 impl Ready {
     /// Steps 7 to 9: into the reserves, then into place. Members whose access token is of another kind (scope,
-    /// audience, resource) get the refresh token only, and what they need is another job. `slot` is let go when the
-    /// answer is written, and only waits for the disk.
+    /// audience, resource) get the refresh token only; their access token is another job. `slot` is released when the
+    /// answer is written and only waits for the disk.
     fn store(self, chain: &Chain, context: &Context<'_>, slot: Slot<'_>) -> Done {
         let Self { files, due, renewal, neighbours } = self;
         let agrees = |file: &ReadyFile| !contradict(&files[due].member.document, &file.member.document);
@@ -166,7 +165,7 @@ fn rest(chain: &Chain, reports: &Reports, holds: Option<Fingerprint>) -> Vec<Job
     vec![Job::Refresh(next)]
 }
 
-/// What to remember of a failure: [`verdict::last_failure`], or [`verdict::refused`] where the endpoint answered.
+/// The judge of a failure: [`verdict::last_failure`], or [`verdict::refused`] where the endpoint answered.
 type Judge = fn(&Failure, &verdict::Attempt<'_>) -> LastFailure;
 
 /// One attempt for the member at `due` of a locked chain.
@@ -181,15 +180,15 @@ struct Try<'a> {
 }
 
 impl Try<'_> {
-    /// The request could not be made or its endpoint not be found; nothing was sent.
+    /// The request could not be made, or its endpoint not be found; nothing was sent.
     fn not_prepared(&self, permit: Option<Permit<'_>>, failure: &Failure) -> Reports {
-        // What is wrong with a setting says nothing of the endpoint.
+        // A wrong setting tells nothing about the endpoint.
         let next = self.conclude_permit(permit.filter(|_| failure.concerns == Concerns::Endpoint), failure);
         self.failed(failure, verdict::last_failure, next)
     }
 
-    /// There are no new tokens. What is remembered is on disk before the locks are let go. After a lost answer the same
-    /// refresh token is sent again, where that can save it.
+    /// There are no new tokens. The failure is recorded on disk before the locks are released. After a lost answer the
+    /// same refresh token is sent again, if that can save the sign-in.
     fn not_granted(&self, permit: Option<Permit<'_>>, failure: &Failure, marked: bool) -> Done {
         let next = self.conclude_permit(permit, failure);
         if failure.class == Class::SignInAgain && self.members.iter().any(holds_another) {
@@ -219,8 +218,8 @@ impl Try<'_> {
         reports
     }
 
-    /// The endpoint refused the refresh token as dead, and some of the files hold another one by now: what they hold
-    /// is used, and the refusal says nothing about it.
+    /// The endpoint refused the refresh token as dead, and some of the files hold another one by now. The refusal does
+    /// not concern the other token, which is used.
     fn refused_for_another(&self, failure: &Failure) -> Reports {
         let failure = Report::Failed(self.last_failure(failure, verdict::last_failure));
         let mut reports = Reports::new();
@@ -237,7 +236,8 @@ impl Try<'_> {
         reports
     }
 
-    /// The precautions failed for one member: all of the chain is held back, and the others are told by which file.
+    /// The precautions failed for one member. The whole chain is held back, and the other files' reports name the
+    /// culprit.
     fn held_back(&self, held: &HeldBack) -> Reports {
         let culprit = self.members[held.index].name();
         let now = Timestamp::now();
@@ -259,7 +259,7 @@ impl Try<'_> {
         reports
     }
 
-    /// What the failure means for the credential.
+    /// The consequence of the failure for the credential.
     fn last_failure(&self, failure: &Failure, judge: Judge) -> LastFailure {
         let member = &self.members[self.due];
         let now = Timestamp::now();
@@ -289,8 +289,8 @@ impl Try<'_> {
         self.context.state.has_refreshed_others(&self.request.endpoint_key(), since, &names)
     }
 
-    /// What the failure means for the endpoint. Returns when the endpoint in trouble may get the next request for this
-    /// credential.
+    /// The consequence of the failure for the endpoint. Returns when an endpoint in trouble may get the next request
+    /// for this credential.
     fn conclude_permit(&self, permit: Option<Permit<'_>>, failure: &Failure) -> Option<Timestamp> {
         let permit = permit?;
         match failure.concerns {
@@ -299,7 +299,7 @@ impl Try<'_> {
                 permit.answered();
                 return None;
             }
-            // Nothing is known of the endpoint.
+            // The failure tells nothing about the endpoint.
             Concerns::Machine => return None,
         }
         let member = &self.members[self.due];
@@ -314,7 +314,7 @@ impl Try<'_> {
     }
 }
 
-/// Whether the file holds another refresh token now than the one that was sent, which another process stored.
+/// Whether another process has stored another refresh token in the file than the one that was sent.
 fn holds_another(member: &Member) -> bool {
     read_document(&member.real)
         .is_ok_and(|(document, _)| document.refresh_fingerprint() != member.fingerprint())

@@ -1,4 +1,4 @@
-//! A job is run by the steps for its kind.
+//! Runs a job by the steps for its kind.
 
 use super::context::Context;
 use super::job::{Done, Job};
@@ -6,7 +6,7 @@ use super::slots::Slot;
 use super::{chain, old_copy};
 
 impl Job {
-    /// Does the job. `slot` is let go when its answer is written.
+    /// Does the job. `slot` is released when the answer is written.
     pub(crate) fn run(&self, context: &Context<'_>, slot: Slot<'_>) -> Done {
         match self {
             Self::Refresh(chain) => chain::refresh(chain, context, slot),

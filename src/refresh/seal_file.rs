@@ -1,5 +1,6 @@
-//! Sealing the secrets of one file, or opening them for good: under its lock, with the steps of a refresh, and without
-//! a request. The sign-in stays the same, and so does the time of the file, from which the life of a token may count.
+//! Seals the secrets of one file, or opens them for good: under the file's lock, with the steps of a refresh, and
+//! without a request. The sign-in keeps its tokens, and the file keeps its time, from which the life of a token may
+//! count.
 
 use super::config;
 use super::context::Context;
@@ -14,40 +15,40 @@ use crate::tokens::at_rest::{AtRest, plain_secrets, second_copy, with_secrets};
 use crate::tokens::name::stem;
 use crate::tokens::{Document, FileKind, directory};
 
-/// What is to become of the secrets of a file.
+/// The wanted form of the secrets of a file.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum SealOrder {
-    /// All are sealed with the first key.
+    /// All secrets are sealed with the first key.
     Seal,
-    /// The same, for where the file leads to now.
+    /// All secrets are sealed anew, for the endpoint and client to which the file leads now.
     Rebind,
-    /// All are plain text.
+    /// All secrets are plain text.
     Unseal,
 }
 
-/// What became of them.
+/// The result for the secrets.
 #[derive(Debug)]
 pub(crate) enum Sealed {
-    /// They stand as ordered now.
+    /// The secrets have the ordered form now.
     Done {
         /// The secrets that were plain text before.
         plain: Vec<SecretMember>,
         /// The secrets that were sealed before.
         sealed: Vec<SecretMember>,
-        /// Whether the provider never replaces the refresh token: one in an old copy stays good.
+        /// Whether the provider never replaces the refresh token, so that the token in an old copy stays good.
         lasting: bool,
     },
-    /// They stood so already.
+    /// The secrets had the ordered form already.
     Already,
-    /// There are none.
+    /// The file has no secrets.
     NoSecret,
-    /// Another process has the file, or has written it meanwhile.
+    /// Another process has locked the file, or has written it meanwhile.
     Busy,
-    /// They stay as they are, for this reason.
+    /// The secrets stay as they are, for this reason.
     Refused(String),
 }
 
-/// Does with the file `name` as `order` says.
+/// Brings the secrets of the file `name` into the ordered form.
 pub(crate) fn seal_file(name: &str, order: SealOrder, context: &Context<'_>) -> Sealed {
     let locked = context.patiently(|patience| lock_and_read(context.directory, &[name.to_owned()], patience));
     let member = match locked {
@@ -74,7 +75,7 @@ fn sealed(member: &Member, order: SealOrder, context: &Context<'_>) -> Result<Se
         _ => {}
     }
     if member.doubt.is_some() {
-        // What is found beside it after a crash would be taken for the answer that is missing.
+        // After a crash a file that lies beside this one would be taken for the missing answer.
         return Err("its last refresh was interrupted, and its outcome is unknown".to_owned());
     }
     let request = leads_to(member.name(), document, context);
@@ -117,7 +118,7 @@ impl LeadsTo {
 }
 
 /// Finds out where the secrets of a file may be sent. A file with client credentials alone serves the token files with
-/// its client id: it leads where they do.
+/// its client id, and leads to the same place.
 fn leads_to(name: &str, document: &Document, context: &Context<'_>) -> Result<LeadsTo, String> {
     if document.kind() == FileKind::ClientCredentials {
         return client_leads_to(name, document, context);
@@ -195,7 +196,7 @@ impl SecretOpener<'_> {
     }
 }
 
-/// Puts `document` in the place of the member's file; `false` where another program has written it meanwhile.
+/// Puts `document` in the place of the member's file; `false` where another program has written the file meanwhile.
 fn replace(member: &Member, document: &Document) -> Result<bool, String> {
     let failed = |error: std::io::Error| reason(&error);
     let mut reserve =
@@ -210,11 +211,11 @@ fn replace(member: &Member, document: &Document) -> Result<bool, String> {
         other => other.and_then(|same| Reserve::remove_leftover(&member.real).map(|_| same)),
     };
     if placed.is_err() {
-        // The reserve holds nothing that the file does not hold. What stays is removed by the next refresh.
+        // The reserve holds nothing that the file does not hold. The next refresh removes a leftover.
         let _ = Reserve::remove_leftover(&member.real);
     }
     let placed = placed.map_err(failed)?;
-    // Tells that this program wrote the file last. A failure makes it look like another program's work.
+    // Shows that this program wrote the file last. After a failure the change looks like another program's work.
     let _ = member.lock.touch_note(" ");
     Ok(placed)
 }

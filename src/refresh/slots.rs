@@ -1,6 +1,6 @@
 //! How many chains are refreshed at once.
 //!
-//! A job has a slot from its first lock until its answer is written. What is left then waits for the disk, which
+//! A job has a slot from its first lock until its answer is written. The rest of the job waits for the disk, which
 //! keeps no other request waiting.
 
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
@@ -11,7 +11,7 @@ pub(crate) struct Slots {
     freed: Condvar,
 }
 
-/// One of them, until it is dropped.
+/// One slot, until it is dropped.
 pub(crate) struct Slot<'a>(&'a Slots);
 
 impl Slots {
@@ -19,7 +19,7 @@ impl Slots {
         Self { free: Mutex::new(count), freed: Condvar::new() }
     }
 
-    /// Takes a slot; waits for one.
+    /// Takes a slot, and waits for one if needed.
     pub(crate) fn take(&self) -> Slot<'_> {
         let mut free = self.free();
         while *free == 0 {
@@ -30,7 +30,7 @@ impl Slots {
     }
 
     fn free(&self) -> MutexGuard<'_, usize> {
-        // A number is whole whatever happens.
+        // A number cannot be left half changed by a panic.
         self.free.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

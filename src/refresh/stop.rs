@@ -1,23 +1,22 @@
 //! The order to stop, and the refreshes that a stop must wait for.
 //!
-//! Between the mark and the stored answer a refresh must not be interrupted; everything before it may
-//! be left for the next start. So no refresh begins after the order, and those that have begun are
-//! counted.
+//! Between the mark and the stored answer a refresh must not be interrupted; all earlier steps may be left for the next
+//! start. So no refresh begins after the order, and the refreshes under way are counted.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-/// How soon a stop ends a wait: a person does not notice it, and the waits are of a second, twenty looks each.
+/// How soon a stop ends a wait. A person does not notice the delay, and a wait of a second costs twenty looks.
 const POLL: Duration = Duration::from_millis(50);
 
-/// Shared by the thread that receives signals and those that refresh.
+/// Shared by the thread that receives signals and the threads that refresh.
 #[derive(Default, Debug)]
 pub(crate) struct Stop {
     asked: AtomicBool,
     in_flight: AtomicUsize,
 }
 
-/// A refresh that a stop waits for, while this lives.
+/// A refresh that a stop waits for, until the value is dropped.
 #[derive(Debug)]
 pub(crate) struct InFlight<'a>(&'a Stop);
 
@@ -44,8 +43,7 @@ impl Stop {
         }
     }
 
-    /// Begins a refresh, unless a stop was ordered. The refresh is counted first, so that a stop
-    /// never misses one.
+    /// Begins a refresh, unless a stop was ordered. The refresh is counted first, so that a stop never misses one.
     pub(crate) fn begin(&self) -> Option<InFlight<'_>> {
         self.in_flight.fetch_add(1, Ordering::SeqCst);
         let flight = InFlight(self);

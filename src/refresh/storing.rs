@@ -1,7 +1,7 @@
 //! Steps 7 to 9: storing an answer, between "the endpoint has rotated the token" and "the file holds it".
 //!
-//! This is the one place where losing something costs a sign-in, so it is a value that can be tried again: it owns the
-//! locks, the reserved files and the answer, and [`Storing::attempt`] continues where the last attempt failed.
+//! Here a lost token costs a sign-in. So the work is a value that can be tried again: it owns the locks, the reserved
+//! files and the answer, and [`Storing::attempt`] continues where the last attempt failed.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -30,12 +30,12 @@ use crate::tokens::spelled::file_in;
 pub(super) struct Part {
     pub member: Member,
     pub reserve: Reserve,
-    /// Whether it takes the new access token too, and not only the refresh token.
+    /// Whether the file takes the new access token too, and not only the refresh token.
     pub takes_access: bool,
-    /// What seals its new refresh token; `None`: the file keeps it readable. Made before the request: where the file
-    /// leads to by now does not count.
+    /// The seal for the new refresh token; `None` where the file keeps the token readable. Made before the request: a
+    /// change of the file's endpoint since then does not count.
     pub seal: Option<Seal>,
-    /// What is reported of the file once its new tokens are in place.
+    /// The report about the file once its new tokens are in place.
     pub report: Report,
 }
 
@@ -46,7 +46,7 @@ pub(crate) struct Storing {
     neighbours: Neighbours,
 }
 
-/// Why an answer is not in its files yet: the first file that it cannot be stored in.
+/// Why an answer is not in its files yet: the first file in which it cannot be stored.
 #[derive(Debug)]
 pub(crate) struct NotStored {
     file: PathBuf,
@@ -64,11 +64,11 @@ struct Item {
     part: Part,
     /// The refresh token that was sent.
     sent: Option<Fingerprint>,
-    /// What is in the reserve.
+    /// The document in the reserve.
     written: Option<Document>,
-    /// What became of the file.
+    /// The result for the file.
     done: Option<Report>,
-    /// The names that it had before it was moved, and what became of them.
+    /// The names that the file had before it was moved, and the report for each.
     left: Reports,
 }
 
@@ -79,7 +79,7 @@ impl fmt::Debug for Storing {
 }
 
 impl Storing {
-    /// Prepares storing what `renewal` changes.
+    /// Prepares storing the changes of `renewal`.
     pub(super) fn new(parts: Vec<Part>, renewal: Renewal, neighbours: Neighbours) -> Self {
         let item = |part: Part| Item {
             sent: part.member.fingerprint(),
@@ -91,16 +91,16 @@ impl Storing {
         Self { items: parts.into_iter().map(item).collect(), renewal, neighbours }
     }
 
-    /// Tries to bring the answer into every file; continues where an earlier attempt failed. After an error nothing is
-    /// lost: call again.
+    /// Tries to bring the answer into every file, and continues where an earlier attempt failed. After an error nothing
+    /// is lost, and the call can be repeated.
     pub(crate) fn attempt(&mut self) -> Result<(), NotStored> {
         self.attempt_with(&mut || {})
     }
 
-    /// The same. `written` is called when the answer is in a file, before that is synced.
+    /// Like [`Self::attempt`]. `written` is called when the answer is in a file, before the file is synced.
     pub(super) fn attempt_with(&mut self, written: &mut dyn FnMut()) -> Result<(), NotStored> {
-        // In a chain every reserve is on disk before any file is replaced: from there on a crash in
-        // the middle can be finished from what is left.
+        // In a chain every reserve is on disk before any file is replaced. From there on the leftovers suffice to
+        // finish after a crash.
         for index in 0..self.items.len() {
             self.write(index, written).map_err(|error| self.failed(index, error))?;
         }
@@ -120,7 +120,7 @@ impl Storing {
         self.items.iter().flat_map(|item| &item.part.member.names)
     }
 
-    /// Remembers what was done and reports it, once [`Storing::attempt`] has succeeded. The locks are let go.
+    /// Records the results and reports them, once [`Storing::attempt`] has succeeded. Releases the locks.
     pub(crate) fn conclude(self, state: &Store, written: Option<&Written>) -> Reports {
         let now = Timestamp::now();
         let mut reports = Reports::new();
@@ -142,14 +142,14 @@ impl Storing {
             }
         }
         if self.renewal.failure.is_some() {
-            // A process that waits for the locks must find the failure.
+            // Another process that waits for the locks must find the failure.
             state.flush();
         }
         reports
     }
 
-    /// Remembers that the refresh tokens which were sent are replaced, once the answer is in a file of its own: while
-    /// it waits for its place, a file that was moved may turn up with one.
+    /// Remembers that the sent refresh tokens are replaced, once the answer is in a reserve. While the answer waits for
+    /// its place, a moved file may turn up with the old token.
     pub(super) fn remember_sent(&self, state: &Store) {
         for item in self.items.iter().filter(|item| item.written.is_some()) {
             for name in &item.part.member.names {
@@ -158,7 +158,7 @@ impl Storing {
         }
     }
 
-    /// Remembers of a file which does not hold the new refresh token that the one which was sent must never be sent
+    /// Remembers the replaced refresh token of a file that does not hold the new one. The old token must never be sent
     /// again, wherever it turns up.
     fn remember_replaced(&self, name: &str, item: &Item, state: &Store) {
         let new = self.renewal.change.refresh_token.as_ref().map(Secret::fingerprint);
@@ -244,8 +244,8 @@ impl Storing {
             if !item.has_new_tokens() {
                 Reserve::remove_leftover(&item.part.member.real)?;
             }
-            // A mark that comes back after a power loss no longer names the file, so this need not be durable, and a
-            // failure to clear it costs nothing either.
+            // A mark that comes back after a power loss no longer names the file. So clearing it need not be durable,
+            // and may fail.
             let _ = item.part.member.lock.clear_note();
         }
         Ok(())
@@ -266,11 +266,11 @@ impl Storing {
         }
     }
 
-    /// What the name leads to now, links resolved anew.
+    /// The file to which the name leads now, links resolved anew.
     fn look(&self, index: usize) -> io::Result<Look> {
         let item = &self.items[index];
         let member = &item.part.member;
-        // In place already, and only the sync of the directory failed.
+        // The reserve is in place already, and only the sync of the directory failed.
         if item.part.reserve.is_placed() {
             return Ok(Look::Unchanged);
         }
@@ -297,7 +297,7 @@ impl Storing {
             match read_document(&place) {
                 Ok((document, stamp)) => return Ok(self.compare(index, Moved::here(place, document, stamp))),
                 Err(Problem::Unreadable(ReadError::Gone)) => {}
-                // Half-written by a program that died: the answer replaces it.
+                // A program died in the middle of writing the file: the answer replaces it.
                 Err(_) if Instant::now() >= deadline => {
                     let found = place.inode()?;
                     if !found.is_file() {
@@ -321,12 +321,12 @@ impl Storing {
         if hash == item.sent || ours || old_copy() {
             return rewritten(item, now);
         }
-        // A person signed in there. The file may have been moved out of the way before.
+        // A person signed in under this name. The file may have been moved out of the way before.
         let moved = self.moved(index, &|_| Report::SignedInMeanwhile);
         moved.map_or(Look::SignedIn, |moved| Look::Elsewhere(Box::new(moved)))
     }
 
-    /// The file under another name in the directory, where it was moved there; `left` is what became of its old names.
+    /// The file under another name in the directory, if it was moved; `left` makes the report for its old names.
     fn moved(&self, index: usize, left: &dyn Fn(&str) -> Report) -> Option<Moved> {
         let item = &self.items[index];
         let known: BTreeSet<&str> = self.names().map(String::as_str).collect();
@@ -336,13 +336,13 @@ impl Storing {
         Some(Moved { real, document, stamp, renamed: Some((name, left)) })
     }
 
-    /// Goes on with the file that the name leads to now, which is for the same sign-in.
+    /// Continues with the file to which the name leads now, which is for the same sign-in.
     fn follow(&mut self, index: usize, moved: Moved) -> io::Result<()> {
         let item = &mut self.items[index];
         let member = &mut item.part.member;
         let busy = |_| io::Error::other("it was moved to a file that cannot be locked");
         let lock = lock(&moved.real, Instant::now() + FOLLOW_PATIENCE, &|| false).map_err(busy)?;
-        // A process that dies from here on finds the answer beside the file by the mark of the file.
+        // After a crash from here on, the mark of the file leads to the answer beside it.
         let now = Timestamp::now();
         lock.write_note(&Mark::of(&moved.document, now, now).note())?;
         let reserve = Reserve::create(&moved.real, member.document.file_text().len() as u64)?;
@@ -355,10 +355,10 @@ impl Storing {
             item.left.extend(left.into_iter().map(|name| (name, report.clone())));
         }
         self.write(index, &mut || {})?;
-        // Stored at its new place: the reserve at the old one is of no use any more.
+        // The answer is stored at its new place, so the old reserve is not needed any more.
         drop(before);
         let old_lock = std::mem::replace(&mut self.items[index].part.member.lock, lock);
-        // It names tokens that the name does not lead to any more, so it is harmless where it stays.
+        // A mark that remains is harmless, because the name does not lead to the marked tokens any more.
         let _ = old_lock.clear_note();
         Reserve::remove_leftover(&old).map(drop)
     }
@@ -380,14 +380,14 @@ fn rewritten(item: &Item, now: Moved) -> Look {
     }
 }
 
-/// How soon a file that cannot be read, or is gone, is looked for again. A writer needs about a millisecond, and twenty
-/// looks a second cost next to nothing.
+/// How soon an unreadable or missing file is looked for again. A writer needs about a millisecond, and twenty looks a
+/// second cost next to nothing.
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
 
-/// How long a file that a link was turned to is waited for while another process has it. The answer is safe, and
-/// storing is tried again, so that this only spares the second attempt.
+/// How long to wait for another process's lock on a file to which a link was turned. The answer is safe, and storing is
+/// tried again, so the wait only spares the second attempt.
 const FOLLOW_PATIENCE: Duration = Duration::from_millis(200);
 
-/// How long a file that another program left unreadable, or took away, during the request is given to be there again.
-/// Editors and tools that copy over a network need up to a second.
+/// How long another program may leave the file unreadable or missing during the request. Editors and tools that copy
+/// over a network need up to a second.
 const UNREADABLE_PATIENCE: Duration = Duration::from_secs(2);

@@ -1,8 +1,8 @@
-//! Whether the secrets of a chain may go where its request goes, and what seals the answer.
+//! Whether the secrets of a chain may be sent with its request, and the seals for the answer.
 //!
-//! A sealed secret is opened only for a request to the endpoint and for the client that it was sealed for. The new
-//! refresh token goes to every file of the chain. So the seal of every one is checked: a file that leads elsewhere
-//! must not get a token that is sealed for that place.
+//! A sealed secret is opened only for the endpoint and the client that it was sealed for. The new refresh token goes to
+//! every file of the chain. So the seal of every file is checked: a file with another endpoint must not get a token
+//! that is sealed for that endpoint.
 
 use super::context::Context;
 use super::member::Member;
@@ -10,16 +10,16 @@ use crate::oauth::{Resolution, TokenRequest};
 use crate::sealing::{Seal, SecretMember, StoredSecret, Unsealable, opened, stored};
 use crate::secret::Secret;
 
-/// What an opened chain has.
+/// The opened secrets of a chain.
 pub(super) struct Unsealed {
     /// The refresh token of the member that the request is for.
     pub refresh_token: Option<Secret>,
-    /// What seals the answer in each file; `None`: the file keeps it readable.
+    /// The seal for the answer in each file; `None` where the file keeps the token readable.
     pub seals: Vec<Option<Seal>>,
 }
 
-/// Opens what is sealed in the request for the member at `due`, and its refresh token. The error is why not, in words
-/// that name the file and the member.
+/// Opens the sealed secrets in the request for the member at `due`, and its refresh token. The error gives the reason,
+/// in words that name the file and the member.
 pub(super) fn unseal(
     members: &[&Member],
     due: usize,
@@ -57,8 +57,8 @@ pub(super) fn unseal(
     Ok(unsealed)
 }
 
-/// The refresh token of `current` for the file `old`, and what seals it there. Both must lead to the same place: else
-/// an old copy, with an endpoint of another's choice, would get a token that is sealed for that endpoint.
+/// The refresh token of `current` for the file `old`, and its seal there. Both files must lead to the same place. A
+/// thief could otherwise write an old copy with an endpoint of his own, and get a token sealed for that endpoint.
 pub(super) fn handed_on(
     old: &Member,
     current: &Member,
@@ -81,7 +81,7 @@ pub(super) fn handed_on(
     Ok((refresh_token.ok_or_else(none)?, own.or(of_current)))
 }
 
-/// The refresh token of a member, and what seals the next one.
+/// The refresh token of a member, and the seal for the next one.
 fn open(
     member: &Member,
     request: &TokenRequest,
@@ -99,11 +99,11 @@ fn open(
     let binding = request.binding();
     let token = opened(&text, SecretMember::RefreshToken, &binding, context.keys)
         .map_err(|why| words(name, SecretMember::RefreshToken, &why))?;
-    // A key has just opened it, so there is a first one.
+    // A key has just opened the token, so there is a first key.
     Ok((Some(token), context.keys.first().map(|key| Seal::new(key, binding))))
 }
 
-/// Why a secret is not used, for the file that `name` calls, or for the file that is spoken of.
+/// Why a secret is not used, in the file `name`, or in the file that the message is about.
 fn words(name: Option<&str>, member: SecretMember, why: &Unsealable) -> String {
     let whose = name.map_or_else(String::new, |name| format!("{name} holds the same refresh token: "));
     let helps = match why {

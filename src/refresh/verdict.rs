@@ -1,4 +1,5 @@
-//! What a failed request means for the next attempt: from a [`Failure`] to the [`LastFailure`] that is remembered.
+//! The consequence of a failed request for the next attempt: from a [`Failure`] to the [`LastFailure`] that is
+//! remembered.
 
 use std::time::Duration;
 
@@ -10,11 +11,11 @@ use crate::secret::Fingerprint;
 use crate::state::{FailureKind, Gate, LastFailure, UnexplainedRun};
 use crate::tokens::Life;
 
-/// When a file that another process is refreshing is looked at again.
+/// When to look again at a file that another process is refreshing.
 pub(crate) const BUSY_AGAIN: Duration = Duration::from_secs(5);
 
-/// How long after a lost answer the same refresh token is sent again: a server that answered and has a grace window
-/// gives the answer once more.
+/// How long after a lost answer the same refresh token is sent again. A server that has answered and has a grace window
+/// repeats the answer.
 pub(super) const AT_ONCE: Duration = Duration::from_secs(1);
 
 /// How old a mark may be for the same after a crash.
@@ -23,9 +24,9 @@ const JUST_CRASHED: Duration = Duration::from_secs(30);
 /// The circumstances of a failed attempt.
 #[derive(Clone)]
 pub(super) struct Attempt<'a> {
-    /// What was remembered before it.
+    /// The failure on record before this attempt.
     pub before: Option<&'a LastFailure>,
-    /// The refresh token that it was about.
+    /// The refresh token of the attempt.
     pub refresh_hash: Option<Fingerprint>,
     pub request: &'a TokenRequest,
     /// The life of the token in the file.
@@ -34,19 +35,19 @@ pub(super) struct Attempt<'a> {
     pub doubt: Option<&'a Mark>,
     /// When the request was about to be sent.
     pub asked_at: Timestamp,
-    /// When it had failed, up to a timeout later: delays count from here.
+    /// When the attempt had failed, up to a timeout later: delays count from here.
     pub now: Timestamp,
-    /// Gives a number between 0 and 1, for the jitter of a failure.
+    /// Returns a number between 0 and 1, for the jitter of a failure.
     pub random: &'a dyn Fn() -> f64,
 }
 
-/// How many refusals without a reason are no accident, where the endpoint refreshes other tokens.
+/// How many refusals without a reason are no accident, if the endpoint refreshes other tokens.
 const SEVERAL: u32 = 3;
 
-/// How many are none where nothing is known of other tokens: a quarter of an hour and more.
+/// How many refusals are no accident if nothing is known of other tokens: a quarter of an hour and more.
 const SEVERAL_ALONE: u32 = 6;
 
-/// A refresh token that worked, or whose access token lived, so short a time ago has not died of old age.
+/// The time within which a refresh token that worked, or whose access token lived, has not died of old age.
 const LATELY: Duration = Duration::from_hours(24);
 
 /// The words in which servers say that a refresh token was sent before.
@@ -58,7 +59,7 @@ const FIRST_REFUSAL: Duration = Duration::from_mins(15);
 /// The longest delay between two refusals.
 const LONGEST_REFUSAL: Duration = Duration::from_hours(6);
 
-/// What to remember of `failure`.
+/// The record of `failure` that is remembered.
 pub(super) fn last_failure(failure: &Failure, attempt: &Attempt<'_>) -> LastFailure {
     let kind = match failure.class {
         _ if failure.concerns == Concerns::Machine => FailureKind::Local,
@@ -84,7 +85,7 @@ pub(super) fn last_failure(failure: &Failure, attempt: &Attempt<'_>) -> LastFail
     last
 }
 
-/// The run of refusals without a reason, with the one of this attempt.
+/// The run of refusals without a reason, including this attempt's.
 fn unexplained(attempt: &Attempt<'_>) -> UnexplainedRun {
     let before = attempt.before.filter(|before| before.refresh_hash == attempt.refresh_hash);
     match before.and_then(|before| before.unexplained) {
@@ -93,8 +94,8 @@ fn unexplained(attempt: &Attempt<'_>) -> UnexplainedRun {
     }
 }
 
-/// What refusals without a reason probably mean, as the end of a message; `others_are_well`: the endpoint has
-/// refreshed another token meanwhile. `None`: too few to tell them from a passing trouble of the endpoint.
+/// The probable cause of refusals without a reason, as the end of a message. `others_are_well` says that the endpoint
+/// has refreshed another token meanwhile. `None` where the refusals may be a passing trouble of the endpoint.
 pub(super) fn suspicion(
     run: UnexplainedRun,
     others_are_well: bool,
@@ -144,8 +145,8 @@ pub(super) fn why_dead(
     })
 }
 
-/// The same where the endpoint refused the request: one odd answer during a deployment must not end a token's life, so
-/// the same request is sent again, rarely, and once a minute before the token expires.
+/// Like [`last_failure`], where the endpoint refused the request. One odd answer during a deployment must not end a
+/// token's life. So the same request is sent again, rarely, and once a minute before the token expires.
 pub(super) fn refused(failure: &Failure, attempt: &Attempt<'_>) -> LastFailure {
     let last = last_failure(failure, attempt);
     if failure.class != Class::Configuration {
@@ -159,8 +160,8 @@ pub(super) fn refused(failure: &Failure, attempt: &Attempt<'_>) -> LastFailure {
     LastFailure { next_attempt: Some(next), ..last }
 }
 
-/// Whether the answer to a first request was lost, and the same refresh token is sent again at once: everywhere but
-/// where the endpoint wants to be left alone, or the provider is known to end the old token with the first answer.
+/// Whether the same refresh token is sent again at once, after the answer to a first request was lost. Never where the
+/// endpoint asks for a longer wait. Never where the provider is known to end the old token with the first answer.
 pub(super) fn is_sent_again_at_once(failure: &Failure, request: &TokenRequest) -> bool {
     failure.class == Class::InDoubt
         && failure.lost
@@ -172,8 +173,8 @@ fn may_have_grace(request: &TokenRequest) -> bool {
     request.grace() != Some(Duration::ZERO)
 }
 
-/// From when the endpoint of an attempt that failed at `now` may get another request, after so many failures in a
-/// row; `expires_at` is the end of the token that was to be refreshed.
+/// When the endpoint may get another request, after an attempt that failed at `now` as the last of `failures` in a row.
+/// `expires_at` is the end of the token that was to be refreshed.
 pub(super) fn endpoint_again(
     failure: &Failure,
     expires_at: Option<Timestamp>,
@@ -187,13 +188,13 @@ pub(super) fn endpoint_again(
         expires_at,
         retry_after: failure.retry_after,
     };
-    // Not at once even then: the other tokens of a dead endpoint must not follow each other in one cycle.
+    // Never at once: the other tokens of a dead endpoint must not follow each other in one cycle.
     let wait = failure.retry_after.unwrap_or_default().max(backoff::SHORTEST);
     Again { in_turn: backoff::after_passing(&context), last_chance: now + wait }
 }
 
-/// The failure that forbids a request now, if one does: the one on record, or one that only a mark tells of, since the
-/// process died before it recorded the outcome.
+/// The failure that forbids a request now, if there is one. The failure is on record, or a mark tells of a process that
+/// died before it recorded the outcome.
 pub(super) fn against(attempt: &Attempt<'_>) -> Option<LastFailure> {
     let known = attempt.before.filter(|known| known.refresh_hash == attempt.refresh_hash);
     let request = attempt.request.fingerprint();
@@ -206,7 +207,7 @@ pub(super) fn against(attempt: &Attempt<'_>) -> Option<LastFailure> {
         Some(known) => known.clone(),
         None => left_in_doubt(mark, known.filter(unknown), attempt),
     };
-    // A later attempt that did not reach the endpoint leaves the doubt as it was: both must allow another one.
+    // A later attempt that did not reach the endpoint leaves the doubt as it was. So both must allow another attempt.
     [Some(doubt), recorded.cloned()]
         .into_iter()
         .flatten()
@@ -214,16 +215,15 @@ pub(super) fn against(attempt: &Attempt<'_>) -> Option<LastFailure> {
         .max_by_key(|failure| failure.next_attempt.unwrap_or(Timestamp::from_millis(i64::MAX)))
 }
 
-/// The failure of a credential that a process left behind in doubt: known only by its mark, `before` being an earlier
-/// doubt about the same token. Judged from the time of the mark, so that processes that find it one after another
-/// come to the same time.
+/// The failure of a credential whose request was interrupted. Only its mark is known; `before` is an earlier doubt
+/// about the same token. The times count from the mark, so that several processes come to the same time.
 fn left_in_doubt(mark: &Mark, before: Option<&LastFailure>, attempt: &Attempt<'_>) -> LastFailure {
     // A mark from the future was written under a wrong clock.
     let (first, last) = (mark.since.min(attempt.now), mark.last.min(attempt.now));
     let message = "an earlier request for it was interrupted, so its refresh token may be spent".to_owned();
     let failures = before.map_or(1, |before| before.failures.saturating_add(1));
     let context = backoff::FailureContext { now: last, ..failure_context(attempt, failures, None) };
-    // Sent once, by a process that died just now.
+    // The token was sent once, by a process that died just now.
     let at_once =
         mark.since == mark.last && attempt.now.since(last) < JUST_CRASHED && may_have_grace(attempt.request);
     let next = if at_once { last } else { backoff::after_doubt(&context, &doubt(attempt, first, failures)) };
@@ -236,7 +236,7 @@ fn left_in_doubt(mark: &Mark, before: Option<&LastFailure>, attempt: &Attempt<'_
     }
 }
 
-/// A reason on this machine; tried again after `delay`.
+/// A failure whose cause is on this machine; tried again after `delay`.
 pub(super) fn local(
     message: String,
     before: Option<&LastFailure>,
@@ -249,12 +249,7 @@ pub(super) fn local(
         next_attempt: Some(now + delay),
         ..LastFailure::new(FailureKind::Local, message, now)
     };
-    match before.filter(|before| before.kind == FailureKind::Local) {
-        Some(before) => {
-            LastFailure { failures: before.failures.saturating_add(1), since: before.since, ..failure }
-        }
-        None => failure,
-    }
+    counted(failure, before.filter(|before| before.kind == FailureKind::Local))
 }
 
 fn again(kind: FailureKind, message: String, attempt: &Attempt<'_>) -> LastFailure {
@@ -264,7 +259,12 @@ fn again(kind: FailureKind, message: String, attempt: &Attempt<'_>) -> LastFailu
         ..LastFailure::new(kind, message, attempt.now)
     };
     let run = |before: &&LastFailure| before.kind == kind && before.refresh_hash == attempt.refresh_hash;
-    match attempt.before.filter(run) {
+    counted(failure, attempt.before.filter(run))
+}
+
+/// `failure` as the next one of the run in which `before` is the last.
+fn counted(failure: LastFailure, before: Option<&LastFailure>) -> LastFailure {
+    match before {
         Some(before) => {
             LastFailure { failures: before.failures.saturating_add(1), since: before.since, ..failure }
         }

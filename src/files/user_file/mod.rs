@@ -1,9 +1,9 @@
-//! Editing a file of the user's: it cannot be made again, and its owner may be writing it too.
+//! Editing a file of the user: the file cannot be made again, and its owner may be writing it too.
 //!
-//! Read it, decide on a new text, [`UserFile::replace`] it; where another program has written it in
-//! between, nothing is replaced and the caller begins again with the present text. The new text is
-//! synced before it takes the old one's place. Links are followed; mode, owner, group, access control list and
-//! extended attributes stay. A file with a second name (a hard link) is left alone.
+//! The caller reads the file, decides on a new text, and calls [`UserFile::replace`]. Where another program has written
+//! the file in between, nothing is replaced, and the caller begins again with the present text. The new text is synced
+//! before it takes the old one's place. Links are followed; mode, owner, group, access control list and extended
+//! attributes are kept. A file with a second name (a hard link) is not edited.
 
 use std::fmt;
 use std::fs::{File, Permissions};
@@ -27,20 +27,20 @@ use super::read_error::ReadError;
 use super::reason::reason;
 use super::trust::{Untrusted, me};
 
-/// How long another process that edits a file in the same directory is waited for.
+/// How long to wait for another process that edits a file in the same directory.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// How often the lock of the directory is tried, since `flock` has no timeout of its own: an edit takes milliseconds.
 const POLL: Duration = Duration::from_millis(5);
 
-/// The largest file that is edited, in bytes. Assistants keep their own notes in some of these files:
-/// megabytes were seen.
+/// The largest file that is edited, in bytes. Assistants keep their own notes in some of these files: megabytes were
+/// seen.
 const LARGEST: u64 = 64 << 20;
 
-/// Permission bits of everybody but the owner.
+/// Permission bits of all users but the owner.
 const OTHERS: u32 = 0o077;
 
-/// A file as it was read, with a lock that keeps other processes of this program away from it.
+/// A file that was read, with a lock against other processes of this program.
 #[derive(Debug)]
 pub(crate) struct UserFile {
     name: FileAt,
@@ -48,8 +48,7 @@ pub(crate) struct UserFile {
     follows: bool,
     real: FileAt,
     before: Option<Before>,
-    /// The lock is on the directory: a lock file would be left in the user's folders, and the file itself
-    /// is replaced.
+    /// The lock is on the directory: a lock file would remain in the user's folders, and the file itself is replaced.
     _directory: File,
 }
 
@@ -68,32 +67,32 @@ impl fmt::Debug for Before {
     }
 }
 
-/// Why a file cannot be edited. Shown without its name.
+/// Why a file cannot be edited. Shown after its name.
 #[derive(Debug)]
 pub(crate) enum NotEditable {
-    /// It is there and cannot be read.
+    /// The file exists and cannot be read.
     Unreadable(ReadError),
-    /// Its name is a link to a file that does not exist.
+    /// The name is a link to a file that does not exist.
     DanglingLink,
-    /// Its name is a link, which is not followed.
+    /// The name is a link, which is not followed.
     Link,
-    /// Its directory, this one, does not exist.
+    /// The directory, with this path, does not exist.
     NoDirectory(PathBuf),
-    /// Another process is editing a file in its directory.
+    /// Another process is editing a file in the directory.
     Locked,
-    /// Another user, with this number, owns it.
+    /// Another user, with this number, owns the file.
     Foreign(u32),
-    /// A link to it could have been turned by another user.
+    /// Another user could have turned a link to the file.
     Untrusted(Untrusted),
-    /// Its owner took the permission to write from himself.
+    /// The owner has taken the permission to write from the file.
     ReadOnly,
-    /// It has another name (a hard link), which would keep the old text.
+    /// The file has another name (a hard link), which would keep the old text.
     SecondName,
-    /// Its access control list or another attribute cannot be kept.
+    /// The access control list or another attribute cannot be kept.
     Attributes(io::Error),
-    /// Its mode cannot be changed.
+    /// The mode cannot be changed.
     Mode(io::Error),
-    /// The new text cannot be written or put in its place.
+    /// The new text cannot be written or put in place.
     Unwritable(io::Error),
 }
 
@@ -129,15 +128,14 @@ impl fmt::Display for NotEditable {
 /// Why a file was not replaced.
 #[derive(Debug)]
 pub(crate) enum NotReplaced {
-    /// It holds something else than what was read: begin again.
+    /// The file's contents are no longer those that were read: begin again.
     Changed,
-    /// It cannot be: why.
     Failed(NotEditable),
 }
 
 impl UserFile {
-    /// Locks the directory of `path`, links followed, and reads the file. One that is not there yet is
-    /// fine; a directory that is not there is not made, since a path with a slip in it would go unnoticed.
+    /// Locks the directory of `path`, links followed, and reads the file, which need not exist. A missing directory is
+    /// not made, since a mistake in the path would go unnoticed.
     pub(crate) fn read(path: &Path) -> Result<Self, NotEditable> {
         let name = FileAt::of(path).map_err(|error| match error.kind() {
             io::ErrorKind::NotFound => NotEditable::NoDirectory(directory_of(path).to_owned()),
@@ -146,7 +144,7 @@ impl UserFile {
         Self::locked(name, true)
     }
 
-    /// The same for a file of the program's own, which is never a link.
+    /// Like [`Self::read`], for a file of the program's own, which is never a link.
     pub(crate) fn read_own(name: FileAt) -> Result<Self, NotEditable> {
         Self::locked(name, false)
     }
@@ -164,33 +162,33 @@ impl UserFile {
         Ok(Self { name, follows, real, before, _directory: directory })
     }
 
-    /// Its text; `None`: there is no such file.
+    /// The text; `None` where the file does not exist.
     pub(crate) fn text(&self) -> Option<&str> {
         self.before.as_ref().map(|before| before.text.as_str())
     }
 
-    /// Whether others than its owner may read or write it.
+    /// Whether users other than the owner may read or write the file.
     pub(crate) fn is_open_to_others(&self) -> bool {
         self.before.as_ref().is_some_and(|before| before.found.mode & OTHERS != 0)
     }
 
-    /// Takes everybody's permissions away but the owner's.
+    /// Takes the permissions of all users but the owner away.
     pub(crate) fn close_to_others(&self) -> Result<(), NotEditable> {
         let Some(before) = &self.before else { return Ok(()) };
         let narrowed = Permissions::from_mode(before.found.mode & 0o7777 & !OTHERS);
         before.file.set_permissions(narrowed).map_err(NotEditable::Mode)
     }
 
-    /// Puts `text` in its place, for its owner alone where it is `private` or new.
-    ///
-    /// # Errors
-    /// See [`NotReplaced`]; the present file is untouched and no temporary file is left.
+    /// Puts `text` in place, for the owner alone if the file is `private` or new. After an error the present file is
+    /// untouched, and no temporary file is left.
     pub(crate) fn replace(&self, text: &str, private: bool) -> Result<(), NotReplaced> {
-        if self.before.as_ref().is_some_and(|before| before.found.mode & 0o200 == 0) {
-            return Err(NotReplaced::Failed(NotEditable::ReadOnly));
-        }
-        if self.before.as_ref().is_some_and(|before| before.names > 1) {
-            return Err(NotReplaced::Failed(NotEditable::SecondName));
+        if let Some(before) = &self.before {
+            if before.found.mode & 0o200 == 0 {
+                return Err(NotReplaced::Failed(NotEditable::ReadOnly));
+            }
+            if before.names > 1 {
+                return Err(NotReplaced::Failed(NotEditable::SecondName));
+            }
         }
         let temporary = self.real.sibling(".", ".token-refresher");
         let written = self
@@ -212,40 +210,37 @@ impl UserFile {
         // Left over from a crash: the directory is locked, so no other process is writing it.
         temporary.remove()?;
         let mut file = temporary.create()?;
-        // Who may read it is settled while it is empty.
-        match &self.before {
-            None => {}
-            Some(before) => {
-                if file.metadata()?.gid() != before.found.group {
-                    fchown(&file, None, Some(before.found.group))?;
-                }
-                copy_attributes(&before.file, &file)
-                    .map_err(|error| NotReplaced::Failed(NotEditable::Attributes(error)))?;
-                // Of a file with an access control list this narrows the list's mask.
-                let mask = if private { OTHERS } else { 0 };
-                file.set_permissions(Permissions::from_mode(before.found.mode & 0o7777 & !mask))?;
+        // The readers are settled while the file is empty.
+        if let Some(before) = &self.before {
+            if file.metadata()?.gid() != before.found.group {
+                fchown(&file, None, Some(before.found.group))?;
             }
+            copy_attributes(&before.file, &file)
+                .map_err(|error| NotReplaced::Failed(NotEditable::Attributes(error)))?;
+            // In a file with an access control list this mode narrows the list's mask.
+            let mask = if private { OTHERS } else { 0 };
+            file.set_permissions(Permissions::from_mode(before.found.mode & 0o7777 & !mask))?;
         }
         file.write_all(text.as_bytes())?;
         Ok(file.sync_all()?)
     }
 
-    /// Exchanges the new file and the one in place, and looks at what came out: a rename would destroy what
-    /// its owner wrote since the last look (a rename of theirs that is under way waits for the journal, and
-    /// our own fsync can make that take milliseconds). What came out and is not `before` is theirs and goes
-    /// back; should something newer come out then, that is theirs too.
+    /// Exchanges the new file and the one in place, and looks at the file that came out. A plain rename would destroy a
+    /// change of the owner since the last look. The gap is real: a rename waits for the journal, and our own fsync can
+    /// make that take milliseconds. A file that came out and is not `before` is the owner's, and goes back. A newer one
+    /// that comes out then is the owner's too.
     fn exchange(&self, temporary: &FileAt, before: Stamp) -> Result<(), NotReplaced> {
         let ours = temporary.inode()?.stamp;
         let (mut put_in, mut expected) = (ours, before);
         loop {
             match temporary.rename_with(&self.real, RenameFlags::EXCHANGE) {
                 Ok(()) => {}
-                // Its owner has removed it: it stays removed.
+                // The owner has removed the file, which stays removed.
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {
                     return Err(discard(temporary, NotReplaced::Changed));
                 }
                 Err(error) if put_in == ours => return Err(discard(temporary, error.into())),
-                // What has the temporary name is not ours to remove.
+                // The file with the temporary name is the owner's, so it is not removed.
                 Err(error) => return Err(error.into()),
             }
             let out = match temporary.inode() {
@@ -262,9 +257,9 @@ impl UserFile {
         }
     }
 
-    /// Whether the name still leads to the file that was read, and that still holds what was read. The
-    /// text is compared too: two writes within one tick of the clock leave the same time. Where the file
-    /// system cannot exchange files, this look has to do.
+    /// Whether the name still leads to the file that was read, with the same contents. The text is compared too, since
+    /// two writes within one tick of the clock leave the same time. Where the file system cannot exchange files, this
+    /// check is the last one.
     fn is_unchanged(&self) -> bool {
         if resolve(&self.name, self.follows).ok().as_ref() != Some(&self.real) {
             return false;
@@ -283,9 +278,9 @@ impl From<io::Error> for NotReplaced {
     }
 }
 
-/// Removes a new file that is not needed; gives back why.
+/// Removes a new file that is not needed, and returns `why`.
 fn discard(temporary: &FileAt, why: NotReplaced) -> NotReplaced {
-    // The first error is the one to report; what is left is removed by the next try.
+    // The first error is the one to report. The next try removes a leftover.
     let _ = temporary.remove();
     why
 }
@@ -300,7 +295,7 @@ fn resolve(name: &FileAt, follows: bool) -> Result<FileAt, NotEditable> {
         Ok(found) if !found.is_link() => Ok(name.clone()),
         Ok(_) if !follows => Err(NotEditable::Link),
         Ok(_) => follow(name).map_err(|why| match why {
-            // Where a link of another user leads, this one would write.
+            // Otherwise another user's link would decide where this program writes.
             ReadError::Untrusted(why) => NotEditable::Untrusted(why),
             ReadError::Gone => NotEditable::DanglingLink,
             why => NotEditable::Unreadable(why),
@@ -315,7 +310,7 @@ fn lock(directory: &File) -> Result<(), NotEditable> {
     loop {
         match FileExt::try_lock_exclusive(directory) {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-            // A file system that does not lock directories (NFS): the last look has to do.
+            // A file system that does not lock directories (NFS): the check before the exchange must suffice.
             Ok(()) | Err(_) => return Ok(()),
         }
         if Instant::now() >= deadline {
@@ -334,7 +329,7 @@ fn read(real: &FileAt) -> Result<Option<Before>, ReadError> {
     Ok(Some(Before {
         text: text(bytes_of(&file, &found, LARGEST)?)?,
         names: file.metadata()?.nlink(),
-        // Looked at before the read: a write during it shows as a different state later.
+        // From before the read, so that a write during the read shows as a different state later.
         found,
         file,
     }))

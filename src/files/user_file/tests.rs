@@ -1,4 +1,4 @@
-//! Who writes when: every way in which a file can become another one between reading and replacing it.
+//! Who writes when: each way in which a file can change between reading and replacing it.
 
 use std::os::unix::fs::symlink;
 
@@ -54,7 +54,7 @@ fn a_link_stays_and_its_target_is_replaced() {
     assert_eq!(names(&scratch), ["a.json", "dotfiles"]);
 }
 
-/// What may happen to a file between reading and replacing it.
+/// A change of a file between reading and replacing it.
 type Interference = fn(&Path);
 
 #[test]
@@ -123,7 +123,7 @@ fn what_came_in_between_goes_back_in_its_order() {
     let before = file.before.as_ref().unwrap().found.stamp;
     let new = scratch.write(".a.json.token-refresher", "ours");
     let temporary = FileAt::of(&new).unwrap();
-    // After the last look: only the exchange can notice.
+    // A write after the last check: only the exchange can notice.
     scratch.write("theirs", "theirs");
     std::fs::rename(scratch.join("theirs"), &path).unwrap();
     assert!(matches!(file.exchange(&temporary, before), Err(NotReplaced::Changed)));
@@ -190,7 +190,7 @@ fn a_list_stays_and_opens_the_file_to_nobody_else() {
     assert_eq!(mode(&path), 0o660, "the mask of the list");
     UserFile::read(&path).unwrap().replace("{1}", false).unwrap();
     assert_eq!((access_list(&path), mode(&path)), (Some(before), 0o660));
-    // With a secret in it, it is for its owner alone: the list is still there and masked.
+    // With a secret in it, the file is for its owner alone: the list is still there and masked.
     UserFile::read(&path).unwrap().replace("{2}", true).unwrap();
     assert_eq!(mode(&path), 0o600);
     assert!(access_list(&path).is_some());

@@ -1,5 +1,5 @@
-//! A day without an endpoint, played through in simulated time: how often it gets a request meanwhile, that no
-//! credential is forgotten when it is back, and that the failures of one credential hold up no other.
+//! A day without an endpoint, in simulated time. Tests how often the endpoint gets a request, and that no credential is
+//! forgotten at its return. The failures of one credential must hold up no other.
 //!
 //! The decisions are the program's own: when a token is due, in which order, whether a request may be sent, and when
 //! the next one is. Only the clock and the endpoint are made up.
@@ -34,7 +34,7 @@ const ENDPOINT: &str = "https://idp.example/token";
 struct Credential {
     life: Life,
     state: CredentialState,
-    /// The endpoint answers 500 whenever it is asked with this one.
+    /// The endpoint answers 500 to every request for this credential.
     poisoned: bool,
 }
 
@@ -49,7 +49,7 @@ struct World {
 }
 
 impl World {
-    /// With credentials that expire so many seconds after the start.
+    /// An endpoint with credentials that expire so many seconds after the start.
     fn new(expiries: &[u64], seed: u64) -> Self {
         let credential = |after: &u64| Credential {
             life: Life {
@@ -71,7 +71,7 @@ impl World {
     }
 
     fn random(&mut self) -> f64 {
-        // Knuth's MMIX generator: any will do, if it is the same in every run.
+        // Knuth's MMIX generator: any generator will do that is the same in every run.
         self.seed = self.seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         f64::from(u32::try_from(self.seed >> 32).unwrap()) / f64::from(u32::MAX)
     }
@@ -90,7 +90,7 @@ impl World {
         .plan(self.now)
     }
 
-    /// One cycle; says when the next one is.
+    /// Runs one cycle; returns when the next one is.
     fn cycle(&mut self, down: &dyn Fn(Timestamp) -> bool) -> Timestamp {
         let mut due: Vec<usize> =
             (0..self.credentials.len()).filter(|index| self.plan(*index) == Plan::Due).collect();
@@ -106,7 +106,7 @@ impl World {
         for index in 0..self.credentials.len() {
             match self.plan(index) {
                 Plan::Later(at) | Plan::Waiting(at) => next = next.min(at),
-                // The endpoint is well again, which another credential found out.
+                // The endpoint works again, as another credential found out.
                 Plan::Due => next = self.now,
                 Plan::Blocked | Plan::Recheck | Plan::Never => {}
             }
@@ -154,7 +154,7 @@ impl World {
         Ok(())
     }
 
-    /// Cycle after cycle until `end`; says how many cycles found a token expired, the poisoned aside.
+    /// Runs cycle after cycle until `end`; returns how many cycles found a token expired, the poisoned one aside.
     fn run(&mut self, end: Timestamp, down: &dyn Fn(Timestamp) -> bool) -> usize {
         let mut found = 0;
         while self.now < end {
@@ -164,7 +164,7 @@ impl World {
         found
     }
 
-    /// How many tokens have expired, the poisoned aside.
+    /// How many tokens have expired, the poisoned one aside.
     fn expired(&self) -> usize {
         let expired = |one: &&Credential| !one.poisoned && one.life.expires_at.unwrap() <= self.now;
         self.credentials.iter().filter(expired).count()
@@ -202,7 +202,7 @@ proptest! {
         prop_assert_eq!(world.expired(), 0, "all are fresh within one longest delay");
     }
 
-    /// The endpoint is well but for one credential, with which it answers 500 for ever.
+    /// The endpoint works, except for one credential, for which it answers 500 for ever.
     #[test]
     fn one_credential_does_not_starve_the_others(
         expiries in prop::collection::vec(300_u64..1200, 2..30),
@@ -216,8 +216,8 @@ proptest! {
     }
 }
 
-/// What could be saved is tried for: the endpoint comes back just before the token expires, and the
-/// next attempt in the row would come too late.
+/// A last chance is used. The endpoint comes back just before the token expires, and the next attempt in turn would
+/// come too late.
 #[test]
 fn a_minute_before_its_end_a_token_gets_an_attempt_out_of_turn() {
     for seed in 0..20 {
