@@ -1,7 +1,7 @@
 //! Room on the disk before a token is spent.
 //!
-//! A rotating refresh token is gone once the endpoint has answered. So every step of ours that can fail must fail
-//! before. The new file is made, given its owner and filled with zero bytes to more than its largest size. A plain
+//! A rotating refresh token is gone once the endpoint has answered. So every step of this program that can fail must
+//! fail before. The new file is made, given its owner and filled with zero bytes to more than its largest size. A plain
 //! write tells the truth about a full disk. `posix_fallocate` told nonsense (errno 2 on ext4) and leaves a torn length
 //! behind.
 

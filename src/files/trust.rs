@@ -17,7 +17,7 @@ use super::inode::Inode;
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct Untrusted {
     path: PathBuf,
-    fault: Fault,
+    weakness: Weakness,
     owner: u32,
     mode: u32,
     /// This process's user, who should own it.
@@ -25,7 +25,7 @@ pub(crate) struct Untrusted {
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Fault {
+enum Weakness {
     /// The file belongs to another user.
     FileOwner,
     /// Users other than its owner may write the file.
@@ -40,28 +40,28 @@ enum Fault {
 
 impl fmt::Display for Untrusted {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { path, fault, owner, mode, me } = self;
+        let Self { path, weakness, owner, mode, me } = self;
         let (path, mode) = (path.display(), mode & 0o7777);
         let facts = format!("(uid {owner}, mode {mode:04o})");
-        match fault {
-            Fault::FileOwner => {
+        match weakness {
+            Weakness::FileOwner => {
                 write!(
                     out,
                     "it belongs to another user {facts}, who could give orders; run: chown {me} {path}"
                 )
             }
-            Fault::FileMode => {
+            Weakness::FileMode => {
                 write!(out, "users other than its owner may write it {facts}; run: chmod go-w {path}")
             }
-            Fault::DirectoryOwner => write!(
+            Weakness::DirectoryOwner => write!(
                 out,
                 "the directory {path} belongs to another user {facts}, who could give orders; run: chown {me} {path}"
             ),
-            Fault::DirectoryMode => write!(
+            Weakness::DirectoryMode => write!(
                 out,
                 "users other than the owner may write to the directory {path} {facts}; run: chmod go-w {path}"
             ),
-            Fault::Link => write!(
+            Weakness::Link => write!(
                 out,
                 "the link {path} belongs to another user {facts}, who could turn it; run: chown -h {me} {path}"
             ),
@@ -81,47 +81,47 @@ pub(super) fn me() -> u32 {
 
 /// Judges the open `file`, which was found at `path`, for the user `me`.
 pub(super) fn judge_file(me: u32, path: &Path, file: &File, found: &Inode) -> Result<(), Untrusted> {
-    let untrusted = |fault| untrusted(path, fault, found);
+    let untrusted = |weakness| untrusted(path, weakness, found);
     if !may_order(found.owner, me) {
-        return Err(untrusted(Fault::FileOwner));
+        return Err(untrusted(Weakness::FileOwner));
     }
-    if is_open(found, file) { Err(untrusted(Fault::FileMode)) } else { Ok(()) }
+    if is_open(found, file) { Err(untrusted(Weakness::FileMode)) } else { Ok(()) }
 }
 
 /// Judges the open directory in which an order was found. In a sticky directory other users can neither remove nor
 /// rename this user's files. The mounted secrets of a container are in such a directory.
 pub(super) fn judge_directory(path: &Path, directory: &File, found: &Inode) -> Result<(), Untrusted> {
-    let untrusted = |fault| untrusted(path, fault, found);
+    let untrusted = |weakness| untrusted(path, weakness, found);
     if !may_order(found.owner, me()) {
-        return Err(untrusted(Fault::DirectoryOwner));
+        return Err(untrusted(Weakness::DirectoryOwner));
     }
     let sticky = found.mode & 0o1000 != 0;
-    if !sticky && is_open(found, directory) { Err(untrusted(Fault::DirectoryMode)) } else { Ok(()) }
+    if !sticky && is_open(found, directory) { Err(untrusted(Weakness::DirectoryMode)) } else { Ok(()) }
 }
 
 /// Why users other than `me` could put their own files into the open `directory`, if they could.
 pub(super) fn open_to_others(me: u32, path: &Path, directory: &File, found: &Inode) -> Option<Untrusted> {
     if !may_order(found.owner, me) {
-        return Some(untrusted(path, Fault::DirectoryOwner, found));
+        return Some(untrusted(path, Weakness::DirectoryOwner, found));
     }
-    is_open(found, directory).then(|| untrusted(path, Fault::DirectoryMode, found))
+    is_open(found, directory).then(|| untrusted(path, Weakness::DirectoryMode, found))
 }
 
 /// Judges the program's own directory: root may not share it.
 pub(super) fn judge_own(path: &Path, directory: &File, found: &Inode) -> Result<(), Untrusted> {
     if found.owner != me() {
-        return Err(untrusted(path, Fault::DirectoryOwner, found));
+        return Err(untrusted(path, Weakness::DirectoryOwner, found));
     }
-    if is_open(found, directory) { Err(untrusted(path, Fault::DirectoryMode, found)) } else { Ok(()) }
+    if is_open(found, directory) { Err(untrusted(path, Weakness::DirectoryMode, found)) } else { Ok(()) }
 }
 
 /// Judges a symbolic link.
 pub(super) fn judge_link(path: &Path, found: &Inode) -> Result<(), Untrusted> {
-    if may_order(found.owner, me()) { Ok(()) } else { Err(untrusted(path, Fault::Link, found)) }
+    if may_order(found.owner, me()) { Ok(()) } else { Err(untrusted(path, Weakness::Link, found)) }
 }
 
-fn untrusted(path: &Path, fault: Fault, found: &Inode) -> Untrusted {
-    Untrusted { path: path.to_owned(), fault, owner: found.owner, mode: found.mode, me: me() }
+fn untrusted(path: &Path, weakness: Weakness, found: &Inode) -> Untrusted {
+    Untrusted { path: path.to_owned(), weakness, owner: found.owner, mode: found.mode, me: me() }
 }
 
 /// Whether users other than the owner may write to an open file or directory.
@@ -212,15 +212,16 @@ mod tests {
 
     #[test]
     fn a_reason_names_owner_mode_and_what_helps() {
-        let untrusted = |fault| Untrusted { path: "/p/.env".into(), fault, owner: 8, mode: 0o100_666, me: 7 };
-        for (fault, helps) in [
-            (Fault::FileOwner, "run: chown 7 /p/.env"),
-            (Fault::FileMode, "run: chmod go-w /p/.env"),
-            (Fault::DirectoryOwner, "run: chown 7 /p/.env"),
-            (Fault::DirectoryMode, "run: chmod go-w /p/.env"),
-            (Fault::Link, "run: chown -h 7 /p/.env"),
+        let untrusted =
+            |weakness| Untrusted { path: "/p/.env".into(), weakness, owner: 8, mode: 0o100_666, me: 7 };
+        for (weakness, helps) in [
+            (Weakness::FileOwner, "run: chown 7 /p/.env"),
+            (Weakness::FileMode, "run: chmod go-w /p/.env"),
+            (Weakness::DirectoryOwner, "run: chown 7 /p/.env"),
+            (Weakness::DirectoryMode, "run: chmod go-w /p/.env"),
+            (Weakness::Link, "run: chown -h 7 /p/.env"),
         ] {
-            let said = untrusted(fault).to_string();
+            let said = untrusted(weakness).to_string();
             assert!(said.contains("(uid 8, mode 0666)") && said.ends_with(helps), "{said}");
         }
     }

@@ -12,8 +12,8 @@ use super::request::SigningKey;
 use crate::clock::Timestamp;
 use crate::secret::Secret;
 
-/// How long an assertion holds: enough for a clock that is some minutes off, and no provider wants
-/// more (Okta takes an hour, Entra ten minutes).
+/// How long an assertion is valid. Five minutes allow for a clock that is minutes off. Every provider accepts them:
+/// Okta an hour, Entra ten minutes.
 const LIFETIME_SECONDS: i64 = 300;
 
 /// Why no assertion can be made.
@@ -91,7 +91,8 @@ pub(super) fn assertion(
     Ok(Secret::new(format!("{signed}.{}", URL_SAFE_NO_PAD.encode(signature))))
 }
 
-/// PKCS#8 says which kind of key it holds, PKCS#1 is RSA: what reads, is it.
+/// Reads the key of either kind. PKCS#8 names the kind of its key, and PKCS#1 is always RSA. So the first form that can
+/// be read is the right one.
 fn parse(pem: &str, random: &SystemRandom) -> Result<SigningKeyPair, NoAssertion> {
     let key = PrivateKey::from_pem(pem.as_bytes()).map_err(|_| NoAssertion::NoPem)?;
     let der = key.der();

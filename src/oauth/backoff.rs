@@ -1,8 +1,7 @@
-//! When to ask again.
+//! When to send the next request after a failure.
 //!
-//! Pure functions over the time, the number of failures and a random number, so that a day-long
-//! outage can be played through in a test. What is remembered between calls (failures, the time of
-//! the first send) is the caller's, since it must outlive a restart.
+//! Pure functions over the time, the number of failures and a random number: a test can play a day-long outage through.
+//! The caller stores the facts between calls (failures, the time of the first send), since they must outlive a restart.
 
 use std::time::Duration;
 
@@ -12,44 +11,43 @@ use crate::clock::Timestamp;
 
 /// The delay after the first failure, before it is shortened at random.
 pub(crate) const SHORTEST: Duration = Duration::from_secs(30);
-/// No delay is longer, so everything recovers within an hour of an outage's end.
+/// The longest delay: every credential recovers within an hour of an outage's end.
 pub(crate) const LONGEST: Duration = Duration::from_hours(1);
-/// After how many failures in a row an endpoint is not asked sooner than [`SHORTEST`], even where it says so.
+/// After so many failures in a row the delay is at least [`SHORTEST`], even if the endpoint names a shorter one.
 const BELIEVED: u32 = 5;
-/// How long before its expiry a token is worth an attempt out of turn: one request and its timeouts
-/// fit in.
+/// How long before its expiry a token gets an attempt out of turn. One request and its timeouts fit in.
 const BEFORE_EXPIRY: Duration = Duration::from_mins(1);
 
-/// What the next attempt depends on.
+/// The facts on which the time of the next attempt depends.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct FailureContext {
     /// The time of the failure.
     pub now: Timestamp,
-    /// How often in a row it failed, this time included.
+    /// How many attempts in a row have failed, this one included.
     pub failures: u32,
-    /// At random from 0 to 1, so that the tokens of many daemons do not all come back at once.
+    /// A random number from 0 to 1, so that the tokens of many daemons do not all return at once.
     pub random: f64,
-    /// When the access token expires, where that is known.
+    /// When the access token expires, if known.
     pub expires_at: Option<Timestamp>,
-    /// How long the endpoint asked to be left alone.
+    /// How long the endpoint asked for no request.
     pub retry_after: Option<Duration>,
 }
 
-/// What is known about a refresh token that may be spent.
+/// The facts about a refresh token that may be spent.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Doubt {
-    /// When it was sent for the first time.
+    /// When the token was sent for the first time.
     pub first_sent: Timestamp,
-    /// How often it was sent.
+    /// How often the token was sent.
     pub sent: u32,
-    /// How long after the first send the provider takes it again, where that is known.
+    /// How long after the first send the provider accepts the token again, if known.
     pub grace: Option<Duration>,
-    /// The lifetime of the access token in use, where that is known.
+    /// The lifetime of the access token in use, if known.
     pub lifetime: Option<Duration>,
 }
 
-/// A number from 0 to 1 for [`FailureContext::random`]. Without a source of randomness it is the
-/// middle: nothing secret depends on it.
+/// A number from 0 to 1 for [`FailureContext::random`]. Without a source of randomness 0.5 will do, since nothing
+/// secret depends on the number.
 pub(crate) fn random() -> f64 {
     use ring::rand::{SecureRandom as _, SystemRandom};
     let mut bytes = [0; 4];
@@ -59,8 +57,8 @@ pub(crate) fn random() -> f64 {
     }
 }
 
-/// The delay after that many failures in a row: 30 s doubling to an hour, half of it random. So it
-/// lies between half of the step and the whole step.
+/// The delay after so many failures in a row: 30 s doubling to an hour, half of it random. So the delay is between half
+/// of the step and the whole step.
 pub(crate) fn delay(failures: u32, random: f64) -> Duration {
     let doublings = failures.saturating_sub(1).min(16);
     let half = SHORTEST.saturating_mul(1 << doublings).min(LONGEST) / 2;
@@ -68,7 +66,7 @@ pub(crate) fn delay(failures: u32, random: f64) -> Duration {
     half + half.mul_f64(share)
 }
 
-/// When to ask again after a failure; `None` means not until something was changed.
+/// When to send the next request after a failure; `None` where a setting or the sign-in must change first.
 pub(crate) fn next_attempt(
     class: Class,
     context: &FailureContext,
@@ -81,12 +79,12 @@ pub(crate) fn next_attempt(
     }
 }
 
-/// After a passing failure: when the endpoint wants to be asked, be that after the expiry; where it does not say so,
-/// after the delay, but once a minute before expiry at the latest.
+/// When to send the next request after a passing failure. A time that the endpoint names is obeyed, even after the
+/// expiry. Without such a time the delay counts, but an attempt comes a minute before the expiry at the latest.
 pub(crate) fn after_passing(context: &FailureContext) -> Timestamp {
     let FailureContext { now, failures, random, expires_at, retry_after } = *context;
     if let Some(wait) = retry_after {
-        // An endpoint in trouble for a day that always names a second must not get a request each second.
+        // A day-long outage whose answers always name one second must not cause a request each second.
         let least = if failures > BELIEVED { SHORTEST } else { Duration::from_secs(1) };
         return now + wait.clamp(least, LONGEST_RETRY_AFTER);
     }
@@ -95,14 +93,14 @@ pub(crate) fn after_passing(context: &FailureContext) -> Timestamp {
     extra.map_or(planned, |extra| planned.min(extra))
 }
 
-/// When the attempt out of turn of a token that ends at `expires_at` is due.
+/// When the attempt out of turn is due for a token that ends at `expires_at`.
 pub(crate) fn last_chance(expires_at: Timestamp) -> Timestamp {
     expires_at - BEFORE_EXPIRY
 }
 
-/// After a request whose outcome is unknown: soon, where the provider is known to take the same
-/// refresh token again; else as late as the access token in use allows, since a replay at a strict
-/// provider kills that one too; from its expiry on as after a passing failure.
+/// When to send the next request after one whose outcome is unknown. Soon, if the provider is known to accept the same
+/// refresh token again. Otherwise as late as the access token in use allows: a replay at a strict provider kills that
+/// token too. From its expiry on, as after a passing failure.
 pub(crate) fn after_doubt(context: &FailureContext, doubt: &Doubt) -> Timestamp {
     let now = context.now;
     let soon = now + Duration::from_secs(1 << doubt.sent.saturating_sub(1).min(12)).min(LONGEST);
@@ -112,7 +110,7 @@ pub(crate) fn after_doubt(context: &FailureContext, doubt: &Doubt) -> Timestamp 
     let Some(end) = context.expires_at.filter(|end| *end > now) else {
         return after_passing(context);
     };
-    // Three quarters of a life under four minutes: a quarter is less than a minute then.
+    // In a life under four minutes the attempt comes at three quarters, since a quarter is less than a minute.
     let before = doubt.lifetime.map_or(BEFORE_EXPIRY, |life| BEFORE_EXPIRY.min(life / 4));
     let last_moment = end - before;
     not_before_allowed(context, if last_moment > now { last_moment } else { end })
@@ -179,21 +177,21 @@ mod tests {
     #[test]
     fn after_a_request_of_unknown_outcome() {
         for (sent, ago, grace, lifetime, expires_in, wait) in [
-            // Inside the grace: 1, 2, 4 … s, as long as that is still inside.
+            // Inside the grace: 1, 2, 4 … s, while the next one is still inside.
             (1, 0, Some(30), Some(3600), Some(3000), 1),
             (2, 1, Some(30), Some(3600), Some(3000), 2),
             (5, 15, Some(30), Some(3600), Some(3000), 2940),
             (4, 7, Some(30), Some(3600), Some(3000), 8),
             (1, 0, Some(0), Some(3600), Some(3000), 2940),
             (40, 0, Some(7_776_000), None, None, 3600),
-            // Without: a minute before the end, then at the end, then as passing.
+            // Without grace: a minute before the end, then at the end, then as passing.
             (1, 0, None, Some(3600), Some(3000), 2940),
             (2, 9, None, Some(3600), Some(60), 60),
             (2, 9, None, Some(3600), Some(30), 30),
             (3, 9, None, Some(3600), Some(0), 30),
             (1, 0, None, None, None, 30),
             (1, 0, None, None, Some(3000), 2940),
-            // A short life: at three quarters of it.
+            // A short life: at three quarters of the life.
             (1, 0, None, Some(120), Some(100), 70),
             (1, 0, None, Some(240), Some(239), 179),
         ] {
@@ -216,7 +214,7 @@ mod tests {
         assert_eq!(next_attempt(Class::Passing, &when, None), Some(NOW + seconds(30)));
     }
 
-    /// A day without the endpoint: the requests stay few, and the next one after its end comes soon.
+    /// A day without the endpoint: the requests are few, and the next one after the outage comes soon.
     #[test]
     fn a_day_long_outage() {
         for random in [0.0, 0.3, 1.0] {

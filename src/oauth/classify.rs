@@ -1,24 +1,23 @@
-//! What a failure means: from status, error code and the provider's rules to a [`Class`].
+//! The meaning of a failure: from status, error code and the provider's rules to a [`Class`].
 //!
-//! Total: every combination has a class. The first that applies decides: a provider's rule for this
-//! situation, the status where it speaks of the server's health, the error code, the mere shape.
+//! Total: every combination has a class. The first source that applies decides: a provider's rule, a status about the
+//! server's health, the error code, the mere shape.
 
 use super::outcome::{Class, GrantType};
 use super::provider::ErrorRules;
 use super::token_response::is_dead_grant;
 
-/// What is known of an answer that is no success.
+/// The facts of an answer that is no success.
 pub(super) struct Situation<'a> {
     pub status: u16,
-    /// Whether all of the body arrived.
+    /// Whether the whole body arrived.
     pub complete: bool,
-    /// The error code.
     pub code: Option<&'a str>,
     /// The text of a member of the body.
     pub text: &'a dyn Fn(&str) -> Option<String>,
 }
 
-/// What the answer means.
+/// The class of the answer.
 pub(super) fn class(
     situation: &Situation<'_>,
     rules: &ErrorRules,
@@ -32,12 +31,12 @@ pub(super) fn class(
     settled(class, grant, may_rotate)
 }
 
-/// What no answer at all means after the request left.
+/// The class of a request that left and got no answer.
 pub(super) const fn no_answer(grant: GrantType, may_rotate: bool) -> Class {
     settled(Class::InDoubt, grant, may_rotate)
 }
 
-/// Only a refresh token can be spent, and only a person can sign in.
+/// Corrects a class for the grant: only a refresh token can be spent, and only a person can sign in.
 const fn settled(class: Class, grant: GrantType, may_rotate: bool) -> Class {
     match (class, grant) {
         (Class::InDoubt, GrantType::RefreshToken) if may_rotate => Class::InDoubt,
@@ -58,8 +57,8 @@ fn by_rule(situation: &Situation<'_>, rules: &ErrorRules) -> Option<Class> {
     rules.rules.iter().find(holds).map(|rule| rule.class)
 }
 
-/// The server's health. 502 and 504 come from a gateway that passed the request on and lost the
-/// answer; so do Cloudflare's 520 (the origin's answer made no sense) and 524 (it did not come).
+/// The class of a status about the server's health. 502 and 504 come from a gateway that passed the request on and lost
+/// the answer. So do Cloudflare's 520 (the origin's answer made no sense) and 524 (no answer came).
 const fn by_status(status: u16) -> Option<Class> {
     match status {
         502 | 504 | 520 | 524 => Some(Class::InDoubt),
@@ -68,9 +67,9 @@ const fn by_status(status: u16) -> Option<Class> {
     }
 }
 
-/// RFC 6749 5.2, and the two codes of 4.1.2.1 that token endpoints send in practice. An unknown code is
-/// for a person to look at, if it comes with a status of an OAuth error: with another one it is the page
-/// of a web framework, or of a gateway, while the service is being replaced.
+/// The class of a code of RFC 6749 5.2, or of the two of 4.1.2.1 that are seen in practice. An unknown code with the
+/// status of an OAuth error is a matter for a person. With another status the answer is a page of a web framework or
+/// gateway, as during a deployment.
 fn by_code(situation: &Situation<'_>, rules: &ErrorRules) -> Option<Class> {
     let code = situation.code?;
     let lists = [
@@ -88,7 +87,7 @@ fn by_code(situation: &Situation<'_>, rules: &ErrorRules) -> Option<Class> {
     }
 }
 
-/// The codes of RFC 6749 5.2, 8707 2 and 9449 that say what to set right.
+/// The codes of RFC 6749 5.2, 8707 2 and 9449 for a mistake in a setting.
 const REGISTERED: [&str; 8] = [
     "invalid_client",
     "invalid_dpop_proof",
@@ -102,11 +101,11 @@ const REGISTERED: [&str; 8] = [
 
 const fn by_shape(situation: &Situation<'_>) -> Class {
     match situation.status {
-        // Never followed: it would carry the credentials to wherever it points.
+        // A redirect is never followed, since the request would carry the credentials to any address.
         300..=399 => Class::Configuration,
         _ if !situation.complete => Class::InDoubt,
         200..=299 => Class::InDoubt,
-        // A proxy's or firewall's page: it says nothing about the credential.
+        // A proxy's or firewall's page, which tells nothing about the credential.
         _ => Class::Passing,
     }
 }
@@ -220,7 +219,7 @@ mod tests {
         ] {
             assert_eq!(of(provider, status, Some(code), field, true), expected, "{provider} {status} {code}");
         }
-        // Nothing can be lost where nothing rotates.
+        // Without rotation no token can be lost.
         assert_eq!(of("google", 502, None, None, true), Passing);
         assert_eq!(of("google", 200, None, None, false), Passing);
     }

@@ -1,7 +1,7 @@
-//! Answers that come compressed although the request accepts no compression.
+//! Decodes answers that are compressed although the request accepts no compression.
 //!
-//! Some servers compress whatever the request accepts, and some gateways forget to say so. A compressed
-//! answer that is not read costs the sign-in: its refresh token replaces the one that was sent.
+//! Some servers compress whatever the request accepts, and some gateways do not announce it. An unreadable answer costs
+//! the sign-in, because its refresh token has replaced the one that was sent.
 
 use std::io::{self, Read};
 
@@ -11,11 +11,11 @@ use zeroize::Zeroizing;
 /// Why a compressed body cannot be read.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Undecodable {
-    /// It is damaged, or ends too early.
+    /// The body is damaged, or ends too early.
     Damaged,
-    /// It is larger than the limit.
+    /// The body is larger than the limit.
     TooLarge,
-    /// It is compressed in a way that this program does not read.
+    /// The compression is of a kind that this program does not read.
     Unknown(String),
 }
 
@@ -29,8 +29,8 @@ impl Undecodable {
     }
 }
 
-/// The body without its compression: by its first bytes where they tell, else by `Content-Encoding`.
-/// At most `limit` bytes are decoded.
+/// The body without its compression. The first bytes show the compression if they can, else `Content-Encoding` does. At
+/// most `limit` bytes are decoded.
 pub(super) fn decompressed(
     body: Zeroizing<Vec<u8>>,
     encoding: Option<&str>,
@@ -39,14 +39,14 @@ pub(super) fn decompressed(
     let mut body = body;
     let mut codings =
         encoding.unwrap_or_default().rsplit(',').map(|coding| coding.trim().to_ascii_lowercase());
-    // A gateway may compress again what the server had compressed, without saying so.
+    // A gateway may compress a compressed body again without announcing it.
     for _ in 0..4 {
         let coding = codings.next().unwrap_or_default();
         body = match coding.as_str() {
             _ if body.starts_with(&[0x1f, 0x8b]) => read(MultiGzDecoder::new(&body[..]), limit)?,
             "deflate" if is_zlib(&body) => read(ZlibDecoder::new(&body[..]), limit)?,
             "deflate" if !is_text(&body) => read(DeflateDecoder::new(&body[..]), limit)?,
-            // A gateway that decodes and leaves the header as it was.
+            // A gateway has decoded the body and left the header as it was.
             _ if is_text(&body) || body.is_empty() => return Ok(body),
             "" | "identity" => return Ok(body),
             _ => return Err(Undecodable::Unknown(coding)),
@@ -55,20 +55,21 @@ pub(super) fn decompressed(
     Ok(body)
 }
 
-/// RFC 1950 2.2: deflate with a window, and a checksum over both bytes.
+/// Whether the body is in the zlib format (RFC 1950 2.2): the first byte names deflate, and both bytes pass a check
+/// sum.
 fn is_zlib(body: &[u8]) -> bool {
     matches!(body, [first, second, ..] if first & 15 == 8
         && (u16::from(*first) << 8 | u16::from(*second)).is_multiple_of(31))
 }
 
-/// Whether the body begins as an answer does: tokens and errors are ASCII.
+/// Whether the body begins like an answer: tokens and errors are ASCII.
 fn is_text(body: &[u8]) -> bool {
     let start = body.strip_prefix("\u{feff}".as_bytes()).unwrap_or(body);
     !start.is_empty() && start.iter().take(16).all(|byte| matches!(byte, b' '..=b'~' | b'\t' | b'\r' | b'\n'))
 }
 
 fn read(stream: impl Read, limit: usize) -> Result<Zeroizing<Vec<u8>>, Undecodable> {
-    // Room for all of it from the start: a buffer that moves leaves tokens behind.
+    // With room for the largest answer: a buffer that grows leaves copies of tokens behind.
     let mut decoded = Zeroizing::new(Vec::with_capacity(limit + 1));
     match stream.take(limit as u64 + 1).read_to_end(&mut decoded) {
         Ok(length) if length > limit => Err(Undecodable::TooLarge),

@@ -1,4 +1,4 @@
-//! An issuer's metadata (RFC 8414, OIDC Discovery): where its token endpoint is.
+//! An issuer's metadata (RFC 8414, OIDC Discovery), which names the token endpoint.
 
 use std::fmt;
 
@@ -6,28 +6,27 @@ use super::endpoint::{BadUrl, EndpointUrl};
 use super::provider::ClientAuthMethod;
 use super::response_body::ResponseBody;
 
-/// What is used of the metadata.
+/// The members of the metadata that are used.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Metadata {
-    /// The token endpoint.
     pub token_endpoint: EndpointUrl,
-    /// `token_endpoint_auth_methods_supported`, in the order of the metadata; empty where it is missing.
+    /// `token_endpoint_auth_methods_supported`, in the order of the metadata; empty if missing.
     pub methods: Vec<String>,
 }
 
-/// Why an issuer's metadata are of no use.
+/// Why an issuer's metadata cannot be used.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) enum BadMetadata {
-    /// They belong to another issuer.
+    /// The metadata belongs to another issuer.
     OtherIssuer,
-    /// They name no issuer.
+    /// The metadata names no issuer.
     NoIssuer,
-    /// They name no token endpoint.
+    /// The metadata names no token endpoint.
     NoEndpoint,
-    /// What they name as token endpoint is no address of one.
+    /// The named token endpoint is no address of one.
     BadEndpoint(BadUrl),
-    /// They lead from https to this address without TLS: who can change them on their way, or the issuer's page,
-    /// would get the tokens in the clear.
+    /// The metadata leads from https to this address without TLS. A thief who changes the metadata would get the tokens
+    /// in the clear.
     PlainHttp(String),
 }
 
@@ -43,8 +42,8 @@ impl fmt::Display for BadMetadata {
     }
 }
 
-/// Where the metadata may be, in the order that MCP prescribes: RFC 8414 puts the well-known part
-/// between host and path, OIDC behind the path.
+/// The addresses of the metadata, in the order that MCP prescribes. RFC 8414 puts the well-known part between host and
+/// path, OIDC behind the path.
 pub(crate) fn addresses(issuer: &str) -> Vec<String> {
     let issuer = issuer.trim().trim_end_matches('/');
     let scheme_end = issuer.find("://").map_or(0, |at| at + 3);
@@ -60,9 +59,7 @@ pub(crate) fn addresses(issuer: &str) -> Vec<String> {
     addresses
 }
 
-/// Reads metadata that was found for `issuer`.
-/// Metadata of another issuer must not be used (RFC 8414 3.3), and without a token endpoint it is of no
-/// use.
+/// Reads metadata that was found for `issuer`. Metadata of another issuer must not be used (RFC 8414 3.3).
 pub(super) fn read(issuer: &EndpointUrl, document: &ResponseBody<'_>) -> Result<Metadata, BadMetadata> {
     let text = |name: &str| document.text([name]);
     // RFC 8414 compares byte for byte; people add or leave out the slash at the end.
@@ -81,8 +78,8 @@ pub(super) fn read(issuer: &EndpointUrl, document: &ResponseBody<'_>) -> Result<
     Ok(Metadata { token_endpoint, methods: serde_json::from_str(&methods).unwrap_or_default() })
 }
 
-/// The first method of the metadata that fits what the client has, then `fallback`. `None`: the issuer supports other
-/// methods only.
+/// The first method of the metadata that fits the client's credentials, then `fallback`. `None` where the issuer
+/// supports other methods only.
 pub(super) fn method(
     metadata: &Metadata,
     fallback: Option<ClientAuthMethod>,
@@ -93,9 +90,9 @@ pub(super) fn method(
     let fitting = listed.into_iter().find(|method| method.fits(has_secret, has_key));
     match fitting.or(fallback) {
         Some(method) => Some(method),
-        // Many servers take public clients without listing it.
+        // Many servers accept public clients without listing the method.
         None if !has_secret && !has_key => Some(ClientAuthMethod::None),
-        // RFC 8414 2 says what a missing list means.
+        // RFC 8414 2 gives the meaning of a missing list.
         None if metadata.methods.is_empty() && has_secret => Some(ClientAuthMethod::ClientSecretBasic),
         None => None,
     }

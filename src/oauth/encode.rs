@@ -1,7 +1,7 @@
 //! Percent-encoding, form bodies, JSON bodies and Basic credentials.
 //!
-//! A buffer in which a secret grows is reserved before the first byte: a buffer that moves leaves a copy
-//! behind that is never wiped.
+//! A buffer in which a secret grows is reserved before the first byte: a buffer that grows leaves a copy behind that is
+//! never wiped.
 
 use std::borrow::Cow;
 
@@ -13,7 +13,7 @@ use zeroize::Zeroizing;
 use crate::json;
 use crate::secret::Secret;
 
-/// All but RFC 3986's unreserved characters. A blank is `%20` and not `+`: form decoders and plain
+/// All characters but RFC 3986's unreserved ones. A blank is `%20` and not `+`: form decoders and plain
 /// percent-decoders read it alike, and Basic credentials (RFC 6749 2.3.1) meet both kinds.
 const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
@@ -23,8 +23,7 @@ pub(crate) fn percent_encode(text: &str) -> Zeroizing<String> {
     encoded
 }
 
-/// The text of a form-encoded part: `+` is a blank, a broken escape stays as it is. `None` where the
-/// result is not UTF-8.
+/// The text of a form-encoded part. `+` is a blank, and a broken escape is kept. `None` where the result is not UTF-8.
 pub(crate) fn form_decode(text: &str) -> Option<String> {
     let spaced = text.replace('+', " ");
     percent_decode_str(&spaced).decode_utf8().ok().map(Cow::into_owned)
@@ -60,7 +59,7 @@ pub(super) fn json(parameters: &[(&str, &str)]) -> Zeroizing<String> {
     body
 }
 
-/// An empty buffer with room for all parameters, `growth` being how many bytes one byte may become.
+/// An empty buffer with room for all parameters. One byte may become `growth` bytes.
 fn reserved(parameters: &[(&str, &str)], growth: usize) -> Zeroizing<String> {
     let bytes: usize = parameters.iter().map(|(name, value)| growth * (name.len() + value.len()) + 6).sum();
     Zeroizing::new(String::with_capacity(bytes + 2))

@@ -1,4 +1,4 @@
-//! The address of a token endpoint: what is accepted as one, and how it is shown.
+//! The address of a token endpoint: the accepted forms, and the text for messages.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -8,28 +8,26 @@ use ureq::http::Uri;
 /// A checked `http` or `https` URL.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct EndpointUrl {
-    /// The URL itself.
     pub url: String,
     /// The URL without its query, which may hold a secret that no log may show.
     pub shown: String,
     /// The host in lower case; an IPv6 address without its brackets.
     pub host: String,
-    /// Whether it is `https`.
     pub secure: bool,
 }
 
 /// Why a text is no address of an endpoint.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum BadUrl {
-    /// It has a fragment.
+    /// The text has a fragment.
     Fragment,
-    /// It is no URL.
+    /// The text is no URL.
     NoUrl,
-    /// Its scheme is neither `https` nor `http`.
+    /// The scheme is neither `https` nor `http`.
     Scheme,
-    /// It has no host.
+    /// The URL has no host.
     NoHost,
-    /// It has a user name or a password.
+    /// The URL has a user name or a password.
     UserInfo,
 }
 
@@ -46,7 +44,7 @@ impl fmt::Display for BadUrl {
 }
 
 impl EndpointUrl {
-    /// Checks a URL.
+    /// Checks a URL of an endpoint.
     pub(crate) fn parse(url: &str) -> Result<Self, BadUrl> {
         let url = url.trim();
         if url.contains('#') {
@@ -78,13 +76,13 @@ impl EndpointUrl {
         &self.shown[..path]
     }
 
-    /// Whether the host is this machine, by its name or as a literal address. A name that merely
-    /// resolves to it does not count: resolvers can be lied to.
+    /// Whether the host is this machine, by its name or as a literal address. A name that merely resolves to this
+    /// machine does not count, since a resolver can be deceived.
     pub(crate) fn is_loopback(&self) -> bool {
         self.host == "localhost" || self.host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
     }
 
-    /// Whether the host is `domain` or lies in it.
+    /// Whether the host is `domain` or a name in it.
     pub(crate) fn lies_in(&self, domain: &str) -> bool {
         self.host.strip_suffix(domain).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
     }

@@ -1,43 +1,42 @@
-//! How a person signs in at a provider, as data: the `login` object of a provider's row.
+//! The facts for a person's sign-in at a provider: the `login` object of a provider's row.
 
 use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
-/// What a sign-in needs to know of a provider. The names of the fields are the keys of the JSON object.
+/// The facts for a sign-in at a provider. The names of the fields are the keys of the JSON object.
 #[derive(Clone, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct LoginRules {
     /// The issuer that `iss` in a redirect must name (RFC 9207).
     pub issuer: Option<String>,
-    /// Where the device grant begins (RFC 8628), with `{variables}`.
+    /// The endpoint of the device grant (RFC 8628), with `{variables}`.
     pub device_authorization_endpoint: Option<String>,
-    /// Where a sign-in is ended (RFC 7009), with `{variables}`.
+    /// The endpoint that ends a sign-in (RFC 7009), with `{variables}`.
     pub revocation_endpoint: Option<String>,
-    /// Which redirect addresses the provider takes.
     pub redirect: Redirect,
     /// Whether the provider cannot bind a code to a verifier.
     pub no_pkce: bool,
-    /// Scopes that earn a refresh token; they are added to the others.
+    /// Scopes that lead to a refresh token; they are added to the others.
     pub refresh_scope: Vec<String>,
-    /// The parameter that holds the scopes, where it is not `scope`.
+    /// The parameter that holds the scopes, if it is not `scope`.
     pub scope_parameter: Option<String>,
     /// Parameters of the authorization request beside the usual ones.
     pub parameters: BTreeMap<String, String>,
-    /// Whether a code is redeemed with a client secret only.
+    /// Whether a code is redeemed only with a client secret.
     pub secret_required: bool,
-    /// What a person must do at the provider before, as a sentence's end: `switch on ...`.
+    /// A person's task at the provider before the sign-in, as a sentence's end: `switch on ...`.
     pub before: Option<String>,
-    /// Why no person can sign in here, and what to do instead.
+    /// Why no person can sign in here, and the alternative.
     pub instead: Option<String>,
     /// Keys whose values are remembered and not documented.
     pub unverified: Vec<String>,
-    /// Where the facts come from, for people.
+    /// The sources of the facts, for people.
     #[serde(rename = "sources")]
     pub _sources: Vec<String>,
 }
 
-/// Which redirect addresses a provider takes.
+/// The redirect addresses that a provider accepts.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Redirect {

@@ -1,9 +1,9 @@
-//! The token endpoint: which one, as which client, one request, and what its answer means.
+//! The token endpoint: its address, the client, one request, and the meaning of its answer.
 //!
-//! [`resolve()`] turns what a token file says into a [`TokenRequest`], [`TokenClient`] sends it exactly
-//! once, and a [`Failure`] says in four classes what to do next; [`backoff`] says when. Providers
-//! differ in data only (`providers.json`). Nothing here opens a file or keeps state between cycles,
-//! except an issuer's metadata.
+//! [`resolve()`] turns the statements of a token file into a [`TokenRequest`]. [`TokenClient`] sends the request
+//! exactly once. A [`Failure`] has one of four classes, which decides the next step, and [`backoff`] decides the time.
+//! Providers differ in data only (`providers.json`). Nothing here opens a file or keeps state between cycles, except an
+//! issuer's metadata.
 
 mod assertion;
 pub(crate) mod backoff;

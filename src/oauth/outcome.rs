@@ -1,8 +1,7 @@
-//! What came of a request to a token endpoint.
+//! The result of a request to a token endpoint.
 //!
-//! The classes are the whole vocabulary in which the rest of the program speaks of failures: what
-//! to do next follows from the class alone (see [`backoff`](super::backoff)), never from a status
-//! code or a provider.
+//! The rest of the program speaks of failures in these classes only. The next step depends on the class alone (see
+//! [`backoff`](super::backoff)), never on a status code or a provider.
 
 use std::time::Duration;
 
@@ -11,24 +10,24 @@ use serde::Deserialize;
 use crate::clock::Timestamp;
 use crate::secret::Secret;
 
-/// What a failure means for the credential.
+/// The meaning of a failure for the credential.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Class {
-    /// The refresh token is dead: a person must sign in; nothing is asked until the file holds another one.
+    /// The refresh token is dead: a person must sign in. Nothing is sent until the file holds another one.
     SignInAgain,
-    /// The same request can never succeed: a setting must be changed; nothing is sent
-    /// until the request would be another one.
+    /// The same request can never succeed: a setting must be changed. Nothing is sent until the request is a different
+    /// one.
     Configuration,
     /// The same request may succeed later: retry after a growing delay.
     Passing,
-    /// The request left and no complete answer came, at a provider that may have replaced the refresh
-    /// token meanwhile: the token may be spent, and asking again may kill the one in use.
+    /// The request left and no complete answer came, at a provider that may have replaced the refresh token meanwhile.
+    /// The token may be spent, and sending it again may kill the one in use.
     InDoubt,
 }
 
 impl Class {
-    /// Its name in the log.
+    /// The words for the class in the log.
     pub(crate) const fn words(self) -> &'static str {
         match self {
             Self::SignInAgain => "a new sign-in is needed",
@@ -42,27 +41,26 @@ impl Class {
 /// A refresh that did not succeed.
 #[derive(Clone, Debug)]
 pub(crate) struct Failure {
-    /// What it means.
     pub class: Class,
     /// One line for a person: what failed at which endpoint, why, and what to do. Holds no secret
     /// and no control character, whatever the endpoint sent.
     pub message: String,
-    /// How long the endpoint asked to be left alone, at most an hour.
+    /// How long the endpoint asked for no request, at most an hour.
     pub retry_after: Option<Duration>,
-    /// What else it says something about than this credential.
+    /// The subject of the failure.
     pub concerns: Concerns,
-    /// The OAuth error code (RFC 6749 5.2) or the provider's own, where there was one.
+    /// The OAuth error code (RFC 6749 5.2) or the provider's own, if the answer had one.
     pub code: Option<String>,
-    /// Whether an answer was lost on its way: the connection broke or timed out after the request left, or a gateway
-    /// lost it.
+    /// Whether an answer was lost on its way. Either the connection broke or timed out after the request left, or a
+    /// gateway lost the answer.
     pub lost: bool,
-    /// Whether it is a 400, 401 or 403 that gives no reason in any form that OAuth knows.
+    /// Whether the answer is a 400, 401 or 403 without a reason in any form that OAuth knows.
     pub unexplained: bool,
-    /// The refresh token that came without an access token: it has replaced the one that was sent.
+    /// The refresh token that came without an access token, and has replaced the one that was sent.
     pub replacement: Option<Secret>,
 }
 
-/// What a failure says something about.
+/// The subject of a failure.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Concerns {
     /// The credential, its request or its file.
@@ -74,7 +72,7 @@ pub(crate) enum Concerns {
 }
 
 impl Failure {
-    /// A failure found before anything was sent, which ends when a setting is changed.
+    /// A failure before anything was sent, which ends when a setting is changed.
     pub(crate) fn configuration(message: impl Into<String>) -> Self {
         let message = message.into();
         Self { message, ..Self::new(Class::Configuration) }
@@ -101,35 +99,33 @@ impl Failure {
     }
 }
 
-/// New tokens. Has no `Debug`: an answer is all secrets.
+/// New tokens. Has no `Debug`, since nearly every field is a secret.
 pub(crate) struct TokenResponse {
-    /// When the request was about to be sent: lifetimes count from here, since the provider's clock
-    /// started at some moment after it.
+    /// When the request was about to be sent. Lifetimes count from here, since the provider's clock started at some
+    /// later moment.
     pub asked_at: Timestamp,
     /// The new access token: never empty, printable ASCII.
     pub access_token: Secret,
-    /// The new refresh token; `None` means that the old one stays (RFC 6749 6).
+    /// The new refresh token; `None` where the old one stays (RFC 6749 6).
     pub refresh_token: Option<Secret>,
-    /// The lifetime, if the answer had a usable one: more than zero, at most 100 years.
+    /// The lifetime, if the answer has a usable one: more than zero, at most 100 years.
     pub expires_in: Option<Duration>,
-    /// The end of the lifetime, where the provider gives a time instead.
+    /// The end of the lifetime, if the provider gives a time instead.
     pub expires_at: Option<Timestamp>,
-    /// What is odd about the answer, a sentence each, without a secret.
+    /// The oddities of the answer, a sentence each, without a secret.
     pub warnings: Vec<String>,
-    /// The lifetime of the refresh token itself, where the provider says it; zero means that it does
-    /// not end.
+    /// The lifetime of the refresh token itself, if the provider gives one; zero for a token that does not end.
     pub refresh_expires_in: Option<Duration>,
-    /// The granted scopes, separated by blanks; `None` means as before.
+    /// The granted scopes, separated by blanks; `None` for the same as before.
     pub scope: Option<String>,
     /// The token type in the provider's own spelling.
     pub token_type: Option<String>,
-    /// A new ID token, to be stored where the file has one already.
+    /// A new ID token, stored if the file has one already.
     pub id_token: Option<Secret>,
-    /// Members that the provider's row says to keep (`instance_url`): name and JSON text.
+    /// Members that the provider's row wants to keep (`instance_url`): name and JSON text.
     pub kept: Vec<(String, Secret)>,
 }
 
-/// Which grant a request uses.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub(crate) enum GrantType {
     /// A person's refresh token is exchanged (RFC 6749 6).

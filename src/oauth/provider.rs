@@ -1,8 +1,7 @@
-//! One provider as data: everything the program treats differently from provider to provider.
+//! One provider as data: every fact that differs from provider to provider.
 //!
-//! The general code reads a row and never asks for a provider's name, so a provider that is not
-//! built in needs a row in the user's `providers.json` and no new release. Where a row is silent,
-//! RFC 6749 holds.
+//! The general code reads a row and never compares a provider's name. So a provider that is not built in needs a row in
+//! the user's `providers.json` and no new release. Where a row is silent, RFC 6749 holds.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -20,69 +19,68 @@ pub(super) struct Provider {
     /// The row's key in the table.
     #[serde(skip)]
     pub name: String,
-    /// Whether it is the program's own, without a key of the user's.
+    /// Whether the row is the program's own, without a key of the user's.
     #[serde(skip)]
     pub built_in: bool,
-    /// What people call the provider.
+    /// The name of the provider for people.
     pub title: String,
-    /// Other names that token files use for it.
+    /// Other names that token files use for the provider.
     pub aliases: Vec<String>,
-    /// Its token endpoints' hosts (or the domains they lie in): a file that gives an endpoint and no
-    /// provider is recognised by them.
+    /// The hosts of the token endpoints, or their domains. A file with only an endpoint is recognised by its host.
     pub hosts: Vec<String>,
-    /// The row whose keys this one starts from.
+    /// The row whose keys this row starts from.
     #[serde(rename = "like")]
     pub _like: Option<String>,
-    /// The row in whose place this one is taken where the endpoint lies in one of `hosts`.
+    /// The row that this row replaces for an endpoint in one of `hosts`.
     pub variant_of: Option<String>,
-    /// Members that, all present, say that a file is this provider's.
+    /// Members that identify a file as this provider's if all are present.
     pub recognised_by: Vec<String>,
-    /// Where to ask, with `{variables}`.
+    /// The token endpoint, with `{variables}`.
     pub token_endpoint: EndpointTemplates,
-    /// Where each variable's value comes from, first match wins.
+    /// The sources of each variable's value, first match wins.
     pub variables: BTreeMap<String, Vec<ValueSource>>,
     /// Accepted client authentication, in order of preference.
     pub client_authentication: Vec<ClientAuthMethod>,
-    /// What `client_secret_basic` puts into the header.
+    /// The encoding of the header for `client_secret_basic`.
     pub basic_encoding: BasicEncoding,
     /// Whether `client_secret_basic` sends the client id in the form too.
     pub client_id_in_form: bool,
-    /// How the parameters are sent.
+    /// The encoding of the parameters.
     pub body: BodyFormat,
-    /// Headers beside those that are always sent.
+    /// Headers beside the general ones.
     pub headers: BTreeMap<String, String>,
-    /// Parameters beside those that are always sent.
+    /// Parameters beside the general ones.
     pub parameters: ByGrant<BTreeMap<String, Parameter>>,
-    /// What separates scopes in a request, where it is not a blank.
+    /// The separator of scopes in a request, if it is not a blank.
     pub scope_separator: Option<String>,
     /// Whether an answer may bring a new refresh token.
     pub rotation: Rotation,
-    /// How long after its first use a replaced refresh token may be sent again, where that is known.
+    /// How long after its first use a replaced refresh token may be sent again, if known.
     #[serde(rename = "grace_seconds", deserialize_with = "seconds")]
     pub grace: Option<Duration>,
-    /// The usual lifetime of an access token, for answers that do not say.
+    /// The usual lifetime of an access token, for answers without one.
     #[serde(rename = "lifetime_seconds", deserialize_with = "seconds")]
     pub lifetime: Option<Duration>,
-    /// Where an answer has what.
+    /// The places of the values in an answer.
     pub answer: AnswerPaths,
-    /// Which error means what.
+    /// The meaning of the errors.
     pub errors: ErrorRules,
     /// How a person signs in.
     pub login: LoginRules,
-    /// Where a person signs in, with `{variables}`.
+    /// The page where a person signs in, with `{variables}`.
     pub authorization_endpoint: Option<String>,
-    /// Whether its tokens are always an application's own.
+    /// Whether the provider's tokens are always an application's own.
     pub client_credentials_only: bool,
-    /// `false`: its tokens neither expire nor can be refreshed.
+    /// `false` for a provider whose tokens neither expire nor can be refreshed.
     pub refreshable: Option<bool>,
     /// Variables of the environment with client credentials for an application's own tokens.
     pub environment: Vec<ClientSet>,
-    /// For people: facts that no key holds, and which values are unsure.
+    /// For people: facts that no key holds, and values that are unsure.
     #[serde(rename = "notes")]
     pub _notes: Vec<String>,
 }
 
-/// How a client proves who it is; the names are those of RFC 7591.
+/// How a client proves its identity; the names are those of RFC 7591.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum ClientAuthMethod {
@@ -97,7 +95,7 @@ pub(crate) enum ClientAuthMethod {
 }
 
 impl ClientAuthMethod {
-    /// Whether a client with that secret or key uses this method.
+    /// Whether a client with such credentials uses this method.
     pub(super) const fn fits(self, has_secret: bool, has_key: bool) -> bool {
         match self {
             Self::ClientSecretBasic | Self::ClientSecretPost => has_secret,
@@ -116,7 +114,7 @@ impl ClientAuthMethod {
         }
     }
 
-    /// The method of that name, if this program speaks it.
+    /// The method of that name, if this program supports it.
     pub(crate) fn from_name(name: &str) -> Option<Self> {
         [Self::ClientSecretBasic, Self::ClientSecretPost, Self::None, Self::PrivateKeyJwt]
             .into_iter()
@@ -137,7 +135,7 @@ pub(super) enum BasicEncoding {
     SecretAsUser,
 }
 
-/// How the parameters travel.
+/// The encoding of the parameters.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum BodyFormat {
@@ -154,7 +152,7 @@ pub(super) enum BodyFormat {
 pub(super) enum Rotation {
     /// With every answer.
     Always,
-    /// Depending on settings on their side; also what is assumed where nothing is known.
+    /// Depending on the provider's settings; also assumed where nothing is known.
     #[default]
     Optional,
     /// Never: the same request may be sent again at any time.
@@ -170,7 +168,6 @@ pub(super) struct ByGrant<T: Default> {
 }
 
 impl<T: Default> ByGrant<T> {
-    /// The value for that grant.
     pub(super) const fn of(&self, grant: GrantType) -> &T {
         match grant {
             GrantType::RefreshToken => &self.refresh_token,
@@ -185,7 +182,7 @@ impl<T: Default> ByGrant<T> {
 pub(super) enum EndpointTemplates {
     /// For both grants.
     One(String),
-    /// Different ones; a missing one means that the grant has none.
+    /// A template for each grant; the provider does not support a grant without one.
     Each(ByGrant<Option<String>>),
 }
 
@@ -196,7 +193,6 @@ impl Default for EndpointTemplates {
 }
 
 impl EndpointTemplates {
-    /// The template for that grant.
     pub(super) fn of(&self, grant: GrantType) -> Option<&str> {
         match self {
             Self::One(template) => Some(template),
@@ -209,14 +205,14 @@ impl EndpointTemplates {
 #[derive(Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Parameter {
-    /// Where its value comes from, first match wins.
+    /// The sources of the value, first match wins.
     pub from: Vec<ValueSource>,
-    /// Whether the request is pointless without it.
+    /// Whether the request is pointless without the parameter.
     #[serde(default)]
     pub required: bool,
 }
 
-/// Where an answer has what: dotted paths, the first that is present counts.
+/// The places of the values in an answer, as dotted paths. The first present one counts.
 #[derive(Clone, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub(super) struct AnswerPaths {
@@ -227,7 +223,7 @@ pub(super) struct AnswerPaths {
     pub refresh_expires_in: Vec<String>,
     /// A member that is `false` in a failure, whatever the status.
     pub success: String,
-    /// Members to be stored in the token file.
+    /// Members that the token file keeps.
     pub keep: Vec<String>,
 }
 
@@ -254,7 +250,7 @@ impl Default for AnswerPaths {
     }
 }
 
-/// Which error means what, beyond RFC 6749.
+/// The meaning of errors, beyond RFC 6749.
 #[derive(Clone, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub(super) struct ErrorRules {
@@ -263,7 +259,7 @@ pub(super) struct ErrorRules {
     pub sign_in_again: Vec<String>,
     pub configuration: Vec<String>,
     pub passing: Vec<String>,
-    /// Looked at first, before the status.
+    /// Applied first, before the status.
     pub rules: Vec<ErrorRule>,
 }
 
@@ -271,16 +267,16 @@ pub(super) struct ErrorRules {
 #[derive(Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct ErrorRule {
-    /// Status codes for which it holds; none means any.
+    /// The status codes of the rule; none for any.
     #[serde(default)]
     pub status: Vec<u16>,
-    /// The error code; none means any.
+    /// The error code; none for any.
     pub code: Option<String>,
-    /// Text that must occur in `field`.
+    /// A text that must occur in `field`.
     pub contains: Option<String>,
-    /// Where to look for `contains`; `error_description` where absent.
+    /// The member in which `contains` is looked for; `error_description` where absent.
     pub field: Option<String>,
-    /// What it means then.
+    /// The class of such an error.
     pub class: Class,
 }
 
@@ -290,11 +286,11 @@ pub(super) struct ErrorRule {
 pub(super) struct ClientSet {
     pub client_id: String,
     pub client_secret: String,
-    /// The scope to ask for.
+    /// The scope to request.
     pub scope: Option<String>,
-    /// The provider it is for.
+    /// The provider of the client.
     pub provider: Option<String>,
-    /// The MCP server it is for.
+    /// The MCP server of the client.
     pub server: Option<String>,
 }
 

@@ -1,4 +1,4 @@
-//! The built-in providers as a Markdown table for docs/tokens.md, which a test keeps in step with the data.
+//! The built-in providers as a Markdown table for docs/tokens.md. A test compares the page with the data.
 
 #![allow(clippy::unwrap_used, reason = "only tests call this")]
 
@@ -50,7 +50,7 @@ fn authentication(row: &Provider) -> String {
     format!("{}{body}", methods.collect::<Vec<_>>().join(", "))
 }
 
-/// What a refresh does to the refresh token.
+/// The effect of a refresh on the refresh token.
 fn replacement(row: &Provider) -> String {
     if row.refreshable == Some(false) {
         return "is never issued: tokens are watched only".to_owned();
@@ -70,7 +70,7 @@ fn replacement(row: &Provider) -> String {
     }
 }
 
-/// A row as it is written, and the one that it starts from.
+/// A row as it is written, and the row from which it starts.
 struct RowText<'a> {
     own: &'a Value,
     like: Option<&'a Value>,
@@ -141,12 +141,11 @@ impl RowText<'_> {
         code(self.key("variables")[name][0].as_str().unwrap_or(name))
     }
 
-    /// Where a template's variable comes from: members of the file, variables of the environment, and
-    /// what is taken without them.
+    /// The sources of a template's variable: members of the file, variables of the environment, and the default.
     fn variable(&self, name: &str) -> String {
         let Some(sources) = self.key("variables")[name].as_array() else { return code(name) };
         let (mut from, mut otherwise) = (Vec::new(), String::new());
-        // A claim of the access token needs no word: no user writes it.
+        // A claim of the access token is not listed, since no user writes one.
         let written = sources.iter().filter_map(Value::as_str).filter(|source| !source.starts_with("token."));
         for source in written {
             match source.strip_prefix('=') {
@@ -154,7 +153,7 @@ impl RowText<'_> {
                 Some(text) if text.contains('{') => {
                     let parts = variables_in(text).into_iter().map(|name| self.variable(name));
                     let parts = parts.collect::<Vec<_>>().join(" with ");
-                    // The same members in another form are nothing more to hold.
+                    // The same members in another form are no further sources.
                     let new = !parts.starts_with(&from.join(" or "));
                     from.extend(new.then_some(parts));
                 }
@@ -165,7 +164,7 @@ impl RowText<'_> {
     }
 }
 
-/// Whether a source is the text itself and not the name of something.
+/// Whether a source is the text itself and not the name of one.
 fn is_text(source: &Value) -> bool {
     source.as_str().is_some_and(|source| source.starts_with('='))
 }
@@ -186,7 +185,7 @@ fn the_documentation_has_this_table() {
     assert!(PAGE.contains(&markdown()), "the table in docs/tokens.md should be\n{}", markdown());
 }
 
-/// What the example says of answers is played by `tests/suite/endpoint_answers/own_rows.rs`.
+/// `tests/suite/endpoint_answers/own_rows.rs` plays the example's answers.
 #[test]
 fn the_documented_example_of_a_row_finds_its_endpoint() {
     let blocks = PAGE.split("```json\n").skip(1).map(|block| block.split("```").next().unwrap());

@@ -1,7 +1,7 @@
 //! The table of providers: the built-in rows and the user's.
 //!
-//! The data is `providers.json` beside this file. A user's `providers.json` has the same form; its
-//! keys replace those of a built-in row of the same name, and new names make new rows.
+//! The data is in `providers.json` beside this file. A user's `providers.json` has the same form. Its keys replace
+//! those of a built-in row of the same name, and new names make new rows.
 
 use std::sync::{Arc, LazyLock};
 
@@ -17,7 +17,7 @@ use super::template::{self, TemplateValues, ValueSource};
 
 pub(super) const BUILT_IN: &str = include_str!("providers.json");
 
-/// The values that a row itself has for its variables.
+/// The values for a row's variables that the row itself has.
 struct RowAlone<'a>(&'a Provider);
 
 impl TemplateValues for RowAlone<'_> {
@@ -38,7 +38,7 @@ impl TemplateValues for RowAlone<'_> {
 #[derive(Default)]
 pub(crate) struct Providers {
     rows: Vec<Row>,
-    /// See [`Self::overridden`].
+    /// The rows of [`Self::overridden`].
     overridden: Vec<String>,
 }
 
@@ -49,7 +49,7 @@ impl Providers {
         Self::unread().unwrap_or_default()
     }
 
-    /// The built-in table, of which no row has been read.
+    /// The built-in table, with no row read yet.
     fn unread() -> Result<Self, serde_json::Error> {
         let table: Pairs<&'static RawValue> = serde_json::from_str(BUILT_IN)?;
         let text = |name: &str| table.0.iter().find(|(known, _)| known == name).map(|(_, text)| text.get());
@@ -57,8 +57,8 @@ impl Providers {
         Ok(Self { rows: rows.collect::<Result<_, _>>()?, overridden: Vec::new() })
     }
 
-    /// The built-in table and the text of a user's `providers.json`, every row of which is read: a mistake is told
-    /// at once.
+    /// The built-in table and the text of a user's `providers.json`. Every row of the user is read, so that a mistake
+    /// is reported at once.
     pub(crate) fn with_user_rows(text: &str) -> Result<Self, String> {
         let mut objects = Objects::new();
         merge(&mut objects, BUILT_IN)?;
@@ -95,14 +95,14 @@ impl Providers {
             .map(Row::provider)
     }
 
-    /// The row that is recognised by members which the file has.
+    /// The row that the members of the file identify.
     pub(super) fn recognised(&self, config: &CredentialConfig) -> Option<&Arc<Provider>> {
         let has = |keys: &RowKeys| keys.recognised_by.iter().all(|name| config.member(name).is_some());
         self.rows.iter().find(|row| !row.keys.recognised_by.is_empty() && has(&row.keys)).map(Row::provider)
     }
 
-    /// Whether the built-in row `name` alone decides that its endpoint for this grant has this origin: nothing of the
-    /// origin comes from a file or a variable, and no row of the user has changed it.
+    /// Whether the built-in row `name` alone decides that its endpoint for this grant has this origin. No part of the
+    /// origin may come from a file, a variable or a row of the user.
     pub(super) fn built_in_decides(name: &str, grant: GrantType, origin: &str) -> bool {
         static BUILT_IN_ROWS: LazyLock<Providers> = LazyLock::new(Providers::builtin);
         let decided = || {
@@ -114,13 +114,13 @@ impl Providers {
         decided().is_some_and(|url| url.origin() == origin)
     }
 
-    /// The rows of the user's `providers.json` that send what belongs to a built-in provider to another endpoint than
-    /// the program's own.
+    /// The rows of the user's `providers.json` that send a built-in provider's secrets to another endpoint than the
+    /// program's own row.
     pub(crate) fn overridden(&self) -> &[String] {
         &self.overridden
     }
 
-    /// The row whose endpoints lie where this one does.
+    /// The row whose hosts include this endpoint's.
     pub(super) fn at(&self, endpoint: &EndpointUrl) -> Option<&Arc<Provider>> {
         let at = |row: &&Row| row.keys.variant_of.is_none() && lies_in(&row.keys, endpoint);
         self.rows.iter().find(at).map(Row::provider)
@@ -132,8 +132,8 @@ impl Providers {
         self.rows.iter().find(|other| of(&other.keys) && lies_in(&other.keys, endpoint)).map(Row::provider)
     }
 
-    /// The longest provider name or alias with which `stem` begins: all of it, or up to a dash. For
-    /// a file name like `{provider}-{server}`.
+    /// The longest provider name or alias with which `stem` begins: all of it, or up to a dash. For a file name like
+    /// `{provider}-{server}`.
     pub(crate) fn longest_name_prefix(&self, stem: &str) -> Option<&str> {
         let begins =
             |name: &str| stem.strip_prefix(name).is_some_and(|rest| rest.is_empty() || rest.starts_with('-'));
@@ -164,7 +164,7 @@ fn merge(objects: &mut Objects, text: &str) -> Result<(), String> {
     Ok(())
 }
 
-/// What decides where the secrets of a row are sent.
+/// The keys that decide where the secrets of a row are sent.
 fn endpoints(object: &Map<String, Value>) -> Vec<(&String, &Value)> {
     let leads = |key: &str| key.ends_with("_endpoint") || ["variables", "issuer"].contains(&key);
     let login = object.get("login").and_then(Value::as_object).into_iter().flatten();

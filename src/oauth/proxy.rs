@@ -1,10 +1,9 @@
-//! Which hosts are asked without the proxy: `NO_PROXY` as curl reads it.
+//! The hosts that are reached without the proxy: `NO_PROXY` in curl's reading.
 
 use std::net::IpAddr;
 
-/// Whether `NO_PROXY` names the host: entries are separated by commas or blanks; `*` is every host;
-/// a name covers its subdomains, with or without a leading dot; an address may have a prefix length
-/// (`10.0.0.0/8`, curl 7.86).
+/// Whether `NO_PROXY` names the host. Entries are separated by commas or blanks, and `*` is every host. A name covers
+/// its subdomains, with or without a leading dot. An address may have a prefix length (`10.0.0.0/8`, curl 7.86).
 pub(super) fn bypasses(no_proxy: &str, host: &str) -> bool {
     let host = host.trim_end_matches('.');
     let address = host.parse::<IpAddr>().ok();
@@ -34,7 +33,7 @@ fn covers(entry: &str, address: IpAddr) -> bool {
         (IpAddr::V6(network), IpAddr::V6(address)) => (network.to_bits(), address.to_bits(), 128),
         _ => return false,
     };
-    // A prefix of length zero is every address: the shift would be by the whole width then.
+    // A prefix of length zero covers every address: the shift would be by the whole width then.
     let shift = bits - length.min(bits);
     u128::checked_shr(network ^ address, shift).is_none_or(|difference| difference == 0)
 }

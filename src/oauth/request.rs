@@ -12,24 +12,23 @@ use super::providers::Providers;
 use crate::sealing::{Binding, Keyring, SecretMember, StoredSecret, Unsealable, opened, stored};
 use crate::secret::{Fingerprint, Secret};
 
-/// Where the token endpoint's address comes from.
+/// The source of the token endpoint's address.
 pub(super) enum TokenEndpoint {
-    /// It is known.
     Known(EndpointUrl),
-    /// It is named in this issuer's metadata (RFC 8414).
+    /// The metadata of this issuer names the endpoint (RFC 8414).
     FromIssuer(EndpointUrl),
 }
 
 /// How the client authenticates.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct Authentication {
-    /// `None`: the first fitting one of the issuer's metadata.
+    /// The method; `None` for the first fitting one of the issuer's metadata.
     pub method: Option<ClientAuthMethod>,
     /// The provider's own method, for metadata that lists none.
     pub fallback: Option<ClientAuthMethod>,
     pub basic_encoding: BasicEncoding,
-    /// Whether `client_secret_basic` sends the client id in the form too: some servers demand that, others
-    /// refuse it (RFC 6749 2.3 forbids two methods in one request).
+    /// Whether `client_secret_basic` sends the client id in the form too. Some servers demand the id, others refuse it
+    /// (RFC 6749 2.3 forbids two methods in one request).
     pub client_id_in_form: bool,
 }
 
@@ -41,7 +40,7 @@ pub(super) struct SigningKey {
     pub id: Option<String>,
 }
 
-/// Everything that [`resolve()`](super::resolve()) found out about how to refresh one credential.
+/// The result of [`resolve()`](super::resolve()): how to refresh one credential.
 pub(crate) struct TokenRequest {
     pub(super) file: String,
     pub(super) target: TokenEndpoint,
@@ -50,14 +49,14 @@ pub(crate) struct TokenRequest {
     pub(super) grant: GrantType,
     pub(super) authentication: Authentication,
     pub(super) client_id: Option<String>,
-    /// As it is stored, until [`Self::unseal`] has opened it; the key too.
+    /// The secret and the key are as stored, until [`Self::unseal`] has opened them.
     pub(super) client_secret: Option<Secret>,
     pub(super) key: Option<SigningKey>,
     /// All parameters but the client's and the refresh token, `grant_type` first.
     pub(super) parameters: Vec<(String, String)>,
     pub(super) authorization_endpoint: Option<String>,
     pub(super) row: Arc<Provider>,
-    /// The built-in row that made the token endpoint's address, and what it was made from.
+    /// The built-in row that made the token endpoint's address, and the values from which it was made.
     pub(super) made_by: Option<String>,
 }
 
@@ -67,12 +66,12 @@ impl TokenRequest {
         if self.row.name.is_empty() { &self.address().host } else { &self.row.name }
     }
 
-    /// What people call the provider.
+    /// The name of the provider for people.
     pub(super) fn title(&self) -> &str {
         if self.row.title.is_empty() { &self.address().host } else { &self.row.title }
     }
 
-    /// The token endpoint, or the issuer whose metadata names it, for messages: without its query.
+    /// The token endpoint, or the issuer whose metadata names it, without its query, for messages.
     pub(crate) fn endpoint(&self) -> &str {
         &self.address().shown
     }
@@ -83,24 +82,24 @@ impl TokenRequest {
         }
     }
 
-    /// The same text for all requests that fail together when their endpoint is down: scheme, host
-    /// and port, since the realms and tenants of one server differ in the path only.
+    /// Scheme, host and port: the same text for all requests that fail together when their endpoint is down. The realms
+    /// and tenants of one server differ in the path only.
     pub(crate) fn endpoint_key(&self) -> String {
         self.address().origin().to_owned()
     }
 
-    /// The built-in row that made the token endpoint's address, and what the file or a variable gave for it. `None`
-    /// where the file, its issuer or the user's `providers.json` names the address.
+    /// The built-in row that made the token endpoint's address, and the file's or variable's values in it. `None` where
+    /// the file, its issuer or the user's `providers.json` names the address.
     pub(crate) fn made_by(&self) -> Option<&str> {
         self.made_by.as_deref()
     }
 
-    /// The name of the token file that it is for.
+    /// The name of the token file.
     pub(crate) fn file(&self) -> &str {
         &self.file
     }
 
-    /// Where the secrets of this request are sent, and for which client: what they must be sealed for.
+    /// The endpoint and the client of this request, for which its secrets must be sealed.
     pub(crate) fn binding(&self) -> Binding {
         let origin = self.address().origin();
         let row = self.from_table.then_some(&*self.row.name);
@@ -110,7 +109,7 @@ impl TokenRequest {
         }
     }
 
-    /// Opens what is sealed of its secrets, where they are sealed for this request. The error names the member.
+    /// Opens the sealed secrets that are sealed for this request. The error names the member.
     pub(crate) fn unseal(&mut self, keys: &Keyring) -> Result<(), (SecretMember, Unsealable)> {
         let binding = self.binding();
         let pem = self.key.as_mut().map(|key| (SecretMember::PrivateKey, &mut key.pem));
@@ -123,36 +122,35 @@ impl TokenRequest {
         Ok(())
     }
 
-    /// Whether the provider never replaces a refresh token: an old copy of one stays good.
+    /// Whether the provider never replaces a refresh token, so that the token in an old copy stays good.
     pub(crate) fn keeps_refresh_token(&self) -> bool {
         self.row.rotation == Rotation::Never
     }
 
-    /// Which grant it uses.
     pub(crate) const fn grant(&self) -> GrantType {
         self.grant
     }
 
-    /// Whether an answer may replace the refresh token, so that a lost answer may have lost it.
+    /// Whether an answer may replace the refresh token, so that a lost answer may have lost the new one.
     pub(crate) fn may_rotate(&self) -> bool {
         self.grant == GrantType::RefreshToken && self.row.rotation != Rotation::Never
     }
 
-    /// How long after a lost answer the same refresh token may certainly be sent again.
+    /// How long after a lost answer the provider is known to accept the same refresh token.
     pub(crate) fn grace(&self) -> Option<Duration> {
         self.row.grace
     }
 
-    /// The provider's usual access token lifetime, for answers that do not say.
+    /// The provider's usual access token lifetime, for answers without one.
     pub(crate) fn default_lifetime(&self) -> Option<Duration> {
         self.row.lifetime
     }
 
-    /// A fingerprint of all that the request consists of, except the refresh token:
-    /// another value means that a setting was changed. Secrets enter as hashes.
+    /// A fingerprint of all parts of the request except the refresh token. Another value shows that a setting was
+    /// changed. Secrets enter as hashes.
     pub(crate) fn fingerprint(&self) -> Fingerprint {
         let mut text = String::new();
-        // Lengths keep neighbours apart: ("ab", "c") is not ("a", "bc").
+        // Lengths separate neighbours: ("ab", "c") is not ("a", "bc").
         let mut add = |part: &str| {
             text.push_str(&part.len().to_string());
             text.push(':');
@@ -191,8 +189,8 @@ impl TokenRequest {
         Fingerprint::of(text.as_bytes())
     }
 
-    /// How a person gets a new refresh token, as the end of a sentence. The command that does it follows where the
-    /// project is known.
+    /// How a person gets a new refresh token, as the end of a sentence. Where the project is known, the command
+    /// follows.
     pub(crate) fn remedy(&self) -> String {
         let page =
             self.authorization_endpoint.as_ref().map(|page| format!(" (at {page})")).unwrap_or_default();
@@ -200,8 +198,8 @@ impl TokenRequest {
     }
 }
 
-/// The endpoint in a [`Binding`]: the name of the built-in row that alone decides about it, so that a newer row does
-/// not break the seal, else the origin.
+/// The endpoint in a [`Binding`]: the name of the built-in row that alone decides about it, else the origin. With the
+/// name a newer row does not break the seal.
 pub(super) fn bound_endpoint(row: Option<&str>, grant: GrantType, origin: &str) -> String {
     match row.filter(|name| Providers::built_in_decides(name, grant, origin)) {
         Some(name) => format!("row:{name}"),
@@ -209,7 +207,7 @@ pub(super) fn bound_endpoint(row: Option<&str>, grant: GrantType, origin: &str) 
     }
 }
 
-/// All 256 bits, since this fingerprint is of a value that a person may have chosen.
+/// All 256 bits, since a person may have chosen the secret.
 fn hashed(secret: &Secret) -> String {
     use std::fmt::Write as _;
     let hash = digest::digest(&digest::SHA256, secret.expose().as_bytes());

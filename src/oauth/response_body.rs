@@ -1,8 +1,7 @@
-//! The members of an answer, whichever way it is written.
+//! The members of an answer, whatever its encoding.
 //!
-//! JSON members are kept as the text they are: a member that is not used is never decoded, so an odd
-//! number or a broken escape elsewhere does not cost a token. Of two members with one name the last
-//! counts, as in the parsers that providers test with.
+//! JSON members are kept as text. A member that is not used is never decoded: its odd number or broken escape does not
+//! cost a token. Of two members with one name the last counts, as in the parsers with which providers test.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -11,7 +10,6 @@ use serde_json::value::RawValue;
 
 use super::encode::form_decode;
 
-/// The body of an answer, read.
 pub(super) enum ResponseBody<'a> {
     /// A JSON object.
     Json(BTreeMap<Cow<'a, str>, &'a RawValue>),
@@ -23,7 +21,7 @@ pub(super) enum ResponseBody<'a> {
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum ResponseValue {
     Text(String),
-    /// A number, spelt as it was.
+    /// A number, in the spelling of the answer.
     Number(String),
     True,
     False,
@@ -33,8 +31,8 @@ pub(super) enum ResponseValue {
 }
 
 impl<'a> ResponseBody<'a> {
-    /// Reads a body. `None` where it is neither a whole JSON object nor, as far as the content type
-    /// allows that and the end of the body was marked, form-encoded.
+    /// Reads a body. `None` where the body is neither a whole JSON object nor form-encoded. A form needs a fitting
+    /// content type and a marked end.
     pub(super) fn read(body: &'a [u8], content_type: &str, end_is_marked: bool) -> Option<Self> {
         let text = std::str::from_utf8(body).ok()?;
         let text = text.strip_prefix('\u{feff}').unwrap_or(text).trim();
@@ -42,9 +40,9 @@ impl<'a> ResponseBody<'a> {
             return serde_json::from_str(text).ok().map(Self::Json);
         }
         let media_type = content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
-        // GitHub's and Salesforce's older form; golang/oauth2 takes text/plain for it too.
+        // The older form of GitHub and Salesforce; golang/oauth2 accepts text/plain for it too.
         let is_form = matches!(media_type.as_str(), "application/x-www-form-urlencoded" | "text/plain" | "");
-        // Cut anywhere, such a body still reads well: only a marked end makes it whole.
+        // A form that is cut anywhere still reads well: only a marked end shows that it is whole.
         (is_form && end_is_marked && !text.is_empty()).then(|| Self::Form(pairs(text)))
     }
 
@@ -82,7 +80,7 @@ fn pairs(text: &str) -> BTreeMap<String, String> {
 }
 
 fn at_path<'a>(members: &BTreeMap<Cow<'a, str>, &'a RawValue>, path: &str) -> Option<&'a RawValue> {
-    // A member whose name has a dot in it is not meant: no known provider has one.
+    // A dot always separates two names: no known provider has a name with a dot.
     match path.split_once('.') {
         None => members.get(path).copied(),
         Some((first, rest)) => {

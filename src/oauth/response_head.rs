@@ -1,8 +1,7 @@
-//! The head of an HTTP answer, made fit for the HTTP library.
+//! Simplifies the head of an HTTP answer for the HTTP library.
 //!
-//! The library gives up on more than 128 fields and on folded lines, and the answer is lost: it may hold
-//! the only refresh token there is. A connection here joins folded lines, as RFC 9112 5.2 demands of
-//! readers, and hands over only the fields that are used.
+//! The library fails on more than 128 fields and on folded lines. The lost answer may hold the only refresh token. A
+//! connection here joins folded lines, as RFC 9112 5.2 demands of readers. Only the fields that are used are passed on.
 
 use std::fmt;
 
@@ -60,28 +59,28 @@ pub(super) struct HeadTransport<T> {
     inner: T,
     to_proxy: bool,
     awaited: Awaited,
-    /// What came of a head that is not complete.
+    /// The bytes of a head that is not complete.
     raw: Zeroizing<Vec<u8>>,
-    /// What may be read.
+    /// The bytes for the library to read.
     input: Zeroizing<Vec<u8>>,
     consumed: usize,
-    /// What was taken from the peer and is understood. It is wiped when the library is done with the answer.
+    /// The bytes of the peer that have been simplified. Wiped when the library is done with the answer.
     spent: Zeroizing<Vec<u8>>,
     progress: bool,
 }
 
-/// What is to come from the peer.
+/// The next bytes of the peer.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Awaited {
     /// The head of an answer.
     Head,
-    /// What follows a head, or bytes that are not HTTP.
+    /// The bytes after a head, or bytes that are not HTTP.
     Body,
-    /// Nothing: the last answer is read, and the library keeps the connection.
+    /// None: the last answer is read, and the library keeps the connection.
     Nothing,
 }
 
-/// Without the input: it holds tokens.
+/// Without the input, which holds tokens.
 impl<T> fmt::Debug for HeadTransport<T> {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         out.write_str("HeadTransport")
@@ -98,8 +97,7 @@ impl<T: Transport> Transport for HeadTransport<T> {
         self.inner.transmit_output(amount, timeout)
     }
 
-    /// Reads once. A head that is not complete is not shown, so the library asks again, with the time
-    /// that is left.
+    /// Reads once. An incomplete head is not shown, so the library reads again, within the time that is left.
     fn await_input(&mut self, timeout: NextTimeout) -> Result<bool, Error> {
         let more = self.inner.maybe_await_input(timeout)?;
         let arrived = self.inner.buffers().input();
@@ -114,8 +112,8 @@ impl<T: Transport> Transport for HeadTransport<T> {
         Ok(more)
     }
 
-    /// The library asks when an answer is read, and again before the next request. Only then the peer is looked at,
-    /// which takes three system calls.
+    /// The library calls this function when an answer is read, and again before the next request. Only then the
+    /// connection is checked, which takes three system calls.
     fn is_open(&mut self) -> bool {
         let before = std::mem::replace(&mut self.awaited, Awaited::Nothing);
         let is_empty = self.input().is_empty() && self.raw.is_empty();
@@ -166,7 +164,7 @@ impl<T: Transport> Buffers for HeadTransport<T> {
         &self.input[self.consumed..]
     }
 
-    /// Nothing is appended from outside: [`Transport::await_input`] fills the buffer.
+    /// Returns no room: [`Transport::await_input`] fills the buffer.
     fn input_append_buf(&mut self) -> &mut [u8] {
         &mut []
     }
@@ -177,7 +175,7 @@ impl<T: Transport> Buffers for HeadTransport<T> {
         self.progress = amount > 0;
         self.consumed += amount;
         if self.consumed == self.input.len() && self.consumed > LARGEST_HEAD {
-            // Longer than an answer with tokens: memory counts more than time.
+            // More than an answer with tokens: the memory is released before the end.
             self.input = Zeroizing::default();
             self.consumed = 0;
         }
@@ -188,7 +186,7 @@ impl<T: Transport> Buffers for HeadTransport<T> {
     }
 }
 
-/// Appends without leaving a copy behind where the buffer has to move.
+/// Appends without leaving a copy behind where the buffer has to grow.
 fn append(buffer: &mut Zeroizing<Vec<u8>>, more: &[&[u8]]) {
     let needed = buffer.len() + more.iter().map(|part| part.len()).sum::<usize>();
     if needed > buffer.capacity() {
@@ -206,7 +204,7 @@ fn is_http(bytes: &[u8]) -> bool {
     bytes.iter().zip(b"HTTP/").all(|(is, should)| is == should)
 }
 
-/// Where the body begins: behind the first empty line.
+/// The start of the body, behind the first empty line.
 fn head_end(bytes: &[u8]) -> Option<usize> {
     let mut line_start = 0;
     for (at, _) in bytes.iter().enumerate().filter(|(_, byte)| **byte == b'\n') {

@@ -4,16 +4,15 @@ use std::time::Duration;
 
 use crate::clock::Timestamp;
 
-/// Longest wait that an endpoint can ask for; more would leave a healthy credential to die.
+/// The longest wait that an endpoint can ask for: after a longer one a healthy credential could expire.
 pub(super) const LONGEST: Duration = Duration::from_hours(1);
 
-/// How long the endpoint asks to be left alone. A date counts from the answer's own `Date`, so that
-/// a clock that differs from theirs does not matter, and from `now` without one. `None` where the
-/// header says nothing useful: not a form that RFC 9110 knows, or a time that has passed.
+/// How long the endpoint asks for no request. A date counts from the answer's own `Date`, so that different clocks do
+/// not matter, else from `now`. `None` where the header is useless: no form of RFC 9110, or a time that has passed.
 pub(super) fn retry_after(header: &str, date: Option<&str>, now: Timestamp) -> Option<Duration> {
     let header = header.trim();
     let wait = match header.parse::<f64>() {
-        // Some send fractions. The comparison is false for what is not a number.
+        // Some servers send fractions. The comparison is false for NaN.
         Ok(seconds) if seconds > 0.0 => Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX),
         Ok(_) => return None,
         Err(_) => http_date(header)?.since(date.and_then(http_date).unwrap_or(now)),

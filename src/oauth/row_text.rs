@@ -1,5 +1,5 @@
-//! A row of the table of providers: its text, the object that the text makes with the row it starts from, and the
-//! provider that is read from the object.
+//! A row of the table of providers in three forms: its text, the object with the keys of the row from which it starts,
+//! and the finished provider.
 
 use std::sync::{Arc, OnceLock};
 
@@ -10,7 +10,7 @@ use ureq::http::{HeaderName, HeaderValue};
 
 use super::provider::Provider;
 
-/// What a row is found by.
+/// The keys by which a row is found.
 #[derive(Default, serde::Deserialize)]
 #[serde(default)]
 pub(super) struct RowKeys {
@@ -33,17 +33,17 @@ impl RowKeys {
     }
 }
 
-/// A row that is read when it is first needed: reading all of them takes longer than all else that a command does.
+/// A row that is read when it is first needed. Reading all rows takes longer than the rest of a command.
 pub(super) struct Row {
     pub name: String,
     pub keys: RowKeys,
-    /// The built-in text, and that of the row which it starts from. Empty where the row was read at once.
+    /// The built-in text, and the text of the row from which it starts. Empty where the row was read at once.
     text: (&'static str, Option<&'static str>),
     provider: OnceLock<Arc<Provider>>,
 }
 
 impl Row {
-    /// A row of the built-in table, with the text of the row that it starts from, where it names one.
+    /// A row of the built-in table, with the text of the row from which it starts, if it names one.
     pub(super) fn unread(
         name: String,
         own: &'static RawValue,
@@ -81,10 +81,10 @@ impl Row {
     }
 }
 
-/// Rows before they are read, by name.
+/// Rows that are not read yet, by name.
 pub(super) type Objects = Vec<(String, Map<String, Value>)>;
 
-/// The keys of a row on top of those that it replaces or is like.
+/// The keys of a row, added to those of the row that it replaces or is like.
 pub(super) fn merged(
     objects: &Objects,
     name: &str,
@@ -97,7 +97,7 @@ pub(super) fn merged(
         Some(like) => {
             let mut object =
                 known(like).ok_or_else(|| format!("row {name}, key like: there is no row {like}"))?;
-            // What names the other row would make two rows answer to one name.
+            // With these keys of the other row, two rows would answer to one name.
             for key in ["aliases", "hosts", "recognised_by", "variant_of"] {
                 object.remove(key);
             }
@@ -132,7 +132,7 @@ pub(super) fn row(
     Ok(Arc::new(row))
 }
 
-/// The key that cannot be read by itself: the error about a whole row does not name it.
+/// The key that cannot be read. The error about a whole row does not name the key, so each is read alone.
 fn wrong_key(object: &Map<String, Value>) -> Option<(&str, serde_json::Error)> {
     object.iter().find_map(|(key, value)| {
         let alone = Map::from_iter([(key.clone(), value.clone())]);
@@ -140,7 +140,7 @@ fn wrong_key(object: &Map<String, Value>) -> Option<(&str, serde_json::Error)> {
     })
 }
 
-/// The members of a JSON object in their order; one that is there twice is an error.
+/// The members of a JSON object in their order; a repeated name is an error.
 pub(super) struct Pairs<T>(pub Vec<(String, T)>);
 
 impl<'de, T: Deserialize<'de>> Deserialize<'de> for Pairs<T> {

@@ -1,9 +1,8 @@
 //! Filling the `{variables}` of a provider's row.
 //!
-//! A source is written as one short text: `name` is a member of the token file, `$NAME` a variable
-//! of the environment, `=text` the text itself, which may have `{variables}` again. `source?part`
-//! counts only if the value contains `part`. `{name|joined}` is the value without underscores (a
-//! Cognito pool id as a host name has it).
+//! A source is written as one short text. `name` is a member of the token file, and `$NAME` a variable of the
+//! environment. `=text` is the text itself, which may have `{variables}` again. `source?part` counts only if the value
+//! contains `part`. `{name|joined}` is the value without underscores (a Cognito pool id as a host name has it).
 
 use serde::Deserialize;
 use serde::de::{self, Deserializer};
@@ -11,7 +10,7 @@ use serde::de::{self, Deserializer};
 use crate::oauth::config::filled;
 use crate::oauth::encode::percent_encode;
 
-/// Where a value may come from.
+/// One source of a value.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::oauth) struct ValueSource {
     kind: SourceKind,
@@ -49,23 +48,23 @@ impl<'de> Deserialize<'de> for ValueSource {
     }
 }
 
-/// What the values of variables are looked up in.
+/// The values of members and variables.
 pub(super) trait TemplateValues {
     /// A member of the token file, or of the client-credential file that serves it.
     fn member(&self, name: &str) -> Option<String>;
     /// A variable of the environment.
     fn variable(&self, name: &str) -> Option<String>;
-    /// The sources of a template variable; none means the member of that name.
+    /// The sources of a template variable; `None` for the member of that name.
     fn sources(&self, name: &str) -> Option<&[ValueSource]>;
 }
 
-/// What a person can do about a value that is missing, as the end of a sentence.
+/// The remedy for a missing value, as the end of a sentence.
 pub(super) fn where_to_set(name: &str, sources: &[ValueSource], file: &str) -> String {
     let mut members: Vec<&str> = Vec::new();
     let mut variables: Vec<&str> = Vec::new();
     for source in sources {
         match &source.kind {
-            // A claim of the access token: no user writes it into the file.
+            // No user writes a claim of the access token into the file.
             SourceKind::Member(name) if name.starts_with("token.") => {}
             SourceKind::Member(name) => members.push(name),
             SourceKind::Variable(name) => variables.push(name),
@@ -80,7 +79,7 @@ pub(super) fn where_to_set(name: &str, sources: &[ValueSource], file: &str) -> S
     format!("add {} to {file}{set}", members.join(" or "))
 }
 
-/// Variables may be made of variables; a row whose variables go round in a circle ends here.
+/// The limit for variables in variables, so that a circle of variables ends.
 const DEEPEST: u8 = 8;
 
 /// The first source that has a value.
@@ -103,8 +102,8 @@ fn value_of(source: &ValueSource, values: &dyn TemplateValues, depth: u8) -> Opt
     wanted.then(|| value.to_owned())
 }
 
-/// The values that a filled template has from members and variables, in their order. What the row itself says is left
-/// out.
+/// The values that a filled template has from members and variables, in their order. Values from the row itself are
+/// left out.
 pub(super) fn given(template: &str, values: &dyn TemplateValues) -> Vec<String> {
     given_at(template, values, 0)
 }
@@ -125,13 +124,12 @@ fn given_at(template: &str, values: &dyn TemplateValues, depth: u8) -> Vec<Strin
     names.flat_map(of_name).collect()
 }
 
-/// A variable of a template that has no value, by its name.
+/// The name of a template's variable that has no value.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) struct Unset(pub String);
 
-/// Fills a URL template. The first value is taken as an origin (`https://` is added where it has
-/// no scheme), a value in the place of a host loses a scheme, and what follows is
-/// percent-encoded.
+/// Fills a URL template. The first value is taken as an origin, with `https://` where it has no scheme. A value in the
+/// place of a host loses its scheme. All later values are percent-encoded.
 pub(super) fn fill(template: &str, values: &dyn TemplateValues) -> Result<String, Unset> {
     fill_at(template, values, 0)
 }
@@ -175,7 +173,7 @@ fn place(url: &mut String, value: &str) {
             url.push_str("https://");
             url.push_str(value);
         }
-        // The host part: people write the whole URL where a host belongs.
+        // The host: people write the whole URL where a host belongs.
         Some((_, host)) if !host.contains('/') => {
             url.push_str(value.split_once("://").map_or(value, |(_, host)| host));
         }

@@ -1,7 +1,7 @@
-//! What an endpoint said, made fit for a log line.
+//! The texts of an endpoint, made safe for a log line.
 //!
-//! An error answer is text from outside: it may hold line breaks that forge log lines, colour codes,
-//! or the very secret that was sent.
+//! An error answer is text from outside. Such a text may hold line breaks that forge log lines, colour codes, or the
+//! very secret that was sent.
 
 use std::collections::HashSet;
 
@@ -17,9 +17,9 @@ use crate::secret::Secret;
 const LONGEST: usize = 200;
 /// Longest error code that is shown; the registered ones have at most 30 characters.
 const LONGEST_CODE: usize = 64;
-/// So many characters in a row of a secret count as the secret.
+/// So many successive characters of a secret count as the secret.
 const PIECE: usize = 8;
-/// A shorter secret is not looked for: nearly every message repeats it by accident, and it can be guessed anyway.
+/// A shorter secret is not looked for: nearly every message has its letters by chance, and it can be guessed anyway.
 const SHORTEST: usize = 4;
 /// The text after so many characters is not read, so that an endless description costs little.
 const LOOKED_AT: usize = 4_000;
@@ -32,18 +32,18 @@ pub(crate) fn shown(text: &str, secrets: &[&Secret]) -> String {
     clean(text, secrets, LONGEST).unwrap_or_else(|| WITHHELD.to_owned())
 }
 
-/// The same for an error code.
+/// Like [`shown`], for an error code.
 pub(super) fn shown_code(code: &str, secrets: &[&Secret]) -> String {
     clean(code, secrets, LONGEST_CODE).unwrap_or_else(|| format!("({WITHHELD})"))
 }
 
-/// `None` where the text repeats a part of a secret.
+/// A clean line; `None` where the text repeats a part of a secret.
 fn clean(text: &str, secrets: &[&Secret], longest: usize) -> Option<String> {
-    // The name of a file, of which a cycle shows ten thousand to itself, is nearly always fit as it is.
+    // A cycle cleans the names of ten thousand files, nearly all of which need no change.
     if secrets.is_empty() && text.len() <= longest && text.bytes().all(|byte| byte.is_ascii_graphic()) {
         return Some(text.to_owned());
     }
-    // A secret with zero-width characters in it is still a secret, so those go first.
+    // A secret with zero-width characters in it is still a secret, so these are removed first.
     let visible: String = text.chars().take(LOOKED_AT).filter(|character| is_visible(*character)).collect();
     if !secrets.is_empty() && repeats(&visible, secrets) {
         return None;
@@ -53,7 +53,7 @@ fn clean(text: &str, secrets: &[&Secret], longest: usize) -> Option<String> {
     Some(one_line[..end].to_owned())
 }
 
-/// Blanks stay (they are joined later); control and formatting characters go, among them those that
+/// Whether a character is kept. Blanks are joined later; control and formatting characters are removed, also those that
 /// turn the direction of writing.
 fn is_visible(character: char) -> bool {
     let formatting = matches!(character,
@@ -62,8 +62,7 @@ fn is_visible(character: char) -> bool {
     (!character.is_control() || character.is_whitespace()) && !formatting
 }
 
-/// Whether the text repeats a part of a secret, in any of the spellings in which servers echo what they
-/// got.
+/// Whether the text repeats a part of a secret, in any spelling in which servers repeat their input.
 fn repeats(text: &str, secrets: &[&Secret]) -> bool {
     // Without blanks: a line break in the middle does not make it another secret.
     let dense = lowered(&text.split_whitespace().collect::<String>());
@@ -83,8 +82,8 @@ fn repeats(text: &str, secrets: &[&Secret]) -> bool {
     secrets.iter().any(|secret| spellings(secret.expose()).iter().any(holds))
 }
 
-/// The pieces of a short text, for a secret of any length: a bit for each hash comes before the set, since
-/// nearly every piece of a secret is in neither.
+/// The pieces of a short text, for a comparison with a secret of any length. A bit for each hash is tested before the
+/// set, since nearly every piece of a secret is in neither.
 struct Pieces<'a> {
     bits: Vec<bool>,
     set: HashSet<&'a [u8]>,
@@ -111,7 +110,7 @@ impl<'a> Pieces<'a> {
     }
 }
 
-/// The secret itself and what becomes of it on the way into a message, in lower case and without blanks.
+/// The secret itself and its other spellings in messages, in lower case and without blanks.
 fn spellings(secret: &str) -> Vec<Zeroizing<String>> {
     let reserved = |length| Zeroizing::new(String::with_capacity(length));
     let mut plain = reserved(secret.len());

@@ -53,7 +53,8 @@ pub(super) fn request(
     let spent = refresh_token.filter(|_| request.grant() == GrantType::RefreshToken);
     // Looked up before the request, because after the answer nothing may delay the write.
     let neighbours = Neighbours::new(context, &members);
-    // 4. Mark, as late as possible. A process that dies while connecting leaves no doubt, and an unreachable endpoint costs no write.
+    // 4. Mark, as late as possible. A process that dies while connecting leaves no doubt, and an unreachable endpoint
+    // costs no write.
     let marks = Marks::of(if spent.is_some() { &members } else { &[] });
     // 5. Send.
     log::debug!(target: "REFRESH", "{}: asking {} at {}", members[due].name(), request.provider(), prepared.endpoint());

@@ -1,4 +1,4 @@
-//! What came of a request: new tokens, or a failure in words for a person.
+//! The result of a request: new tokens, or a failure in words for a person.
 
 use std::time::Duration;
 
@@ -15,23 +15,23 @@ use crate::oauth::transport::{Cause, NoReply, Reply};
 use crate::oauth::wording;
 use crate::secret::Secret;
 
-/// Whether the status says that the server is in trouble, with whatever request.
+/// Whether the status shows a server in trouble, whatever the request.
 pub(super) const fn is_trouble(status: u16) -> bool {
     matches!(status, 429 | 500..=599)
 }
 
-/// What a failure says something about that is no local one.
+/// The subject of a failure that is not about this machine.
 pub(super) const fn endpoint_or_credential(is_wide: bool) -> Concerns {
     if is_wide { Concerns::Endpoint } else { Concerns::Credential }
 }
 
-/// Whether the status says that a gateway passed the request on and lost its answer.
+/// Whether the status shows that a gateway passed the request on and lost its answer.
 const fn is_lost_by_gateway(status: u16) -> bool {
     matches!(status, 502 | 504 | 520 | 524)
 }
 
 impl Prepared<'_> {
-    /// No answer: whether the request left decides. `through` names the proxy through which the endpoint is reached.
+    /// No answer: the class depends on whether the request left. `through` names the proxy on the way to the endpoint.
     pub(super) fn unanswered(&self, error: &NoReply, through: &str, secrets: &[&Secret]) -> Failure {
         let (request, shown) = (self.request, &self.endpoint.shown);
         let why = wording::shown(&error.why, secrets);
@@ -87,7 +87,7 @@ impl Prepared<'_> {
             text: &text,
         };
         let class = classify::class(&situation, &row.errors, self.request.grant, self.request.may_rotate());
-        // Words of this program's own, and a code that it knows, need no such look.
+        // A text of this program and a code that it knows need no such search for secrets.
         let told = if named { told_tokens(document.as_ref()) } else { Vec::new() };
         let secrets: Vec<&Secret> = secrets.iter().copied().chain(&told).collect();
         let code = code.map(|code| wording::shown_code(&code, &secrets));
@@ -108,8 +108,8 @@ impl Prepared<'_> {
         })
     }
 
-    /// A success that brought a new refresh token and no access token. Some providers (Azure AD B2C) answer so where
-    /// the scope names nothing that an access token could be for.
+    /// A success with a new refresh token and without an access token. Some providers (Azure AD B2C) answer so where
+    /// the scope names no resource for an access token.
     fn half(&self, status: u16, lacks: &str, refresh_token: Secret) -> Failure {
         let (shown, file) = (&self.endpoint.shown, &self.request.file);
         let message = format!(
@@ -140,7 +140,7 @@ impl Prepared<'_> {
         format!("{shown} answered HTTP {status}{code}{description}{advice}")
     }
 
-    /// What to look at, for the codes of RFC 6749 5.2 and RFC 8707.
+    /// The setting to check, for the codes of RFC 6749 5.2 and RFC 8707.
     fn advice(&self, status: u16, code: &str, description: &str) -> String {
         let file = &self.request.file;
         if let Some(advice) = self.client_id_advice(description) {
@@ -163,7 +163,8 @@ impl Prepared<'_> {
         }
     }
 
-    /// Servers disagree on whether the client id belongs in the form beside Basic.
+    /// The advice about a client id in the wrong place. Servers disagree on whether the client id belongs in the form
+    /// beside Basic.
     fn client_id_advice(&self, description: &str) -> Option<String> {
         let file = &self.request.file;
         let in_form = self.request.authentication.client_id_in_form;
@@ -182,7 +183,7 @@ impl Prepared<'_> {
         }
     }
 
-    /// How the client's secret was sent, and how else it can be: none of it is found out by trying.
+    /// How the client's secret was sent, and the other ways. The program tries none of them by itself.
     fn used_authentication(&self) -> &'static str {
         match (self.method, self.request.authentication.basic_encoding) {
             (ClientAuthMethod::ClientSecretBasic, BasicEncoding::Form) => {
@@ -203,21 +204,21 @@ impl Prepared<'_> {
     }
 }
 
-/// How long the endpoint wants to be left alone.
+/// How long the endpoint asked for no request.
 fn wanted_wait(reply: &Reply) -> Option<Duration> {
     retry_after(reply.header("retry-after")?, reply.header("date"), Timestamp::now())
 }
 
-/// The code of a dead grant in a refusal that is none in the form of RFC 6749 5.2: bare text, a list of
-/// errors, an error that is an object.
+/// The code of a dead grant in a refusal of another form than RFC 6749 5.2: bare text, a list of errors, an error that
+/// is an object.
 fn dead_grant_of(reply: &Reply) -> Option<String> {
-    /// Larger ones are pages, which may hold any word.
+    /// A larger answer is a page, which may hold any word.
     const LARGEST: usize = 4096;
     let refused = matches!(reply.status, 400..=403) && reply.cut.is_none() && reply.body.len() <= LARGEST;
     dead_grant(std::str::from_utf8(&reply.body).ok().filter(|_| refused)?)
 }
 
-/// The tokens that an answer holds although it is a refusal: they are secrets too.
+/// The tokens in an answer that is a refusal: they are secrets too.
 fn told_tokens(document: Option<&ResponseBody<'_>>) -> Vec<Secret> {
     let names = ["access_token", "refresh_token", "id_token"];
     let token = |name: &str| document?.text([name]).map(Secret::new);

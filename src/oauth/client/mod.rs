@@ -1,4 +1,4 @@
-//! The client of token endpoints: prepares a request, asks once, and says what came of it.
+//! The client of token endpoints: prepares a request, sends it once, and interprets the answer.
 
 mod interpret;
 mod prepared;
@@ -25,13 +25,13 @@ use crate::secret::Secret;
 
 pub(crate) use sign_in::{ClientIdentity, NotGranted, Submission};
 
-/// How long an issuer's metadata is believed.
+/// How long an issuer's metadata is used.
 const METADATA_LIFETIME: Duration = Duration::from_hours(24);
 
-/// Asks token endpoints. Shared by the worker threads of a cycle.
+/// Sends requests to token endpoints. Shared by the worker threads of a cycle.
 pub(crate) struct TokenClient {
     transport: HttpTransport,
-    /// By issuer, with the time of reading.
+    /// The metadata by issuer, with the time of reading.
     metadata: Mutex<BTreeMap<String, (Timestamp, Metadata)>>,
 }
 
@@ -40,14 +40,13 @@ impl TokenClient {
         Ok(Self { transport: HttpTransport::new(settings)?, metadata: Mutex::new(BTreeMap::new()) })
     }
 
-    /// Closes idle connections: they are reused within a cycle, not between cycles.
+    /// Closes idle connections, which are reused within a cycle and not between cycles.
     pub(crate) fn end_cycle(&self) {
         self.transport.close_idle();
     }
 
-    /// Finds the endpoint where only its issuer is known, and signs an assertion where one is needed.
-    /// Nothing is spent by this.
-    /// Plain http, an unusable key and unusable metadata are a configuration failure; all else passes.
+    /// Finds the endpoint if only its issuer is known, and signs an assertion if one is needed. No token is spent here.
+    /// Plain http, an unusable key and unusable metadata are a configuration failure; other failures may pass.
     pub(crate) fn prepare<'a>(
         &self,
         request: &'a TokenRequest,
@@ -78,7 +77,7 @@ impl TokenClient {
         Ok(Prepared::new(request, endpoint, method, assertion))
     }
 
-    /// The end of "cannot reach ENDPOINT" where a proxy is between: it may be the one that refuses.
+    /// The end of "cannot reach ENDPOINT" for a proxy on the way, which may be the one that refuses.
     fn through_proxy(&self, endpoint: &EndpointUrl) -> String {
         let proxy = self.transport.proxy_of(endpoint);
         proxy.map(|proxy| format!(" through the proxy {proxy}")).unwrap_or_default()
@@ -142,8 +141,8 @@ impl TokenClient {
                 request.file
             )));
         }
-        // It may come back, so this passes; a wrong issuer is seen in the message all the same, and says
-        // nothing of others on that host.
+        // The failure passes, since the metadata may come back. The message shows a wrong issuer all the same, and
+        // tells nothing of other issuers on that host.
         let concerns = endpoint_or_credential(statuses.iter().any(|status| is_trouble(*status)));
         statuses.sort_unstable();
         statuses.dedup();
@@ -155,10 +154,10 @@ impl TokenClient {
         Err(Failure { concerns, ..Failure::unreachable(message) })
     }
 
-    /// Sends exactly one request and reads its answer. `before` is called when the endpoint is connected
-    /// to and the tokens are about to leave; its error keeps them back.
-    /// Only a request that left can leave the outcome in doubt. `present` is the access token that is to be replaced:
-    /// it is not sent, but an endpoint that knows it may repeat it. The connection is let go once the answer is stored.
+    /// Sends exactly one request and reads its answer. `before` is called on the open connection, just before the
+    /// tokens leave; its error keeps the tokens back. Only a request that left can leave the outcome in doubt.
+    /// `present` is the access token that is to be replaced: an endpoint that knows the token may repeat it. The caller
+    /// drops the connection once the answer is stored.
     pub(crate) fn ask(
         &self,
         prepared: &Prepared<'_>,
@@ -179,7 +178,7 @@ impl TokenClient {
     }
 }
 
-/// The authentication that the issuer and the client both know.
+/// The authentication method that both the issuer and the client support.
 fn discovered_method(
     request: &TokenRequest,
     metadata: &Metadata,
@@ -196,9 +195,9 @@ fn discovered_method(
     })
 }
 
-/// What must not be in a message about this request.
+/// The secrets that must not be in a message about this request.
 fn secrets<'a>(request: &'a TokenRequest, refresh_token: Option<&'a Secret>) -> Vec<&'a Secret> {
-    // A signing key is never sent, so it cannot come back.
+    // A signing key is never sent, so no answer can repeat one.
     refresh_token.into_iter().chain(&request.client_secret).collect()
 }
 

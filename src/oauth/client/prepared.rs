@@ -1,4 +1,4 @@
-//! A request that only lacks the refresh token, and what is sent of it.
+//! A request that lacks only the refresh token, and its headers and body.
 
 use ureq::http;
 use zeroize::Zeroizing;
@@ -9,7 +9,7 @@ use crate::oauth::provider::{BasicEncoding, BodyFormat, ClientAuthMethod};
 use crate::oauth::request::TokenRequest;
 use crate::secret::Secret;
 
-/// A request that only lacks the refresh token.
+/// A request that lacks only the refresh token.
 pub(crate) struct Prepared<'a> {
     pub(super) request: &'a TokenRequest,
     pub(super) endpoint: EndpointUrl,
@@ -41,7 +41,7 @@ impl<'a> Prepared<'a> {
         self.authorization.iter().chain(&self.assertion)
     }
 
-    /// Headers and body; `secrets` are the parameters that no message shows.
+    /// Headers and body. `secrets` are the parameters that no message shows.
     pub(super) fn message(&self, secrets: &[(&str, &Secret)]) -> (http::request::Builder, Zeroizing<String>) {
         let Self { request, method, .. } = self;
         let row = &request.row;

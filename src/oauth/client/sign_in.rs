@@ -1,7 +1,7 @@
-//! What a sign-in sends beside refresh requests: it reads documents, registers a client, redeems a code.
+//! The requests of a sign-in beside refresh requests: reading documents, registering a client, redeeming a code.
 //!
-//! Everything goes through the same transport, with the same limits. An error of this file is a whole
-//! sentence for a person.
+//! All requests go through the same transport, with the same limits. An error of this file is a whole sentence for a
+//! person.
 
 use std::sync::Arc;
 
@@ -21,7 +21,7 @@ use crate::oauth::transport::{NoReply, Reply};
 use crate::oauth::wording;
 use crate::secret::Secret;
 
-/// An answer as it came.
+/// An answer before any interpretation.
 pub(crate) struct Page {
     pub status: u16,
     /// The values of `WWW-Authenticate`.
@@ -30,13 +30,13 @@ pub(crate) struct Page {
 }
 
 impl Page {
-    /// The OAuth error in the body, where there is one: its code.
+    /// The code of the OAuth error in the body, if there is one.
     pub(crate) fn error_code(&self) -> Option<String> {
         let code = ResponseBody::read(&self.body, "application/json", true)?.text(["error"])?;
         Some(wording::shown_code(&code, &[]))
     }
 
-    /// The status and what the body says about an error, for a message that shows none of `secrets`.
+    /// The status and the error in the body, for a message that shows none of `secrets`.
     pub(crate) fn shown(&self, secrets: &[&Secret]) -> String {
         let document = ResponseBody::read(&self.body, "application/json", true);
         let text = |name: &str| document.as_ref()?.text([name]);
@@ -48,13 +48,12 @@ impl Page {
         format!("HTTP {}{}{}", self.status, code.unwrap_or_default(), description.unwrap_or_default())
     }
 
-    /// Whether the status is one of success.
     pub(crate) const fn succeeded(&self) -> bool {
         matches!(self.status, 200..=299)
     }
 }
 
-/// As which client to ask, and how it proves that.
+/// The client of a request, and its proof of identity.
 #[derive(Clone)]
 pub(crate) struct ClientIdentity {
     pub id: String,
@@ -74,9 +73,9 @@ pub(crate) struct Submission<'a> {
     pub secrets: Vec<(&'a str, &'a Secret)>,
 }
 
-/// Why there are no tokens.
+/// Why a request for tokens brought none.
 pub(crate) struct NotGranted {
-    /// The OAuth error code, where there was one.
+    /// The OAuth error code, if the answer had one.
     pub code: Option<String>,
     /// Whether the server answered at all.
     pub answered: bool,
@@ -85,7 +84,7 @@ pub(crate) struct NotGranted {
 }
 
 impl TokenClient {
-    /// Whether this address may be spoken to: https, loopback, or a host of `--allow-http`.
+    /// Whether this address may get requests: https, loopback, or a host of `--allow-http`.
     pub(crate) fn permits(&self, endpoint: &EndpointUrl) -> bool {
         self.transport.permits(endpoint)
     }
@@ -96,7 +95,7 @@ impl TokenClient {
         self.page(address, self.transport.get(address), &[])
     }
 
-    /// Posts JSON without any credential. `accept` is what may come back.
+    /// Posts JSON without any credential. `accept` names the media types of the answer.
     pub(crate) fn post_json(&self, address: &EndpointUrl, body: &str, accept: &str) -> Result<Page, String> {
         self.allowed(address)?;
         let headers =
@@ -104,7 +103,7 @@ impl TokenClient {
         self.page(address, self.transport.post(address, headers, body, &|| Ok(())), &[])
     }
 
-    /// Deletes what is at `address` with this bearer token: a registration (RFC 7592).
+    /// Deletes the resource at `address` with this bearer token: a registration (RFC 7592).
     pub(crate) fn delete(&self, address: &EndpointUrl, token: &Secret) -> Result<Page, String> {
         self.allowed(address)?;
         let bearer = Zeroizing::new(format!("Bearer {}", token.expose()));
@@ -145,7 +144,7 @@ impl TokenClient {
             self.prepare(request, Timestamp::now()).map_err(|failure| refused(failure.message))?;
         let (headers, body) = prepared.message(&submission.secrets);
         let reply = self.transport.post(submission.endpoint, headers, &body, &|| Ok(()));
-        // A signing key is never sent, so it cannot come back.
+        // A signing key is never sent, so no answer can repeat one.
         let own = &request.client_secret;
         Ok((reply, submission.secrets.iter().map(|(_, secret)| *secret).chain(own).collect()))
     }

@@ -1,4 +1,4 @@
-//! How the client authenticates: never found out by trying, since a failed try may cost a rotating token.
+//! How the client authenticates. No method is tried out, since a failed try may cost a rotating token.
 
 use super::context::{Resolution, Resolver, misconfigured};
 use super::credentials::ResolvedClient;
@@ -7,8 +7,8 @@ use crate::oauth::provider::{BasicEncoding, ClientAuthMethod, Provider};
 use crate::oauth::request::{Authentication, TokenEndpoint};
 
 impl Resolver<'_> {
-    /// The method that the file names; at a known endpoint, else the provider's. At an issuer's, the
-    /// metadata decides before the provider's row.
+    /// The method that the file names, else the provider's at a known endpoint. At an issuer's endpoint the metadata
+    /// comes before the provider's row.
     pub(super) fn authentication(
         &mut self,
         row: &Provider,
@@ -87,8 +87,8 @@ impl Resolver<'_> {
         }
     }
 
-    /// The first method of the provider's row that fits what the client has. A client that has a credential
-    /// must use it (RFC 6749 6), unless the provider takes none.
+    /// The first method of the provider's row that fits the client's credentials. A client with a credential must use
+    /// it (RFC 6749 6), unless the provider accepts none.
     fn provider_method(&self, row: &Provider, client: &ResolvedClient) -> Option<ClientAuthMethod> {
         let (secret, key) = (client.secret.is_some(), self.config.private_key.is_some());
         let usable = |method: &&ClientAuthMethod| method.fits(secret, key);

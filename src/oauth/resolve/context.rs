@@ -1,4 +1,4 @@
-//! What every step of the resolution reads, and the trail that each of them writes.
+//! The input of every step of the resolution, and the trail of their decisions.
 
 use crate::oauth::config::{ClientFile, CredentialConfig, filled};
 use crate::oauth::provider::Provider;
@@ -7,13 +7,13 @@ use crate::oauth::request::TokenRequest;
 use crate::oauth::template::{TemplateValues, ValueSource};
 use crate::settings::Environment;
 
-/// What can be done for a credential.
+/// How a credential can be refreshed, or why not.
 pub(crate) enum Resolution {
-    /// It can be refreshed, with this request.
+    /// The credential can be refreshed, with this request.
     Refresh(Box<TokenRequest>),
-    /// No request could refresh it: it is watched until it ends. Says why.
+    /// No request could refresh the credential, for this reason: it is watched until it ends.
     Monitored(String),
-    /// It could be refreshed if a setting were there or right. Says which.
+    /// The credential could be refreshed if this setting were present or right.
     Misconfigured(String),
 }
 
@@ -40,7 +40,7 @@ impl Resolver<'_> {
         self.environment.get(name).as_deref().and_then(filled).map(str::to_owned)
     }
 
-    /// The provider's name in the file without the suffix for an application's own tokens.
+    /// The provider's name in the file, without the suffix for an application's own tokens.
     pub(super) fn provider_name(&self) -> Option<&str> {
         self.config.member("provider").map(|name| name.strip_suffix("_m2m").unwrap_or(name))
     }
@@ -57,7 +57,7 @@ impl Resolver<'_> {
     }
 }
 
-/// Where a row's variables are looked up.
+/// The values for a row's variables.
 pub(super) struct ProviderValues<'a> {
     pub resolver: &'a Resolver<'a>,
     pub row: &'a Provider,

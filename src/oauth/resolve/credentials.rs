@@ -1,4 +1,4 @@
-//! As which client to ask.
+//! The client of the request.
 
 use super::context::{Resolution, Resolver, misconfigured};
 use super::environment;
@@ -6,17 +6,17 @@ use crate::oauth::outcome::GrantType;
 use crate::oauth::provider::Provider;
 use crate::secret::Secret;
 
-/// Who asks.
+/// The client of the request.
 #[derive(Default)]
 pub(super) struct ResolvedClient {
     pub id: Option<String>,
     pub secret: Option<Secret>,
-    /// The scope that was configured for it.
+    /// The scope that was configured for the client.
     pub scope: Option<String>,
 }
 
 impl Resolver<'_> {
-    /// The client: the file, a client-credential file, the environment, first match wins.
+    /// The client: the file's, a client-credential file's, the environment's; the first match wins.
     pub(super) fn client(&mut self, row: &Provider, grant: GrantType) -> Result<ResolvedClient, Resolution> {
         let config = self.config;
         let id = config.client_id().map(str::to_owned);
@@ -52,7 +52,7 @@ impl Resolver<'_> {
         Ok(client)
     }
 
-    /// What a person can do about a missing `client_id` or `client_secret`.
+    /// The remedy for a missing `client_id` or `client_secret`.
     pub(super) fn no_client(&self, row: &Provider, grant: GrantType, what: &str) -> String {
         let of = |id: &str, secret: &str| (if what == "client_id" { id } else { secret }).replace('#', "N");
         let own: Vec<String> = match grant {

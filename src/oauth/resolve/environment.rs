@@ -1,8 +1,8 @@
 //! Client credentials in the environment or `.env`, as users of the Python service have them.
 //!
-//! Two kinds of sets: the numbered `EGRESS_OAUTH_*_N`, which name a provider and serve people's
-//! tokens, and the sets that a provider's row names (`KEYCLOAK_M2M_*`, `AGENTCORE_*_N`), which are an
-//! application's own and never serve a person's token, unless its file names that very client.
+//! There are two kinds of sets. The numbered `EGRESS_OAUTH_*_N` name a provider and are for people's tokens. The sets
+//! that a provider's row names (`KEYCLOAK_M2M_*`, `AGENTCORE_*_N`) are an application's own. Such a set never serves a
+//! person's token, unless its file names that very client.
 
 use crate::oauth::config::{CredentialConfig, filled};
 use crate::oauth::outcome::GrantType;
@@ -11,7 +11,7 @@ use crate::oauth::providers::Providers;
 use crate::secret::Secret;
 use crate::settings::Environment;
 
-/// The sets are numbered from 1 to this.
+/// The largest number of a set; the first is 1.
 const LAST: u8 = 100;
 
 /// A client found in the environment.
@@ -24,7 +24,7 @@ pub(super) struct EnvironmentClient {
     server: Option<String>,
 }
 
-/// The client that the environment has for this file, if it is clear which.
+/// The environment's client for this file, if the choice is clear.
 pub(super) fn client(
     config: &CredentialConfig,
     row: &Provider,
@@ -45,7 +45,7 @@ pub(super) fn client(
                 (Some(wanted), _) => wanted == client_id,
                 (None, Some(_)) => optional(&set.provider).is_some_and(|name| match providers.named(&name) {
                     Some(other) => other.name == row.name || row.variant_of.as_ref() == Some(&other.name),
-                    // Outside of the table a provider is known by what the file calls it, or by its host.
+                    // A provider outside of the table is identified by the name in the file, or by its host.
                     None => name.eq_ignore_ascii_case(&row.name),
                 }),
                 (None, None) => grant == GrantType::ClientCredentials,
@@ -64,9 +64,9 @@ pub(super) fn client(
     choose(found, config, row, grant)
 }
 
-/// One of several: the one for this server, else one for any server. One that names another server
-/// is taken only if there is no second client, and for an application's own token only if the file
-/// belongs to no server of its own: a gateway must not get another gateway's token.
+/// One of several clients: the one for this server, else one for any server. A client that names another server is
+/// taken only if there is no second client. For an application's own token the file must also belong to no server of
+/// its own: a gateway must not get another gateway's token.
 fn choose(
     mut found: Vec<EnvironmentClient>,
     config: &CredentialConfig,

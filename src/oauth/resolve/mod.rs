@@ -1,9 +1,8 @@
-//! From what a token file says to the request that refreshes it.
+//! From the statements of a token file to the request that refreshes its token.
 //!
-//! A pure function over values. Which rule decided what goes into the trail, for `--log-level
-//! DEBUG`. The order is fixed: where to ask (the file's endpoint, its Keycloak members, the table,
-//! the issuer's metadata), as which client (the file, a client-credential file, the environment),
-//! and with what.
+//! A pure function over values. Each decision goes into the trail, for `--log-level DEBUG`. The order is fixed. The
+//! endpoint comes first (the file's, its Keycloak members, the table, the issuer's metadata). Then come the client (the
+//! file, a client-credential file, the environment) and the parameters.
 
 mod authentication;
 mod context;
@@ -28,7 +27,7 @@ use super::request::{SigningKey, TokenEndpoint, TokenRequest};
 use super::{template, wording};
 use crate::settings::Environment;
 
-/// Finds out how to refresh a credential. The second value says which rule decided what, in order.
+/// Finds out how to refresh a credential. The second value has the decisions in their order.
 pub(crate) fn resolve(
     config: &CredentialConfig,
     environment: &Environment,
@@ -99,8 +98,8 @@ impl Resolver<'_> {
         row
     }
 
-    /// An application's own token is requested anew, a person's needs their refresh token: it is
-    /// never replaced by an application's, whatever credentials there are.
+    /// Picks the grant. An application's own token is requested anew. A person's token is only renewed by its refresh
+    /// token, never by client credentials, even if a secret is configured.
     fn grant(&mut self, row: Option<&Provider>) -> Result<GrantType, Resolution> {
         let config = self.config;
         if row.is_some_and(|row| row.refreshable == Some(false)) {
@@ -114,7 +113,7 @@ impl Resolver<'_> {
         let credentials = GrantType::ClientCredentials.name();
         let machine = match said {
             Some(name) if name == credentials => Some("the file's grant_type"),
-            // Any other grant that is said is a person's.
+            // Any other grant in the file is a person's.
             _ if said.is_some() || config.has_refresh_token => None,
             _ if config.member("metadata.auth_method") == Some(credentials) => {
                 Some("the file's metadata.auth_method")
@@ -142,8 +141,8 @@ impl Resolver<'_> {
         Err(Resolution::Monitored("it is a person's token and has no refresh token".to_owned()))
     }
 
-    /// `scope` only where an application asks for its own token: in a token file it is what was
-    /// granted, and a refresh without it keeps that (RFC 6749 6).
+    /// Makes the parameters. `scope` is sent only where an application requests its own token. In a token file it is
+    /// the granted scope, and a refresh without it keeps that scope (RFC 6749 6).
     fn parameters(
         &self,
         row: &Provider,

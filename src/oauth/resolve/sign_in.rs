@@ -1,4 +1,4 @@
-//! From what is known of a sign-in to its endpoints and its client.
+//! The endpoints and the client of a sign-in.
 
 use super::context::{Resolution, Resolver};
 use crate::oauth::client::ClientIdentity;
@@ -20,7 +20,7 @@ pub(crate) struct RowEndpoints {
     pub revocation: Option<EndpointUrl>,
 }
 
-/// What a sign-in is resolved with.
+/// The input of a sign-in's resolution.
 pub(crate) struct Surroundings<'a> {
     /// The environment and `.env`.
     pub environment: &'a Environment,
@@ -41,10 +41,7 @@ impl Surroundings<'_> {
         }
     }
 
-    /// The endpoints of `row` for a sign-in that is known by `config`.
-    ///
-    /// # Errors
-    /// Which member is missing, and where to set it.
+    /// The endpoints of `row` for the sign-in of `config`. The error names a missing member, and the place to set it.
     pub(crate) fn endpoints(
         &self,
         row: &ProviderRow,
@@ -74,10 +71,7 @@ impl Surroundings<'_> {
         })
     }
 
-    /// The client that the file, a client-credential file or the environment has for this sign-in.
-    ///
-    /// # Errors
-    /// Why what is there cannot be used.
+    /// The client of the file, a client-credential file or the environment for this sign-in.
     pub(crate) fn client(
         &self,
         row: &ProviderRow,
@@ -112,13 +106,10 @@ fn words(resolution: Resolution) -> String {
     }
 }
 
-/// The first method of those that a server offers that the client can use.
-///
-/// # Errors
-/// That there is none.
+/// The first of a server's `offered` methods that the client can use.
 fn method(offered: &[String], has_secret: bool, has_key: bool) -> Result<ClientAuthMethod, String> {
     if !has_secret && !has_key {
-        // Many servers take public clients without listing it.
+        // Many servers accept public clients without listing the method.
         return Ok(ClientAuthMethod::None);
     }
     offered

@@ -1,4 +1,4 @@
-//! Where to ask: the file's endpoint, its members, the table, or the issuer's metadata.
+//! The token endpoint of a file: its own, its members', the table's, or the one in the issuer's metadata.
 
 use std::sync::Arc;
 
@@ -16,7 +16,7 @@ struct MissingVariable {
 }
 
 impl Resolver<'_> {
-    /// Where to ask, and the row that says how.
+    /// The token endpoint, and the row with the provider's rules.
     pub(super) fn target(
         &mut self,
         named: Option<Arc<Provider>>,
@@ -68,7 +68,7 @@ impl Resolver<'_> {
         EndpointUrl::parse(url).map_err(|error| misconfigured(format!("{what} in {}: {error}", self.file)))
     }
 
-    /// The row of the file's provider, or of the provider at that endpoint, or one that knows nothing.
+    /// The row of the file's provider, or of the provider at that endpoint, or a row without facts.
     fn row_at(&self, named: Option<Arc<Provider>>, endpoint: &EndpointUrl) -> Arc<Provider> {
         let unknown = || {
             let name = self.provider_name().unwrap_or(&endpoint.host).to_owned();
@@ -82,7 +82,7 @@ impl Resolver<'_> {
         Some(template::fill(template, &self.values(row, self.config.client_id())))
     }
 
-    /// The built-in row that made the address of `target`, and what the file or a variable gave for it.
+    /// The built-in row that made the address of `target`, and the file's or variable's values in it.
     pub(super) fn made_by(
         &self,
         target: &TokenEndpoint,
@@ -99,7 +99,7 @@ impl Resolver<'_> {
         Some(std::iter::once(row.name.clone()).chain(given).collect::<Vec<_>>().join(" "))
     }
 
-    /// The row after which a file without a `provider` is called.
+    /// The row whose name begins the name of a file without a `provider`.
     pub(super) fn row_of_file_name(&self) -> Option<Arc<Provider>> {
         let stem = self.config.file.strip_suffix("-egress.json")?;
         let nameless = self.config.member("provider").is_none();
@@ -107,8 +107,8 @@ impl Resolver<'_> {
         self.providers.named(name).cloned()
     }
 
-    /// `{provider}-{server}-egress.json` without a `provider` inside, as the service's documentation
-    /// shows it.
+    /// The endpoint for a file `{provider}-{server}-egress.json` without a `provider` member, as the service's
+    /// documentation shows such files.
     fn by_file_name(
         &mut self,
         row: Arc<Provider>,
@@ -124,15 +124,15 @@ impl Resolver<'_> {
         Ok(self.with_variant(endpoint, row))
     }
 
-    /// The issuer that the access token names, where the file names no origin and the table knows the issuer's
-    /// host: device sign-ins of Entra, raw answers of Okta and Auth0.
+    /// The endpoint of the issuer that the access token names. Only where the file names no origin and the table knows
+    /// the issuer's host: device sign-ins of Entra, raw answers of Okta and Auth0.
     fn by_claims(&mut self, grant: GrantType) -> Option<(TokenEndpoint, Arc<Provider>)> {
         let config = self.config;
         let issuer = config.member("token.iss").filter(|_| !config.names_origin())?;
         let issuer = EndpointUrl::parse(issuer).ok().filter(|issuer| issuer.secure)?;
         let row = self.providers.at(&issuer)?.clone();
         self.say(format!("row {}: the access token's issuer {}", row.name, issuer.shown));
-        // Entra's tenant is a claim too; the others' servers are known by their metadata.
+        // Entra's tenant is a claim too; the others' servers are found by their metadata.
         let made = self.in_table(&row, grant).filter(|_| config.member("token.tid").is_some());
         Some(match made.and_then(|url| EndpointUrl::parse(&url.ok()?).ok()) {
             Some(endpoint) => self.with_variant(endpoint, row),
@@ -145,7 +145,7 @@ impl Resolver<'_> {
             return (TokenEndpoint::Known(endpoint), row);
         };
         self.say(format!("row {} instead: the endpoint lies in its domain", variant.name));
-        // The file's own endpoint stays; one from the table is the variant's to make.
+        // The file's own endpoint stays. The variant's template replaces one from the table.
         let own = self.config.member("token_endpoint").is_some();
         let made = self.in_table(&variant, GrantType::ClientCredentials).filter(|_| !own);
         let endpoint = made.and_then(|url| EndpointUrl::parse(&url.ok()?).ok()).unwrap_or(endpoint);

@@ -1,7 +1,7 @@
-//! Understanding an answer: tokens, an error, or neither.
+//! Reads an answer: tokens, an error, or neither.
 //!
-//! Answers are read by what they are, not by status alone: GitHub and Slack send errors with 200,
-//! Sentry sends tokens with 201, a captive portal sends a page with 200.
+//! The contents of an answer decide, and not the status alone. GitHub and Slack send errors with 200, Sentry tokens
+//! with 201, a captive portal a page with 200.
 
 use std::time::Duration;
 
@@ -14,20 +14,20 @@ use super::response_body::{ResponseBody, ResponseValue};
 use crate::clock::Timestamp;
 use crate::secret::{Secret, is_printable};
 
-/// What an answer is.
+/// The kind of an answer.
 pub(super) enum TokenAnswer {
     /// A complete success.
     Tokens(Box<TokenResponse>),
-    /// An error that the provider names; the code is as it was sent.
+    /// An error that the provider names, with its own code.
     Error { code: String, description: Option<String> },
-    /// A success without an access token that could be used, and with a refresh token that has replaced the one sent.
-    /// Says what is wrong with the access token.
+    /// A success without a usable access token, and with a refresh token that has replaced the sent one. `lacks` tells
+    /// the problem of the access token.
     Half { refresh_token: Secret, lacks: &'static str },
-    /// Neither tokens nor an error. Says what it is instead.
+    /// Neither tokens nor an error. The text describes the answer.
     Unrecognized(&'static str),
 }
 
-/// Reads a document. `succeeded` is whether the status was 2xx.
+/// Reads a document. `succeeded` tells whether the status was 2xx.
 pub(super) fn answer(
     document: &ResponseBody<'_>,
     succeeded: bool,
@@ -50,14 +50,14 @@ pub(super) fn answer(
         Ok(_) => "a refusal without an error code",
         Err(what) => what,
     };
-    // Members that mean something else in a success (`status`, `name`) are an error's code otherwise.
+    // Members with another meaning in a success (`status`, `name`) are an error's code otherwise.
     if let Some(code) = document.text(errors.code.iter().map(String::as_str)) {
         return TokenAnswer::Error { code, description: described() };
     }
     TokenAnswer::Unrecognized(incomplete)
 }
 
-/// The codes that say by themselves that a refresh token is dead, at any provider.
+/// The codes for a dead refresh token, at any provider.
 const DEAD_GRANTS: [&str; 6] = [
     "invalid_grant",
     "bad_refresh_token",
@@ -67,12 +67,12 @@ const DEAD_GRANTS: [&str; 6] = [
     "refresh_token_revoked",
 ];
 
-/// Whether an error code says that the refresh token is dead, in any capitals.
+/// Whether an error code tells of a dead refresh token, in any capitals.
 pub(super) fn is_dead_grant(code: &str) -> bool {
     DEAD_GRANTS.iter().any(|known| known.eq_ignore_ascii_case(code.trim()))
 }
 
-/// The code of a dead grant as a word of a refusal in another form than RFC 6749 5.2 prescribes.
+/// The code of a dead grant in the text of a refusal that has another form than RFC 6749 5.2.
 pub(super) fn dead_grant(text: &str) -> Option<String> {
     let words = text.split(|letter: char| !letter.is_ascii_alphanumeric() && letter != '_');
     words.into_iter().find(|word| is_dead_grant(word)).map(str::to_ascii_lowercase)
@@ -143,8 +143,8 @@ fn replacement(document: &ResponseBody<'_>, grant: GrantType, paths: &AnswerPath
     (token.expose().len() <= LARGEST_TOKENS).then_some(token)
 }
 
-/// What deserves a warning about a token type that a Bearer header does not speak. Other types are names of Bearer,
-/// or of whom the token is for.
+/// A warning about a token type that no Bearer header can carry. Other types are names of Bearer, or of the token's
+/// user.
 fn unspoken(token_type: &str) -> Option<String> {
     const UNSPOKEN: [&str; 4] = ["dpop", "pop", "mac", "n_a"];
     UNSPOKEN.iter().find(|known| known.eq_ignore_ascii_case(token_type.trim())).map(|known| {
@@ -155,13 +155,13 @@ fn unspoken(token_type: &str) -> Option<String> {
     })
 }
 
-/// The new refresh token, where there is one.
+/// The new refresh token, if there is one.
 fn refresh_token(
     document: &ResponseBody<'_>,
     grant: GrantType,
     paths: &AnswerPaths,
 ) -> Result<Option<Secret>, &'static str> {
-    // An application asks anew each time; RFC 6749 4.4.3 says there should be none.
+    // An application requests a new token each time; RFC 6749 4.4.3 says that there should be no refresh token.
     if grant == GrantType::ClientCredentials {
         return Ok(None);
     }
@@ -177,28 +177,29 @@ fn refresh_token(
     }
 }
 
-/// What is at the first of the paths that holds something but null.
+/// The value at the first of the paths that holds anything but null.
 fn first(document: &ResponseBody<'_>, paths: &[String]) -> Option<ResponseValue> {
     paths.iter().filter_map(|path| document.find(path)).find(|item| *item != ResponseValue::Null)
 }
 
-/// RFC 6749 Appendix A: tokens are printable ASCII; there is no limit to their length. A blank at an end
-/// would be lost on the way through a header.
+/// Whether a text can be a token. Tokens are printable ASCII of any length (RFC 6749 appendix A). A header would lose a
+/// blank at an end.
 fn is_token(text: &str) -> bool {
     !text.is_empty() && text.trim() == text && is_printable(text)
 }
 
-/// What an `expires_in` means.
+/// The meaning of an `expires_in`.
 enum Lifetime {
-    /// As RFC 6749 5.1 says; `None` for less than the clock's millisecond.
+    /// Seconds, as in RFC 6749 5.1; `None` for less than the clock's millisecond.
     Seconds(Option<Duration>),
-    /// Some servers count milliseconds.
+    /// Milliseconds, as some servers send them.
     Milliseconds(Duration),
-    /// Others send the time of the end instead.
+    /// The time of the end, as other servers send it.
     Until(Timestamp),
 }
 
-/// Over ten years no lifetime is meant: the number is a time near the present, or counts milliseconds.
+/// Interprets `expires_in`. A number over ten years is no lifetime: it is a time near the present, or counts
+/// milliseconds.
 fn lifetime(said: f64, asked_at: Timestamp) -> Lifetime {
     const TEN_YEARS: Duration = Duration::from_hours(10 * 8766);
     let ten_years = TEN_YEARS.as_secs_f64();
@@ -224,28 +225,27 @@ fn number(item: &ResponseValue) -> Option<f64> {
     }
 }
 
-/// Most bytes of an access token and a refresh token together. A token file of more than 1 MiB is not read, and
-/// a client would not send such a token in a header.
+/// The most bytes of an access token and a refresh token together. A token file of more than 1 MiB is not read, and no
+/// client would send such a token.
 const LARGEST_TOKENS: usize = 256 << 10;
 
-/// Longest lifetime that is believed; more means "for ever" and would overflow somewhere.
+/// The longest lifetime that is used. A longer one means "for ever", and would overflow later sums.
 const LONGEST: f64 = 100.0 * 365.25 * 86_400.0;
 
-/// A positive number of seconds, as number or as text. `None` for anything else: the comparison
-/// is false for what is not a number.
+/// A positive number of seconds, as number or as text; `None` for anything else. The comparison is false for NaN.
 fn seconds(item: &ResponseValue) -> Option<Duration> {
     let value = number(item)?;
     let duration = (value > 0.0).then(|| Duration::from_secs_f64(value.min(LONGEST)))?;
-    // Less than the clock's millisecond is nothing.
+    // Less than the clock's millisecond counts as nothing.
     (duration >= Duration::from_millis(1)).then_some(duration)
 }
 
-/// Keycloak says of an offline token, which does not end, that it ends in 0 seconds.
+/// Whether the value is zero: Keycloak gives 0 seconds for an offline token, which does not end.
 fn is_zero(item: &ResponseValue) -> bool {
     matches!(item, ResponseValue::Number(text) | ResponseValue::Text(text) if text.trim() == "0")
 }
 
-/// A point in time: RFC 3339 text (Sentry), or seconds since 1970; over 10^11 they are milliseconds.
+/// A point in time: RFC 3339 text (Sentry), or seconds since 1970. A number over 10^11 is in milliseconds.
 fn moment(item: &ResponseValue) -> Option<Timestamp> {
     if let ResponseValue::Text(text) = item
         && let Ok(time) = OffsetDateTime::parse(text.trim(), &Rfc3339)

@@ -1,4 +1,4 @@
-//! What the parent module promises, in tables.
+//! Tables for the parent module.
 
 use super::*;
 use proptest::prelude::*;
@@ -44,7 +44,7 @@ fn a_lifetime_of_more_than_ten_years_is_something_else() {
         // Five days and a year in milliseconds.
         (432_000_000.0, Some(432_000), None),
         (31_536_000_000.0, Some(31_536_000), None),
-        // For ever, in a tool's own words.
+        // For ever, as a tool writes it.
         (1e15, Some(3_155_760_000), None),
         (f64::INFINITY, Some(3_155_760_000), None),
     ] {

@@ -1,7 +1,7 @@
 //! The addresses of a host, for the HTTP library.
 //!
-//! The library wants them before every request, also where it has a connection to the host. A lookup that can be given
-//! up takes a thread, so that few are made: none for a literal address, and one in a while for a name.
+//! The library looks the addresses up before every request, even for an open connection. A lookup with a time limit
+//! takes a thread, so few are made: none for a literal address, and one in a while for a name.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -15,12 +15,12 @@ use ureq::unversioned::resolver::{DefaultResolver, ResolvedSocketAddrs, Resolver
 use ureq::unversioned::transport::NextTimeout;
 use ureq::unversioned::transport::time::Duration;
 
-/// Looks up addresses. Copies of it know the same.
+/// Looks up addresses. Copies share their results.
 #[derive(Clone, Debug)]
 pub(crate) struct Addresses {
     /// How long the addresses of a name are used.
     longest: std::time::Duration,
-    /// By scheme, host and port, with the time of the lookup.
+    /// The results by scheme, host and port, with the time of the lookup.
     known: Arc<Mutex<BTreeMap<String, (Instant, ResolvedSocketAddrs)>>>,
 }
 
@@ -30,7 +30,7 @@ impl Addresses {
         Self { longest, known: Arc::default() }
     }
 
-    /// No connection can be made to one of them: the next request looks its name up again.
+    /// Forgets all results, after no connection could be made: the next request looks its name up again.
     pub(crate) fn forget(&self) {
         self.known.lock().unwrap_or_else(PoisonError::into_inner).clear();
     }
@@ -45,7 +45,7 @@ impl Resolver for Addresses {
     ) -> Result<ResolvedSocketAddrs, Error> {
         let host = uri.host().unwrap_or_default();
         if host.trim_matches(['[', ']']).parse::<IpAddr>().is_ok() {
-            // Only a lookup with a time limit starts a thread, and this one cannot take long.
+            // A lookup of a literal address needs no time limit, and without one no thread is started.
             return DefaultResolver::default().resolve(
                 uri,
                 config,

@@ -1,9 +1,9 @@
-//! One HTTP exchange: what came back, and whether the request left.
+//! One HTTP exchange: the answer, and whether the request left.
 //!
-//! Nothing is retried and no redirect is followed. The body is handed over as a reader: connecting,
-//! a proxy's CONNECT and the TLS handshake are done before it is first asked, and the refresh token
-//! is nowhere else, so a reader that was never asked has sent nothing. The HTTP library's error
-//! alone does not tell: the same kinds occur on both sides of that moment.
+//! Nothing is retried and no redirect is followed. The body is handed over as a reader, and the refresh token is
+//! nowhere else. The connection, a proxy's CONNECT and the TLS handshake come before the first read. So a reader that
+//! was never read has sent nothing. The HTTP library's error alone does not suffice: the same kinds occur on both sides
+//! of that moment.
 
 mod addresses;
 mod no_reply;
@@ -31,29 +31,28 @@ pub(crate) use reply::AnswerConnection;
 pub(super) use reply::Reply;
 use reply::read;
 
-/// Connections are for reuse within a cycle: one that lay longer may just be closing on their side,
-/// and a request into a closing connection is in doubt for nothing.
+/// How long an idle connection is reused, within a cycle. The server may be closing an older one, and a request into a
+/// closing connection is in doubt for nothing.
 const OLDEST_CONNECTION: Duration = Duration::from_secs(5);
 
 /// The size of the two buffers of a connection. The library's own are eight times as large, and cleared first. A longer
-/// body passes through in parts, and a head is kept apart; one header that is sent must fit.
+/// body passes through in parts, and a head is kept elsewhere. One header that is sent must fit.
 const BUFFER: usize = 16 << 10;
 
-/// How HTTP is spoken.
+/// The settings of HTTP connections.
 #[derive(Clone, Debug)]
 pub(crate) struct HttpSettings {
-    /// `HTTPS_PROXY`: the proxy for https endpoints. Plain http (loopback and `--allow-http`) never
-    /// goes through one.
+    /// `HTTPS_PROXY`: the proxy for https endpoints. Plain http (loopback and `--allow-http`) never uses a proxy.
     pub proxy: Option<String>,
     /// `NO_PROXY`
     pub no_proxy: Option<String>,
-    /// The text of the file that `SSL_CERT_FILE` names; it replaces the built-in roots.
+    /// The text of the file that `SSL_CERT_FILE` names, in place of the built-in roots.
     pub root_certificates: Option<Vec<u8>>,
     /// Hosts whose plain http is accepted.
     pub allow_http: Vec<String>,
-    /// The longest time for TCP and TLS together (and as long for the host's name).
+    /// The longest time for TCP and TLS together, and as long for the host's name.
     pub connect_timeout: Duration,
-    /// The longest time for all of it.
+    /// The longest time for the whole exchange.
     pub total_timeout: Duration,
     /// `User-Agent`
     pub user_agent: String,
@@ -79,7 +78,7 @@ pub(super) struct HttpTransport {
     proxied: Option<Config>,
     no_proxy: String,
     allow_http: Vec<String>,
-    /// Made when first needed and dropped after a cycle: that closes its idle connections.
+    /// Made when first needed. Dropping the agents after a cycle closes their idle connections.
     agents: Mutex<[Option<Agent>; 2]>,
 }
 
@@ -120,24 +119,24 @@ impl HttpTransport {
         })
     }
 
-    /// Whether the endpoint may be used: https, or plain http where that was allowed.
+    /// Whether the endpoint may be used: https, or plain http that was allowed.
     pub(super) fn permits(&self, endpoint: &EndpointUrl) -> bool {
         endpoint.secure || endpoint.is_loopback() || self.allow_http.contains(&endpoint.host)
     }
 
-    /// Closes the connections that lie idle.
+    /// Closes idle connections.
     pub(super) fn close_idle(&self) {
         *self.agents.lock().unwrap_or_else(PoisonError::into_inner) = [None, None];
     }
 
-    /// The configuration with the proxy, where the endpoint is reached through it.
+    /// The configuration with the proxy, if the endpoint is reached through it.
     fn proxied(&self, endpoint: &EndpointUrl) -> Option<&Config> {
         let direct =
             !endpoint.secure || endpoint.is_loopback() || proxy::bypasses(&self.no_proxy, &endpoint.host);
         self.proxied.as_ref().filter(|_| !direct)
     }
 
-    /// Host and port of the proxy through which the endpoint is reached, for messages.
+    /// Host and port of the proxy on the way to the endpoint, for messages.
     pub(super) fn proxy_of(&self, endpoint: &EndpointUrl) -> Option<String> {
         let proxy = self.proxied(endpoint)?.proxy()?;
         Some(format!("{}:{}", proxy.host(), proxy.port()))
@@ -155,8 +154,8 @@ impl HttpTransport {
             .clone()
     }
 
-    /// A POST with that body; the request has every header but `content-length`. `before` is called when
-    /// the connection is open and the body is about to leave; its error keeps the body back.
+    /// Sends a POST with that body; the request has every header but `content-length`. `before` is called on the open
+    /// connection, just before the body leaves; its error keeps the body back.
     pub(super) fn post(
         &self,
         endpoint: &EndpointUrl,
@@ -177,14 +176,14 @@ impl HttpTransport {
         outcome.map(read).map_err(|error| no_reply(&error, watched.asked))
     }
 
-    /// A GET, for metadata.
+    /// Sends a GET, for metadata.
     pub(super) fn get(&self, endpoint: &EndpointUrl) -> Result<Reply, NoReply> {
         run(|| self.agent(endpoint).get(&endpoint.url).call())
             .map(read)
             .map_err(|error| no_reply(&error, true))
     }
 
-    /// A DELETE with this `Authorization`.
+    /// Sends a DELETE with this `Authorization`.
     pub(super) fn delete(
         &self,
         endpoint: &EndpointUrl,
@@ -195,13 +194,13 @@ impl HttpTransport {
     }
 }
 
-/// A panic of the library fails this request and not the worker. Name lookups run in a thread of their
-/// own: where none can be started, that panics.
+/// Turns a panic of the library into a failure of this request alone. The library starts a thread for a name lookup,
+/// and panics where the system refuses the thread.
 fn run<T>(exchange: impl FnOnce() -> Result<T, ureq::Error>) -> Result<T, ureq::Error> {
     catch_unwind(AssertUnwindSafe(exchange)).unwrap_or_else(|panic| {
         let text = panic.downcast_ref::<String>().map(String::as_str);
         let text = text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or_default();
-        // The panic's text is not repeated: it may quote what was sent.
+        // The panic's text is not repeated, since it may quote a secret.
         Err(ureq::Error::Io(if text.contains("spawn") {
             io::Error::new(io::ErrorKind::OutOfMemory, "out of threads or memory")
         } else {
@@ -210,7 +209,7 @@ fn run<T>(exchange: impl FnOnce() -> Result<T, ureq::Error>) -> Result<T, ureq::
     })
 }
 
-/// A proxy that the HTTP library can speak to.
+/// A proxy of a kind that the HTTP library supports.
 fn parsed_proxy(address: &str) -> Result<Proxy, String> {
     // The address may hold a password, so it is not repeated.
     let proxy = Proxy::new(address)
@@ -224,18 +223,13 @@ fn parsed_proxy(address: &str) -> Result<Proxy, String> {
     }
 }
 
-/// How connections to an address are made.
+/// The proxy and the roots for connections to an address.
 pub(crate) struct Connecting {
-    /// Through this proxy, if any.
     pub proxy: Option<Proxy>,
-    /// With these roots.
     pub tls: TlsConfig,
 }
 
-/// How connections to `url` are made: for another part of the program that speaks HTTP.
-///
-/// # Errors
-/// What is wrong with the address, or with a setting.
+/// The proxy and the roots for connections to `url`, for another part of the program that uses HTTP.
 pub(crate) fn connecting(settings: &HttpSettings, url: &str) -> Result<Connecting, String> {
     let endpoint = EndpointUrl::parse(url).map_err(|error| error.to_string())?;
     let proxied = endpoint.secure && !endpoint.is_loopback();
@@ -272,7 +266,7 @@ fn roots(pem: &[u8]) -> Result<RootCerts, String> {
     Ok(RootCerts::new_with_certs(&certificates))
 }
 
-/// A body that notices when it is first read, and lets something be done just before.
+/// A body that notices its first read, and calls `before` just then.
 struct Watched<'a> {
     rest: &'a [u8],
     asked: bool,

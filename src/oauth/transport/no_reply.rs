@@ -10,19 +10,19 @@ use ureq::Timeout;
 use super::super::outcome::{Concerns, Failure};
 use crate::files::reason;
 
-/// How many files a name lookup may hold open at a time: its tables, and a socket for each name server.
+/// How many files a name lookup may open at a time: its tables, and a socket for each name server.
 const LOOKUP_FILES: usize = 8;
 
-/// What is to blame for a missing answer.
+/// The cause of a missing answer.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Cause {
     /// The connection, or the endpoint at its end.
     Connection,
-    /// It took too long.
+    /// The time limit.
     Timeout,
-    /// This machine: it has no more files, threads or memory.
+    /// The machine, which has no more files, threads or memory.
     Local,
-    /// The answer itself: it came and cannot be decoded, and asking again would bring the same.
+    /// The answer itself, which cannot be decoded: another request would bring the same.
     Undecodable,
 }
 
@@ -30,7 +30,7 @@ pub(crate) enum Cause {
 pub(crate) struct NoReply {
     /// Whether the body, or a part of it, was handed to the connection.
     pub left: bool,
-    /// In the words of a message.
+    /// The reason, in the words of a message.
     pub why: String,
     pub cause: Cause,
 }
@@ -41,7 +41,7 @@ impl NoReply {
         Self { left: true, why, cause: Cause::Undecodable }
     }
 
-    /// What it means where nothing was sent.
+    /// The failure for a request of which nothing was sent.
     pub(crate) fn unreachable(&self, message: String) -> Failure {
         let is_local = self.cause == Cause::Local;
         let concerns = if is_local { Concerns::Machine } else { Concerns::Endpoint };
@@ -49,7 +49,8 @@ impl NoReply {
     }
 }
 
-/// The failure that an error of the HTTP library is; `left` says whether a part of the body was handed over.
+/// The missing answer that an error of the HTTP library stands for. `left` tells whether a part of the body was handed
+/// over.
 pub(super) fn no_reply(error: &ureq::Error, left: bool) -> NoReply {
     let cause = match error {
         ureq::Error::Timeout(_) => Cause::Timeout,
@@ -63,8 +64,8 @@ pub(super) fn no_reply(error: &ureq::Error, left: bool) -> NoReply {
     NoReply { left, why: http_words(error), cause }
 }
 
-/// Whether a name may not have resolved. The system's lookup does not tell a name that is unknown from a file that it
-/// could not open.
+/// Whether a name may not have resolved. The system's lookup gives the same error for an unknown name and for a file
+/// that could not be opened.
 fn is_lookup(error: &ureq::Error) -> bool {
     match error {
         ureq::Error::HostNotFound => true,
@@ -73,7 +74,7 @@ fn is_lookup(error: &ureq::Error) -> bool {
     }
 }
 
-/// Whether this process cannot open the few files that a lookup needs at a time.
+/// Whether this process cannot open the few files of a lookup.
 fn lacks_files() -> bool {
     let files: Result<Vec<_>, Errno> = (0..LOOKUP_FILES)
         .map(|_| open(Path::new("/"), OFlags::PATH | OFlags::CLOEXEC, Mode::empty()))
@@ -81,7 +82,7 @@ fn lacks_files() -> bool {
     files.is_err_and(|error| matches!(error, Errno::MFILE | Errno::NFILE))
 }
 
-/// What an error of the HTTP library says, in the words of a message.
+/// The error of the HTTP library, in the words of a message.
 pub(crate) fn http_words(error: &ureq::Error) -> String {
     match error {
         ureq::Error::Timeout(Timeout::Resolve) => "its name was not resolved in time".to_owned(),
@@ -97,13 +98,13 @@ pub(crate) fn http_words(error: &ureq::Error) -> String {
     }
 }
 
-/// Whether the error says that this machine has run out of something.
+/// Whether this machine has run out of a resource.
 fn is_local(error: &io::Error) -> bool {
     error.kind() == io::ErrorKind::OutOfMemory
         || matches!(error.raw_os_error(), Some(libc::EMFILE | libc::ENFILE | libc::ENOMEM | libc::ENOBUFS))
 }
 
-/// What went wrong with a connection, in the words of a message.
+/// The problem of a connection, in the words of a message.
 pub(crate) fn connection_words(error: &io::Error) -> String {
     match error.kind() {
         io::ErrorKind::ConnectionRefused => "connection refused".to_owned(),
@@ -118,7 +119,7 @@ pub(crate) fn connection_words(error: &io::Error) -> String {
     }
 }
 
-/// What the TLS library means, where its own words are the names of its types.
+/// The meaning of the TLS library's error, whose own words are the names of its types.
 fn tls_words(text: &str) -> Option<&'static str> {
     let known = [
         // A private certificate authority is the usual reason.

@@ -9,7 +9,7 @@ use zeroize::Zeroizing;
 use super::no_reply::{NoReply, no_reply};
 use crate::oauth::decompress;
 
-/// Largest body that is read: golang's limit too; the largest answers known are a few kilobytes.
+/// The largest body that is read, equal to golang's limit. The largest known answers are a few kilobytes.
 const LARGEST_BODY: u64 = 1 << 20;
 
 /// An answer, as far as it came.
@@ -19,19 +19,19 @@ pub(crate) struct Reply {
     pub body: Zeroizing<Vec<u8>>,
     /// Why the body is not whole, if it is not.
     pub cut: Option<NoReply>,
-    /// What the answer came over.
+    /// The connection of the answer.
     pub connection: AnswerConnection,
 }
 
 impl Reply {
-    /// What is left when the answer is understood.
+    /// The connection and the bytes, which remain when the answer is understood.
     pub(crate) fn into_connection(self) -> AnswerConnection {
         let Self { mut connection, body, .. } = self;
         connection.body = body;
         connection
     }
 
-    /// A header's text, or nothing.
+    /// The text of a header, if present.
     pub(crate) fn header(&self, name: &str) -> Option<&str> {
         self.headers.get(name)?.to_str().ok()
     }
@@ -45,9 +45,8 @@ impl Reply {
     }
 }
 
-/// The connection that an answer came over, and the answer's bytes. Dropped, it lies idle until the next request, and
-/// the bytes are wiped. That takes system calls, a lock and time, for which an answer that is not stored yet must not
-/// wait.
+/// The connection of an answer, and the answer's bytes. After the drop the connection is idle until the next request,
+/// and the bytes are wiped. The drop takes system calls, a lock and time, so it must not delay storing the answer.
 #[derive(Default)]
 pub(crate) struct AnswerConnection {
     reader: Option<BodyReader<'static>>,
@@ -57,8 +56,8 @@ pub(crate) struct AnswerConnection {
 impl Drop for AnswerConnection {
     fn drop(&mut self) {
         if let Some(rest) = &mut self.reader {
-            // The library looks for the end of the body and keeps the connection. Whatever is wrong with it, the
-            // answer is there.
+            // The library looks for the end of the body and keeps the connection. An error does not matter, since the
+            // answer is complete.
             let _ = rest.read(&mut [0]);
         }
     }
@@ -68,7 +67,7 @@ pub(super) fn read(response: http::Response<Body>) -> Reply {
     let (parts, body) = response.into_parts();
     let announced = body.content_length().filter(|length| *length <= LARGEST_BODY);
     let mut reader = body.into_with_config().limit(LARGEST_BODY).reader();
-    // Room for all of it from the start: a buffer that moves leaves tokens behind.
+    // With room for the whole body: a buffer that grows leaves copies of tokens behind.
     let room = usize::try_from(announced.unwrap_or(LARGEST_BODY)).unwrap_or(0) + 1;
     let mut bytes = Zeroizing::new(Vec::with_capacity(room));
     let mut connection = AnswerConnection::default();
@@ -93,8 +92,8 @@ pub(super) fn read(response: http::Response<Body>) -> Reply {
     Reply { status: parts.status.as_u16(), headers: parts.headers, body: in_utf_8(body), cut, connection }
 }
 
-/// JSON must be UTF-8 (RFC 8259 8.1), and some servers write names and descriptions in Latin-1. What is
-/// not readable in them must not cost a token or hide an error code: both are ASCII.
+/// Replaces bytes that are not UTF-8. JSON must be UTF-8 (RFC 8259 8.1), but some servers write names and descriptions
+/// in Latin-1. Such a text must not cost a token or hide an error code, which are both ASCII.
 fn in_utf_8(bytes: Zeroizing<Vec<u8>>) -> Zeroizing<Vec<u8>> {
     if std::str::from_utf8(&bytes).is_ok() {
         return bytes;

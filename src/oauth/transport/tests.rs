@@ -1,10 +1,10 @@
-//! What the parent module promises, in tables.
+//! Tests for the parent module.
 
 use super::*;
 
 #[test]
 fn a_panic_in_the_library_is_a_failure_of_the_request() {
-    // What `std::thread::spawn` does where no thread can be started.
+    // `std::thread::spawn` panics so where no thread can be started.
     let outcome = run(|| -> Result<(), ureq::Error> { panic!("failed to spawn thread") });
     let reply = no_reply(&outcome.unwrap_err(), false);
     assert!(reply.cause == Cause::Local && reply.why == "out of threads or memory");

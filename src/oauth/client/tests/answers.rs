@@ -1,4 +1,4 @@
-//! What is sent, and what comes of each kind of answer.
+//! Requests as they are sent, and the result of each kind of answer.
 
 use super::*;
 use crate::oauth::Concerns;
@@ -76,7 +76,7 @@ fn until_close(headers: &str, body: &str) -> Step {
     Step::Answer(format!("HTTP/1.1 200 OK\r\n{headers}\r\n{body}"))
 }
 
-/// Asks once; the new access token, or class and message without the address.
+/// Sends one request; returns the new access token, or class and message without the address.
 fn check(table: Vec<(&str, Step, &str)>) {
     for (row, (provider, step, expected)) in table.into_iter().enumerate() {
         let (port, serving) = serve(vec![step]);

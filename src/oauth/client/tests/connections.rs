@@ -1,4 +1,4 @@
-//! What comes of connections: refused, silent, reused, through a proxy, to an issuer.
+//! The result of connections: refused, silent, reused, through a proxy, to an issuer.
 
 use super::*;
 use crate::oauth::Concerns;
@@ -151,7 +151,7 @@ fn an_issuers_metadata_is_read_once() {
     let not_found = || with_length("404 Not Found", "connection: close\r\n", "");
     let found = |body: &str| with_length("200 OK", "connection: close\r\n", body);
     let answers = [
-        // It goes down half way; it answers at the second address; it is another issuer; it has none.
+        // The issuer breaks off half way, answers at the second address, is another issuer, has no metadata.
         [not_found(), String::new()].to_vec(),
         [not_found(), found(&metadata)].to_vec(),
         [not_found(), found(stranger), not_found()].to_vec(),

@@ -12,13 +12,13 @@ use super::*;
 use crate::oauth::{Class, ClientFile, CredentialConfig, Providers, Resolution, resolve};
 use crate::settings::Environment;
 
-/// What the endpoint does with one connection.
+/// One connection of the endpoint's script.
 enum Step {
-    /// Reads the request, sends this and closes.
+    /// Reads the request, sends this text and closes.
     Answer(String),
-    /// Reads the request, sends this and says nothing more until the client gives up.
+    /// Reads the request, sends this text and nothing more until the client gives up.
     Stall(&'static str),
-    /// Reads the request and sends this piece again and again, for as long as anybody listens.
+    /// Reads the request and sends this piece again and again, until the client hangs up.
     Endless(&'static str, &'static str),
     /// Hangs up on the first byte.
     HangUp,
@@ -26,7 +26,7 @@ enum Step {
     KeepAlive(Vec<String>),
 }
 
-/// Serves the steps; the handle gives the requests as they came.
+/// Serves the steps; the handle returns the requests as they came.
 fn serve(steps: Vec<Step>) -> (u16, JoinHandle<Vec<String>>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();

@@ -1,4 +1,4 @@
-//! Tables for the resolution: files as they exist in the wild, and the requests that come of them.
+//! Tables for the resolution: files as they exist in the wild, and the requests for them.
 
 mod python_service;
 mod request;

@@ -2,7 +2,7 @@
 
 use super::*;
 
-/// What the environment of a user of the Python service has.
+/// The environment of a user of the Python service.
 const ENVIRONMENT: &[(&str, &str)] = &[
     ("AUTH_PROVIDER", "keycloak"),
     ("KEYCLOAK_URL", "http://127.0.0.1:8080"),

@@ -1,4 +1,4 @@
-//! What the finished request says about itself.
+//! The properties of the finished request.
 
 use super::*;
 
@@ -51,7 +51,7 @@ fn a_fingerprint_changes_with_everything_that_is_sent() {
         with(&[("token_endpoint_auth_method", "client_secret_basic")]),
         with(&[("audience", "b")]),
         with(&[("resource", "b")]),
-        // Neighbours must not run into each other.
+        // The texts of two neighbours must not mix.
         with(&[("audience", "a8:resource1:b")]),
         with(&[("audience", "a:resource:b")]),
         with(&[("audience", "aresourceb")]),

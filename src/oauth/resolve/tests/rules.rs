@@ -1,14 +1,14 @@
-//! Each rule by itself: where to ask, as which client, with what.
+//! Each rule by itself: the endpoint, the client, the parameters.
 
 use super::*;
 
-/// What a file of a person's token has beside the members that say where to ask.
+/// The members of a person's token file beside those that name the endpoint.
 const CLIENT: [(&str, &str); 3] = [("client_id", "c"), ("client_secret", "s"), ("refresh_token", "")];
 
 #[test]
 fn where_to_ask() {
     for (members, expected) in [
-        // The file's own endpoint comes first; the provider's row says how all the same.
+        // The file's own endpoint comes first, but the rules are still those of the provider's row.
         (
             vec![
                 ("token_endpoint", "http://127.0.0.1:9/t"),
@@ -153,7 +153,7 @@ fn how_the_client_authenticates() {
     }
     let no_id = summary(&config("f.json", &[endpoint, secret, ("refresh_token", "")]), &EMPTY);
     assert!(no_id.contains("no client_id is known for f.json"), "{no_id}");
-    // Stripe's user name is the secret: the id is not needed.
+    // At Stripe the secret is the user name, so the id is not needed.
     let stripe =
         summary(&config("f.json", &[("provider", "stripe-apps"), secret, ("refresh_token", "")]), &EMPTY);
     assert!(stripe.contains("client_secret_basic -+secret"), "{stripe}");
@@ -264,7 +264,7 @@ fn a_client_credential_file_fills_what_the_token_file_lacks() {
     assert!(summary.starts_with("https://own.example/realms/mcp-gateway/"), "{summary}");
 }
 
-/// Files of tools that store the raw answer: the access token itself says where it comes from.
+/// Files of tools that store the raw answer: the access token itself names its origin.
 #[test]
 fn an_access_token_that_names_its_issuer() {
     let entra = [
@@ -307,7 +307,7 @@ fn an_access_token_that_names_its_issuer() {
         with(&[("scope", "a")]),
         "issuer https://acme.okta.com/oauth2/aus1 discovered app+secret grant_type=client_credentials&scope=a"
     );
-    // The file's own word counts first, and a host that the table does not know is not believed.
+    // The file's own statement comes first, and a host that the table does not know is not used.
     assert!(
         with(&[("scope", "a"), ("token_endpoint", "https://other.example/t")])
             .contains("no client_id is known")
