@@ -29,7 +29,7 @@ pub(crate) struct FailureContext {
     pub random: f64,
     /// When the access token expires, if known.
     pub expires_at: Option<Timestamp>,
-    /// How long the endpoint asked for no request.
+    /// How long the endpoint wants no request.
     pub retry_after: Option<Duration>,
 }
 

@@ -45,7 +45,7 @@ pub(crate) struct Failure {
     /// One line for a person: what failed at which endpoint, why, and what to do. Holds no secret
     /// and no control character, whatever the endpoint sent.
     pub message: String,
-    /// How long the endpoint asked for no request, at most an hour.
+    /// How long the endpoint wants no request, at most an hour.
     pub retry_after: Option<Duration>,
     /// The subject of the failure.
     pub concerns: Concerns,

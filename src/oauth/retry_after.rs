@@ -7,7 +7,7 @@ use crate::clock::Timestamp;
 /// The longest wait that an endpoint can ask for: after a longer one a healthy credential could expire.
 pub(super) const LONGEST: Duration = Duration::from_hours(1);
 
-/// How long the endpoint asks for no request. A date counts from the answer's own `Date`, so that different clocks do
+/// How long the endpoint wants no request. A date counts from the answer's own `Date`, so that different clocks do
 /// not matter, else from `now`. `None` where the header is useless: no form of RFC 9110, or a time that has passed.
 pub(super) fn retry_after(header: &str, date: Option<&str>, now: Timestamp) -> Option<Duration> {
     let header = header.trim();

@@ -61,7 +61,7 @@ impl SignInAttempt<'_> {
         if target.server.discovered {
             members
                 .extend(target.server.issuer.as_deref().map(|issuer| ("issuer", MemberValue::Text(issuer))));
-            members.push(("token_endpoint", MemberValue::Text(&target.server.token.url)));
+            members.push(("token_endpoint", MemberValue::Text(&target.server.endpoints.token.url)));
             members.push(("token_endpoint_auth_method", MemberValue::Text(client.identity.method.name())));
         }
         members.push(("client_id", MemberValue::Text(&client.identity.id)));

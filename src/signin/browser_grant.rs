@@ -39,11 +39,11 @@ pub(super) fn run(attempt: &SignInAttempt<'_>) -> Result<Fetched, NoTokens> {
 fn usable<'a>(attempt: &SignInAttempt<'a>) -> Result<&'a EndpointUrl, NoTokens> {
     let server = &attempt.target.server;
     let title = &server.title;
-    let endpoint = server.authorization.as_ref().ok_or_else(|| {
+    let endpoint = server.endpoints.authorization.as_ref().ok_or_else(|| {
         format!("no authorization endpoint is known for {title}: no one can sign in there with a browser")
     })?;
     if !server.pkce && !server.row.login().no_pkce {
-        let device = if server.device.is_some() { "; try --device" } else { "" };
+        let device = if server.endpoints.device.is_some() { "; try --device" } else { "" };
         let why = "without which a code can be stolen";
         return Err(NoTokens::Failed(format!("{title} does not offer PKCE (S256), {why}{device}")));
     }

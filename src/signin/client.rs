@@ -62,8 +62,8 @@ pub(super) fn known(
     config.has_refresh_token = true;
     let replaceable = config.members.contains_key("registration_client_uri")
         || config.members.contains_key("redirect_uri") && server.registration.is_some();
-    let identity =
-        surroundings.client(&server.row, grant, &config, &server.token, server.methods.as_deref())?;
+    let AuthorizationServer { row, endpoints, methods, .. } = server;
+    let identity = surroundings.client(row, grant, &config, &endpoints.token, methods.as_deref())?;
     let Some(identity) = identity else { return Ok(None) };
     Ok(Some(Client { identity, registered: None, replaceable }))
 }

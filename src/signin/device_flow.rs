@@ -36,7 +36,7 @@ struct Codes {
 
 pub(super) fn run(attempt: &SignInAttempt<'_>) -> Result<Fetched, NoTokens> {
     let server = &attempt.target.server;
-    let endpoint = server.device.as_ref();
+    let endpoint = server.endpoints.device.as_ref();
     let endpoint =
         endpoint.ok_or_else(|| format!("{} has no device grant; leave out --device", server.title))?;
     let client = match attempt.known_client()? {

@@ -67,7 +67,7 @@ impl SignInAttempt<'_> {
         members: &[(&str, MemberValue<'_>)],
     ) -> Result<Fetched, NotFetched> {
         let submission = Submission {
-            endpoint: &self.target.server.token,
+            endpoint: &self.target.server.endpoints.token,
             client: &client.identity,
             row: &self.target.server.row,
             parameters: parameters.iter().copied().chain(self.resource()).collect(),

@@ -52,7 +52,7 @@ fn run(
         let result = match asked.way {
             Way::ClientCredentials => client_credentials::run(&attempt),
             Way::Device => device_flow::run(&attempt),
-            Way::Best if server.authorization.is_none() && server.device.is_some() => {
+            Way::Best if server.endpoints.authorization.is_none() && server.endpoints.device.is_some() => {
                 device_flow::run(&attempt)
             }
             Way::Best | Way::Paste => browser_grant::run(&attempt),

@@ -46,7 +46,7 @@ pub(super) fn revoke(
             AuthorizationServer::of_row(row, endpoints)
         }
     };
-    let endpoint = server.revocation.as_ref().ok_or_else(|| {
+    let endpoint = server.endpoints.revocation.as_ref().ok_or_else(|| {
         format!(
             "no revocation endpoint (RFC 7009) is known for {}: end the sign-in on its website",
             server.title

@@ -1,7 +1,7 @@
 //! The endpoints of one authorization server, and its known rules.
 
 use super::redirect::Expected;
-use crate::oauth::{EndpointUrl, GrantType, ProviderRow, RowEndpoints};
+use crate::oauth::{EndpointUrl, GrantType, ProviderRow, ServerEndpoints};
 
 pub(super) struct AuthorizationServer {
     /// The name for people.
@@ -10,11 +10,8 @@ pub(super) struct AuthorizationServer {
     pub issuer: Option<String>,
     /// Whether every redirect carries `iss` (RFC 9207).
     pub iss_promised: bool,
-    pub authorization: Option<EndpointUrl>,
-    pub token: EndpointUrl,
-    pub device: Option<EndpointUrl>,
+    pub endpoints: ServerEndpoints,
     pub registration: Option<EndpointUrl>,
-    pub revocation: Option<EndpointUrl>,
     /// `token_endpoint_auth_methods_supported` of the metadata, where present.
     pub methods: Option<Vec<String>>,
     /// `scopes_supported` of the metadata; empty where missing.
@@ -28,16 +25,13 @@ pub(super) struct AuthorizationServer {
 
 impl AuthorizationServer {
     /// The server of a provider in the table.
-    pub(super) fn of_row(row: ProviderRow, endpoints: RowEndpoints) -> Self {
+    pub(super) fn of_row(row: ProviderRow, endpoints: ServerEndpoints) -> Self {
         Self {
             title: row.title().to_owned(),
             issuer: row.login().issuer.clone(),
             iss_promised: false,
-            authorization: endpoints.authorization,
-            token: endpoints.token,
-            device: endpoints.device,
+            endpoints,
             registration: None,
-            revocation: endpoints.revocation,
             methods: None,
             scopes: Vec::new(),
             pkce: !row.login().no_pkce,
@@ -48,7 +42,7 @@ impl AuthorizationServer {
 
     /// The endpoints in the seals of secrets that may be sent to this server: its row, its token endpoint, its issuer.
     pub(super) fn bound_endpoints(&self, grant: GrantType) -> Vec<String> {
-        let token = self.token.origin().to_owned();
+        let token = self.endpoints.token.origin().to_owned();
         let issuer = self.issuer.as_deref().filter(|_| self.discovered);
         let issuer = issuer.and_then(|issuer| EndpointUrl::parse(issuer).ok());
         let row = (!self.discovered).then(|| self.row.bound_endpoint(grant, &token));

@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::json;
 use super::redirect::same_issuer;
 use super::server::AuthorizationServer;
-use crate::oauth::{EndpointUrl, ProviderRow};
+use crate::oauth::{EndpointUrl, ProviderRow, ServerEndpoints};
 
 /// Reads metadata that were found for `issuer`. `permitted` tells the endpoints that may be contacted, and `row_at`
 /// the provider at an endpoint.
@@ -40,11 +40,13 @@ pub(super) fn read(
     Ok(AuthorizationServer {
         title: row.title().to_owned(),
         issuer: Some(theirs),
-        authorization: endpoint("authorization_endpoint")?,
-        token,
-        device: endpoint("device_authorization_endpoint")?,
+        endpoints: ServerEndpoints {
+            authorization: endpoint("authorization_endpoint")?,
+            token,
+            device: endpoint("device_authorization_endpoint")?,
+            revocation: endpoint("revocation_endpoint")?,
+        },
         registration: endpoint("registration_endpoint")?,
-        revocation: endpoint("revocation_endpoint")?,
         methods: json::texts(document, "token_endpoint_auth_methods_supported"),
         scopes: json::texts(document, "scopes_supported").unwrap_or_default(),
         pkce: s256,
@@ -83,7 +85,7 @@ mod tests {
         )
         .unwrap();
         assert_eq!(found.issuer.as_deref(), Some("https://idp.example/tenant/"));
-        let authorization = found.authorization.unwrap();
+        let authorization = found.endpoints.authorization.unwrap();
         assert_eq!(authorization.url, "https://login.example/authorize?prompt=select");
         assert_eq!(found.scopes, ["read", "offline_access"]);
         assert!(found.pkce && found.iss_promised && found.methods.is_none());

@@ -129,7 +129,7 @@ fn alone(server: AuthorizationServer) -> Discovered {
 /// The name of the provider in file names: the table's, else the word in the endpoint's host.
 fn provider_of(server: &AuthorizationServer) -> String {
     if server.row.name().is_empty() {
-        names::of_host(&server.token.host)
+        names::of_host(&server.endpoints.token.host)
     } else {
         server.row.name().to_owned()
     }

@@ -5,8 +5,8 @@ use std::time::Duration;
 use super::prepared::Prepared;
 use crate::clock::Timestamp;
 use crate::oauth::classify::{self, Situation};
-use crate::oauth::outcome::{Class, Concerns, Failure, TokenResponse};
-use crate::oauth::provider::{BasicEncoding, ClientAuthMethod};
+use crate::oauth::outcome::{Class, Concerns, Failure, GrantType, TokenResponse};
+use crate::oauth::provider::{BasicEncoding, ClientAuthMethod, Provider};
 use crate::oauth::request::TokenEndpoint;
 use crate::oauth::response_body::ResponseBody;
 use crate::oauth::retry_after::retry_after;
@@ -28,6 +28,25 @@ pub(super) const fn endpoint_or_credential(is_wide: bool) -> Concerns {
 /// Whether the status shows that a gateway passed the request on and lost its answer.
 const fn is_lost_by_gateway(status: u16) -> bool {
     matches!(status, 502 | 504 | 520 | 524)
+}
+
+/// The document of an answer, and its meaning by the rules of `row`.
+pub(super) fn read<'a>(
+    reply: &'a Reply,
+    grant: GrantType,
+    row: &Provider,
+    asked_at: Timestamp,
+) -> (Option<ResponseBody<'a>>, TokenAnswer) {
+    let content_type = reply.header("content-type").unwrap_or_default();
+    let document = match reply.cut {
+        None => ResponseBody::read(&reply.body, content_type, reply.end_is_marked()),
+        Some(_) => None,
+    };
+    let succeeded = (200..=299).contains(&reply.status);
+    let read = document.as_ref().map_or(TokenAnswer::Unrecognized("not an OAuth answer"), |document| {
+        answer(document, succeeded, grant, &row.answer, &row.errors, asked_at)
+    });
+    (document, read)
 }
 
 impl Prepared<'_> {
@@ -56,15 +75,7 @@ impl Prepared<'_> {
         secrets: &[&Secret],
     ) -> Result<TokenResponse, Failure> {
         let row = &self.request.row;
-        let content_type = reply.header("content-type").unwrap_or_default();
-        let document = match reply.cut {
-            None => ResponseBody::read(&reply.body, content_type, reply.end_is_marked()),
-            Some(_) => None,
-        };
-        let succeeded = (200..=299).contains(&reply.status);
-        let read = document.as_ref().map_or(TokenAnswer::Unrecognized("not an OAuth answer"), |document| {
-            answer(document, succeeded, self.request.grant, &row.answer, &row.errors, asked_at)
-        });
+        let (document, read) = read(reply, self.request.grant, row, asked_at);
         let named = matches!(read, TokenAnswer::Error { .. });
         let (code, description) = match read {
             TokenAnswer::Tokens(granted) => return Ok(*granted),
@@ -204,7 +215,7 @@ impl Prepared<'_> {
     }
 }
 
-/// How long the endpoint asked for no request.
+/// How long the endpoint wants no request.
 fn wanted_wait(reply: &Reply) -> Option<Duration> {
     retry_after(reply.header("retry-after")?, reply.header("date"), Timestamp::now())
 }

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use ureq::http;
 use zeroize::Zeroizing;
 
+use super::interpret::read;
 use super::{Prepared, TokenClient};
 use crate::clock::Timestamp;
 use crate::oauth::endpoint::EndpointUrl;
@@ -16,7 +17,7 @@ use crate::oauth::provider::ClientAuthMethod;
 use crate::oauth::provider_row::ProviderRow;
 use crate::oauth::request::{Authentication, SigningKey, TokenEndpoint, TokenRequest};
 use crate::oauth::response_body::ResponseBody;
-use crate::oauth::token_response::{TokenAnswer, answer};
+use crate::oauth::token_response::TokenAnswer;
 use crate::oauth::transport::{NoReply, Reply};
 use crate::oauth::wording;
 use crate::secret::Secret;
@@ -211,16 +212,7 @@ fn understand(
     asked_at: Timestamp,
     secrets: &[&Secret],
 ) -> Result<TokenResponse, NotGranted> {
-    let row = &submission.row.0;
-    let content_type = reply.header("content-type").unwrap_or_default();
-    let document = match reply.cut {
-        None => ResponseBody::read(&reply.body, content_type, reply.end_is_marked()),
-        Some(_) => None,
-    };
-    let succeeded = (200..=299).contains(&reply.status);
-    let read = document.as_ref().map_or(TokenAnswer::Unrecognized("not an OAuth answer"), |document| {
-        answer(document, succeeded, GrantType::RefreshToken, &row.answer, &row.errors, asked_at)
-    });
+    let (document, read) = read(reply, GrantType::RefreshToken, &submission.row.0, asked_at);
     let (code, description) = match read {
         TokenAnswer::Tokens(granted) => return Ok(*granted),
         TokenAnswer::Error { code, description } => (Some(wording::shown_code(&code, secrets)), description),

@@ -18,7 +18,7 @@ use std::sync::Arc;
 pub(crate) use self::context::Resolution;
 use self::context::{Resolver, misconfigured};
 use self::credentials::ResolvedClient;
-pub(crate) use self::sign_in::{RowEndpoints, Surroundings};
+pub(crate) use self::sign_in::{ServerEndpoints, Surroundings};
 use super::config::{ClientFile, CredentialConfig};
 use super::outcome::GrantType;
 use super::provider::{BasicEncoding, Provider};

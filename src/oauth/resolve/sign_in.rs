@@ -12,8 +12,8 @@ use crate::oauth::request::TokenEndpoint;
 use crate::oauth::template;
 use crate::settings::Environment;
 
-/// The endpoints of a provider's row, filled in.
-pub(crate) struct RowEndpoints {
+/// The endpoints of an authorization server.
+pub(crate) struct ServerEndpoints {
     pub authorization: Option<EndpointUrl>,
     pub token: EndpointUrl,
     pub device: Option<EndpointUrl>,
@@ -47,7 +47,7 @@ impl Surroundings<'_> {
         row: &ProviderRow,
         grant: GrantType,
         config: &CredentialConfig,
-    ) -> Result<RowEndpoints, String> {
+    ) -> Result<ServerEndpoints, String> {
         let row = &row.0;
         let resolver = self.resolver(config);
         let values = resolver.values(row, config.member("client_id"));
@@ -63,7 +63,7 @@ impl Surroundings<'_> {
         let login = &row.login;
         let token = row.token_endpoint.of(grant);
         let token = token.ok_or_else(|| format!("no token endpoint is known for {}", row.title))?;
-        Ok(RowEndpoints {
+        Ok(ServerEndpoints {
             authorization: optional(&row.authorization_endpoint)?,
             token: filled(token)?,
             device: optional(&login.device_authorization_endpoint)?,

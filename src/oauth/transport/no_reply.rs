@@ -49,8 +49,8 @@ impl NoReply {
     }
 }
 
-/// The missing answer that an error of the HTTP library stands for. `left` tells whether a part of the body was handed
-/// over.
+/// The kind of missing answer that an error of the HTTP library means. `left` tells whether a part of the body was
+/// handed over.
 pub(super) fn no_reply(error: &ureq::Error, left: bool) -> NoReply {
     let cause = match error {
         ureq::Error::Timeout(_) => Cause::Timeout,
