@@ -4,9 +4,9 @@
 //! takes the files one by one, `credential` judges a token file, and `token_scan` is the result. `plan` makes the jobs
 //! and `outcome` sums up their reports, both pure; `work` runs the jobs. `narrate` has all lines of the log about
 //! tokens, and `cycle_log` writes each problem once. `configurations`, `default_files`, `client_files` and `publish`
-//! write files for other programs. `open_files` closes token files to other users, and `twins` keeps the files for
-//! shells beside them in step. `inspect` scans as a cycle does and changes nothing, and `entries` finds the users of a
-//! token. `keys` reads the keys that seal, and `sealing` chooses the files to seal.
+//! write files for other programs, and `hand_on` has them do it. `open_files` closes token files to other users, and
+//! `twins` keeps the files for shells beside them in step. `inspect` scans as a cycle does and changes nothing, and
+//! `entries` finds the users of a token. `keys` reads the keys that seal, and `sealing` chooses the files to seal.
 
 mod client_files;
 mod configurations;
@@ -16,6 +16,7 @@ mod cycle_log;
 mod cycles;
 mod default_files;
 mod entries;
+mod hand_on;
 mod inspect;
 mod kept_token;
 mod keys;

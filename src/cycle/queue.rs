@@ -1,37 +1,73 @@
-//! The jobs that no thread has begun yet.
+//! The jobs that no thread has begun yet, and the requests in flight.
 //!
 //! An endpoint that does not answer holds a thread for half a minute. So the next job is for the endpoint with the
 //! fewest busy threads. Tokens of other endpoints do not wait for the slow one. An endpoint that has not ended a job
 //! yet gets a second thread only when no other endpoint has a waiting job.
+//!
+//! A job that has waited long does not count any more, and the next one begins beside it. The number of threads is the
+//! limit for all of them. No endpoint gets more requests at once for it: those that waited long count there.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::time::{Duration, Instant};
+
+/// How long a request counts. A token endpoint answers within a second, also over a slow link with a new TLS
+/// connection. Where one is slower, the only effect is one more request, and for another endpoint.
+pub(super) const PATIENCE: Duration = Duration::from_millis(1_500);
 
 /// Jobs in their order, each with the endpoint for its request.
 pub(super) struct JobQueue<T> {
+    /// How many requests are in flight at once, beside those that have waited long. No endpoint gets more.
+    most: usize,
     lanes: BTreeMap<String, Lane<T>>,
     /// The lanes with a job to begin: whether all jobs that were begun are still under way, the number of jobs under
     /// way, and the place of the first waiting one.
     order: BTreeSet<(bool, usize, i64, String)>,
     /// The places of the first and of the last job so far.
     ends: (i64, i64),
+    /// The jobs without a written answer, by their numbers.
+    asking: BTreeMap<u64, Asking>,
+    /// The number of the next job.
+    next: u64,
 }
 
 /// The jobs of one endpoint.
 struct Lane<T> {
     waiting: VecDeque<(i64, T)>,
     under_way: usize,
+    /// How many of those have no written answer.
+    asking: usize,
     has_ended_one: bool,
 }
 
-/// A job that was begun. [`JobQueue::end`] must be called at its end.
+/// A job without a written answer.
+struct Asking {
+    lane: String,
+    begun: Instant,
+    /// Whether it has waited long.
+    is_late: bool,
+}
+
+/// What a thread does next.
+pub(super) enum NextJob<T> {
+    /// This job.
+    Job(Begun<T>),
+    /// It waits for an answer, and at most so long.
+    Wait(Option<Duration>),
+    /// It ends: no job waits.
+    End,
+}
+
+/// A job that was begun. [`JobQueue::answered`] and [`JobQueue::end`] must be called for it.
 pub(super) struct Begun<T> {
     pub job: T,
     pub lane: String,
+    pub number: u64,
 }
 
 impl<T> JobQueue<T> {
-    pub(super) fn new() -> Self {
-        Self { lanes: BTreeMap::new(), order: BTreeSet::new(), ends: (0, 0) }
+    pub(super) fn new(most: usize) -> Self {
+        let (lanes, order, asking) = (BTreeMap::new(), BTreeSet::new(), BTreeMap::new());
+        Self { most, lanes, order, ends: (0, 0), asking, next: 0 }
     }
 
     /// Adds a job behind all others, for this endpoint where it is known.
@@ -48,14 +84,39 @@ impl<T> JobQueue<T> {
         self.change(&lane(endpoint, place), |lane| lane.waiting.push_front((place, job)));
     }
 
-    /// Begins the next job.
-    pub(super) fn begin(&mut self) -> Option<Begun<T>> {
-        let (_, _, _, name) = self.order.first()?.clone();
+    /// Begins the next job, where one may begin at `now`.
+    pub(super) fn begin(&mut self, now: Instant) -> NextJob<T> {
+        let Some((_, _, _, name)) = self.order.first().cloned() else {
+            // Where jobs wait for their own endpoint, one of its answers comes first.
+            let waits = self.lanes.values().any(|lane| !lane.waiting.is_empty());
+            return if waits { NextJob::Wait(None) } else { NextJob::End };
+        };
+        if self.asking.values().filter(|asking| !asking.is_late).count() >= self.most {
+            let in_time = self.asking.values_mut().filter(|asking| !asking.is_late);
+            let Some(oldest) = in_time.min_by_key(|asking| asking.begun) else { return NextJob::Wait(None) };
+            let wait = PATIENCE.saturating_sub(now.saturating_duration_since(oldest.begun));
+            if !wait.is_zero() {
+                return NextJob::Wait(Some(wait));
+            }
+            oldest.is_late = true;
+        }
+        let number = self.next;
+        self.next += 1;
         let first = self.change(&name, |lane| {
             lane.under_way += 1;
+            lane.asking += 1;
             lane.waiting.pop_front()
         });
-        first.map(|(_, job)| Begun { job, lane: name })
+        let Some((_, job)) = first else { return NextJob::End };
+        self.asking.insert(number, Asking { lane: name.clone(), begun: now, is_late: false });
+        NextJob::Job(Begun { job, lane: name, number })
+    }
+
+    /// The answer of this job is written, or there is none.
+    pub(super) fn answered(&mut self, number: u64) {
+        if let Some(asking) = self.asking.remove(&number) {
+            self.change(&asking.lane, |lane| lane.asking = lane.asking.saturating_sub(1));
+        }
     }
 
     /// Ends a job of this lane.
@@ -66,13 +127,23 @@ impl<T> JobQueue<T> {
         });
     }
 
+    /// Takes all jobs that have not begun.
+    pub(super) fn take_rest(&mut self) -> Vec<T> {
+        self.order.clear();
+        let waiting = self.lanes.values_mut().flat_map(|lane| lane.waiting.drain(..));
+        let by_place: BTreeMap<i64, T> = waiting.collect();
+        by_place.into_values().collect()
+    }
+
     /// Changes one lane, and with it the lane's place among the others.
     fn change<R>(&mut self, name: &str, change: impl FnOnce(&mut Lane<T>) -> R) -> R {
-        let new = || Lane { waiting: VecDeque::new(), under_way: 0, has_ended_one: false };
+        let new = || Lane { waiting: VecDeque::new(), under_way: 0, asking: 0, has_ended_one: false };
         let lane = self.lanes.entry(name.to_owned()).or_insert_with(new);
+        let most = self.most;
         let place = |lane: &Lane<T>| {
             let is_silent = lane.under_way > 0 && !lane.has_ended_one;
-            Some((is_silent, lane.under_way, lane.waiting.front()?.0, name.to_owned()))
+            let first = lane.waiting.front().filter(|_| lane.asking < most)?;
+            Some((is_silent, lane.under_way, first.0, name.to_owned()))
         };
         if let Some(before) = place(lane) {
             self.order.remove(&before);
@@ -80,7 +151,7 @@ impl<T> JobQueue<T> {
         let result = change(lane);
         match place(lane) {
             Some(now) => drop(self.order.insert(now)),
-            None if lane.under_way == 0 => drop(self.lanes.remove(name)),
+            None if lane.under_way == 0 && lane.waiting.is_empty() => drop(self.lanes.remove(name)),
             None => {}
         }
         result
@@ -96,15 +167,20 @@ fn lane(endpoint: Option<&str>, place: i64) -> String {
 mod tests {
     use super::*;
 
+    /// Begins so many jobs at once.
     fn begin(queue: &mut JobQueue<&'static str>, count: usize) -> String {
-        let begun = (0..count).map_while(|_| queue.begin());
-        begun.map(|begun| begun.job).collect::<Vec<_>>().join(" ")
+        let now = Instant::now();
+        let begun = (0..count).map_while(|_| match queue.begin(now) {
+            NextJob::Job(begun) => Some(begun.job),
+            NextJob::Wait(_) | NextJob::End => None,
+        });
+        begun.collect::<Vec<_>>().join(" ")
     }
 
     #[test]
     fn jobs_of_one_endpoint_and_of_unknown_ones_keep_their_order() {
         for endpoint in [Some("a"), None] {
-            let mut queue = JobQueue::new();
+            let mut queue = JobQueue::new(9);
             for job in ["1", "2", "3"] {
                 queue.add(job, endpoint);
             }
@@ -117,23 +193,75 @@ mod tests {
 
     #[test]
     fn the_endpoint_that_the_fewest_are_busy_with_comes_next() {
-        let mut queue = JobQueue::new();
+        let mut queue = JobQueue::new(9);
         for (job, endpoint) in [("s1", "s"), ("s2", "s"), ("s3", "s"), ("a1", "a"), ("b1", "b"), ("a2", "a")]
         {
             queue.add(job, Some(endpoint));
         }
         assert_eq!(begin(&mut queue, 3), "s1 a1 b1");
         // The slow endpoint keeps its thread, and the others' threads go to the others.
+        queue.answered(1);
         queue.end("a");
         assert_eq!(begin(&mut queue, 1), "a2");
         queue.add("a3", Some("a"));
         queue.add("a4", Some("a"));
         assert_eq!(begin(&mut queue, 9), "a3 a4 s2 s3", "s has one thread already, and has ended no job");
-        queue.end("a");
-        queue.end("a");
-        for lane in ["a", "b", "s", "s", "s"] {
+        (0..8).for_each(|number| queue.answered(number));
+        for lane in ["a", "a", "a", "b", "s", "s", "s"] {
             queue.end(lane);
         }
-        assert!(queue.lanes.is_empty() && queue.order.is_empty());
+        assert!(queue.lanes.is_empty() && queue.order.is_empty() && queue.asking.is_empty());
+    }
+
+    /// What happens, with two requests at once and jobs `JOB@ENDPOINT`: `TIME=JOB` is a thread that begins this job,
+    /// `TIME=wait` one that waits (for so many milliseconds), `TIME=end` one that ends, and `TIME-NUMBER` the answer of
+    /// the job that was begun so many jobs after the first one.
+    #[test]
+    fn a_request_that_has_waited_long_does_not_keep_the_others_waiting() {
+        for (what, jobs, events) in [
+            (
+                "a silent one gives its place to another endpoint",
+                "s1@s a1@a a2@a b1@b",
+                "0=s1 10=a1 20=wait1480 100-1 100=b1 1499=wait1 1500=a2 1501=end",
+            ),
+            (
+                "each gives its place once, and the one that has waited longest first",
+                "s1@s t1@t a1@a b1@b c1@c",
+                "0=s1 500=t1 1600=a1 1700=wait300 2000=b1 2000=wait1100",
+            ),
+            (
+                "no endpoint gets more at once for it",
+                "s1@s s2@s s3@s",
+                "0=s1 0=s2 5000=wait 6000-0 6000=s3 6000=end",
+            ),
+            (
+                "an answer that comes late frees no second place",
+                "s1@s a1@a b1@b c1@c d1@d",
+                "0=s1 1400=a1 1500=b1 1600-0 1600=wait1300 1700-1 1700=c1 1700=wait1300",
+            ),
+            ("jobs without a known endpoint too", "u1 u2 u3", "0=u1 0=u2 1500=u3 1500=end"),
+            ("nothing is left", "", "0=end"),
+        ] {
+            let mut queue = JobQueue::new(2);
+            for job in jobs.split_whitespace() {
+                let (job, endpoint) = job.split_once('@').map_or((job, None), |(job, at)| (job, Some(at)));
+                queue.add(job, endpoint);
+            }
+            let start = Instant::now();
+            for event in events.split_whitespace() {
+                if let Some((_, number)) = event.split_once('-') {
+                    queue.answered(number.parse().unwrap());
+                    continue;
+                }
+                let (at, expected) = event.split_once('=').unwrap();
+                let next = match queue.begin(start + Duration::from_millis(at.parse().unwrap())) {
+                    NextJob::Job(begun) => begun.job.to_owned(),
+                    NextJob::Wait(None) => "wait".to_owned(),
+                    NextJob::Wait(Some(wait)) => format!("wait{}", wait.as_millis()),
+                    NextJob::End => "end".to_owned(),
+                };
+                assert_eq!(next, expected, "{what}: {event}");
+            }
+        }
     }
 }

@@ -3,26 +3,63 @@
 //! The threads end with the cycle. A job that panics fails its own credential only.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::mpsc::RecvTimeoutError;
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
-use super::queue::{Begun, JobQueue};
-use crate::refresh::{Context, Done, Job, Report, Reports, Slot, Slots, Storing};
+use super::queue::{Begun, JobQueue, NextJob};
+use crate::refresh::{Context, Done, Job, Report, Reports, Slot, Slots, Stop, Storing};
+
+/// How long no job ends until the results so far are used.
+const QUIET: Duration = Duration::from_millis(1_500);
+
+/// What becomes of the jobs.
+pub(super) enum WorkEvent {
+    /// One has ended.
+    Ended(Reports, Vec<Storing>),
+    /// None has ended for a while, and those that are left may take half a minute.
+    Quiet,
+}
 
 /// The queue, shared by the threads.
-struct SharedQueue(Mutex<JobQueue<Job>>);
+struct SharedQueue {
+    queue: Mutex<JobQueue<Job>>,
+    /// Something has changed that a thread may wait for.
+    changed: Condvar,
+}
 
 impl SharedQueue {
-    fn of(jobs: Vec<Job>) -> Self {
-        let mut queue = JobQueue::new();
+    fn of(jobs: Vec<Job>, at_once: usize) -> Self {
+        let mut queue = JobQueue::new(at_once);
         for job in jobs {
             let endpoint = job.endpoint().map(ToOwned::to_owned);
             queue.add(job, endpoint.as_deref());
         }
-        Self(Mutex::new(queue))
+        Self { queue: Mutex::new(queue), changed: Condvar::new() }
     }
 
-    fn next(&self) -> Option<Begun<Job>> {
-        self.jobs().begin()
+    /// The next job and its place; waits for the place. `None`: there is no job, or a stop was ordered. The jobs are
+    /// then left for the next start.
+    fn next(&self, stop: &Stop) -> Option<(Begun<Job>, Slot<'_>)> {
+        let mut queue = self.jobs();
+        loop {
+            let next = if stop.is_asked() { NextJob::End } else { queue.begin(Instant::now()) };
+            queue = match next {
+                NextJob::Job(begun) => {
+                    let slot = Slot { slots: self, number: begun.number };
+                    return Some((begun, slot));
+                }
+                NextJob::Wait(None) => self.changed.wait(queue).unwrap_or_else(PoisonError::into_inner),
+                NextJob::Wait(Some(wait)) => {
+                    self.changed.wait_timeout(queue, wait).unwrap_or_else(PoisonError::into_inner).0
+                }
+                NextJob::End => {
+                    // The others find the same.
+                    self.changed.notify_all();
+                    return None;
+                }
+            };
+        }
     }
 
     /// Ends a job of `lane`, and puts the jobs that follow before all others. A job that sends a request again comes
@@ -40,38 +77,36 @@ impl SharedQueue {
         }
     }
 
+    /// The jobs that no thread has begun.
+    fn rest(&self) -> Vec<Job> {
+        self.jobs().take_rest()
+    }
+
     fn jobs(&self) -> MutexGuard<'_, JobQueue<Job>> {
         // Every change of the queue is whole, so a panicking thread leaves a usable one.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// Runs `jobs` in their order, at most `threads` at a time. `done` is called in this thread with the result of each.
-pub(super) fn run(
-    jobs: Vec<Job>,
-    threads: usize,
-    context: &Context<'_>,
-    mut done: impl FnMut(Reports, Vec<Storing>),
-) {
-    let at_once = threads.min(jobs.len());
-    // A single one would only make this thread wait for it. Where many wait, as many again store answers meanwhile.
-    let helpers = match at_once {
-        ..=1 => 0,
-        _ if jobs.len() > 2 * at_once => 2 * at_once,
-        _ => at_once,
-    };
-    let slots = Slots::new(at_once.max(1));
-    let queue = SharedQueue::of(jobs);
+impl Slots for SharedQueue {
+    fn free(&self, number: u64) {
+        self.jobs().answered(number);
+        self.changed.notify_one();
+    }
+}
+
+/// Runs `jobs` in their order, with at most `at_once` requests in flight beside those that have waited long. `event` is
+/// called in this thread.
+pub(super) fn run(jobs: Vec<Job>, at_once: usize, context: &Context<'_>, mut event: impl FnMut(WorkEvent)) {
+    // As many again store answers meanwhile, or wait for an endpoint that is silent.
+    let threads = if at_once == 1 { jobs.len().min(1) } else { jobs.len().min(2 * at_once) };
+    let queue = SharedQueue::of(jobs, at_once);
     let (send, receive) = std::sync::mpsc::channel();
     std::thread::scope(|scope| {
-        for _ in 0..helpers {
-            let (queue, slots, send) = (&queue, &slots, send.clone());
+        for _ in 0..threads {
+            let (queue, send) = (&queue, send.clone());
             let worker = move || {
-                // Jobs that have not begun when the process is told to stop are left for the next start.
-                loop {
-                    let slot = slots.take();
-                    let next = if context.stop.is_asked() { None } else { queue.next() };
-                    let Some(begun) = next else { break };
+                while let Some((begun, slot)) = queue.next(context.stop) {
                     // The receiver lives as long as this scope.
                     let _ = send.send(one(begun, slot, queue, context));
                 }
@@ -84,18 +119,29 @@ pub(super) fn run(
             }
         }
         drop(send);
-        for (reports, held) in receive {
-            done(reports, held);
-        }
-        while let Some(begun) = queue.next() {
-            if context.stop.is_asked() {
-                done(begun.job.names().into_iter().map(|name| (name, Report::Stopped)).collect(), Vec::new());
+        let mut is_quiet = false;
+        loop {
+            let received = if is_quiet {
+                receive.recv().map_err(|_| RecvTimeoutError::Disconnected)
             } else {
-                let (reports, held) = one(begun, slots.take(), &queue, context);
-                done(reports, held);
+                receive.recv_timeout(QUIET)
+            };
+            is_quiet = matches!(received, Err(RecvTimeoutError::Timeout));
+            match received {
+                Ok((reports, held)) => event(WorkEvent::Ended(reports, held)),
+                Err(RecvTimeoutError::Timeout) => event(WorkEvent::Quiet),
+                Err(RecvTimeoutError::Disconnected) => break,
             }
         }
     });
+    while let Some((begun, slot)) = queue.next(context.stop) {
+        let (reports, held) = one(begun, slot, &queue, context);
+        event(WorkEvent::Ended(reports, held));
+    }
+    for job in queue.rest() {
+        let stopped = job.names().into_iter().map(|name| (name, Report::Stopped));
+        event(WorkEvent::Ended(stopped.collect(), Vec::new()));
+    }
 }
 
 /// Runs a job, and puts the jobs that follow into the queue.
@@ -105,7 +151,7 @@ fn one(
     queue: &SharedQueue,
     context: &Context<'_>,
 ) -> (Reports, Vec<Storing>) {
-    let Begun { job, lane } = begun;
+    let Begun { job, lane, .. } = begun;
     let Done { reports, held, then } = guarded(&job, slot, context);
     queue.end(&lane, then);
     (reports, held)

@@ -8,7 +8,7 @@ use super::locked::{Locked, lock_and_read};
 use super::member::{Member, Obstacle};
 use super::report::{Report, Reports};
 use super::request::request;
-use super::slots::Slot;
+use super::slot::Slot;
 use super::verdict;
 use crate::clock::Timestamp;
 use crate::secret::Fingerprint;

@@ -42,7 +42,7 @@ mod report;
 mod request;
 mod run;
 mod seal_file;
-mod slots;
+mod slot;
 mod stop;
 mod storing;
 
@@ -58,7 +58,7 @@ pub(crate) use job::{Chain, Done, Job};
 pub(crate) use leftovers::{recover_leftover, written_by_us};
 pub(crate) use report::{Report, Reports};
 pub(crate) use seal_file::{SealOrder, Sealed, seal_file};
-pub(crate) use slots::{Slot, Slots};
+pub(crate) use slot::{Slot, Slots};
 pub(crate) use stop::Stop;
 pub(crate) use storing::Storing;
 pub(crate) use verdict::BUSY_AGAIN;

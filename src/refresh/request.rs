@@ -9,7 +9,7 @@ use super::member::Member;
 use super::neighbours::Neighbours;
 use super::precautions::{HeldBack, Marks, reserve_all, unmark};
 use super::report::{Report, Reports};
-use super::slots::Slot;
+use super::slot::Slot;
 use super::storing::{Part, Storing};
 use super::unseal::Unsealed;
 use super::verdict;

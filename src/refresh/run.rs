@@ -2,7 +2,7 @@
 
 use super::context::Context;
 use super::job::{Done, Job};
-use super::slots::Slot;
+use super::slot::Slot;
 use super::{chain, old_copy};
 
 impl Job {

@@ -37,6 +37,7 @@ mod scripts;
 mod sealed;
 mod service_manager;
 mod settings;
+mod silent_endpoint;
 mod status;
 mod the_loop;
 mod the_seed_example;

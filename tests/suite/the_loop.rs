@@ -60,6 +60,29 @@ fn a_token_that_is_due_before_the_interval_is_over_is_refreshed_in_time() {
     assert!(gap >= Duration::from_secs(1), "refreshed again after {gap:?} of a life of 4 s");
 }
 
+/// The digest of what the configurations are made from was once that of the scan, before the refresh: where the files
+/// had been trusted before, they kept the old token until the next cycle, minutes later.
+#[test]
+fn a_refresh_after_a_cycle_without_one_is_in_the_configurations_at_once() {
+    let Due { endpoint, project, client } = registered();
+    project.write_token(&TokenFile::signed_in("github", "repos", &endpoint, &client).fresh_for(10));
+    let mut daemon = program(&project).args("--buffer 3 --interval 600").start();
+    daemon.wait_for_log(CYCLE_ENDS);
+    // What was written two seconds before a cycle is trusted in the next one.
+    let written = || fs::metadata(project.token("vscode_mcp.json")).unwrap().modified().unwrap();
+    daemon.wait_until("configurations of more than two seconds", || {
+        written().elapsed().is_ok_and(|age| age > Duration::from_millis(2_100))
+    });
+    daemon.signal(Signal::Usr1);
+    daemon.wait_for_log_times(CYCLE_ENDS, 2);
+    endpoint.wait_for_answers(1);
+    daemon.wait_for_log_times(CYCLE_ENDS, 3);
+    let token = project.read_token(FILE)["access_token"].as_str().unwrap().to_owned();
+    assert!(endpoint.is_live(&token));
+    assert!(project.text(".oauth-tokens/mcp.json").contains(&token), "{}", daemon.log());
+    daemon.stop().expect_code(0);
+}
+
 #[test]
 fn a_failing_token_does_not_spin() {
     let Due { endpoint, project, client } = registered();

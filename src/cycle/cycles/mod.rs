@@ -15,6 +15,7 @@ use log::Level;
 
 use super::configured::Configured;
 use super::cycle_log::{CycleLog, Subject, Topic};
+use super::hand_on::HandOn;
 use super::keys::LoadedKeys;
 use super::memory::Memory;
 use super::outcome::Outcome;
@@ -22,8 +23,9 @@ use super::publish::publish;
 use super::scan::TokenScan;
 use super::sealing::LeftPlain;
 use super::setup::{http_settings, providers};
-use super::twins::{self, InStep};
-use super::{client_files, configurations, narrate, plan, recovery, work};
+use super::twins::InStep;
+use super::work::{self, WorkEvent};
+use super::{client_files, narrate, plan, recovery};
 use crate::clock::Timestamp;
 use crate::files::Directory;
 use crate::oauth::{Providers, TokenClient};
@@ -239,19 +241,19 @@ impl Cycles {
         let forced = self.first_read.is_some();
         let mut agenda = plan::plan(&seen, forced, busy, &self.waiting);
         narrate::agenda(&seen, &mut agenda, now, &mut self.log);
-        let mut outcome = self.work(settings, &tokens, agenda.jobs, &seen, beat);
+        let mut outcome = self.work(settings, &tokens, agenda.jobs, &mut seen, Some(beat));
         let reachable = recovery::reachable(&outages, &self.endpoints.snapshot());
         narrate::reachable(&reachable);
         if !reachable.is_empty() {
             let others = recovery::end_waits(&mut seen, &reachable, settings.buffer, now);
             let mut rest = plan::plan(&seen, false, &others, &self.waiting);
             narrate::leads(&seen, &mut rest, now, &mut self.log);
-            outcome.add(self.work(settings, &tokens, rest.jobs, &seen, beat));
+            outcome.add(self.work(settings, &tokens, rest.jobs, &mut seen, Some(beat)));
         }
         self.waiting = std::mem::take(&mut outcome.waiting);
-        let twins = twins::keep(&tokens, &seen, &self.store, &mut self.log);
         let Self { exe, store, configured, log, .. } = self;
-        configurations::generate(settings, &tokens, &mut seen, exe, store, configured, log);
+        let hand_on = HandOn { settings, tokens: &tokens, exe, store };
+        let twins = hand_on.run(&mut seen, &outcome.changed, configured, log);
         self.finish(settings, tokens, seen, outcome, twins, begun)
     }
 
@@ -263,43 +265,61 @@ impl Cycles {
         files: &BTreeSet<String>,
     ) -> Result<Vec<Storing>, String> {
         self.log.begin(false);
-        let (tokens, scan) = self.look(settings, Timestamp::now())?;
+        let (tokens, mut scan) = self.look(settings, Timestamp::now())?;
         let mut agenda = plan::plan(&scan, false, &BTreeSet::new(), &self.waiting);
         agenda.jobs.retain(|job| job.names().iter().any(|name| files.contains(name)));
-        let outcome = self.work(settings, &tokens, agenda.jobs, &scan, &|| ());
+        let outcome = self.work(settings, &tokens, agenda.jobs, &mut scan, None);
         self.store.set_endpoints(self.endpoints.snapshot());
         self.store.flush();
         self.log.end(&|_| false);
         Ok(outcome.held)
     }
 
+    /// Runs the jobs. With `beat`, which is called after each, the results so far are handed on while the last jobs
+    /// wait for silent endpoints.
     fn work(
         &mut self,
         settings: &Settings,
         tokens: &Directory,
         jobs: Vec<Job>,
-        found: &TokenScan,
-        beat: &dyn Fn(),
+        found: &mut TokenScan,
+        beat: Option<&dyn Fn()>,
     ) -> Outcome {
         let mut outcome = Outcome::default();
         let (generated, written) = (generated(), Written::default());
-        let mut log = std::mem::take(&mut self.log);
-        let context = self.context(settings, tokens, found, &generated, &written);
+        let clients = std::mem::take(&mut found.clients);
+        let mut own = (std::mem::take(&mut self.log), std::mem::take(&mut self.configured));
+        let context = self.context(settings, tokens, &clients, &generated, &written);
         // This comes before any request: the file of a stored answer may have another name now.
         found.leftovers.iter().for_each(|name| recover_leftover(name, &context));
-        work::run(jobs, settings.jobs, &context, |reports, held| {
+        let hand_on = HandOn { settings, tokens, exe: &self.exe, store: &self.store };
+        let mut handed_on = 0;
+        work::run(jobs, settings.jobs, &context, |event| {
             let now = Timestamp::now();
-            for (name, report) in reports {
-                let token = found.find(&name);
-                narrate::report(&name, &report, token, outcome.changed.contains(&name), now, &mut log);
-                outcome.take(&name, &report, token, now);
+            let (log, configured) = (&mut own.0, &mut own.1);
+            match event {
+                WorkEvent::Ended(reports, held) => {
+                    for (name, report) in reports {
+                        let token = found.find(&name);
+                        narrate::report(&name, &report, token, outcome.changed.contains(&name), now, log);
+                        outcome.take(&name, &report, token, now);
+                    }
+                    for storing in held {
+                        outcome.hold(storing);
+                    }
+                }
+                WorkEvent::Quiet if beat.is_some() && outcome.changed.len() > handed_on => {
+                    handed_on = outcome.changed.len();
+                    hand_on.run(found, &outcome.changed, configured, log);
+                }
+                WorkEvent::Quiet => {}
             }
-            for storing in held {
-                outcome.hold(storing);
+            if let Some(beat) = beat {
+                beat();
             }
-            beat();
         });
-        self.log = log;
+        (self.log, self.configured) = own;
+        found.clients = clients;
         self.client.end_cycle();
         outcome
     }
@@ -315,9 +335,6 @@ impl Cycles {
         begun: Instant,
     ) -> Ended {
         let now = Timestamp::now();
-        for token in seen.tokens.iter_mut().filter(|token| outcome.changed.contains(token.name())) {
-            token.look_again(&self.store, settings.buffer, now);
-        }
         for token in seen.tokens.iter_mut().filter(|token| outcome.failing.contains(token.name())) {
             token.failed(&self.store, settings.buffer, now);
         }

@@ -9,6 +9,7 @@ use crate::clock::Timestamp;
 use crate::cycle::scan::{Credential, TokenScan};
 use crate::cycle::sealing::{SealSummary, seal_named, seal_plain};
 use crate::files::Directory;
+use crate::oauth::ClientFile;
 use crate::refresh::{Context, Limits, SealOrder, Written};
 use crate::secret::Fingerprint;
 use crate::services::generated;
@@ -68,7 +69,7 @@ impl Cycles {
             files = known.iter().map(|file| (*file).to_owned()).collect();
         }
         let (generated, written) = (generated(), Written::default());
-        let context = self.context(settings, &tokens_dir, &scan, &generated, &written);
+        let context = self.context(settings, &tokens_dir, &scan.clients, &generated, &written);
         let summary = seal_named(&files, order, &context);
         self.store.flush();
         Ok(summary)
@@ -82,7 +83,7 @@ impl Cycles {
         let (generated, written) = (generated(), Written::default());
         let mut left = std::mem::take(&mut self.left_plain);
         let mut log = std::mem::take(&mut self.log);
-        let context = self.context(settings, tokens, found, &generated, &written);
+        let context = self.context(settings, tokens, &found.clients, &generated, &written);
         let sealed = seal_plain(found, &mut left, &context, &mut log);
         (self.left_plain, self.log) = (left, log);
         for token in found.tokens.iter_mut().filter(|token| sealed.iter().any(|name| name == token.name())) {
@@ -91,12 +92,12 @@ impl Cycles {
         self.sealed.extend(sealed);
     }
 
-    /// The facts for the steps of a refresh, beside the files of `found`.
+    /// The facts for the steps of a refresh, beside the files.
     pub(super) fn context<'a>(
         &'a self,
         settings: &'a Settings,
         tokens: &'a Directory,
-        found: &'a TokenScan,
+        clients: &'a [ClientFile],
         generated: &'a [String],
         written: &'a Written,
     ) -> Context<'a> {
@@ -105,7 +106,7 @@ impl Cycles {
             generated,
             client: &self.client,
             providers: &self.providers,
-            clients: &found.clients,
+            clients,
             environment: &settings.environment,
             keys: self.keys.ring(),
             endpoints: &self.endpoints,
