@@ -1,7 +1,7 @@
-//! Where the server is and what lets a request in: the token that is valid at this moment.
+//! The address of the server, and the headers with the token that is valid at this moment.
 //!
-//! The files are looked at before each request, and read when they have changed. A token that has expired
-//! is not sent: a new one is waited for, as after a refusal.
+//! The files are checked before each request, and read when they have changed. An expired token is not sent: the
+//! request waits for a new one, as after a refusal.
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -23,41 +23,35 @@ use crate::status::login_command;
 use crate::text::shell_word;
 use crate::tokens::name::stem;
 
-/// How long a refresh is waited for after a token was refused.
+/// How long to wait for a refresh after a token was refused.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// How often it is looked whether there is another token. A refresh takes a tenth of a second and more, so this adds
-/// little to it; each look is a stat of a few files.
+/// How often to look for another token. A refresh takes a tenth of a second and more, so the delay adds little. Each
+/// look is a stat of a few files.
 const POLL: Duration = Duration::from_millis(25);
 
-/// Where the address and the headers come from.
+/// The source of the address and the headers.
 pub(super) enum Whereabouts {
     /// The files of a project.
     Files {
-        /// The server's name.
         server: String,
-        /// Where the files are.
+        /// The directories of the files.
         places: Places,
-        /// What a daemon would say of the rest.
+        /// The settings that a daemon would record, for the case that there is no daemon.
         otherwise: Box<DaemonRecord>,
     },
     /// The environment, which does not change.
-    Environment {
-        /// The server's address.
-        url: String,
-        /// The headers of a request.
-        headers: Vec<(String, Secret)>,
-    },
+    Environment { url: String, headers: Vec<(String, Secret)> },
 }
 
-/// What one request needs.
+/// The address and headers of one request.
 pub(super) struct Admission {
     pub url: String,
     /// The address for messages.
     pub shown: String,
     pub transport: McpTransport,
     pub headers: HeaderMap,
-    /// Tells one set of headers from another without being a secret.
+    /// A fingerprint of the headers, to tell one set from another without keeping a secret.
     mark: Fingerprint,
     files: Vec<(PathBuf, Stamp)>,
     expires_at: Option<Timestamp>,
@@ -72,28 +66,29 @@ fn login(pass: &Admission, places: &Places) -> String {
     login_command(name.map_or("NAME", stem), &places.dir)
 }
 
-/// Hands out passes.
+/// Finds the address and headers of each request.
 pub(super) struct Doorman {
     source: Whereabouts,
     known: Mutex<Option<Arc<Admission>>>,
-    /// The mark of headers that were refused, and nothing better came in time.
+    /// The fingerprint of headers that were refused while no others came in time.
     dead: Mutex<Option<Fingerprint>>,
     refresher: Arc<Refresher>,
 }
 
 impl Doorman {
-    /// Reads what is needed for the first time; the error is one line for people.
+    /// Reads the address and headers for the first time. The error is one line for people.
     pub(super) fn new(source: Whereabouts, refresher: Arc<Refresher>) -> Result<Self, String> {
         let first = Arc::new(pass(&source)?);
         Ok(Self { source, known: Mutex::new(Some(first)), dead: Mutex::default(), refresher })
     }
 
-    /// The server's address and how it is spoken to, which stay the same.
+    /// The server's address and transport, which never change.
     pub(super) fn server(&self) -> Result<(String, McpTransport), String> {
         self.look().map(|pass| (pass.url.clone(), pass.transport))
     }
 
-    /// What a request needs now. Waits a while where the token has expired; the error says what to do.
+    /// The address and headers of a request now. Waits a while for a new token if the present one has expired. The
+    /// error gives a remedy.
     pub(super) fn current(&self) -> Result<Arc<Admission>, String> {
         let pass = self.look()?;
         if pass.due_at.is_some_and(|due| due <= Timestamp::now()) {
@@ -103,13 +98,13 @@ impl Doorman {
         self.other_than(&pass).ok_or(expired)
     }
 
-    /// After `refused` was refused: what a request needs as soon as that is something else. A refresh that
-    /// may be under way is waited for, but not again and again for the same token.
+    /// The address and headers of a request after `refused` was refused, as soon as the headers are different. Waits
+    /// for a refresh that may be under way, but only once for the same token.
     pub(super) fn other_than(&self, refused: &Admission) -> Option<Arc<Admission>> {
         let is_dead = |dead: &Option<Fingerprint>| *dead == Some(refused.mark);
         let known_dead = is_dead(&self.dead.lock().unwrap_or_else(PoisonError::into_inner));
         let until = Instant::now() + PATIENCE;
-        // Files that have come since are found by reading all of them again.
+        // Reads all files again, so that new ones are found.
         *self.known.lock().unwrap_or_else(PoisonError::into_inner) = None;
         loop {
             let now = self.look().ok();
@@ -124,7 +119,7 @@ impl Doorman {
         }
     }
 
-    /// What a person should do about a token that the server refuses.
+    /// A person's remedy for a token that the server refuses.
     pub(super) fn remedy(&self, pass: &Admission) -> String {
         match (&self.source, &pass.expired) {
             (_, Some(expired)) => expired.clone(),
@@ -138,7 +133,7 @@ impl Doorman {
         }
     }
 
-    /// What a person should do about a token that lacks `scope`, as the end of a sentence.
+    /// A person's remedy for a token that lacks `scope`, as the end of a sentence.
     pub(super) fn with_scope(&self, scope: &str) -> String {
         match (&self.source, self.look()) {
             (Whereabouts::Files { places, .. }, Ok(pass)) => {
@@ -157,7 +152,7 @@ impl Doorman {
         self.refresher.is_running() || pass(&self.source).is_ok_and(|pass| pass.changing)
     }
 
-    /// What is known, or what the files say where they have changed or a token in them has expired.
+    /// The known target, or a new one if the files have changed or a token has expired.
     fn look(&self) -> Result<Arc<Admission>, String> {
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(pass) = known.as_ref().filter(|pass| pass.is_current()) {

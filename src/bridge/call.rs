@@ -1,7 +1,7 @@
-//! A request of the client, from the moment at which it is its turn to its answer.
+//! A request of the client, from its turn to its answer.
 //!
-//! What was never sent is tried for a while. What the server refused before doing anything is repeated once,
-//! when the reason is gone. Nothing else is ever repeated.
+//! A request that was never sent is tried for a while. A request that the server refused before doing anything is
+//! repeated once, when the reason is gone. No other request is ever repeated.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -17,17 +17,17 @@ use super::post::{Asker, Outgoing, Posted, rest, using};
 use super::session::Carried;
 use super::verdict::{TRY_FOR, pause};
 
-/// The most pages of a list of tools that are read.
+/// The largest number of pages of a list of tools that are read.
 const PAGES: usize = 100;
 
-/// What a request is repeated for, each once.
+/// The reason for a repeat. Each occurs once at most.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Repeat {
     /// There is another token.
     Token,
     /// There is another session.
     Session,
-    /// The server wanted to be asked later.
+    /// The server named a later time.
     Later,
     /// The list of tools was read again.
     List,
@@ -38,7 +38,7 @@ enum Repeat {
 struct Repeats(Vec<Repeat>);
 
 impl Repeats {
-    /// Makes one; `false` where it was made before.
+    /// Records a repeat; `false` for a second one with the same reason.
     fn first(&mut self, repeat: Repeat) -> bool {
         let first = !self.0.contains(&repeat);
         self.0.push(repeat);
@@ -46,7 +46,7 @@ impl Repeats {
     }
 }
 
-/// Ends a flight in any case.
+/// Ends a call in any case.
 struct Landing<'a> {
     bridge: &'a Bridge,
     flight: &'a Arc<Flight>,
@@ -60,9 +60,9 @@ impl Drop for Landing<'_> {
 }
 
 impl Bridge {
-    /// Carries a request of the client out, and answers it in any case.
+    /// Carries out a request of the client, and answers it in any case.
     pub(super) fn call(&self, wire: &Wire, flight: &Arc<Flight>, message: &[u8]) {
-        // Also when something panics here: the client waits for an answer, and others for the place.
+        // Also after a panic, because the client waits for an answer, and other calls for the place.
         let _landing = Landing { bridge: self, flight };
         let outcome = using(flight, wire, || self.attempts(wire, &mut Asker::Client(flight), None, message));
         if let Err(why) = outcome {
@@ -70,7 +70,7 @@ impl Bridge {
         }
     }
 
-    /// Answers what is open in a flight with an error.
+    /// Answers the open requests of a call with an error.
     pub(super) fn fail(&self, flight: &Flight, why: &str) {
         for id in flight.open() {
             if flight.answer(&id) && !flight.is_cancelled() {
@@ -80,8 +80,7 @@ impl Bridge {
         }
     }
 
-    /// Sends a message until it is answered, or nothing more can be done. `other`: a session that is not
-    /// the present one.
+    /// Sends a message until it is answered or has failed for good. `other` is a session that is not the present one.
     pub(super) fn attempts(
         &self,
         wire: &Wire,
@@ -138,13 +137,13 @@ impl Bridge {
 
     fn carried_by(&self, asker: &Asker<'_>) -> Carried {
         match asker {
-            // Its messages say everything themselves; the handshake begins a session.
+            // The messages of the new era name everything themselves, and the handshake begins a session.
             Asker::Client(flight) if flight.modern || flight.method == "initialize" => Carried::default(),
             _ => self.session.carried(),
         }
     }
 
-    /// A message with its headers. One of the old era is not read again: it may be large.
+    /// A message with its headers. A message of the old era is not parsed again, since it may be large.
     fn outgoing<'a>(
         &self,
         pass: &'a Admission,
@@ -163,8 +162,8 @@ impl Bridge {
         Outgoing { pass, carried, headers, message }
     }
 
-    /// Reads the lists of tools again, for the sake of a call whose headers did not fit; `false` where that
-    /// fails, or the request is no call.
+    /// Reads the lists of tools again for a call whose headers did not fit. `false` after an error, or where the
+    /// request is no call.
     fn list_tools(&self, wire: &Wire, pass: &Admission, call: &[u8]) -> bool {
         let Ok(Message::Request(Request { method, params: Some(params), .. })) = read(call) else {
             return false;
@@ -197,5 +196,5 @@ impl Bridge {
     }
 }
 
-/// What a request of the new era carries.
+/// The session of a request of the new era: none.
 static NO_SESSION: Carried = Carried { number: 0, id: None, version: None };

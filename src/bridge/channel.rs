@@ -1,12 +1,12 @@
-//! The state of the transport before streamable HTTP (revision 2024-11-05): one stream for all that the server
-//! says, and in it the address for what the client says.
+//! The state of the transport before streamable HTTP (revision 2024-11-05). One stream carries all messages of the
+//! server, and names the address for those of the client.
 
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::message::Id;
 
-/// One stream after the other, and what waits for them.
+/// The present stream, and the threads that wait for it.
 #[derive(Default)]
 pub(super) struct Channel {
     state: Mutex<ChannelState>,
@@ -15,21 +15,21 @@ pub(super) struct Channel {
 
 #[derive(Default)]
 struct ChannelState {
-    /// Which stream it is: the first, the second, ...
+    /// The number of the stream, counted from 1.
     number: u64,
-    /// Where messages go, while the stream is open.
+    /// The address for messages, while the stream is open.
     address: Option<String>,
     /// The requests of the bridge itself, with their answers.
     own: Vec<(Id, Option<Vec<u8>>)>,
 }
 
 impl Channel {
-    /// Whether a stream was open before.
+    /// Whether an earlier stream was open.
     pub(super) fn was_open(&self) -> bool {
         self.state().number > 0
     }
 
-    /// The stream has said where messages go.
+    /// The stream has named the address for messages.
     pub(super) fn open(&self, address: String) {
         let mut state = self.state();
         state.number += 1;
@@ -37,31 +37,30 @@ impl Channel {
         self.changed.notify_all();
     }
 
-    /// The stream has ended.
     pub(super) fn close(&self) {
         self.state().address = None;
         self.changed.notify_all();
     }
 
-    /// Something has come, or is not wanted any more: the threads that wait for an answer look again.
+    /// Wakes the threads that wait for an answer, after a message or a cancellation.
     pub(super) fn wake(&self) {
-        // A thread that has looked and does not wait yet holds this: it would miss the bell.
+        // A thread that has checked and does not wait yet holds the lock: without this step it would miss the signal.
         drop(self.state());
         self.changed.notify_all();
     }
 
-    /// The number of the stream and where messages go, as soon as that is known.
+    /// The number of the stream and the address for messages, as soon as they are known.
     pub(super) fn address(&self, limit: Duration) -> Option<(u64, String)> {
         let waited = self.changed.wait_timeout_while(self.state(), limit, |state| state.address.is_none());
         let (state, _) = waited.unwrap_or_else(PoisonError::into_inner);
         state.address.clone().map(|address| (state.number, address))
     }
 
-    /// Waits until `done` says so; `false` where the stream of that number ended first.
+    /// Waits until `done` is true; `false` if the stream of that number ends first.
     pub(super) fn wait_for(&self, number: u64, done: impl Fn() -> bool) -> bool {
         let mut state = self.state();
         loop {
-            // What came just before the end counts.
+            // A message that came just before the end counts.
             if done() {
                 return true;
             }
@@ -72,19 +71,19 @@ impl Channel {
         }
     }
 
-    /// The bridge itself waits for this answer.
+    /// Expects an answer to a request of the bridge itself.
     pub(super) fn expect(&self, id: &Id) {
         self.state().own.push((id.clone(), None));
     }
 
-    /// Keeps an answer that the bridge itself waits for; `false` where it is none.
+    /// Keeps an answer to a request of the bridge itself; `false` for any other message.
     pub(super) fn keep(&self, id: &Id, message: &[u8]) -> bool {
         let mut state = self.state();
         let own = state.own.iter_mut().find(|(own, answer)| own == id && answer.is_none());
         own.map(|(_, answer)| *answer = Some(message.to_vec())).is_some()
     }
 
-    /// Takes the answer that was kept, and expects it no longer. Waits for it while the stream is open.
+    /// Takes a kept answer, and expects it no longer. Waits for the answer while the stream is open.
     pub(super) fn kept(&self, number: u64, id: &Id, limit: Duration) -> Option<Vec<u8>> {
         let until = Instant::now() + limit;
         let has = |state: &ChannelState| state.own.iter().any(|(own, answer)| own == id && answer.is_some());
@@ -102,7 +101,7 @@ impl Channel {
     }
 }
 
-/// The address that a stream at `base` names; none where it is on another origin, to which no token may go.
+/// The address that a stream at `base` names; `None` for an address of another origin, which must not get a token.
 pub(super) fn resolve(base: &str, named: &str) -> Option<String> {
     let named = named.trim();
     let (scheme, rest) = base.split_once("://")?;

@@ -1,4 +1,4 @@
-//! What all threads of the bridge share.
+//! The state that all threads of the bridge share.
 
 use std::sync::Arc;
 
@@ -16,13 +16,13 @@ use super::out::Out;
 use super::queue::{Notes, Push};
 use super::session::Session;
 
-/// Largest message to the client: the official readers of standard input give up above 10 MiB.
+/// The largest message to the client: the official readers of standard input fail above 10 MiB.
 pub(super) const LARGEST_TO_CLIENT: usize = (10 << 20) - (64 << 10);
 
-/// Largest message to the server.
+/// The largest message to the server.
 pub(super) const LARGEST_TO_SERVER: usize = 16 << 20;
 
-/// What all threads share.
+/// The state that all threads share.
 pub(super) struct Bridge {
     pub access: Doorman,
     pub crew: Arc<Crew>,
@@ -33,34 +33,32 @@ pub(super) struct Bridge {
     pub tools: Tools,
     pub notes: Notes,
     pub push: Push,
-    /// The stream for everything, where the server speaks the transport before streamable HTTP.
+    /// The state of the transport before streamable HTTP, for a server that has no other.
     pub channel: Option<Arc<Channel>>,
 }
 
-/// A message from the server. It may be large, so what it is is found out once.
+/// A message from the server. A message may be large, so its kind is found out once.
 pub(super) struct ServerMessage {
-    /// Its bytes, as they came.
     pub bytes: Vec<u8>,
-    /// What it is.
     pub delivery: Delivery,
 }
 
-/// What a message from the server is, as far as it decides where it goes.
+/// The kind of a message from the server, as far as it decides the destination.
 pub(super) enum Delivery {
-    /// An answer to this request; the code of the error, where it is one.
+    /// An answer to this request, with the code of an error.
     Answer(Id, Option<i64>),
     /// An error that names no request.
     Error,
-    /// It wants something from the client, or tells something.
+    /// A request or a notification for the client.
     News,
     /// Several messages, of which these are answers.
     Batch(Vec<Id>),
-    /// It is no message.
+    /// No message.
     Nothing,
 }
 
 impl ServerMessage {
-    /// Finds out what the message is.
+    /// Finds out the kind of the message.
     pub(super) fn new(bytes: Vec<u8>) -> Self {
         let delivery = match read(&bytes) {
             Ok(Message::Answer(answer)) => match (answer.id, answer.error) {
@@ -82,7 +80,7 @@ impl ServerMessage {
 }
 
 impl Bridge {
-    /// The headers of a request, apart from what it carries of a session or repeats of its message.
+    /// The headers of a request, without those of a session and those that repeat parts of the message.
     pub(super) fn headers(&self, pass: &Admission) -> HeaderMap {
         let mut headers = pass.headers.clone();
         headers.insert(ACCEPT, HeaderValue::from_static("application/json, text/event-stream"));
@@ -115,18 +113,18 @@ impl Bridge {
         }
     }
 
-    /// Whether no answer is awaited and nothing waits to be sent.
+    /// Whether no answer is awaited and no message waits to be sent.
     pub(super) fn is_idle(&self) -> bool {
         self.flights.all().is_empty() && self.notes.is_idle()
     }
 
-    /// It is over: its place goes to another one.
+    /// Ends a call, and gives its place to another one.
     pub(super) fn end(&self, flight: &Arc<Flight>) {
         self.flights.end(flight);
         self.free(flight);
     }
 
-    /// Gives the place of a flight to another one, where it has one.
+    /// Gives the place of a call to another one, if the call has a place.
     pub(super) fn free(&self, flight: &Flight) {
         if flight.take_place() {
             self.crew.give_back();

@@ -1,16 +1,16 @@
-//! The server's cookies: load balancers tell by them which machine has the session. In memory only.
+//! The server's cookies, by which load balancers find the machine with the session. Kept in memory only.
 
 use std::sync::{Mutex, PoisonError};
 
 use ureq::http::header::{COOKIE, SET_COOKIE};
 use ureq::http::{HeaderMap, HeaderValue};
 
-/// The cookies of one origin. Paths and domains are not told apart: there is one address.
+/// The cookies of one origin. The bridge uses one address, so paths and domains do not matter.
 #[derive(Default)]
 pub(super) struct Cookies(Mutex<Vec<(String, String)>>);
 
 impl Cookies {
-    /// Takes what an answer sets.
+    /// Stores the cookies that an answer sets.
     pub(super) fn take(&self, answer: &HeaderMap) {
         for value in answer.get_all(SET_COOKIE) {
             let Some(Cookie { name, value, ended }) = value.to_str().ok().and_then(cookie) else { continue };
@@ -22,7 +22,7 @@ impl Cookies {
         }
     }
 
-    /// Adds them to a request.
+    /// Adds the cookies to a request.
     pub(super) fn add_to(&self, request: &mut HeaderMap) {
         let all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let pairs: Vec<String> = all.iter().map(|(name, value)| format!("{name}={value}")).collect();
@@ -36,12 +36,12 @@ impl Cookies {
 struct Cookie<'a> {
     name: &'a str,
     value: &'a str,
-    /// The server takes it back.
+    /// Whether the server removes the cookie.
     ended: bool,
 }
 
-/// Reads a `Set-Cookie` (RFC 6265 5.2). A date in the past counts only as servers write it to take a
-/// cookie back: in 1970.
+/// Reads a `Set-Cookie` (RFC 6265 5.2). Of dates in the past only those in 1970 count, with which servers remove a
+/// cookie.
 fn cookie(text: &str) -> Option<Cookie<'_>> {
     let mut parts = text.split(';').map(str::trim);
     let (name, value) = parts.next()?.split_once('=')?;

@@ -1,7 +1,7 @@
-//! The threads that talk to the server, and how many requests may be under way.
+//! The threads that exchange messages with the server, and the limit for requests under way.
 //!
-//! A thread has one connection. The thread that was idle last gets the next job, so that its connection is
-//! used again; one that has been idle for a while ends, since its connection would be closed soon anyway.
+//! A thread has one connection. The thread that was idle last gets the next job, so that its connection is used again.
+//! A thread that is idle for a while ends, since its connection would be closed soon anyway.
 
 use std::collections::VecDeque;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
@@ -12,10 +12,10 @@ use super::http::{IDLE, Route, Wire};
 /// How many requests of the client may be under way at once.
 const PLACES: usize = 64;
 
-/// How many more wait for a place before the client is told that there are too many.
+/// How many more wait for a place before the client gets an error.
 const QUEUE: usize = 4096;
 
-/// Something to be done with a connection.
+/// A job that needs a connection.
 pub(super) type Exchange = Box<dyn FnOnce(&Wire) + Send>;
 
 /// Too many requests wait already.
@@ -30,9 +30,9 @@ pub(super) struct Crew {
 
 #[derive(Default)]
 struct CrewState {
-    /// How to give a job to a thread that is idle, the latest last.
+    /// The senders of jobs to idle threads, the latest last.
     idle: Vec<(u64, Sender<Exchange>)>,
-    /// Numbers threads.
+    /// The number of threads so far, from which each gets its number.
     count: u64,
     taken: usize,
     waiting: VecDeque<Exchange>,
@@ -43,8 +43,7 @@ impl Crew {
         Self { route, state: Mutex::default() }
     }
 
-    /// Does a job as soon as there is a place for it. Who does it gives the place back with
-    /// [`Self::give_back`].
+    /// Does a job as soon as there is a place for it. The job gives the place back with [`Self::give_back`].
     pub(super) fn queue(self: &Arc<Self>, job: Exchange) -> Result<(), Full> {
         let mut state = self.state();
         if state.taken < PLACES {
@@ -58,12 +57,11 @@ impl Crew {
         Ok(())
     }
 
-    /// Does a job that needs no place.
     pub(super) fn run(self: &Arc<Self>, job: Exchange) {
         self.start(&mut self.state(), job);
     }
 
-    /// A place is free again.
+    /// Gives a place back.
     pub(super) fn give_back(self: &Arc<Self>) {
         let mut state = self.state();
         match state.waiting.pop_front() {
@@ -72,7 +70,7 @@ impl Crew {
         }
     }
 
-    /// A connection of one's own, for a stream that stays.
+    /// A separate connection, for a stream that stays open.
     pub(super) fn wire(&self) -> Wire {
         Wire::new(&self.route)
     }
@@ -86,7 +84,7 @@ impl Crew {
         while let Some((_, thread)) = state.idle.pop() {
             match thread.send(job) {
                 Ok(()) => return,
-                // It panicked: the job comes back.
+                // The thread has panicked, so the job comes back.
                 Err(back) => job = back.0,
             }
         }
@@ -94,7 +92,7 @@ impl Crew {
         let (number, crew) = (state.count, Arc::clone(self));
         let (sender, receiver) = channel();
         let thread = std::thread::Builder::new().name("exchange".to_owned());
-        // The channel holds a job until its thread is there.
+        // The channel holds a job until its thread runs.
         let sent = sender.send(job).is_ok();
         if let Err(error) = thread.spawn(move || crew.work(number, &sender, &receiver)) {
             log::error!(target: "BRIDGE", "no thread can be started ({error}); sent: {sent}");
@@ -102,7 +100,7 @@ impl Crew {
         }
     }
 
-    /// One thread: does jobs until none has come for a while.
+    /// Runs one thread: does jobs until none has come for a while.
     fn work(self: Arc<Self>, number: u64, own: &Sender<Exchange>, jobs: &Receiver<Exchange>) {
         let wire = Wire::new(&self.route);
         loop {
@@ -116,7 +114,7 @@ impl Crew {
                     if state.idle.len() < before {
                         return;
                     }
-                    // A job was given to this thread in the meantime.
+                    // Another thread gave a job to this thread in the meantime.
                     continue;
                 }
             };

@@ -1,7 +1,7 @@
-//! Where the client's messages arrive: each is told apart and goes its way, in the order of their coming.
+//! Receives the client's messages and sends each on its way, in the order of their arrival.
 //!
-//! The thread that reads never waits for the server. During the handshake what comes next is held back: no
-//! message may leave before the server has taken the one before.
+//! The thread that reads never waits for the server. Messages during the handshake are held back: no message may leave
+//! before the server has accepted the one before.
 
 use std::collections::VecDeque;
 use std::io::{self, Read};
@@ -15,46 +15,46 @@ use super::out::{INVALID_REQUEST, PARSE_ERROR};
 use super::queue::Note;
 use super::session::Text;
 
-/// Takes the client's messages.
+/// Sends the client's messages on their way.
 pub(super) struct Desk {
     bridge: Arc<Bridge>,
     gate: Mutex<Handshake>,
 }
 
-/// What holds messages back.
+/// The handshake, during which messages are held back.
 #[derive(Default)]
 struct Handshake {
     closed: bool,
     held: VecDeque<Text>,
 }
 
-/// A message that wants an answer.
+/// A message that needs an answer.
 struct Wanted {
     ids: Vec<Id>,
-    /// The method; of a batch nothing.
+    /// The method; empty for a batch.
     method: String,
     modern: bool,
 }
 
-/// What a message of the client is to the desk.
+/// The kind of a client's message.
 enum Errand {
     /// A request that begins a session.
     Initialize(Wanted),
     /// The notification that ends the handshake.
     Initialized,
-    /// A request, or a batch with some.
+    /// A request, or a batch with requests.
     Requests(Wanted),
-    /// Another notification.
+    /// Another notification; the request that it cancels.
     Notification(Option<Id>),
     /// An answer to the server, or several.
     Answer,
     /// A batch, which the negotiated version does not have.
     NoBatches,
-    /// It is no message.
+    /// No message; the error code, and the id if there is one.
     Wrong(i64, Option<Id>),
 }
 
-/// Opens the gate at its end, also when something panics: everything else waits for that.
+/// Ends a handshake, also after a panic, because all other messages wait for the end.
 struct Opens<'a>(&'a Arc<Desk>);
 
 impl Drop for Opens<'_> {
@@ -68,7 +68,7 @@ impl Desk {
         Arc::new(Self { bridge, gate: Mutex::default() })
     }
 
-    /// Takes messages until there are no more.
+    /// Receives messages until the end of the input.
     pub(super) fn serve(self: &Arc<Self>, input: impl Read) -> io::Result<()> {
         let mut lines = Input::new(input, LARGEST_TO_SERVER);
         loop {
@@ -86,7 +86,7 @@ impl Desk {
         }
     }
 
-    /// Whether nothing is held back.
+    /// Whether no message is held back.
     pub(super) fn is_idle(&self) -> bool {
         let gate = self.gate.lock().unwrap_or_else(PoisonError::into_inner);
         !gate.closed && gate.held.is_empty()
@@ -101,7 +101,7 @@ impl Desk {
         }
     }
 
-    /// What was held back goes on, up to the next message that has to be alone.
+    /// Sends the held messages on, up to the next one that begins a handshake.
     fn open(self: &Arc<Self>) {
         let mut gate = self.gate.lock().unwrap_or_else(PoisonError::into_inner);
         gate.closed = false;
@@ -112,7 +112,7 @@ impl Desk {
         }
     }
 
-    /// Sends a message its way.
+    /// Sends a message on its way.
     fn go(self: &Arc<Self>, gate: &mut Handshake, message: Text) {
         let bridge = &self.bridge;
         match self.kind(&message) {
@@ -151,10 +151,10 @@ impl Desk {
         }
     }
 
-    /// Has a request carried out. The gate is opened behind the one that closed it.
+    /// Has a request carried out. With `gated` the end of the call ends the handshake.
     fn call(self: &Arc<Self>, message: Text, asked: Wanted, gated: bool) {
         let Wanted { ids, method, modern } = asked;
-        // A standing stream must not keep others from their turn.
+        // A standing stream needs no place, in which it would block other requests.
         let placed = method != "subscriptions/listen";
         let flight = self.bridge.flights.begin(ids, method, modern, placed);
         let (desk, own) = (Arc::clone(self), Arc::clone(&flight));
@@ -180,7 +180,7 @@ impl Desk {
             // Closing the stream is the cancellation; the server expects no message.
             Some((flight, _)) if flight.modern => flight.cut(),
             Some((flight, Some(line))) => self.bridge.note(Note { message, cancels: Some((flight, line)) }),
-            // It was not sent, and never will be.
+            // The request was not sent, and never will be.
             Some((_, None)) => {}
             None => self.bridge.note(Note { message, cancels: None }),
         }
@@ -209,7 +209,7 @@ impl Desk {
             Ok(Message::Batch(_)) if !self.bridge.session.has_batches() => Errand::NoBatches,
             Ok(Message::Batch(parts)) => {
                 let ids: Vec<Id> = parts.into_iter().filter_map(id_of).collect();
-                // Without a request in it, nothing but its acceptance is waited for.
+                // A batch without a request gets no answer but its acceptance.
                 if ids.is_empty() {
                     Errand::Answer
                 } else {

@@ -1,6 +1,6 @@
 //! The end of the bridge: the client closes its side or stops reading, a signal comes, or the parent dies.
 //!
-//! One thread waits for all of these at once and wakes up for nothing else.
+//! One thread waits for all these events at once and wakes up for no other.
 
 use std::io::{self, Write as _};
 use std::os::fd::{AsFd as _, OwnedFd};
@@ -16,20 +16,19 @@ use signal_hook::low_level::pipe;
 /// Why the bridge ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Reason {
-    /// The client has closed its side: answers that are about to come are still wanted.
+    /// The client has closed its side, and still wants the answers that are about to come.
     InputClosed,
     /// A signal came, the parent is gone, or the client does not read any more.
     Stop,
 }
 
-/// What ends the bridge from inside.
+/// Ends the bridge from inside.
 #[derive(Clone)]
 pub(super) struct Bell(Arc<Mutex<UnixStream>>);
 
 impl Bell {
-    /// Rings: the bridge ends.
     pub(super) fn ring(&self) {
-        // Fails only where it has rung very often, which is heard.
+        // Fails only where earlier notices fill the buffer, which suffice.
         let _ = self.0.lock().unwrap_or_else(PoisonError::into_inner).write(&[0]);
     }
 }
@@ -42,7 +41,7 @@ pub(super) struct Ending {
     parent: Option<OwnedFd>,
 }
 
-/// What is rung when the input is read to its end, and when the client does not read any more.
+/// The notifiers for the end of the input, and for a client that does not read any more.
 pub(super) struct Bells {
     pub input_over: Bell,
     pub stop: Bell,
@@ -57,7 +56,8 @@ impl Ending {
         }
         let (stopped, stop) = bell()?;
         let (input_over, input_bell) = bell()?;
-        // Not every kernel and container lets a process look at its parent; its end then shows in the input.
+        // Some kernels and containers do not let a process watch its parent. There the end of the input shows the
+        // parent's end.
         let parent = getppid().and_then(|parent| pidfd_open(parent, PidfdFlags::empty()).ok());
         Ok((Self { signals, bell: stopped, input_over, parent }, Bells { input_over: input_bell, stop }))
     }
@@ -71,7 +71,7 @@ impl Ending {
                 PollFd::new(&self.signals, PollFlags::IN),
                 PollFd::new(&self.bell, PollFlags::IN),
                 PollFd::new(&self.input_over, PollFlags::IN),
-                // Data is not waited for, only that the last writer is gone.
+                // Only the end of the last writer is awaited, and no data.
                 PollFd::from_borrowed_fd(input, PollFlags::RDHUP),
             ];
             watched.extend(self.parent.as_ref().map(|parent| PollFd::new(parent, PollFlags::IN)));
@@ -90,7 +90,7 @@ impl Ending {
         }
     }
 
-    /// Waits for `limit` that all input has been read; a signal ends that.
+    /// Waits up to `limit` until all input has been read. A signal ends the wait.
     pub(super) fn wait_for_input_over(&self, limit: Duration) {
         let timeout = Timespec::try_from(limit).unwrap_or_default();
         let mut watched = [
@@ -98,7 +98,7 @@ impl Ending {
             PollFd::new(&self.signals, PollFlags::IN),
             PollFd::new(&self.bell, PollFlags::IN),
         ];
-        // Whatever comes of it, the end goes on.
+        // The end goes on, whatever the result.
         let _ = poll(&mut watched, Some(&timeout));
     }
 }

@@ -1,32 +1,31 @@
 //! Reads an event stream (HTML standard, "Server-sent events") piece by piece.
 //!
-//! Data goes straight into the event under way, so that a large message is in memory once. Comments are
-//! skipped without being kept.
+//! Data goes straight into the event under way, so that a large message is in memory once. Comments are skipped without
+//! being kept.
 
 use std::time::Duration;
 
 use memchr::memchr2;
 
-/// An event that has arrived whole.
+/// A whole event.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct ServerEvent {
-    /// What kind of event it is; empty for a plain message.
+    /// The kind of the event; empty for a plain message.
     pub name: String,
-    /// Its data, the lines joined by line ends.
+    /// The data, the lines joined by line ends.
     pub data: Vec<u8>,
 }
 
-/// An event or a line is larger than the limit. Its rest is skipped by who goes on behind the `used` bytes.
+/// An event or a line is larger than the limit. A caller that goes on after the `used` bytes skips the rest.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct TooLarge {
-    /// How many bytes were used.
     pub used: usize,
 }
 
-/// What the bytes that come next belong to.
+/// The part of a line to which the next bytes belong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Within {
-    /// The beginning of a line: its field is not known yet.
+    /// The beginning of a line, whose field is not known yet.
     Beginning,
     /// The value of a `data` field.
     Data,
@@ -42,18 +41,18 @@ pub(super) struct Events {
     within: Within,
     /// The line so far, while its field is not known.
     line: Vec<u8>,
-    /// How long the comment under way is.
+    /// The length of the comment under way.
     comment: usize,
-    /// The data so far; none where the event has no data.
+    /// The data so far; `None` for an event without data.
     data: Option<Vec<u8>>,
     name: String,
-    /// Of the event under way, a part was too large.
+    /// Whether a part of the event under way was too large.
     spoilt: bool,
     first_line: bool,
     after_cr: bool,
-    /// The id of the event under way, or of an earlier one where it has none.
+    /// The id of the event under way, or of an earlier one if it has none.
     id: Option<String>,
-    /// The id when the last event was whole: a cut event has to come again.
+    /// The id at the end of the last whole event, since a cut event has to come again.
     last_id: Option<String>,
     retry: Option<Duration>,
 }
@@ -63,7 +62,7 @@ const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 /// The beginning of a line of data.
 const DATA: &[u8] = b"data:";
 
-/// Whether a line that begins so is one of data. The blank that may begin the value has to be here too.
+/// Whether a line that begins so is a line of data. The blank that may begin the value must be here too.
 fn is_data(line: &[u8]) -> bool {
     line.len() > DATA.len() && line.starts_with(DATA)
 }
@@ -86,7 +85,7 @@ impl Events {
         }
     }
 
-    /// The id of the last event that had one: where a resumed stream goes on.
+    /// The id of the last event with one, behind which a resumed stream goes on.
     pub(super) fn last_id(&self) -> Option<&str> {
         self.last_id.as_deref().filter(|id| !id.is_empty())
     }
@@ -102,7 +101,7 @@ impl Events {
         *self = Self { id: last_id.clone(), last_id, retry, ..Self::new(self.limit) };
     }
 
-    /// Takes bytes in. Gives back how many were used and the event that they ended, if one.
+    /// Reads bytes. Returns how many were used, and the event that they ended.
     pub(super) fn feed(&mut self, bytes: &[u8]) -> Result<(usize, Option<ServerEvent>), TooLarge> {
         let mut used = 0;
         while used < bytes.len() {
@@ -111,7 +110,7 @@ impl Events {
                 continue;
             }
             let rest = &bytes[used..];
-            // A byte by byte search would cost more than everything else that is done with a large event.
+            // A byte by byte search would cost more than all other work for a large event.
             let end = memchr2(b'\n', b'\r', rest);
             let piece = &rest[..end.unwrap_or(rest.len())];
             used += piece.len();
@@ -130,13 +129,13 @@ impl Events {
         Ok((used, None))
     }
 
-    /// Takes in a part of a line; `false` where that is too much.
+    /// Adds a part of a line; `false` where the line or event is too large.
     fn piece(&mut self, piece: &[u8]) -> bool {
         match self.within {
             Within::Data => self.add_data(piece),
             Within::Comment => self.comment += piece.len(),
             Within::Skipped => return true,
-            // Nearly always so: the line's data then goes where it belongs without a detour.
+            // The usual case: the line's data goes where it belongs without a detour.
             Within::Beginning if self.line.is_empty() && !self.first_line && is_data(piece) => {
                 self.begin_data(&piece[DATA.len()..]);
                 self.within = Within::Data;
@@ -150,7 +149,7 @@ impl Events {
         piece.is_empty() || self.line.len().max(self.data_length()).max(self.comment) <= self.limit
     }
 
-    /// Forgets what was too large: a comment, or the event in which it was.
+    /// Forgets a part that was too large: a comment, or the whole event.
     fn skip_line(&mut self) {
         let within = std::mem::replace(&mut self.within, Within::Skipped);
         if within == Within::Comment {
@@ -241,7 +240,7 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    /// The events of a stream that comes in steps; what is too large as an event of that name.
+    /// The events of a stream that comes in steps; a part that is too large as an event with that name.
     fn read(events: &mut Events, mut bytes: &[u8], step: usize) -> Vec<(String, String)> {
         let mut found = Vec::new();
         while !bytes.is_empty() {

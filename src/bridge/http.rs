@@ -1,7 +1,7 @@
-//! One HTTP exchange with the server, as far as its header: what came, or that nothing did.
+//! One HTTP exchange with the server, up to the header of the answer.
 //!
-//! No redirect is followed, and nothing is repeated. A request counts as sent from the moment at which the
-//! HTTP library takes the first bytes of its body: the connection, the proxy and TLS are done by then.
+//! No redirect is followed, and no request is repeated. A request counts as sent when the HTTP library reads the first
+//! bytes of its body. By then the connection, the proxy and TLS are ready.
 
 use std::io::{self, Read};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -22,17 +22,18 @@ use crate::oauth::{Addresses, Connecting, HttpSettings, connecting, connection_w
 /// The longest time for a name, and again for TCP, proxy and TLS together.
 const CONNECT: Duration = Duration::from_secs(10);
 
-/// Servers close an idle connection after 5 s at the earliest; a request must not meet that moment.
+/// How long an idle connection is used again. Servers close one after 5 s at the earliest, and a request must not meet
+/// that moment.
 pub(super) const IDLE: Duration = Duration::from_millis(3500);
 
-/// How long the addresses of the server's name are used. A request is tried for twice as long, so that a server which
-/// moves is found by it.
+/// How long the addresses of the server's name are used. A request is tried for twice as long, so that it finds a
+/// server that has moved.
 const ADDRESSES_LAST: Duration = Duration::from_secs(10);
 
-/// Largest header of an answer.
+/// The largest header of an answer.
 const LARGEST_HEADER: usize = 32 << 10;
 
-/// How connections to one server are made. Shared by all threads.
+/// The configuration of connections to one server, shared by all threads.
 pub(super) struct Route {
     config: Config,
     tls: Shared,
@@ -40,7 +41,7 @@ pub(super) struct Route {
 }
 
 impl Route {
-    /// Prepares for connections to `url`; the error says what is wrong with it or with a setting.
+    /// Prepares connections to `url`. The error names the problem of the address or of a setting.
     pub(super) fn new(settings: &HttpSettings, url: &str) -> Result<Self, String> {
         let Connecting { proxy, tls } = connecting(settings, url)?;
         let config = Agent::config_builder()
@@ -82,7 +83,7 @@ impl<In: Transport> Connector<In> for Shared {
     }
 }
 
-/// What one thread speaks HTTP with: one connection at a time.
+/// The HTTP client of one thread: one connection at a time.
 pub(super) struct Wire {
     agent: Agent,
     pub line: Arc<Line>,
@@ -93,13 +94,13 @@ pub(super) struct Wire {
 pub(super) struct Unanswered {
     /// Whether the request may have arrived.
     pub sent: bool,
-    /// Whether it may work in a moment: the server is not up, or its name does not resolve.
+    /// Whether another attempt may work in a moment: the server is not up, or its name does not resolve.
     pub passing: bool,
-    /// In the words of a message.
+    /// The reason, in the words of a message.
     pub why: String,
 }
 
-/// The header of an answer, and its body to be read.
+/// The header of an answer, and its unread body.
 pub(super) struct Incoming {
     pub status: u16,
     pub headers: HeaderMap,
@@ -107,7 +108,7 @@ pub(super) struct Incoming {
 }
 
 impl Incoming {
-    /// A header's text, or nothing.
+    /// The text of a header, if present.
     pub(super) fn header(&self, name: &str) -> Option<&str> {
         self.headers.get(name)?.to_str().ok()
     }
@@ -125,7 +126,7 @@ impl Wire {
         Self { agent, line }
     }
 
-    /// Sends a request and waits for the header of its answer, for as long as that takes.
+    /// Sends a request and waits for the header of its answer, without a time limit.
     pub(super) fn send(
         &self,
         method: Method,
@@ -150,7 +151,7 @@ impl Wire {
         match outcome {
             Ok(response) => {
                 let (parts, body) = response.into_parts();
-                // Events may come for ever; who reads a document sets a limit of its own.
+                // Events may come for ever; a reader of a document sets its own limit.
                 let body = body.into_with_config().limit(u64::MAX).reader();
                 Ok(Incoming { status: parts.status.as_u16(), headers: parts.headers, body })
             }
@@ -163,13 +164,13 @@ impl Wire {
         request: http::Result<http::Request<SendBody<'_>>>,
     ) -> Result<http::Response<ureq::Body>, ureq::Error> {
         let request = request.map_err(ureq::Error::Http)?;
-        // The library looks up names in a thread; where none can be started, that panics.
+        // The library starts a thread for a name lookup, and panics where the system refuses the thread.
         catch_unwind(AssertUnwindSafe(|| self.agent.run(request)))
             .unwrap_or_else(|_| Err(io::Error::other("out of threads or memory").into()))
     }
 }
 
-/// A body that notices when it is first read.
+/// A body that notices its first read.
 struct BodyToSend<'a> {
     rest: &'a [u8],
     asked: bool,
@@ -199,7 +200,7 @@ pub(super) fn document(wire: &Wire, incoming: &mut Incoming, limit: usize) -> Re
     if length.is_some_and(|length| length > limit) {
         return too_large(Vec::new());
     }
-    // One byte more, for the line end behind it.
+    // With one byte more for a line end behind the body.
     let mut body = Vec::with_capacity(length.map_or(0, |length| length + 1));
     match incoming.body.by_ref().take(limit as u64 + 1).read_to_end(&mut body) {
         Ok(_) if body.len() > limit => too_large(body),
@@ -213,14 +214,14 @@ fn unanswered(error: &ureq::Error, sent: bool) -> Unanswered {
         ureq::Error::Timeout(Timeout::Resolve | Timeout::Connect)
         | ureq::Error::HostNotFound
         | ureq::Error::ConnectProxyFailed(_) => true,
-        // What a resolver says is an error of no special kind; a certificate that is refused is `InvalidData`.
+        // An error of a resolver has no special kind; a refused certificate is `InvalidData`.
         ureq::Error::Io(error) => error.kind() != io::ErrorKind::InvalidData,
         _ => false,
     };
     Unanswered { sent, passing: passing && !sent, why: words(error) }
 }
 
-/// What went wrong, in the words of a message. Unlike a token endpoint, a server may fall silent in an answer.
+/// The problem, in the words of a message. Unlike a token endpoint, a server may fall silent in an answer.
 fn words(error: &ureq::Error) -> String {
     match error {
         ureq::Error::Timeout(Timeout::Resolve | Timeout::Connect) => http_words(error),
@@ -231,7 +232,7 @@ fn words(error: &ureq::Error) -> String {
     }
 }
 
-/// The same for a stream: the HTTP library hands its own errors on inside of those of the connection.
+/// Like [`words`], for a stream: the HTTP library wraps its own errors into those of the connection.
 pub(super) fn io_words(error: &io::Error) -> String {
     let inner = error.get_ref().and_then(|inner| inner.downcast_ref::<ureq::Error>());
     inner.map_or_else(|| connection_words(error), words)

@@ -1,5 +1,5 @@
-//! The transport before streamable HTTP, for servers that have no other: what the client says is posted to an
-//! address, and everything that the server says comes on one stream.
+//! The transport before streamable HTTP, for servers that have no other. The client's messages are posted to an
+//! address, and all messages of the server come on one stream.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -39,7 +39,7 @@ impl Bridge {
                     failures = failures.saturating_add(1);
                 }
             }
-            // Shorter than where the stream is one thing more: no message gets through without it.
+            // The wait is shorter than for a standing stream, because without this stream no message gets through.
             std::thread::sleep(reopening(retry, failures).min(Duration::from_secs(5)));
         }
     }
@@ -60,7 +60,7 @@ impl Bridge {
         }
     }
 
-    /// Delivers what comes until the stream ends; whether it was of use.
+    /// Delivers the messages of the stream until its end. Returns whether the stream was of use.
     fn read_channel(
         self: &Arc<Self>,
         channel: &Channel,
@@ -70,7 +70,7 @@ impl Bridge {
     ) -> bool {
         let followed = follow(&mut incoming.body, events, |event| {
             let Ok(event) = event else {
-                // It may be an answer. Each request that waits for one fails with the stream.
+                // The message may be an answer. Each request that waits for one fails with the stream.
                 log::warn!(target: "BRIDGE", "the server sent a message of more than 10 MiB; its stream is cut");
                 return Some(());
             };
@@ -89,8 +89,8 @@ impl Bridge {
         matches!(followed, Followed::Over { came: true, .. })
     }
 
-    /// Lets messages go to the address. Another stream is another session, which comes before them; the thread
-    /// that reads the stream cannot wait for its answers itself.
+    /// Opens the address for messages. Another stream is another session, which comes before the messages. The thread
+    /// that reads the stream cannot wait for the session's answers, so another thread makes the session.
     fn open_for_messages(self: &Arc<Self>, channel: &Channel, address: String) {
         let number = self.session.carried_meanwhile().number;
         let renewing = channel.was_open().then(|| self.session.lost(number));
@@ -105,14 +105,14 @@ impl Bridge {
         }
     }
 
-    /// Where a message goes now. One of the client waits until the session is ready for it.
+    /// The present address for messages. A message of the client waits until the session is ready.
     fn destination(&self, channel: &Channel, asker: &Asker<'_>) -> Option<(u64, String)> {
         loop {
             let found = channel.address(TRY_FOR)?;
             if matches!(asker, Asker::Own { .. }) {
                 return Some(found);
             }
-            // This waits for a renewal that is under way, and the stream may end meanwhile.
+            // The call waits for a renewal that is under way, and the stream may end meanwhile.
             self.session.carried();
             if channel.address(Duration::ZERO).as_ref() == Some(&found) {
                 return Some(found);
@@ -141,7 +141,7 @@ impl Bridge {
             Err(unanswered) => return Posted::Failed(lost(&unanswered.why)),
         };
         self.cookies.take(&incoming.headers);
-        // What comes here is not for the client; the connection is used again.
+        // The body is not for the client, and is read so that the connection can be used again.
         let _ = document(wire, &mut incoming, 4096);
         match incoming.status {
             200..=299 => {}

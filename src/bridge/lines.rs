@@ -1,19 +1,19 @@
-//! Splits what the client writes into lines: one line, one message.
+//! Splits the client's input into lines: one line, one message.
 //!
-//! A line is handed over without its end. A line over the limit is skipped to its end and reported, so that
-//! the messages behind it still arrive. The text behind the last line end is a line too.
+//! A line is returned without its end. A line over the limit is skipped to its end and reported, so that later messages
+//! still arrive. The text behind the last line end is a line too.
 
 use std::io::{self, Read};
 use std::ops::Range;
 
 use memchr::memchr;
 
-/// What came next.
+/// The next part of the input.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum InputLine {
     /// A line that holds more than blanks.
     Message(Vec<u8>),
-    /// A line that was larger than the limit, and was skipped.
+    /// A line over the limit, which was skipped.
     TooLong,
     /// The end of the input.
     End,
@@ -26,12 +26,12 @@ const CHUNK: usize = 64 << 10;
 pub(super) struct Input<R> {
     from: R,
     limit: usize,
-    /// What was read last, as far as it is `unused`.
+    /// The last read, of which the part `unused` is left.
     chunk: Vec<u8>,
     unused: Range<usize>,
     /// The beginning of the line under way, from earlier reads.
     line: Vec<u8>,
-    /// The line under way is over the limit.
+    /// Whether the line under way is over the limit.
     skipping: bool,
     ended: bool,
 }
@@ -76,7 +76,7 @@ impl<R: Read> Input<R> {
         }
     }
 
-    /// Ends the line under way; none where it holds only blanks.
+    /// Ends the line under way; `None` for a line of blanks.
     fn whole(&mut self) -> Option<InputLine> {
         let mut line = std::mem::take(&mut self.line);
         if std::mem::take(&mut self.skipping) {
@@ -109,7 +109,7 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    /// Hands over a few bytes at a time.
+    /// Returns a few bytes at a time.
     struct Drops<'a>(&'a [u8], usize);
 
     impl Read for Drops<'_> {

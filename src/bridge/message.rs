@@ -1,7 +1,7 @@
-//! What has to be known of a JSON-RPC message to pass it on. Its bytes stay as they are.
+//! The parts of a JSON-RPC message that decide its way. The bytes of the message stay as they are.
 //!
-//! Only the members at the top are looked at; everything below is skipped, however deep. Of a member that is
-//! there twice the last one counts, as for most readers.
+//! Only the members at the top are read; all deeper ones are skipped. Of two members with one name the last one counts,
+//! as for most readers.
 
 use std::borrow::Cow;
 
@@ -10,7 +10,7 @@ use serde_json::value::RawValue;
 
 use crate::json::{as_text, each_member};
 
-/// The id of a request, as its sender spelled it.
+/// The id of a request, in the spelling of its sender.
 #[derive(Clone, Debug)]
 pub(super) struct Id(Box<str>);
 
@@ -20,7 +20,7 @@ impl Id {
         Self(json.into())
     }
 
-    /// Its text in JSON.
+    /// The JSON text of the id.
     pub(super) fn as_json(&self) -> &str {
         &self.0
     }
@@ -31,7 +31,7 @@ impl Id {
         is_id.then(|| Self(text.into()))
     }
 
-    /// What it means: peers spell texts and large numbers anew.
+    /// The value of the id, since peers spell texts and large numbers anew.
     fn meaning(&self) -> Meaning<'_> {
         if let Some(text) = as_text(&self.0) {
             return Meaning::Text(text);
@@ -56,17 +56,15 @@ impl PartialEq for Id {
 /// A message.
 #[derive(Debug)]
 pub(super) enum Message<'a> {
-    /// It wants an answer.
+    /// A message that needs an answer.
     Request(Request<'a>),
-    /// It wants none.
+    /// A message that needs none.
     Notification(Notification<'a>),
-    /// It is an answer.
     Answer(RpcAnswer<'a>),
-    /// Several in an array.
+    /// Several messages in an array.
     Batch(Vec<Message<'a>>),
 }
 
-/// A request.
 #[derive(Debug)]
 pub(super) struct Request<'a> {
     pub id: Id,
@@ -74,7 +72,6 @@ pub(super) struct Request<'a> {
     pub params: Option<&'a RawValue>,
 }
 
-/// A notification.
 #[derive(Debug)]
 pub(super) struct Notification<'a> {
     pub method: Cow<'a, str>,
@@ -84,9 +81,8 @@ pub(super) struct Notification<'a> {
 /// An answer.
 #[derive(Debug)]
 pub(super) struct RpcAnswer<'a> {
-    /// The id of its request; none where the sender could not tell.
+    /// The id of the request; `None` where the sender could not tell it.
     pub id: Option<Id>,
-    /// What the request wanted.
     pub result: Option<&'a RawValue>,
     /// Why there is no result.
     pub error: Option<&'a RawValue>,
@@ -95,9 +91,9 @@ pub(super) struct RpcAnswer<'a> {
 /// Why a text is no message.
 #[derive(Debug, PartialEq)]
 pub(super) enum NotAMessage {
-    /// It is not JSON.
+    /// The text is not JSON.
     Syntax,
-    /// It is JSON and nothing that JSON-RPC knows; with its id, where it has one.
+    /// The text is JSON and no JSON-RPC message; with the id, if there is one.
     Invalid(Option<Id>),
 }
 
@@ -141,7 +137,7 @@ fn one(text: &str) -> Result<Message<'_>, NotAMessage> {
     }
 }
 
-/// The member of `value` that is called so: for what lies deeper than the top.
+/// The member of `value` with this name, for members below the top.
 pub(super) fn member<'a>(value: &'a RawValue, name: &str) -> Option<&'a RawValue> {
     let mut last = None;
     each_member(value.get(), |key, value| {
@@ -153,17 +149,17 @@ pub(super) fn member<'a>(value: &'a RawValue, name: &str) -> Option<&'a RawValue
     last
 }
 
-/// The text that a value spells, where it is one.
+/// The text that a value spells, if it is one.
 pub(super) fn text(value: &RawValue) -> Option<Cow<'_, str>> {
     as_text(value.get())
 }
 
-/// The number that a value spells, where it is a whole one.
+/// The number that a value spells, if it is a whole one.
 pub(super) fn whole_number(value: &RawValue) -> Option<i64> {
     value.get().parse().ok()
 }
 
-/// The message in one line: line ends between its members become blanks.
+/// Puts the message on one line: line ends between its members become blanks.
 pub(super) fn on_one_line(message: &mut [u8]) {
     let mut rest = message;
     while let Some(at) = memchr2(b'\n', b'\r', rest) {
@@ -177,7 +173,7 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    /// What kind of message a text is, in a short form.
+    /// The kind of a message, in a short form.
     fn kind(text: &str) -> String {
         match read(text.as_bytes()) {
             Ok(message) => shown(&message),

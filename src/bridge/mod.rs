@@ -1,8 +1,9 @@
-//! `token-refresher bridge SERVER`: an MCP server on standard input and output that passes everything to the
-//! real one by streamable HTTP, with the token that is valid at that moment.
+//! `token-refresher bridge SERVER`: an MCP server on standard input and output. The bridge passes all messages to the
+//! real server by streamable HTTP, with the present token.
 //!
-//! A client that reads its configuration once keeps a token that dies; this entry of it holds none. Threads
-//! that block, no listener: the desk reads the client's messages, the crew exchanges them with the server.
+//! A client that reads its configuration once keeps a token that expires. The configuration entry of the bridge holds
+//! no token. The threads block, and there is no listener: the dispatcher reads the client's messages, and the workers
+//! exchange them with the server.
 
 mod access;
 mod call;
@@ -57,14 +58,14 @@ use queue::{Notes, Push};
 use refresher::Refresher;
 use session::Session;
 
-/// How long answers are still waited for when the client has closed its side.
+/// How long answers are awaited after the client has closed its side.
 const LAST_ANSWERS: Duration = Duration::from_millis(400);
 
-/// How long the server has to take in that the session is over.
+/// How long the server has to end the session.
 const FAREWELL: Duration = Duration::from_millis(300);
 
-/// Serves the client until it has gone. `server` is the name of a server of the project; without one the
-/// environment says where it is.
+/// Serves the client until it has gone. `server` is the name of a server of the project. Without a name the environment
+/// holds the address.
 pub(crate) fn run(server: Option<&str>, settings: &Settings) -> Result<(), ExitError> {
     let source = source::source(server, settings).map_err(ExitError::Wrong)?;
     let refresher = Refresher::new(settings);
@@ -106,7 +107,7 @@ pub(crate) fn run(server: Option<&str>, settings: &Settings) -> Result<(), ExitE
     if reason == Reason::InputClosed {
         ending.wait_for_input_over(LAST_ANSWERS / 2);
         let until = Instant::now() + LAST_ANSWERS;
-        // Only here, and for less than half a second: a bell for it would have to be rung after each call.
+        // Polled only here, for less than half a second: otherwise each call would have to send a signal at its end.
         while Instant::now() < until && !(desk.is_idle() && bridge.is_idle()) {
             std::thread::sleep(Duration::from_millis(5));
         }
@@ -116,8 +117,8 @@ pub(crate) fn run(server: Option<&str>, settings: &Settings) -> Result<(), ExitE
     Ok(())
 }
 
-/// Tells the server that the client has gone: cancels what is under way and ends the session. The process
-/// ends in time whatever the server does.
+/// Tells the server that the client has gone: cancels the calls under way and ends the session. The process ends in
+/// time whatever the server does.
 fn farewell(bridge: &Arc<Bridge>) {
     let (done, is_done) = std::sync::mpsc::channel();
     let own = Arc::clone(bridge);
@@ -133,7 +134,7 @@ fn farewell(bridge: &Arc<Bridge>) {
                 let params = format!(r#"{{"requestId":{id},"reason":"the client has gone"}}"#);
                 let cancelled =
                     format!(r#"{{"jsonrpc":"2.0","method":"notifications/cancelled","params":{params}}}"#);
-                // It is over in any case.
+                // The call is over in any case.
                 let _ = own.tell(wire, cancelled.as_bytes(), &carried);
             }
         }
@@ -141,10 +142,10 @@ fn farewell(bridge: &Arc<Bridge>) {
             && let Ok(pass) = own.access.current()
         {
             let headers = own.listening(&pass, &carried, None);
-            // A server need not know DELETE.
+            // Not every server supports DELETE.
             let _ = wire.send(Method::DELETE, &pass.url, headers, None);
         }
-        // The other side has gone on where it took too long.
+        // The receiver is gone if the exchange took too long.
         let _ = done.send(());
     }));
     let _ = is_done.recv_timeout(FAREWELL);

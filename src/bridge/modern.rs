@@ -1,7 +1,7 @@
-//! What revision 2026-07-28 wants of an HTTP client: headers that repeat parts of a message.
+//! The headers of revision 2026-07-28, which repeat parts of a message.
 //!
-//! A tool's schema may name arguments that are repeated too, so lists of tools are read as they pass. A tool
-//! whose schema names them wrongly is left out of the list, as the revision demands of a client.
+//! A tool's schema may name arguments that are repeated too, so lists of tools are read on their way. A tool with a
+//! wrong schema is removed from the list, as the revision demands of a client.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -16,7 +16,7 @@ use ureq::http::{HeaderMap, HeaderName, HeaderValue};
 use super::message::{Message, Request, member, read, text};
 use super::session::PROTOCOL_VERSION;
 
-/// The member of `_meta` that says which revision a message speaks.
+/// The member of `_meta` with the revision of a message.
 const VERSION: &str = "io.modelcontextprotocol/protocolVersion";
 
 /// The annotation of an argument that is repeated in a header.
@@ -25,9 +25,9 @@ const ANNOTATION: &str = "x-mcp-header";
 /// The error code for headers that do not match their message.
 pub(super) const HEADER_MISMATCH: i64 = -32020;
 
-/// The revision that a message of the new era names; none in a message of the old one.
+/// The revision that a message of the new era names; `None` for a message of the old era.
 pub(super) fn version(params: Option<&RawValue>) -> Option<Cow<'_, str>> {
-    // Large parameters are searched, not parsed, where nothing is to be found.
+    // Large parameters are searched first, and parsed only if the name is there.
     let params = params.filter(|params| params.get().contains(VERSION))?;
     text(member(member(params, "_meta")?, VERSION)?)
 }
@@ -40,7 +40,7 @@ struct Mirrored {
     path: Vec<String>,
 }
 
-/// What is known of the server's tools.
+/// The repeated arguments of the server's tools.
 #[derive(Default)]
 pub(super) struct Tools(Mutex<BTreeMap<String, Vec<Mirrored>>>);
 
@@ -64,8 +64,8 @@ impl Tools {
         }
     }
 
-    /// Reads a list of tools on its way to the client. Gives back the message without the tools that must
-    /// be left out, where there are such, and why they are.
+    /// Reads a list of tools on its way to the client. If tools must be removed, returns the message without them, and
+    /// the reasons.
     pub(super) fn learn(&self, message: &[u8]) -> Option<(Vec<u8>, Vec<String>)> {
         let Ok(Message::Answer(answer)) = read(message) else { return None };
         let list = member(answer.result?, "tools")?;
@@ -98,7 +98,7 @@ impl Tools {
     }
 }
 
-/// Adds what every message of the new era has.
+/// Adds the headers of every message of the new era.
 pub(super) fn add_standard(headers: &mut HeaderMap, version: &str, method: &str) {
     if let Ok(version) = HeaderValue::from_str(version) {
         headers.insert(PROTOCOL_VERSION, version);
@@ -117,7 +117,7 @@ fn named_by(method: &str) -> Option<&'static str> {
     }
 }
 
-/// How an argument is spelled in a header; none for what has no place in one.
+/// The spelling of an argument in a header; `None` for a value without one.
 fn spelled(value: &RawValue) -> Option<Cow<'_, str>> {
     let json = value.get();
     match json.as_bytes().first()? {
@@ -134,7 +134,7 @@ fn spelled(value: &RawValue) -> Option<Cow<'_, str>> {
     }
 }
 
-/// A text as the value of a header: as it is, or in base64 where it would not survive.
+/// A text as the value of a header: unchanged, or in base64 where a header would change it.
 fn encoded(value: &str) -> HeaderValue {
     let plain = value.bytes().all(|byte| matches!(byte, b' '..=b'~' | b'\t'));
     let padded = value.trim_matches([' ', '\t']) != value;
@@ -151,14 +151,14 @@ fn encoded(value: &str) -> HeaderValue {
     HeaderValue::from_str(&text).unwrap_or_else(|_| HeaderValue::from_static(""))
 }
 
-/// The arguments that a schema wants to be repeated; the error says why a client must not use the tool.
+/// The arguments that a schema wants to be repeated. The error tells why a client must not use the tool.
 fn mirrored(schema: &Value) -> Result<Vec<Mirrored>, String> {
     let mut found = Vec::new();
     walk(schema, Some(&mut Vec::new()), &mut found)?;
     Ok(found)
 }
 
-/// Looks for annotations in a schema and below. `path` leads there by `properties` alone, where it does.
+/// Looks for annotations in a schema and below. `path` is the way there if it leads through `properties` alone.
 fn walk(schema: &Value, mut path: Option<&mut Vec<String>>, found: &mut Vec<Mirrored>) -> Result<(), String> {
     if let Value::Array(schemas) = schema {
         return schemas.iter().try_for_each(|schema| walk(schema, None, found));
@@ -171,7 +171,7 @@ fn walk(schema: &Value, mut path: Option<&mut Vec<String>>, found: &mut Vec<Mirr
     }
     for (name, value) in members {
         match (name.as_str(), value) {
-            // These hold values, not schemas.
+            // Members that hold values and no schemas.
             (ANNOTATION | "default" | "const" | "enum" | "examples", _) => {}
             ("properties", Value::Object(properties)) => {
                 for (name, schema) in properties {

@@ -1,5 +1,5 @@
-//! What the client sends without waiting for an answer: its notifications, one after the other, and its
-//! answers to the server, each at once.
+//! Messages of the client that need no answer: its notifications, one after the other, and its answers to the server,
+//! each at once.
 
 use std::io::Read as _;
 use std::sync::Arc;
@@ -19,24 +19,24 @@ use super::verdict::{TRY_FOR, is_session_lost, pause};
 /// How long a cancellation waits for its request to leave.
 const LEAVES: Duration = Duration::from_secs(30);
 
-/// How long a server may need to take in what has left: the cancellation comes on another connection.
+/// How long a server may need to read a request that has left, since the cancellation comes on another connection.
 const ARRIVES: Duration = Duration::from_millis(500);
 
 /// How long an answer to a cancelled request may still come.
 const TOO_LATE: Duration = Duration::from_secs(2);
 
-/// Why a message was not taken.
+/// Why the server did not accept a message.
 enum Untold {
     /// The session is gone.
     SessionLost,
-    /// The token is not accepted.
+    /// The server refuses the token.
     Refused,
     /// Another reason.
     Failed(String),
 }
 
 impl Bridge {
-    /// Sends a notification behind those before it.
+    /// Sends a notification after those before it.
     pub(super) fn note(self: &Arc<Self>, note: Note) {
         if !self.notes.push(note) {
             return;
@@ -64,7 +64,7 @@ impl Bridge {
         self.crew.run(Box::new(move |_| {
             let until = Instant::now() + TOO_LATE;
             while Instant::now() < until && !flight.is_answered() {
-                // Forty looks, after a cancellation only; each answer would have to ring a bell for it otherwise.
+                // Forty looks, after a cancellation only. Otherwise each answer would have to send a signal.
                 std::thread::sleep(Duration::from_millis(50));
             }
             if !flight.is_answered() {
@@ -85,7 +85,7 @@ impl Bridge {
         }));
     }
 
-    /// Sends a notification, to a new session where the present one is gone; `false` where it was not taken.
+    /// Sends a notification, to a new session if the present one is gone. Returns whether the server accepted it.
     pub(super) fn say(&self, wire: &Wire, message: &[u8]) -> bool {
         let carried = self.session.carried();
         let outcome = match self.told(wire, message, &carried) {
@@ -100,7 +100,7 @@ impl Bridge {
         outcome.is_ok()
     }
 
-    /// Sends a message that wants no answer.
+    /// Sends a message that needs no answer.
     pub(super) fn tell(&self, wire: &Wire, message: &[u8], carried: &Carried) -> Result<(), String> {
         self.told(wire, message, carried).map_err(words)
     }
@@ -133,7 +133,7 @@ impl Bridge {
                     }
                 }
                 Err(unanswered) if unanswered.passing && begun.elapsed() < TRY_FOR => {
-                    // The server is not up; growing from a twentieth of a second to most of one.
+                    // The server is not up. The pauses grow from a twentieth of a second to most of one.
                     std::thread::sleep(pause(tries));
                     tries += 1;
                 }
@@ -143,11 +143,11 @@ impl Bridge {
     }
 }
 
-/// Whether an answer to what wants none says that it was taken.
+/// Reads the server's acceptance of a message that needs no answer.
 fn accepted(wire: &Wire, mut incoming: Incoming, carried: &Carried) -> Result<(), Untold> {
     wire.line.hurry();
     let mut text = Vec::new();
-    // What comes is not for the client, and it need not be whole.
+    // The body is not for the client, and need not be whole.
     let _ = incoming.body.by_ref().take(4096).read_to_end(&mut text);
     let (status, text) = (incoming.status, String::from_utf8_lossy(&text));
     match status {

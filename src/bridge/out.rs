@@ -1,4 +1,4 @@
-//! What the client reads: one message, one line, one write.
+//! The output for the client: one message, one line, one write.
 
 use std::io::Write;
 use std::sync::{Mutex, PoisonError};
@@ -7,16 +7,16 @@ use serde_json::json;
 
 use super::message::{Id, on_one_line};
 
-/// A text that is not JSON.
+/// The error code for a text that is not JSON.
 pub(super) const PARSE_ERROR: i64 = -32700;
 
-/// JSON that is no message.
+/// The error code for JSON that is no message.
 pub(super) const INVALID_REQUEST: i64 = -32600;
 
-/// What the bridge has to say for a server that gave no answer. Codes from -32020 down to -32099 are MCP's.
+/// The error code of the bridge itself, where a server gave no answer. Codes from -32020 down to -32099 are MCP's.
 pub(super) const NO_ANSWER: i64 = -32000;
 
-/// The way to the client, shared by all threads.
+/// The output to the client, shared by all threads.
 pub(super) struct Out {
     to: Mutex<Box<dyn Write + Send>>,
     /// Called when the client does not read any more.
@@ -38,7 +38,7 @@ impl Out {
         }
     }
 
-    /// Answers a request with an error of the bridge's own.
+    /// Answers a request with an error of the bridge itself.
     pub(super) fn error(&self, id: Option<&Id>, code: i64, message: &str) {
         let id = id.map_or("null", Id::as_json);
         let message = json!(message);

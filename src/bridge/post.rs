@@ -1,6 +1,6 @@
-//! One POST of a message that wants an answer: it is sent once, and what comes is delivered.
+//! One POST of a message that needs an answer: the message is sent once, and the answers are delivered.
 //!
-//! A stream that ends early is resumed where the server numbers its events; otherwise the request has failed.
+//! A stream that ends early is resumed if the server numbers its events; otherwise the request has failed.
 
 use std::time::{Duration, Instant};
 
@@ -18,13 +18,13 @@ use super::session::Carried;
 use super::stream::{Followed, follow};
 use super::verdict::{BodyKind, HttpAnswer, Judgement, Says, TRY_FOR, kind, reopening, verdict};
 
-/// How much of a body that is no message is looked at.
+/// How much is read of a body that is no message.
 const GLANCE: usize = 64 << 10;
 
 /// `Last-Event-ID`
 pub(super) const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 
-/// What is sent.
+/// The parts of a request.
 pub(super) struct Outgoing<'a> {
     pub pass: &'a Admission,
     pub carried: &'a Carried,
@@ -32,32 +32,32 @@ pub(super) struct Outgoing<'a> {
     pub message: &'a [u8],
 }
 
-/// Who waits for the answer.
+/// The side that waits for the answer.
 pub(super) enum Asker<'a> {
     /// The client.
     Client(&'a Flight),
     /// The bridge itself.
     Own {
-        /// The id of its request.
+        /// The id of the request.
         id: &'a Id,
-        /// The answer, when it has come, and the header that it came with.
+        /// The answer, and the header that came with it.
         answer: Option<(Vec<u8>, HeaderMap)>,
     },
 }
 
-/// How it ended.
+/// The result of a POST.
 pub(super) enum Posted {
-    /// There is an answer to every request, or the client wants it no more.
+    /// Every request has an answer, or the client has cancelled the call.
     Answered,
     /// Nothing was sent.
     Unsent(Unanswered),
-    /// The token is not accepted.
+    /// The server refuses the token.
     TokenRefused,
     /// The server does not know the session any more.
     SessionLost,
-    /// Nothing was done, and the server wants to be asked again so much later.
+    /// The server did nothing, and wants the request again after this time.
     Later(Duration),
-    /// The headers do not fit the message, says this answer.
+    /// The headers do not fit the message, according to this answer.
     HeaderMismatch(ServerMessage),
     /// There will be no answer, for this reason.
     Failed(String),
@@ -88,7 +88,7 @@ impl Asker<'_> {
 }
 
 impl Bridge {
-    /// Sends a message and delivers what comes back.
+    /// Sends a message and delivers the answers.
     pub(super) fn post(&self, wire: &Wire, outgoing: Outgoing<'_>, asker: &mut Asker<'_>) -> Posted {
         if let Some(channel) = &self.channel {
             return self.post_on_channel(wire, channel, outgoing, asker);
@@ -109,7 +109,7 @@ impl Bridge {
         match document(wire, &mut incoming, limit) {
             Ok(body) => self.judge(&incoming, kind, body, carried, asker),
             Err(_) if asker.is_cancelled() => Posted::Answered,
-            // What is no message need not be whole.
+            // A body that is no message need not be whole.
             Err(Broken { begun, .. }) if kind != BodyKind::Json => {
                 self.judge(&incoming, kind, begun, carried, asker)
             }
@@ -161,7 +161,7 @@ impl Bridge {
         }
     }
 
-    /// Delivers the events of a stream until the answer has come, and what comes behind it.
+    /// Delivers the events of a stream up to the answer, and those behind it.
     fn stream(&self, wire: &Wire, incoming: Incoming, carried: &Carried, asker: &mut Asker<'_>) -> Posted {
         let mut events = Events::new(LARGEST_TO_CLIENT);
         let mut incoming = incoming;
@@ -184,7 +184,7 @@ impl Bridge {
         }
     }
 
-    /// Opens a stream again behind the last event that came.
+    /// Opens a stream again behind the last event.
     fn resume(
         &self,
         wire: &Wire,
@@ -240,7 +240,7 @@ impl Bridge {
         headers
     }
 
-    /// Reads a stream to its end; what ends the request earlier is given back.
+    /// Reads a stream to its end. Returns the result early if the request ends before.
     fn pump(
         &self,
         wire: &Wire,
@@ -267,7 +267,7 @@ impl Bridge {
         })
     }
 
-    /// Delivers one message. Gives it back where it says that the headers do not fit.
+    /// Delivers one message. Returns it if the server reports headers that do not fit.
     fn take(
         &self,
         message: ServerMessage,
@@ -293,7 +293,7 @@ impl Bridge {
         None
     }
 
-    /// Passes the answer to one of the client's requests on.
+    /// Passes on the answer to one of the client's requests.
     fn answer(&self, mut message: Vec<u8>, headers: &HeaderMap, flight: &Flight, id: &Id) {
         if flight.method == "initialize"
             && let Ok(Message::Answer(RpcAnswer { result: Some(result), .. })) = read(&message)
@@ -315,24 +315,24 @@ impl Bridge {
     }
 }
 
-/// What is said of a request that has left and will have no answer.
+/// The error for a request that has left and will have no answer.
 pub(super) fn lost(why: &str) -> String {
     format!("no answer came: {why}; the request may have been carried out or not")
 }
 
-/// What a document says to the asker.
+/// The meaning of a document for the requester.
 fn says(delivery: &Delivery, status: u16, asker: &Asker<'_>) -> Says {
     match delivery {
         Delivery::Answer(id, _) if asker.waits_for(id) => Says::Answer,
         Delivery::Batch(ids) if ids.iter().any(|id| asker.waits_for(id)) => Says::Answer,
         Delivery::Error => Says::Error,
-        // Some servers name their own errors in the place of an id.
+        // Some servers put their own name of an error in the place of an id.
         Delivery::Answer(_, Some(_)) if status >= 400 => Says::Error,
         _ => Says::Nothing,
     }
 }
 
-/// An error with the id of the one request that waits for it.
+/// The error with the id of the one request that waits for it.
 fn with_id(body: &[u8], asker: &Asker<'_>) -> Option<Vec<u8>> {
     let Asker::Client(flight) = asker else { return None };
     let [id] = &flight.open()[..] else { return None };
@@ -340,7 +340,7 @@ fn with_id(body: &[u8], asker: &Asker<'_>) -> Option<Vec<u8>> {
     Some(crate::json::with_member(text, "id", id.as_json()).ok()?.as_bytes().to_vec())
 }
 
-/// Sleeps, unless the client does not want the answer any more.
+/// Sleeps, unless the client has cancelled the call.
 pub(super) fn rest(pause: Duration, asker: &Asker<'_>) {
     let until = Instant::now() + pause;
     while !asker.is_cancelled() {
@@ -348,12 +348,12 @@ pub(super) fn rest(pause: Duration, asker: &Asker<'_>) {
         if left.is_zero() {
             return;
         }
-        // In pieces, so that a cancellation keeps its place for a twentieth of a second at most.
+        // In pieces, so that a cancelled call keeps its place for a twentieth of a second at most.
         std::thread::sleep(left.min(Duration::from_millis(50)));
     }
 }
 
-/// Uses a connection for a flight, and no longer. Does nothing for one that was cancelled before.
+/// Uses a connection for a call, and no longer. Does nothing for a call that was cancelled before.
 pub(super) fn using(
     flight: &Flight,
     wire: &Wire,

@@ -1,7 +1,7 @@
-//! The standing stream of a session: what the server tells without having been asked.
+//! The standing stream of a session, for the server's own messages.
 //!
-//! It is opened again for as long as the bridge runs, with pauses that grow while that fails. A server
-//! without such a stream says so once, and is left alone until there is a new session.
+//! The stream is opened again for as long as the bridge runs, with pauses that grow while the opening fails. A server
+//! without such a stream answers so once, and gets no request until there is a new session.
 
 use std::convert::Infallible;
 use std::io::Read as _;
@@ -17,18 +17,18 @@ use super::session::Carried;
 use super::stream::{Followed, follow};
 use super::verdict::{BodyKind, is_session_lost, kind, reopening};
 
-/// A stream that lasted so long has not failed, whether anything came or not.
+/// A stream that lasted so long has not failed, with or without messages.
 const LASTED: Duration = Duration::from_secs(5);
 
-/// How an attempt ended.
+/// The result of an attempt.
 enum Listened {
-    /// It was open and has ended; whether it served its purpose.
+    /// The stream was open and has ended; whether it served its purpose.
     Over(bool),
-    /// The server has no such stream.
+    /// The server has no such stream, as this status says.
     None(u16),
     /// The server does not know the session any more.
     SessionLost,
-    /// It could not be opened, for this reason.
+    /// The stream could not be opened, for this reason.
     Failed(String),
 }
 
@@ -109,7 +109,7 @@ impl Bridge {
         }
     }
 
-    /// Delivers what comes until the stream ends; whether anything came.
+    /// Delivers the messages of the stream until its end. Returns whether any bytes came.
     fn read_stream(&self, incoming: &mut Incoming, events: &mut Events) -> bool {
         let Followed::Over { came, .. } = follow(&mut incoming.body, events, |event| -> Option<Infallible> {
             match event {
@@ -124,7 +124,7 @@ impl Bridge {
     }
 }
 
-/// Says once that it fails, however often it does.
+/// Logs the first failure of a run, and counts the failure.
 fn failed(failures: u32, why: &str) -> u32 {
     if failures == 0 {
         let stream = "the stream of the server's own messages cannot be opened";
@@ -133,11 +133,11 @@ fn failed(failures: u32, why: &str) -> u32 {
     failures.saturating_add(1)
 }
 
-/// The beginning of a body, for its words.
+/// The beginning of a body, which may mention the session.
 fn glance(wire: &Wire, incoming: &mut Incoming) -> String {
     wire.line.hurry();
     let mut text = Vec::new();
-    // What did come says enough.
+    // The bytes before an error suffice.
     let _ = incoming.body.by_ref().take(4096).read_to_end(&mut text);
     String::from_utf8_lossy(&text).into_owned()
 }

@@ -1,4 +1,4 @@
-//! Notifications that wait for the one before, and the standing stream's pauses: what threads wait at.
+//! The queue of the client's notifications, and the state of the standing stream.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -11,7 +11,7 @@ use super::socket::Line;
 /// A notification on its way.
 pub(super) struct Note {
     pub message: Text,
-    /// The request that it cancels, and the connection on which that was sent.
+    /// The request that the notification cancels, and the connection on which the request was sent.
     pub cancels: Option<(Arc<Flight>, Arc<Line>)>,
 }
 
@@ -26,19 +26,19 @@ struct NoteQueue {
 }
 
 impl Notes {
-    /// Takes a note in; `true` where the caller has to send what waits.
+    /// Adds a notification; `true` where the caller has to send the queue.
     pub(super) fn push(&self, note: Note) -> bool {
         let mut waiting = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         waiting.notes.push_back(note);
         !std::mem::replace(&mut waiting.running, true)
     }
 
-    /// Whether nothing waits.
+    /// Whether no notification waits.
     pub(super) fn is_idle(&self) -> bool {
         !self.0.lock().unwrap_or_else(PoisonError::into_inner).running
     }
 
-    /// Sends all that wait, one after the other. Where sending one panics, `again` has the rest sent.
+    /// Sends the queue, one notification after the other. If sending one panics, `again` has the rest sent.
     pub(super) fn send_all(&self, send: impl Fn(Note), again: impl Fn()) {
         let _rest = Rest(again);
         while let Some(note) = self.next() {
@@ -46,7 +46,7 @@ impl Notes {
         }
     }
 
-    /// The one that is next; after none the caller is done.
+    /// The next notification; without one the caller is done.
     fn next(&self) -> Option<Note> {
         let mut waiting = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let next = waiting.notes.pop_front();
@@ -55,7 +55,7 @@ impl Notes {
     }
 }
 
-/// Sees to the notes that wait behind one that made a panic: otherwise they would wait for ever.
+/// Has the rest of the queue sent after a panic, because the notifications would wait for ever otherwise.
 struct Rest<F: Fn()>(F);
 
 impl<F: Fn()> Drop for Rest<F> {
@@ -66,7 +66,7 @@ impl<F: Fn()> Drop for Rest<F> {
     }
 }
 
-/// What other threads say to the one that keeps the stream open.
+/// The orders of other threads to the thread that keeps the stream open.
 #[derive(Default)]
 pub(super) struct Push {
     state: Mutex<StreamState>,
@@ -90,7 +90,7 @@ impl Push {
         !running
     }
 
-    /// The thread ends, unless there is a new session in the meantime.
+    /// Ends the thread, unless there is a new session in the meantime.
     pub(super) fn stopped(&self) -> bool {
         let mut state = self.state();
         state.running = std::mem::take(&mut state.kicked);
@@ -104,7 +104,7 @@ impl Push {
         state.kicked = false;
     }
 
-    /// There is a new session: the stream is opened again at once.
+    /// Opens the stream again at once, for a new session.
     pub(super) fn kick(&self) {
         let mut state = self.state();
         state.kicked = true;
@@ -114,7 +114,7 @@ impl Push {
         self.changed.notify_all();
     }
 
-    /// Waits so long, or until there is a new session.
+    /// Waits for the pause, or until there is a new session.
     pub(super) fn pause(&self, pause: Duration) {
         let waited = self.changed.wait_timeout_while(self.state(), pause, |state| !state.kicked);
         drop(waited.unwrap_or_else(PoisonError::into_inner));

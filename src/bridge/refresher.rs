@@ -1,7 +1,7 @@
-//! Refreshes the tokens that the server needs where no daemon does, with the code and the locks of a cycle.
+//! Refreshes the tokens that the server needs if no daemon runs, with the code and the locks of a cycle.
 //!
-//! It works beside the requests, in a thread of its own: a token that is still good is sent meanwhile. What was
-//! sent to a token endpoint is stored in any case; the end of the bridge waits for that.
+//! The refresher works beside the requests, in a thread of its own, while a valid token is still sent. The end of the
+//! bridge waits until the answer of a token endpoint is stored.
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -13,16 +13,16 @@ use crate::refresh::{Stop, Storing};
 use crate::settings::Settings;
 use crate::state::daemon_holder;
 
-/// The shortest time between two looks at a token that is due: its endpoint may want to be left alone.
+/// The shortest time between two refreshes of a due token, because its endpoint may be in trouble.
 const SOONEST: Duration = Duration::from_secs(10);
 
-/// How long the end waits for an answer of a token endpoint: one exchange, and what it takes to store it.
+/// How long the end waits for an answer of a token endpoint: one exchange, and the time to store it.
 const LONGEST_END: Duration = Duration::from_secs(40);
 
-/// How often it is tried to store an answer once the bridge is to end.
+/// How often storing an answer is tried once the bridge is to end.
 const LAST_TRIES: u32 = 5;
 
-/// Refreshes when it is asked to.
+/// Refreshes tokens on request.
 pub(super) struct Refresher {
     settings: Settings,
     stop: Arc<Stop>,
@@ -36,7 +36,7 @@ struct RefresherState {
     last: Option<Instant>,
 }
 
-/// Says that the thread has ended, also when it panics.
+/// Marks the end of the thread, also after a panic.
 struct AtWork<'a>(&'a Refresher);
 
 impl Drop for AtWork<'_> {
@@ -48,12 +48,12 @@ impl Drop for AtWork<'_> {
 
 impl Refresher {
     pub(super) fn new(settings: &Settings) -> Arc<Self> {
-        // A lock that another process holds is waited for, as by `--once`.
+        // A lock of another process is awaited, as with `--once`.
         let settings = Settings { once: true, ..settings.clone() };
         Arc::new(Self { settings, stop: Arc::default(), state: Mutex::default(), changed: Condvar::new() })
     }
 
-    /// Has these files refreshed, if they are due and no daemon is there to do it. Returns at once.
+    /// Has these files refreshed, if they are due and no daemon runs. Returns at once.
     pub(super) fn want(self: &Arc<Self>, files: BTreeSet<String>) {
         let mut state = self.state();
         let rests = state.last.is_some_and(|last| last.elapsed() < SOONEST);
@@ -79,7 +79,7 @@ impl Refresher {
         self.state().running
     }
 
-    /// Begins no refresh any more, and waits for one that has begun.
+    /// Begins no more refreshes, and waits for one that has begun.
     pub(super) fn end(&self) {
         if self.stop.ask() > 0 {
             log::info!(target: "BRIDGE", "ending when the token that is being refreshed is stored");
@@ -111,7 +111,7 @@ impl Refresher {
             if last_tries >= LAST_TRIES {
                 return;
             }
-            // A full disk or a mount is in the way, which a person mends.
+            // The cause is a full disk or a mount, which a person mends.
             std::thread::sleep(Duration::from_secs(1));
         }
         cycles.stored(storing);

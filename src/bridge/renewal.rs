@@ -1,5 +1,5 @@
-//! A new session in the place of one that the server has forgotten: the client's own handshake once more,
-//! and what it had set since.
+//! A new session in the place of one that the server has forgotten: the client's own handshake is repeated, and then
+//! its later settings.
 
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ use super::message::{Message, Request, RpcAnswer, member, read, text};
 use super::post::Asker;
 use super::session::{Carried, Renewing, Replay, Session, Text};
 
-/// Ends a renewal in any case, also when it panics: others wait for it.
+/// Ends a renewal in any case, also after a panic, because other threads wait for the end.
 struct SessionRenewal<'a>(&'a Session, Result<(), String>);
 
 impl Drop for SessionRenewal<'_> {
@@ -22,7 +22,7 @@ impl Drop for SessionRenewal<'_> {
 }
 
 impl Bridge {
-    /// Makes a new session in the place of `lost`, or waits until another thread has.
+    /// Makes a new session in the place of `lost`, or waits until another thread has made one.
     pub(super) fn renew(&self, wire: &Wire, lost: &Carried) -> Result<(), String> {
         match self.session.lost(lost.number) {
             Renewing::Done => Ok(()),
@@ -34,7 +34,7 @@ impl Bridge {
         }
     }
 
-    /// Makes the new session. Requests wait for it from the moment at which the old one was said to be lost.
+    /// Makes the new session. Requests wait for it from the moment at which the old one was reported lost.
     pub(super) fn make_session(&self, wire: &Wire, replay: &Replay) -> Result<(), String> {
         let mut renewal = SessionRenewal(&self.session, Err("the renewal was broken off".to_owned()));
         renewal.1 = self.begin_again(wire, replay);
@@ -68,7 +68,7 @@ impl Bridge {
         Ok(())
     }
 
-    /// Sends a request of the client's once more, and keeps the answer.
+    /// Repeats a request of the client, and returns the answer.
     fn ask(&self, wire: &Wire, message: &[u8], carried: &Carried) -> Result<(Vec<u8>, HeaderMap), String> {
         let Ok(Message::Request(Request { id, .. })) = read(message) else {
             return Err("what was kept is no request".to_owned());
@@ -81,7 +81,7 @@ impl Bridge {
         }
     }
 
-    /// Notes what a new session would have to be told.
+    /// Records a message that a new session would need.
     pub(super) fn remember(&self, request: &Request<'_>, message: &Text) {
         let uri = || request.params.and_then(uri_of);
         match request.method.as_ref() {

@@ -1,4 +1,4 @@
-//! What is between the HTTP library and a connection, encrypted or not: it knows where a request begins and ends.
+//! A layer between the HTTP library and a connection, encrypted or not, that sees where a request begins and ends.
 
 use std::fmt;
 use std::sync::Arc;
@@ -11,11 +11,11 @@ use zeroize::Zeroizing;
 
 use super::socket::{Line, Progress};
 
-/// How long a peer may take in the middle of a header, or of an answer that is one document.
+/// How long a peer may be silent in the middle of a header or of a document.
 const STALL: Duration = Duration::from_secs(30);
 
-/// Limits waits for the peer in the middle of something, sees when a request has left, and sends its header together
-/// with what comes behind it.
+/// Adds the layer to a connection. The layer limits the silence of the peer, and sees when a request has left. A header
+/// is sent in one packet with the bytes behind it.
 #[derive(Debug)]
 pub(super) struct Sentry(pub Arc<Line>);
 
@@ -32,13 +32,13 @@ impl<In: Transport> Connector<In> for Sentry {
 pub(super) struct GuardedSocket<T> {
     inner: T,
     line: Arc<Line>,
-    /// The beginning of a request, which has not been sent yet. It holds the token.
+    /// The beginning of a request, which has not been sent yet. Zeroized, since the token is in it.
     held: Option<Zeroizing<Vec<u8>>>,
-    /// Whether the library has written something of the request.
+    /// Whether the library has written a part of the request.
     begun: bool,
 }
 
-/// Without what it sends: the token is in it.
+/// Without its output, which holds the token.
 impl<T> fmt::Debug for GuardedSocket<T> {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         out.debug_struct("GuardedSocket").field("line", &self.line).finish_non_exhaustive()
@@ -46,7 +46,7 @@ impl<T> fmt::Debug for GuardedSocket<T> {
 }
 
 impl<T: Transport> GuardedSocket<T> {
-    /// Sends what is held back, and the first `amount` bytes of the output behind it.
+    /// Sends the held bytes, and the first `amount` bytes of the output behind them.
     fn send_held(&mut self, held: &[u8], amount: usize, timeout: NextTimeout) -> Result<(), Error> {
         let output = self.inner.buffers().output();
         let all = held.len() + amount;
@@ -70,7 +70,7 @@ impl<T: Transport> Transport for GuardedSocket<T> {
 
     fn transmit_output(&mut self, amount: usize, timeout: NextTimeout) -> Result<(), Error> {
         if !std::mem::replace(&mut self.begun, true) {
-            // One packet instead of two: the server need not wake up for half a request.
+            // One packet instead of two, so that the server does not wake up for half a request.
             self.held = Some(Zeroizing::new(self.inner.buffers().output()[..amount].to_vec()));
             return Ok(());
         }
@@ -81,13 +81,13 @@ impl<T: Transport> Transport for GuardedSocket<T> {
     }
 
     fn await_input(&mut self, mut timeout: NextTimeout) -> Result<bool, Error> {
-        // The library waits for input only after it has written all of the request.
+        // The library waits for input only after it has written the whole request.
         if let Some(held) = self.held.take() {
             self.send_held(&held, 0, timeout)?;
         }
         self.begun = false;
         self.line.note(Progress::Left);
-        // A server may take any time until it answers, but not in the middle of a header.
+        // A server may take any time for its answer, but not in the middle of a header.
         if self.line.is_hurried() || !self.inner.buffers().input().is_empty() {
             timeout.per_read = Some(Limit::Exact(STALL));
         }
@@ -111,7 +111,7 @@ mod tests {
 
     use super::*;
 
-    /// A connection that takes everything, and whose peer is silent.
+    /// A connection that accepts all output, and whose peer is silent.
     #[derive(Debug)]
     struct Peer {
         buffers: LazyBuffers,

@@ -1,4 +1,5 @@
-//! The session with a server of 2025: what requests carry, and what a new session needs to be like the old.
+//! The session with a server of 2025: the headers of its requests, and the messages that make a new session like the
+//! old one.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -14,20 +15,20 @@ pub(super) const SESSION_ID: HeaderName = HeaderName::from_static("mcp-session-i
 /// `MCP-Protocol-Version`
 pub(super) const PROTOCOL_VERSION: HeaderName = HeaderName::from_static("mcp-protocol-version");
 
-/// A message of the client's, as it was. Not a slice: that would be a copy of a message that may be large.
+/// A message of the client, unchanged. An `Arc<[u8]>` would copy a message that may be large.
 pub(super) type Text = Arc<Vec<u8>>;
 
-/// What a request carries.
+/// The headers of a session.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Carried {
-    /// Which session it is: the first, the second, ... Zero where there is none yet.
+    /// The number of the session, counted from 1; 0 before the first.
     pub number: u64,
     pub id: Option<HeaderValue>,
     pub version: Option<HeaderValue>,
 }
 
 impl Carried {
-    /// Adds it to a request.
+    /// Adds the headers to a request.
     pub(super) fn add_to(&self, headers: &mut HeaderMap) {
         if let Some(id) = &self.id {
             headers.insert(SESSION_ID, id.clone());
@@ -38,7 +39,7 @@ impl Carried {
     }
 }
 
-/// What the server said of itself.
+/// The server's description of itself.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Announced {
     server: Option<String>,
@@ -52,7 +53,7 @@ impl Announced {
         Self { server: part("serverInfo"), capabilities: part("capabilities") }
     }
 
-    /// The lists that may be others than those of `before`.
+    /// The lists that may differ from those of `before`.
     pub(super) fn changed_lists(&self, before: &Self) -> Vec<&'static str> {
         if self == before {
             return Vec::new();
@@ -69,7 +70,7 @@ impl Announced {
     }
 }
 
-/// What is told to a new session after its handshake, in this order.
+/// The messages that a new session gets after its handshake, in this order.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Replay {
     pub initialize: Option<Text>,
@@ -97,30 +98,30 @@ pub(super) struct Session {
     renewed: Condvar,
 }
 
-/// Who makes a new session.
+/// The state of a renewal.
 pub(super) enum Renewing {
-    /// The caller, from this.
+    /// The caller makes the new session, from these messages.
     Yours(Box<Replay>),
-    /// It is there already.
+    /// The new session exists already.
     Done,
-    /// It could not be made.
+    /// The new session could not be made, for this reason.
     Failed(String),
 }
 
 impl Session {
-    /// What a request carries now. Where a new session is being made, it is waited for.
+    /// The headers of a request now. Waits for a renewal that is under way.
     pub(super) fn carried(&self) -> Carried {
         let waited = self.renewed.wait_while(self.state(), |state| state.renewing);
         waited.unwrap_or_else(PoisonError::into_inner).carried.clone()
     }
 
-    /// What a request of the renewal itself carries.
+    /// The headers of a request of the renewal itself.
     pub(super) fn carried_meanwhile(&self) -> Carried {
         self.state().carried.clone()
     }
 
-    /// A session has begun: its `InitializeResult` came with these headers. Gives back the lists that may
-    /// have changed since the one before.
+    /// Begins a session, whose `InitializeResult` came with these headers. Returns the lists that may have changed
+    /// since the session before.
     pub(super) fn established(&self, headers: &HeaderMap, result: &RawValue) -> Vec<&'static str> {
         let mut state = self.state();
         let version = member(result, "protocolVersion").and_then(text);
@@ -140,12 +141,12 @@ impl Session {
         self.state().carried.version.as_ref().is_some_and(|version| version == "2025-03-26")
     }
 
-    /// Changes what a new session is told.
+    /// Changes the messages for a new session.
     pub(super) fn remember(&self, change: impl FnOnce(&mut Replay)) {
         change(&mut self.state().replay);
     }
 
-    /// The session of that number is lost. The first who says so makes a new one and ends with
+    /// Reports the loss of the session with that number. The first caller makes a new one and ends with
     /// [`Self::end_renewal`]; the others wait for it.
     pub(super) fn lost(&self, number: u64) -> Renewing {
         let mut state = self.state();
@@ -164,7 +165,7 @@ impl Session {
         }
     }
 
-    /// There is a new session, or there is none for this reason.
+    /// Ends a renewal: there is a new session, or none for this reason.
     pub(super) fn end_renewal(&self, outcome: &Result<(), String>) {
         let mut state = self.state();
         state.renewing = false;

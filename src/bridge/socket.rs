@@ -1,7 +1,7 @@
 //! The sockets below the HTTP library.
 //!
-//! The library's own sockets know neither TCP keep-alive nor a wait that ends when another thread says so.
-//! A [`Line`] is what other threads see of a connection: they can cut it, and wait until a request has left.
+//! The library's own sockets have no TCP keep-alive, and no wait that another thread can end. Through a [`Line`] other
+//! threads can cut a connection, and wait until a request has left.
 
 use std::fmt;
 use std::io::{self, Read, Write};
@@ -19,52 +19,52 @@ use ureq::{Error, Timeout};
 
 use crate::oauth::Addresses;
 
-/// How long a connection is silent before the system asks whether the peer is still there.
+/// After how much silence the system probes whether the peer still exists.
 const KEEP_ALIVE_AFTER: Duration = Duration::from_mins(1);
 
-/// How often it asks, and how many times in vain.
+/// The interval of the probes, and the number of unanswered ones that ends the connection.
 const KEEP_ALIVE_EVERY: Duration = Duration::from_secs(15);
 const KEEP_ALIVE_TIMES: u32 = 4;
 
-/// What other threads see of the connection that a thread uses.
+/// The connection of a thread, as other threads see and control it.
 #[derive(Debug, Default)]
 pub(super) struct Line {
     socket: Mutex<Weak<TcpStream>>,
     progress: Mutex<Progress>,
     changed: Condvar,
-    /// What comes next is a document that is on its way: it must not stop in the middle.
+    /// Whether the next bytes are a document on its way, which must not stop in the middle.
     hurried: AtomicBool,
 }
 
-/// How far the request on a line has come.
+/// The progress of a request.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default)]
 pub(super) enum Progress {
-    /// It may not have left, or not all of it.
+    /// The request has not left, or not all of it.
     #[default]
     Leaving,
-    /// All of it was handed to the system.
+    /// The whole request was given to the system.
     Left,
-    /// The header of the answer is there.
+    /// The header of the answer has come.
     Answered,
 }
 
 impl Line {
-    /// Ends whatever is read from or written to the connection at this moment.
+    /// Ends every read and write of the connection at this moment.
     pub(super) fn cut(&self) {
         if let Some(socket) = lock(&self.socket).upgrade() {
-            // Fails where the peer has ended it already.
+            // Fails where the peer has ended the connection already.
             let _ = socket.shutdown(Shutdown::Both);
         }
         self.note(Progress::Answered);
     }
 
-    /// Another request begins.
+    /// Begins another request.
     pub(super) fn begin(&self) {
         *lock(&self.progress) = Progress::Leaving;
         self.hurried.store(false, Ordering::Relaxed);
     }
 
-    /// The request has come so far.
+    /// Records the progress of the request.
     pub(super) fn note(&self, progress: Progress) {
         let mut known = lock(&self.progress);
         if progress > *known {
@@ -73,7 +73,7 @@ impl Line {
         }
     }
 
-    /// Waits until the request has come so far; `false` where it took longer than `limit`.
+    /// Waits for this progress of the request; `false` if it takes longer than `limit`.
     pub(super) fn wait_for(&self, progress: Progress, limit: Duration) -> bool {
         let known = lock(&self.progress);
         let waited = self.changed.wait_timeout_while(known, limit, |known| *known < progress);
@@ -81,12 +81,12 @@ impl Line {
         *known >= progress
     }
 
-    /// From now on the peer must not fall silent.
+    /// From now on the silence of the peer is limited.
     pub(super) fn hurry(&self) {
         self.hurried.store(true, Ordering::Relaxed);
     }
 
-    /// Whether the peer must not fall silent.
+    /// Whether the silence of the peer is limited.
     pub(super) fn is_hurried(&self) -> bool {
         self.hurried.load(Ordering::Relaxed)
     }
@@ -100,7 +100,6 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 #[derive(Debug)]
 pub(super) struct Dialer {
     pub line: Arc<Line>,
-    /// Where the addresses come from.
     pub addresses: Addresses,
 }
 
@@ -161,7 +160,7 @@ pub(super) struct Socket {
     write_limit: Option<Duration>,
 }
 
-/// Without its buffers: the token is in them.
+/// Without the buffers, which hold the token.
 impl fmt::Debug for Socket {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         out.debug_struct("Socket").field("stream", &self.stream).finish_non_exhaustive()

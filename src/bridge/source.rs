@@ -1,4 +1,4 @@
-//! Which server it is: one of the project, or the one that the environment names.
+//! The choice of the server: one of the project, or the one that the environment names.
 
 use serde_json::Value;
 
@@ -7,7 +7,7 @@ use crate::secret::Secret;
 use crate::services::record_of;
 use crate::settings::{Environment, Places, Settings};
 
-/// Where the address and the headers come from; the error is one line for people.
+/// The source of the address and the headers. The error is one line for people.
 pub(super) fn source(server: Option<&str>, settings: &Settings) -> Result<Whereabouts, String> {
     match server {
         Some(server) => Ok(Whereabouts::Files {
@@ -19,7 +19,7 @@ pub(super) fn source(server: Option<&str>, settings: &Settings) -> Result<Wherea
     }
 }
 
-/// The two shapes that the default files give a program: an address with a token, or with headers.
+/// Reads the two forms in which the default files configure a program: an address with a token, or with headers.
 fn from_environment(environment: &Environment) -> Result<Whereabouts, String> {
     if let Some(url) = environment.get("MCP_SERVER_URL") {
         let mut headers = environment
@@ -40,7 +40,7 @@ fn from_environment(environment: &Environment) -> Result<Whereabouts, String> {
     Err("bridge: needs a SERVER, or MCP_SERVER_URL in its environment".to_owned())
 }
 
-/// Headers as one JSON object.
+/// Reads headers from one JSON object.
 fn object(name: &str, text: &str) -> Result<Vec<(String, Secret)>, String> {
     let wrong = || format!("{name} is not a JSON object of texts");
     let Ok(Value::Object(members)) = serde_json::from_str(text) else { return Err(wrong()) };

@@ -5,26 +5,26 @@ use std::io::Read;
 use super::events::{Events, ServerEvent, TooLarge};
 use super::http::io_words;
 
-/// How reading a stream ended.
+/// The result of reading a stream.
 pub(super) enum Followed<T> {
     /// The stream is over.
     Over {
         /// The reason, in the words of a message.
         why: String,
-        /// Whether anything came, and be it a comment that keeps the connection alive.
+        /// Whether any bytes came, even a comment that keeps the connection open.
         came: bool,
     },
-    /// It was left before its end, with this.
+    /// The stream was left before its end, with this result.
     Left(T),
 }
 
-/// Hands over the events of a stream that hold a message, until its end or until `each` gives something back.
+/// Calls `each` with the events of a stream that hold a message, until its end or a result of `each`.
 pub(super) fn follow<T>(
     body: &mut impl Read,
     events: &mut Events,
     mut each: impl FnMut(Result<ServerEvent, TooLarge>) -> Option<T>,
 ) -> Followed<T> {
-    // On the stack: memory of that size for each call would come from the system each time.
+    // On the stack, since the allocator would get memory of this size from the system for each call.
     let mut buffer = [0; 16 << 10];
     let mut came = false;
     loop {
@@ -37,7 +37,7 @@ pub(super) fn follow<T>(
         let mut bytes = &buffer[..count];
         while !bytes.is_empty() {
             let (used, event) = match events.feed(bytes) {
-                // Without data it only says where the stream is.
+                // An event without data only gives an id.
                 Ok((used, event)) => (used, event.filter(|event| !event.data.is_empty()).map(Ok)),
                 Err(TooLarge { used }) => (used, Some(Err(TooLarge { used }))),
             };

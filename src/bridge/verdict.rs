@@ -1,10 +1,10 @@
-//! What the server's HTTP answer to a message means. Pure decisions.
+//! Pure decisions about the server's HTTP answer to a message.
 
 use std::time::Duration;
 
 use crate::oauth::bearer_challenge;
 
-/// What a body holds, by its content type.
+/// The kind of a body, by its content type.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum BodyKind {
     /// An event stream.
@@ -27,18 +27,18 @@ pub(super) fn kind(content_type: Option<&str>) -> BodyKind {
     }
 }
 
-/// What a document says to the requests that were sent.
+/// The meaning of a document for the requests that were sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Says {
-    /// It answers one of them.
+    /// The document answers one of the requests.
     Answer,
-    /// It is an error that names none of them.
+    /// The document is an error that names none of the requests.
     Error,
-    /// It is no message, or one about something else.
+    /// The document is no message, or a message about something else.
     Nothing,
 }
 
-/// An answer, as far as it decides anything.
+/// The parts of an answer that decide anything.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct HttpAnswer<'a> {
     pub status: u16,
@@ -54,26 +54,26 @@ pub(super) struct HttpAnswer<'a> {
     pub retry_after: Option<&'a str>,
 }
 
-/// What to do with an answer.
+/// The result of an answer.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Judgement {
-    /// The document is for the client, as it is.
+    /// The document is for the client, unchanged.
     Pass,
     /// The document is for the client, with the id of the request.
     PassWithId,
-    /// The token is not accepted.
+    /// The server refuses the token.
     TokenRefused,
     /// The token lacks this scope.
     LacksScope(String),
     /// The server does not know the session any more.
     SessionLost,
-    /// Nothing was done, and the server wants to be asked again so much later.
+    /// The server did nothing, and wants the request again after this time.
     Later(Duration),
     /// There is no answer, for this reason.
     Failed(String),
 }
 
-/// The longest `Retry-After` that is waited for: a client waits for its answer meanwhile.
+/// The longest `Retry-After` that is obeyed, since the client waits for its answer meanwhile.
 const SOON: Duration = Duration::from_secs(1);
 
 /// Judges the answer to a request.
@@ -111,8 +111,8 @@ fn without_answer(reply: &HttpAnswer<'_>) -> &'static str {
     }
 }
 
-/// Whether an answer says that there is no such session: by its status, as the specification wants, or in
-/// words, as many servers do after a restart.
+/// Whether an answer reports that the session does not exist. The specification demands a status for this, but many
+/// servers use words after a restart.
 pub(super) fn is_session_lost(status: u16, text: &str) -> bool {
     let speaks_of_it = || {
         let text = text.to_ascii_lowercase();
@@ -121,7 +121,7 @@ pub(super) fn is_session_lost(status: u16, text: &str) -> bool {
     status == 404 || matches!(status, 400 | 503) && speaks_of_it()
 }
 
-/// What a refusal for lack of a scope says (RFC 6750 3.1).
+/// The result of a refusal for lack of a scope (RFC 6750 3.1).
 fn forbidden(challenge: Option<&str>) -> Judgement {
     match bearer_challenge(challenge).and_then(|challenge| challenge.scope) {
         Some(scope) => Judgement::LacksScope(scope.escape_debug().to_string()),
@@ -133,15 +133,15 @@ fn seconds(retry_after: Option<&str>) -> Option<Duration> {
     retry_after?.trim().parse().ok().map(Duration::from_secs)
 }
 
-/// How long what was never sent is tried.
+/// How long a request that was never sent is tried.
 pub(super) const TRY_FOR: Duration = Duration::from_secs(20);
 
-/// The pause before what was never sent is tried again, after so many tries.
+/// The pause before another attempt to send, after so many attempts.
 pub(super) fn pause(tries: u32) -> Duration {
     Duration::from_millis(50 << tries.min(4))
 }
 
-/// The pause before a stream is opened again: what the server wants, and longer the more often it failed.
+/// The pause before a stream is opened again: the server's wish, and longer after more failures.
 pub(super) fn reopening(wanted: Option<Duration>, failures: u32) -> Duration {
     const LONGEST: Duration = Duration::from_secs(30);
     match (wanted, failures) {
