@@ -31,7 +31,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 const POLL: Duration = Duration::from_millis(25);
 
 /// The source of the address and the headers.
-pub(super) enum Whereabouts {
+pub(super) enum AccessSource {
     /// The files of a project.
     Files {
         server: String,
@@ -45,7 +45,7 @@ pub(super) enum Whereabouts {
 }
 
 /// The address and headers of one request.
-pub(super) struct Admission {
+pub(super) struct RequestTarget {
     pub url: String,
     /// The address for messages.
     pub shown: String,
@@ -61,55 +61,56 @@ pub(super) struct Admission {
 }
 
 /// The command that brings another token for these requests.
-fn login(pass: &Admission, places: &Places) -> String {
-    let name = pass.files.first().and_then(|(path, _)| path.file_name()?.to_str());
+fn login(target: &RequestTarget, places: &Places) -> String {
+    let name = target.files.first().and_then(|(path, _)| path.file_name()?.to_str());
     login_command(name.map_or("NAME", stem), &places.dir)
 }
 
 /// Finds the address and headers of each request.
-pub(super) struct Doorman {
-    source: Whereabouts,
-    known: Mutex<Option<Arc<Admission>>>,
+pub(super) struct ServerAccess {
+    source: AccessSource,
+    known: Mutex<Option<Arc<RequestTarget>>>,
     /// The fingerprint of headers that were refused while no others came in time.
     dead: Mutex<Option<Fingerprint>>,
     refresher: Arc<Refresher>,
 }
 
-impl Doorman {
+impl ServerAccess {
     /// Reads the address and headers for the first time. The error is one line for people.
-    pub(super) fn new(source: Whereabouts, refresher: Arc<Refresher>) -> Result<Self, String> {
-        let first = Arc::new(pass(&source)?);
+    pub(super) fn new(source: AccessSource, refresher: Arc<Refresher>) -> Result<Self, String> {
+        let first = Arc::new(read_target(&source)?);
         Ok(Self { source, known: Mutex::new(Some(first)), dead: Mutex::default(), refresher })
     }
 
     /// The server's address and transport, which never change.
     pub(super) fn server(&self) -> Result<(String, McpTransport), String> {
-        self.look().map(|pass| (pass.url.clone(), pass.transport))
+        self.present_target().map(|target| (target.url.clone(), target.transport))
     }
 
     /// The address and headers of a request now. Waits a while for a new token if the present one has expired. The
     /// error gives a remedy.
-    pub(super) fn current(&self) -> Result<Arc<Admission>, String> {
-        let pass = self.look()?;
-        if pass.due_at.is_some_and(|due| due <= Timestamp::now()) {
-            self.refresher.want(pass.file_names());
+    pub(super) fn current(&self) -> Result<Arc<RequestTarget>, String> {
+        let target = self.present_target()?;
+        if target.due_at.is_some_and(|due| due <= Timestamp::now()) {
+            self.refresher.request_refresh(target.file_names());
         }
-        let Some(expired) = pass.expired.clone() else { return Ok(pass) };
-        self.other_than(&pass).ok_or(expired)
+        let Some(expired) = target.expired.clone() else { return Ok(target) };
+        self.other_than(&target).ok_or(expired)
     }
 
     /// The address and headers of a request after `refused` was refused, as soon as the headers are different. Waits
     /// for a refresh that may be under way, but only once for the same token.
-    pub(super) fn other_than(&self, refused: &Admission) -> Option<Arc<Admission>> {
+    pub(super) fn other_than(&self, refused: &RequestTarget) -> Option<Arc<RequestTarget>> {
         let is_dead = |dead: &Option<Fingerprint>| *dead == Some(refused.mark);
         let known_dead = is_dead(&self.dead.lock().unwrap_or_else(PoisonError::into_inner));
         let until = Instant::now() + PATIENCE;
         // Reads all files again, so that new ones are found.
         *self.known.lock().unwrap_or_else(PoisonError::into_inner) = None;
         loop {
-            let now = self.look().ok();
-            if let Some(pass) = now.filter(|pass| pass.mark != refused.mark && pass.expired.is_none()) {
-                return Some(pass);
+            let now = self.present_target().ok();
+            if let Some(target) = now.filter(|target| target.mark != refused.mark && target.expired.is_none())
+            {
+                return Some(target);
             }
             if Instant::now() >= until || self.is_fixed() || known_dead && !self.is_changing() {
                 *self.dead.lock().unwrap_or_else(PoisonError::into_inner) = Some(refused.mark);
@@ -120,13 +121,13 @@ impl Doorman {
     }
 
     /// A person's remedy for a token that the server refuses.
-    pub(super) fn remedy(&self, pass: &Admission) -> String {
-        match (&self.source, &pass.expired) {
+    pub(super) fn remedy(&self, target: &RequestTarget) -> String {
+        match (&self.source, &target.expired) {
             (_, Some(expired)) => expired.clone(),
-            (Whereabouts::Files { places, .. }, None) => {
-                format!("see token-refresher status, or sign in again: {}", login(pass, places))
+            (AccessSource::Files { places, .. }, None) => {
+                format!("see token-refresher status, or sign in again: {}", login(target, places))
             }
-            (Whereabouts::Environment { .. }, None) => {
+            (AccessSource::Environment { .. }, None) => {
                 "the token in this program's environment does not change; start it again with a new one"
                     .to_owned()
             }
@@ -135,9 +136,9 @@ impl Doorman {
 
     /// A person's remedy for a token that lacks `scope`, as the end of a sentence.
     pub(super) fn with_scope(&self, scope: &str) -> String {
-        match (&self.source, self.look()) {
-            (Whereabouts::Files { places, .. }, Ok(pass)) => {
-                let command = login(&pass, places);
+        match (&self.source, self.present_target()) {
+            (AccessSource::Files { places, .. }, Ok(target)) => {
+                let command = login(&target, places);
                 format!("; sign in again with it: {command} --scope {}", shell_word(scope))
             }
             _ => String::new(),
@@ -145,26 +146,26 @@ impl Doorman {
     }
 
     fn is_fixed(&self) -> bool {
-        matches!(self.source, Whereabouts::Environment { .. })
+        matches!(self.source, AccessSource::Environment { .. })
     }
 
     fn is_changing(&self) -> bool {
-        self.refresher.is_running() || pass(&self.source).is_ok_and(|pass| pass.changing)
+        self.refresher.is_running() || read_target(&self.source).is_ok_and(|target| target.changing)
     }
 
     /// The known target, or a new one if the files have changed or a token has expired.
-    fn look(&self) -> Result<Arc<Admission>, String> {
+    fn present_target(&self) -> Result<Arc<RequestTarget>, String> {
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(pass) = known.as_ref().filter(|pass| pass.is_current()) {
-            return Ok(Arc::clone(pass));
+        if let Some(target) = known.as_ref().filter(|target| target.is_current()) {
+            return Ok(Arc::clone(target));
         }
-        let pass = Arc::new(pass(&self.source)?);
-        *known = Some(Arc::clone(&pass));
-        Ok(pass)
+        let target = Arc::new(read_target(&self.source)?);
+        *known = Some(Arc::clone(&target));
+        Ok(target)
     }
 }
 
-impl Admission {
+impl RequestTarget {
     fn file_names(&self) -> BTreeSet<String> {
         let names = self.files.iter().filter_map(|(path, _)| path.file_name()?.to_str());
         names.map(str::to_owned).collect()
@@ -177,16 +178,16 @@ impl Admission {
     }
 }
 
-fn pass(source: &Whereabouts) -> Result<Admission, String> {
+fn read_target(source: &AccessSource) -> Result<RequestTarget, String> {
     match source {
-        Whereabouts::Files { server, places, otherwise } => {
+        AccessSource::Files { server, places, otherwise } => {
             let Moment { service, files, expires_at, due_at, expired, changing } =
                 moment(server, places, otherwise)?;
             let headers = headers_of(&service)?;
             let Service { url, transport, .. } = service;
             let mark = mark(&headers);
             let shown = shown(&url);
-            Ok(Admission {
+            Ok(RequestTarget {
                 url,
                 shown,
                 transport,
@@ -199,9 +200,9 @@ fn pass(source: &Whereabouts) -> Result<Admission, String> {
                 changing,
             })
         }
-        Whereabouts::Environment { url, headers } => {
+        AccessSource::Environment { url, headers } => {
             let headers = map(headers.iter().map(|(name, value)| (name.as_str(), value.clone())))?;
-            Ok(Admission {
+            Ok(RequestTarget {
                 url: url.clone(),
                 shown: shown(url),
                 transport: McpTransport::StreamableHttp,

@@ -6,15 +6,15 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::access::Admission;
+use super::access::RequestTarget;
 use super::context::Bridge;
-use super::flights::Flight;
-use super::http::{Unanswered, Wire};
+use super::http::{Connection, Unanswered};
 use super::message::{Id, Message, Request, member, read};
 use super::modern::version;
 use super::out::NO_ANSWER;
-use super::post::{Asker, Outgoing, Posted, rest, using};
-use super::session::Carried;
+use super::pending::PendingCall;
+use super::post::{Outgoing, Posted, Requester, sleep_unless_cancelled, with_connection};
+use super::session::SessionHeaders;
 use super::verdict::{TRY_FOR, pause};
 
 /// The largest number of pages of a list of tools that are read.
@@ -47,34 +47,36 @@ impl Repeats {
 }
 
 /// Ends a call in any case.
-struct Landing<'a> {
+struct EndsCall<'a> {
     bridge: &'a Bridge,
-    flight: &'a Arc<Flight>,
+    call: &'a Arc<PendingCall>,
 }
 
-impl Drop for Landing<'_> {
+impl Drop for EndsCall<'_> {
     fn drop(&mut self) {
-        self.bridge.fail(self.flight, "an internal error stopped this request; please report it");
-        self.bridge.end(self.flight);
+        self.bridge.fail(self.call, "an internal error stopped this request; please report it");
+        self.bridge.end(self.call);
     }
 }
 
 impl Bridge {
     /// Carries out a request of the client, and answers it in any case.
-    pub(super) fn call(&self, wire: &Wire, flight: &Arc<Flight>, message: &[u8]) {
+    pub(super) fn call(&self, connection: &Connection, call: &Arc<PendingCall>, message: &[u8]) {
         // Also after a panic, because the client waits for an answer, and other calls for the place.
-        let _landing = Landing { bridge: self, flight };
-        let outcome = using(flight, wire, || self.attempts(wire, &mut Asker::Client(flight), None, message));
+        let _end = EndsCall { bridge: self, call };
+        let outcome = with_connection(call, connection, || {
+            self.attempts(connection, &mut Requester::Client(call), None, message)
+        });
         if let Err(why) = outcome {
-            self.fail(flight, &why);
+            self.fail(call, &why);
         }
     }
 
     /// Answers the open requests of a call with an error.
-    pub(super) fn fail(&self, flight: &Flight, why: &str) {
-        for id in flight.open() {
-            if flight.answer(&id) && !flight.is_cancelled() {
-                log::warn!(target: "BRIDGE", "{} {}: {why}", flight.method.escape_debug(), id.as_json().escape_debug());
+    pub(super) fn fail(&self, call: &PendingCall, why: &str) {
+        for id in call.open() {
+            if call.answer(&id) && !call.is_cancelled() {
+                log::warn!(target: "BRIDGE", "{} {}: {why}", call.method.escape_debug(), id.as_json().escape_debug());
                 self.out.error(Some(&id), NO_ANSWER, why);
             }
         }
@@ -83,48 +85,50 @@ impl Bridge {
     /// Sends a message until it is answered or has failed for good. `other` is a session that is not the present one.
     pub(super) fn attempts(
         &self,
-        wire: &Wire,
-        asker: &mut Asker<'_>,
-        other: Option<&Carried>,
+        connection: &Connection,
+        requester: &mut Requester<'_>,
+        other: Option<&SessionHeaders>,
         message: &[u8],
     ) -> Result<(), String> {
         let begun = Instant::now();
         let (mut repeats, mut tries) = (Repeats::default(), 0);
         loop {
-            if matches!(asker, Asker::Client(flight) if flight.is_cancelled()) {
+            if matches!(requester, Requester::Client(call) if call.is_cancelled()) {
                 return Ok(());
             }
-            let pass = self.access.current()?;
-            let carried = other.cloned().unwrap_or_else(|| self.carried_by(asker));
-            let outgoing = self.outgoing(&pass, &carried, message, asker.is_modern());
-            match self.post(wire, outgoing, asker) {
+            let target = self.access.current()?;
+            let session = other.cloned().unwrap_or_else(|| self.session_for(requester));
+            let outgoing = self.outgoing(&target, &session, message, requester.is_modern());
+            match self.post(connection, outgoing, requester) {
                 Posted::Answered => return Ok(()),
                 Posted::Unsent(Unanswered { passing, why, .. }) => {
                     if !passing || begun.elapsed() > TRY_FOR {
-                        return Err(format!("cannot reach {}: {why}; nothing was sent", pass.shown));
+                        return Err(format!("cannot reach {}: {why}; nothing was sent", target.shown));
                     }
-                    rest(pause(tries), asker);
+                    sleep_unless_cancelled(pause(tries), requester);
                     tries += 1;
                 }
                 Posted::TokenRefused => {
                     let other =
-                        if repeats.first(Repeat::Token) { self.access.other_than(&pass) } else { None };
+                        if repeats.first(Repeat::Token) { self.access.other_than(&target) } else { None };
                     if other.is_none() {
                         return Err(format!(
                             "{} refuses the token: {}",
-                            pass.shown,
-                            self.access.remedy(&pass)
+                            target.shown,
+                            self.access.remedy(&target)
                         ));
                     }
                 }
-                Posted::SessionLost if repeats.first(Repeat::Session) => self.renew(wire, &carried)?,
-                Posted::SessionLost => return Err(format!("{} forgets every session", pass.shown)),
-                Posted::Later(pause) if repeats.first(Repeat::Later) => rest(pause, asker),
+                Posted::SessionLost if repeats.first(Repeat::Session) => self.renew(connection, &session)?,
+                Posted::SessionLost => return Err(format!("{} forgets every session", target.shown)),
+                Posted::Later(pause) if repeats.first(Repeat::Later) => {
+                    sleep_unless_cancelled(pause, requester);
+                }
                 Posted::Later(_) => {
                     return Err("the server answered HTTP 429: it is asked too often".to_owned());
                 }
                 Posted::HeaderMismatch(answer) => {
-                    if repeats.first(Repeat::List) && self.list_tools(wire, &pass, message) {
+                    if repeats.first(Repeat::List) && self.list_tools(connection, &target, message) {
                         continue;
                     }
                     self.deliver(answer);
@@ -135,36 +139,38 @@ impl Bridge {
         }
     }
 
-    fn carried_by(&self, asker: &Asker<'_>) -> Carried {
-        match asker {
+    fn session_for(&self, requester: &Requester<'_>) -> SessionHeaders {
+        match requester {
             // The messages of the new era name everything themselves, and the handshake begins a session.
-            Asker::Client(flight) if flight.modern || flight.method == "initialize" => Carried::default(),
-            _ => self.session.carried(),
+            Requester::Client(call) if call.modern || call.method == "initialize" => {
+                SessionHeaders::default()
+            }
+            _ => self.session.headers(),
         }
     }
 
     /// A message with its headers. A message of the old era is not parsed again, since it may be large.
     fn outgoing<'a>(
         &self,
-        pass: &'a Admission,
-        carried: &'a Carried,
+        target: &'a RequestTarget,
+        session: &'a SessionHeaders,
         message: &'a [u8],
         modern: bool,
     ) -> Outgoing<'a> {
-        let mut headers = self.headers(pass);
-        carried.add_to(&mut headers);
+        let mut headers = self.headers(target);
+        session.add_to(&mut headers);
         if modern
             && let Ok(Message::Request(request)) = read(message)
             && let Some(version) = version(request.params)
         {
             self.tools.add_to(&mut headers, &version, &request);
         }
-        Outgoing { pass, carried, headers, message }
+        Outgoing { target, session, headers, message }
     }
 
     /// Reads the lists of tools again for a call whose headers did not fit. `false` after an error, or where the
     /// request is no call.
-    fn list_tools(&self, wire: &Wire, pass: &Admission, call: &[u8]) -> bool {
+    fn list_tools(&self, connection: &Connection, target: &RequestTarget, call: &[u8]) -> bool {
         let Ok(Message::Request(Request { method, params: Some(params), .. })) = read(call) else {
             return false;
         };
@@ -178,10 +184,11 @@ impl Bridge {
                 r#"{{"jsonrpc":"2.0","id":{id},"method":"tools/list","params":{{"_meta":{meta}{cursor_member}}}}}"#
             );
             let id = Id::new(&id);
-            let mut asker = Asker::Own { id: &id, answer: None };
-            let outgoing = self.outgoing(pass, &NO_SESSION, list.as_bytes(), true);
-            let ended = self.post(wire, outgoing, &mut asker);
-            let (Posted::Answered, Asker::Own { answer: Some((answer, _)), .. }) = (ended, asker) else {
+            let mut requester = Requester::Own { id: &id, answer: None };
+            let outgoing = self.outgoing(target, &NO_SESSION, list.as_bytes(), true);
+            let ended = self.post(connection, outgoing, &mut requester);
+            let (Posted::Answered, Requester::Own { answer: Some((answer, _)), .. }) = (ended, requester)
+            else {
                 return false;
             };
             self.tools.learn(&answer);
@@ -197,4 +204,4 @@ impl Bridge {
 }
 
 /// The session of a request of the new era: none.
-static NO_SESSION: Carried = Carried { number: 0, id: None, version: None };
+static NO_SESSION: SessionHeaders = SessionHeaders { number: 0, id: None, version: None };

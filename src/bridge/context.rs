@@ -5,16 +5,16 @@ use std::sync::Arc;
 use ureq::http::header::{ACCEPT, CONTENT_TYPE};
 use ureq::http::{HeaderMap, HeaderValue};
 
-use super::access::{Admission, Doorman};
+use super::access::{RequestTarget, ServerAccess};
 use super::channel::Channel;
 use super::cookies::Cookies;
-use super::crew::Crew;
-use super::flights::{Flight, Flights};
 use super::message::{Id, Message, member, read, whole_number};
 use super::modern::Tools;
-use super::out::Out;
-use super::queue::{Notes, Push};
+use super::out::ClientOutput;
+use super::pending::{PendingCall, PendingCalls};
+use super::queue::{NotificationQueue, StandingStream};
 use super::session::Session;
+use super::workers::Workers;
 
 /// The largest message to the client: the official readers of standard input fail above 10 MiB.
 pub(super) const LARGEST_TO_CLIENT: usize = (10 << 20) - (64 << 10);
@@ -24,15 +24,15 @@ pub(super) const LARGEST_TO_SERVER: usize = 16 << 20;
 
 /// The state that all threads share.
 pub(super) struct Bridge {
-    pub access: Doorman,
-    pub crew: Arc<Crew>,
-    pub out: Out,
-    pub flights: Flights,
+    pub access: ServerAccess,
+    pub workers: Arc<Workers>,
+    pub out: ClientOutput,
+    pub pending: PendingCalls,
     pub session: Session,
     pub cookies: Cookies,
     pub tools: Tools,
-    pub notes: Notes,
-    pub push: Push,
+    pub notifications: NotificationQueue,
+    pub standing_stream: StandingStream,
     /// The state of the transport before streamable HTTP, for a server that has no other.
     pub channel: Option<Arc<Channel>>,
 }
@@ -81,8 +81,8 @@ impl ServerMessage {
 
 impl Bridge {
     /// The headers of a request, without those of a session and those that repeat parts of the message.
-    pub(super) fn headers(&self, pass: &Admission) -> HeaderMap {
-        let mut headers = pass.headers.clone();
+    pub(super) fn headers(&self, target: &RequestTarget) -> HeaderMap {
+        let mut headers = target.headers.clone();
         headers.insert(ACCEPT, HeaderValue::from_static("application/json, text/event-stream"));
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         self.cookies.add_to(&mut headers);
@@ -96,9 +96,9 @@ impl Bridge {
             Delivery::News => self.out.pass(bytes),
             Delivery::Answer(id, _)
                 if self.channel.as_ref().is_some_and(|channel| channel.keep(&id, &bytes)) => {}
-            Delivery::Answer(id, _) if self.flights.answer(&id) => self.out.pass(bytes),
+            Delivery::Answer(id, _) if self.pending.answer(&id) => self.out.pass(bytes),
             Delivery::Batch(ids) => {
-                let answered = ids.iter().filter(|id| self.flights.answer(id)).count();
+                let answered = ids.iter().filter(|id| self.pending.answer(id)).count();
                 if ids.is_empty() || answered > 0 {
                     self.out.pass(bytes);
                 }
@@ -115,19 +115,19 @@ impl Bridge {
 
     /// Whether no answer is awaited and no message waits to be sent.
     pub(super) fn is_idle(&self) -> bool {
-        self.flights.all().is_empty() && self.notes.is_idle()
+        self.pending.all().is_empty() && self.notifications.is_idle()
     }
 
     /// Ends a call, and gives its place to another one.
-    pub(super) fn end(&self, flight: &Arc<Flight>) {
-        self.flights.end(flight);
-        self.free(flight);
+    pub(super) fn end(&self, call: &Arc<PendingCall>) {
+        self.pending.end(call);
+        self.free(call);
     }
 
     /// Gives the place of a call to another one, if the call has a place.
-    pub(super) fn free(&self, flight: &Flight) {
-        if flight.take_place() {
-            self.crew.give_back();
+    pub(super) fn free(&self, call: &PendingCall) {
+        if call.take_place() {
+            self.workers.give_back();
         }
     }
 }

@@ -24,10 +24,10 @@ pub(super) enum Reason {
 
 /// Ends the bridge from inside.
 #[derive(Clone)]
-pub(super) struct Bell(Arc<Mutex<UnixStream>>);
+pub(super) struct EndNotifier(Arc<Mutex<UnixStream>>);
 
-impl Bell {
-    pub(super) fn ring(&self) {
+impl EndNotifier {
+    pub(super) fn notify(&self) {
         // Fails only where earlier notices fill the buffer, which suffice.
         let _ = self.0.lock().unwrap_or_else(PoisonError::into_inner).write(&[0]);
     }
@@ -36,30 +36,30 @@ impl Bell {
 /// Waits for the end.
 pub(super) struct Ending {
     signals: UnixStream,
-    bell: UnixStream,
+    stopped: UnixStream,
     input_over: UnixStream,
     parent: Option<OwnedFd>,
 }
 
 /// The notifiers for the end of the input, and for a client that does not read any more.
-pub(super) struct Bells {
-    pub input_over: Bell,
-    pub stop: Bell,
+pub(super) struct EndNotifiers {
+    pub input_over: EndNotifier,
+    pub stop: EndNotifier,
 }
 
 impl Ending {
     /// Begins to watch.
-    pub(super) fn watch() -> io::Result<(Self, Bells)> {
+    pub(super) fn watch() -> io::Result<(Self, EndNotifiers)> {
         let (signals, on_signal) = UnixStream::pair()?;
         for signal in [SIGTERM, SIGINT, SIGHUP] {
             pipe::register(signal, on_signal.try_clone()?)?;
         }
-        let (stopped, stop) = bell()?;
-        let (input_over, input_bell) = bell()?;
+        let (stopped, stop) = notifier()?;
+        let (input_over, input_notifier) = notifier()?;
         // Some kernels and containers do not let a process watch its parent. There the end of the input shows the
         // parent's end.
         let parent = getppid().and_then(|parent| pidfd_open(parent, PidfdFlags::empty()).ok());
-        Ok((Self { signals, bell: stopped, input_over, parent }, Bells { input_over: input_bell, stop }))
+        Ok((Self { signals, stopped, input_over, parent }, EndNotifiers { input_over: input_notifier, stop }))
     }
 
     /// Waits until there is a reason to end.
@@ -69,7 +69,7 @@ impl Ending {
             let input = input.as_fd();
             let mut watched = vec![
                 PollFd::new(&self.signals, PollFlags::IN),
-                PollFd::new(&self.bell, PollFlags::IN),
+                PollFd::new(&self.stopped, PollFlags::IN),
                 PollFd::new(&self.input_over, PollFlags::IN),
                 // Only the end of the last writer is awaited, and no data.
                 PollFd::from_borrowed_fd(input, PollFlags::RDHUP),
@@ -96,15 +96,15 @@ impl Ending {
         let mut watched = [
             PollFd::new(&self.input_over, PollFlags::IN),
             PollFd::new(&self.signals, PollFlags::IN),
-            PollFd::new(&self.bell, PollFlags::IN),
+            PollFd::new(&self.stopped, PollFlags::IN),
         ];
         // The end goes on, whatever the result.
         let _ = poll(&mut watched, Some(&timeout));
     }
 }
 
-fn bell() -> io::Result<(UnixStream, Bell)> {
+fn notifier() -> io::Result<(UnixStream, EndNotifier)> {
     let (waits, rings) = UnixStream::pair()?;
     rings.set_nonblocking(true)?;
-    Ok((waits, Bell(Arc::new(Mutex::new(rings)))))
+    Ok((waits, EndNotifier(Arc::new(Mutex::new(rings)))))
 }

@@ -24,7 +24,7 @@ pub(super) struct TooLarge {
 
 /// The part of a line to which the next bytes belong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Within {
+enum LinePart {
     /// The beginning of a line, whose field is not known yet.
     Beginning,
     /// The value of a `data` field.
@@ -38,7 +38,7 @@ enum Within {
 /// The state of one stream.
 pub(super) struct Events {
     limit: usize,
-    within: Within,
+    within: LinePart,
     /// The line so far, while its field is not known.
     line: Vec<u8>,
     /// The length of the comment under way.
@@ -71,7 +71,7 @@ impl Events {
     pub(super) fn new(limit: usize) -> Self {
         Self {
             limit,
-            within: Within::Beginning,
+            within: LinePart::Beginning,
             line: Vec::new(),
             comment: 0,
             data: None,
@@ -132,15 +132,15 @@ impl Events {
     /// Adds a part of a line; `false` where the line or event is too large.
     fn piece(&mut self, piece: &[u8]) -> bool {
         match self.within {
-            Within::Data => self.add_data(piece),
-            Within::Comment => self.comment += piece.len(),
-            Within::Skipped => return true,
+            LinePart::Data => self.add_data(piece),
+            LinePart::Comment => self.comment += piece.len(),
+            LinePart::Skipped => return true,
             // The usual case: the line's data goes where it belongs without a detour.
-            Within::Beginning if self.line.is_empty() && !self.first_line && is_data(piece) => {
+            LinePart::Beginning if self.line.is_empty() && !self.first_line && is_data(piece) => {
                 self.begin_data(&piece[DATA.len()..]);
-                self.within = Within::Data;
+                self.within = LinePart::Data;
             }
-            Within::Beginning => {
+            LinePart::Beginning => {
                 self.line.extend_from_slice(piece);
                 self.look_at_beginning();
             }
@@ -151,8 +151,8 @@ impl Events {
 
     /// Forgets a part that was too large: a comment, or the whole event.
     fn skip_line(&mut self) {
-        let within = std::mem::replace(&mut self.within, Within::Skipped);
-        if within == Within::Comment {
+        let within = std::mem::replace(&mut self.within, LinePart::Skipped);
+        if within == LinePart::Comment {
             self.comment = 0;
         } else {
             self.spoilt = true;
@@ -170,13 +170,13 @@ impl Events {
             }
         }
         if self.line.first() == Some(&b':') {
-            self.within = Within::Comment;
+            self.within = LinePart::Comment;
             self.comment = self.line.len();
             self.line.clear();
         } else if is_data(&self.line) {
             let line = std::mem::take(&mut self.line);
             self.begin_data(&line[DATA.len()..]);
-            self.within = Within::Data;
+            self.within = LinePart::Data;
         }
     }
 
@@ -201,8 +201,8 @@ impl Events {
     fn end_of_line(&mut self) -> Option<ServerEvent> {
         self.first_line = false;
         let (within, line) = (self.within, std::mem::take(&mut self.line));
-        self.within = Within::Beginning;
-        if within != Within::Beginning {
+        self.within = LinePart::Beginning;
+        if within != LinePart::Beginning {
             return None;
         }
         if line.is_empty() {

@@ -15,8 +15,8 @@ use ureq::unversioned::transport::{
 };
 use ureq::{Agent, SendBody, Timeout};
 
-use super::sentry::Sentry;
-use super::socket::{Dialer, Line, Progress};
+use super::guard::GuardConnector;
+use super::socket::{ConnectionControl, Dialer, Progress};
 use crate::oauth::{Addresses, Connecting, HttpSettings, connecting, connection_words, http_words};
 
 /// The longest time for a name, and again for TCP, proxy and TLS together.
@@ -84,9 +84,9 @@ impl<In: Transport> Connector<In> for Shared {
 }
 
 /// The HTTP client of one thread: one connection at a time.
-pub(super) struct Wire {
+pub(super) struct Connection {
     agent: Agent,
-    pub line: Arc<Line>,
+    pub control: Arc<ConnectionControl>,
 }
 
 /// Why there is no answer.
@@ -114,16 +114,16 @@ impl Incoming {
     }
 }
 
-impl Wire {
+impl Connection {
     pub(super) fn new(route: &Route) -> Self {
-        let line = Arc::new(Line::default());
+        let control = Arc::new(ConnectionControl::default());
         let connector =
             ().chain(ConnectProxyConnector::default())
-                .chain(Dialer { line: Arc::clone(&line), addresses: route.addresses.clone() })
+                .chain(Dialer { control: Arc::clone(&control), addresses: route.addresses.clone() })
                 .chain(route.tls.clone())
-                .chain(Sentry(Arc::clone(&line)));
+                .chain(GuardConnector(Arc::clone(&control)));
         let agent = Agent::with_parts(route.config.clone(), connector, route.addresses.clone());
-        Self { agent, line }
+        Self { agent, control }
     }
 
     /// Sends a request and waits for the header of its answer, without a time limit.
@@ -134,7 +134,7 @@ impl Wire {
         headers: HeaderMap,
         body: Option<&[u8]>,
     ) -> Result<Incoming, Unanswered> {
-        self.line.begin();
+        self.control.begin();
         let mut watched = BodyToSend { rest: body.unwrap_or_default(), asked: false };
         let mut request = http::Request::builder().method(method).uri(url);
         if let Some(all) = request.headers_mut() {
@@ -147,7 +147,7 @@ impl Wire {
             Some(_) => self.run(request.body(SendBody::from_reader(&mut watched))),
             None => self.run(request.body(SendBody::none())),
         };
-        self.line.note(Progress::Answered);
+        self.control.record(Progress::Answered);
         match outcome {
             Ok(response) => {
                 let (parts, body) = response.into_parts();
@@ -190,8 +190,12 @@ pub(super) struct Broken {
 }
 
 /// Reads a body that is one document.
-pub(super) fn document(wire: &Wire, incoming: &mut Incoming, limit: usize) -> Result<Vec<u8>, Broken> {
-    wire.line.hurry();
+pub(super) fn document(
+    connection: &Connection,
+    incoming: &mut Incoming,
+    limit: usize,
+) -> Result<Vec<u8>, Broken> {
+    connection.control.limit_silence();
     let length = incoming
         .header(http::header::CONTENT_LENGTH.as_str())
         .and_then(|length| length.parse::<usize>().ok());

@@ -9,20 +9,20 @@ use ureq::http::Method;
 use super::channel::{Channel, resolve};
 use super::context::{Bridge, LARGEST_TO_CLIENT, ServerMessage};
 use super::events::Events;
-use super::http::{Incoming, Wire, document};
-use super::post::{Asker, Outgoing, Posted, lost};
-use super::session::{Carried, Renewing};
+use super::http::{Connection, Incoming, document};
+use super::post::{Outgoing, Posted, Requester, lost_answer};
+use super::session::{Renewing, SessionHeaders};
 use super::stream::{Followed, follow};
 use super::verdict::{BodyKind, TRY_FOR, kind, reopening};
 
 impl Bridge {
     /// Keeps the stream open from now on.
     pub(super) fn keep_channel(self: &Arc<Self>, channel: &Arc<Channel>) {
-        let wire = self.crew.wire();
+        let connection = self.workers.connection();
         let mut failures = 0_u32;
         loop {
             let mut retry = None;
-            let outcome = self.open_channel(&wire).map(|(url, mut incoming)| {
+            let outcome = self.open_channel(&connection).map(|(url, mut incoming)| {
                 let mut events = Events::new(LARGEST_TO_CLIENT);
                 let came = self.read_channel(channel, &url, &mut incoming, &mut events);
                 retry = events.retry();
@@ -44,18 +44,18 @@ impl Bridge {
         }
     }
 
-    fn open_channel(&self, wire: &Wire) -> Result<(String, Incoming), String> {
-        let pass = self.access.current()?;
-        let headers = self.listening(&pass, &Carried::default(), None);
+    fn open_channel(&self, connection: &Connection) -> Result<(String, Incoming), String> {
+        let target = self.access.current()?;
+        let headers = self.listening(&target, &SessionHeaders::default(), None);
         let incoming =
-            wire.send(Method::GET, &pass.url, headers, None).map_err(|unanswered| unanswered.why)?;
+            connection.send(Method::GET, &target.url, headers, None).map_err(|unanswered| unanswered.why)?;
         self.cookies.take(&incoming.headers);
         match incoming.status {
             200 if kind(incoming.header("content-type")) == BodyKind::Events => {
-                Ok((pass.url.clone(), incoming))
+                Ok((target.url.clone(), incoming))
             }
-            401 if self.access.other_than(&pass).is_some() => Err("the token was refused".to_owned()),
-            401 => Err(self.access.remedy(&pass)),
+            401 if self.access.other_than(&target).is_some() => Err("the token was refused".to_owned()),
+            401 => Err(self.access.remedy(&target)),
             status => Err(format!("HTTP {status}")),
         }
     }
@@ -92,13 +92,13 @@ impl Bridge {
     /// Opens the address for messages. Another stream is another session, which comes before the messages. The thread
     /// that reads the stream cannot wait for the session's answers, so another thread makes the session.
     fn open_for_messages(self: &Arc<Self>, channel: &Channel, address: String) {
-        let number = self.session.carried_meanwhile().number;
+        let number = self.session.headers_meanwhile().number;
         let renewing = channel.was_open().then(|| self.session.lost(number));
         channel.open(address);
         if let Some(Renewing::Yours(replay)) = renewing {
             let bridge = Arc::clone(self);
-            self.crew.run(Box::new(move |wire| {
-                if let Err(why) = bridge.make_session(wire, &replay) {
+            self.workers.run(Box::new(move |connection| {
+                if let Err(why) = bridge.make_session(connection, &replay) {
                     log::warn!(target: "BRIDGE", "there is no new session: {why}");
                 }
             }));
@@ -106,14 +106,14 @@ impl Bridge {
     }
 
     /// The present address for messages. A message of the client waits until the session is ready.
-    fn destination(&self, channel: &Channel, asker: &Asker<'_>) -> Option<(u64, String)> {
+    fn destination(&self, channel: &Channel, requester: &Requester<'_>) -> Option<(u64, String)> {
         loop {
             let found = channel.address(TRY_FOR)?;
-            if matches!(asker, Asker::Own { .. }) {
+            if matches!(requester, Requester::Own { .. }) {
                 return Some(found);
             }
             // The call waits for a renewal that is under way, and the stream may end meanwhile.
-            self.session.carried();
+            self.session.headers();
             if channel.address(Duration::ZERO).as_ref() == Some(&found) {
                 return Some(found);
             }
@@ -123,40 +123,38 @@ impl Bridge {
     /// Posts a message to the address that the stream has named, and waits for the answer on the stream.
     pub(super) fn post_on_channel(
         &self,
-        wire: &Wire,
+        connection: &Connection,
         channel: &Channel,
         outgoing: Outgoing<'_>,
-        asker: &mut Asker<'_>,
+        requester: &mut Requester<'_>,
     ) -> Posted {
-        let Some((number, address)) = self.destination(channel, asker) else {
-            return Posted::Failed(format!("cannot reach {}; nothing was sent", outgoing.pass.shown));
+        let Some((number, address)) = self.destination(channel, requester) else {
+            return Posted::Failed(format!("cannot reach {}; nothing was sent", outgoing.target.shown));
         };
-        if let Asker::Own { id, .. } = asker {
+        if let Requester::Own { id, .. } = requester {
             channel.expect(id);
         }
-        let sent = wire.send(Method::POST, &address, outgoing.headers, Some(outgoing.message));
+        let sent = connection.send(Method::POST, &address, outgoing.headers, Some(outgoing.message));
         let mut incoming = match sent {
             Ok(incoming) => incoming,
             Err(unanswered) if !unanswered.sent => return Posted::Unsent(unanswered),
-            Err(unanswered) => return Posted::Failed(lost(&unanswered.why)),
+            Err(unanswered) => return Posted::Failed(lost_answer(&unanswered.why)),
         };
         self.cookies.take(&incoming.headers);
         // The body is not for the client, and is read so that the connection can be used again.
-        let _ = document(wire, &mut incoming, 4096);
+        let _ = document(connection, &mut incoming, 4096);
         match incoming.status {
             200..=299 => {}
             401 => return Posted::TokenRefused,
             status => return Posted::Failed(format!("the server answered HTTP {status}")),
         }
-        let answered = match asker {
-            Asker::Own { id, answer } => {
+        let answered = match requester {
+            Requester::Own { id, answer } => {
                 *answer = channel.kept(number, id, TRY_FOR).map(|message| (message, incoming.headers));
                 answer.is_some()
             }
-            Asker::Client(flight) => {
-                channel.wait_for(number, || flight.is_answered() || flight.is_cancelled())
-            }
+            Requester::Client(call) => channel.wait_for(number, || call.is_answered() || call.is_cancelled()),
         };
-        if answered { Posted::Answered } else { Posted::Failed(lost("the stream has ended")) }
+        if answered { Posted::Answered } else { Posted::Failed(lost_answer("the stream has ended")) }
     }
 }

@@ -17,13 +17,13 @@ pub(super) const INVALID_REQUEST: i64 = -32600;
 pub(super) const NO_ANSWER: i64 = -32000;
 
 /// The output to the client, shared by all threads.
-pub(super) struct Out {
+pub(super) struct ClientOutput {
     to: Mutex<Box<dyn Write + Send>>,
     /// Called when the client does not read any more.
     broken: Box<dyn Fn() + Send + Sync>,
 }
 
-impl Out {
+impl ClientOutput {
     pub(super) fn new(to: Box<dyn Write + Send>, broken: Box<dyn Fn() + Send + Sync>) -> Self {
         Self { to: Mutex::new(to), broken }
     }
@@ -69,7 +69,7 @@ mod tests {
     #[test]
     fn a_message_is_one_line() {
         let shared = Shared::default();
-        let out = Out::new(Box::new(shared.clone()), Box::new(|| panic!("it can be written")));
+        let out = ClientOutput::new(Box::new(shared.clone()), Box::new(|| panic!("it can be written")));
         out.pass(b"{\"a\":\r\n 1}".to_vec());
         out.error(None, PARSE_ERROR, "no \"JSON\"");
         let written = String::from_utf8(shared.0.lock().unwrap().clone()).unwrap();

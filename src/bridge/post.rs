@@ -7,35 +7,35 @@ use std::time::{Duration, Instant};
 use ureq::http::header::{ACCEPT, CONTENT_TYPE};
 use ureq::http::{HeaderMap, HeaderName, HeaderValue, Method};
 
-use super::access::Admission;
+use super::access::RequestTarget;
 use super::context::{Bridge, Delivery, LARGEST_TO_CLIENT, ServerMessage};
 use super::events::{Events, ServerEvent};
-use super::flights::Flight;
-use super::http::{Broken, Incoming, Unanswered, Wire, document};
+use super::http::{Broken, Connection, Incoming, Unanswered, document};
 use super::message::{Id, Message, RpcAnswer, read};
 use super::modern::HEADER_MISMATCH;
-use super::session::Carried;
+use super::pending::PendingCall;
+use super::session::SessionHeaders;
 use super::stream::{Followed, follow};
-use super::verdict::{BodyKind, HttpAnswer, Judgement, Says, TRY_FOR, kind, reopening, verdict};
+use super::verdict::{BodyKind, BodyMeaning, HttpAnswer, Judgement, TRY_FOR, kind, reopening, verdict};
 
 /// How much is read of a body that is no message.
-const GLANCE: usize = 64 << 10;
+const NO_MESSAGE_LIMIT: usize = 64 << 10;
 
 /// `Last-Event-ID`
 pub(super) const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 
 /// The parts of a request.
 pub(super) struct Outgoing<'a> {
-    pub pass: &'a Admission,
-    pub carried: &'a Carried,
+    pub target: &'a RequestTarget,
+    pub session: &'a SessionHeaders,
     pub headers: HeaderMap,
     pub message: &'a [u8],
 }
 
 /// The side that waits for the answer.
-pub(super) enum Asker<'a> {
+pub(super) enum Requester<'a> {
     /// The client.
-    Client(&'a Flight),
+    Client(&'a PendingCall),
     /// The bridge itself.
     Own {
         /// The id of the request.
@@ -63,57 +63,62 @@ pub(super) enum Posted {
     Failed(String),
 }
 
-impl Asker<'_> {
+impl Requester<'_> {
     fn waits_for(&self, id: &Id) -> bool {
         match self {
-            Self::Client(flight) => flight.waits_for(id),
+            Self::Client(call) => call.waits_for(id),
             Self::Own { id: own, .. } => *own == id,
         }
     }
 
     fn is_answered(&self) -> bool {
         match self {
-            Self::Client(flight) => flight.is_answered(),
+            Self::Client(call) => call.is_answered(),
             Self::Own { answer, .. } => answer.is_some(),
         }
     }
 
     fn is_cancelled(&self) -> bool {
-        matches!(self, Self::Client(flight) if flight.is_cancelled())
+        matches!(self, Self::Client(call) if call.is_cancelled())
     }
 
     pub(super) fn is_modern(&self) -> bool {
-        matches!(self, Self::Client(flight) if flight.modern)
+        matches!(self, Self::Client(call) if call.modern)
     }
 }
 
 impl Bridge {
     /// Sends a message and delivers the answers.
-    pub(super) fn post(&self, wire: &Wire, outgoing: Outgoing<'_>, asker: &mut Asker<'_>) -> Posted {
+    pub(super) fn post(
+        &self,
+        connection: &Connection,
+        outgoing: Outgoing<'_>,
+        requester: &mut Requester<'_>,
+    ) -> Posted {
         if let Some(channel) = &self.channel {
-            return self.post_on_channel(wire, channel, outgoing, asker);
+            return self.post_on_channel(connection, channel, outgoing, requester);
         }
-        let Outgoing { pass, carried, headers, message } = outgoing;
-        let mut incoming = match wire.send(Method::POST, &pass.url, headers, Some(message)) {
+        let Outgoing { target, session, headers, message } = outgoing;
+        let mut incoming = match connection.send(Method::POST, &target.url, headers, Some(message)) {
             Ok(incoming) => incoming,
             Err(unanswered) if !unanswered.sent => return Posted::Unsent(unanswered),
-            Err(_) if asker.is_cancelled() => return Posted::Answered,
-            Err(unanswered) => return Posted::Failed(lost(&unanswered.why)),
+            Err(_) if requester.is_cancelled() => return Posted::Answered,
+            Err(unanswered) => return Posted::Failed(lost_answer(&unanswered.why)),
         };
         self.cookies.take(&incoming.headers);
         let kind = kind(incoming.header("content-type"));
         if (200..300).contains(&incoming.status) && kind == BodyKind::Events {
-            return self.stream(wire, incoming, carried, asker);
+            return self.stream(connection, incoming, session, requester);
         }
-        let limit = if kind == BodyKind::Json { LARGEST_TO_CLIENT } else { GLANCE };
-        match document(wire, &mut incoming, limit) {
-            Ok(body) => self.judge(&incoming, kind, body, carried, asker),
-            Err(_) if asker.is_cancelled() => Posted::Answered,
+        let limit = if kind == BodyKind::Json { LARGEST_TO_CLIENT } else { NO_MESSAGE_LIMIT };
+        match document(connection, &mut incoming, limit) {
+            Ok(body) => self.judge(&incoming, kind, body, session, requester),
+            Err(_) if requester.is_cancelled() => Posted::Answered,
             // A body that is no message need not be whole.
             Err(Broken { begun, .. }) if kind != BodyKind::Json => {
-                self.judge(&incoming, kind, begun, carried, asker)
+                self.judge(&incoming, kind, begun, session, requester)
             }
-            Err(broken) => Posted::Failed(lost(&broken.why)),
+            Err(broken) => Posted::Failed(lost_answer(&broken.why)),
         }
     }
 
@@ -123,28 +128,28 @@ impl Bridge {
         incoming: &Incoming,
         kind: BodyKind,
         body: Vec<u8>,
-        carried: &Carried,
-        asker: &mut Asker<'_>,
+        session: &SessionHeaders,
+        requester: &mut Requester<'_>,
     ) -> Posted {
         let text = String::from_utf8_lossy(&body[..body.len().min(4096)]).into_owned();
         let body = ServerMessage::new(body);
         let reply = HttpAnswer {
             status: incoming.status,
             kind,
-            says: says(&body.delivery, incoming.status, asker),
+            meaning: meaning(&body.delivery, incoming.status, requester),
             text: &text,
-            session: carried.id.is_some(),
+            session: session.id.is_some(),
             challenge: incoming.header("www-authenticate"),
             retry_after: incoming.header("retry-after"),
         };
         match verdict(&reply) {
-            Judgement::Pass => match self.take(body, &incoming.headers, asker) {
+            Judgement::Pass => match self.take(body, &incoming.headers, requester) {
                 Some(mismatch) => Posted::HeaderMismatch(mismatch),
-                None if asker.is_answered() => Posted::Answered,
+                None if requester.is_answered() => Posted::Answered,
                 None => Posted::Failed("the server did not answer all requests of a batch".to_owned()),
             },
-            Judgement::PassWithId => match with_id(&body.bytes, asker) {
-                Some(body) => match self.take(ServerMessage::new(body), &incoming.headers, asker) {
+            Judgement::PassWithId => match with_id(&body.bytes, requester) {
+                Some(body) => match self.take(ServerMessage::new(body), &incoming.headers, requester) {
                     Some(mismatch) => Posted::HeaderMismatch(mismatch),
                     None => Posted::Answered,
                 },
@@ -162,24 +167,30 @@ impl Bridge {
     }
 
     /// Delivers the events of a stream up to the answer, and those behind it.
-    fn stream(&self, wire: &Wire, incoming: Incoming, carried: &Carried, asker: &mut Asker<'_>) -> Posted {
+    fn stream(
+        &self,
+        connection: &Connection,
+        incoming: Incoming,
+        session: &SessionHeaders,
+        requester: &mut Requester<'_>,
+    ) -> Posted {
         let mut events = Events::new(LARGEST_TO_CLIENT);
         let mut incoming = incoming;
         loop {
-            let over = match self.pump(wire, &mut incoming, &mut events, asker) {
+            let over = match self.pump(connection, &mut incoming, &mut events, requester) {
                 Followed::Left(posted) => return posted,
                 Followed::Over { why, .. } => why,
             };
-            if asker.is_answered() || asker.is_cancelled() {
+            if requester.is_answered() || requester.is_cancelled() {
                 return Posted::Answered;
             }
-            if asker.is_modern() || events.last_id().is_none() {
-                return Posted::Failed(lost(&over));
+            if requester.is_modern() || events.last_id().is_none() {
+                return Posted::Failed(lost_answer(&over));
             }
-            incoming = match self.resume(wire, &mut events, carried, asker) {
+            incoming = match self.resume(connection, &mut events, session, requester) {
                 Ok(incoming) => incoming,
-                Err(_) if asker.is_cancelled() => return Posted::Answered,
-                Err(why) => return Posted::Failed(lost(&why)),
+                Err(_) if requester.is_cancelled() => return Posted::Answered,
+                Err(why) => return Posted::Failed(lost_answer(&why)),
             };
         }
     }
@@ -187,22 +198,22 @@ impl Bridge {
     /// Opens a stream again behind the last event.
     fn resume(
         &self,
-        wire: &Wire,
+        connection: &Connection,
         events: &mut Events,
-        carried: &Carried,
-        asker: &Asker<'_>,
+        session: &SessionHeaders,
+        requester: &Requester<'_>,
     ) -> Result<Incoming, String> {
         let begun = Instant::now();
         let mut failures = 0;
         let mut refused = false;
         loop {
-            rest(reopening(events.retry(), failures), asker);
-            if asker.is_cancelled() {
+            sleep_unless_cancelled(reopening(events.retry(), failures), requester);
+            if requester.is_cancelled() {
                 return Err(String::new());
             }
-            let pass = self.access.current()?;
-            let headers = self.listening(&pass, carried, events.last_id());
-            let why = match wire.send(Method::GET, &pass.url, headers, None) {
+            let target = self.access.current()?;
+            let headers = self.listening(&target, session, events.last_id());
+            let why = match connection.send(Method::GET, &target.url, headers, None) {
                 Ok(incoming)
                     if incoming.status == 200
                         && kind(incoming.header("content-type")) == BodyKind::Events =>
@@ -212,7 +223,7 @@ impl Bridge {
                 }
                 Ok(incoming) if incoming.status == 401 && !refused => {
                     refused = true;
-                    self.access.other_than(&pass).ok_or_else(|| self.access.remedy(&pass))?;
+                    self.access.other_than(&target).ok_or_else(|| self.access.remedy(&target))?;
                     continue;
                 }
                 Ok(incoming) if incoming.status < 500 => {
@@ -229,11 +240,16 @@ impl Bridge {
     }
 
     /// The headers of a GET for a stream.
-    pub(super) fn listening(&self, pass: &Admission, carried: &Carried, last_id: Option<&str>) -> HeaderMap {
-        let mut headers = self.headers(pass);
+    pub(super) fn listening(
+        &self,
+        target: &RequestTarget,
+        session: &SessionHeaders,
+        last_id: Option<&str>,
+    ) -> HeaderMap {
+        let mut headers = self.headers(target);
         headers.insert(ACCEPT, HeaderValue::from_static("text/event-stream"));
         headers.remove(CONTENT_TYPE);
-        carried.add_to(&mut headers);
+        session.add_to(&mut headers);
         if let Some(id) = last_id.and_then(|id| HeaderValue::from_str(id).ok()) {
             headers.insert(LAST_EVENT_ID, id);
         }
@@ -243,25 +259,25 @@ impl Bridge {
     /// Reads a stream to its end. Returns the result early if the request ends before.
     fn pump(
         &self,
-        wire: &Wire,
+        connection: &Connection,
         incoming: &mut Incoming,
         events: &mut Events,
-        asker: &mut Asker<'_>,
+        requester: &mut Requester<'_>,
     ) -> Followed<Posted> {
         let Incoming { headers, body, .. } = incoming;
         follow(body, events, |event| {
             let Ok(ServerEvent { data, .. }) = event else {
                 return Some(Posted::Failed("the server sent a message of more than 10 MiB".to_owned()));
             };
-            if let Some(mismatch) = self.take(ServerMessage::new(data), headers, asker) {
+            if let Some(mismatch) = self.take(ServerMessage::new(data), headers, requester) {
                 return Some(Posted::HeaderMismatch(mismatch));
             }
-            if asker.is_answered() {
-                if let Asker::Client(flight) = asker {
-                    self.free(flight);
+            if requester.is_answered() {
+                if let Requester::Client(call) = requester {
+                    self.free(call);
                 }
                 // The stream should end now.
-                wire.line.hurry();
+                connection.control.limit_silence();
             }
             None
         })
@@ -272,20 +288,20 @@ impl Bridge {
         &self,
         message: ServerMessage,
         headers: &HeaderMap,
-        asker: &mut Asker<'_>,
+        requester: &mut Requester<'_>,
     ) -> Option<ServerMessage> {
-        if asker.is_modern() && asker.is_cancelled() {
+        if requester.is_modern() && requester.is_cancelled() {
             return None;
         }
         match &message.delivery {
-            Delivery::Answer(id, error) if asker.waits_for(id) => match asker {
-                Asker::Own { answer, .. } => *answer = Some((message.bytes, headers.clone())),
-                Asker::Client(flight) if flight.modern && *error == Some(HEADER_MISMATCH) => {
+            Delivery::Answer(id, error) if requester.waits_for(id) => match requester {
+                Requester::Own { answer, .. } => *answer = Some((message.bytes, headers.clone())),
+                Requester::Client(call) if call.modern && *error == Some(HEADER_MISMATCH) => {
                     return Some(message);
                 }
-                Asker::Client(flight) => {
+                Requester::Client(call) => {
                     let id = id.clone();
-                    self.answer(message.bytes, headers, flight, &id);
+                    self.answer(message.bytes, headers, call, &id);
                 }
             },
             _ => self.deliver(message),
@@ -294,14 +310,14 @@ impl Bridge {
     }
 
     /// Passes on the answer to one of the client's requests.
-    fn answer(&self, mut message: Vec<u8>, headers: &HeaderMap, flight: &Flight, id: &Id) {
-        if flight.method == "initialize"
+    fn answer(&self, mut message: Vec<u8>, headers: &HeaderMap, call: &PendingCall, id: &Id) {
+        if call.method == "initialize"
             && let Ok(Message::Answer(RpcAnswer { result: Some(result), .. })) = read(&message)
         {
             self.session.established(headers, result);
         }
-        if flight.modern
-            && flight.method == "tools/list"
+        if call.modern
+            && call.method == "tools/list"
             && let Some((edited, why)) = self.tools.learn(&message)
         {
             for why in why {
@@ -309,41 +325,41 @@ impl Bridge {
             }
             message = edited;
         }
-        if flight.answer(id) {
+        if call.answer(id) {
             self.out.pass(message);
         }
     }
 }
 
 /// The error for a request that has left and will have no answer.
-pub(super) fn lost(why: &str) -> String {
+pub(super) fn lost_answer(why: &str) -> String {
     format!("no answer came: {why}; the request may have been carried out or not")
 }
 
 /// The meaning of a document for the requester.
-fn says(delivery: &Delivery, status: u16, asker: &Asker<'_>) -> Says {
+fn meaning(delivery: &Delivery, status: u16, requester: &Requester<'_>) -> BodyMeaning {
     match delivery {
-        Delivery::Answer(id, _) if asker.waits_for(id) => Says::Answer,
-        Delivery::Batch(ids) if ids.iter().any(|id| asker.waits_for(id)) => Says::Answer,
-        Delivery::Error => Says::Error,
+        Delivery::Answer(id, _) if requester.waits_for(id) => BodyMeaning::Answer,
+        Delivery::Batch(ids) if ids.iter().any(|id| requester.waits_for(id)) => BodyMeaning::Answer,
+        Delivery::Error => BodyMeaning::Error,
         // Some servers put their own name of an error in the place of an id.
-        Delivery::Answer(_, Some(_)) if status >= 400 => Says::Error,
-        _ => Says::Nothing,
+        Delivery::Answer(_, Some(_)) if status >= 400 => BodyMeaning::Error,
+        _ => BodyMeaning::Nothing,
     }
 }
 
 /// The error with the id of the one request that waits for it.
-fn with_id(body: &[u8], asker: &Asker<'_>) -> Option<Vec<u8>> {
-    let Asker::Client(flight) = asker else { return None };
-    let [id] = &flight.open()[..] else { return None };
+fn with_id(body: &[u8], requester: &Requester<'_>) -> Option<Vec<u8>> {
+    let Requester::Client(call) = requester else { return None };
+    let [id] = &call.open()[..] else { return None };
     let text = std::str::from_utf8(body).ok()?;
     Some(crate::json::with_member(text, "id", id.as_json()).ok()?.as_bytes().to_vec())
 }
 
 /// Sleeps, unless the client has cancelled the call.
-pub(super) fn rest(pause: Duration, asker: &Asker<'_>) {
+pub(super) fn sleep_unless_cancelled(pause: Duration, requester: &Requester<'_>) {
     let until = Instant::now() + pause;
-    while !asker.is_cancelled() {
+    while !requester.is_cancelled() {
         let left = until.saturating_duration_since(Instant::now());
         if left.is_zero() {
             return;
@@ -354,15 +370,15 @@ pub(super) fn rest(pause: Duration, asker: &Asker<'_>) {
 }
 
 /// Uses a connection for a call, and no longer. Does nothing for a call that was cancelled before.
-pub(super) fn using(
-    flight: &Flight,
-    wire: &Wire,
+pub(super) fn with_connection(
+    call: &PendingCall,
+    connection: &Connection,
     work: impl FnOnce() -> Result<(), String>,
 ) -> Result<(), String> {
-    if !flight.begins_on(&wire.line) {
+    if !call.begins_on(&connection.control) {
         return Ok(());
     }
     let outcome = work();
-    flight.leaves_line();
+    call.leaves_connection();
     outcome
 }

@@ -4,32 +4,32 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use super::flights::Flight;
+use super::pending::PendingCall;
 use super::session::Text;
-use super::socket::Line;
+use super::socket::ConnectionControl;
 
 /// A notification on its way.
-pub(super) struct Note {
+pub(super) struct QueuedNotification {
     pub message: Text,
     /// The request that the notification cancels, and the connection on which the request was sent.
-    pub cancels: Option<(Arc<Flight>, Arc<Line>)>,
+    pub cancels: Option<(Arc<PendingCall>, Arc<ConnectionControl>)>,
 }
 
 /// The notifications that wait for the one before.
 #[derive(Default)]
-pub(super) struct Notes(Mutex<NoteQueue>);
+pub(super) struct NotificationQueue(Mutex<NotificationQueueState>);
 
 #[derive(Default)]
-struct NoteQueue {
-    notes: VecDeque<Note>,
+struct NotificationQueueState {
+    notifications: VecDeque<QueuedNotification>,
     running: bool,
 }
 
-impl Notes {
+impl NotificationQueue {
     /// Adds a notification; `true` where the caller has to send the queue.
-    pub(super) fn push(&self, note: Note) -> bool {
+    pub(super) fn push(&self, notification: QueuedNotification) -> bool {
         let mut waiting = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        waiting.notes.push_back(note);
+        waiting.notifications.push_back(notification);
         !std::mem::replace(&mut waiting.running, true)
     }
 
@@ -39,17 +39,17 @@ impl Notes {
     }
 
     /// Sends the queue, one notification after the other. If sending one panics, `again` has the rest sent.
-    pub(super) fn send_all(&self, send: impl Fn(Note), again: impl Fn()) {
+    pub(super) fn send_all(&self, send: impl Fn(QueuedNotification), again: impl Fn()) {
         let _rest = Rest(again);
-        while let Some(note) = self.next() {
-            send(note);
+        while let Some(notification) = self.next() {
+            send(notification);
         }
     }
 
     /// The next notification; without one the caller is done.
-    fn next(&self) -> Option<Note> {
+    fn next(&self) -> Option<QueuedNotification> {
         let mut waiting = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let next = waiting.notes.pop_front();
+        let next = waiting.notifications.pop_front();
         waiting.running = next.is_some();
         next
     }
@@ -68,7 +68,7 @@ impl<F: Fn()> Drop for Rest<F> {
 
 /// The orders of other threads to the thread that keeps the stream open.
 #[derive(Default)]
-pub(super) struct Push {
+pub(super) struct StandingStream {
     state: Mutex<StreamState>,
     changed: Condvar,
 }
@@ -76,16 +76,16 @@ pub(super) struct Push {
 #[derive(Default)]
 struct StreamState {
     running: bool,
-    kicked: bool,
-    line: Option<Arc<Line>>,
+    reopens: bool,
+    control: Option<Arc<ConnectionControl>>,
 }
 
-impl Push {
+impl StandingStream {
     /// Whether a thread has to be started, which ends with [`Self::stopped`].
     pub(super) fn start(&self) -> bool {
         let running = std::mem::replace(&mut self.state().running, true);
         if running {
-            self.kick();
+            self.reopen();
         }
         !running
     }
@@ -93,30 +93,30 @@ impl Push {
     /// Ends the thread, unless there is a new session in the meantime.
     pub(super) fn stopped(&self) -> bool {
         let mut state = self.state();
-        state.running = std::mem::take(&mut state.kicked);
+        state.running = std::mem::take(&mut state.reopens);
         !state.running
     }
 
     /// The stream uses this connection.
-    pub(super) fn uses(&self, line: &Arc<Line>) {
+    pub(super) fn uses(&self, control: &Arc<ConnectionControl>) {
         let mut state = self.state();
-        state.line = Some(Arc::clone(line));
-        state.kicked = false;
+        state.control = Some(Arc::clone(control));
+        state.reopens = false;
     }
 
     /// Opens the stream again at once, for a new session.
-    pub(super) fn kick(&self) {
+    pub(super) fn reopen(&self) {
         let mut state = self.state();
-        state.kicked = true;
-        if let Some(line) = &state.line {
-            line.cut();
+        state.reopens = true;
+        if let Some(control) = &state.control {
+            control.cut();
         }
         self.changed.notify_all();
     }
 
     /// Waits for the pause, or until there is a new session.
     pub(super) fn pause(&self, pause: Duration) {
-        let waited = self.changed.wait_timeout_while(self.state(), pause, |state| !state.kicked);
+        let waited = self.changed.wait_timeout_while(self.state(), pause, |state| !state.reopens);
         drop(waited.unwrap_or_else(PoisonError::into_inner));
     }
 
@@ -131,24 +131,27 @@ mod tests {
     use std::cell::Cell;
     use std::panic::{AssertUnwindSafe, catch_unwind};
 
-    fn note(text: &str) -> Note {
-        Note { message: Arc::new(text.as_bytes().to_vec()), cancels: None }
+    fn note(text: &str) -> QueuedNotification {
+        QueuedNotification { message: Arc::new(text.as_bytes().to_vec()), cancels: None }
     }
 
     #[test]
     fn a_note_that_makes_a_panic_holds_none_of_the_others_back() {
-        let (notes, sent) = (Notes::default(), Mutex::new(Vec::new()));
-        assert!(notes.push(note("bad")), "the first has to be sent");
-        assert!(!notes.push(note("good")) && !notes.push(note("better")), "the others by the same thread");
-        let one = |note: Note| {
-            assert_ne!(*note.message, b"bad");
-            sent.lock().unwrap().push(note.message);
+        let (notifications, sent) = (NotificationQueue::default(), Mutex::new(Vec::new()));
+        assert!(notifications.push(note("bad")), "the first has to be sent");
+        assert!(
+            !notifications.push(note("good")) && !notifications.push(note("better")),
+            "the others by the same thread"
+        );
+        let one = |notification: QueuedNotification| {
+            assert_ne!(*notification.message, b"bad");
+            sent.lock().unwrap().push(notification.message);
         };
         let again = Cell::new(false);
-        assert!(catch_unwind(AssertUnwindSafe(|| notes.send_all(one, || again.set(true)))).is_err());
-        assert!(again.get() && !notes.is_idle());
-        notes.send_all(one, || unreachable!("no panic"));
+        assert!(catch_unwind(AssertUnwindSafe(|| notifications.send_all(one, || again.set(true)))).is_err());
+        assert!(again.get() && !notifications.is_idle());
+        notifications.send_all(one, || unreachable!("no panic"));
         assert_eq!(*sent.lock().unwrap(), [note("good").message, note("better").message]);
-        assert!(notes.is_idle());
+        assert!(notifications.is_idle());
     }
 }

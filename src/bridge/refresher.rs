@@ -54,7 +54,7 @@ impl Refresher {
     }
 
     /// Has these files refreshed, if they are due and no daemon runs. Returns at once.
-    pub(super) fn want(self: &Arc<Self>, files: BTreeSet<String>) {
+    pub(super) fn request_refresh(self: &Arc<Self>, files: BTreeSet<String>) {
         let mut state = self.state();
         let rests = state.last.is_some_and(|last| last.elapsed() < SOONEST);
         if state.running || rests || self.stop.is_asked() {

@@ -7,10 +7,10 @@ use serde_json::value::RawValue;
 use ureq::http::HeaderMap;
 
 use super::context::Bridge;
-use super::http::Wire;
+use super::http::Connection;
 use super::message::{Message, Request, RpcAnswer, member, read, text};
-use super::post::Asker;
-use super::session::{Carried, Renewing, Replay, Session, Text};
+use super::post::Requester;
+use super::session::{Renewing, Replay, Session, SessionHeaders, Text};
 
 /// Ends a renewal in any case, also after a panic, because other threads wait for the end.
 struct SessionRenewal<'a>(&'a Session, Result<(), String>);
@@ -23,41 +23,41 @@ impl Drop for SessionRenewal<'_> {
 
 impl Bridge {
     /// Makes a new session in the place of `lost`, or waits until another thread has made one.
-    pub(super) fn renew(&self, wire: &Wire, lost: &Carried) -> Result<(), String> {
+    pub(super) fn renew(&self, connection: &Connection, lost: &SessionHeaders) -> Result<(), String> {
         match self.session.lost(lost.number) {
             Renewing::Done => Ok(()),
             Renewing::Failed(why) => Err(why),
             Renewing::Yours(replay) => {
                 log::info!(target: "BRIDGE", "the server has ended the session; beginning a new one");
-                self.make_session(wire, &replay)
+                self.make_session(connection, &replay)
             }
         }
     }
 
     /// Makes the new session. Requests wait for it from the moment at which the old one was reported lost.
-    pub(super) fn make_session(&self, wire: &Wire, replay: &Replay) -> Result<(), String> {
+    pub(super) fn make_session(&self, connection: &Connection, replay: &Replay) -> Result<(), String> {
         let mut renewal = SessionRenewal(&self.session, Err("the renewal was broken off".to_owned()));
-        renewal.1 = self.begin_again(wire, replay);
+        renewal.1 = self.begin_again(connection, replay);
         let outcome = renewal.1.clone();
         drop(renewal);
-        self.push.kick();
+        self.standing_stream.reopen();
         outcome
     }
 
-    fn begin_again(&self, wire: &Wire, replay: &Replay) -> Result<(), String> {
+    fn begin_again(&self, connection: &Connection, replay: &Replay) -> Result<(), String> {
         let initialize =
             replay.initialize.as_ref().ok_or("the server wants a session, and the client has begun none")?;
-        let (answer, headers) = self.ask(wire, initialize, &Carried::default())?;
+        let (answer, headers) = self.ask(connection, initialize, &SessionHeaders::default())?;
         let Ok(Message::Answer(RpcAnswer { result: Some(result), .. })) = read(&answer) else {
             return Err("the server refuses a new session".to_owned());
         };
         let lists = self.session.established(&headers, result);
-        let carried = self.session.carried_meanwhile();
+        let session = self.session.headers_meanwhile();
         if let Some(initialized) = &replay.initialized {
-            self.tell(wire, initialized, &carried)?;
+            self.send_unanswered(connection, initialized, &session)?;
         }
         for message in replay.level.iter().chain(replay.subscriptions.values()) {
-            if let Err(why) = self.ask(wire, message, &carried) {
+            if let Err(why) = self.ask(connection, message, &session) {
                 log::warn!(target: "BRIDGE", "a setting of the old session is not in the new one: {why}");
             }
         }
@@ -69,14 +69,19 @@ impl Bridge {
     }
 
     /// Repeats a request of the client, and returns the answer.
-    fn ask(&self, wire: &Wire, message: &[u8], carried: &Carried) -> Result<(Vec<u8>, HeaderMap), String> {
+    fn ask(
+        &self,
+        connection: &Connection,
+        message: &[u8],
+        session: &SessionHeaders,
+    ) -> Result<(Vec<u8>, HeaderMap), String> {
         let Ok(Message::Request(Request { id, .. })) = read(message) else {
             return Err("what was kept is no request".to_owned());
         };
-        let mut asker = Asker::Own { id: &id, answer: None };
-        self.attempts(wire, &mut asker, Some(carried), message)?;
-        match asker {
-            Asker::Own { answer: Some(answer), .. } => Ok(answer),
+        let mut requester = Requester::Own { id: &id, answer: None };
+        self.attempts(connection, &mut requester, Some(session), message)?;
+        match requester {
+            Requester::Own { answer: Some(answer), .. } => Ok(answer),
             _ => Err("no answer came".to_owned()),
         }
     }

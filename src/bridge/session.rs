@@ -20,14 +20,14 @@ pub(super) type Text = Arc<Vec<u8>>;
 
 /// The headers of a session.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Carried {
+pub(super) struct SessionHeaders {
     /// The number of the session, counted from 1; 0 before the first.
     pub number: u64,
     pub id: Option<HeaderValue>,
     pub version: Option<HeaderValue>,
 }
 
-impl Carried {
+impl SessionHeaders {
     /// Adds the headers to a request.
     pub(super) fn add_to(&self, headers: &mut HeaderMap) {
         if let Some(id) = &self.id {
@@ -41,12 +41,12 @@ impl Carried {
 
 /// The server's description of itself.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Announced {
+pub(super) struct ServerFacts {
     server: Option<String>,
     capabilities: Option<String>,
 }
 
-impl Announced {
+impl ServerFacts {
     /// Reads an `InitializeResult`.
     pub(super) fn of(result: &RawValue) -> Self {
         let part = |name| member(result, name).map(|value| value.get().to_owned());
@@ -83,8 +83,8 @@ pub(super) struct Replay {
 
 #[derive(Default)]
 struct SessionState {
-    carried: Carried,
-    announced: Announced,
+    headers: SessionHeaders,
+    announced: ServerFacts,
     replay: Replay,
     renewing: bool,
     /// Why the last renewal failed.
@@ -110,14 +110,14 @@ pub(super) enum Renewing {
 
 impl Session {
     /// The headers of a request now. Waits for a renewal that is under way.
-    pub(super) fn carried(&self) -> Carried {
+    pub(super) fn headers(&self) -> SessionHeaders {
         let waited = self.renewed.wait_while(self.state(), |state| state.renewing);
-        waited.unwrap_or_else(PoisonError::into_inner).carried.clone()
+        waited.unwrap_or_else(PoisonError::into_inner).headers.clone()
     }
 
     /// The headers of a request of the renewal itself.
-    pub(super) fn carried_meanwhile(&self) -> Carried {
-        self.state().carried.clone()
+    pub(super) fn headers_meanwhile(&self) -> SessionHeaders {
+        self.state().headers.clone()
     }
 
     /// Begins a session, whose `InitializeResult` came with these headers. Returns the lists that may have changed
@@ -125,12 +125,12 @@ impl Session {
     pub(super) fn established(&self, headers: &HeaderMap, result: &RawValue) -> Vec<&'static str> {
         let mut state = self.state();
         let version = member(result, "protocolVersion").and_then(text);
-        state.carried = Carried {
-            number: state.carried.number + 1,
+        state.headers = SessionHeaders {
+            number: state.headers.number + 1,
             id: headers.get(SESSION_ID).cloned(),
             version: version.and_then(|version| HeaderValue::from_str(&version).ok()),
         };
-        let announced = Announced::of(result);
+        let announced = ServerFacts::of(result);
         let changed = announced.changed_lists(&state.announced);
         state.announced = announced;
         changed
@@ -138,7 +138,7 @@ impl Session {
 
     /// Whether arrays of messages may be sent: one version had them.
     pub(super) fn has_batches(&self) -> bool {
-        self.state().carried.version.as_ref().is_some_and(|version| version == "2025-03-26")
+        self.state().headers.version.as_ref().is_some_and(|version| version == "2025-03-26")
     }
 
     /// Changes the messages for a new session.
@@ -150,7 +150,7 @@ impl Session {
     /// [`Self::end_renewal`]; the others wait for it.
     pub(super) fn lost(&self, number: u64) -> Renewing {
         let mut state = self.state();
-        if state.carried.number != number {
+        if state.headers.number != number {
             return Renewing::Done;
         }
         if !state.renewing {
@@ -160,7 +160,7 @@ impl Session {
         let waited = self.renewed.wait_while(state, |state| state.renewing);
         let state = waited.unwrap_or_else(PoisonError::into_inner);
         match &state.failure {
-            Some(why) if state.carried.number == number => Renewing::Failed(why.clone()),
+            Some(why) if state.headers.number == number => Renewing::Failed(why.clone()),
             _ => Renewing::Done,
         }
     }
@@ -188,14 +188,15 @@ mod tests {
 
     #[test]
     fn lists_are_told_where_the_server_is_another_one() {
-        let old =
-            Announced::of(raw(r#"{"serverInfo":{"version":"1"},"capabilities":{"tools":{},"logging":{}}}"#));
+        let old = ServerFacts::of(raw(
+            r#"{"serverInfo":{"version":"1"},"capabilities":{"tools":{},"logging":{}}}"#,
+        ));
         for (new, expected) in [
             (r#"{"capabilities":{"tools":{},"logging":{}},"serverInfo":{"version":"1"}}"#, &[][..]),
             (r#"{"serverInfo":{"version":"2"},"capabilities":{"tools":{},"logging":{}}}"#, &["tools"]),
             (r#"{"serverInfo":{"version":"1"},"capabilities":{"prompts":{}}}"#, &["tools", "prompts"]),
         ] {
-            assert_eq!(Announced::of(raw(new)).changed_lists(&old), expected, "{new}");
+            assert_eq!(ServerFacts::of(raw(new)).changed_lists(&old), expected, "{new}");
         }
     }
 

@@ -1,7 +1,7 @@
 //! The sockets below the HTTP library.
 //!
-//! The library's own sockets have no TCP keep-alive, and no wait that another thread can end. Through a [`Line`] other
-//! threads can cut a connection, and wait until a request has left.
+//! The library's own sockets have no TCP keep-alive, and no wait that another thread can end. Through a
+//! [`ConnectionControl`] other threads can cut a connection, and wait until a request has left.
 
 use std::fmt;
 use std::io::{self, Read, Write};
@@ -28,12 +28,12 @@ const KEEP_ALIVE_TIMES: u32 = 4;
 
 /// The connection of a thread, as other threads see and control it.
 #[derive(Debug, Default)]
-pub(super) struct Line {
+pub(super) struct ConnectionControl {
     socket: Mutex<Weak<TcpStream>>,
     progress: Mutex<Progress>,
     changed: Condvar,
     /// Whether the next bytes are a document on its way, which must not stop in the middle.
-    hurried: AtomicBool,
+    silence_limited: AtomicBool,
 }
 
 /// The progress of a request.
@@ -48,24 +48,24 @@ pub(super) enum Progress {
     Answered,
 }
 
-impl Line {
+impl ConnectionControl {
     /// Ends every read and write of the connection at this moment.
     pub(super) fn cut(&self) {
         if let Some(socket) = lock(&self.socket).upgrade() {
             // Fails where the peer has ended the connection already.
             let _ = socket.shutdown(Shutdown::Both);
         }
-        self.note(Progress::Answered);
+        self.record(Progress::Answered);
     }
 
     /// Begins another request.
     pub(super) fn begin(&self) {
         *lock(&self.progress) = Progress::Leaving;
-        self.hurried.store(false, Ordering::Relaxed);
+        self.silence_limited.store(false, Ordering::Relaxed);
     }
 
     /// Records the progress of the request.
-    pub(super) fn note(&self, progress: Progress) {
+    pub(super) fn record(&self, progress: Progress) {
         let mut known = lock(&self.progress);
         if progress > *known {
             *known = progress;
@@ -82,24 +82,24 @@ impl Line {
     }
 
     /// From now on the silence of the peer is limited.
-    pub(super) fn hurry(&self) {
-        self.hurried.store(true, Ordering::Relaxed);
+    pub(super) fn limit_silence(&self) {
+        self.silence_limited.store(true, Ordering::Relaxed);
     }
 
     /// Whether the silence of the peer is limited.
-    pub(super) fn is_hurried(&self) -> bool {
-        self.hurried.load(Ordering::Relaxed)
+    pub(super) fn is_silence_limited(&self) -> bool {
+        self.silence_limited.load(Ordering::Relaxed)
     }
 }
 
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Opens TCP connections for one [`Line`].
+/// Opens TCP connections for one [`ConnectionControl`].
 #[derive(Debug)]
 pub(super) struct Dialer {
-    pub line: Arc<Line>,
+    pub control: Arc<ConnectionControl>,
     pub addresses: Addresses,
 }
 
@@ -112,7 +112,7 @@ impl<In: Transport> Connector<In> for Dialer {
         }
         let opened = open(&details.addrs, details.timeout.not_zero().map(|limit| *limit));
         let stream = Arc::new(opened.inspect_err(|_| self.addresses.forget())?);
-        *lock(&self.line.socket) = Arc::downgrade(&stream);
+        *lock(&self.control.socket) = Arc::downgrade(&stream);
         let config = details.config;
         let buffers = LazyBuffers::new(config.input_buffer_size(), config.output_buffer_size());
         Ok(Some(Either::B(Socket { stream, buffers, read_limit: None, write_limit: None })))

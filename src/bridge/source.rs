@@ -2,15 +2,15 @@
 
 use serde_json::Value;
 
-use super::access::Whereabouts;
+use super::access::AccessSource;
 use crate::secret::Secret;
 use crate::services::record_of;
 use crate::settings::{Environment, Places, Settings};
 
 /// The source of the address and the headers. The error is one line for people.
-pub(super) fn source(server: Option<&str>, settings: &Settings) -> Result<Whereabouts, String> {
+pub(super) fn source(server: Option<&str>, settings: &Settings) -> Result<AccessSource, String> {
     match server {
-        Some(server) => Ok(Whereabouts::Files {
+        Some(server) => Ok(AccessSource::Files {
             server: server.to_owned(),
             places: Places { dir: settings.dir.clone(), tokens_dir: settings.tokens_dir.clone() },
             otherwise: Box::new(record_of(settings)),
@@ -20,7 +20,7 @@ pub(super) fn source(server: Option<&str>, settings: &Settings) -> Result<Wherea
 }
 
 /// Reads the two forms in which the default files configure a program: an address with a token, or with headers.
-fn from_environment(environment: &Environment) -> Result<Whereabouts, String> {
+fn from_environment(environment: &Environment) -> Result<AccessSource, String> {
     if let Some(url) = environment.get("MCP_SERVER_URL") {
         let mut headers = environment
             .get("MCP_SERVER_HEADERS")
@@ -30,12 +30,12 @@ fn from_environment(environment: &Environment) -> Result<Whereabouts, String> {
             let value = if bare { Secret::new(format!("Bearer {token}")) } else { Secret::new(token) };
             headers.push(("Authorization".to_owned(), value));
         }
-        return Ok(Whereabouts::Environment { url, headers });
+        return Ok(AccessSource::Environment { url, headers });
     }
     if let Some(url) = environment.get("FETCH_BASE_URL") {
         let headers =
             environment.get("FETCH_HEADERS").map_or(Ok(Vec::new()), |text| object("FETCH_HEADERS", &text))?;
-        return Ok(Whereabouts::Environment { url, headers });
+        return Ok(AccessSource::Environment { url, headers });
     }
     Err("bridge: needs a SERVER, or MCP_SERVER_URL in its environment".to_owned())
 }

@@ -29,7 +29,7 @@ pub(super) fn kind(content_type: Option<&str>) -> BodyKind {
 
 /// The meaning of a document for the requests that were sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Says {
+pub(super) enum BodyMeaning {
     /// The document answers one of the requests.
     Answer,
     /// The document is an error that names none of the requests.
@@ -43,7 +43,7 @@ pub(super) enum Says {
 pub(super) struct HttpAnswer<'a> {
     pub status: u16,
     pub kind: BodyKind,
-    pub says: Says,
+    pub meaning: BodyMeaning,
     /// The beginning of the body.
     pub text: &'a str,
     /// Whether the request carried a session.
@@ -79,11 +79,11 @@ const SOON: Duration = Duration::from_secs(1);
 /// Judges the answer to a request.
 pub(super) fn verdict(reply: &HttpAnswer<'_>) -> Judgement {
     let status = reply.status;
-    match (status, reply.says) {
+    match (status, reply.meaning) {
         (401, _) => Judgement::TokenRefused,
-        (_, Says::Answer) => Judgement::Pass,
+        (_, BodyMeaning::Answer) => Judgement::Pass,
         _ if reply.session && is_session_lost(status, reply.text) => Judgement::SessionLost,
-        (_, Says::Error) => Judgement::PassWithId,
+        (_, BodyMeaning::Error) => Judgement::PassWithId,
         (403, _) => forbidden(reply.challenge),
         (429, _) => match seconds(reply.retry_after) {
             Some(pause) if pause <= SOON => Judgement::Later(pause),
@@ -175,9 +175,9 @@ mod tests {
 
     #[test]
     fn answers_are_judged_by_status_document_and_session() {
-        use Says::{Answer, Error, Nothing};
+        use BodyMeaning::{Answer, Error, Nothing};
         let lost = r#"{"error":{"message":"Bad Request: No valid session ID provided"}}"#;
-        for (status, says, text, session, expected) in [
+        for (status, meaning, text, session, expected) in [
             (200, Answer, "{}", true, "Pass"),
             (400, Answer, "{}", false, "Pass"),
             (404, Answer, "{}", true, "Pass"),
@@ -203,14 +203,14 @@ mod tests {
             let reply = HttpAnswer {
                 status,
                 kind: BodyKind::Other,
-                says,
+                meaning,
                 text,
                 session,
                 challenge: Some(r#"Bearer error="insufficient_scope", xscope="no", scope="files:write""#),
                 retry_after: Some("1"),
             };
             let found = format!("{:?}", verdict(&reply));
-            assert!(found.contains(expected), "{status} {says:?} {text}: {found}");
+            assert!(found.contains(expected), "{status} {meaning:?} {text}: {found}");
         }
     }
 
@@ -219,7 +219,7 @@ mod tests {
         let reply = |retry_after| HttpAnswer {
             status: 429,
             kind: BodyKind::Other,
-            says: Says::Nothing,
+            meaning: BodyMeaning::Nothing,
             text: "",
             session: false,
             challenge: None,

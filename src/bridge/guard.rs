@@ -9,7 +9,7 @@ use ureq::unversioned::transport::time::Duration as Limit;
 use ureq::unversioned::transport::{Buffers, ConnectionDetails, Connector, NextTimeout, Transport};
 use zeroize::Zeroizing;
 
-use super::socket::{Line, Progress};
+use super::socket::{ConnectionControl, Progress};
 
 /// How long a peer may be silent in the middle of a header or of a document.
 const STALL: Duration = Duration::from_secs(30);
@@ -17,21 +17,21 @@ const STALL: Duration = Duration::from_secs(30);
 /// Adds the layer to a connection. The layer limits the silence of the peer, and sees when a request has left. A header
 /// is sent in one packet with the bytes behind it.
 #[derive(Debug)]
-pub(super) struct Sentry(pub Arc<Line>);
+pub(super) struct GuardConnector(pub Arc<ConnectionControl>);
 
-impl<In: Transport> Connector<In> for Sentry {
+impl<In: Transport> Connector<In> for GuardConnector {
     type Out = GuardedSocket<In>;
 
     fn connect(&self, _: &ConnectionDetails, chained: Option<In>) -> Result<Option<Self::Out>, Error> {
-        let guarded = |inner| GuardedSocket { inner, line: Arc::clone(&self.0), held: None, begun: false };
+        let guarded = |inner| GuardedSocket { inner, control: Arc::clone(&self.0), held: None, begun: false };
         Ok(chained.map(guarded))
     }
 }
 
-/// A connection with a [`Line`].
+/// A connection with a [`ConnectionControl`].
 pub(super) struct GuardedSocket<T> {
     inner: T,
-    line: Arc<Line>,
+    control: Arc<ConnectionControl>,
     /// The beginning of a request, which has not been sent yet. Zeroized, since the token is in it.
     held: Option<Zeroizing<Vec<u8>>>,
     /// Whether the library has written a part of the request.
@@ -41,7 +41,7 @@ pub(super) struct GuardedSocket<T> {
 /// Without its output, which holds the token.
 impl<T> fmt::Debug for GuardedSocket<T> {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.debug_struct("GuardedSocket").field("line", &self.line).finish_non_exhaustive()
+        out.debug_struct("GuardedSocket").field("control", &self.control).finish_non_exhaustive()
     }
 }
 
@@ -86,9 +86,9 @@ impl<T: Transport> Transport for GuardedSocket<T> {
             self.send_held(&held, 0, timeout)?;
         }
         self.begun = false;
-        self.line.note(Progress::Left);
+        self.control.record(Progress::Left);
         // A server may take any time for its answer, but not in the middle of a header.
-        if self.line.is_hurried() || !self.inner.buffers().input().is_empty() {
+        if self.control.is_silence_limited() || !self.inner.buffers().input().is_empty() {
             timeout.per_read = Some(Limit::Exact(STALL));
         }
         self.inner.await_input(timeout)
@@ -141,7 +141,7 @@ mod tests {
 
     fn guarded() -> GuardedSocket<Peer> {
         let peer = Peer { buffers: LazyBuffers::new(100, 20), packets: Vec::new(), waits: Vec::new() };
-        GuardedSocket { inner: peer, line: Arc::default(), held: None, begun: false }
+        GuardedSocket { inner: peer, control: Arc::default(), held: None, begun: false }
     }
 
     fn write(socket: &mut GuardedSocket<Peer>, text: &str) {
@@ -162,14 +162,14 @@ mod tests {
             for _ in 0..2 {
                 for part in parts {
                     write(&mut socket, part);
-                    assert!(!socket.line.wait_for(Progress::Left, Duration::ZERO));
+                    assert!(!socket.control.wait_for(Progress::Left, Duration::ZERO));
                 }
                 socket.await_input(NextTimeout::default()).unwrap();
-                assert!(socket.line.wait_for(Progress::Left, Duration::ZERO));
+                assert!(socket.control.wait_for(Progress::Left, Duration::ZERO));
                 let packets: Vec<_> =
                     socket.inner.packets.drain(..).map(|all| String::from_utf8(all).unwrap()).collect();
                 assert_eq!(packets, expected, "{parts:?}");
-                socket.line.begin();
+                socket.control.begin();
             }
         }
     }
@@ -196,7 +196,7 @@ mod tests {
         assert_eq!(waits(&mut socket), stall, "a header has begun");
         socket.inner.buffers.input_consume(4);
         assert_eq!(waits(&mut socket), None);
-        socket.line.hurry();
+        socket.control.limit_silence();
         assert_eq!(waits(&mut socket), stall, "a document is on its way");
     }
 }

@@ -7,7 +7,7 @@ use std::collections::VecDeque;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::http::{IDLE, Route, Wire};
+use super::http::{Connection, IDLE, Route};
 
 /// How many requests of the client may be under way at once.
 const PLACES: usize = 64;
@@ -16,20 +16,20 @@ const PLACES: usize = 64;
 const QUEUE: usize = 4096;
 
 /// A job that needs a connection.
-pub(super) type Exchange = Box<dyn FnOnce(&Wire) + Send>;
+pub(super) type Exchange = Box<dyn FnOnce(&Connection) + Send>;
 
 /// Too many requests wait already.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Full;
 
 /// The threads, and the jobs that wait.
-pub(super) struct Crew {
+pub(super) struct Workers {
     route: Route,
-    state: Mutex<CrewState>,
+    state: Mutex<WorkersState>,
 }
 
 #[derive(Default)]
-struct CrewState {
+struct WorkersState {
     /// The senders of jobs to idle threads, the latest last.
     idle: Vec<(u64, Sender<Exchange>)>,
     /// The number of threads so far, from which each gets its number.
@@ -38,7 +38,7 @@ struct CrewState {
     waiting: VecDeque<Exchange>,
 }
 
-impl Crew {
+impl Workers {
     pub(super) fn new(route: Route) -> Self {
         Self { route, state: Mutex::default() }
     }
@@ -71,15 +71,15 @@ impl Crew {
     }
 
     /// A separate connection, for a stream that stays open.
-    pub(super) fn wire(&self) -> Wire {
-        Wire::new(&self.route)
+    pub(super) fn connection(&self) -> Connection {
+        Connection::new(&self.route)
     }
 
-    fn state(&self) -> MutexGuard<'_, CrewState> {
+    fn state(&self) -> MutexGuard<'_, WorkersState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn start(self: &Arc<Self>, state: &mut CrewState, job: Exchange) {
+    fn start(self: &Arc<Self>, state: &mut WorkersState, job: Exchange) {
         let mut job = job;
         while let Some((_, thread)) = state.idle.pop() {
             match thread.send(job) {
@@ -89,12 +89,12 @@ impl Crew {
             }
         }
         state.count += 1;
-        let (number, crew) = (state.count, Arc::clone(self));
+        let (number, workers) = (state.count, Arc::clone(self));
         let (sender, receiver) = channel();
         let thread = std::thread::Builder::new().name("exchange".to_owned());
         // The channel holds a job until its thread runs.
         let sent = sender.send(job).is_ok();
-        if let Err(error) = thread.spawn(move || crew.work(number, &sender, &receiver)) {
+        if let Err(error) = thread.spawn(move || workers.work(number, &sender, &receiver)) {
             log::error!(target: "BRIDGE", "no thread can be started ({error}); sent: {sent}");
             std::process::exit(1);
         }
@@ -102,7 +102,7 @@ impl Crew {
 
     /// Runs one thread: does jobs until none has come for a while.
     fn work(self: Arc<Self>, number: u64, own: &Sender<Exchange>, jobs: &Receiver<Exchange>) {
-        let wire = Wire::new(&self.route);
+        let connection = Connection::new(&self.route);
         loop {
             let job = match jobs.recv_timeout(IDLE) {
                 Ok(job) => job,
@@ -118,7 +118,7 @@ impl Crew {
                     continue;
                 }
             };
-            job(&wire);
+            job(&connection);
             self.state().idle.push((number, own.clone()));
         }
     }

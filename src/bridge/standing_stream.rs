@@ -12,8 +12,8 @@ use ureq::http::Method;
 
 use super::context::{Bridge, LARGEST_TO_CLIENT, ServerMessage};
 use super::events::Events;
-use super::http::{Incoming, Wire};
-use super::session::Carried;
+use super::http::{Connection, Incoming};
+use super::session::SessionHeaders;
 use super::stream::{Followed, follow};
 use super::verdict::{BodyKind, is_session_lost, kind, reopening};
 
@@ -35,7 +35,7 @@ enum Listened {
 impl Bridge {
     /// Keeps the stream open from now on.
     pub(super) fn listen(self: &Arc<Self>) {
-        if self.channel.is_some() || !self.push.start() {
+        if self.channel.is_some() || !self.standing_stream.start() {
             return;
         }
         let bridge = Arc::clone(self);
@@ -47,44 +47,44 @@ impl Bridge {
     }
 
     fn keep_listening(&self) {
-        let wire = self.crew.wire();
+        let connection = self.workers.connection();
         let mut events = Events::new(LARGEST_TO_CLIENT);
         let (mut number, mut failures) = (0, 0_u32);
         loop {
-            let carried = self.session.carried();
-            if carried.number != number {
-                number = carried.number;
+            let session = self.session.headers();
+            if session.number != number {
+                number = session.number;
                 failures = 0;
                 events = Events::new(LARGEST_TO_CLIENT);
             }
-            self.push.uses(&wire.line);
-            match self.attempt(&wire, &carried, &mut events) {
+            self.standing_stream.uses(&connection.control);
+            match self.attempt(&connection, &session, &mut events) {
                 Listened::Over(true) => failures = 0,
                 Listened::Over(false) => failures = failures.saturating_add(1),
                 Listened::None(status) => {
                     log::debug!(target: "BRIDGE", "the server has no standing stream: HTTP {status}");
-                    if self.push.stopped() {
+                    if self.standing_stream.stopped() {
                         return;
                     }
                     continue;
                 }
-                Listened::SessionLost => match self.renew(&wire, &carried) {
+                Listened::SessionLost => match self.renew(&connection, &session) {
                     Ok(()) => continue,
                     Err(why) => failures = failed(failures, &why),
                 },
                 Listened::Failed(why) => failures = failed(failures, &why),
             }
-            self.push.pause(reopening(events.retry(), failures));
+            self.standing_stream.pause(reopening(events.retry(), failures));
         }
     }
 
-    fn attempt(&self, wire: &Wire, carried: &Carried, events: &mut Events) -> Listened {
-        let pass = match self.access.current() {
-            Ok(pass) => pass,
+    fn attempt(&self, connection: &Connection, session: &SessionHeaders, events: &mut Events) -> Listened {
+        let target = match self.access.current() {
+            Ok(target) => target,
             Err(why) => return Listened::Failed(why),
         };
-        let headers = self.listening(&pass, carried, events.last_id());
-        let mut incoming = match wire.send(Method::GET, &pass.url, headers, None) {
+        let headers = self.listening(&target, session, events.last_id());
+        let mut incoming = match connection.send(Method::GET, &target.url, headers, None) {
             Ok(incoming) => incoming,
             Err(unanswered) => return Listened::Failed(unanswered.why),
         };
@@ -97,11 +97,13 @@ impl Bridge {
                 let came = self.read_stream(&mut incoming, events);
                 Listened::Over(came || begun.elapsed() > LASTED)
             }
-            401 => match self.access.other_than(&pass) {
+            401 => match self.access.other_than(&target) {
                 Some(_) => Listened::Over(true),
-                None => Listened::Failed(self.access.remedy(&pass)),
+                None => Listened::Failed(self.access.remedy(&target)),
             },
-            _ if carried.id.is_some() && is_session_lost(status, &glance(wire, &mut incoming)) => {
+            _ if session.id.is_some()
+                && is_session_lost(status, &body_beginning(connection, &mut incoming)) =>
+            {
                 Listened::SessionLost
             }
             408 | 409 | 425 | 429 | 500..=599 => Listened::Failed(format!("HTTP {status}")),
@@ -134,8 +136,8 @@ fn failed(failures: u32, why: &str) -> u32 {
 }
 
 /// The beginning of a body, which may mention the session.
-fn glance(wire: &Wire, incoming: &mut Incoming) -> String {
-    wire.line.hurry();
+fn body_beginning(connection: &Connection, incoming: &mut Incoming) -> String {
+    connection.control.limit_silence();
     let mut text = Vec::new();
     // The bytes before an error suffice.
     let _ = incoming.body.by_ref().take(4096).read_to_end(&mut text);

@@ -1,13 +1,13 @@
 //! The client's requests that have no answer yet. Each gets exactly one.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use super::message::Id;
-use super::socket::{Line, Progress};
+use super::socket::{ConnectionControl, Progress, lock};
 
 /// One message of the client that needs an answer: a request, or a batch with requests.
-pub(super) struct Flight {
+pub(super) struct PendingCall {
     /// The method; empty for a batch.
     pub method: String,
     /// Whether closing the stream is the cancellation (2026-07-28).
@@ -18,10 +18,10 @@ pub(super) struct Flight {
     /// Whether the call has one of the places.
     placed: AtomicBool,
     /// The connection in use.
-    line: Mutex<Option<Arc<Line>>>,
+    control: Mutex<Option<Arc<ConnectionControl>>>,
 }
 
-impl Flight {
+impl PendingCall {
     /// Counts one request as answered; `false` where no open request of this call has the id.
     pub(super) fn answer(&self, id: &Id) -> bool {
         let mut open = lock(&self.open);
@@ -55,80 +55,76 @@ impl Flight {
     }
 
     /// Begins to use this connection; `false` for a call that was cancelled before.
-    pub(super) fn begins_on(&self, own: &Arc<Line>) -> bool {
-        let mut line = lock(&self.line);
+    pub(super) fn begins_on(&self, own: &Arc<ConnectionControl>) -> bool {
+        let mut control = lock(&self.control);
         let wanted = !self.is_cancelled();
         if wanted {
             // The progress that the connection shows is that of the request before.
             own.begin();
-            *line = Some(Arc::clone(own));
+            *control = Some(Arc::clone(own));
         }
         wanted
     }
 
     /// Ends the use of a connection. Even where the request never left, its cancellation must not wait.
-    pub(super) fn leaves_line(&self) {
-        if let Some(line) = lock(&self.line).take() {
-            line.note(Progress::Answered);
+    pub(super) fn leaves_connection(&self) {
+        if let Some(control) = lock(&self.control).take() {
+            control.record(Progress::Answered);
         }
     }
 
     /// Cancels the call. Returns the connection in use; without one the call never begins.
-    fn cancel(&self) -> Option<Arc<Line>> {
-        let line = lock(&self.line);
+    fn cancel(&self) -> Option<Arc<ConnectionControl>> {
+        let control = lock(&self.control);
         self.cancelled.store(true, Ordering::Release);
-        line.clone()
+        control.clone()
     }
 
     /// Cuts the connection in use, if there is one.
     pub(super) fn cut(&self) {
         // The lock is held meanwhile, so that the connection cannot pass to another call.
-        if let Some(line) = lock(&self.line).as_ref() {
-            line.cut();
+        if let Some(control) = lock(&self.control).as_ref() {
+            control.cut();
         }
     }
 }
 
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
 /// All calls, in the order of their arrival.
 #[derive(Default)]
-pub(super) struct Flights(Mutex<Vec<Arc<Flight>>>);
+pub(super) struct PendingCalls(Mutex<Vec<Arc<PendingCall>>>);
 
-impl Flights {
-    pub(super) fn begin(&self, ids: Vec<Id>, method: String, modern: bool, placed: bool) -> Arc<Flight> {
-        let flight = Arc::new(Flight {
+impl PendingCalls {
+    pub(super) fn begin(&self, ids: Vec<Id>, method: String, modern: bool, placed: bool) -> Arc<PendingCall> {
+        let call = Arc::new(PendingCall {
             method,
             modern,
             open: Mutex::new(ids),
             cancelled: AtomicBool::new(false),
             placed: AtomicBool::new(placed),
-            line: Mutex::default(),
+            control: Mutex::default(),
         });
-        lock(&self.0).push(Arc::clone(&flight));
-        flight
+        lock(&self.0).push(Arc::clone(&call));
+        call
     }
 
-    pub(super) fn end(&self, flight: &Arc<Flight>) {
-        lock(&self.0).retain(|other| !Arc::ptr_eq(other, flight));
+    pub(super) fn end(&self, call: &Arc<PendingCall>) {
+        lock(&self.0).retain(|other| !Arc::ptr_eq(other, call));
     }
 
     /// Counts the request as answered, in whichever call it is.
     pub(super) fn answer(&self, id: &Id) -> bool {
-        lock(&self.0).iter().any(|flight| flight.answer(id))
+        lock(&self.0).iter().any(|call| call.answer(id))
     }
 
     /// Cancels the call of this request, and returns the call with the connection in use.
-    pub(super) fn cancel(&self, id: &Id) -> Option<(Arc<Flight>, Option<Arc<Line>>)> {
-        let flights = lock(&self.0);
-        let flight = flights.iter().find(|flight| lock(&flight.open).contains(id))?;
-        Some((Arc::clone(flight), flight.cancel()))
+    pub(super) fn cancel(&self, id: &Id) -> Option<(Arc<PendingCall>, Option<Arc<ConnectionControl>>)> {
+        let pending = lock(&self.0);
+        let call = pending.iter().find(|call| lock(&call.open).contains(id))?;
+        Some((Arc::clone(call), call.cancel()))
     }
 
     /// The calls under way.
-    pub(super) fn all(&self) -> Vec<Arc<Flight>> {
+    pub(super) fn all(&self) -> Vec<Arc<PendingCall>> {
         lock(&self.0).clone()
     }
 }

@@ -12,24 +12,24 @@ use super::lines::{Input, InputLine};
 use super::message::{Id, Message, NotAMessage, Notification, Request, member, read};
 use super::modern::version;
 use super::out::{INVALID_REQUEST, PARSE_ERROR};
-use super::queue::Note;
+use super::queue::QueuedNotification;
 use super::session::Text;
 
 /// Sends the client's messages on their way.
-pub(super) struct Desk {
+pub(super) struct Dispatcher {
     bridge: Arc<Bridge>,
-    gate: Mutex<Handshake>,
+    handshake: Mutex<Handshake>,
 }
 
 /// The handshake, during which messages are held back.
 #[derive(Default)]
 struct Handshake {
-    closed: bool,
+    under_way: bool,
     held: VecDeque<Text>,
 }
 
 /// A message that needs an answer.
-struct Wanted {
+struct CallToAnswer {
     ids: Vec<Id>,
     /// The method; empty for a batch.
     method: String,
@@ -37,13 +37,13 @@ struct Wanted {
 }
 
 /// The kind of a client's message.
-enum Errand {
+enum MessageKind {
     /// A request that begins a session.
-    Initialize(Wanted),
+    Initialize(CallToAnswer),
     /// The notification that ends the handshake.
     Initialized,
     /// A request, or a batch with requests.
-    Requests(Wanted),
+    Requests(CallToAnswer),
     /// Another notification; the request that it cancels.
     Notification(Option<Id>),
     /// An answer to the server, or several.
@@ -55,17 +55,17 @@ enum Errand {
 }
 
 /// Ends a handshake, also after a panic, because all other messages wait for the end.
-struct Opens<'a>(&'a Arc<Desk>);
+struct EndsHandshake<'a>(&'a Arc<Dispatcher>);
 
-impl Drop for Opens<'_> {
+impl Drop for EndsHandshake<'_> {
     fn drop(&mut self) {
-        self.0.open();
+        self.0.end_handshake();
     }
 }
 
-impl Desk {
+impl Dispatcher {
     pub(super) fn new(bridge: Arc<Bridge>) -> Arc<Self> {
-        Arc::new(Self { bridge, gate: Mutex::default() })
+        Arc::new(Self { bridge, handshake: Mutex::default() })
     }
 
     /// Receives messages until the end of the input.
@@ -73,7 +73,7 @@ impl Desk {
         let mut lines = Input::new(input, LARGEST_TO_SERVER);
         loop {
             match lines.next()? {
-                InputLine::Message(message) => self.arrived(Arc::new(message)),
+                InputLine::Message(message) => self.receive(Arc::new(message)),
                 InputLine::TooLong => {
                     self.bridge.out.error(
                         None,
@@ -88,59 +88,59 @@ impl Desk {
 
     /// Whether no message is held back.
     pub(super) fn is_idle(&self) -> bool {
-        let gate = self.gate.lock().unwrap_or_else(PoisonError::into_inner);
-        !gate.closed && gate.held.is_empty()
+        let handshake = self.handshake.lock().unwrap_or_else(PoisonError::into_inner);
+        !handshake.under_way && handshake.held.is_empty()
     }
 
-    fn arrived(self: &Arc<Self>, message: Text) {
-        let mut gate = self.gate.lock().unwrap_or_else(PoisonError::into_inner);
-        if gate.closed && !matches!(read(&message), Ok(Message::Answer(_))) {
-            gate.held.push_back(message);
+    fn receive(self: &Arc<Self>, message: Text) {
+        let mut handshake = self.handshake.lock().unwrap_or_else(PoisonError::into_inner);
+        if handshake.under_way && !matches!(read(&message), Ok(Message::Answer(_))) {
+            handshake.held.push_back(message);
         } else {
-            self.go(&mut gate, message);
+            self.dispatch(&mut handshake, message);
         }
     }
 
     /// Sends the held messages on, up to the next one that begins a handshake.
-    fn open(self: &Arc<Self>) {
-        let mut gate = self.gate.lock().unwrap_or_else(PoisonError::into_inner);
-        gate.closed = false;
-        while !gate.closed
-            && let Some(message) = gate.held.pop_front()
+    fn end_handshake(self: &Arc<Self>) {
+        let mut handshake = self.handshake.lock().unwrap_or_else(PoisonError::into_inner);
+        handshake.under_way = false;
+        while !handshake.under_way
+            && let Some(message) = handshake.held.pop_front()
         {
-            self.go(&mut gate, message);
+            self.dispatch(&mut handshake, message);
         }
     }
 
     /// Sends a message on its way.
-    fn go(self: &Arc<Self>, gate: &mut Handshake, message: Text) {
+    fn dispatch(self: &Arc<Self>, handshake: &mut Handshake, message: Text) {
         let bridge = &self.bridge;
-        match self.kind(&message) {
-            Errand::Initialize(asked) => {
-                gate.closed = true;
+        match self.classify(&message) {
+            MessageKind::Initialize(asked) => {
+                handshake.under_way = true;
                 self.call(message, asked, true);
             }
-            Errand::Initialized => {
-                gate.closed = true;
+            MessageKind::Initialized => {
+                handshake.under_way = true;
                 bridge.session.remember(|replay| replay.initialized = Some(Arc::clone(&message)));
-                let desk = Arc::clone(self);
-                bridge.crew.run(Box::new(move |wire| {
-                    let opens = Opens(&desk);
-                    let told = desk.bridge.say(wire, &message);
-                    drop(opens);
-                    if told {
-                        desk.bridge.listen();
+                let dispatcher = Arc::clone(self);
+                bridge.workers.run(Box::new(move |connection| {
+                    let handshake_end = EndsHandshake(&dispatcher);
+                    let accepted = dispatcher.bridge.send_notification(connection, &message);
+                    drop(handshake_end);
+                    if accepted {
+                        dispatcher.bridge.listen();
                     }
                 }));
             }
-            Errand::Requests(asked) => self.call(message, asked, false),
-            Errand::Notification(cancelled) => self.notify(message, cancelled.as_ref()),
-            Errand::Answer => bridge.reply(message),
-            Errand::NoBatches => {
+            MessageKind::Requests(asked) => self.call(message, asked, false),
+            MessageKind::Notification(cancelled) => self.notify(message, cancelled.as_ref()),
+            MessageKind::Answer => bridge.reply(message),
+            MessageKind::NoBatches => {
                 let why = "an array of messages: only revision 2025-03-26 has them";
                 bridge.out.error(None, INVALID_REQUEST, why);
             }
-            Errand::Wrong(code, id) => {
+            MessageKind::Wrong(code, id) => {
                 let why = if code == PARSE_ERROR {
                     "this line is not JSON"
                 } else {
@@ -152,41 +152,42 @@ impl Desk {
     }
 
     /// Has a request carried out. With `gated` the end of the call ends the handshake.
-    fn call(self: &Arc<Self>, message: Text, asked: Wanted, gated: bool) {
-        let Wanted { ids, method, modern } = asked;
+    fn call(self: &Arc<Self>, message: Text, asked: CallToAnswer, begins_session: bool) {
+        let CallToAnswer { ids, method, modern } = asked;
         // A standing stream needs no place, in which it would block other requests.
         let placed = method != "subscriptions/listen";
-        let flight = self.bridge.flights.begin(ids, method, modern, placed);
-        let (desk, own) = (Arc::clone(self), Arc::clone(&flight));
-        let job = Box::new(move |wire: &super::http::Wire| {
-            let _opens = gated.then(|| Opens(&desk));
-            desk.bridge.call(wire, &own, &message);
+        let call = self.bridge.pending.begin(ids, method, modern, placed);
+        let (dispatcher, own) = (Arc::clone(self), Arc::clone(&call));
+        let job = Box::new(move |connection: &super::http::Connection| {
+            let _handshake = begins_session.then(|| EndsHandshake(&dispatcher));
+            dispatcher.bridge.call(connection, &own, &message);
         });
         if !placed {
-            self.bridge.crew.run(job);
-        } else if self.bridge.crew.queue(job).is_err() {
-            flight.take_place();
-            self.bridge.fail(&flight, "too many requests wait for an answer");
-            self.bridge.end(&flight);
+            self.bridge.workers.run(job);
+        } else if self.bridge.workers.queue(job).is_err() {
+            call.take_place();
+            self.bridge.fail(&call, "too many requests wait for an answer");
+            self.bridge.end(&call);
         }
     }
 
     fn notify(&self, message: Text, cancelled: Option<&Id>) {
-        let flight = cancelled.and_then(|id| self.bridge.flights.cancel(id));
+        let call = cancelled.and_then(|id| self.bridge.pending.cancel(id));
         if let Some(channel) = &self.bridge.channel {
             channel.wake();
         }
-        match flight {
+        let cancels = match call {
             // Closing the stream is the cancellation; the server expects no message.
-            Some((flight, _)) if flight.modern => flight.cut(),
-            Some((flight, Some(line))) => self.bridge.note(Note { message, cancels: Some((flight, line)) }),
+            Some((call, _)) if call.modern => return call.cut(),
             // The request was not sent, and never will be.
-            Some((_, None)) => {}
-            None => self.bridge.note(Note { message, cancels: None }),
-        }
+            Some((_, None)) => return,
+            Some((call, Some(control))) => Some((call, control)),
+            None => None,
+        };
+        self.bridge.queue_notification(QueuedNotification { message, cancels });
     }
 
-    fn kind(&self, message: &Text) -> Errand {
+    fn classify(&self, message: &Text) -> MessageKind {
         match read(message) {
             Ok(Message::Request(request)) => {
                 let modern = version(request.params).is_some();
@@ -194,30 +195,30 @@ impl Desk {
                     self.bridge.remember(&request, message);
                 }
                 let Request { id, method, .. } = request;
-                let asked = Wanted { ids: vec![id], method: method.into_owned(), modern };
+                let asked = CallToAnswer { ids: vec![id], method: method.into_owned(), modern };
                 if !modern && asked.method == "initialize" {
-                    Errand::Initialize(asked)
+                    MessageKind::Initialize(asked)
                 } else {
-                    Errand::Requests(asked)
+                    MessageKind::Requests(asked)
                 }
             }
             Ok(Message::Notification(notification)) if notification.method == "notifications/initialized" => {
-                Errand::Initialized
+                MessageKind::Initialized
             }
-            Ok(Message::Notification(notification)) => Errand::Notification(cancelled_by(&notification)),
-            Ok(Message::Answer(_)) => Errand::Answer,
-            Ok(Message::Batch(_)) if !self.bridge.session.has_batches() => Errand::NoBatches,
+            Ok(Message::Notification(notification)) => MessageKind::Notification(cancelled_by(&notification)),
+            Ok(Message::Answer(_)) => MessageKind::Answer,
+            Ok(Message::Batch(_)) if !self.bridge.session.has_batches() => MessageKind::NoBatches,
             Ok(Message::Batch(parts)) => {
                 let ids: Vec<Id> = parts.into_iter().filter_map(id_of).collect();
                 // A batch without a request gets no answer but its acceptance.
                 if ids.is_empty() {
-                    Errand::Answer
+                    MessageKind::Answer
                 } else {
-                    Errand::Requests(Wanted { ids, method: String::new(), modern: false })
+                    MessageKind::Requests(CallToAnswer { ids, method: String::new(), modern: false })
                 }
             }
-            Err(NotAMessage::Syntax) => Errand::Wrong(PARSE_ERROR, None),
-            Err(NotAMessage::Invalid(id)) => Errand::Wrong(INVALID_REQUEST, id),
+            Err(NotAMessage::Syntax) => MessageKind::Wrong(PARSE_ERROR, None),
+            Err(NotAMessage::Invalid(id)) => MessageKind::Wrong(INVALID_REQUEST, id),
         }
     }
 }
