@@ -1,5 +1,5 @@
-//! `make bench`: what a call through the bridge costs, beside the same call over one connection of its own, to
-//! the same server in the same run. Nothing here fails on a slow machine: it prints, a person judges.
+//! `make bench`: the cost of a call through the bridge, beside the same call over one direct connection to the same
+//! server. A slow machine causes no failure: a person judges the output.
 //!
 //! `PROGRAM` names another build of the program (a static one).
 
@@ -33,7 +33,7 @@ const INITIALIZED: &str = r#"{"jsonrpc":"2.0","method":"notifications/initialize
 fn main() {
     let server = Server::start();
     server.behave(|seen, reply| {
-        // The size of the answer is in the name of the tool, and so is its form.
+        // The name of the tool gives the size and the form of the answer.
         let text = String::from_utf8_lossy(&seen.body);
         let Some(rest) = text.split(r#""name":"size-"#).nth(1) else { return false };
         let id =
@@ -109,10 +109,10 @@ fn calls(form: &str, bridge: &mut Bridge, own: &mut Direct) {
     println!("  its processor time: {cpu:.3} ms (budget 0.2)");
 }
 
-/// How often each measurement is made: the machine may be busy with something else during one of them.
+/// How often each measurement is made, since the machine may be busy during one of them.
 const REPETITIONS: usize = 7;
 
-/// What the repetitions of a measurement gave.
+/// The results of a measurement's repetitions.
 #[derive(Default)]
 struct Spread(Vec<f64>);
 
@@ -153,7 +153,7 @@ fn request(method: &str, id: usize, name: &str) -> String {
     json!({"jsonrpc": "2.0", "id": id, "method": method, "params": {"name": name}}).to_string()
 }
 
-/// One connection to the server, as fast as this machine can.
+/// One direct connection to the server, as fast as this machine allows.
 struct Direct {
     stream: BufReader<TcpStream>,
     session: String,
@@ -262,7 +262,7 @@ impl Bridge {
         (0..flights.min(count)).for_each(|_| drop(self.line()));
     }
 
-    /// The processor time that it has used.
+    /// The processor time so far.
     fn cpu(&self) -> Duration {
         let text = fs::read_to_string(format!("/proc/{}/schedstat", self.child.id())).unwrap_or_default();
         let tasks = fs::read_dir(format!("/proc/{}/task", self.child.id())).unwrap();
@@ -272,7 +272,7 @@ impl Bridge {
         Duration::from_nanos(tasks.map(|task| nanos(own(task.unwrap().path()))).sum())
     }
 
-    /// A field of the kernel's record of its memory, in megabytes.
+    /// A field of the kernel's record of the memory, in megabytes.
     fn memory(&self, field: &str) -> f64 {
         let file = if field == "Pss" { "smaps_rollup" } else { "status" };
         let text = fs::read_to_string(format!("/proc/{}/{file}", self.child.id())).unwrap();
@@ -280,7 +280,7 @@ impl Bridge {
         line.split_whitespace().next().unwrap().parse::<f64>().unwrap() / 1000.0
     }
 
-    /// Has the kernel measure the most memory, `VmHWM`, from now on.
+    /// Makes the kernel measure the most memory, `VmHWM`, from now on.
     fn forget_peak(&self) {
         fs::write(format!("/proc/{}/clear_refs", self.child.id()), "5").unwrap();
     }

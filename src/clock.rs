@@ -109,8 +109,8 @@ impl Sub<Duration> for Timestamp {
 }
 
 /// A length of time in the words of the log: `45 minutes`, `2 hours`, `1 h 59 min`, `12 days`. The length is rounded
-/// down, because "expires in" must not promise too much. A small count of a large unit is followed by the smaller unit,
-/// since rounding would cut off up to half.
+/// down, because "expires in" must not promise too much. A small count of a large unit has the smaller unit too, since
+/// rounding would cut off up to half.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Words(pub Duration);
 

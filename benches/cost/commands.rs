@@ -1,4 +1,4 @@
-//! What starting costs: one cycle, and the commands that only read.
+//! The cost of a start: one cycle, and the commands that only read.
 
 use crate::figures::{Samples, Unit, row, timed, title};
 use crate::programs::{Programs, run};

@@ -1,4 +1,4 @@
-//! What a cycle costs in which nothing is due: the first, which reads all, and each later one.
+//! The cost of a cycle without a due token: the first cycle, which reads all files, and each later one.
 
 use std::fs;
 use std::thread;
@@ -25,7 +25,7 @@ fn first(programs: &Programs, project: &Project, files: usize, kind: Kind) {
     let empty = Project::new();
     let nothing = Samples::of(Unit::Time, || timed(|| run(programs.once(&empty, &[])))).median();
     let once = || {
-        // Else the second run finds them right.
+        // Otherwise the second run finds the files right.
         for name in ["mcp.json", "vscode_mcp.json"] {
             let _ = fs::remove_file(project.path(".oauth-tokens").join(name));
         }
@@ -117,13 +117,13 @@ pub(crate) fn configurations(programs: &Programs) {
     }
 }
 
-/// What an hour costs in which nothing happens.
+/// The cost of an hour without any event.
 pub(crate) fn idle(programs: &Programs) {
     const MINUTES: f64 = 3.0;
     title("idle with 2 tokens, from 3 minutes at the default interval, some daemons at once");
     let projects: Vec<Project> = (0..REPETITIONS).map(|_| fresh(2, Kind::Services)).collect();
     let daemons: Vec<Daemon> = projects.iter().map(|project| programs.daemon(project, "")).collect();
-    // What the start itself still does.
+    // The rest of the start.
     thread::sleep(Duration::from_secs(5));
     let now = || {
         daemons.iter().map(|daemon| (processor_time(daemon.pid()), wakes(daemon.pid()))).collect::<Vec<_>>()

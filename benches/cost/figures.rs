@@ -1,4 +1,4 @@
-//! What a bench measures and how it prints it: medians with their spread, beside the bare work.
+//! The figures of a bench and their output: medians with their spread, beside the bare work.
 
 use std::fmt::Write as _;
 use std::time::{Duration, Instant};
@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 /// Repetitions of each row: enough for a median and a spread.
 pub(crate) const REPETITIONS: usize = 5;
 
-/// What a figure counts.
+/// The unit of a figure.
 #[derive(Clone, Copy)]
 pub(crate) enum Unit {
     /// Seconds.

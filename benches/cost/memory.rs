@@ -1,4 +1,4 @@
-//! What the daemon holds in memory: idle beside files that are fresh, and at most while it refreshes many.
+//! The memory of the daemon: idle beside fresh files, and at most during many refreshes.
 
 use std::io::{BufRead as _, BufReader};
 use std::process::{Child, Stdio};

@@ -43,7 +43,7 @@ impl Programs {
         Self { floor: named("FLOOR"), ..Self::of(named("PROGRAM")) }
     }
 
-    /// This program, beside nothing.
+    /// One program, beside nothing.
     pub(crate) fn of(program: PathBuf) -> Self {
         let has = |tool: &str| {
             let version =
@@ -99,8 +99,8 @@ impl Programs {
         count.and_then(|count| count.trim().parse().ok()).unwrap_or_else(|| panic!("no count: {said}"))
     }
 
-    /// A daemon there that has ended its first cycle. It logs errors only: what it says of each file when a person has
-    /// it look is no part of a cycle.
+    /// A daemon there that has ended its first cycle. The daemon logs errors only: what it says of each file when a
+    /// person has it look is no part of a cycle.
     pub(crate) fn daemon(&self, project: &Project, options: &str) -> Daemon {
         let record = own(project, CYCLE);
         let _ = fs::remove_file(&record);
@@ -157,7 +157,7 @@ pub(crate) fn run(mut command: Command) {
     assert!(status.success(), "{command:?}: {status}");
 }
 
-/// What a process holds in memory that no other process shares with it, plus its part of the rest, in bytes.
+/// The memory of a process that no other process shares, plus its part of the shared memory, in bytes.
 pub(crate) fn proportional_set(pid: u32) -> f64 {
     1024.0 * field(&format!("/proc/{pid}/smaps_rollup"), "Pss:")
 }

@@ -4,12 +4,12 @@ use std::time::Duration;
 
 use crate::support::{Client, Endpoint, Project, TokenFile};
 
-/// What kind of token files a directory holds.
+/// The kind of a directory's token files.
 #[derive(Clone, Copy)]
 pub(crate) enum Kind {
-    /// Each is a service with an entry in the configurations.
+    /// Each file is a service with an entry in the configurations.
     Services,
-    /// They are refreshed, and nothing else.
+    /// The files are refreshed, but in no configuration.
     Others,
 }
 

@@ -1,4 +1,4 @@
-//! What a refresh costs beyond the provider's answer, and whether many wait for one another.
+//! The cost of a refresh beyond the provider's answer, and whether many refreshes wait for one another.
 
 use std::process::Command;
 use std::thread;

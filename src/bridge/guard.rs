@@ -1,4 +1,4 @@
-//! A layer between the HTTP library and a connection, encrypted or not, that sees where a request begins and ends.
+//! A layer between the HTTP library and a connection that sees where a request begins and ends.
 
 use std::fmt;
 use std::sync::Arc;

@@ -120,7 +120,7 @@ impl Bridge {
         }
     }
 
-    /// Posts a message to the address that the stream has named, and waits for the answer on the stream.
+    /// Posts a message to the address of the stream, and waits for the answer on the stream.
     pub(super) fn post_on_channel(
         &self,
         connection: &Connection,

@@ -1,7 +1,7 @@
 //! The headers of revision 2026-07-28, which repeat parts of a message.
 //!
-//! A tool's schema may name arguments that are repeated too, so lists of tools are read on their way. A tool with a
-//! wrong schema is removed from the list, as the revision demands of a client.
+//! A tool's schema may name more arguments to repeat, so lists of tools are read on their way. A tool with a wrong
+//! schema is removed from the list, as the revision demands of a client.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;

@@ -19,7 +19,7 @@ use super::verdict::{TRY_FOR, is_session_lost, pause};
 /// How long a cancellation waits for its request to leave.
 const LEAVES: Duration = Duration::from_secs(30);
 
-/// How long a server may need to read a request that has left, since the cancellation comes on another connection.
+/// How long a server may need to read a request that has left: the cancellation comes on another connection.
 const ARRIVES: Duration = Duration::from_millis(500);
 
 /// How long an answer to a cancelled request may still come.

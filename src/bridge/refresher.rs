@@ -1,7 +1,7 @@
-//! Refreshes the tokens that the server needs if no daemon runs, with the code and the locks of a cycle.
+//! Refreshes the server's tokens if no daemon runs, with the code and the locks of a cycle.
 //!
-//! The refresher works beside the requests, in a thread of its own, while a valid token is still sent. The end of the
-//! bridge waits until the answer of a token endpoint is stored.
+//! The refresher has a thread of its own, and requests send a valid token meanwhile. The end of the bridge waits until
+//! the answer of a token endpoint is stored.
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};

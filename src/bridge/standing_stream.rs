@@ -1,7 +1,7 @@
 //! The standing stream of a session, for the server's own messages.
 //!
-//! The stream is opened again for as long as the bridge runs, with pauses that grow while the opening fails. A server
-//! without such a stream answers so once, and gets no request until there is a new session.
+//! The stream is opened again while the bridge runs, with growing pauses after failures. A server without such a stream
+//! gets one request for each session.
 
 use std::convert::Infallible;
 use std::io::Read as _;

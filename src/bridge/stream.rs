@@ -18,7 +18,7 @@ pub(super) enum Followed<T> {
     Left(T),
 }
 
-/// Calls `each` with the events of a stream that hold a message, until its end or a result of `each`.
+/// Calls `each` with the events that hold a message, until the stream ends or `each` returns a result.
 pub(super) fn follow<T>(
     body: &mut impl Read,
     events: &mut Events,

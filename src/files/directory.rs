@@ -73,7 +73,7 @@ impl Directory {
         Self::from(File::from(opened?), self.path().join(name), self.user())
     }
 
-    /// Opens the directory once more, since a lock on a descriptor is shared by all who have the descriptor.
+    /// Opens the directory once more, for a lock: all users of one descriptor share its lock.
     pub(super) fn again(&self) -> io::Result<File> {
         Ok(File::from(retry_on_intr(|| openat(self.file(), c".", READ, Mode::empty()))?))
     }

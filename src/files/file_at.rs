@@ -35,7 +35,7 @@ pub(super) struct Occupant {
     /// The length in bytes.
     pub size: u64,
     /// Whether the file is itself a mount point (a single file bound into a container). A rename over a mount point
-    /// fails with EBUSY, so the check must come before a token is spent.
+    /// fails with EBUSY, which must show before a token is spent.
     pub is_mount_point: bool,
 }
 

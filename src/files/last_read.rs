@@ -28,7 +28,7 @@ enum Freshness {
     Same,
     /// Some of the system's data is different.
     Changed,
-    /// A write after the read would leave the same times, because the file was written shortly before the read.
+    /// The file was written so shortly before the read that another write would leave the same times.
     TooYoung,
     /// The read is too long ago, or the clock was set back since.
     TooOld,

@@ -30,9 +30,8 @@ pub(super) fn open_regular(file: &FileAt, limit: u64) -> Result<(File, Inode), R
     checked(file.open_followed()?, limit)
 }
 
-/// Opens the regular file called `file`, and no link. For a name that is known to be a regular file, or that is in the
-/// program's own keeping. The type is checked after the opening, which saves a system call for each of ten thousand
-/// files.
+/// Opens the regular file called `file`, and no link. For a known regular file, or one of the program's own. The type
+/// is checked after the opening, which saves a system call for each of ten thousand files.
 pub(super) fn open_own(file: &FileAt, limit: u64) -> Result<(File, Inode), ReadError> {
     match file.open(OFlags::RDONLY) {
         Err(error) if error.raw_os_error() == Some(libc::ELOOP) => Err(ReadError::NotRegular),

@@ -31,7 +31,7 @@ pub(crate) fn read_private(file: &FileAt) -> Result<(Zeroizing<String>, Inode), 
     let (opened, before) = open_own(file, MAX_SIZE)?;
     judge_file(file.directory().user(), &file.path(), &opened, &before)?;
     wait_for_writer(&opened);
-    // The state is from before the read, so that a write during the read shows as a different state later.
+    // The state is from before the read: a write during the read shows as a different state later.
     Ok((text(bytes_of(&opened, &before, MAX_SIZE)?)?, before))
 }
 

@@ -1,7 +1,7 @@
 //! Replacing a file that can be made again: the configurations, the status file, the pid file.
 //!
-//! Files are replaced by rename, so that no reader ever sees half a file. They are private from the first byte. Nothing
-//! is synced, since after a power loss the next cycle writes the file anew.
+//! Files are replaced by rename, so that no reader ever sees half a file. The new file is private from its first byte.
+//! Nothing is synced, since after a power loss the next cycle writes the file anew.
 
 use std::fs::{File, Permissions};
 use std::io::{self, BufWriter, Write};
@@ -11,7 +11,7 @@ use std::path::Path;
 use super::file_at::FileAt;
 use super::read::read_own;
 
-/// What [`replace_text`] did.
+/// The result of [`replace_text`].
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Replaced {
     /// The file held the same bytes and was not touched: a program that watches the file is not woken.

@@ -1,9 +1,8 @@
 //! Room on the disk before a token is spent.
 //!
 //! A rotating refresh token is gone once the endpoint has answered. So every step of this program that can fail must
-//! fail before. The new file is made, given its owner and filled with zero bytes to more than its largest size. A plain
-//! write tells the truth about a full disk. `posix_fallocate` told nonsense (errno 2 on ext4) and leaves a torn length
-//! behind.
+//! fail before. The new file is made and filled with zero bytes to more than its largest size. A plain write tells the
+//! truth about a full disk. `posix_fallocate` told nonsense (errno 2 on ext4) and leaves a torn length behind.
 
 use std::fs::File;
 use std::io::{self, Read as _, Write as _};
@@ -20,8 +19,8 @@ use super::read::MAX_SIZE;
 const READ_LIMIT: u64 = 2 * MAX_SIZE + 4096;
 
 /// A new file `.NAME.refresh` beside NAME, filled with zeros, which will take NAME's place. Dropping the value removes
-/// the file only while nothing was written into it. A written file may be the only copy of a token, and the next
-/// refresh of NAME brings it into place.
+/// the file only while nothing was written into it. A written file may be the only copy of a token. The next refresh of
+/// NAME brings it into place.
 #[derive(Debug)]
 pub(crate) struct Reserve {
     file: File,
@@ -51,8 +50,8 @@ pub(crate) fn leftover_target(name: &str) -> Option<&str> {
 }
 
 impl Reserve {
-    /// Makes the reserve of `target`, owned by this user, mode 0600, with twice `size` plus 4 KiB of room. Fails on a
-    /// full disk, in a read-only directory, or where the name is taken, and leaves nothing behind.
+    /// Makes the reserve of `target` for this user alone, with twice `size` plus 4 KiB of room. Fails on a full disk,
+    /// in a read-only directory, or where the name is taken. A failure leaves nothing behind.
     pub(crate) fn create(target: &FileAt, size: u64) -> io::Result<Self> {
         let place = leftover(target);
         let file = place.create()?;
@@ -82,8 +81,8 @@ impl Reserve {
         self.file.write_all_at(text.as_bytes(), 0)
     }
 
-    /// Cuts the file to its first `length` bytes and syncs it, for a text that is already in the file. After an error
-    /// the text is still there.
+    /// Cuts the file to its first `length` bytes and syncs it, for a text that it holds already. After an error the
+    /// text is still there.
     pub(crate) fn seal(&mut self, length: usize) -> io::Result<()> {
         self.file.set_len(length as u64)?;
         self.file.sync_all()

@@ -1,7 +1,7 @@
 //! One sync for the changes of several threads.
 //!
-//! A sync covers the changes that were made before it began. Threads that come while a sync is under way wait for its
-//! end, and then share the next one.
+//! A sync covers the changes that were made before it began. Threads that come during a sync wait for its end, and then
+//! share the next one.
 
 use std::io;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};

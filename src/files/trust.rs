@@ -1,7 +1,7 @@
 //! Whether another user could have written a file that gives orders.
 //!
 //! Token files, `.env` and `providers.json` say where secrets are sent. The program obeys them as `ssh` obeys its own
-//! files. Their owner must be this user or root, and no other user may write them or turn a link to them.
+//! files. Their owner must be this user or root. No other user may write them or turn a link to them.
 
 use std::fmt;
 use std::fs::File;
@@ -20,7 +20,7 @@ pub(crate) struct Untrusted {
     weakness: Weakness,
     owner: u32,
     mode: u32,
-    /// This process's user, who should own it.
+    /// The user of this process, who should own the file.
     me: u32,
 }
 
@@ -135,7 +135,7 @@ fn is_open(found: &Inode, file: &File) -> bool {
 }
 
 /// Whether users other than `owner` may write a file of this mode, group and access control list. A group with the
-/// number of a user is the private group of that user and has no other member. In this scheme of Debian and Fedora the
+/// number of a user is that user's private group, without other members. In this scheme of Debian and Fedora the
 /// default mask makes directories 0775.
 fn others_write(mode: u32, owner: u32, group: u32, list: impl FnOnce() -> Option<Vec<u8>>) -> bool {
     let others = mode & 0o002 != 0;
@@ -145,7 +145,7 @@ fn others_write(mode: u32, owner: u32, group: u32, list: impl FnOnce() -> Option
         || group_or_list && list().map_or(group != owner, |list| acl_lets_others_write(&list, owner, group))
 }
 
-/// Reads the entries of an access control list (`acl(5)`). After four bytes of version each entry has a kind, its
+/// Reads the entries of an access control list (`acl(5)`). After four bytes of version, each entry has a kind,
 /// permissions and the number of a user or group.
 fn acl_lets_others_write(list: &[u8], owner: u32, group: u32) -> bool {
     const WRITE: u16 = 2;

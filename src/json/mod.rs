@@ -3,7 +3,7 @@
 //! Token files and server files belong to their users and to other tools. So unknown members, their order, the spelling
 //! of numbers and the indentation must survive a rewrite. `serde_json` loses them: even with all its preserving
 //! features on, a printed value has other exponents and escapes. So the object is kept as text with the places of the
-//! values, and a change replaces only the text of one value.
+//! values. A change replaces only the text of one value.
 
 mod edit;
 

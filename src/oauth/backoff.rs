@@ -1,7 +1,7 @@
 //! When to send the next request after a failure.
 //!
 //! Pure functions over the time, the number of failures and a random number: a test can play a day-long outage through.
-//! The caller stores the facts between calls (failures, the time of the first send), since they must outlive a restart.
+//! The caller stores the facts between calls, such as the failures, since they must outlive a restart.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use crate::clock::Timestamp;
 pub(crate) const SHORTEST: Duration = Duration::from_secs(30);
 /// The longest delay: every credential recovers within an hour of an outage's end.
 pub(crate) const LONGEST: Duration = Duration::from_hours(1);
-/// After so many failures in a row the delay is at least [`SHORTEST`], even if the endpoint names a shorter one.
+/// After so many failures in a row the delay is at least [`SHORTEST`], whatever the endpoint names.
 const BELIEVED: u32 = 5;
 /// How long before its expiry a token gets an attempt out of turn. One request and its timeouts fit in.
 const BEFORE_EXPIRY: Duration = Duration::from_mins(1);
@@ -25,7 +25,7 @@ pub(crate) struct FailureContext {
     pub now: Timestamp,
     /// How many attempts in a row have failed, this one included.
     pub failures: u32,
-    /// A random number from 0 to 1, so that the tokens of many daemons do not all return at once.
+    /// A random number from 0 to 1, so that many daemons do not retry at once.
     pub random: f64,
     /// When the access token expires, if known.
     pub expires_at: Option<Timestamp>,
@@ -80,7 +80,7 @@ pub(crate) fn next_attempt(
 }
 
 /// When to send the next request after a passing failure. A time that the endpoint names is obeyed, even after the
-/// expiry. Without such a time the delay counts, but an attempt comes a minute before the expiry at the latest.
+/// expiry. Without such a time the delay counts, up to a minute before the expiry.
 pub(crate) fn after_passing(context: &FailureContext) -> Timestamp {
     let FailureContext { now, failures, random, expires_at, retry_after } = *context;
     if let Some(wait) = retry_after {
@@ -110,7 +110,7 @@ pub(crate) fn after_doubt(context: &FailureContext, doubt: &Doubt) -> Timestamp 
     let Some(end) = context.expires_at.filter(|end| *end > now) else {
         return after_passing(context);
     };
-    // In a life under four minutes the attempt comes at three quarters, since a quarter is less than a minute.
+    // In a life under four minutes the attempt comes at three quarters.
     let before = doubt.lifetime.map_or(BEFORE_EXPIRY, |life| BEFORE_EXPIRY.min(life / 4));
     let last_moment = end - before;
     not_before_allowed(context, if last_moment > now { last_moment } else { end })

@@ -67,9 +67,9 @@ const fn by_status(status: u16) -> Option<Class> {
     }
 }
 
-/// The class of a code of RFC 6749 5.2, or of the two of 4.1.2.1 that are seen in practice. An unknown code with the
-/// status of an OAuth error is a matter for a person. With another status the answer is a page of a web framework or
-/// gateway, as during a deployment.
+/// The class of a code of RFC 6749 5.2, or of two codes of 4.1.2.1 seen in practice. An unknown code with the status of
+/// an OAuth error is a matter for a person. With another status the answer is a page of a web framework or gateway, as
+/// during a deployment.
 fn by_code(situation: &Situation<'_>, rules: &ErrorRules) -> Option<Class> {
     let code = situation.code?;
     let lists = [

@@ -43,7 +43,7 @@ impl CredentialConfig {
         self.member("client_id").or_else(|| claims.into_iter().find_map(|claim| self.member(claim)))
     }
 
-    /// Whether the access token was issued to an application itself, according to the claims of Auth0, Okta and Entra.
+    /// Whether the claims of Auth0, Okta or Entra name an application as the token's user.
     pub(super) fn is_machine_token(&self) -> bool {
         let is = |claim, value| self.member(claim) == Some(value);
         let subject = self.member("token.sub");

@@ -21,8 +21,8 @@ pub(crate) enum Class {
     Configuration,
     /// The same request may succeed later: retry after a growing delay.
     Passing,
-    /// The request left and no complete answer came, at a provider that may have replaced the refresh token meanwhile.
-    /// The token may be spent, and sending it again may kill the one in use.
+    /// The request left and no complete answer came. The provider may have replaced the refresh token meanwhile. The
+    /// token may be spent, and sending it again may kill the one in use.
     InDoubt,
 }
 
@@ -67,7 +67,7 @@ pub(crate) enum Concerns {
     Credential,
     /// The endpoint, which is unreachable or overloaded: its other credentials wait too.
     Endpoint,
-    /// This machine, which has run out of files, threads or memory. Nothing was sent.
+    /// The machine, which has run out of files, threads or memory. Nothing was sent.
     Machine,
 }
 

@@ -1,7 +1,7 @@
 //! One provider as data: every fact that differs from provider to provider.
 //!
-//! The general code reads a row and never compares a provider's name. So a provider that is not built in needs a row in
-//! the user's `providers.json` and no new release. Where a row is silent, RFC 6749 holds.
+//! The general code reads a row and never compares a provider's name. So another provider needs a row in the user's
+//! `providers.json`, and no new release. Where a row is silent, RFC 6749 holds.
 
 use std::collections::BTreeMap;
 use std::time::Duration;

@@ -114,8 +114,7 @@ impl Providers {
         decided().is_some_and(|url| url.origin() == origin)
     }
 
-    /// The rows of the user's `providers.json` that send a built-in provider's secrets to another endpoint than the
-    /// program's own row.
+    /// The user's rows that send a built-in provider's secrets to another endpoint than the program's own row.
     pub(crate) fn overridden(&self) -> &[String] {
         &self.overridden
     }

@@ -131,7 +131,7 @@ impl TokenRequest {
         self.grant
     }
 
-    /// Whether an answer may replace the refresh token, so that a lost answer may have lost the new one.
+    /// Whether an answer may replace the refresh token. A lost answer may then have lost the new one.
     pub(crate) fn may_rotate(&self) -> bool {
         self.grant == GrantType::RefreshToken && self.row.rotation != Rotation::Never
     }

@@ -26,7 +26,7 @@ const USED: [&[u8]; 10] = [
     b"www-authenticate",
 ];
 
-/// Wraps every connection but the one to a proxy, whose answer is followed by bytes that are not HTTP.
+/// Wraps every connection but that to a proxy, whose answer precedes bytes that are not HTTP.
 #[derive(Debug)]
 pub(super) struct HeadConnector {
     /// Host and port of the proxy.

@@ -43,7 +43,7 @@ pub(super) struct Row {
 }
 
 impl Row {
-    /// A row of the built-in table, with the text of the row from which it starts, if it names one.
+    /// A row of the built-in table. `other` finds the text of the row from which it starts.
     pub(super) fn unread(
         name: String,
         own: &'static RawValue,

@@ -1,7 +1,7 @@
 //! The texts of an endpoint, made safe for a log line.
 //!
-//! An error answer is text from outside. Such a text may hold line breaks that forge log lines, colour codes, or the
-//! very secret that was sent.
+//! An error answer is text from outside. Such a text may hold colour codes, line breaks that forge log lines, or the
+//! very secret.
 
 use std::collections::HashSet;
 
@@ -82,8 +82,8 @@ fn repeats(text: &str, secrets: &[&Secret]) -> bool {
     secrets.iter().any(|secret| spellings(secret.expose()).iter().any(holds))
 }
 
-/// The pieces of a short text, for a comparison with a secret of any length. A bit for each hash is tested before the
-/// set, since nearly every piece of a secret is in neither.
+/// The pieces of a short text, for a comparison with a secret of any length. A bit for each hash is tested first, since
+/// nearly every piece of a secret is in neither.
 struct Pieces<'a> {
     bits: Vec<bool>,
     set: HashSet<&'a [u8]>,

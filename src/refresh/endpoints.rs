@@ -28,7 +28,7 @@ impl Endpoints {
     }
 
     /// Permission for one request at `now`, or else the time for the next try. An endpoint in trouble gets one request
-    /// at a time, and before its time only from `last_chance` on ([`Outage::open_at`]).
+    /// at a time, not before [`Outage::open_at`].
     pub(super) fn try_acquire(
         &self,
         key: &str,

@@ -15,7 +15,7 @@ use crate::tokens::directory::{read_document, real};
 use crate::tokens::spelled::file_in;
 
 /// Recovers what a crash left beside the file `name`, which is gone or only monitored now. A leftover that cannot be
-/// recovered, or is the reserve of a running process, waits for the next cycle.
+/// recovered, or belongs to a running process, waits for the next cycle.
 pub(crate) fn recover_leftover(name: &str, context: &Context<'_>) {
     let file = file_in(context.directory, name);
     let settled = if file.inode().is_ok() {

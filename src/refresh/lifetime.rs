@@ -1,7 +1,7 @@
 //! How long a new access token lasts, according to the answer, the token and the file.
 //!
-//! Some answers leave `expires_in` out (Notion, Salesforce, Stripe Apps), send 0, or send a token that has already
-//! expired. None of these may lead to a refresh at every check, or to no refresh at all.
+//! Some answers lack `expires_in` (Notion, Salesforce, Stripe Apps), have 0, or bring an expired token. None of these
+//! may lead to a refresh at every check, or to no refresh at all.
 
 use std::time::Duration;
 

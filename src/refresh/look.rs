@@ -23,7 +23,7 @@ pub(super) struct Moved {
     pub real: FileAt,
     pub document: Document,
     pub stamp: Stamp,
-    /// The new name in the directory of a file that was moved, and the report for its old names.
+    /// The new name of a file that was moved, and the report for its old names.
     pub renamed: Option<(String, Report)>,
 }
 

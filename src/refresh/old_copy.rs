@@ -25,8 +25,8 @@ use crate::state::{FailureKind, LastFailure};
 const LOOKS: usize = 3;
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
 
-/// Gives the file `copy` the refresh token of a file that holds `newest`, the newest successor of the copy's token.
-/// Without such a file only a new sign-in helps. Refreshing the copy's new chain is another job.
+/// Gives the file `copy` the refresh token of a file with `newest`, the newest successor of the copy's token. Without
+/// such a file only a new sign-in helps. Refreshing the copy's new chain is another job.
 pub(super) fn repair(copy: &str, newest: Fingerprint, context: &Context<'_>) -> Done {
     let (newest, holder) = holder_of(newest, copy, context);
     let names: Vec<String> = [Some(copy.to_owned()), holder.clone()].into_iter().flatten().collect();

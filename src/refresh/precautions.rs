@@ -72,7 +72,7 @@ fn mark_all(members: &[Member], now: Timestamp) -> Result<(), HeldBack> {
 }
 
 /// Sets the marks after a failure. A refusal clears them, a passing failure restores them, and an unknown outcome
-/// leaves the token marked as sent.
+/// leaves them.
 pub(super) fn unmark(members: &[Member], class: Class) {
     for member in members {
         let restored = match (class, &member.doubt) {

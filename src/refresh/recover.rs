@@ -30,7 +30,7 @@ pub(super) fn recover(members: &mut [Member]) -> io::Result<()> {
         };
         match whole {
             Some(answer) => drop(interrupted.insert(index, answer)),
-            // Zeros, a part of a text, or a text about other tokens than the file's are of no use.
+            // Zeros, a part of a text, or a text about other tokens cannot be used.
             None => drop(Reserve::remove_leftover(&member.real)?),
         }
     }

@@ -1,6 +1,5 @@
 //! Seals the secrets of one file, or opens them for good: under the file's lock, with the steps of a refresh, and
-//! without a request. The sign-in keeps its tokens, and the file keeps its time, from which the life of a token may
-//! count.
+//! without a request. The file keeps its time, from which the life of a token may count.
 
 use super::config;
 use super::context::Context;
@@ -117,8 +116,8 @@ impl LeadsTo {
     }
 }
 
-/// Finds out where the secrets of a file may be sent. A file with client credentials alone serves the token files with
-/// its client id, and leads to the same place.
+/// Finds out where the secrets of a file may be sent. A file with client credentials alone leads to the same place as
+/// the token files with its client id.
 fn leads_to(name: &str, document: &Document, context: &Context<'_>) -> Result<LeadsTo, String> {
     if document.kind() == FileKind::ClientCredentials {
         return client_leads_to(name, document, context);

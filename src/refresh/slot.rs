@@ -1,7 +1,7 @@
 //! The place of a job among those that may have a request in flight.
 
-/// The place, from the job's first lock until its answer is written; let go when it is dropped. What is left then waits
-/// for the disk, which keeps no other request waiting.
+/// The place, from the job's first lock until its answer is written; let go when it is dropped. The rest of the job
+/// waits for the disk, which keeps no other request waiting.
 pub(crate) struct Slot<'a> {
     /// Where the place is from.
     pub slots: &'a dyn Slots,

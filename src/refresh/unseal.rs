@@ -58,7 +58,7 @@ pub(super) fn unseal(
 }
 
 /// The refresh token of `current` for the file `old`, and its seal there. Both files must lead to the same place. A
-/// thief could otherwise write an old copy with an endpoint of his own, and get a token sealed for that endpoint.
+/// thief could otherwise write an old copy with another endpoint, and get a token sealed for it.
 pub(super) fn handed_on(
     old: &Member,
     current: &Member,
@@ -103,7 +103,7 @@ fn open(
     Ok((Some(token), context.keys.first().map(|key| Seal::new(key, binding))))
 }
 
-/// Why a secret is not used, in the file `name`, or in the file that the message is about.
+/// Why a secret is not used, in the file `name` or in the message's own file.
 fn words(name: Option<&str>, member: SecretMember, why: &Unsealable) -> String {
     let whose = name.map_or_else(String::new, |name| format!("{name} holds the same refresh token: "));
     let helps = match why {

@@ -47,7 +47,7 @@ const SEVERAL: u32 = 3;
 /// How many refusals are no accident if nothing is known of other tokens: a quarter of an hour and more.
 const SEVERAL_ALONE: u32 = 6;
 
-/// The time within which a refresh token that worked, or whose access token lived, has not died of old age.
+/// A refresh token that worked, or whose access token lived, within this time has not died of old age.
 const LATELY: Duration = Duration::from_hours(24);
 
 /// The words in which servers say that a refresh token was sent before.
@@ -160,8 +160,8 @@ pub(super) fn refused(failure: &Failure, attempt: &Attempt<'_>) -> LastFailure {
     LastFailure { next_attempt: Some(next), ..last }
 }
 
-/// Whether the same refresh token is sent again at once, after the answer to a first request was lost. Never where the
-/// endpoint asks for a longer wait. Never where the provider is known to end the old token with the first answer.
+/// Whether the same refresh token is sent again at once after a first lost answer. Never where the endpoint asks for a
+/// longer wait. Never where the provider is known to end the old token with the first answer.
 pub(super) fn is_sent_again_at_once(failure: &Failure, request: &TokenRequest) -> bool {
     failure.class == Class::InDoubt
         && failure.lost
@@ -173,7 +173,7 @@ fn may_have_grace(request: &TokenRequest) -> bool {
     request.grace() != Some(Duration::ZERO)
 }
 
-/// When the endpoint may get another request, after an attempt that failed at `now` as the last of `failures` in a row.
+/// When the endpoint may get another request, after an attempt at `now` as the last of `failures` in a row.
 /// `expires_at` is the end of the token that was to be refreshed.
 pub(super) fn endpoint_again(
     failure: &Failure,
@@ -193,8 +193,8 @@ pub(super) fn endpoint_again(
     Again { in_turn: backoff::after_passing(&context), last_chance: now + wait }
 }
 
-/// The failure that forbids a request now, if there is one. The failure is on record, or a mark tells of a process that
-/// died before it recorded the outcome.
+/// The failure that forbids a request now, if there is one. Without a record, a mark tells of a process that died
+/// before it recorded the outcome.
 pub(super) fn against(attempt: &Attempt<'_>) -> Option<LastFailure> {
     let known = attempt.before.filter(|known| known.refresh_hash == attempt.refresh_hash);
     let request = attempt.request.fingerprint();

@@ -1,8 +1,8 @@
 //! Secrets sealed at rest: keys, and the text that a sealed member of a token file holds.
 //!
-//! A sealed text is a JWE in compact serialization (RFC 7516) with `dir` and `A256GCM`, which any JOSE library with
-//! the key opens. Its protected header says where the secret may be sent, and the seal authenticates the header. So a
-//! sealed text is of no use in another member, for another client or at another endpoint. Nothing here reads a file.
+//! A sealed text is a JWE in compact serialization (RFC 7516) with `dir` and `A256GCM`. Any JOSE library with the key
+//! opens it. Its protected header says where the secret may be sent, and the seal authenticates the header. So a sealed
+//! text is of no use in another member, for another client or at another endpoint. Nothing here reads a file.
 
 mod envelope;
 mod header;

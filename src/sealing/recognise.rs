@@ -1,7 +1,7 @@
 //! Whether the text of a member was sealed by this program, also where it is damaged.
 //!
-//! A damaged sealed text that passed for a plain one would be sent to an endpoint as a refresh token. So a sealed text
-//! is recognised by its beginning, with some letters wrong, and by its form. A provider's own JWE has another `typ`.
+//! A damaged sealed text that passed for a plain one would be sent as a refresh token. So a sealed text is recognised
+//! by its beginning, with some letters wrong, and by its form. A provider's own JWE has another `typ`.
 
 use std::sync::LazyLock;
 

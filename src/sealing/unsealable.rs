@@ -11,7 +11,7 @@ use crate::text::escaped;
 pub(crate) enum Unsealable {
     /// The text is larger than any that is written.
     Oversize,
-    /// The text has not the five parts of a JWE in compact serialization, or one part is no base64url.
+    /// The text lacks the five parts of a JWE, or one part is no base64url.
     Form,
     /// The header is not one that this program writes.
     Header,

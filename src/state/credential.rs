@@ -12,7 +12,7 @@ use crate::oauth::backoff;
 use crate::secret::Fingerprint;
 use crate::tokens::Past;
 
-/// The record of one token file, beside the file's contents. It holds no secret.
+/// The record of one token file, beside the file's contents. The record holds no secret.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub(crate) struct CredentialState {
@@ -211,7 +211,7 @@ impl LastFailure {
             _ if self.refresh_hash != refresh_hash => Gate::Open,
             FailureKind::ReauthRequired => Gate::Closed,
             FailureKind::Configuration | FailureKind::Transient if !same_request => Gate::Open,
-            // This side refused the request. The same check comes again before anything is sent.
+            // The program itself refused the request. The same check comes again before anything is sent.
             FailureKind::Configuration if self.next_attempt.is_none() => Gate::Closed,
             // A new attempt costs nothing.
             FailureKind::Local => Gate::Open,

@@ -79,12 +79,12 @@ pub(crate) struct DaemonRecord {
 pub(crate) struct ClientRecord {
     /// The time of the last change.
     pub updated: Timestamp,
-    /// This program's entries: name and address.
+    /// The program's own entries: name and address.
     pub entries: BTreeMap<String, String>,
     /// The names of the token files that the entries refer to.
     #[serde(default)]
     pub side_files: BTreeSet<String>,
-    /// The users' own members of entries that are gone, by entry and name, in JSON notation. They hold no text.
+    /// The users' own members of entries that are gone, by entry and name, in JSON notation. The values hold no text.
     #[serde(default)]
     pub users_own: BTreeMap<String, BTreeMap<String, String>>,
 }

@@ -207,7 +207,7 @@ impl Known {
     }
 }
 
-/// The journal of changed records. It is merged into the status file long before it is full.
+/// The journal of changed records. The journal is merged into the status file long before it is full.
 fn journal(own: &Directory) -> Journal {
     let file: FileAt = own.file_at(CHANGES);
     Journal::new(file, u64::MAX)

@@ -1,9 +1,9 @@
 //! The records between cycles and processes: `.token-refresher/status.json`, which holds no secret.
 //!
-//! `credential` is the record of one token file, `outage` that of an endpoint in trouble. `file` is the whole
-//! document, `known` reads, merges and writes it, and `store` shares it between threads. `replaced` has the latest
-//! refresh tokens of a file that must not be sent again, and `history` has all of them. `lineage` searches both.
-//! `schedule` finds the time of the next refresh from a token's life and its record.
+//! `credential` is the record of one token file, `outage` that of an endpoint in trouble. `file` is the whole document,
+//! `known` reads, merges and writes it, and `store` shares it between threads. `replaced` has the latest refresh tokens
+//! of a file that must not be sent again. `history` has all of them. `lineage` searches both. `schedule` finds the time
+//! of the next refresh from a token's life and its record.
 
 mod credential;
 mod file;

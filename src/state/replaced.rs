@@ -1,4 +1,5 @@
-//! Refresh tokens that a refresh replaced. They must never be sent again: a strict provider would revoke the sign-in.
+//! Refresh tokens that a refresh replaced. Such a token must never be sent again: a strict provider would revoke the
+//! sign-in.
 
 use std::collections::BTreeMap;
 

@@ -215,8 +215,8 @@ impl Store {
         known.write();
     }
 
-    /// Ends a cycle: records it, removes the records of files that are long gone, and writes the file where it has
-    /// changed. The record of the cycle has a file of its own.
+    /// Ends a cycle: records it, removes the records of long gone files, and writes a changed file. The record of the
+    /// cycle has a file of its own.
     pub(crate) fn end_cycle(
         &self,
         mut cycle: CycleRecord,

@@ -1,4 +1,4 @@
-//! How the secrets of a document are stored on the disk, and the document with its secrets sealed or opened.
+//! How the secrets of a document are stored on the disk. Seals and opens them.
 
 use super::document::{Document, DocumentDraft, Unusable};
 use crate::sealing::{Seal, SecretMember, StoredSecret};

@@ -145,8 +145,8 @@ pub(crate) fn read(directory: &Directory, name: &str) -> Result<Option<TokenFile
     }
 }
 
-/// The regular file that `file` is or leads to, unless another user could have turned a link on the way. `Ok(None)`
-/// where the name does not exist.
+/// The regular file that `file` is or leads to. No other user may be able to turn a link on the way. `Ok(None)` where
+/// the name does not exist.
 pub(crate) fn real(file: &FileAt) -> Result<Option<FileAt>, Problem> {
     Ok(real_now(file)?.map(|(real, _)| real))
 }

@@ -20,7 +20,7 @@ const ROUNDING: Duration = Duration::from_secs(5);
 pub(super) const REFRESH_LENGTHS: [&str; 3] =
     ["refresh_expires_in", "refresh_token_expires_in", "x_refresh_token_expires_in"];
 
-/// What is known of a token's life.
+/// The facts of a token's life.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub(crate) struct Life {
     /// When the access token ends; `None` if no source says that it does.
@@ -44,8 +44,8 @@ pub(crate) struct Past {
     pub moved_refresh_end: bool,
 }
 
-/// Reads the life of a token. The end is the member that says when the token expires, else the `exp` of a JWT, else the
-/// time of receipt plus `expires_in`. An unwritten time of receipt is the file's modification time.
+/// Reads the life of a token. The end is a member of the file, else the `exp` of a JWT, else the time of receipt plus
+/// `expires_in`. An unwritten time of receipt is the file's modification time.
 pub(crate) fn life(document: &Document, modified: Timestamp) -> Life {
     let said = document.expiry();
     let written = if let Expiry::At(at) = said { Some(at) } else { None };
@@ -71,8 +71,8 @@ pub(crate) fn life(document: &Document, modified: Timestamp) -> Life {
     }
 }
 
-/// When the token was received. `created_at` (doorkeeper: GitLab, Mastodon) may be the age of something else, so it
-/// counts only where no member says when the token expires.
+/// When the token was received. `created_at` (doorkeeper: GitLab, Mastodon) may be the age of something else. So it
+/// counts only where no member gives the expiry.
 fn issued_at(document: &Document, with_created_at: bool) -> Option<Timestamp> {
     let names = ["issued_at", "generated_at", "obtained_at", "saved_at"];
     let created_at = with_created_at.then_some("created_at");
@@ -103,8 +103,8 @@ pub(crate) fn due_at(life: &Life, past: &Past, buffer: Duration, now: Timestamp)
         _ => (access_end, life.length),
     };
     let latest_plausible = now + CLOCK_TOLERANCE;
-    // A time of receipt in the future was written under a wrong clock, so the token's true age is unknown. One refresh
-    // now writes a true time.
+    // A time of receipt in the future was written under a wrong clock: the token's age is unknown. One refresh now
+    // writes a true time.
     if length.is_some() && life.issued_at.is_some_and(|issued| issued > latest_plausible) {
         return Some(now);
     }

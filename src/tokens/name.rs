@@ -32,7 +32,7 @@ pub(crate) fn may_be_token_file(file_name: &str, generated: &[String]) -> bool {
         && !is_copy(file_name)
 }
 
-/// Whether a synchronisation tool, an editor or a file manager made the file as a copy of a token file. Sending the
+/// Whether the file is a copy of a token file by a synchronisation tool, an editor or a file manager. Sending the
 /// refresh token of a copy would spend that of the original.
 pub(crate) fn is_copy(file_name: &str) -> bool {
     // Every mark below contains one of these. Most names contain none, and are decided without a copy in lower case.

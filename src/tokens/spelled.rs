@@ -1,7 +1,7 @@
 //! File names as text. A name on Linux is bytes, and a message, a JSON document and a configuration need text.
 //!
-//! A name in UTF-8 is its own text. Each other byte is spelled `\xff`, and so is the backslash of a name that holds
-//! such a spelling itself. So two names are never spelled alike, and every spelling leads back to its name.
+//! A name in UTF-8 is its own text. Each other byte is spelled `\xff`. So is the backslash of a name that holds such a
+//! spelling itself. So two names are never spelled alike, and every spelling leads back to its name.
 
 use std::ffi::{OsStr, OsString};
 use std::fmt::Write as _;

@@ -1,6 +1,6 @@
 //! Times as token files spell them, read and written back in the same form.
 //!
-//! Tools write `expires_at` as seconds (whole, with a fraction, as text), as milliseconds, as RFC 3339 or as Python's
+//! Tools write `expires_at` as seconds (whole, with a fraction, as text), milliseconds, RFC 3339 or Python's
 //! `isoformat`. The next tool that reads the file expects the form that it knows.
 
 use std::time::{Duration, UNIX_EPOCH};

@@ -1,12 +1,12 @@
-//! A browser, played by a plain HTTP client: it opens one address and shows what came.
+//! A browser, played by a plain HTTP client: it opens one address and shows the answer.
 
 use std::time::Duration;
 
-/// What a browser shows.
+/// The page of a browser.
 #[derive(Clone, Debug)]
 pub(crate) struct Shown {
     pub status: u16,
-    /// Where a redirect leads.
+    /// The target of a redirect.
     pub location: Option<String>,
     pub text: String,
 }
@@ -25,7 +25,7 @@ pub(crate) fn open(address: &str) -> Shown {
     Shown { status: response.status().as_u16(), location, text }
 }
 
-/// Opens the address of a sign-in and follows the redirect to its end, as a person does who says yes.
+/// Opens the address of a sign-in and follows the redirect to its end, as a person does who agrees.
 pub(crate) fn sign_in(address: &str) -> Shown {
     let shown = open(address);
     let location = shown.location.unwrap_or_else(|| panic!("no redirect: {} {}", shown.status, shown.text));

@@ -1,5 +1,5 @@
-//! Runs the real program in a project directory, as a user would: its own process group, a nearly
-//! empty environment, output to files, and nothing of it left when the test is over.
+//! Runs the real program in a project directory, as a user would: in its own process group, with a nearly empty
+//! environment and output to files. Nothing of it remains after the test.
 
 use std::fs::{self, File};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
@@ -16,20 +16,20 @@ use super::{DEADLINE, holds_in_time, holds_within};
 pub(crate) const LOG: &str = "token_refresher.log";
 /// The program's default pid file, below the root.
 pub(crate) const PID_FILE: &str = "token_refresher.pid";
-/// `nobody`, for what root is allowed and others are not.
+/// `nobody`, for tests of permissions, which root does not need.
 const NOBODY: u32 = 65_534;
 
-/// The program that cargo built for the integration test at hand; `PROGRAM` names another build of it.
+/// The program that cargo built for this integration test; `PROGRAM` names another build.
 pub(crate) fn built_program() -> PathBuf {
     if let Some(path) = std::env::var_os("PROGRAM") {
         return PathBuf::from(path);
     }
-    // Cargo says it to integration tests only; the demo, which shares this file, is told the path.
+    // Cargo sets the variable for integration tests only. The demo, which shares this file, gets the path.
     let Some(path) = option_env!("CARGO_BIN_EXE_token-refresher") else { panic!("not an integration test") };
     PathBuf::from(path)
 }
 
-/// How to run the program: what, where and with which words.
+/// The command line, directory and environment of a run.
 #[derive(Clone, Debug)]
 pub(crate) struct Program {
     path: PathBuf,
@@ -39,7 +39,7 @@ pub(crate) struct Program {
     arguments: Vec<String>,
     environment: Vec<(String, String)>,
     user: Option<u32>,
-    /// Whether something is to be typed to it.
+    /// Whether the test types into the program.
     input: bool,
 }
 
@@ -75,7 +75,7 @@ impl Program {
         self
     }
 
-    /// One more environment variable; beside these there are only PATH and TZ.
+    /// One more environment variable. Otherwise there are only PATH and TZ.
     pub(crate) fn env(mut self, name: &str, value: &str) -> Self {
         self.environment.push((name.to_owned(), value.to_owned()));
         self
@@ -87,8 +87,8 @@ impl Program {
         self
     }
 
-    /// Where root runs the tests: the program runs as `nobody`, to whom the whole project is given. What
-    /// depends on permissions can only be tested so.
+    /// Runs the program as `nobody`, where root runs the tests, and gives the whole project to `nobody`. Only so can
+    /// permissions be tested.
     pub(crate) fn unprivileged(mut self) -> Self {
         let uid = |path: &Path| std::os::unix::fs::MetadataExt::uid(&fs::metadata(path).unwrap());
         if uid(Path::new("/proc/self")) == 0 {
@@ -104,23 +104,22 @@ impl Program {
         self
     }
 
-    /// With a standard input to type into ([`Daemon::type_line`]); it has none otherwise.
+    /// With a standard input to type into ([`Daemon::type_line`]); without this call there is none.
     pub(crate) fn with_input(mut self) -> Self {
         self.input = true;
         self
     }
 
-    /// Runs it to its end.
+    /// Runs the program with `--once` to its end.
     pub(crate) fn once(self) -> Finished {
         self.arg("--once").run()
     }
 
-    /// Runs it to its end without `--once`: `--help`, a wrong flag, a second daemon.
+    /// Runs the program without `--once` to its end: `--help`, a wrong flag, a second daemon.
     pub(crate) fn run(self) -> Finished {
         self.start().wait()
     }
 
-    /// Starts it.
     pub(crate) fn start(self) -> Daemon {
         static COUNT: AtomicUsize = AtomicUsize::new(0);
         let count = COUNT.fetch_add(1, Ordering::Relaxed);
@@ -159,7 +158,7 @@ fn give_away(path: &Path) {
     }
 }
 
-/// The signals that the program knows, and the one that no program survives.
+/// The signals that the program handles, and the one that no program survives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Signal {
     Hup,
@@ -201,22 +200,22 @@ pub(crate) struct Finished {
     pub status: ExitStatus,
     pub stdout: String,
     pub stderr: String,
-    /// The default log file; empty where there is none.
+    /// The default log file; empty if it does not exist.
     pub log: String,
 }
 
 impl Daemon {
-    /// Its process id, which is also its group's.
+    /// The process id, which is also the id of the process group.
     pub(crate) fn pid(&self) -> u32 {
         self.child.id()
     }
 
-    /// The default log file so far; empty where there is none.
+    /// The default log file so far; empty if it does not exist.
     pub(crate) fn log(&self) -> String {
         read_lossy(&self.log)
     }
 
-    /// What it has said on standard error so far.
+    /// The standard error so far.
     pub(crate) fn said(&self) -> String {
         read_lossy(&self.stderr)
     }
@@ -239,7 +238,7 @@ impl Daemon {
         kill(signal, &self.pid().to_string());
     }
 
-    /// SIGKILL at this moment, without a shell in between, and its end. It has no children.
+    /// Sends SIGKILL at this moment, without a shell, and waits for the end. The program has no children.
     pub(crate) fn kill_now(mut self) -> Instant {
         let at = Instant::now();
         self.child.kill().unwrap();
@@ -247,12 +246,12 @@ impl Daemon {
         at
     }
 
-    /// Waits for a text in the log; gives back the log.
+    /// Waits for a text in the log; returns the log.
     pub(crate) fn wait_for_log(&mut self, text: &str) -> String {
         self.wait_for_log_times(text, 1)
     }
 
-    /// Waits until the log holds a text so many times; gives back the log.
+    /// Waits until the log holds a text so many times; returns the log.
     pub(crate) fn wait_for_log_times(&mut self, text: &str, times: usize) -> String {
         let log = self.log.clone();
         self.wait_until(&format!("{times} times {text:?} in the log"), || {
@@ -261,11 +260,11 @@ impl Daemon {
         self.log()
     }
 
-    /// Waits until a condition holds; fails at once when the program ends before.
+    /// Waits until a condition holds; fails at once if the program ends before.
     pub(crate) fn wait_until(&mut self, what: &str, mut condition: impl FnMut() -> bool) {
         let mut holds = false;
         let in_time = holds_in_time(|| {
-            // In this order: what a program did just before it ended counts.
+            // In this order, because a change just before the end counts.
             let ended = self.has_ended();
             holds = condition();
             holds || ended
@@ -274,7 +273,7 @@ impl Daemon {
         assert!(holds, "waited for {what}: {why}\n{}", self.report());
     }
 
-    /// Whether it has ended by itself.
+    /// Whether the program has ended by itself.
     pub(crate) fn has_ended(&mut self) -> bool {
         if self.ended.is_none() {
             self.ended = self.child.try_wait().unwrap();
@@ -282,12 +281,12 @@ impl Daemon {
         self.ended.is_some()
     }
 
-    /// Waits for its end.
+    /// Waits for the end of the program.
     pub(crate) fn wait(self) -> Finished {
         self.wait_within(DEADLINE)
     }
 
-    /// Waits so long for its end.
+    /// Waits so long for the end of the program.
     pub(crate) fn wait_within(mut self, limit: Duration) -> Finished {
         let in_time = holds_within(limit, || self.has_ended());
         assert!(in_time, "it has not ended within {limit:?}\n{}", self.report());
@@ -326,7 +325,7 @@ impl Finished {
         self.status.code()
     }
 
-    /// The signal that ended it, if one did.
+    /// The signal that ended the program, if one did.
     pub(crate) fn killed_by(&self) -> Option<i32> {
         self.status.signal()
     }
@@ -359,9 +358,9 @@ pub(crate) fn signal_process(signal: Signal, pid: u32) {
     kill(signal, &pid.to_string());
 }
 
-/// The shell's own `kill`: it is on every system, signals process groups and needs no `unsafe`.
+/// Sends a signal by the shell's `kill`, which exists on every system, signals process groups and needs no `unsafe`.
 fn kill(signal: Signal, target: &str) {
-    // Fails where the process is gone already, which is what the caller finds out by waiting.
+    // Fails if the process is gone already, which the caller finds out by waiting.
     let _ = Command::new("sh")
         .args(["-c", "kill -s \"$0\" -- \"$1\"", signal.name(), target])
         .stderr(Stdio::null())

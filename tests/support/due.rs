@@ -31,7 +31,7 @@ pub(crate) fn due() -> Due {
     due_of(Client::new("app"))
 }
 
-/// The same for this client.
+/// Like [`due`], for this client.
 pub(crate) fn due_of(client: Client) -> Due {
     let due = of(client);
     due.sign_in("github", "repos", 600);
@@ -48,7 +48,7 @@ pub(crate) fn many(count: usize) -> Due {
 }
 
 impl Due {
-    /// The file of a new sign-in at the client; its expiry is still to be said.
+    /// The file of a new sign-in at the client, without an expiry yet.
     pub(crate) fn signed_in(&self, provider: &str, server: &str) -> TokenFile {
         TokenFile::signed_in(provider, server, &self.endpoint, &self.client)
     }
@@ -64,13 +64,13 @@ pub(crate) fn text(project: &Project, name: &str, member: &str) -> String {
     project.read_token(name)[member].as_str().unwrap_or_default().to_owned()
 }
 
-/// What `status --json` prints.
+/// The output of `status --json`.
 pub(crate) fn report(project: &Project) -> Value {
     let finished = Program::new(project).args("status --json").run().expect_code(0);
     serde_json::from_str(&finished.stdout).unwrap_or_else(|error| panic!("{error}: {finished:#?}"))
 }
 
-/// Whether the file holds the refresh token that the endpoint gave out last, and all is well with it.
+/// Whether the file holds the refresh token that the endpoint issued last, without a failure on record.
 pub(crate) fn holds_the_last_answer(endpoint: &Endpoint, project: &Project, name: &str) -> bool {
     let last = endpoint.requests().into_iter().rev().find_map(|request| match request.outcome {
         Outcome::Granted { refresh_token, .. } => refresh_token,

@@ -1,5 +1,5 @@
-//! What the tests know of the program's private files: where the notes, locks, marks and reserves are, and how they
-//! look inside. No promise to users covers these formats. A change of one needs a change here and in no test.
+//! The program's private files, for the tests: the places of the notes, locks, marks and reserves, and their formats.
+//! No promise to users covers these formats. A change of one needs a change here and in no test.
 
 use std::fs::{self, DirBuilder, File};
 use std::os::unix::fs::DirBuilderExt as _;
@@ -15,7 +15,7 @@ use super::project::TOKENS;
 /// The program's own directory in the tokens directory.
 pub(crate) const OWN: &str = ".token-refresher";
 
-/// Everything that the program keeps in its own directory, apart from one lock for each token file.
+/// All files of the program's own directory, apart from one lock for each token file.
 pub(crate) const OWN_FILES: [&str; 4] =
     ["configurations.lock", "status.lock", "status.json", ".status.json.new"];
 
@@ -62,12 +62,12 @@ pub(crate) fn is_reserve(name: &str) -> bool {
     name.starts_with('.') && name.ends_with(".refresh")
 }
 
-/// How many replaced refresh tokens the history tells of.
+/// How many replaced refresh tokens the history has.
 pub(crate) fn replaced_tokens(project: &Project) -> usize {
     fs::read_to_string(own(project, "replaced")).unwrap().lines().count()
 }
 
-/// Whether a mark says that the refresh token of this file may have been sent.
+/// Whether a mark shows that the refresh token of this file may have been sent.
 pub(crate) fn is_marked(project: &Project, name: &str) -> bool {
     let note = fs::read_to_string(lock_file(project, name)).unwrap();
     // A cleared mark is blank.
@@ -76,7 +76,7 @@ pub(crate) fn is_marked(project: &Project, name: &str) -> bool {
     !note.is_empty()
 }
 
-/// Makes the mark of this file older, as if the request had been sent before.
+/// Makes the mark of this file older, as if the request had been sent earlier.
 pub(crate) fn age_mark(project: &Project, name: &str, by: Duration) {
     assert!(is_marked(project, name), "no mark is there");
     let path = lock_file(project, name);
@@ -93,12 +93,12 @@ pub(crate) fn status_text(project: &Project) -> String {
     project.text(&format!("{TOKENS}/{OWN}/status.json"))
 }
 
-/// The size of the status file, 0 where it is not there.
+/// The size of the status file, 0 if it does not exist.
 pub(crate) fn status_size(project: &Project) -> u64 {
     fs::metadata(own(project, "status.json")).map_or(0, |metadata| metadata.len())
 }
 
-/// Takes the status file away, as after a crash at the first start.
+/// Removes the status file, as after a crash at the first start.
 pub(crate) fn forget_status(project: &Project) {
     fs::remove_file(own(project, "status.json")).unwrap();
 }
@@ -118,7 +118,7 @@ fn change(project: &Project, name: &str, edit: impl FnOnce(&mut Value)) {
     fs::write(path, document.to_string()).unwrap();
 }
 
-/// Makes the record of a token file say that it was last refreshed at another origin.
+/// Makes the record of a token file name another origin of the last refresh.
 pub(crate) fn set_origin(project: &Project, name: &str, origin: &str) {
     change_status(project, |document| document["files"][name]["origin"] = origin.into());
 }
@@ -128,7 +128,7 @@ pub(crate) fn set_origin(project: &Project, name: &str, origin: &str) {
 pub(crate) struct Trouble {
     pub kind: String,
     pub message: String,
-    /// In milliseconds since 1970.
+    /// The time in milliseconds since 1970.
     pub since: i64,
 }
 
@@ -139,7 +139,7 @@ pub(crate) fn recorded_trouble(project: &Project, name: &str) -> Option<Trouble>
     (!document["files"][name]["trouble"].is_null()).then(|| trouble(project, name))
 }
 
-/// The failure on record for a token file; fails where there is none.
+/// The failure on record for a token file; fails if there is none.
 #[track_caller]
 pub(crate) fn trouble(project: &Project, name: &str) -> Trouble {
     let document = status(project);
@@ -163,7 +163,7 @@ pub(crate) fn let_the_delay_end(project: &Project, name: &str) {
     });
 }
 
-/// Makes the last refresh of a token file as old as this: two refreshes keep a distance.
+/// Makes the last refresh of a token file this old, since two refreshes keep a distance.
 pub(crate) fn age_the_last_refresh(project: &Project, name: &str, by: Duration) {
     change_status(project, |document| {
         let time = &mut document["files"][name]["last_success"];
@@ -172,7 +172,7 @@ pub(crate) fn age_the_last_refresh(project: &Project, name: &str, by: Duration) 
     });
 }
 
-/// Makes the last cycle, and the start of the daemon, as old as this.
+/// Makes the last cycle, and the start of the daemon, this old.
 pub(crate) fn age_the_last_cycle(project: &Project, by: Duration) {
     let age = |time: &mut Value| {
         assert!(time.is_i64(), "{time}");
@@ -182,7 +182,7 @@ pub(crate) fn age_the_last_cycle(project: &Project, by: Duration) {
     change(project, "cycle.json", |cycle| age(&mut cycle["ended"]));
 }
 
-/// Makes the daemon's last sign of life as old as this.
+/// Makes the daemon's last sign of life this old.
 pub(crate) fn age_sign_of_life(project: &Project, by: Duration) {
     let file = File::options().write(true).open(own(project, "daemon.lock")).unwrap();
     file.set_modified(SystemTime::now() - by).unwrap();

@@ -1,5 +1,5 @@
-//! A reader of sealed members that owes nothing to the program's writer: JWE compact serialization with `dir` and
-//! `A256GCM`, as RFC 7516 has it.
+//! A reader of sealed members that shares no code with the program: JWE compact serialization with `dir` and `A256GCM`,
+//! as in RFC 7516.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -13,7 +13,7 @@ pub(crate) fn header(text: &str) -> Value {
     serde_json::from_slice(&URL_SAFE_NO_PAD.decode(encoded).unwrap()).unwrap()
 }
 
-/// Whether a text is a sealed one.
+/// Whether a text is sealed.
 pub(crate) fn is_sealed(text: &str) -> bool {
     text.starts_with("eyJ") && text.split('.').count() == 5 && header(text)["typ"] == "token-refresher+jwe"
 }
@@ -46,7 +46,7 @@ pub(crate) fn seal(secret: &str, member: &str, endpoint: &str, client: &str, key
     format!("{header}..{nonce}.{text}.{tag}")
 }
 
-/// What is sealed in `text`, with a key as base64url.
+/// The secret in the sealed `text`, with a key as base64url.
 pub(crate) fn open(text: &str, key: &str) -> String {
     let decode = |part: &str| URL_SAFE_NO_PAD.decode(part).unwrap();
     let parts: Vec<&str> = text.split('.').collect();

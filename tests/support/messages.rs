@@ -1,11 +1,11 @@
-//! What an MCP client of an official SDK sent and got: compared between a direct connection and one through the bridge.
+//! The messages of an MCP client of an official SDK, compared between a direct connection and one through the bridge.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::BufRead;
 
 use serde_json::Value;
 
-/// Which way a message went, and the message.
+/// The direction of a message, and the message.
 type Message = (String, Value);
 
 /// Reads a client's messages until it is done.
@@ -21,12 +21,12 @@ pub(crate) fn messages(output: &mut impl BufRead) -> Vec<Message> {
     panic!("the client ended early: {all:#?}");
 }
 
-/// The messages by request, in their order. What only one of the two transports has by design is left out.
+/// The messages by request, in their order, without those that one of the two transports lacks by design.
 fn by_request(all: &[Message], modern: bool, cancelled: &BTreeSet<String>) -> BTreeMap<String, Vec<Message>> {
     let mut found: BTreeMap<String, Vec<Message>> = BTreeMap::new();
     for (way, message) in all {
         let method = message["method"].as_str().unwrap_or_default();
-        // By HTTP the stream is closed instead, and the SDK makes an exception of 404 with an error.
+        // By HTTP the stream is closed instead, and the SDK turns 404 with an error into an exception.
         let by_design = ["notifications/cancelled", "server/discover"].contains(&method)
             || message["error"]["code"] == -32601;
         if modern && by_design {
@@ -36,7 +36,7 @@ fn by_request(all: &[Message], modern: bool, cancelled: &BTreeSet<String>) -> BT
             "notifications/progress" => &message["params"]["progressToken"],
             _ => &message["id"],
         };
-        // A server may answer a cancelled request all the same; whether that comes before the end is chance.
+        // A server may answer a cancelled request all the same; whether the answer comes before the end is chance.
         if way == "got" && method.is_empty() && cancelled.contains(&request.to_string()) {
             continue;
         }

@@ -1,10 +1,10 @@
-//! What the black-box tests and the demo stand on. Three rooms, used from outside to inside:
+//! The support of the black-box tests and the demo, in three parts from outside to inside:
 //!
 //! * [`endpoint`]: a strict OAuth token endpoint on a loopback port of its own.
 //!   `Endpoint::start()`, `.register(Client::new("id"))`, `.sign_in("id")` gives [`Tokens`];
 //!   `.url()`, `.requests()`, `.wait_for_requests(n)`, `.wait_for_answers(n)`, `.is_live(token)`,
 //!   `.reuses()`, `.hold()` (answers wait until the guard is dropped), `.set_latency(..)`,
-//!   `.set_keep_alive(..)`. What a broken endpoint does is data: `.script(Who, [Step, ..])`,
+//!   `.set_keep_alive(..)`. The faults of an endpoint are data: `.script(Who, [Step, ..])`,
 //!   `.always(Who, Step)`, `.on_next_connection(Fault)`.
 //! * [`project`]: a temporary project directory, removed on drop. `Project::new()`,
 //!   `.write_token(&TokenFile::egress("atlassian", "atlassian").tokens(&tokens).expires_in(2700))`,
@@ -14,9 +14,8 @@
 //!   then `.once()` gives a [`Finished`] (status, output, log) or `.start()` a [`Daemon`]:
 //!   `.wait_for_log("text")`, `.wait_until("what", || ..)`, `.signal(Signal::Term)`, `.wait()`.
 //!
-//! Every wait ends after [`DEADLINE`] with a panic that shows the log. Nothing here sleeps for luck:
-//! what happens in the endpoint is waited for on a condition variable, what happens in files and
-//! processes is polled every [`POLL`].
+//! Every wait ends after [`DEADLINE`] with a panic that shows the log. No wait is a blind sleep:
+//! events of the endpoint have a condition variable, and files and processes are polled every [`POLL`].
 
 #![allow(dead_code, unused_imports, reason = "each test file uses its own part of the support")]
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a broken expectation is how a test fails")]
@@ -44,11 +43,11 @@ pub(crate) use endpoint::{
 pub(crate) use project::{Project, Stamp};
 pub(crate) use token_file::TokenFile;
 
-/// The longest that any wait takes before the test fails: far above what a loaded two-core
-/// machine needs, far below a test runner's own limit.
+/// The longest wait before the test fails. Far above the time of a loaded two-core machine, far below a test runner's
+/// own limit.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(20);
 
-/// How often files and processes are looked at.
+/// How often files and processes are checked.
 pub(crate) const POLL: Duration = Duration::from_millis(5);
 
 /// Polls `condition` until it holds; `false` when [`DEADLINE`] passed first.
@@ -56,8 +55,8 @@ pub(crate) fn holds_in_time(condition: impl FnMut() -> bool) -> bool {
     holds_within(DEADLINE, condition)
 }
 
-/// Polls `condition` until it holds; `false` when `limit` passed first. For what takes long by design,
-/// such as the program's own timeouts.
+/// Polls `condition` until it holds; `false` when `limit` passed first. For long waits by design, such as the program's
+/// own timeouts.
 pub(crate) fn holds_within(limit: Duration, mut condition: impl FnMut() -> bool) -> bool {
     let end = Instant::now() + limit;
     loop {

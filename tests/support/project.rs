@@ -1,5 +1,4 @@
-//! A project directory as a user of the gateway has it, in the system's temporary directory,
-//! removed when dropped.
+//! A project directory of a user of the gateway, in the system's temporary directory, removed when dropped.
 
 use std::fs::{self, DirBuilder, OpenOptions, Permissions};
 use std::io::Write as _;
@@ -13,20 +12,20 @@ use serde_json::{Value, json};
 
 use super::token_file::TokenFile;
 
-/// Where token files are.
+/// The directory of the token files.
 pub(crate) const TOKENS: &str = ".oauth-tokens";
-/// Where MCP servers are described.
+/// The directory of the MCP servers' descriptions.
 pub(crate) const SERVERS: &str = "registry/servers";
 
-/// A temporary project. `root()` is the project; what the tests themselves need (outputs, copies of
-/// the program) is beside it in `outside()`, where the program never looks.
+/// A temporary project. `root()` is the project. The tests' own files (outputs, copies of the program) are beside it in
+/// `outside()`, where the program never looks.
 pub(crate) struct Project {
     outside: PathBuf,
     root: PathBuf,
 }
 
 impl Project {
-    /// One with an empty tokens directory (0700) and an empty servers directory.
+    /// A project with an empty tokens directory (0700) and an empty servers directory.
     pub(crate) fn new() -> Self {
         let project = Self::bare();
         DirBuilder::new().mode(0o700).create(project.path(TOKENS)).unwrap();
@@ -34,7 +33,7 @@ impl Project {
         project
     }
 
-    /// One with nothing in it.
+    /// An empty project.
     pub(crate) fn bare() -> Self {
         static COUNT: AtomicUsize = AtomicUsize::new(0);
         let time = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().subsec_nanos();
@@ -54,7 +53,7 @@ impl Project {
         &self.root
     }
 
-    /// A directory beside the project for what is not its business.
+    /// A directory beside the project, for files that the program must not see.
     pub(crate) fn outside(&self) -> &Path {
         &self.outside
     }
@@ -81,7 +80,7 @@ impl Project {
         path
     }
 
-    /// Writes anything below the root, 0644, making its directory.
+    /// Writes any file below the root, 0644, and makes its directory.
     pub(crate) fn write(&self, relative: &str, bytes: impl AsRef<[u8]>) -> PathBuf {
         let path = self.path(relative);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
@@ -105,7 +104,7 @@ impl Project {
         self.write(&format!("{SERVERS}/{name}.json"), format!("{document:#}\n"))
     }
 
-    /// Describes a server that wants no authentication, at the path `/NAME/`.
+    /// Describes a server without authentication, at the path `/NAME/`.
     pub(crate) fn no_auth_server(&self, name: &str) -> PathBuf {
         self.server(
             name,
@@ -118,12 +117,12 @@ impl Project {
         )
     }
 
-    /// A token file as it is now.
+    /// The present contents of a token file.
     pub(crate) fn read_token(&self, name: &str) -> Value {
         read_json(&self.token(name))
     }
 
-    /// One of the generated configurations (`mcp.json`, `vscode_mcp.json`) as it is now.
+    /// The present contents of a generated configuration (`mcp.json`, `vscode_mcp.json`).
     pub(crate) fn config(&self, name: &str) -> Value {
         read_json(&self.token(name))
     }
@@ -144,12 +143,12 @@ impl Project {
         fs::set_permissions(self.path(relative), Permissions::from_mode(mode)).unwrap();
     }
 
-    /// What tells whether a file has been written or replaced since.
+    /// A stamp that shows whether a file was written or replaced since.
     pub(crate) fn stamp(&self, relative: &str) -> Stamp {
         Stamp::of(&self.path(relative))
     }
 
-    /// The stamps of everything in the tokens directory but our own small files.
+    /// The stamps of all files in the tokens directory but the program's own small files.
     pub(crate) fn stamps(&self) -> Vec<(String, Stamp)> {
         let names = self.names().into_iter().filter(|name| name != ".token-refresher");
         names.map(|name| (name.clone(), Stamp::of(&self.token(&name)))).collect()
@@ -164,7 +163,7 @@ impl Project {
         names
     }
 
-    /// What a finished program must not leave in the tokens directory: reserves and temporary files.
+    /// Files that a finished program must not leave in the tokens directory: reserves and temporary files.
     pub(crate) fn leftovers(&self) -> Vec<String> {
         let mut names = self.names();
         names.retain(|name| {
@@ -184,7 +183,7 @@ impl Drop for Project {
     }
 }
 
-/// Inode, length and modification time: differs after any write and any rename over the file.
+/// Inode, length and modification time: different after any write and any rename over the file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Stamp {
     inode: u64,

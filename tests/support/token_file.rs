@@ -1,5 +1,5 @@
-//! Writes token files as sign-in tools do: members in an order of their own, whole numbers or
-//! fractions, fields that only their writer understands.
+//! Writes token files as sign-in tools do: members in an order of their own, whole numbers or fractions, fields that
+//! only their writer understands.
 
 use serde_json::{Value, json};
 
@@ -24,13 +24,13 @@ impl TokenFile {
         Self::named(&format!("{provider}-{server}-egress.json")).field("provider", provider)
     }
 
-    /// An egress file as a sign-in at `client` leaves it: tokens, endpoint, id and secret. Its expiry
-    /// is still to be said (without it the token does not expire).
+    /// An egress file after a sign-in at `client`: tokens, endpoint, id and secret. Without an expiry, which the test
+    /// adds, the token does not expire.
     pub(crate) fn signed_in(provider: &str, server: &str, endpoint: &Endpoint, client: &Client) -> Self {
         Self::egress(provider, server).tokens(&endpoint.sign_in(client.id())).at(endpoint, client)
     }
 
-    /// `ingress.json`, refreshed by client credentials at `client`. It holds no token yet unless given.
+    /// `ingress.json`, refreshed by client credentials at `client`, without a token.
     pub(crate) fn ingress(endpoint: &Endpoint, client: &Client) -> Self {
         Self::named("ingress.json").field("grant_type", "client_credentials").at(endpoint, client)
     }
@@ -41,7 +41,7 @@ impl TokenFile {
             .field("refresh_token", tokens.refresh_token.as_str())
     }
 
-    /// Where and as whom to refresh.
+    /// The endpoint and the client of a refresh.
     pub(crate) fn at(self, endpoint: &Endpoint, client: &Client) -> Self {
         self.field("token_endpoint", endpoint.url())
             .field("client_id", client.id())
@@ -53,8 +53,8 @@ impl TokenFile {
         self.field("expires_at", now() + seconds)
     }
 
-    /// A token issued just now with this lifetime: `expires_at` is `issued_at` + `expires_in`, so its
-    /// life is known and half of it is the widest buffer.
+    /// A token issued just now with this lifetime. `expires_at` is `issued_at` + `expires_in`, so the life is known,
+    /// and half of it is the widest buffer.
     pub(crate) fn fresh_for(self, seconds: i64) -> Self {
         self.field("issued_at", now()).field("expires_in", seconds).expires_in(seconds)
     }
@@ -69,7 +69,7 @@ impl TokenFile {
         self
     }
 
-    /// Takes a member away.
+    /// Removes a member.
     pub(crate) fn without(mut self, name: &str) -> Self {
         self.members.retain(|(key, _)| key != name);
         self

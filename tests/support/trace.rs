@@ -1,5 +1,5 @@
-//! Reads a trace of the program's system calls (`strace -f -ttt -T`) for the one window in which a kill loses a refresh
-//! token: from the last byte of the answer to the return of the fsync that stores it.
+//! Reads a trace of the program's system calls (`strace -f -ttt -T`) for the window in which a kill loses a refresh
+//! token. The window begins with the last byte of the answer and ends with the fsync that stores the token.
 
 use std::time::Duration;
 
@@ -34,13 +34,13 @@ pub(crate) fn calls(trace: &str) -> Vec<Call<'_>> {
 }
 
 impl Call<'_> {
-    /// How long it took: the last thing in its line.
+    /// The duration: the last part of the line.
     pub(crate) fn duration(&self) -> Duration {
         let text = self.rest.rsplit('<').next().and_then(|text| text.strip_suffix('>'));
         text.and_then(|text| text.parse().ok()).map_or(Duration::ZERO, Duration::from_secs_f64)
     }
 
-    /// When it returned. The second half of a call that another thread's cut in two bears that time.
+    /// When the call returned. The second half of a call that another thread's call cut in two bears that time.
     pub(crate) fn ended(&self) -> Duration {
         if self.rest.starts_with("<...") { self.at } else { self.at + self.duration() }
     }
@@ -67,12 +67,12 @@ pub(crate) fn window<'a>(calls: &'a [Call<'a>]) -> Vec<&'a Call<'a>> {
     panic!("the new token was never synced");
 }
 
-/// How wide the window was, in some runs.
+/// The widths of the window in some runs.
 #[derive(Default)]
 pub(crate) struct Windows {
-    /// Until the new token is written: what a kill can lose.
+    /// Until the new token is written: a kill can lose the token.
     pub writing: Vec<Duration>,
-    /// Until the fsync returns: what a power loss can lose.
+    /// Until the fsync returns: a power loss can lose the token.
     pub whole: Vec<Duration>,
     /// The fsync alone.
     pub syncing: Vec<Duration>,

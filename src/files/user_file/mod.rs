@@ -1,7 +1,7 @@
 //! Editing a file of the user: the file cannot be made again, and its owner may be writing it too.
 //!
 //! The caller reads the file, decides on a new text, and calls [`UserFile::replace`]. Where another program has written
-//! the file in between, nothing is replaced, and the caller begins again with the present text. The new text is synced
+//! the file in between, nothing is replaced. The caller then begins again with the present text. The new text is synced
 //! before it takes the old one's place. Links are followed; mode, owner, group, access control list and extended
 //! attributes are kept. A file with a second name (a hard link) is not edited.
 

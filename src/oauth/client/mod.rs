@@ -77,7 +77,7 @@ impl TokenClient {
         Ok(Prepared::new(request, endpoint, method, assertion))
     }
 
-    /// The end of "cannot reach ENDPOINT" for a proxy on the way, which may be the one that refuses.
+    /// The end of "cannot reach ENDPOINT" with the proxy on the way, which may be at fault.
     fn through_proxy(&self, endpoint: &EndpointUrl) -> String {
         let proxy = self.transport.proxy_of(endpoint);
         proxy.map(|proxy| format!(" through the proxy {proxy}")).unwrap_or_default()

@@ -98,8 +98,8 @@ impl Resolver<'_> {
         row
     }
 
-    /// Picks the grant. An application's own token is requested anew. A person's token is only renewed by its refresh
-    /// token, never by client credentials, even if a secret is configured.
+    /// Picks the grant. An application's own token is requested anew. A person's token is renewed by its refresh token,
+    /// never by client credentials, even if there are some.
     fn grant(&mut self, row: Option<&Provider>) -> Result<GrantType, Resolution> {
         let config = self.config;
         if row.is_some_and(|row| row.refreshable == Some(false)) {
@@ -142,7 +142,7 @@ impl Resolver<'_> {
     }
 
     /// Makes the parameters. `scope` is sent only where an application requests its own token. In a token file it is
-    /// the granted scope, and a refresh without it keeps that scope (RFC 6749 6).
+    /// the granted scope, which a refresh without it keeps (RFC 6749 6).
     fn parameters(
         &self,
         row: &Provider,

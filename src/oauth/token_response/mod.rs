@@ -72,7 +72,7 @@ pub(super) fn is_dead_grant(code: &str) -> bool {
     DEAD_GRANTS.iter().any(|known| known.eq_ignore_ascii_case(code.trim()))
 }
 
-/// The code of a dead grant in the text of a refusal that has another form than RFC 6749 5.2.
+/// The code of a dead grant in a refusal of another form than RFC 6749 5.2.
 pub(super) fn dead_grant(text: &str) -> Option<String> {
     let words = text.split(|letter: char| !letter.is_ascii_alphanumeric() && letter != '_');
     words.into_iter().find(|word| is_dead_grant(word)).map(str::to_ascii_lowercase)
@@ -226,7 +226,7 @@ fn number(item: &ResponseValue) -> Option<f64> {
 }
 
 /// The most bytes of an access token and a refresh token together. A token file of more than 1 MiB is not read, and no
-/// client would send such a token.
+/// client sends such a token.
 const LARGEST_TOKENS: usize = 256 << 10;
 
 /// The longest lifetime that is used. A longer one means "for ever", and would overflow later sums.

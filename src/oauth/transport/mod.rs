@@ -31,8 +31,8 @@ pub(crate) use reply::AnswerConnection;
 pub(super) use reply::Reply;
 use reply::read;
 
-/// How long an idle connection is reused, within a cycle. The server may be closing an older one, and a request into a
-/// closing connection is in doubt for nothing.
+/// How long an idle connection is reused, within a cycle. The server may be closing an older one, and a request then
+/// would be in doubt for nothing.
 const OLDEST_CONNECTION: Duration = Duration::from_secs(5);
 
 /// The size of the two buffers of a connection. The library's own are eight times as large, and cleared first. A longer

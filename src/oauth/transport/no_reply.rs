@@ -64,8 +64,8 @@ pub(super) fn no_reply(error: &ureq::Error, left: bool) -> NoReply {
     NoReply { left, why: http_words(error), cause }
 }
 
-/// Whether a name may not have resolved. The system's lookup gives the same error for an unknown name and for a file
-/// that could not be opened.
+/// Whether a name may not have resolved. The system's lookup gives one error for an unknown name and for a lack of
+/// files.
 fn is_lookup(error: &ureq::Error) -> bool {
     match error {
         ureq::Error::HostNotFound => true,

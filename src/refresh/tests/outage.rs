@@ -1,8 +1,8 @@
 //! A day without an endpoint, in simulated time. Tests how often the endpoint gets a request, and that no credential is
 //! forgotten at its return. The failures of one credential must hold up no other.
 //!
-//! The decisions are the program's own: when a token is due, in which order, whether a request may be sent, and when
-//! the next one is. Only the clock and the endpoint are made up.
+//! The decisions are the program's own: when a token is due, in which order, whether and when a request may be sent.
+//! Only the clock and the endpoint are made up.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -216,8 +216,8 @@ proptest! {
     }
 }
 
-/// A last chance is used. The endpoint comes back just before the token expires, and the next attempt in turn would
-/// come too late.
+/// A last chance is used. The endpoint comes back just before the expiry, and the next attempt in turn would be too
+/// late.
 #[test]
 fn a_minute_before_its_end_a_token_gets_an_attempt_out_of_turn() {
     for seed in 0..20 {

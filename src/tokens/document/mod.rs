@@ -63,7 +63,7 @@ pub(crate) struct Document {
     pending: Vec<(String, Zeroizing<String>)>,
 }
 
-/// What kind of file a document is.
+/// The kind of a file.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum FileKind {
     /// An access token or a refresh token.
@@ -343,7 +343,7 @@ fn is_placeholder(text: &str) -> bool {
         || text.starts_with('<') && text.ends_with('>')
 }
 
-/// The text of a member with that name and JSON value, unless it is empty, no text or a secret.
+/// The text of a member; `None` for an empty one, another kind of value or a secret.
 fn plain_text(name: &str, value: &str) -> Option<String> {
     let text = json::as_text(value).filter(|_| !SECRET_MEMBERS.contains(&name))?;
     (!text.trim().is_empty()).then(|| text.trim().to_owned())

@@ -50,7 +50,7 @@ fn plain(text: &str) -> &str {
     text.strip_prefix(BYTE_ORDER_MARK).unwrap_or(text)
 }
 
-/// The object under `tokens` and its members, if the token fields are in it and not in the members `top` above it.
+/// The object under `tokens` and its members, if it and not the level `top` above it has the token fields.
 fn nested(text: &str, top: &[JsonMember]) -> Option<(Range<usize>, Vec<JsonMember>)> {
     let is_above =
         |name| top.iter().rfind_named(name).is_some_and(|found| &text[found.place.clone()] != "null");

@@ -1,7 +1,7 @@
-//! The part of the endpoint that decides: clients, sign-ins, and what RFC 6749 says to a request.
+//! The part of the endpoint that decides: clients, sign-ins, and the answers of RFC 6749.
 //!
-//! It is stricter than most providers on purpose. Refresh tokens rotate; one that comes a second
-//! time revokes its whole family (RFC 9700 section 4.14.2), the access token in use included.
+//! Stricter than most providers on purpose. Refresh tokens rotate. A replay revokes the whole family of a token (RFC
+//! 9700 section 4.14.2), the access token in use included.
 
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
@@ -18,7 +18,7 @@ use super::sign_in::SignIns;
 pub(crate) enum ClientAuth {
     /// `client_secret_basic`.
     Basic,
-    /// The same at a server that does not percent-decode id and secret.
+    /// `client_secret_basic` at a server that does not percent-decode id and secret.
     RawBasic,
     /// `client_secret_post`.
     Post,
@@ -39,8 +39,8 @@ pub(crate) struct Client {
 }
 
 impl Client {
-    /// A confidential client that sends its secret in the body, with one-hour tokens that rotate. Its
-    /// secret holds characters that must be percent-encoded.
+    /// A confidential client that sends its secret in the body, with one-hour tokens that rotate. The secret holds
+    /// characters that must be percent-encoded.
     pub(crate) fn new(id: &str) -> Self {
         Self {
             id: id.to_owned(),
@@ -59,13 +59,13 @@ impl Client {
         self
     }
 
-    /// Answers carry no refresh token, and the old one stays good.
+    /// Answers have no refresh token, and the old one stays good.
     pub(crate) fn not_rotating(mut self) -> Self {
         self.rotating = false;
         self
     }
 
-    /// For so long after its first use a spent refresh token gets the family's current one again.
+    /// For so long after its first use a spent refresh token is answered with the family's current one.
     pub(crate) fn grace(mut self, grace: Duration) -> Self {
         self.grace = grace;
         self
@@ -94,7 +94,7 @@ impl Client {
     }
 }
 
-/// What a person's sign-in left behind.
+/// The tokens of a person's sign-in.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Tokens {
     pub client_id: String,
@@ -102,16 +102,16 @@ pub(crate) struct Tokens {
     pub refresh_token: String,
 }
 
-/// What became of a request.
+/// The result of a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Outcome {
     /// Tokens were issued.
     Granted { access_token: String, refresh_token: Option<String> },
-    /// A spent refresh token came again: its family is revoked.
+    /// A spent refresh token was sent again: its family is revoked.
     Reuse,
     /// An error of RFC 6749 section 5.2, or of HTTP before it.
     Refused { status: u16, error: &'static str },
-    /// `/protected` got a token that is (not) good at this moment.
+    /// `/protected` got a token that is good or not at this moment.
     Resource { live: bool },
     /// A script answered; nothing was issued or spent.
     Scripted,
@@ -133,7 +133,7 @@ pub(super) struct Family {
     pub(super) revoked: bool,
 }
 
-/// All that the endpoint knows.
+/// The state of the endpoint.
 #[derive(Default)]
 pub(super) struct Authority {
     pub(super) clients: HashMap<String, Client>,
@@ -155,8 +155,8 @@ impl Authority {
         self.clients.insert(client.id.clone(), client);
     }
 
-    /// A new family, as after a sign-in in the browser; its access token lives for `left`, or for the
-    /// client's lifetime.
+    /// A new family, as after a sign-in in the browser. Its access token lives for `left`, or for the client's
+    /// lifetime.
     pub(super) fn sign_in(&mut self, client_id: &str, left: Option<Duration>, now: Instant) -> Tokens {
         let client = self.clients.get(client_id).expect("the client is registered");
         let until = now + left.unwrap_or(client.lifetime);
@@ -178,19 +178,19 @@ impl Authority {
         self.issue_access_token(client_id, None, until)
     }
 
-    /// Whether a resource server would take this access token now.
+    /// Whether a resource server would accept this access token now.
     pub(super) fn is_live(&self, access_token: &str, now: Instant) -> bool {
         self.access_tokens.get(access_token).is_some_and(|token| {
             now < token.until && token.family.is_none_or(|family| !self.families[family].revoked)
         })
     }
 
-    /// Every access token that a resource server would take now.
+    /// Every access token that a resource server would accept now.
     pub(super) fn live_tokens(&self, now: Instant) -> Vec<String> {
         self.access_tokens.keys().filter(|token| self.is_live(token, now)).cloned().collect()
     }
 
-    /// How often a spent refresh token came again outside its grace.
+    /// How often a spent refresh token was sent again outside its grace.
     pub(super) fn reuses(&self) -> usize {
         self.reuses
     }
@@ -206,7 +206,7 @@ impl Authority {
         self.families[family].revoked = true;
     }
 
-    /// Everything that must never be seen in a log, an error or an argument list.
+    /// Every text that must never be in a log, an error or an argument list.
     pub(super) fn secrets(&self) -> Vec<String> {
         let tokens = self.refresh_tokens.keys().chain(self.access_tokens.keys()).cloned();
         let clients = self.clients.values().map(|client| client.secret.clone());
@@ -344,7 +344,7 @@ impl Authority {
 
     fn issue_refresh_token(&mut self, family: usize) -> String {
         self.issued += 1;
-        // `+`, `/` and `=` come out wrong when a client forgets to encode its form.
+        // `+`, `/` and `=` arrive wrong if a client does not encode its form.
         let token = format!("rt-{}/{:04}+k9=", self.families[family].client_id, self.issued);
         self.families[family].newest_refresh_token.clone_from(&token);
         self.refresh_tokens.insert(token.clone(), RefreshToken { family, spent: None });
@@ -380,7 +380,7 @@ pub(super) fn basic_credentials(header: &str) -> Option<(String, String)> {
     Some((form_decode(&id)?, form_decode(&secret)?))
 }
 
-/// Id and secret of a Basic header as they are there.
+/// Id and secret of a Basic header without decoding.
 fn raw_credentials(header: &str) -> Option<(String, String)> {
     let decoded = STANDARD.decode(header.strip_prefix("Basic ")?).ok()?;
     let text = String::from_utf8(decoded).ok()?;

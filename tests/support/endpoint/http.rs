@@ -1,27 +1,24 @@
-//! HTTP/1.1 on a raw socket: as much of it as a token endpoint needs, and every way of getting it
-//! wrong that a script may ask for.
+//! HTTP/1.1 on a raw socket: the part that a token endpoint needs, and every fault that a script can order.
 //!
-//! A request is read up to its last byte, which is only looked at. Closing a socket with a byte
-//! unread makes Linux send RST instead of FIN: that is how [`End::Reset`] works without `unsafe`
-//! and without another crate.
+//! A request is read up to its last byte, which stays in the socket. Closing a socket with an unread byte makes Linux
+//! send RST instead of FIN. So [`End::Reset`] needs no `unsafe` and no further crate.
 
 use std::fmt::Write as _;
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::TcpStream;
 use std::time::Duration;
 
-/// No request of these tests comes near this.
+/// Far above the head of every request of the tests.
 const HEAD_LIMIT: usize = 64 * 1024;
-/// No request of these tests comes near this.
+/// Far above the body of every request of the tests.
 const BODY_LIMIT: usize = 4 * 1024 * 1024;
 
-/// One request as it arrived.
 #[derive(Clone, Debug)]
 pub(crate) struct Request {
     pub method: String,
-    /// The request target: the path, with its query if it has one.
+    /// The request target: the path, with its query if there is one.
     pub target: String,
-    /// In the order they came, names in lower case.
+    /// The headers in their order, names in lower case.
     pub headers: Vec<(String, String)>,
     pub body: Vec<u8>,
 }
@@ -38,8 +35,8 @@ impl Request {
     }
 }
 
-/// Reads one request but leaves its last byte in the socket (see [`take_last_byte`]). `None` when the
-/// client closed the connection instead of asking.
+/// Reads one request but leaves its last byte in the socket (see [`take_last_byte`]). `None` when the client closed the
+/// connection instead.
 pub(super) fn read_request(stream: &mut TcpStream) -> io::Result<Option<Request>> {
     let mut head = Vec::new();
     let mut window = [0; 16 * 1024];
@@ -50,7 +47,7 @@ pub(super) fn read_request(stream: &mut TcpStream) -> io::Result<Option<Request>
         }
         let before = head.len();
         head.extend_from_slice(&window[..seen]);
-        // The blank line may have begun in what came before.
+        // The blank line may have begun in earlier bytes.
         let from = before.saturating_sub(3);
         if let Some(at) = head[from..].windows(4).position(|four| four == b"\r\n\r\n") {
             head.truncate(from + at + 4);
@@ -105,7 +102,7 @@ fn body_length(request: &Request) -> io::Result<usize> {
     }
 }
 
-/// What an endpoint says: the framing headers are added when it is sent.
+/// An endpoint's answer: the framing headers are added when it is sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Answer {
     pub status: u16,
@@ -119,7 +116,7 @@ impl Answer {
         Self { status, headers: Vec::new(), body: body.into() }
     }
 
-    /// A JSON answer as RFC 6749 section 5.1 wants it: not to be stored by anyone on the way.
+    /// A JSON answer of RFC 6749 section 5.1, which no cache may store.
     pub(crate) fn json(status: u16, body: &serde_json::Value) -> Self {
         Self::new(status, body.to_string())
             .header("Content-Type", "application/json")
@@ -134,7 +131,7 @@ impl Answer {
     }
 }
 
-/// How the end of a body is told.
+/// How the end of a body is marked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Framing {
     /// `Content-Length`.

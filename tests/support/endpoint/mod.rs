@@ -1,12 +1,12 @@
-//! A strict OAuth token endpoint on 127.0.0.1, on a port of its own, with a thread per connection;
-//! dropped, it closes everything.
+//! A strict OAuth token endpoint on 127.0.0.1, on a port of its own, with a thread per connection. The drop closes
+//! everything.
 //!
 //! * `POST /token` (any path that ends so): RFC 6749, judged by [`authority`].
 //! * `/mcp`, `/.well-known/...`, `/as/...`: an MCP server and where people sign in, see [`sign_in`].
 //! * `GET /protected`: a resource server; 200 while the Bearer token is good, else 401.
 //!
-//! A request is recorded and judged when its last byte has arrived; only its *answer* waits for a
-//! [`Hold`] or a latency. So a held refresh is one whose token is spent already.
+//! A request is recorded and judged when its last byte has arrived. Only its *answer* waits for a [`Hold`] or a
+//! latency. So a held refresh has spent its token already.
 
 mod authority;
 mod http;
@@ -30,13 +30,13 @@ use super::DEADLINE;
 use authority::Authority;
 use script::{Scripts, ends_in_reset};
 
-/// One request and what became of it.
+/// One request and its result.
 #[derive(Clone, Debug)]
 pub(crate) struct Recorded {
     pub request: Request,
-    /// The decoded form; empty where the body is none.
+    /// The decoded form; empty where the body is no form.
     pub form: Vec<(String, String)>,
-    /// Counts connections from 0: requests that share one have the same number.
+    /// The number of the connection, counted from 0. Requests on one connection have the same number.
     pub connection: usize,
     pub arrived: Instant,
     /// When the last byte of the answer had been given to the kernel.
@@ -61,7 +61,7 @@ struct State {
     scripts: Scripts,
     faults: VecDeque<Fault>,
     requests: Vec<Recorded>,
-    /// A second handle on every open connection, to end it from outside.
+    /// A second handle of every open connection, to end it from outside.
     connections: HashMap<usize, TcpStream>,
 }
 
@@ -72,7 +72,7 @@ struct Shared {
 }
 
 impl Shared {
-    /// A panic in one test thread must not hide the state from the one that reports it.
+    /// A panic in one test thread must not hide the state from the thread that reports the panic.
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
@@ -91,7 +91,7 @@ pub(crate) struct Endpoint {
     acceptor: Option<JoinHandle<()>>,
 }
 
-/// While this lives, answers wait.
+/// Delays all answers until it is dropped.
 pub(crate) struct Hold<'a>(&'a Endpoint);
 
 impl Drop for Hold<'_> {
@@ -102,7 +102,7 @@ impl Drop for Hold<'_> {
 }
 
 impl Endpoint {
-    /// Starts one without clients.
+    /// Starts an endpoint without clients.
     pub(crate) fn start() -> Self {
         let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a loopback port");
         let address = listener.local_addr().expect("the port's number");
@@ -120,12 +120,12 @@ impl Endpoint {
         format!("http://{}/token", self.address)
     }
 
-    /// The address it listens on.
+    /// The address on which the endpoint listens.
     pub(crate) fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// Makes a client known; a second of the same id takes the place of the first.
+    /// Registers a client, and replaces another one with the same id.
     pub(crate) fn register(&self, client: Client) {
         self.shared.lock().authority.register(client);
     }
@@ -140,22 +140,22 @@ impl Endpoint {
         self.shared.lock().authority.sign_in(client_id, Some(left), Instant::now())
     }
 
-    /// An access token that the client got for its own credentials, without a request.
+    /// An access token of the client for its own credentials, issued without a request.
     pub(crate) fn machine_token(&self, client_id: &str) -> String {
         self.shared.lock().authority.machine_token(client_id, Instant::now())
     }
 
-    /// Whether `/protected` would take this access token now.
+    /// Whether `/protected` would accept this access token now.
     pub(crate) fn is_live(&self, access_token: &str) -> bool {
         self.shared.lock().authority.is_live(access_token, Instant::now())
     }
 
-    /// Every access token that `/protected` would take now.
+    /// Every access token that `/protected` would accept now.
     pub(crate) fn live_tokens(&self) -> Vec<String> {
         self.shared.lock().authority.live_tokens(Instant::now())
     }
 
-    /// How often a spent refresh token came again. Each time a person would have to sign in.
+    /// How often a spent refresh token was sent again. Each time a person would have to sign in.
     pub(crate) fn reuses(&self) -> usize {
         self.shared.lock().authority.reuses()
     }
@@ -170,33 +170,33 @@ impl Endpoint {
         self.shared.lock().authority.revoke(refresh_token);
     }
 
-    /// Everything that must never be seen in a log, an error or an argument list.
+    /// Every text that must never be in a log, an error or an argument list.
     pub(crate) fn secrets(&self) -> Vec<String> {
         self.shared.lock().authority.secrets()
     }
 
-    /// Tells the endpoint something about signing in, or asks it.
+    /// Sets or reads the state of sign-ins.
     pub(crate) fn sign_ins<T>(&self, act: impl FnOnce(&mut SignIns) -> T) -> T {
         act(&mut self.shared.lock().authority.sign_ins)
     }
 
-    /// Forgets a client, as a server does that purges registrations.
+    /// Forgets a client, like a server that purges registrations.
     pub(crate) fn forget(&self, client_id: &str) {
         self.shared.lock().authority.forget(client_id);
     }
 
-    /// Answers wait until the guard is dropped.
+    /// Delays all answers until the guard is dropped.
     pub(crate) fn hold(&self) -> Hold<'_> {
         self.shared.lock().holds += 1;
         Hold(self)
     }
 
-    /// Every answer comes so much later.
+    /// Delays every answer by this time.
     pub(crate) fn set_latency(&self, latency: Duration) {
         self.shared.lock().latency = latency;
     }
 
-    /// `false`: every connection is closed after one answer. Otherwise as HTTP/1.1 does.
+    /// `false`: every connection is closed after one answer. `true`: as in HTTP/1.1.
     pub(crate) fn set_keep_alive(&self, keep_alive: bool) {
         self.shared.lock().close_after_each = !keep_alive;
     }
@@ -211,12 +211,12 @@ impl Endpoint {
         self.shared.lock().scripts.always(who, step);
     }
 
-    /// From now on the endpoint is honest again.
+    /// From now on the endpoint answers honestly again.
     pub(crate) fn forget_scripts(&self) {
         self.shared.lock().scripts.clear();
     }
 
-    /// The next new connection goes wrong before anything is read from it. It is not recorded.
+    /// Breaks the next new connection before a byte is read from it. Such a connection is not recorded.
     pub(crate) fn on_next_connection(&self, fault: Fault) {
         self.shared.lock().faults.push_back(fault);
     }
@@ -262,7 +262,7 @@ impl Drop for Endpoint {
         let mut state = self.shared.lock();
         state.stopping = true;
         for stream in state.connections.values() {
-            // Fails where the client was faster: just as well.
+            // Fails if the client was faster, which is no problem.
             let _ = stream.shutdown(Shutdown::Both);
         }
         drop(state);
@@ -289,7 +289,7 @@ fn accept(listener: &TcpListener, shared: &Arc<Shared>) {
         drop(state);
         let shared = Arc::clone(shared);
         threads.push(thread::spawn(move || {
-            // An error here is the client's going away: what it means is the test's to judge.
+            // An error here comes from a client that has gone, which the test judges.
             let _ = match fault {
                 Some(fault) => break_connection(&shared, stream, number, fault),
                 None => converse(&shared, stream, number),
@@ -341,11 +341,11 @@ fn converse(shared: &Shared, mut stream: TcpStream, number: usize) -> io::Result
         shared.changed.notify_all();
         delivered?;
         if !step.delivery.keeps_open() && step.delivery.end() == End::Silence {
-            // Until the client has had enough.
+            // Until the client closes the connection.
             return io::copy(&mut stream, &mut io::sink()).map(drop);
         }
         if reset {
-            // The other handle would keep the socket open, and only its last close sends the RST.
+            // The other handle would keep the socket open, and only the last close sends the RST.
             shared.lock().connections.remove(&number);
         }
         if !(keep_alive && step.delivery.keeps_open()) {
@@ -355,7 +355,7 @@ fn converse(shared: &Shared, mut stream: TcpStream, number: usize) -> io::Result
     Ok(())
 }
 
-/// Records the request and decides about it, under one lock: what `requests()` shows is judged.
+/// Records the request and decides about it under one lock, so that `requests()` shows judged requests only.
 fn judge(shared: &Shared, request: Request, connection: usize) -> (usize, Step, Answer) {
     let arrived = Instant::now();
     let mut state = shared.lock();

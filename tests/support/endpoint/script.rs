@@ -1,25 +1,25 @@
-//! What an endpoint can be told to do wrong, as data: a test for another behaviour is another row.
+//! The faults of an endpoint as data: a test for another fault is another row.
 
 use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
 
 use super::http::{Answer, Delivery, End, Framing};
 
-/// Where a scripted answer's content comes from.
+/// The source of a scripted answer's content.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Content {
-    /// The strict endpoint judges the request: a refresh token is spent, whatever the delivery does.
+    /// The strict endpoint judges the request: a refresh token is spent, whatever the delivery.
     Honest,
-    /// This, and nothing is issued or spent.
+    /// A fixed answer: nothing is issued or spent.
     Fixed(Answer),
 }
 
-/// One scripted answer: what is said, and how it is brought.
+/// One scripted answer: its content and its delivery.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Step {
     pub content: Content,
     pub delivery: Delivery,
-    /// Waited before the first byte of the answer, beside the endpoint's own latency.
+    /// The wait before the first byte of the answer, beside the endpoint's own latency.
     pub delay: Duration,
 }
 
@@ -54,31 +54,31 @@ impl Step {
         Self::answer(Answer::new(status, "").header("Location", location))
     }
 
-    /// The same, later.
+    /// The same step, later.
     pub(crate) fn after(mut self, delay: Duration) -> Self {
         self.delay = delay;
         self
     }
 
-    /// The same, delivered otherwise.
+    /// The same step with another delivery.
     pub(crate) fn delivered(mut self, delivery: Delivery) -> Self {
         self.delivery = delivery;
         self
     }
 }
 
-/// What happens to a connection before anything of it is read.
+/// The fault of a connection before a byte is read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Fault {
-    /// FIN at once; what the client sends is read and forgotten.
+    /// FIN at once; the client's bytes are read and forgotten.
     Close,
-    /// RST as soon as the client has sent something.
+    /// RST as soon as the client has sent a byte.
     Reset,
     /// Nothing is ever read or answered.
     Silence,
 }
 
-/// Whose requests a script is for.
+/// The requests that a script is for.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Who {
     /// Any request to the token endpoint that no client's own script takes.
@@ -114,7 +114,7 @@ impl Scripts {
         *self = Self::default();
     }
 
-    /// The next step for a request of this client: its own queue, its own rule, then everybody's.
+    /// The next step for a request of this client: from its own queue, from its own rule, then from those for anyone.
     pub(super) fn next(&mut self, client_id: Option<&str>) -> Option<Step> {
         let own = client_id.map(Who::client);
         own.into_iter().chain([Who::Anyone]).find_map(|who| {

@@ -1,7 +1,7 @@
 //! The part of the endpoint where people sign in: metadata, registration, codes, devices, revocation.
 //!
-//! The issuer is `http://127.0.0.1:PORT/as`, the MCP server `/mcp` on the same port. The person says yes at
-//! once, unless told otherwise. Codes are good once, for one client, one redirect address and one verifier.
+//! The issuer is `http://127.0.0.1:PORT/as`, the MCP server `/mcp` on the same port. The person agrees at once, unless
+//! the test wants otherwise. Codes are good once, for one client, one redirect address and one verifier.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -13,10 +13,10 @@ use serde_json::{Map, Value, json};
 
 use super::http::{Answer, Request, form_decode, parse_form};
 
-/// Where people sign in.
+/// The path of the issuer.
 const ISSUER_PATH: &str = "/as";
 
-/// What the person says at the authorization endpoint.
+/// The person's decision at the authorization endpoint.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
 pub(crate) enum Decision {
     /// Yes.
@@ -30,7 +30,7 @@ pub(crate) enum Decision {
     OtherIssuer(Option<String>),
 }
 
-/// What the token endpoint says to a device that asks.
+/// The answer of the token endpoint to a device.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum DeviceAnswer {
     Pending,
@@ -40,7 +40,7 @@ pub(crate) enum DeviceAnswer {
     Granted,
 }
 
-/// A code that has been given out.
+/// An issued code.
 struct Code {
     client_id: String,
     redirect_uri: String,
@@ -49,12 +49,12 @@ struct Code {
     used: bool,
 }
 
-/// What can be told to the endpoint about signing in, and what it has seen.
+/// The settings for sign-ins, and the record of them.
 pub(crate) struct SignIns {
     origin: String,
-    /// Members of the metadata of the authorization server that are other than usual; null takes one out.
+    /// Members of the authorization server's metadata that differ from the usual ones; null removes one.
     pub metadata: Map<String, Value>,
-    /// The same for the metadata of the MCP server.
+    /// Members of the MCP server's metadata that differ from the usual ones; null removes one.
     pub resource_metadata: Map<String, Value>,
     /// Whether the metadata of the MCP server are named in the challenge, at the path, at the root.
     pub resource_metadata_at: [bool; 3],
@@ -64,17 +64,17 @@ pub(crate) struct SignIns {
     pub redirect_is_exact: bool,
     /// Whether the answer to a code has a refresh token.
     pub gives_refresh_token: bool,
-    /// What a registration answers instead of registering: status and body.
+    /// The answer to a registration that is refused: status and body.
     pub refuses_registration: Option<(u16, Value)>,
     /// Members beside the usual ones in the answer to a registration.
     pub registration_adds: Map<String, Value>,
-    /// How long tokens of registered clients live, and for how long a replaced refresh token is taken again.
+    /// How long tokens of registered clients live, and how long a replaced refresh token is accepted again.
     pub registered: (Duration, Duration),
-    /// What the person says, for the next sign-ins.
+    /// The person's decision for the next sign-ins.
     pub decision: Decision,
-    /// What a device is told, one by one; granted when there is nothing left.
+    /// The answers to a device, one by one, and then tokens.
     pub device_answers: Vec<DeviceAnswer>,
-    /// Members of the answer to a device request that are other than usual.
+    /// Members of the answer to a device request that differ from the usual ones.
     pub device: Map<String, Value>,
     /// Clients with their redirect addresses.
     redirects: HashMap<String, Vec<String>>,
@@ -131,12 +131,12 @@ impl SignIns {
         self.redirects.entry(client_id.to_owned()).or_default().push(uri.to_owned());
     }
 
-    /// Forgets a client's redirect addresses, as a server does that purges registrations.
+    /// Forgets a client's redirect addresses, like a server that purges registrations.
     pub(crate) fn forget(&mut self, client_id: &str) {
         self.redirects.remove(client_id);
     }
 
-    /// Everything that must never be seen in a log, an error or an argument list.
+    /// Every text that must never be in a log, an error or an argument list.
     pub(super) fn secrets(&self) -> Vec<String> {
         self.codes.keys().chain(self.device_codes.keys()).chain(&self.secrets).cloned().collect()
     }
@@ -205,7 +205,7 @@ impl SignIns {
             })
         });
         if !known {
-            // Shown to the person: the program hears nothing of it.
+            // Shown to the person; the program does not learn of the refusal.
             return Answer::new(400, "this client or this redirect address is not registered\n");
         }
         let Some(state) = field("state") else { return Answer::new(400, "state is needed\n") };
@@ -246,7 +246,7 @@ impl SignIns {
         Answer::new(302, "").header("Location", &format!("{redirect_uri}{separator}{}", pairs.join("&")))
     }
 
-    /// Registers a client (RFC 7591): gives back its id and secret too.
+    /// Registers a client (RFC 7591); returns its id and secret too.
     pub(super) fn register(&mut self, request: &Request) -> (Answer, Option<(String, Option<String>)>) {
         let refused = |error: &str| (Answer::json(400, &json!({"error": error})), None);
         if let Some((status, body)) = &self.refuses_registration {
@@ -309,7 +309,7 @@ impl SignIns {
         Answer::json(200, &merged(answer, &self.device))
     }
 
-    /// Whether a code is good for this request; a second use is the end of it.
+    /// Whether a code is good for this request. A second use ends the code.
     pub(super) fn redeem(&mut self, client_id: &str, form: &[(String, String)]) -> Result<(), Refusal> {
         let field = |name: &str| form.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str());
         let invalid = (400, "invalid_grant");
@@ -332,7 +332,7 @@ impl SignIns {
         Ok(())
     }
 
-    /// What a device that asks for tokens is told now.
+    /// The present answer to a device that asks for tokens.
     pub(super) fn device_asks(&mut self, client_id: &str, form: &[(String, String)]) -> Result<(), Refusal> {
         let code = form.iter().find(|(name, _)| name == "device_code").map(|(_, value)| value.as_str());
         let owner = self.device_codes.get(code.ok_or((400, "invalid_request"))?);
@@ -352,7 +352,7 @@ impl SignIns {
     }
 }
 
-/// `usual` with these members instead; null takes one out.
+/// `usual` with these members instead; null removes one.
 fn merged(usual: Value, other: &Map<String, Value>) -> Value {
     let Value::Object(mut usual) = usual else { return usual };
     for (name, value) in other {
@@ -381,7 +381,7 @@ fn encoded(text: &str) -> String {
     text.bytes().map(byte).collect()
 }
 
-/// The values of a query, decoded: what a test reads out of an address.
+/// The values of a query, decoded: the parts of an address that a test reads.
 pub(crate) fn query_of(address: &str) -> HashMap<String, String> {
     let query = address.split_once('?').map_or("", |(_, query)| query);
     query

@@ -1,4 +1,4 @@
-//! Which page of a sign-in answers which request: the MCP server, registration, devices, revocation.
+//! The page for each request of a sign-in: the MCP server, registration, devices, revocation.
 
 use std::time::Instant;
 
@@ -15,7 +15,7 @@ impl Authority {
         granted(client, tokens.access_token, refresh)
     }
 
-    /// Judges a request to the MCP server, or to where people sign in.
+    /// Judges a request to the MCP server, or to the issuer.
     pub(super) fn sign_in_page(&mut self, request: &Request, now: Instant) -> (Answer, Outcome) {
         let path = request.target.split('?').next().unwrap_or_default().to_owned();
         let form = parse_form(&request.body).unwrap_or_default();
@@ -56,7 +56,7 @@ impl Authority {
         }
     }
 
-    /// An MCP server that wants a token.
+    /// An MCP server that needs a token.
     fn mcp_server(&self, request: &Request, now: Instant) -> (Answer, Outcome) {
         let token = request.header("authorization").and_then(|value| value.strip_prefix("Bearer "));
         let live = token.is_some_and(|token| self.is_live(token, now));
@@ -68,7 +68,7 @@ impl Authority {
         (answer, Outcome::Resource { live })
     }
 
-    /// RFC 7009: a token of another client is left alone, an unknown one is gone already.
+    /// RFC 7009: a token of another client is left alone, and an unknown one is gone already.
     fn revocation(&mut self, request: &Request, form: &[(String, String)]) -> Answer {
         let field = |name: &str| form.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str());
         let client = match self.authenticate(request, field("client_id"), field("client_secret")) {

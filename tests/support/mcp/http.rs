@@ -1,4 +1,4 @@
-//! Just enough of HTTP/1.1 for a server under test: whole requests in, answers of any shape out.
+//! A part of HTTP/1.1 for a server under test: whole requests in, answers of any form out.
 
 use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{Shutdown, TcpStream};
@@ -11,10 +11,10 @@ use serde_json::Value;
 pub(crate) struct Seen {
     pub method: String,
     pub path: String,
-    /// In the order of their coming, the names in lower case.
+    /// The headers in their order, the names in lower case.
     pub headers: Vec<(String, String)>,
     pub body: Vec<u8>,
-    /// Which connection it came on.
+    /// The number of the connection.
     pub connection: usize,
 }
 
@@ -23,7 +23,7 @@ impl Seen {
         self.headers.iter().find(|(other, _)| other == name).map(|(_, value)| value.as_str())
     }
 
-    /// The body as JSON; null where it is none.
+    /// The body as JSON; null where it is no JSON.
     pub(crate) fn json(&self) -> Value {
         serde_json::from_slice(&self.body).unwrap_or(Value::Null)
     }
@@ -68,7 +68,7 @@ impl Reply {
         Events(self.clone())
     }
 
-    /// Any bytes. A client that has gone is no matter here.
+    /// Sends any bytes. A client that has gone does not matter here.
     pub(crate) fn raw(&self, bytes: &[u8]) -> bool {
         self.stream.lock().unwrap().write_all(bytes).is_ok()
     }
@@ -96,7 +96,7 @@ impl Reply {
 pub(crate) struct Events(Reply);
 
 impl Events {
-    /// One message as one event; `false` where the client is gone.
+    /// Sends one message as one event; `false` if the client is gone.
     pub(crate) fn message(&self, message: &str) -> bool {
         self.bytes(format!("data: {message}\n\n").as_bytes())
     }
@@ -114,12 +114,12 @@ impl Events {
         self.0.raw(&chunk)
     }
 
-    /// Ends it as a server does.
+    /// Ends the stream as a server does.
     pub(crate) fn end(&self) {
         self.0.raw(b"0\r\n\r\n");
     }
 
-    /// Ends it in the middle.
+    /// Ends the stream in the middle.
     pub(crate) fn cut(&self) {
         self.0.cut();
     }

@@ -1,5 +1,5 @@
-//! A strict MCP server for tests, of both eras: what a client does wrong is an error for it and a failure of
-//! the test. A test's own behaviour comes first: [`Server::behave`].
+//! A strict MCP server for tests, of both eras. A client's mistake is an error for the client and a failure of the
+//! test. A test's own behaviour comes first: [`Server::behave`].
 
 pub(crate) mod http;
 
@@ -17,10 +17,10 @@ pub(crate) use http::{Events, Reply, Seen};
 
 /// The newest revision with sessions.
 pub(crate) const OLD: &str = "2025-11-25";
-/// The revision without.
+/// The revision without sessions.
 pub(crate) const NEW: &str = "2026-07-28";
 
-/// What a test wants to be different: `true` where it has answered.
+/// A test's own behaviour: `true` for an answered request.
 type Behaviour = dyn Fn(&Seen, &Reply) -> bool + Send + Sync;
 
 /// The server.
@@ -40,7 +40,7 @@ struct Shared {
 
 struct State {
     seen: Vec<Seen>,
-    /// The tokens that are let in; all where there are none.
+    /// The accepted tokens; empty for all.
     tokens: Vec<String>,
     /// The version of each session, and whether its handshake is over.
     sessions: HashMap<String, (String, bool)>,
@@ -52,7 +52,7 @@ struct State {
     capabilities: Value,
 }
 
-/// An address at which connections are refused, and which no other test gets meanwhile. A server may start there.
+/// An address that refuses connections, and that no other test gets meanwhile. A server may start there.
 pub(crate) struct Refusing(OwnedFd);
 
 impl Refusing {
@@ -73,7 +73,7 @@ impl Server {
         Self::start_at("127.0.0.1:0".parse().unwrap())
     }
 
-    /// Starts where another one was.
+    /// Starts at the address of another server.
     pub(crate) fn start_at(address: SocketAddr) -> Self {
         let begun = Instant::now();
         let listener = loop {
@@ -111,7 +111,7 @@ impl Server {
                 own.open.lock().unwrap().extend(stream.try_clone());
                 let number = own.connections.fetch_add(1, Ordering::AcqRel);
                 std::thread::spawn(move || {
-                    // A client that goes away is part of many tests.
+                    // In many tests the client goes away.
                     let _ = http::serve(stream, number, |seen, reply| own.handle(&seen, &reply));
                 });
             }
@@ -128,7 +128,7 @@ impl Server {
         format!("http://{}", self.address)
     }
 
-    /// Does this first; what it leaves is done as always.
+    /// Adds a behaviour. The server answers the requests that the behaviour leaves.
     pub(crate) fn behave(&self, behaviour: impl Fn(&Seen, &Reply) -> bool + Send + Sync + 'static) {
         self.state().behaviour = Some(Arc::new(behaviour));
     }
@@ -138,12 +138,12 @@ impl Server {
         self.state().behaviour = None;
     }
 
-    /// Lets in these tokens only.
+    /// Accepts these tokens only.
     pub(crate) fn accept(&self, tokens: &[&str]) {
         self.state().tokens = tokens.iter().map(|&token| token.to_owned()).collect();
     }
 
-    /// What it says that it can.
+    /// Sets the announced capabilities.
     pub(crate) fn announce(&self, capabilities: Value) {
         self.state().capabilities = capabilities;
     }
@@ -160,7 +160,7 @@ impl Server {
         self.state().sessions.len()
     }
 
-    /// Sends on all standing streams; how many there were.
+    /// Sends on all standing streams; returns their number.
     pub(crate) fn push(&self, message: &str) -> usize {
         let streams = self.state().streams.clone();
         streams.iter().filter(|stream| stream.message(message)).count()
@@ -181,7 +181,7 @@ impl Server {
         self.wait("a standing stream", |state| !state.streams.is_empty());
     }
 
-    /// Everything that came.
+    /// All requests so far.
     pub(crate) fn seen(&self) -> Vec<Seen> {
         self.state().seen.clone()
     }
@@ -191,13 +191,13 @@ impl Server {
         self.seen().into_iter().filter(|seen| seen.rpc() == rpc).collect()
     }
 
-    /// Waits until so many messages of this method came.
+    /// Waits until so many messages of this method have come.
     pub(crate) fn wait_for(&self, rpc: &str, count: usize) -> Vec<Seen> {
         self.wait(rpc, |state| state.seen.iter().filter(|seen| seen.rpc() == rpc).count() >= count);
         self.calls(rpc)
     }
 
-    /// Waits until so many HTTP requests of this method came.
+    /// Waits until so many HTTP requests of this method have come.
     pub(crate) fn wait_for_http(&self, method: &str, count: usize) {
         self.wait(method, |state| state.seen.iter().filter(|seen| seen.method == method).count() >= count);
     }
@@ -233,7 +233,7 @@ fn summary(seen: &[Seen]) -> Vec<String> {
 impl Drop for Server {
     fn drop(&mut self) {
         self.shared.stopped.store(true, Ordering::Release);
-        // So that the listener looks up.
+        // Wakes the listener.
         let _ = TcpStream::connect(self.address);
         let state = self.shared.state.lock().unwrap_or_else(PoisonError::into_inner);
         for stream in self.shared.open.lock().unwrap_or_else(PoisonError::into_inner).drain(..) {
@@ -287,7 +287,7 @@ impl Shared {
         ));
     }
 
-    /// What every POST must be like.
+    /// The rules for every POST.
     fn check_post(&self, seen: &Seen) {
         let accept = seen.header("accept").unwrap_or_default();
         if !accept.contains("application/json") || !accept.contains("text/event-stream") {
@@ -401,7 +401,7 @@ impl Shared {
     }
 }
 
-/// What both eras have.
+/// The answers of both eras.
 fn answer(message: &Value, reply: &Reply) {
     let region =
         json!({"type": "object", "properties": {"region": {"type": "string", "x-mcp-header": "Region"}}});
