@@ -2,7 +2,7 @@
 //! `token-refresher token NAME` prints one access token, for scripts.
 //!
 //! All facts come from files, since clients run the command with an empty environment. The commands write nothing and
-//! send no request. They never print an expired token: the client would take the server's refusal for a fault of its
+//! send no request. An expired token is never printed: the client would take the server's refusal for a fault of its
 //! own.
 
 use std::io;

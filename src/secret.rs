@@ -36,8 +36,8 @@ pub(crate) fn is_printable(text: &str) -> bool {
     text.bytes().all(|byte| matches!(byte, b' '..=b'~'))
 }
 
-/// The first 64 bits of a SHA-256, written as 16 hexadecimal digits. They tell secrets of high entropy apart without
-/// revealing them.
+/// The first 64 bits of a SHA-256, written as 16 hexadecimal digits. The digits tell secrets of high entropy apart
+/// without revealing them.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct Fingerprint([u8; 8]);
 

@@ -1,8 +1,8 @@
 //! Root becomes the owner of the project before any file of the project is read.
 //!
 //! A project's files say where secrets are sent and which files are written. A user who may write them must not give
-//! orders to root. So a program that root starts over a user's project becomes that user, for good. This happens while
-//! the process has one thread.
+//! orders to root. So a program that root starts over a user's project becomes that user, for good. The change happens
+//! while the process has one thread.
 
 use std::fmt;
 use std::io;
@@ -18,8 +18,8 @@ use rustix::thread::{
 
 use crate::files::reason;
 
-/// The names and home directories of users. Users of a directory service have no line there, and so no name and no
-/// home here. They lack nothing else.
+/// The names and home directories of users. Users of a directory service have no line there, and so no name and no home
+/// here. Such users lack nothing else.
 const USERS: &str = "/etc/passwd";
 
 /// The group `nogroup`, for a user without a line in [`USERS`] and without a group of the same number.

@@ -16,7 +16,7 @@ pub(crate) fn one(programs: &Programs) {
     let project = due(&[&endpoint], TOKENS);
     let (few, bare) = (due(&[&endpoint], 1), due(&[&endpoint], TOKENS));
     let options = ["--jobs", "1", "--force"];
-    // The first time each token gets a lock file of its own, which is not what a refresh costs for years.
+    // The first refresh of each token makes a lock file, and later ones do not.
     run(programs.once(&project, &options));
     run(programs.once(&few, &options));
     let start = Samples::of(Unit::Time, || timed(|| run(programs.once(&few, &options)))).median();

@@ -10,7 +10,7 @@ const SETTINGS: &[&str] = &[DAEMON];
 /// The commands that find servers and write a log.
 const SERVING: &[&str] = &[DAEMON, BRIDGE];
 
-/// The commands that need only the place of the tokens. They read the rest from the status file.
+/// The commands that need only the place of the tokens. The status file has all other settings.
 const PLACES: &[&str] = &[DAEMON, LOGIN, REVOKE, SEAL, UNSEAL, STATUS, CHECK, HEADERS, TOKEN, BRIDGE, NAMES];
 
 /// The commands that send requests to token endpoints.

@@ -1,4 +1,4 @@
-//! Entries of the two default files in the shapes of the Python service's documentation. They start a local program
+//! Entries of the two default files in the shapes of the Python service's documentation. Each starts a local program
 //! that reads address and token from its environment.
 
 use super::quote::{headers_object, push_quoted};

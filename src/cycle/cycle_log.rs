@@ -1,7 +1,7 @@
 //! The log of a cycle: the lines that are worth writing, and each problem once.
 //!
 //! A cycle without events is one line. Other lines are held back until an event, and then written in their order. A
-//! problem is logged when it appears, when it changes and when it ends, and not at every check in between.
+//! problem is logged when it appears, changes or ends, and not at every check in between.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};

@@ -20,7 +20,7 @@ use crate::status::{DaemonSeen, Facts, Overview, SealCounts, Token};
 /// Why the tokens directory could not be inspected.
 #[derive(Debug)]
 pub(crate) enum NotInspected {
-    /// It is unknown whether a daemon runs.
+    /// The lock does not tell whether a daemon runs.
     Daemon(UnknownHolder),
     /// This directory cannot be read.
     Directory(PathBuf, io::Error),

@@ -7,13 +7,13 @@ use crate::secret::Fingerprint;
 use crate::services::TokenSource;
 use crate::state::Plan;
 
-/// What was read of a token file, without the access token that the configurations need.
+/// The contents of a token file, without the access token that the configurations need.
 pub(crate) struct KeptToken {
     pub source: TokenSource,
     pub access_hash: Option<Fingerprint>,
     endpoint: Option<Arc<str>>,
     needs_clients: bool,
-    /// What only few files have.
+    /// The facts that only few files have.
     rare: Option<Box<RareFacts>>,
 }
 

@@ -19,8 +19,8 @@ const LIMIT: Duration = Duration::from_secs(30);
 /// The name of the key among the credentials of a systemd unit.
 const CREDENTIAL: &str = "token-refresher.key";
 
-/// Variables that a key command gets, beside those with the prefixes below. They lead to the user's session and to
-/// password managers. All other variables may hold secrets of token files.
+/// Variables that a key command gets, beside those with the prefixes below. Their values lead to the user's session and
+/// to password managers. All other variables may hold secrets of token files.
 const VARIABLES: [&str; 15] = [
     "PATH",
     "HOME",

@@ -19,8 +19,8 @@ pub(super) struct JobQueue<T> {
     /// How many requests are in flight at once, beside those that have waited long. No endpoint gets more.
     most: usize,
     lanes: BTreeMap<String, Lane<T>>,
-    /// The lanes with a job to begin: whether all jobs that were begun are still under way, the number of jobs under
-    /// way, and the place of the first waiting one.
+    /// The lanes with a job to begin, in the order of their turns. The order is by whether all begun jobs are still
+    /// under way, then by the number of jobs under way, then by the place of the first waiting one.
     order: BTreeSet<(bool, usize, i64, String)>,
     /// The places of the first and of the last job so far.
     ends: (i64, i64),
@@ -47,13 +47,13 @@ struct Asking {
     is_late: bool,
 }
 
-/// What a thread does next.
+/// The next step of a thread.
 pub(super) enum NextJob<T> {
     /// This job.
     Job(Begun<T>),
-    /// It waits for an answer, and at most so long.
+    /// The thread waits for an answer, and at most so long.
     Wait(Option<Duration>),
-    /// It ends: no job waits.
+    /// The thread ends: no job waits.
     End,
 }
 
@@ -213,8 +213,8 @@ mod tests {
         assert!(queue.lanes.is_empty() && queue.order.is_empty() && queue.asking.is_empty());
     }
 
-    /// What happens, with two requests at once and jobs `JOB@ENDPOINT`: `TIME=JOB` is a thread that begins this job,
-    /// `TIME=wait` one that waits (for so many milliseconds), `TIME=end` one that ends, and `TIME-NUMBER` the answer of
+    /// The events, with two requests at once and jobs `JOB@ENDPOINT`: `TIME=JOB`: a thread begins this job.
+    /// `TIME=wait`: a thread waits, for so many milliseconds. `TIME=end`: a thread ends. `TIME-NUMBER`: the answer of
     /// the job that was begun so many jobs after the first one.
     #[test]
     fn a_request_that_has_waited_long_does_not_keep_the_others_waiting() {

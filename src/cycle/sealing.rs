@@ -16,7 +16,7 @@ use crate::tokens::at_rest::AtRest;
 use crate::tokens::directory::real;
 use crate::tokens::spelled::file_in;
 
-/// Files that a cycle could not seal. They are tried again after a change.
+/// Files that a cycle could not seal. Each is tried again after a change.
 #[derive(Default)]
 pub(super) struct LeftPlain(BTreeMap<String, (Option<Stamp>, String)>);
 

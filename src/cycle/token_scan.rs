@@ -28,7 +28,7 @@ pub(crate) struct TokenScan {
     pub links: BTreeSet<String>,
     /// Files that cannot be used, with the reasons.
     pub problems: Vec<(String, Problem)>,
-    /// Those of them that have changed since the last cycle.
+    /// The problems that have changed since the last cycle.
     pub changed_problems: Vec<String>,
     /// Files of services and of the gateway that hold no token.
     pub empty: Vec<String>,
@@ -38,7 +38,7 @@ pub(crate) struct TokenScan {
     pub read: usize,
     /// All listed names, sorted.
     pub names: Vec<String>,
-    /// Copies of token files, by their names. They are never read.
+    /// Copies of token files, by their names. Copies are never read.
     pub copies: Vec<String>,
     /// Names beside which a crash left a file, and that are not refreshed.
     pub leftovers: Vec<String>,

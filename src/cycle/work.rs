@@ -13,7 +13,7 @@ use crate::refresh::{Context, Done, Job, Report, Reports, Slot, Slots, Stop, Sto
 /// How long no job ends until the results so far are used.
 const QUIET: Duration = Duration::from_millis(1_500);
 
-/// What becomes of the jobs.
+/// The events of the jobs.
 pub(super) enum WorkEvent {
     /// One has ended.
     Ended(Reports, Vec<Storing>),

@@ -139,8 +139,8 @@ fn is_of_interest(watched: Option<&WatchedDirectory>, events: ReadFlags, name: O
     !made || watched.directory.join(name).symlink_metadata().is_ok_and(|metadata| !metadata.is_file())
 }
 
-/// The directories in which a change can matter. These are the directories of the tokens and the servers. For `.env`
-/// and for token files that are links, each directory on the way counts too.
+/// The directories in which a change can matter. Among them are those of the tokens and the servers. For `.env` and for
+/// token files that are links, each directory on the way counts too.
 fn places(settings: &Settings) -> WatchedNames {
     let mut places = WatchedNames::new();
     for directory in [&settings.tokens_dir, &settings.servers_dir] {

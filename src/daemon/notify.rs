@@ -40,7 +40,7 @@ impl ServiceManager {
         self.watchdog.map(|watchdog| watchdog / 2)
     }
 
-    /// Tells that the daemon works. This also ends [`Self::reloading`].
+    /// Tells that the daemon works. The notice also ends [`Self::reloading`].
     pub(super) fn ready(&self) {
         self.tell("READY=1");
     }

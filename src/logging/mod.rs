@@ -2,8 +2,8 @@
 //!
 //! Lines look like `2024-09-06 15:30:00,123 - [INFO] REFRESH: Token refresh check starting...`, in local time.
 //! simplelog makes the lines. This module opens the file, writes each line with one write(2), and reopens the file on
-//! request. It follows changes to daylight saving, and lets no message forge a line. Only the program's own subjects
-//! are logged: lines of the HTTP library at DEBUG may contain headers.
+//! request. The log follows changes to daylight saving, and no message can forge a line. Only the program's own
+//! subjects are logged: lines of the HTTP library at DEBUG may contain headers.
 
 mod output;
 

@@ -177,7 +177,8 @@ fn put(file: &mut impl Write, bytes: &[u8]) -> Result<(), PartWritten> {
 }
 
 /// Opens the log for appending, so that a `copytruncate` of logrotate leaves no hole. `O_NONBLOCK`: the opening of a
-/// fifo without a reader must fail, not hang.
+/// fifo without a reader must fail, not hang. The openings of `files` do not fit: a log may be a device or a fifo, and
+/// its directory need not be readable.
 fn open(path: &Path) -> io::Result<(File, Option<String>)> {
     let mut options = OpenOptions::new();
     options.append(true).mode(0o600).custom_flags(libc::O_NONBLOCK);

@@ -148,8 +148,8 @@ impl fmt::Display for BadServerFile {
     }
 }
 
-/// The fields of a registry file that count here. They are values and not types, so that an error for a wrong type
-/// names the field.
+/// The fields of a registry file that count here. The fields are values and not types, so that an error for a wrong
+/// type names the field.
 #[derive(Deserialize)]
 struct ServerFields {
     path: Option<Value>,

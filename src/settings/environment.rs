@@ -94,8 +94,8 @@ impl Environment {
         self.find(name).filter(|_| is_name).and_then(|found| found.value.to_str()).map(str::to_owned)
     }
 
-    /// Those numbers up to `last` for which a variable of this name is set, `#` being the number. A
-    /// hundred lookups for each token file would be most of what a cycle costs.
+    /// The numbers up to `last` for which a variable of this name is set, `#` being the number. A hundred lookups for
+    /// each token file would be most of what a cycle costs.
     pub(crate) fn numbered(&self, name: &str, last: u8) -> BTreeSet<u8> {
         let (before, after) = name.split_once('#').unwrap_or((name, ""));
         let number = |name: &str| {

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use crate::cli::{flags_with_variable, nearest};
 
-/// Variables that are no option's and that `.env` cannot set. They name files, proxies or places.
+/// Variables that are no option's and that `.env` cannot set. Their values name files, proxies or places.
 const OF_PROCESS: &[&str] = &[
     "ALL_PROXY",
     "all_proxy",

@@ -1,10 +1,10 @@
 //! Signing in: `token-refresher login` and `revoke`.
 //!
 //! A foreground command for the minutes of one sign-in. [`aim`] reads the words of the command line. [`target`] finds
-//! the authorization server and the known facts ([`discover`] with [`resource_metadata`] and
-//! [`server_metadata`]). An [`attempt`] has a [`client`], perhaps by [`registration`]. It runs one of three grants:
-//! [`browser_grant`], [`device_flow`], [`client_credentials`]. [`fetch`] and [`place`] store the answer in the token
-//! file. Only `main` uses this wing.
+//! the authorization server and the known facts ([`discover`] with [`resource_metadata`] and [`server_metadata`]). An
+//! [`attempt`] has a [`client`], perhaps by [`registration`]. The attempt runs one of three grants: [`browser_grant`],
+//! [`device_flow`], [`client_credentials`]. [`fetch`] and [`place`] store the answer in the token file. Only `main`
+//! uses this wing.
 
 mod aim;
 mod around;

@@ -106,7 +106,7 @@ pub(super) fn text(value: &OsStr, what: &str) -> Result<String, String> {
     Ok(text.trim().to_owned())
 }
 
-/// Members that hold a secret. They must not be given on a command line, which all users of the machine can read.
+/// Members that hold a secret. A command line must not have one, because all users of the machine can read it.
 const SECRETS: [&str; 6] =
     ["access_token", "refresh_token", "token", "client_secret", "private_key", "registration_access_token"];
 

@@ -30,7 +30,7 @@ pub(super) struct Target {
     pub scopes: Vec<String>,
     /// Clients in other files of the directory.
     pub clients: Vec<KnownClient>,
-    /// Those of the clients that have a secret.
+    /// The ones among `clients` with a secret.
     pub files: Vec<ClientFile>,
 }
 

@@ -1,4 +1,4 @@
-//! Secrets of a token file in a sign-in. They are opened for the server that they are sealed for, and new ones are
+//! Secrets of a token file in a sign-in. A secret is opened for the server that it is sealed for, and new ones are
 //! sealed.
 
 use super::around::SignInContext;
@@ -61,8 +61,8 @@ pub(super) fn unsealed(
     Ok(client)
 }
 
-/// Seals the new secrets of the file `name` before it is stored. They are left plain without a key, or without an
-/// endpoint in the file to which they may be sent.
+/// Seals the new secrets of the file `name` before it is stored. The secrets are left plain without a key, or if the
+/// file has no endpoint for them.
 pub(super) fn for_the_disk(
     name: &str,
     document: Document,

@@ -84,7 +84,7 @@ fn no_daemon(report: &Overview) -> Option<(Severity, String)> {
         return None;
     }
     if let Some(quiet) = quiet.filter(|quiet| *quiet <= patience) {
-        // This is as it should be after `--once` from a timer, but not after a daemon.
+        // The state is right after `--once` from a timer, but not after a daemon.
         let daemon = report.daemon.record.as_ref().is_some_and(|record| !record.once);
         let ended = daemon && report.daemon.holder == Holder::Free;
         let words = || format!("no daemon runs, the last sign of one is {} old", Words(quiet));
@@ -205,8 +205,8 @@ mod tests {
         assert_eq!(status, 1);
     }
 
-    /// The exit status for a state of the daemon's lock, the age of the last cycle, and the age of the start. The
-    /// start is the daemon's, or that of the process that left the record.
+    /// The exit status for a state of the daemon's lock and the ages of cycle and start. The start is the daemon's, or
+    /// that of the process that left the record.
     fn runs(holder: Holder, cycle: Option<Duration>, started: Option<Duration>, interval: Duration) -> u8 {
         let mut report = report(vec![fresh("a")]);
         report.interval = interval;

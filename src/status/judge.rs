@@ -8,7 +8,7 @@ use crate::state::{CredentialState, FailureKind, LastFailure, Plan};
 use crate::tokens::Life;
 use crate::tokens::name::stem;
 
-/// The facts about one token file. They are borrowed, since a cycle has up to ten thousand.
+/// The facts about one token file. Borrowed, since a cycle has up to ten thousand files.
 #[derive(Clone, Copy)]
 pub(crate) struct Facts<'a> {
     pub file: &'a str,

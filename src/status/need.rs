@@ -87,7 +87,7 @@ impl Facts<'_> {
             Plan::Never => true,
             Plan::Due | Plan::Blocked | Plan::Recheck => false,
         };
-        // This is known only of a refresh token that this program received in a refresh. One from a sign-in may move.
+        // Only a refresh shows whether the end moves. The end of a new sign-in may still move.
         let refreshed =
             self.remembered.last_success.is_some() && self.remembered.refresh_hash == self.refresh_hash;
         let outlived = self.remembered.last_success.is_some_and(|success| success > end);

@@ -1,8 +1,8 @@
 //! The need of a person for a token: how soon, in which words, and the command to type.
 //!
 //! A person is needed where no one else can end a state: a lost sign-in, a refused setting, an unusable file, a token
-//! without a refresh token. Most failures of an endpoint pass. They need a person only when a token has expired
-//! meanwhile.
+//! without a refresh token. Most failures of an endpoint pass. Such a failure needs a person only when a token has
+//! expired meanwhile.
 
 use std::path::Path;
 use std::time::Duration;
@@ -14,7 +14,7 @@ use super::token::Token;
 use crate::clock::Timestamp;
 use crate::state::{LASTING_RUN, Urgency};
 
-/// The words for a person about a token. They hold no secret.
+/// The words for a person about a token. The words hold no secret.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct Trouble {
     pub urgency: Urgency,

@@ -44,8 +44,8 @@ pub(crate) struct Past {
     pub moved_refresh_end: bool,
 }
 
-/// Reads the life of a token. The end is a member of the file, else the `exp` of a JWT, else the time of receipt plus
-/// `expires_in`. An unwritten time of receipt is the file's modification time.
+/// Reads the life of a token. The end is a member of the file, else the `exp` of a JWT, else `expires_in` after the
+/// receipt. An unwritten time of receipt is the file's modification time.
 pub(crate) fn life(document: &Document, modified: Timestamp) -> Life {
     let said = document.expiry();
     let written = if let Expiry::At(at) = said { Some(at) } else { None };

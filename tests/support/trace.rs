@@ -1,5 +1,5 @@
-//! Reads a trace of the program's system calls (`strace -f -ttt -T`) for the window in which a kill loses a refresh
-//! token. The window begins with the last byte of the answer and ends with the fsync that stores the token.
+//! Reads a trace of system calls (`strace -f -ttt -T`) for the window in which a kill loses a refresh token. The window
+//! begins with the last byte of the answer and ends with the fsync that stores the token.
 
 use std::time::Duration;
 

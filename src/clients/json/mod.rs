@@ -1,9 +1,9 @@
 //! This program's entries in a JSON or JSONC file that may be the user's own.
 //!
-//! The file is never written anew. It is parsed for the places of values, and single values and members are replaced
-//! as text. An entry belongs to this program when this cycle or an earlier one has written its address. Every other
-//! entry is the user's, whatever its name. Within an entry too, this program decides only about the members that it
-//! writes. A client's own switches (`disabled`, allowed tools, time limits) are kept.
+//! The file is never written anew. Parsing finds the places of values, and single values and members are replaced as
+//! text. An entry belongs to this program when this cycle or an earlier one has written its address. Every other entry
+//! is the user's, whatever its name. Within an entry too, this program decides only about the members that it writes. A
+//! client's own switches (`disabled`, allowed tools, time limits) are kept.
 //!
 //! JSONC is accepted for every client. Some clients refuse comments, but such a file did not work before either. A
 //! newer version of a client may take a file that an older one refuses.

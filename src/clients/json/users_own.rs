@@ -1,5 +1,5 @@
-//! The user's own members of an entry (`disabled`, allowed tools, time limits). They are recorded when the entry is
-//! removed with its service, and restored with it.
+//! The user's own members of an entry (`disabled`, allowed tools, time limits). The members are recorded when the entry
+//! is removed with its service, and restored with it.
 //!
 //! Only switches, numbers and lists of words are recorded. A text or an object may hold a secret, and the status file
 //! is no place for secrets.

@@ -123,9 +123,9 @@ pub(crate) struct Services {
     pub warnings: Vec<String>,
 }
 
-/// Builds the services from the egress tokens and from the servers that need no token of their own. Those are open
-/// servers and, with a token of the gateway, servers whose credentials the gateway adds. Where a token and a server
-/// have one name, the service has the token and the server's address.
+/// Builds the services from the egress tokens and from the servers that need no token of their own. Such servers are
+/// open or, with a token of the gateway, get their credentials from the gateway. Where a token and a server have one
+/// name, the service has the token and the server's address.
 pub(crate) fn services(
     egress: &[Egress],
     ingress: Option<&Ingress>,

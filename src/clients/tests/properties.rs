@@ -193,8 +193,9 @@ fn object<'a, 't>(value: &'a Ast<'t>, name: &str) -> Option<&'a Object<'t>> {
     prop.value.as_object()
 }
 
-/// Everything in a document that this program must keep, as text and in order. These are comments, members of the
-/// document and entries of the servers. In this program's entries, they are the user's members and headers.
+/// Everything in a document that this program must keep, as text and in order. Outside of this program's entries:
+/// comments, members of the document and entries of the servers. In this program's entries, they are the user's members
+/// and headers.
 fn foreign(text: &str, ours: &[&str]) -> Vec<String> {
     let collect = CollectOptions { comments: CommentCollectionStrategy::AsTokens, tokens: true };
     let parsed = parse_to_ast(text, &collect, &ParseOptions::default()).unwrap();

@@ -1,5 +1,5 @@
-//! Strict readers, one per client. They accept files with which the client connects. They refuse files that the client
-//! refuses, ignores or expands. They share nothing with the table of the writers.
+//! Strict readers, one per client. Each accepts files with which the client connects, and refuses files that the client
+//! refuses, ignores or expands. The readers share nothing with the table of the writers.
 
 use std::collections::BTreeMap;
 

@@ -257,8 +257,8 @@ impl Cycles {
         self.finish(settings, tokens, seen, outcome, twins, begun)
     }
 
-    /// Refreshes the due tokens of these files, and writes no configuration. This is for a process that needs their
-    /// tokens where no daemon runs. Returns the answers that are not stored yet.
+    /// Refreshes the due tokens of these files, and writes no configuration. For a process that needs their tokens
+    /// where no daemon runs. Returns the answers that are not stored yet.
     pub(crate) fn refresh_only(
         &mut self,
         settings: &Settings,
@@ -290,7 +290,7 @@ impl Cycles {
         let clients = std::mem::take(&mut found.clients);
         let mut own = (std::mem::take(&mut self.log), std::mem::take(&mut self.configured));
         let context = self.context(settings, tokens, &clients, &generated, &written);
-        // This comes before any request: the file of a stored answer may have another name now.
+        // Recovery comes before any request: the file of a stored answer may have another name now.
         found.leftovers.iter().for_each(|name| recover_leftover(name, &context));
         let hand_on = HandOn { settings, tokens, exe: &self.exe, store: &self.store };
         let mut handed_on = 0;

@@ -74,7 +74,7 @@ pub(crate) fn scan(
     Ok(scan)
 }
 
-/// Finds the old copies. They are updated before anything uses them.
+/// Finds the old copies. An old copy is updated before it is used.
 fn mark_old_copies(tokens: &mut [Credential], state: &Store) {
     state.look_up(&mut tokens.iter().filter_map(|token| token.source.refresh_hash));
     for token in tokens {

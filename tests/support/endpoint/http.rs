@@ -142,7 +142,7 @@ pub(crate) enum Framing {
     UntilClose,
 }
 
-/// What happens to the connection where an answer breaks off.
+/// The end of a connection where an answer breaks off.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum End {
     /// FIN.
