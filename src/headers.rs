@@ -123,7 +123,8 @@ pub(crate) fn token(name: &str, places: &Places) -> Result<Secret, String> {
     let store = Store::open(&places.tokens_dir);
     let directory = &open(places)?;
     let names = list(directory, &generated()).map_err(|error| cannot_be_read(places, &error))?.names;
-    let found = meant(name, names.iter().map(String::as_str), &Providers::builtin());
+    let providers = Providers::builtin();
+    let found = meant(name, names.iter().map(String::as_str), &providers);
     let [file] = found[..] else {
         let (which, known) = match found[..] {
             [] => ("no token file is called", &names.iter().map(String::as_str).collect::<Vec<_>>()),
@@ -138,7 +139,7 @@ pub(crate) fn token(name: &str, places: &Places) -> Result<Secret, String> {
         let read = directory::read(directory, file);
         let read = read.map_err(|problem| unusable(&(file.to_owned(), problem)))?;
         let read = read.ok_or_else(|| format!("{file}: there is no such file"))?;
-        Ok(([TokenSource::of(&read, &Providers::builtin(), begun)], read.document))
+        Ok(([TokenSource::of(&read, &providers, begun)], read.document))
     };
     let ((source, document), now) = after_refresh(read, |(source, _)| source)?;
     // The name of a file does not tell where an unknown provider's name ends, the file itself does.

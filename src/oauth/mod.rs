@@ -7,6 +7,7 @@
 
 mod assertion;
 pub(crate) mod backoff;
+mod built_in;
 mod challenge;
 mod classify;
 mod client;

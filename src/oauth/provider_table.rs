@@ -4,8 +4,9 @@
 
 use serde_json::{Map, Value};
 
+use super::built_in::BUILT_IN;
 use super::provider::{BasicEncoding, BodyFormat, ClientAuthMethod, Provider, Rotation};
-use super::providers::{BUILT_IN, Providers};
+use super::providers::Providers;
 use super::{CredentialConfig, Resolution, resolve};
 use crate::clock::Words;
 use crate::settings::Environment;

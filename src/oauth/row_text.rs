@@ -1,63 +1,66 @@
 //! A row of the table of providers in three forms: its text, the object with the keys of the row from which it starts,
 //! and the finished provider.
 
+use std::borrow::Cow;
 use std::sync::{Arc, OnceLock};
 
 use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, Visitor};
-use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 use ureq::http::{HeaderName, HeaderValue};
 
+use super::built_in::{BuiltInRow, ROWS, texts};
 use super::provider::Provider;
 
 /// The keys by which a row is found.
-#[derive(Default, serde::Deserialize)]
-#[serde(default)]
 pub(super) struct RowKeys {
-    pub aliases: Vec<String>,
-    pub hosts: Vec<String>,
-    pub recognised_by: Vec<String>,
-    pub variant_of: Option<String>,
-    pub like: Option<String>,
+    pub aliases: Vec<Cow<'static, str>>,
+    pub hosts: Vec<Cow<'static, str>>,
+    pub recognised_by: Vec<Cow<'static, str>>,
+    pub variant_of: Option<Cow<'static, str>>,
 }
 
 impl RowKeys {
     fn of(row: &Provider) -> Self {
+        let owned = |texts: &[String]| texts.iter().cloned().map(Cow::Owned).collect();
         Self {
-            aliases: row.aliases.clone(),
-            hosts: row.hosts.clone(),
-            recognised_by: row.recognised_by.clone(),
-            variant_of: row.variant_of.clone(),
-            like: None,
+            aliases: owned(&row.aliases),
+            hosts: owned(&row.hosts),
+            recognised_by: owned(&row.recognised_by),
+            variant_of: row.variant_of.clone().map(Cow::Owned),
+        }
+    }
+
+    fn built_in(row: &'static BuiltInRow) -> Self {
+        let borrowed = |value| texts(value).map(Cow::Borrowed).collect();
+        Self {
+            aliases: borrowed(row.aliases),
+            hosts: borrowed(row.hosts),
+            recognised_by: borrowed(row.recognised_by),
+            variant_of: texts(row.variant_of).next().map(Cow::Borrowed),
         }
     }
 }
 
 /// A row that is read when it is first needed. Reading all rows takes longer than the rest of a command.
 pub(super) struct Row {
-    pub name: String,
+    pub name: Cow<'static, str>,
     pub keys: RowKeys,
-    /// The built-in text, and the text of the row from which it starts. Empty where the row was read at once.
-    text: (&'static str, Option<&'static str>),
+    /// The built-in row; `None` where the row was read at once.
+    built_in: Option<&'static BuiltInRow>,
     provider: OnceLock<Arc<Provider>>,
 }
 
 impl Row {
-    /// A row of the built-in table. `other` finds the text of the row from which it starts.
-    pub(super) fn unread(
-        name: String,
-        own: &'static RawValue,
-        other: impl Fn(&str) -> Option<&'static str>,
-    ) -> Result<Self, serde_json::Error> {
-        let keys: RowKeys = serde_json::from_str(own.get())?;
-        let like = keys.like.as_deref().and_then(other);
-        Ok(Self { name, keys, text: (own.get(), like), provider: OnceLock::new() })
+    /// A row of the built-in table.
+    pub(super) fn unread(row: &'static BuiltInRow) -> Self {
+        let (name, keys) = (Cow::Borrowed(row.name), RowKeys::built_in(row));
+        Self { name, keys, built_in: Some(row), provider: OnceLock::new() }
     }
 
     /// A row that was read.
     pub(super) fn of(provider: Arc<Provider>) -> Self {
-        let (name, keys) = (provider.name.clone(), RowKeys::of(&provider));
-        Self { name, keys, text: ("", None), provider: provider.into() }
+        let (name, keys) = (Cow::Owned(provider.name.clone()), RowKeys::of(&provider));
+        Self { name, keys, built_in: None, provider: provider.into() }
     }
 
     pub(super) fn provider(&self) -> &Arc<Provider> {
@@ -66,17 +69,19 @@ impl Row {
     }
 
     pub(super) fn read(&self) -> Result<Arc<Provider>, String> {
-        row(self.name.clone(), &self.object()?, true)
+        row(self.name.to_string(), &self.object()?, true)
     }
 
-    /// The object from which a built-in row is read.
+    /// The object from which a built-in row is read, with the keys of the row from which it starts.
     pub(super) fn object(&self) -> Result<Map<String, Value>, String> {
-        let (own, like) = self.text;
+        let Some(own) = self.built_in else { return Ok(Map::new()) };
+        let like = texts(own.like).next().and_then(|like| ROWS.iter().find(|row| row.name == like));
         let mut objects = Objects::new();
-        if let Some((like, text)) = self.keys.like.as_ref().zip(like) {
-            objects.push((like.clone(), serde_json::from_str(text).map_err(|error| error.to_string())?));
+        if let Some(like) = like {
+            let object = serde_json::from_str(like.text).map_err(|error| error.to_string())?;
+            objects.push((like.name.to_owned(), object));
         }
-        let keys: Pairs<Value> = serde_json::from_str(own).map_err(|error| error.to_string())?;
+        let keys: Pairs<Value> = serde_json::from_str(own.text).map_err(|error| error.to_string())?;
         merged(&objects, &self.name, keys)
     }
 }
