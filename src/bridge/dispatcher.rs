@@ -13,7 +13,7 @@ use super::message::{Id, Message, NotAMessage, Notification, Request, member, re
 use super::modern::version;
 use super::out::{INVALID_REQUEST, PARSE_ERROR};
 use super::queue::QueuedNotification;
-use super::session::Text;
+use super::session::ClientMessage;
 
 /// Sends the client's messages on their way.
 pub(super) struct Dispatcher {
@@ -25,7 +25,7 @@ pub(super) struct Dispatcher {
 #[derive(Default)]
 struct Handshake {
     under_way: bool,
-    held: VecDeque<Text>,
+    held: VecDeque<ClientMessage>,
 }
 
 /// A message that needs an answer.
@@ -92,7 +92,7 @@ impl Dispatcher {
         !handshake.under_way && handshake.held.is_empty()
     }
 
-    fn receive(self: &Arc<Self>, message: Text) {
+    fn receive(self: &Arc<Self>, message: ClientMessage) {
         let mut handshake = self.handshake.lock().unwrap_or_else(PoisonError::into_inner);
         if handshake.under_way && !matches!(read(&message), Ok(Message::Answer(_))) {
             handshake.held.push_back(message);
@@ -113,7 +113,7 @@ impl Dispatcher {
     }
 
     /// Sends a message on its way.
-    fn dispatch(self: &Arc<Self>, handshake: &mut Handshake, message: Text) {
+    fn dispatch(self: &Arc<Self>, handshake: &mut Handshake, message: ClientMessage) {
         let bridge = &self.bridge;
         match self.classify(&message) {
             MessageKind::Initialize(asked) => {
@@ -152,7 +152,7 @@ impl Dispatcher {
     }
 
     /// Has a request carried out. With `gated` the end of the call ends the handshake.
-    fn call(self: &Arc<Self>, message: Text, asked: CallToAnswer, begins_session: bool) {
+    fn call(self: &Arc<Self>, message: ClientMessage, asked: CallToAnswer, begins_session: bool) {
         let CallToAnswer { ids, method, modern } = asked;
         // A standing stream needs no place, in which it would block other requests.
         let placed = method != "subscriptions/listen";
@@ -171,7 +171,7 @@ impl Dispatcher {
         }
     }
 
-    fn notify(&self, message: Text, cancelled: Option<&Id>) {
+    fn notify(&self, message: ClientMessage, cancelled: Option<&Id>) {
         let call = cancelled.and_then(|id| self.bridge.pending.cancel(id));
         if let Some(channel) = &self.bridge.channel {
             channel.wake();
@@ -187,7 +187,7 @@ impl Dispatcher {
         self.bridge.queue_notification(QueuedNotification { message, cancels });
     }
 
-    fn classify(&self, message: &Text) -> MessageKind {
+    fn classify(&self, message: &ClientMessage) -> MessageKind {
         match read(message) {
             Ok(Message::Request(request)) => {
                 let modern = version(request.params).is_some();

@@ -12,7 +12,7 @@ use super::http::{Connection, Incoming};
 use super::message::{Message, read};
 use super::modern::{add_standard, version};
 use super::queue::QueuedNotification;
-use super::session::{SessionHeaders, Text};
+use super::session::{ClientMessage, SessionHeaders};
 use super::socket::Progress;
 use super::verdict::{TRY_FOR, is_session_lost, pause};
 
@@ -78,7 +78,7 @@ impl Bridge {
     }
 
     /// Sends the client's answer to a request of the server.
-    pub(super) fn reply(self: &Arc<Self>, message: Text) {
+    pub(super) fn reply(self: &Arc<Self>, message: ClientMessage) {
         let bridge = Arc::clone(self);
         self.workers.run(Box::new(move |connection| {
             let session = bridge.session.headers();

@@ -5,12 +5,12 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::pending::PendingCall;
-use super::session::Text;
+use super::session::ClientMessage;
 use super::socket::ConnectionControl;
 
 /// A notification on its way.
 pub(super) struct QueuedNotification {
-    pub message: Text,
+    pub message: ClientMessage,
     /// The request that the notification cancels, and the connection on which the request was sent.
     pub cancels: Option<(Arc<PendingCall>, Arc<ConnectionControl>)>,
 }

@@ -10,7 +10,7 @@ use super::context::Bridge;
 use super::http::Connection;
 use super::message::{Message, Request, RpcAnswer, member, read, text};
 use super::post::Requester;
-use super::session::{Renewing, Replay, Session, SessionHeaders, Text};
+use super::session::{ClientMessage, Renewing, Replay, Session, SessionHeaders};
 
 /// Ends a renewal in any case, also after a panic, because other threads wait for the end.
 struct SessionRenewal<'a>(&'a Session, Result<(), String>);
@@ -87,7 +87,7 @@ impl Bridge {
     }
 
     /// Records a message that a new session would need.
-    pub(super) fn remember(&self, request: &Request<'_>, message: &Text) {
+    pub(super) fn remember(&self, request: &Request<'_>, message: &ClientMessage) {
         let uri = || request.params.and_then(uri_of);
         match request.method.as_ref() {
             "initialize" => self.session.remember(|replay| {

@@ -16,7 +16,7 @@ pub(super) const SESSION_ID: HeaderName = HeaderName::from_static("mcp-session-i
 pub(super) const PROTOCOL_VERSION: HeaderName = HeaderName::from_static("mcp-protocol-version");
 
 /// A message of the client, unchanged. An `Arc<[u8]>` would copy a message that may be large.
-pub(super) type Text = Arc<Vec<u8>>;
+pub(super) type ClientMessage = Arc<Vec<u8>>;
 
 /// The headers of a session.
 #[derive(Clone, Debug, Default)]
@@ -73,12 +73,12 @@ impl ServerFacts {
 /// The messages that a new session gets after its handshake, in this order.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Replay {
-    pub initialize: Option<Text>,
-    pub initialized: Option<Text>,
+    pub initialize: Option<ClientMessage>,
+    pub initialized: Option<ClientMessage>,
     /// The last `logging/setLevel`.
-    pub level: Option<Text>,
+    pub level: Option<ClientMessage>,
     /// The last `resources/subscribe` of each resource.
-    pub subscriptions: BTreeMap<String, Text>,
+    pub subscriptions: BTreeMap<String, ClientMessage>,
 }
 
 #[derive(Default)]

@@ -85,8 +85,7 @@ pub(crate) fn members(text: &str) -> Result<Vec<JsonMember>, NotAnObject> {
     Ok(members)
 }
 
-/// The number of levels of objects and arrays in a JSON text. May be too high, but then by no more than up to
-/// [`DEEPEST`].
+/// The number of levels of objects and arrays in a JSON text: exact above [`DEEPEST`], else an upper bound.
 fn depth(text: &str) -> usize {
     // Nearly every text has too few brackets to be looked at closely.
     let opening = text.bytes().filter(|byte| matches!(byte, b'{' | b'[')).count();
