@@ -25,6 +25,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, reason = "in a test, to panic is to fail"))]
 
 mod bridge;
+mod byte_set;
 mod cli;
 mod clients;
 mod clock;

@@ -1,22 +1,25 @@
 //! A string that cannot be printed.
 //!
 //! Tokens, client secrets and private keys travel through the program as [`Secret`]. The type has no `Display`, and
-//! its `Debug` prints `[redacted]`. Its memory is wiped on drop. Copies that libraries make, such as the HTTP
-//! library's send buffer, are not wiped.
+//! its `Debug` prints `[redacted]`. Clones share one memory, which is wiped when the last of them is dropped. Copies
+//! that libraries make, such as the HTTP library's send buffer, are not wiped.
 
 use std::fmt;
+use std::sync::Arc;
 
 use ring::digest::{SHA256, digest};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use zeroize::Zeroizing;
 
+use crate::byte_set::ByteSet;
+
 /// A token, password or key. Printing it is a compile error or prints `[redacted]`.
 #[derive(Clone, PartialEq, Eq)]
-pub(crate) struct Secret(Zeroizing<String>);
+pub(crate) struct Secret(Arc<Zeroizing<String>>);
 
 impl Secret {
     pub(crate) fn new(text: impl Into<String>) -> Self {
-        Self(Zeroizing::new(text.into()))
+        Self(Arc::new(Zeroizing::new(text.into())))
     }
 
     /// Gives out the text, for a request body, a header or a token file alone.
@@ -33,7 +36,8 @@ impl Secret {
 /// Whether every character is printable ASCII, as in tokens, client ids and client secrets (VSCHAR, RFC 6749 appendix
 /// A).
 pub(crate) fn is_printable(text: &str) -> bool {
-    text.bytes().all(|byte| matches!(byte, b' '..=b'~'))
+    const UNPRINTABLE: ByteSet<0> = ByteSet::controls_and([]).and_non_ascii();
+    UNPRINTABLE.spares(text)
 }
 
 /// The first 64 bits of a SHA-256, written as 16 hexadecimal digits. The digits tell secrets of high entropy apart
@@ -138,7 +142,12 @@ impl SecretText {
 
     /// The finished text, in the buffer that it was written to.
     pub(crate) fn finish(self) -> Secret {
-        Secret(self.0)
+        Secret(Arc::new(self.0))
+    }
+
+    /// Begins anew in the same buffer. The rest of the last text is overwritten by the next, or wiped at the end.
+    pub(crate) fn clear(&mut self) {
+        self.0.clear();
     }
 }
 

@@ -4,9 +4,11 @@
 //! is recognised by comparing texts. `--launcher` chooses the kind of entry.
 
 use std::collections::{BTreeMap, HashSet};
+use std::io;
 
 use super::entry::{
-    NoEntry, ReaderPaths, bridge_arguments, bridge_variables, refuse_expansion, refuse_expansion_in,
+    EntryPart, NoEntry, ReaderPaths, bridge_arguments, bridge_variables, refuse_expansion,
+    refuse_expansion_in,
 };
 use super::quote::{push_pairs, push_quoted, push_words};
 use super::service::Service;
@@ -55,70 +57,116 @@ impl DefaultFile {
     }
 }
 
-/// The contents of a default file.
-pub(crate) struct DefaultText {
-    pub text: Secret,
-    /// The number of servers in the text.
+/// The entries of a default file that was written.
+#[derive(Default)]
+pub(crate) struct DefaultEntries {
     pub count: usize,
     /// Services that are left out, one line each.
     pub warnings: Vec<String>,
 }
 
-/// The contents of a default file. `kept` are entries to take over unchanged, by name.
-pub(crate) fn default_text(
+/// A default file on its way out.
+struct DefaultWriter<'a> {
+    push: &'a mut dyn FnMut(&str) -> io::Result<()>,
+    /// The present entry. All entries share the buffer.
+    entry: SecretText,
+    written: DefaultEntries,
+}
+
+impl DefaultWriter<'_> {
+    fn begin_entry(&mut self, name: &str) {
+        self.entry.clear();
+        self.entry.push(if self.written.count == 0 { "\n    " } else { ",\n    " });
+        push_quoted(&mut self.entry, name);
+        self.entry.push(": ");
+    }
+
+    fn end_entry(&mut self) -> io::Result<()> {
+        self.written.count += 1;
+        (self.push)(self.entry.as_str())
+    }
+
+    fn write_kept(&mut self, name: &str, entry: &Secret) -> io::Result<()> {
+        self.begin_entry(name);
+        self.entry.push(entry.expose());
+        self.end_entry()
+    }
+}
+
+/// Hands over the contents of a default file part by part, since thousands of tokens would fill the memory.
+/// `services` are sorted by name. `kept` are entries of others to take over unchanged, by name.
+pub(crate) fn write_default(
     file: DefaultFile,
     launcher: Launcher,
     services: &[Service],
     kept: BTreeMap<String, Secret>,
     paths: ReaderPaths,
-) -> DefaultText {
-    let mut entries = kept;
-    let mut warnings = Vec::new();
+    push: &mut dyn FnMut(&str) -> io::Result<()>,
+) -> io::Result<DefaultEntries> {
+    let (open, close) = if is_nested(file, launcher) {
+        ("{\n  \"mcp\": {\"servers\": {", "}}\n}\n")
+    } else {
+        ("{\n  \"mcpServers\": {", "}\n}\n")
+    };
+    push(open)?;
+    let mut out = DefaultWriter { push, entry: SecretText::default(), written: DefaultEntries::default() };
+    let mut kept = kept.into_iter().peekable();
     for service in services {
-        match default_entry(file, launcher, service, paths) {
-            Ok(entry) => drop(entries.insert(service.name.clone(), entry)),
+        while let Some((name, entry)) = kept.next_if(|(name, _)| *name < service.name) {
+            out.write_kept(&name, &entry)?;
+        }
+        out.begin_entry(&service.name);
+        match push_service(&mut out.entry, file, launcher, service, paths) {
+            Ok(()) => out.end_entry()?,
             Err(why) => {
                 let (name, why) = (service.name.escape_debug(), why.told_of("an assistant"));
-                warnings.push(format!("{name} is left out: {why}"));
+                out.written.warnings.push(format!("{name} is left out: {why}"));
             }
         }
     }
-    let text = servers_object(&entries, is_nested(file, launcher));
-    DefaultText { text, count: entries.len(), warnings }
+    for (name, entry) in kept {
+        out.write_kept(&name, &entry)?;
+    }
+    (out.push)(if out.written.count == 0 { "" } else { "\n  " })?;
+    (out.push)(close)?;
+    Ok(out.written)
 }
 
-fn default_entry(
+/// Appends the entry of a service.
+fn push_service(
+    text: &mut SecretText,
     file: DefaultFile,
     launcher: Launcher,
     service: &Service,
     paths: ReaderPaths,
-) -> Result<Secret, NoEntry> {
-    refuse_expansion("its name", &service.name)?;
-    refuse_expansion("its address", &service.url)?;
+) -> Result<(), NoEntry> {
+    refuse_expansion(EntryPart::Name, &service.name)?;
+    refuse_expansion(EntryPart::Address, &service.url)?;
     if launcher == Launcher::Bridge {
-        return bridge_shape(service, paths);
+        return push_bridge(text, service, paths);
     }
     // Some clients expand `${env:HOME}`, so a token of this form would be changed.
     service.headers().try_for_each(|header| refuse_expansion_in(&header))?;
-    Ok(match (launcher, file) {
-        (Launcher::Http, DefaultFile::Roocode) => gateway_shape::roocode_entry(service),
-        (Launcher::Http, DefaultFile::Vscode) => gateway_shape::vscode_entry(service),
-        (_, DefaultFile::Roocode) => seed::roocode_entry(service, paths.dir),
-        (_, DefaultFile::Vscode) => seed::vscode_entry(service),
-    })
+    match (launcher, file) {
+        (Launcher::Http, DefaultFile::Roocode) => gateway_shape::push_roocode(text, service),
+        (Launcher::Http, DefaultFile::Vscode) => gateway_shape::push_vscode(text, service),
+        (_, DefaultFile::Roocode) => seed::push_roocode(text, service, paths.dir),
+        (_, DefaultFile::Vscode) => seed::push_vscode(text, service),
+    }
+    Ok(())
 }
 
-/// An entry that starts the bridge, the same in both files. The entry never changes and holds no secret.
-fn bridge_shape(service: &Service, paths: ReaderPaths) -> Result<Secret, NoEntry> {
-    let mut text = SecretText::default();
+/// Appends an entry that starts the bridge, the same in both files. The entry never changes and holds no secret.
+fn push_bridge(text: &mut SecretText, service: &Service, paths: ReaderPaths) -> Result<(), NoEntry> {
+    let arguments = bridge_arguments(service)?;
     text.push("{\n      \"command\": ");
-    push_quoted(&mut text, paths.exe);
+    push_quoted(text, paths.exe);
     text.push(",\n      \"args\": ");
-    push_words(&mut text, bridge_arguments(service)?.iter().map(String::as_str));
+    push_words(text, arguments.iter().map(String::as_str));
     text.push(",\n      \"env\": {");
-    push_pairs(&mut text, bridge_variables(service, paths).into_iter(), ["\n        ", ",\n        ", ": "]);
+    push_pairs(text, bridge_variables(service, paths).into_iter(), ["\n        ", ",\n        ", ": "]);
     text.push("\n      }\n    }");
-    Ok(text.finish())
+    Ok(())
 }
 
 /// Whether the servers are in `mcp.servers` instead of `mcpServers`.
@@ -146,22 +194,4 @@ pub(crate) fn other_entries(
     let members = json::members(object).unwrap_or_default();
     let others = members.into_iter().filter(|member| !known.contains(member.name.as_str()));
     others.map(|member| (member.name, Secret::new(&object[member.place]))).collect()
-}
-
-/// Writes `{"mcpServers": {NAME: ENTRY, …}}`, or the same within `mcp.servers`.
-fn servers_object(entries: &BTreeMap<String, Secret>, is_nested: bool) -> Secret {
-    let (open, close) = if is_nested {
-        ("{\n  \"mcp\": {\"servers\": {", "}}\n}\n")
-    } else {
-        ("{\n  \"mcpServers\": {", "}\n}\n")
-    };
-    let mut text = SecretText::default();
-    text.push(open);
-    for (index, (name, entry)) in entries.iter().enumerate() {
-        text.push(if index == 0 { "\n    " } else { ",\n    " });
-        push_quoted(&mut text, name);
-        text.extend([": ", entry.expose()]);
-    }
-    text.extend([if entries.is_empty() { "" } else { "\n  " }, close]);
-    text.finish()
 }

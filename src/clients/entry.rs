@@ -7,6 +7,7 @@ use std::fmt;
 use super::address::Address;
 use super::notation::{Fixed, McpClient, ProgramEntry, Reference, Secrets};
 use super::service::{Header, HeaderValue, Service};
+use crate::byte_set::ByteSet;
 use crate::secret::Secret;
 use crate::text::shell_command;
 
@@ -80,9 +81,9 @@ pub(super) enum NoEntry {
     /// The address is `http` of another machine, which the client refuses.
     PlainHttp,
     /// This part of the entry holds characters that the client would expand.
-    Expanded(String),
+    Expanded(EntryPart),
     /// This part of the entry holds a control character.
-    ControlCharacter(String),
+    ControlCharacter(EntryPart),
     /// The client cannot read a token file of such a name.
     FileName,
     /// Another service of this client has a token file of that name.
@@ -91,6 +92,28 @@ pub(super) enum NoEntry {
     ProgramsOnly,
     /// The name holds a blank, at which some clients split an argument.
     Blank,
+}
+
+/// A part of an entry.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum EntryPart {
+    Name,
+    Address,
+    /// The header of this name.
+    Header(&'static str),
+    /// The paths of this program and of the tokens.
+    Paths,
+}
+
+impl fmt::Display for EntryPart {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Name => out.write_str("its name"),
+            Self::Address => out.write_str("its address"),
+            Self::Header(name) => write!(out, "its {name} header"),
+            Self::Paths => out.write_str("the path of this program or of its files"),
+        }
+    }
 }
 
 /// The variables of an entry that starts the bridge. People read the server's address there, and this program
@@ -129,8 +152,8 @@ pub(super) fn client_entry(
     secrets: Secrets,
     paths: ReaderPaths,
 ) -> Result<ClientEntry, NoEntry> {
-    refuse_expansion("its name", &service.name)?;
-    refuse_expansion("its address", &service.url)?;
+    refuse_expansion(EntryPart::Name, &service.name)?;
+    refuse_expansion(EntryPart::Address, &service.url)?;
     if client.uses_bridge(secrets) {
         return bridge_entry(client, service, paths);
     }
@@ -158,7 +181,7 @@ pub(super) fn client_entry(
         _ if service.headers().next().is_none() => {}
         Reference::Helper(key) => {
             let command = helper_command(&service.name, paths);
-            refuse_expansion("the path of this program or of its files", &command)?;
+            refuse_expansion(EntryPart::Paths, &command)?;
             entry.members.push((key, EntryValue::Text(Secret::new(command))));
         }
         Reference::Files => add_headers(&mut entry, client, service, Some(paths))?,
@@ -176,10 +199,7 @@ fn bridge_entry(client: &McpClient, service: &Service, paths: ReaderPaths) -> Re
     let ProgramEntry { kind, is_one_list, variables } = client.program;
     let arguments = bridge_arguments(service)?;
     let text = |value: &str| EntryValue::Text(Secret::new(value));
-    refuse_expansion(
-        "the path of this program or of its files",
-        &[paths.exe, paths.dir, paths.tokens_dir].concat(),
-    )?;
+    refuse_expansion(EntryPart::Paths, &[paths.exe, paths.dir, paths.tokens_dir].concat())?;
     let mut members: Vec<_> = kind.into_iter().map(|(key, kind)| (key, text(kind))).collect();
     if is_one_list {
         let words = std::iter::once(paths.exe.to_owned()).chain(arguments).collect();
@@ -279,27 +299,22 @@ fn helper_command(service: &str, paths: ReaderPaths) -> String {
 }
 
 /// Refuses a text that a client would expand, or that breaks a client. No client has an escape that works, so no other
-/// spelling helps. `part` names the text in the message.
-pub(super) fn refuse_expansion(part: &str, text: &str) -> Result<(), NoEntry> {
-    // Byte by byte, which is quicker than letter by letter: each token of each cycle comes through here.
-    if text.bytes().any(|byte| matches!(byte, b'$' | b'{' | b'}')) {
-        return Err(NoEntry::Expanded(part.to_owned()));
+/// spelling helps.
+pub(super) fn refuse_expansion(part: EntryPart, text: &str) -> Result<(), NoEntry> {
+    const DOUBTFUL: ByteSet<3> = ByteSet::controls_and([b'$', b'{', b'}']).and_non_ascii();
+    if DOUBTFUL.spares(text) {
+        return Ok(());
     }
-    let has_control = if text.is_ascii() {
-        text.bytes().any(|byte| byte.is_ascii_control())
-    } else {
-        text.contains(char::is_control)
-    };
-    if has_control { Err(NoEntry::ControlCharacter(part.to_owned())) } else { Ok(()) }
+    if text.bytes().any(|byte| matches!(byte, b'$' | b'{' | b'}')) {
+        return Err(NoEntry::Expanded(part));
+    }
+    if text.contains(char::is_control) { Err(NoEntry::ControlCharacter(part)) } else { Ok(()) }
 }
 
 /// Refuses a header's value as [`refuse_expansion`] refuses a text.
 pub(super) fn refuse_expansion_in(header: &Header) -> Result<(), NoEntry> {
-    let text = match &header.value {
-        HeaderValue::Bearer(token) => token.expose(),
-        HeaderValue::Plain(text) => text,
-    };
-    refuse_expansion(&format!("its {} header", header.name), text)
+    let [_, text] = header.value.parts();
+    refuse_expansion(EntryPart::Header(header.name), text)
 }
 
 /// Whether an address is `https` or leads to this machine.

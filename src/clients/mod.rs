@@ -23,7 +23,7 @@ mod signed_out;
 mod whole;
 
 pub(crate) use apply::{Applied, Edit, apply};
-pub(crate) use default_file::{DefaultFile, Launcher, default_text, other_entries};
+pub(crate) use default_file::{DefaultFile, Launcher, other_entries, write_default};
 pub(crate) use entry::{Owned, ReaderPaths};
 pub(crate) use json::UserMembers;
 pub(crate) use known::{client, names, usual_option};

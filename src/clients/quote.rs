@@ -1,13 +1,24 @@
 //! Texts inside other texts: quoted strings and an object of headers.
 
 use super::notation::Fixed;
-use super::service::{Header, Service};
-use crate::json;
+use super::service::{Header, HeaderValue, Service};
+use crate::json::{escape, quote};
 use crate::secret::{Secret, SecretText};
 
 /// Appends `value` in double quotes.
 pub(super) fn push_quoted(text: &mut SecretText, value: &str) {
-    json::quote(value, |block| text.push(block));
+    quote(value, &mut |block| text.push(block));
+}
+
+/// Appends a header's value in double quotes.
+pub(super) fn push_header_value(text: &mut SecretText, value: &HeaderValue) {
+    quote_header_value(value, &mut |block| text.push(block));
+}
+
+fn quote_header_value(value: &HeaderValue, push: &mut dyn FnMut(&str)) {
+    push("\"");
+    value.parts().into_iter().for_each(|part| escape(part, push));
+    push("\"");
 }
 
 /// Appends a member's fixed value, which JSON, TOML and YAML write alike.
@@ -43,26 +54,37 @@ pub(super) fn push_pairs<'a>(
     }
 }
 
-/// Headers as a JSON object on one line; `{}` for none. As in Python's `json.dumps`, a space follows each colon and
-/// comma.
-pub(super) fn headers_object(headers: impl Iterator<Item = Header>) -> Secret {
-    let mut text = SecretText::default();
-    text.push("{");
-    push_pairs(&mut text, headers.map(|header| (header.name, header.value.to_text())), ["", ", ", ": "]);
-    text.push("}");
-    text.finish()
+/// Appends headers as a JSON object in double quotes.
+pub(super) fn push_quoted_headers(text: &mut SecretText, headers: &mut dyn Iterator<Item = Header>) {
+    text.push("\"");
+    headers_object(headers, &mut |part| escape(part, &mut |block| text.push(block)));
+    text.push("\"");
+}
+
+/// Hands over headers as a JSON object on one line, part by part; `{}` for none. As in Python's `json.dumps`, a space
+/// follows each colon and comma.
+fn headers_object(headers: &mut dyn Iterator<Item = Header>, push: &mut dyn FnMut(&str)) {
+    push("{");
+    for (index, header) in headers.enumerate() {
+        push(if index == 0 { "" } else { ", " });
+        quote(header.name, push);
+        push(": ");
+        quote_header_value(&header.value, push);
+    }
+    push("}");
 }
 
 /// All headers of a request to the service as one JSON object, for `token-refresher headers SERVER`. claude-code's
 /// `headersHelper` and codex's `http_headers_helper` read this object.
 pub(crate) fn headers_json(service: &Service) -> Secret {
-    headers_object(service.headers())
+    let mut text = SecretText::default();
+    headers_object(&mut service.headers(), &mut |part| text.push(part));
+    text.finish()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::clients::service::HeaderValue;
     use crate::servers::McpTransport;
 
     #[test]
@@ -72,7 +94,7 @@ mod tests {
             url: "https://gateway.example/a/mcp".to_owned(),
             transport: McpTransport::StreamableHttp,
             authorization: Some(Secret::new("tok\"en")),
-            extra: vec![Header { name: "X-Client-Id", value: HeaderValue::Plain("id".to_owned()) }],
+            extra: vec![Header { name: "X-Client-Id", value: HeaderValue::Plain("id".into()) }],
             behind_gateway: true,
         };
         let json = r#"{"Authorization": "Bearer tok\"en", "X-Client-Id": "id"}"#;

@@ -6,8 +6,8 @@ use log::Level;
 
 use super::cycle_log::{CycleLog, Subject, Topic};
 use super::reader::Reader;
-use crate::clients::{DefaultFile, Launcher, ReaderPaths, Service, default_text, other_entries};
-use crate::files::{Directory, ReadError, Replaced, read_own, reason, replace_text};
+use crate::clients::{DefaultFile, Launcher, ReaderPaths, Service, other_entries, write_default};
+use crate::files::{Directory, ReadError, Replaced, read_own, reason, replace_parts};
 use crate::settings::Settings;
 
 /// The largest default file that is read, in bytes: several times what 100,000 services take.
@@ -46,17 +46,18 @@ pub(super) fn keep(
                 Err(why) => return Err(format!("{about}: cannot be read: {why}")),
             }
         };
-        let made = default_text(file, launcher, services, kept, paths);
-        if !made.warnings.is_empty() {
-            log.problem(&about, Topic::Entries, Level::Warn, &made.warnings.join("; "), "");
+        let written =
+            replace_parts(&place, |push| write_default(file, launcher, services, kept, paths, push));
+        let (replaced, entries) =
+            written.map_err(|error| format!("{about} cannot be written: {}", reason(&error)))?;
+        if replaced == Replaced::Written {
+            log.something_happened();
         }
-        match replace_text(&place, made.text.expose()) {
-            Ok(Replaced::Same) => {}
-            Ok(Replaced::Written) => log.something_happened(),
-            Err(error) => return Err(format!("{about} cannot be written: {}", reason(&error))),
+        if !entries.warnings.is_empty() {
+            log.problem(&about, Topic::Entries, Level::Warn, &entries.warnings.join("; "), "");
         }
-        let plural = if made.count == 1 { "" } else { "s" };
-        let line = format!("Generated {} config with {} server{plural}", file.reader(), made.count);
+        let plural = if entries.count == 1 { "" } else { "s" };
+        let line = format!("Generated {} config with {} server{plural}", file.reader(), entries.count);
         log.say(Subject::Config, line);
     }
     Ok(())

@@ -25,7 +25,7 @@ pub(crate) fn find_entries(settings: &Settings, report: &mut Overview) -> Result
         DefaultFile::ALL.iter().filter_map(|file| default(*file, settings)).collect();
     let clients = store.clients();
     for token in &mut report.tokens {
-        let Some((entry, _)) = gathered.files.iter().find(|(_, file)| ***file == *token.file) else {
+        let Some((&entry, _)) = gathered.files.iter().find(|(_, file)| ***file == *token.file) else {
             continue;
         };
         let of_defaults =

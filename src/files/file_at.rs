@@ -120,6 +120,12 @@ impl FileAt {
         self.open_with(how, Mode::RUSR | Mode::WUSR)
     }
 
+    /// Does the same after the removal of a file that a crash left under this name.
+    pub(super) fn create_anew(&self) -> io::Result<File> {
+        self.remove()?;
+        self.create()
+    }
+
     /// Opens the file for adding to it and reading; made (0600) where it is missing.
     pub(super) fn open_to_add(&self) -> io::Result<File> {
         let how = OFlags::RDWR | OFlags::APPEND | OFlags::CREATE | OFlags::NOFOLLOW;

@@ -11,6 +11,8 @@ use std::borrow::Cow;
 use std::fmt;
 use std::ops::Range;
 
+use crate::byte_set::ByteSet;
+use memchr::{memchr, memchr2_iter};
 use serde::de::{DeserializeSeed, Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 use zeroize::Zeroizing;
@@ -88,7 +90,7 @@ pub(crate) fn members(text: &str) -> Result<Vec<JsonMember>, NotAnObject> {
 /// The number of levels of objects and arrays in a JSON text: exact above [`DEEPEST`], else an upper bound.
 fn depth(text: &str) -> usize {
     // Nearly every text has too few brackets to be looked at closely.
-    let opening = text.bytes().filter(|byte| matches!(byte, b'{' | b'[')).count();
+    let opening = memchr2_iter(b'{', b'[', text.as_bytes()).count();
     if opening <= DEEPEST {
         return opening;
     }
@@ -149,7 +151,7 @@ struct MemberName<'a>(#[serde(borrow)] Cow<'a, str>);
 /// The string that a value's text spells; `None` for any other value, and for a lone surrogate, which is no text.
 pub(crate) fn as_text(value: &str) -> Option<Cow<'_, str>> {
     let inner = value.strip_prefix('"')?.strip_suffix('"')?;
-    if inner.contains('\\') {
+    if memchr(b'\\', inner.as_bytes()).is_some() {
         serde_json::from_str(value).ok().map(Cow::Owned)
     } else {
         Some(Cow::Borrowed(inner))
@@ -158,16 +160,11 @@ pub(crate) fn as_text(value: &str) -> Option<Cow<'_, str>> {
 
 /// `value` as a JSON string, in a buffer that is wiped.
 pub(crate) fn quoted(value: &str) -> Zeroizing<String> {
-    // With room for the whole text and no more: the whole buffer is wiped later.
-    let escaped = value.bytes().filter(|byte| is_escaped(*byte)).count();
-    let mut text = Zeroizing::new(String::with_capacity(value.len() + 5 * escaped + 2));
-    if escaped > 0 {
-        quote(value, |block| text.push_str(block));
-    } else {
-        text.push('"');
-        text.push_str(value);
-        text.push('"');
-    }
+    // With room for the text and no more: a buffer that grows leaves a copy, and the whole buffer is wiped later.
+    let mut length = 0;
+    quote(value, &mut |block| length += block.len());
+    let mut text = Zeroizing::new(String::with_capacity(length));
+    quote(value, &mut |block| text.push_str(block));
     text
 }
 
@@ -183,20 +180,24 @@ pub(crate) fn kind(value: &str) -> &'static str {
     }
 }
 
-/// Whether a character of this one byte is escaped in a quoted text. Delete is escaped for TOML.
-fn is_escaped(byte: u8) -> bool {
-    byte < b' ' || matches!(byte, b'"' | b'\\' | 0x7f)
+/// The bytes that are escaped in a quoted text. DEL is among them: TOML wants it escaped.
+const ESCAPED: ByteSet<2> = ByteSet::controls_and([b'"', b'\\']);
+
+/// Hands over `text` in double quotes, block by block, with the escapes that JSON, YAML and TOML share. Written
+/// here because `serde_json` leaves copies of a secret behind.
+pub(crate) fn quote(text: &str, push: &mut dyn FnMut(&str)) {
+    push("\"");
+    escape(text, push);
+    push("\"");
 }
 
-/// Hands over `text` in double quotes, block by block, with the escapes that JSON, YAML and TOML share. Written here
-/// because `serde_json` leaves copies of a secret behind.
-pub(crate) fn quote(text: &str, mut push: impl FnMut(&str)) {
+/// Hands over a part of a quoted text, without the quotes around it.
+pub(crate) fn escape(mut text: &str, push: &mut dyn FnMut(&str)) {
     const DIGITS: &str = "0123456789abcdef";
-    push("\"");
-    let mut plain = 0;
-    for (at, byte) in text.bytes().enumerate().filter(|(_, byte)| is_escaped(*byte)) {
-        push(&text[plain..at]);
-        plain = at + 1;
+    while let Some(at) = ESCAPED.position(text.as_bytes()) {
+        push(&text[..at]);
+        let byte = text.as_bytes()[at];
+        text = &text[at + 1..];
         match byte {
             b'"' => push("\\\""),
             b'\\' => push("\\\\"),
@@ -208,8 +209,7 @@ pub(crate) fn quote(text: &str, mut push: impl FnMut(&str)) {
             }
         }
     }
-    push(&text[plain..]);
-    push("\"");
+    push(text);
 }
 
 #[cfg(test)]
@@ -227,7 +227,7 @@ mod tests {
             ("\n\u{7f}x", &["\"", "", "\\u00", "0", "a", "", "\\u00", "7", "f", "x", "\""]),
         ] {
             let mut handed_over = Vec::new();
-            quote(text, |block| handed_over.push(block.to_owned()));
+            quote(text, &mut |block| handed_over.push(block.to_owned()));
             assert_eq!(handed_over, blocks, "{text:?}");
         }
     }

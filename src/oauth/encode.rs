@@ -51,9 +51,9 @@ pub(super) fn json(parameters: &[(&str, &str)]) -> Zeroizing<String> {
         if index > 0 {
             body.push(',');
         }
-        json::quote(name, |block| body.push_str(block));
+        json::quote(name, &mut |block| body.push_str(block));
         body.push(':');
-        json::quote(value, |block| body.push_str(block));
+        json::quote(value, &mut |block| body.push_str(block));
     }
     body.push('}');
     body

@@ -1,7 +1,7 @@
 //! Builds the services of the configurations from token files: the server of each file, and the gateway's file. A
 //! cycle and `token-refresher headers` both use this.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use super::names::{GATEWAY, KEYCLOAK_GATEWAY};
 use super::source::{Entry, TokenSource};
@@ -26,7 +26,7 @@ type Renamed<'a> = (&'a str, String);
 pub(crate) struct Gathered<'a> {
     pub services: Services,
     /// The file of each service that has a token of its own.
-    pub files: BTreeMap<String, &'a str>,
+    pub files: BTreeMap<&'a str, &'a str>,
     /// The file of the gateway's token.
     pub gateway: Option<&'a str>,
     pub renamed: Vec<Renamed<'a>>,
@@ -66,12 +66,12 @@ pub(crate) fn gather<'a>(
     let (named, renamed) = named(&sources);
     let egress: Vec<Egress> = named
         .iter()
-        .map(|(name, source)| Egress {
-            name: name.clone(),
-            provider: source.entry.members.get("provider").cloned(),
+        .map(|&(name, source)| Egress {
+            name,
+            provider: source.entry.member("provider"),
             access_token: source.entry.access_token.clone(),
-            cloud_id: source.entry.members.get("cloud_id").cloned(),
-            server_url: source.entry.members.get("server_url").cloned(),
+            cloud_id: source.entry.member("cloud_id"),
+            server_url: source.entry.member("server_url"),
         })
         .collect();
     let called = |name: &str| sources.iter().find(|source| source.file.name == name);
@@ -88,9 +88,9 @@ pub(crate) fn gather<'a>(
 /// The services with the names of their entries. Of two files for one server, the file with exactly the server's name
 /// has that entry: it has no other name. Otherwise the first file does. The second entry is named by the file's whole
 /// stem.
-fn named<'a>(sources: &[Source<'a>]) -> (Vec<(String, Source<'a>)>, Vec<Renamed<'a>>) {
+fn named<'a>(sources: &[Source<'a>]) -> (Vec<(&'a str, Source<'a>)>, Vec<Renamed<'a>>) {
     let services = || sources.iter().filter(|source| source.file.role == Role::Service);
-    let mut owners: BTreeMap<&str, &str> = services()
+    let mut owners: HashMap<&str, &str> = services()
         .filter(|source| source.file.server == stem(&source.file.name))
         .map(|source| (&*source.file.server, &*source.file.name))
         .collect();
@@ -99,10 +99,10 @@ fn named<'a>(sources: &[Source<'a>]) -> (Vec<(String, Source<'a>)>, Vec<Renamed<
         let (file, server) = (&*source.file.name, &*source.file.server);
         let owner = *owners.entry(server).or_insert(file);
         if owner == file {
-            named.push((server.to_owned(), *source));
+            named.push((server, *source));
             continue;
         }
-        let name = stem(file).to_owned();
+        let name = stem(file);
         let why = format!("is for {server} like {owner}; its entry in the configurations is called {name}");
         renamed.push((file, why));
         named.push((name, *source));
@@ -111,14 +111,14 @@ fn named<'a>(sources: &[Source<'a>]) -> (Vec<(String, Source<'a>)>, Vec<Renamed<
 }
 
 fn ingress(entry: &Entry) -> Ingress {
-    let member = |names: &[&str]| names.iter().find_map(|name| entry.members.get(*name)).cloned();
+    let member = |name: &str| entry.member(name).map(str::to_owned);
     Ingress {
-        provider: member(&["provider"]),
+        provider: member("provider"),
         access_token: entry.access_token.clone(),
-        client_id: member(&["client_id"]),
-        user_pool_id: member(&["user_pool_id"]),
-        region: member(&["region"]),
-        realm: member(&["realm", "keycloak_realm"]),
-        keycloak_url: member(&["keycloak_url"]),
+        client_id: member("client_id"),
+        user_pool_id: member("user_pool_id"),
+        region: member("region"),
+        realm: member("realm").or_else(|| member("keycloak_realm")),
+        keycloak_url: member("keycloak_url"),
     }
 }

@@ -1,6 +1,5 @@
 //! A token file, judged: the one reader for the scan, the configurations and the commands.
 
-use std::collections::BTreeMap;
 use std::io;
 use std::path::Path;
 
@@ -44,11 +43,35 @@ pub(crate) struct TokenSource {
 /// The facts of a token file for the configurations.
 pub(crate) struct Entry {
     pub access_token: Secret,
-    /// The plain members (`provider`, `client_id`, `realm`, ...).
-    pub members: BTreeMap<String, String>,
+    /// The members among [`MEMBERS`] that are plain text.
+    members: Vec<(&'static str, String)>,
 }
 
+/// The members that matter to the configurations, beside the token: of a service, and of the gateway.
+const MEMBERS: [&str; 9] = [
+    "provider",
+    "cloud_id",
+    "server_url",
+    "client_id",
+    "user_pool_id",
+    "region",
+    "realm",
+    "keycloak_realm",
+    "keycloak_url",
+];
+
 impl Entry {
+    fn of(document: &Document) -> Option<Self> {
+        let access_token = document.access_token()?;
+        let members = MEMBERS.into_iter().filter_map(|name| Some((name, document.text(name)?)));
+        Some(Self { access_token, members: members.collect() })
+    }
+
+    /// A member of [`MEMBERS`].
+    pub(crate) fn member(&self, name: &str) -> Option<&str> {
+        self.members.iter().find(|(known, _)| *known == name).map(|(_, value)| value.as_str())
+    }
+
     fn digest(&self) -> Fingerprint {
         let mut digest = Digest::default();
         digest.add(self.access_token.expose().as_bytes());
@@ -129,9 +152,7 @@ impl TokenSource {
         self.has_access = document.has_access_token();
         self.refresh_hash = document.refresh_fingerprint();
         self.at_rest = AtRest::of(document);
-        let access_token = in_configurations(&self.name).then(|| document.access_token()).flatten();
-        self.entry = access_token
-            .map(|access_token| Box::new(Entry { access_token, members: document.plain_texts().collect() }));
+        self.entry = in_configurations(&self.name).then(|| Entry::of(document)).flatten().map(Box::new);
         self.entry_digest = self.entry.as_deref().map(Entry::digest);
     }
 

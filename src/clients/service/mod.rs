@@ -1,7 +1,9 @@
 //! The contents of all configurations: one [`Service`] per MCP server, with its address and the headers of a request.
 //! The other files of this wing write them down in different notations.
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::Arc;
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
@@ -17,17 +19,17 @@ const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b
 const NO_GATEWAY: &str = "http://localhost";
 
 /// The token of a service that needs a sign-in, from its `*-egress.json`.
-pub(crate) struct Egress {
+pub(crate) struct Egress<'a> {
     /// The server's name, unique among them.
-    pub name: String,
+    pub name: &'a str,
     /// The file's `provider`.
-    pub provider: Option<String>,
+    pub provider: Option<&'a str>,
     /// The bare access token.
     pub access_token: Secret,
     /// The Atlassian site that the token is for.
-    pub cloud_id: Option<String>,
+    pub cloud_id: Option<&'a str>,
     /// The server's own address, where the server is not behind the gateway.
-    pub server_url: Option<String>,
+    pub server_url: Option<&'a str>,
 }
 
 /// The gateway's own token, from `ingress.json` or the file that replaces it.
@@ -52,18 +54,23 @@ pub(crate) struct Ingress {
 pub(crate) enum HeaderValue {
     /// `Bearer ` and this access token.
     Bearer(Secret),
-    /// Not a secret: a client id, a region, an address.
-    Plain(String),
+    /// Not a secret: a client id, a region, an address. Thousands of services share those of the gateway.
+    Plain(Arc<str>),
 }
 
 impl HeaderValue {
+    /// The value as sent, in two parts.
+    pub(crate) fn parts(&self) -> [&str; 2] {
+        match self {
+            Self::Bearer(token) => ["Bearer ", token.expose()],
+            Self::Plain(text) => ["", text],
+        }
+    }
+
     /// The value as sent.
     pub(crate) fn to_text(&self) -> Secret {
-        match self {
-            // The text is joined at its length: one that grows leaves copies behind.
-            Self::Bearer(token) => Secret::new(["Bearer ", token.expose()].concat()),
-            Self::Plain(text) => Secret::new(text.as_str()),
-        }
+        // The text is joined at its length: one that grows leaves copies behind.
+        Secret::new(self.parts().concat())
     }
 }
 
@@ -141,9 +148,9 @@ pub(crate) fn services(
         by_name.entry(server.name.as_str()).or_insert(server);
     }
     for token in egress {
-        all.add_signed_in(token, by_name.get(token.name.as_str()).copied());
+        all.add_signed_in(token, by_name.get(token.name).copied());
     }
-    let signed_in: HashSet<&str> = egress.iter().map(|token| token.name.as_str()).collect();
+    let signed_in: HashSet<&str> = egress.iter().map(|token| token.name).collect();
     for server in servers.iter().filter(|server| !signed_in.contains(server.name.as_str())) {
         all.add_server(server);
     }
@@ -171,21 +178,21 @@ impl ServiceList<'_> {
     /// Adds the service of a token; `server` is the registry's server of that name.
     fn add_signed_in(&mut self, token: &Egress, server: Option<&Server>) {
         let mut service = Service {
-            name: token.name.clone(),
+            name: token.name.to_owned(),
             url: String::new(),
             transport: McpTransport::StreamableHttp,
             authorization: Some(token.access_token.clone()),
             extra: site_header(token).into_iter().collect(),
             behind_gateway: true,
         };
-        if let Some(url) = &token.server_url {
+        if let Some(url) = token.server_url {
             let Some(address) = Address::parse(url) else {
                 let name = token.name.escape_debug();
                 let line =
                     format!("{name} stands in no configuration: its server_url is no http or https address");
                 return self.warnings.push(line);
             };
-            service.url.clone_from(url);
+            url.clone_into(&mut service.url);
             if address.path().trim_end_matches('/').ends_with(McpTransport::Sse.suffix()) {
                 service.transport = McpTransport::Sse;
             }
@@ -194,7 +201,7 @@ impl ServiceList<'_> {
                 Address::parse(self.base).is_some_and(|gateway| gateway.has_origin_of(&address));
         } else {
             let endpoint = server.map_or_else(
-                || format!("/mcp/{}/mcp", utf8_percent_encode(&token.name, RESERVED)),
+                || format!("/mcp/{}/mcp", utf8_percent_encode(token.name, RESERVED)),
                 Server::endpoint,
             );
             service.url = self.under_gateway(&endpoint);
@@ -234,25 +241,20 @@ impl ServiceList<'_> {
     }
 
     fn add(&mut self, service: Service) {
-        if let Some(problem) = self.problem(&service) {
-            self.warnings
-                .push(format!("{} stands in no configuration: {problem}", service.name.escape_debug()));
-        } else {
-            self.by_name.insert(service.name.clone(), service);
-        }
-    }
-
-    fn problem(&self, service: &Service) -> Option<&'static str> {
-        if service.name.is_empty() || service.name.chars().any(char::is_control) {
-            return Some("its name is empty or holds control characters");
-        }
-        if self.by_name.contains_key(&service.name) {
-            return Some("another service has its name");
-        }
-        if !service.authorization.as_ref().is_none_or(|token| is_field_value(token.expose())) {
-            return Some("its access token holds characters that cannot stand in a header");
-        }
-        None
+        let problem = match self.by_name.entry(service.name.clone()) {
+            _ if service.name.is_empty() || service.name.chars().any(char::is_control) => {
+                "its name is empty or holds control characters"
+            }
+            Entry::Occupied(_) => "another service has its name",
+            _ if !service.authorization.as_ref().is_none_or(|token| is_field_value(token.expose())) => {
+                "its access token holds characters that cannot stand in a header"
+            }
+            Entry::Vacant(free) => {
+                free.insert(service);
+                return;
+            }
+        };
+        self.warnings.push(format!("{} stands in no configuration: {problem}", service.name.escape_debug()));
     }
 
     /// The server's name, or its whole path in dashes where another service has the name. Where both are taken the
@@ -276,9 +278,9 @@ impl ServiceList<'_> {
 /// The header for the site of an Atlassian account that a token is for. The server behind the gateway reads the
 /// header, whether or not the gateway has a token.
 fn site_header(token: &Egress) -> Option<Header> {
-    let atlassian = token.provider.as_deref().is_none_or(|provider| provider == "atlassian");
-    let id = token.cloud_id.as_deref().filter(|id| atlassian && is_field_value(id))?;
-    Some(Header { name: "X-Atlassian-Cloud-Id", value: HeaderValue::Plain(id.to_owned()) })
+    let atlassian = token.provider.is_none_or(|provider| provider == "atlassian");
+    let id = token.cloud_id.filter(|id| atlassian && is_field_value(id))?;
+    Some(Header { name: "X-Atlassian-Cloud-Id", value: HeaderValue::Plain(id.into()) })
 }
 
 /// The gateway's headers, in the order of the Python service.
@@ -308,7 +310,7 @@ fn gateway_headers(ingress: &Ingress, warnings: &mut Vec<String>) -> Vec<Header>
     for (name, value) in plain {
         match value {
             Some(text) if is_field_value(text) => {
-                headers.push(Header { name, value: HeaderValue::Plain(text.to_owned()) });
+                headers.push(Header { name, value: HeaderValue::Plain(text.into()) });
             }
             Some(_) => warnings.push(format!("the value of {name} cannot stand in a header and is left out")),
             None => {}

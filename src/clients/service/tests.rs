@@ -6,9 +6,9 @@ use crate::servers::read_server;
 
 const GATEWAY: Option<&str> = Some("https://gateway.example");
 
-fn egress(name: &str) -> Egress {
+fn egress(name: &str) -> Egress<'_> {
     Egress {
-        name: name.to_owned(),
+        name,
         provider: None,
         access_token: Secret::new(format!("{name}-token")),
         cloud_id: None,
@@ -150,7 +150,7 @@ fn a_server_with_an_address_of_its_own_gets_no_header_of_the_gateway() {
         ("", false, false),
     ] {
         let mut token = egress("linear");
-        token.server_url = Some(url.to_owned());
+        token.server_url = Some(url);
         // The registry's server of that name does not change the address.
         let servers = [server("a.json", r#"{"path": "/linear", "auth_type": "none"}"#)];
         let all = services(&[token], Some(&ingress("entra")), &servers, GATEWAY);
@@ -164,7 +164,7 @@ fn a_server_with_an_address_of_its_own_gets_no_header_of_the_gateway() {
         assert_eq!((sse, header_lines(service).len() > 1), (url.ends_with("/sse"), gateway_headers), "{url}");
     }
     let mut token = egress("linear");
-    token.server_url = Some("https://mcp.linear.app/mcp".to_owned());
+    token.server_url = Some("https://mcp.linear.app/mcp");
     assert!(services(&[token], None, &[], None).warnings.is_empty(), "no gateway is needed");
 }
 
@@ -271,8 +271,8 @@ fn a_file_may_name_another_region_than_its_pool() {
 fn the_site_goes_with_atlassians_tokens_only() {
     for (provider, sent) in [(Some("atlassian"), true), (None, true), (Some("google"), false)] {
         let mut token = egress("a");
-        token.provider = provider.map(str::to_owned);
-        token.cloud_id = Some("site-1".to_owned());
+        token.provider = provider;
+        token.cloud_id = Some("site-1");
         let lines = header_lines(&services(&[token], None, &[], GATEWAY).list[0]);
         assert_eq!(lines.contains(&"X-Atlassian-Cloud-Id: site-1".to_owned()), sent, "{provider:?}");
     }

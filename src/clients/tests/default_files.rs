@@ -1,22 +1,17 @@
 //! The two default files: the shapes of every launcher, and what is left out or kept.
 
 use super::*;
+use crate::clients::default_file::DefaultEntries;
 use crate::clients::service::{Egress, Ingress, services};
-use crate::clients::{DefaultFile, Launcher, default_text, other_entries};
+use crate::clients::{DefaultFile, Launcher, other_entries, write_default};
+use crate::secret::SecretText;
 use crate::servers::read_server;
 
 /// The paths of most tests.
 const P: ReaderPaths = ReaderPaths { dir: "/p", ..PATHS };
 
-fn egress(name: &str, cloud_id: Option<&str>) -> Egress {
-    let cloud_id = cloud_id.map(str::to_owned);
-    Egress {
-        name: name.to_owned(),
-        provider: None,
-        access_token: Secret::new("<token>"),
-        cloud_id,
-        server_url: None,
-    }
+fn egress<'a>(name: &'a str, cloud_id: Option<&'a str>) -> Egress<'a> {
+    Egress { name, provider: None, access_token: Secret::new("<token>"), cloud_id, server_url: None }
 }
 
 fn roocode(services: &[Service], root: &str) -> Secret {
@@ -32,6 +27,29 @@ fn roocode(services: &[Service], root: &str) -> Secret {
 
 fn vscode(services: &[Service]) -> Secret {
     default_text(DefaultFile::Vscode, Launcher::Seed, services, BTreeMap::new(), P).text
+}
+
+/// The contents of a default file.
+struct DefaultText {
+    text: Secret,
+    count: usize,
+    warnings: Vec<String>,
+}
+
+fn default_text(
+    file: DefaultFile,
+    launcher: Launcher,
+    services: &[Service],
+    kept: BTreeMap<String, Secret>,
+    paths: ReaderPaths,
+) -> DefaultText {
+    let mut text = SecretText::default();
+    let written = write_default(file, launcher, services, kept, paths, &mut |part| {
+        text.push(part);
+        Ok(())
+    });
+    let DefaultEntries { count, warnings } = written.unwrap();
+    DefaultText { text: text.finish(), count, warnings }
 }
 
 const GATEWAY: Option<&str> = Some("https://gateway.example.com");

@@ -15,7 +15,7 @@ fn service(name: &str) -> Service {
         authorization: Some(Secret::new("tok")),
         extra: vec![
             Header { name: "X-Authorization", value: HeaderValue::Bearer(Secret::new("ing")) },
-            Header { name: "X-Region", value: HeaderValue::Plain("us-east-1".to_owned()) },
+            Header { name: "X-Region", value: HeaderValue::Plain("us-east-1".into()) },
         ],
         behind_gateway: true,
     }

@@ -32,7 +32,7 @@ fn signed_in(name: &str, token: &str) -> Service {
         authorization: Some(Secret::new(token)),
         extra: vec![
             Header { name: "X-Authorization", value: HeaderValue::Bearer(Secret::new("gateway-token")) },
-            Header { name: "X-Client-Id", value: HeaderValue::Plain("client-1".to_owned()) },
+            Header { name: "X-Client-Id", value: HeaderValue::Plain("client-1".into()) },
         ],
         behind_gateway: true,
     }
