@@ -61,7 +61,7 @@ pub(crate) struct ScanContext<'a> {
 impl ScanContext<'_> {
     /// The request that can be made for a token file, with these client credentials beside it.
     pub(super) fn resolution(&self, config: &CredentialConfig, clients: &[ClientFile]) -> Resolution {
-        resolve(config, self.environment, clients, self.providers).0
+        resolve(config, self.environment, clients, self.providers)
     }
 
     /// Whether a file with these metadata, which was read before, need not be read again.

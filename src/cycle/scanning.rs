@@ -12,7 +12,7 @@ use crate::refresh::{client_file, config_of};
 use crate::tokens::FileKind;
 use crate::tokens::at_rest::AtRest;
 use crate::tokens::directory::{self, Listing, Problem, TokenFile};
-use crate::tokens::name::{Role, role, stem};
+use crate::tokens::name::{Role, role};
 use crate::tokens::spelled::file_in;
 
 #[derive(Clone, Copy)]
@@ -166,8 +166,7 @@ impl<'a> Scanning<'a> {
             token.access_hash = file.document.access_token().map(|token| token.fingerprint());
         }
         if token.monitored.is_none() {
-            let built_in = context.providers.longest_name_prefix(stem(name));
-            let config = config_of(name, &file.document, built_in);
+            let config = config_of(name, &file.document, context.providers);
             let resolution = context.resolution(&config, &[]);
             token.needs_clients = !matches!(resolution, Resolution::Refresh(_));
             if token.needs_clients {
@@ -200,8 +199,7 @@ impl<'a> Scanning<'a> {
             for token in scan.tokens.iter_mut().filter(|token| unclear.contains(token.name())) {
                 // One that changes at this moment is looked at again in the next cycle.
                 let Ok((document, _)) = directory::read_found(&token.source.real) else { continue };
-                let built_in = context.providers.longest_name_prefix(stem(token.name()));
-                let config = config_of(token.name(), &document, built_in);
+                let config = config_of(token.name(), &document, context.providers);
                 (token.monitored, token.unresolved) = (None, None);
                 token.resolve(context.resolution(&config, &scan.clients), context);
             }

@@ -47,6 +47,6 @@ pub(crate) use provider::ClientAuthMethod;
 pub(crate) use provider_row::ProviderRow;
 pub(crate) use providers::Providers;
 pub(crate) use request::TokenRequest;
-pub(crate) use resolve::{Resolution, ServerEndpoints, Surroundings, resolve};
+pub(crate) use resolve::{Resolution, ServerEndpoints, Surroundings, resolve, resolve_with_trail};
 pub(crate) use transport::{Addresses, Connecting, HttpSettings, connecting, connection_words, http_words};
 pub(crate) use wording::shown as shown_text;

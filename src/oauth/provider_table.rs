@@ -200,7 +200,7 @@ fn the_documented_example_of_a_row_finds_its_endpoint() {
             &[("provider", "acme"), ("client_id", "c"), ("client_secret", "s"), ("refresh_token", "r")],
         );
         let environment = Environment::new(region.map(|region| ("ACME_REGION".into(), region.into())));
-        let (resolution, _) = resolve(&config, &environment, &[], &providers);
+        let resolution = resolve(&config, &environment, &[], &providers);
         let Resolution::Refresh(request) = resolution else { panic!("it can be refreshed") };
         assert_eq!(request.endpoint(), endpoint);
     }

@@ -2,14 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use crate::oauth::{ClientFile, CredentialConfig};
+use crate::oauth::{ClientFile, CredentialConfig, Providers};
 use crate::sealing::SecretMember;
 use crate::tokens::Document;
-use crate::tokens::name::{Role, role, server};
+use crate::tokens::name::{Role, role, server, stem};
 
-/// The statements of the document called `file` about how and where to refresh it. `built_in` is the built-in provider
-/// with which the file name begins.
-pub(crate) fn of(file: &str, document: &Document, built_in: Option<&str>) -> CredentialConfig {
+/// The statements of the document called `file` about how and where to refresh it.
+pub(crate) fn of(file: &str, document: &Document, providers: &Providers) -> CredentialConfig {
     let mut members: BTreeMap<String, String> = document.plain_texts().collect();
     if let Some(scope) = document.scope() {
         members.insert("scope".to_owned(), scope);
@@ -20,12 +19,12 @@ pub(crate) fn of(file: &str, document: &Document, built_in: Option<&str>) -> Cre
     if let Some(said) = document.raw("client_id_in_form") {
         members.insert("client_id_in_form".to_owned(), said.trim_matches('"').to_owned());
     }
-    if let Some(token) = document.access_token() {
-        let claims = crate::tokens::jwt_origin(&token).into_iter();
-        members.extend(claims.map(|(name, value)| (format!("token.{name}"), value)));
-    }
+    let claims = document.in_access_token(|token| Some(crate::tokens::jwt_origin(token)));
+    let claims = claims.into_iter().flatten();
+    members.extend(claims.map(|(name, value)| (format!("token.{name}"), value)));
     let provider = members.get("provider").map(String::as_str);
-    let server = (role(file) == Role::Service).then(|| server(file, provider, built_in).to_owned());
+    let server = (role(file) == Role::Service)
+        .then(|| server(file, provider, providers.longest_name_prefix(stem(file))).to_owned());
     CredentialConfig {
         file: file.to_owned(),
         server,

@@ -1,6 +1,7 @@
 //! The steps' input beside the files: the same for every credential of a cycle.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -11,13 +12,12 @@ use super::report::{Report, Reports};
 use super::stop::Stop;
 use crate::clock::Timestamp;
 use crate::files::Directory;
-use crate::oauth::{ClientFile, CredentialConfig, Providers, Resolution, TokenClient, resolve};
+use crate::oauth::{ClientFile, CredentialConfig, Providers, Resolution, TokenClient, resolve_with_trail};
 use crate::sealing::Keyring;
 use crate::secret::Fingerprint;
 use crate::settings::Environment;
 use crate::state::schedule::Schedule;
 use crate::state::{LastFailure, Store};
-use crate::tokens::name::stem;
 use crate::tokens::{Document, directory, due};
 
 /// The steps' input beside the files.
@@ -80,16 +80,13 @@ impl Context<'_> {
 
     /// How `document` can be refreshed. Logs at DEBUG which rule found which value.
     pub(super) fn resolve(&self, file: &str, document: &Document) -> Resolution {
-        self.resolve_config(&config::of(file, document, self.providers.longest_name_prefix(stem(file))))
+        self.resolve_config(&config::of(file, document, self.providers))
     }
 
     /// Like [`Self::resolve`], for members that have been read already.
     pub(super) fn resolve_config(&self, config: &CredentialConfig) -> Resolution {
-        let (resolution, trail) = resolve(config, self.environment, self.clients, self.providers);
-        for line in trail {
-            log::debug!(target: "REFRESH", "{}: {line}", config.file);
-        }
-        resolution
+        let say = |line: fmt::Arguments| log::debug!(target: "REFRESH", "{}: {line}", config.file);
+        resolve_with_trail(config, self.environment, self.clients, self.providers, &say)
     }
 
     /// The names of all files of the directory that hold this refresh token now.

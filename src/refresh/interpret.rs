@@ -57,7 +57,9 @@ pub(super) fn interpret(member: &Member, request: &TokenRequest, response: Token
     let asked_at = response.asked_at;
     let sources = LifetimeSources {
         expires_in: response.expires_in,
-        claimed_end: response.expires_at.or_else(|| crate::tokens::jwt_expiry(&response.access_token)),
+        claimed_end: response
+            .expires_at
+            .or_else(|| crate::tokens::jwt_expiry(response.access_token.expose())),
         previous: life.length,
         provider: request.default_lifetime(),
         was_unlimited: member.document.has_access_token() && life.expires_at.is_none() && !life.unreadable,

@@ -11,7 +11,6 @@ use crate::oauth::{Resolution, TokenRequest};
 use crate::sealing::{Binding, Seal, SecretMember, StoredSecret, opened, opened_anywhere};
 use crate::secret::Secret;
 use crate::tokens::at_rest::{AtRest, plain_secrets, second_copy, with_secrets};
-use crate::tokens::name::stem;
 use crate::tokens::{Document, FileKind, directory};
 
 /// The wanted form of the secrets of a file.
@@ -150,9 +149,10 @@ fn client_leads_to(name: &str, document: &Document, context: &Context<'_>) -> Re
         }
         (None, _) => {}
     }
-    let built_in = context.providers.longest_name_prefix(stem(name));
-    let config =
-        crate::oauth::CredentialConfig { has_refresh_token: true, ..config::of(name, document, built_in) };
+    let config = crate::oauth::CredentialConfig {
+        has_refresh_token: true,
+        ..config::of(name, document, context.providers)
+    };
     match context.resolve_config(&config) {
         Resolution::Refresh(request) => Ok(LeadsTo::of(&request)),
         Resolution::Monitored(_) | Resolution::Misconfigured(_) => Err(

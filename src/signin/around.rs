@@ -9,7 +9,6 @@ use crate::sealing::Keyring;
 use crate::settings::Settings;
 use crate::tokens::Document;
 use crate::tokens::directory::{list, read};
-use crate::tokens::name::stem;
 
 pub(crate) struct SignInContext<'a> {
     pub settings: &'a Settings,
@@ -27,7 +26,7 @@ impl SignInContext<'_> {
 
     /// The facts that the token file called `file` holds about its endpoint and client.
     pub(super) fn config(&self, file: &str, document: &Document) -> CredentialConfig {
-        config_of(file, document, self.providers.longest_name_prefix(stem(file)))
+        config_of(file, document, &self.providers)
     }
 }
 

@@ -85,7 +85,7 @@ pub(super) fn composed(document: Option<Document>, signed_in: &SignedIn<'_>) -> 
 /// The lifetime of the access token, from the answer or the token itself. Without a lifetime, a token that can be
 /// refreshed counts as valid for an hour, so that it is refreshed.
 pub(super) fn lasting(granted: &TokenResponse, usual: Option<std::time::Duration>) -> Lasting {
-    let claimed = granted.expires_at.or_else(|| crate::tokens::jwt_expiry(&granted.access_token));
+    let claimed = granted.expires_at.or_else(|| crate::tokens::jwt_expiry(granted.access_token.expose()));
     let said = granted.expires_in.or_else(|| claimed.map(|end| end.since(granted.asked_at)));
     let assumed = || {
         let refreshable = granted.refresh_token.is_some();

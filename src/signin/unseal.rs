@@ -75,10 +75,10 @@ pub(super) fn for_the_disk(
     }
     let config = around.config(name, &document);
     match resolve(&config, &around.settings.environment, &[], &around.providers) {
-        (Resolution::Refresh(request), _) => {
+        Resolution::Refresh(request) => {
             with_secrets(document, &plain, Some(&Seal::new(key, request.binding())))
         }
         // The daemon names the file and the reason.
-        (Resolution::Monitored(_) | Resolution::Misconfigured(_), _) => Ok(document),
+        Resolution::Monitored(_) | Resolution::Misconfigured(_) => Ok(document),
     }
 }

@@ -5,6 +5,8 @@ use std::fmt;
 use std::io;
 use std::time::Duration;
 
+use zeroize::Zeroizing;
+
 use super::document::{Document, Unusable};
 use super::name::{is_copy, may_be_token_file};
 use super::spelled::{file_in, spelled};
@@ -127,7 +129,7 @@ pub(crate) fn list(directory: &Directory, generated: &[String]) -> io::Result<Li
 /// Reads the file `name` of `directory` once, where it was listed as a regular file.
 pub(crate) fn read_listed(directory: &Directory, name: &str) -> Result<Option<TokenFile>, Problem> {
     let real = file_in(directory, name);
-    match read_once(&real, Document::parse) {
+    match read_once(&real, Document::read) {
         Ok((document, found)) => Ok(Some(TokenFile::new(name, real, document, found))),
         // Another kind of file may have taken the name since the listing.
         Err(_) => read(directory, name),
@@ -138,7 +140,7 @@ pub(crate) fn read_listed(directory: &Directory, name: &str) -> Result<Option<To
 /// so, a second read after [`SECOND_LOOK`] may succeed.
 pub(crate) fn read(directory: &Directory, name: &str) -> Result<Option<TokenFile>, Problem> {
     let Some(real) = real(&file_in(directory, name))? else { return Ok(None) };
-    match read_once(&real, Document::parse) {
+    match read_once(&real, Document::read) {
         Ok((document, found)) => Ok(Some(TokenFile::new(name, real, document, found))),
         Err(Problem::Unreadable(ReadError::Gone)) => Ok(None),
         Err(problem) => Err(problem),
@@ -173,17 +175,17 @@ pub(crate) fn read_document(real: &FileAt) -> Result<(Document, Stamp), Problem>
 
 /// Like [`read_document`], with the system's data of the file before it was read.
 pub(crate) fn read_found(real: &FileAt) -> Result<(Document, Inode), Problem> {
-    read_twice(real, Document::parse)
+    read_twice(real, Document::read)
 }
 
 /// Like [`read_document`], for a document whose tokens are to be replaced by a new sign-in.
 pub(crate) fn read_to_replace(real: &FileAt) -> Result<Document, Problem> {
-    read_twice(real, Document::parse_to_replace).map(|(document, _)| document)
+    read_twice(real, Document::read_to_replace).map(|(document, _)| document)
 }
 
 fn read_twice(
     real: &FileAt,
-    parse: fn(&str) -> Result<Document, Unusable>,
+    parse: fn(Zeroizing<String>) -> Result<Document, Unusable>,
 ) -> Result<(Document, Inode), Problem> {
     match read_once(real, parse) {
         Err(problem) if problem.may_pass() => {
@@ -196,8 +198,8 @@ fn read_twice(
 
 fn read_once(
     real: &FileAt,
-    parse: fn(&str) -> Result<Document, Unusable>,
+    parse: fn(Zeroizing<String>) -> Result<Document, Unusable>,
 ) -> Result<(Document, Inode), Problem> {
     let (text, found) = read_private(real).map_err(Problem::Unreadable)?;
-    parse(&text).map(|document| (document, found)).map_err(Problem::Unusable)
+    parse(text).map(|document| (document, found)).map_err(Problem::Unusable)
 }

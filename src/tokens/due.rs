@@ -51,7 +51,7 @@ pub(crate) fn life(document: &Document, modified: Timestamp) -> Life {
     let written = if let Expiry::At(at) = said { Some(at) } else { None };
     let expires_in = document.seconds("expires_in");
     let issued_at = issued_at(document, written.is_none());
-    let claimed = || jwt::expiry(&document.access_token()?);
+    let claimed = || document.in_access_token(jwt::expiry);
     let life = Life {
         issued_at,
         refresh_expires_at: refresh_expires_at(document, issued_at.unwrap_or(modified)),

@@ -10,7 +10,7 @@ impl Resolver<'_> {
     /// The method that the file names, else the provider's at a known endpoint. At an issuer's endpoint the metadata
     /// comes before the provider's row.
     pub(super) fn authentication(
-        &mut self,
+        &self,
         row: &Provider,
         grant: GrantType,
         client: &ResolvedClient,
@@ -23,11 +23,11 @@ impl Resolver<'_> {
         };
         let with = |method, fallback| Authentication { method, fallback, basic_encoding, client_id_in_form };
         if let Some(method) = self.stated_method(row, grant, client)? {
-            self.say(format!("authentication {}: the file", method.name()));
+            self.say(format_args!("authentication {}: the file", method.name()));
             return Ok(with(Some(method), None));
         }
         if matches!(target, TokenEndpoint::FromIssuer(_)) {
-            self.say("authentication: from the issuer's metadata");
+            self.say(format_args!("authentication: from the issuer's metadata"));
             return Ok(with(None, self.provider_method(row, client)));
         }
         let method = match self.provider_method(row, client) {
@@ -41,7 +41,7 @@ impl Resolver<'_> {
         };
         let known = !row.client_authentication.is_empty();
         let whence = if known { "the provider's row" } else { "nothing else is known" };
-        self.say(format!("authentication {}: {whence}", method.name()));
+        self.say(format_args!("authentication {}: {whence}", method.name()));
         Ok(with(Some(method), None))
     }
 

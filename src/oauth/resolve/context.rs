@@ -1,5 +1,7 @@
 //! The input of every step of the resolution, and the trail of their decisions.
 
+use std::fmt;
+
 use crate::oauth::config::{ClientFile, CredentialConfig, filled};
 use crate::oauth::provider::Provider;
 use crate::oauth::providers::Providers;
@@ -17,6 +19,9 @@ pub(crate) enum Resolution {
     Misconfigured(String),
 }
 
+/// Takes the rules that decided, in their order.
+pub(crate) type Trail<'a> = &'a dyn Fn(fmt::Arguments<'_>);
+
 pub(super) struct Resolver<'a> {
     pub config: &'a CredentialConfig,
     /// The file's name, fit for a message.
@@ -24,7 +29,7 @@ pub(super) struct Resolver<'a> {
     pub environment: &'a Environment,
     pub clients: &'a [ClientFile],
     pub providers: &'a Providers,
-    pub trail: Vec<String>,
+    pub trail: Trail<'a>,
 }
 
 pub(super) fn misconfigured(message: impl Into<String>) -> Resolution {
@@ -32,8 +37,9 @@ pub(super) fn misconfigured(message: impl Into<String>) -> Resolution {
 }
 
 impl Resolver<'_> {
-    pub(super) fn say(&mut self, line: impl Into<String>) {
-        self.trail.push(line.into());
+    /// Tells which rule decided what.
+    pub(super) fn say(&self, line: fmt::Arguments<'_>) {
+        (self.trail)(line);
     }
 
     pub(super) fn variable(&self, name: &str) -> Option<String> {

@@ -17,23 +17,23 @@ pub(super) struct ResolvedClient {
 
 impl Resolver<'_> {
     /// The client: the file's, a client-credential file's, the environment's; the first match wins.
-    pub(super) fn client(&mut self, row: &Provider, grant: GrantType) -> Result<ResolvedClient, Resolution> {
+    pub(super) fn client(&self, row: &Provider, grant: GrantType) -> Result<ResolvedClient, Resolution> {
         let config = self.config;
         let id = config.client_id().map(str::to_owned);
         let own = config.client_secret.clone().filter(|secret| !secret.expose().is_empty());
         let client = if own.is_some() || config.private_key.is_some() {
-            self.say("client: the file");
+            self.say(format_args!("client: the file"));
             ResolvedClient { id, secret: own, scope: None }
         } else if let Some(file) = self.client_file() {
             let client = ResolvedClient { id, secret: Some(file.client_secret.clone()), scope: None };
-            self.say(format!("client: {}", file.name));
+            self.say(format_args!("client: {}", file.name));
             client
         } else if let Some(found) = environment::client(config, row, grant, self.providers, self.environment)
         {
-            self.say(format!("client: {}", found.variable));
+            self.say(format_args!("client: {}", found.variable));
             ResolvedClient { id: Some(found.id), secret: found.secret, scope: found.scope }
         } else {
-            self.say("client: the file, without a secret");
+            self.say(format_args!("client: the file, without a secret"));
             ResolvedClient { id, ..ResolvedClient::default() }
         };
         // Other letters than ASCII are sent as UTF-8, percent-encoded (RFC 6749 appendix B).

@@ -15,7 +15,7 @@ mod tests;
 
 use std::sync::Arc;
 
-pub(crate) use self::context::Resolution;
+pub(crate) use self::context::{Resolution, Trail};
 use self::context::{Resolver, misconfigured};
 use self::credentials::ResolvedClient;
 pub(crate) use self::sign_in::{ServerEndpoints, Surroundings};
@@ -27,22 +27,31 @@ use super::request::{SigningKey, TokenEndpoint, TokenRequest};
 use super::{template, wording};
 use crate::settings::Environment;
 
-/// Finds out how to refresh a credential. The second value has the decisions in their order.
+/// Finds out how to refresh a credential.
 pub(crate) fn resolve(
     config: &CredentialConfig,
     environment: &Environment,
     clients: &[ClientFile],
     providers: &Providers,
-) -> (Resolution, Vec<String>) {
+) -> Resolution {
+    resolve_with_trail(config, environment, clients, providers, &|_| ())
+}
+
+/// Does the same. `trail` takes the rules that decided, in their order.
+pub(crate) fn resolve_with_trail(
+    config: &CredentialConfig,
+    environment: &Environment,
+    clients: &[ClientFile],
+    providers: &Providers,
+    trail: Trail<'_>,
+) -> Resolution {
     let file = wording::shown(&config.file, &[]);
-    let mut resolver = Resolver { config, file, environment, clients, providers, trail: Vec::new() };
-    let resolution =
-        resolver.request().map_or_else(|stop| stop, |found| Resolution::Refresh(Box::new(found)));
-    (resolution, resolver.trail)
+    let resolver = Resolver { config, file, environment, clients, providers, trail };
+    resolver.request().map_or_else(|stop| stop, |found| Resolution::Refresh(Box::new(found)))
 }
 
 impl Resolver<'_> {
-    fn request(&mut self) -> Result<TokenRequest, Resolution> {
+    fn request(&self) -> Result<TokenRequest, Resolution> {
         let named = self.named_row();
         let grant = self.grant(named.as_deref())?;
         let (target, row) = self.target(named, grant)?;
@@ -84,7 +93,7 @@ impl Resolver<'_> {
         })
     }
 
-    fn named_row(&mut self) -> Option<Arc<Provider>> {
+    fn named_row(&self) -> Option<Arc<Provider>> {
         // The Python service keeps the ingress token's provider in the environment.
         let ingress =
             || (self.config.file == "ingress.json").then(|| self.variable("AUTH_PROVIDER")).flatten();
@@ -94,13 +103,13 @@ impl Resolver<'_> {
         };
         let row = self.providers.named(&name).cloned();
         let found = if row.is_some() { "is in the table" } else { "is not in the table" };
-        self.say(format!("{whence} {name:?} {found}"));
+        self.say(format_args!("{whence} {name:?} {found}"));
         row
     }
 
     /// Picks the grant. An application's own token is requested anew. A person's token is renewed by its refresh token,
     /// never by client credentials, even if there are some.
-    fn grant(&mut self, row: Option<&Provider>) -> Result<GrantType, Resolution> {
+    fn grant(&self, row: Option<&Provider>) -> Result<GrantType, Resolution> {
         let config = self.config;
         if row.is_some_and(|row| row.refreshable == Some(false)) {
             let title = row.map_or("the provider", |row| &row.title);
@@ -131,11 +140,11 @@ impl Resolver<'_> {
             _ => None,
         };
         if let Some(why) = machine {
-            self.say(format!("grant client_credentials: {why}"));
+            self.say(format_args!("grant client_credentials: {why}"));
             return Ok(GrantType::ClientCredentials);
         }
         if config.has_refresh_token {
-            self.say("grant refresh_token: the file has one");
+            self.say(format_args!("grant refresh_token: the file has one"));
             return Ok(GrantType::RefreshToken);
         }
         Err(Resolution::Monitored("it is a person's token and has no refresh token".to_owned()))

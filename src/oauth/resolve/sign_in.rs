@@ -37,7 +37,7 @@ impl Surroundings<'_> {
             environment: self.environment,
             clients: self.clients,
             providers: self.providers,
-            trail: Vec::new(),
+            trail: &|_| (),
         }
     }
 
@@ -81,7 +81,7 @@ impl Surroundings<'_> {
         offered: Option<&[String]>,
     ) -> Result<Option<ClientIdentity>, String> {
         let row = &row.0;
-        let mut resolver = self.resolver(config);
+        let resolver = self.resolver(config);
         let client = resolver.client(row, grant).map_err(words)?;
         let Some(id) = client.id.clone() else { return Ok(None) };
         let key =

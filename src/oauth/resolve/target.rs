@@ -18,14 +18,14 @@ struct MissingVariable {
 impl Resolver<'_> {
     /// The token endpoint, and the row with the provider's rules.
     pub(super) fn target(
-        &mut self,
+        &self,
         named: Option<Arc<Provider>>,
         grant: GrantType,
     ) -> Result<(TokenEndpoint, Arc<Provider>), Resolution> {
         let config = self.config;
         if let Some(url) = config.member("token_endpoint") {
             let endpoint = self.checked(url, "token_endpoint")?;
-            self.say(format!("endpoint {}: the file's token_endpoint", endpoint.shown));
+            self.say(format_args!("endpoint {}: the file's token_endpoint", endpoint.shown));
             let row = self.row_at(named, &endpoint);
             return Ok(self.with_variant(endpoint, row));
         }
@@ -38,7 +38,7 @@ impl Resolver<'_> {
                 None => {}
                 Some(Ok(url)) => {
                     let endpoint = self.checked(&url, &format!("endpoint of {}", row.name))?;
-                    self.say(format!("endpoint {}: {whence}, row {}", endpoint.shown, row.name));
+                    self.say(format_args!("endpoint {}: {whence}, row {}", endpoint.shown, row.name));
                     return Ok(self.with_variant(endpoint, row));
                 }
                 Some(Err(Unset(variable))) => missing = missing.or(Some(MissingVariable { row, variable })),
@@ -46,7 +46,7 @@ impl Resolver<'_> {
         }
         if let Some(url) = config.member("issuer") {
             let issuer = self.checked(url, "issuer")?;
-            self.say(format!("endpoint: from the metadata of issuer {}", issuer.shown));
+            self.say(format_args!("endpoint: from the metadata of issuer {}", issuer.shown));
             let row = self.row_at(named, &issuer);
             return Ok((TokenEndpoint::FromIssuer(issuer), row));
         }
@@ -110,7 +110,7 @@ impl Resolver<'_> {
     /// The endpoint for a file `{provider}-{server}-egress.json` without a `provider` member, as the service's
     /// documentation shows such files.
     fn by_file_name(
-        &mut self,
+        &self,
         row: Arc<Provider>,
         grant: GrantType,
     ) -> Result<(TokenEndpoint, Arc<Provider>), Option<MissingVariable>> {
@@ -120,18 +120,21 @@ impl Resolver<'_> {
             Some(Ok(url)) => url,
         };
         let endpoint = EndpointUrl::parse(&url).map_err(|_| None)?;
-        self.say(format!("endpoint {}: the table, row {} after the file's name", endpoint.shown, row.name));
+        self.say(format_args!(
+            "endpoint {}: the table, row {} after the file's name",
+            endpoint.shown, row.name
+        ));
         Ok(self.with_variant(endpoint, row))
     }
 
     /// The endpoint of the issuer that the access token names. Only where the file names no origin and the table knows
     /// the issuer's host: device sign-ins of Entra, raw answers of Okta and Auth0.
-    fn by_claims(&mut self, grant: GrantType) -> Option<(TokenEndpoint, Arc<Provider>)> {
+    fn by_claims(&self, grant: GrantType) -> Option<(TokenEndpoint, Arc<Provider>)> {
         let config = self.config;
         let issuer = config.member("token.iss").filter(|_| !config.names_origin())?;
         let issuer = EndpointUrl::parse(issuer).ok().filter(|issuer| issuer.secure)?;
         let row = self.providers.at(&issuer)?.clone();
-        self.say(format!("row {}: the access token's issuer {}", row.name, issuer.shown));
+        self.say(format_args!("row {}: the access token's issuer {}", row.name, issuer.shown));
         // Entra's tenant is a claim too; the others' servers are found by their metadata.
         let made = self.in_table(&row, grant).filter(|_| config.member("token.tid").is_some());
         Some(match made.and_then(|url| EndpointUrl::parse(&url.ok()?).ok()) {
@@ -140,11 +143,11 @@ impl Resolver<'_> {
         })
     }
 
-    fn with_variant(&mut self, endpoint: EndpointUrl, row: Arc<Provider>) -> (TokenEndpoint, Arc<Provider>) {
+    fn with_variant(&self, endpoint: EndpointUrl, row: Arc<Provider>) -> (TokenEndpoint, Arc<Provider>) {
         let Some(variant) = self.providers.variant(&row, &endpoint).cloned() else {
             return (TokenEndpoint::Known(endpoint), row);
         };
-        self.say(format!("row {} instead: the endpoint lies in its domain", variant.name));
+        self.say(format_args!("row {} instead: the endpoint lies in its domain", variant.name));
         // The file's own endpoint stays. The variant's template replaces one from the table.
         let own = self.config.member("token_endpoint").is_some();
         let made = self.in_table(&variant, GrantType::ClientCredentials).filter(|_| !own);

@@ -178,7 +178,7 @@ fn token() -> Fingerprint {
 fn request() -> Box<TokenRequest> {
     let members = [("token_endpoint", ENDPOINT), ("client_id", "c"), ("refresh_token", "r")];
     let config = CredentialConfig::of_members("a-egress.json", &members);
-    let (resolution, _) = resolve(&config, &Environment::default(), &[], &Providers::builtin());
+    let resolution = resolve(&config, &Environment::default(), &[], &Providers::builtin());
     let Resolution::Refresh(request) = resolution else { panic!("it can be refreshed") };
     request
 }

@@ -8,6 +8,7 @@ mod parsed;
 mod secrets;
 mod unusable;
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -77,14 +78,19 @@ pub(crate) enum FileKind {
 impl Document {
     /// Reads `text`, a byte order mark allowed. Checks only members that a request would use.
     pub(crate) fn parse(text: &str) -> Result<Self, Unusable> {
-        let document = Self::parse_to_replace(text)?;
+        Self::read(Zeroizing::new(text.to_owned()))
+    }
+
+    /// The same of a text that needs no copy.
+    pub(crate) fn read(text: Zeroizing<String>) -> Result<Self, Unusable> {
+        let document = Self::read_to_replace(text)?;
         document.check_tokens()?;
         Ok(document)
     }
 
     /// Like [`Self::parse`], for a text whose tokens are to be replaced: a token that cannot be sent is no fault.
-    pub(crate) fn parse_to_replace(text: &str) -> Result<Self, Unusable> {
-        Self::of(Zeroizing::new(text.to_owned()), Vec::new())
+    pub(crate) fn read_to_replace(text: Zeroizing<String>) -> Result<Self, Unusable> {
+        Self::of(text, Vec::new())
     }
 
     /// The document of `text`, which is the result of these edits.
@@ -193,6 +199,15 @@ impl Document {
     /// The access token: `access_token`, or `token` alone, if it can be sent in a header.
     pub(crate) fn access_token(&self) -> Option<Secret> {
         self.secret(self.access_member()?)
+    }
+
+    /// Reads the access token without a copy of it, unless the file spells the token with escapes.
+    pub(crate) fn in_access_token<T>(&self, read: impl FnOnce(&str) -> Option<T>) -> Option<T> {
+        let raw = self.raw(self.access_member()?)?;
+        match json::as_text(raw)? {
+            Cow::Borrowed(token) => read(token),
+            Cow::Owned(token) => read(&Zeroizing::new(token)),
+        }
     }
 
     /// Whether the document holds an access token that can be sent in a header.

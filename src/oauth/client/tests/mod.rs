@@ -113,7 +113,7 @@ fn person(provider: &str, endpoint: &str) -> TokenRequest {
 
 fn resolved(config: &CredentialConfig) -> TokenRequest {
     let clients: [ClientFile; 0] = [];
-    match resolve(config, &Environment::default(), &clients, &Providers::builtin()).0 {
+    match resolve(config, &Environment::default(), &clients, &Providers::builtin()) {
         Resolution::Refresh(request) => *request,
         Resolution::Monitored(why) | Resolution::Misconfigured(why) => panic!("{why}"),
     }

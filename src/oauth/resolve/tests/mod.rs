@@ -4,6 +4,9 @@ mod python_service;
 mod request;
 mod rules;
 
+use std::cell::RefCell;
+use std::fmt;
+
 use super::*;
 use crate::oauth::provider::ClientAuthMethod;
 use crate::oauth::request::TokenEndpoint;
@@ -24,7 +27,11 @@ const EMPTY: World<'_> = World { environment: &[], clients: Vec::new(), rows: "{
 fn found(config: &CredentialConfig, world: &World<'_>) -> (Resolution, Vec<String>) {
     let environment =
         Environment::new(world.environment.iter().map(|(name, value)| (name.into(), value.into())));
-    resolve(config, &environment, &world.clients, &Providers::with_user_rows(world.rows).unwrap())
+    let providers = Providers::with_user_rows(world.rows).unwrap();
+    let trail = RefCell::new(Vec::new());
+    let say = |line: fmt::Arguments| trail.borrow_mut().push(line.to_string());
+    let resolution = resolve_with_trail(config, &environment, &world.clients, &providers, &say);
+    (resolution, trail.take())
 }
 
 fn request(config: &CredentialConfig, world: &World<'_>) -> TokenRequest {
