@@ -4,10 +4,11 @@
 
 use std::fmt;
 
+use memchr::memchr3;
+
 use super::address::Address;
 use super::notation::{Fixed, McpClient, ProgramEntry, Reference, Secrets};
 use super::service::{Header, HeaderValue, Service};
-use crate::byte_set::ByteSet;
 use crate::secret::Secret;
 use crate::text::shell_command;
 
@@ -301,20 +302,18 @@ fn helper_command(service: &str, paths: ReaderPaths) -> String {
 /// Refuses a text that a client would expand, or that breaks a client. No client has an escape that works, so no other
 /// spelling helps.
 pub(super) fn refuse_expansion(part: EntryPart, text: &str) -> Result<(), NoEntry> {
-    const DOUBTFUL: ByteSet<3> = ByteSet::controls_and([b'$', b'{', b'}']).and_non_ascii();
-    if DOUBTFUL.spares(text) {
-        return Ok(());
-    }
-    if text.bytes().any(|byte| matches!(byte, b'$' | b'{' | b'}')) {
-        return Err(NoEntry::Expanded(part));
-    }
+    refuse_variables(part, text)?;
     if text.contains(char::is_control) { Err(NoEntry::ControlCharacter(part)) } else { Ok(()) }
 }
 
-/// Refuses a header's value as [`refuse_expansion`] refuses a text.
+/// Refuses a header's value that a client would expand. A value has no control characters.
 pub(super) fn refuse_expansion_in(header: &Header) -> Result<(), NoEntry> {
     let [_, text] = header.value.parts();
-    refuse_expansion(EntryPart::Header(header.name), text)
+    refuse_variables(EntryPart::Header(header.name), text)
+}
+
+fn refuse_variables(part: EntryPart, text: &str) -> Result<(), NoEntry> {
+    memchr3(b'$', b'{', b'}', text.as_bytes()).map_or(Ok(()), |_| Err(NoEntry::Expanded(part)))
 }
 
 /// Whether an address is `https` or leads to this machine.

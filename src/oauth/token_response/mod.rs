@@ -185,7 +185,7 @@ fn first(document: &ResponseBody<'_>, paths: &[String]) -> Option<ResponseValue>
 /// Whether a text can be a token. Tokens are printable ASCII of any length (RFC 6749 appendix A). A header would lose a
 /// blank at an end.
 fn is_token(text: &str) -> bool {
-    !text.is_empty() && text.trim() == text && is_printable(text)
+    !text.is_empty() && text.trim().len() == text.len() && is_printable(text)
 }
 
 /// The meaning of an `expires_in`.
