@@ -9,7 +9,7 @@ use memchr::memchr3;
 use super::address::Address;
 use super::notation::{Fixed, McpClient, ProgramEntry, Reference, Secrets};
 use super::service::{Header, HeaderValue, Service};
-use crate::secret::Secret;
+use crate::secret::{Secret, is_printable};
 use crate::text::shell_command;
 
 /// The longest name of a token file, in bytes. File systems take 255, and the temporary file beside it has a longer
@@ -302,18 +302,21 @@ fn helper_command(service: &str, paths: ReaderPaths) -> String {
 /// Refuses a text that a client would expand, or that breaks a client. No client has an escape that works, so no other
 /// spelling helps.
 pub(super) fn refuse_expansion(part: EntryPart, text: &str) -> Result<(), NoEntry> {
-    refuse_variables(part, text)?;
-    if text.contains(char::is_control) { Err(NoEntry::ControlCharacter(part)) } else { Ok(()) }
+    if memchr3(b'$', b'{', b'}', text.as_bytes()).is_some() {
+        return Err(NoEntry::Expanded(part));
+    }
+    // Nearly every text is printable, which is seen at once.
+    if !is_printable(text) && text.contains(char::is_control) {
+        Err(NoEntry::ControlCharacter(part))
+    } else {
+        Ok(())
+    }
 }
 
-/// Refuses a header's value that a client would expand. A value has no control characters.
+/// Refuses a header's value as [`refuse_expansion`] refuses a text.
 pub(super) fn refuse_expansion_in(header: &Header) -> Result<(), NoEntry> {
     let [_, text] = header.value.parts();
-    refuse_variables(EntryPart::Header(header.name), text)
-}
-
-fn refuse_variables(part: EntryPart, text: &str) -> Result<(), NoEntry> {
-    memchr3(b'$', b'{', b'}', text.as_bytes()).map_or(Ok(()), |_| Err(NoEntry::Expanded(part)))
+    refuse_expansion(EntryPart::Header(header.name), text)
 }
 
 /// Whether an address is `https` or leads to this machine.

@@ -25,7 +25,7 @@ pub(crate) enum Replaced {
 }
 
 /// The text so far.
-pub(super) struct Parts<'a> {
+pub(super) struct TextInParts<'a> {
     /// The name of a new file.
     temporary: &'a FileAt,
     reached: Reached,
@@ -42,7 +42,7 @@ enum Reached {
     Different(File),
 }
 
-impl<'a> Parts<'a> {
+impl<'a> TextInParts<'a> {
     /// Begins a text for `file`.
     pub(super) fn new(file: &FileAt, temporary: &'a FileAt) -> io::Result<Self> {
         let present = open_own(file, u64::MAX).ok().filter(|(_, found)| found.mode & 0o077 == 0);

@@ -9,7 +9,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
 use super::file_at::FileAt;
-use super::parts::{Parts, Replaced};
+use super::parts::{Replaced, TextInParts};
 
 /// Makes `file` hold `text`, mode 0600, where it does not already. The caller holds a lock that keeps other writers of
 /// the file away. A link is replaced and not followed. An error leaves the old file untouched, and no temporary file.
@@ -23,7 +23,7 @@ pub(crate) fn replace_parts<T>(
     write: impl FnOnce(&mut dyn FnMut(&str) -> io::Result<()>) -> io::Result<T>,
 ) -> io::Result<(Replaced, T)> {
     replace(file, |temporary| {
-        let mut parts = Parts::new(file, temporary)?;
+        let mut parts = TextInParts::new(file, temporary)?;
         let value = write(&mut |part| parts.push(part.as_bytes()))?;
         Ok((parts.finish()?, value))
     })

@@ -20,7 +20,7 @@ pub(crate) enum Resolution {
 }
 
 /// Takes the rules that decided, in their order.
-pub(crate) type Trail<'a> = &'a dyn Fn(fmt::Arguments<'_>);
+pub(crate) type RuleTrail<'a> = &'a dyn Fn(fmt::Arguments<'_>);
 
 pub(super) struct Resolver<'a> {
     pub config: &'a CredentialConfig,
@@ -29,7 +29,7 @@ pub(super) struct Resolver<'a> {
     pub environment: &'a Environment,
     pub clients: &'a [ClientFile],
     pub providers: &'a Providers,
-    pub trail: Trail<'a>,
+    pub trail: RuleTrail<'a>,
 }
 
 pub(super) fn misconfigured(message: impl Into<String>) -> Resolution {

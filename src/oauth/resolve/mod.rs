@@ -15,7 +15,7 @@ mod tests;
 
 use std::sync::Arc;
 
-pub(crate) use self::context::{Resolution, Trail};
+pub(crate) use self::context::{Resolution, RuleTrail};
 use self::context::{Resolver, misconfigured};
 use self::credentials::ResolvedClient;
 pub(crate) use self::sign_in::{ServerEndpoints, Surroundings};
@@ -43,7 +43,7 @@ pub(crate) fn resolve_with_trail(
     environment: &Environment,
     clients: &[ClientFile],
     providers: &Providers,
-    trail: Trail<'_>,
+    trail: RuleTrail<'_>,
 ) -> Resolution {
     let file = wording::shown(&config.file, &[]);
     let resolver = Resolver { config, file, environment, clients, providers, trail };
