@@ -99,6 +99,16 @@ impl Programs {
         count.and_then(|count| count.trim().parse().ok()).unwrap_or_else(|| panic!("no count: {said}"))
     }
 
+    /// The processor time of a command and all its threads in user space and in the kernel, in seconds. The shell's
+    /// `time` rounds to a millisecond.
+    pub(crate) fn processor(command: &Command) -> f64 {
+        let timed = ["bash", "-c", "TIMEFORMAT='%3U %3S'; time \"$0\" \"$@\" 2>/dev/null"].map(str::to_owned);
+        let output = below(timed, command).stderr(Stdio::piped()).output().expect("bash starts");
+        assert!(output.status.success(), "{command:?}: {}", output.status);
+        let said = String::from_utf8_lossy(&output.stderr);
+        said.split_whitespace().map(|time| time.parse::<f64>().expect("seconds")).sum()
+    }
+
     /// A daemon there that has ended its first cycle. The daemon logs errors only: what it says of each file when a
     /// person has it look is no part of a cycle.
     pub(crate) fn daemon(&self, project: &Project, options: &str) -> Daemon {

@@ -27,6 +27,13 @@ pub(crate) fn one(programs: &Programs) {
         || timed(|| run(refresh(programs, &endpoint, &bare, TOKENS))) / TOKENS as f64,
     );
     row("wall", &ours, Some(("bare", &floor)), "1.6x");
+    let start = Programs::processor(&programs.once(&few, &options));
+    let (ours, floor) = Samples::both(
+        Unit::Time,
+        || (Programs::processor(&programs.once(&project, &options)) - start) / (TOKENS - 1) as f64,
+        || Programs::processor(&refresh(programs, &endpoint, &bare, TOKENS)) / TOKENS as f64,
+    );
+    row("processor, user and system", &ours, Some(("bare", &floor)), "1.6x");
     if programs.counts_instructions {
         let own = Programs::instructions(&programs.once(&few, &options));
         let all = Programs::instructions(&programs.once(&project, &options));
@@ -34,7 +41,7 @@ pub(crate) fn one(programs: &Programs) {
         let own = Programs::instructions(&refresh(programs, &endpoint, &bare, 0));
         let all = Programs::instructions(&refresh(programs, &endpoint, &bare, TOKENS));
         let floor = Samples::new(Unit::Instructions, vec![(all - own) / TOKENS as f64]);
-        row("instructions (once)", &ours, Some(("bare", &floor)), "1.6x");
+        row("instructions in user space (once)", &ours, Some(("bare", &floor)), "-");
     }
     if programs.counts_calls {
         let own = Programs::calls(&programs.once(&few, &options), &project);

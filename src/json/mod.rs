@@ -70,7 +70,8 @@ pub(crate) fn members(text: &str) -> Result<Vec<JsonMember>, NotAnObject> {
         Some(b't' | b'f' | b'n') => return Err(NotAnObject::OtherKind("a bare word")),
         Some(_) => return Err(NotAnObject::OtherKind("something else")),
     }
-    let mut members = Vec::new();
+    // Most token files have fewer.
+    let mut members = Vec::with_capacity(16);
     let start = text.as_ptr().addr();
     let parsed = each_member(text, |name, value| {
         // A raw value borrows from the text, so its address tells its place.

@@ -9,7 +9,7 @@ use crate::tokens::name::{Role, role, server, stem};
 
 /// The statements of the document called `file` about how and where to refresh it.
 pub(crate) fn of(file: &str, document: &Document, providers: &Providers) -> CredentialConfig {
-    let mut members: BTreeMap<String, String> = document.plain_texts().collect();
+    let mut members: BTreeMap<String, String> = document.plain_texts();
     if let Some(scope) = document.scope() {
         members.insert("scope".to_owned(), scope);
     }
@@ -41,6 +41,6 @@ pub(crate) fn client_file(file: &str, document: &Document) -> Option<ClientFile>
         name: file.to_owned(),
         client_id: document.text("client_id")?,
         client_secret: document.stored(SecretMember::ClientSecret)?,
-        members: document.plain_texts().collect(),
+        members: document.plain_texts(),
     })
 }

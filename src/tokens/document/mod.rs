@@ -176,18 +176,16 @@ impl Document {
     }
 
     /// Every member that is plain text and no secret, by name, for endpoint templates.
-    pub(crate) fn plain_texts(&self) -> impl Iterator<Item = (String, String)> + '_ {
+    pub(crate) fn plain_texts(&self) -> BTreeMap<String, String> {
+        let mut texts = BTreeMap::new();
         // The last member of a name counts, and a nested one before one above it.
-        let counting: BTreeMap<&str, &JsonMember> = self
-            .parsed
-            .top
-            .iter()
-            .chain(self.inner_members())
-            .map(|member| (member.name.as_str(), member))
-            .collect();
-        counting.into_iter().filter_map(|(name, member)| {
-            Some((name.to_owned(), plain_text(name, &self.parsed.plain()[member.place.clone()])?))
-        })
+        for member in self.parsed.top.iter().chain(self.inner_members()) {
+            match plain_text(&member.name, &self.parsed.plain()[member.place.clone()]) {
+                Some(text) => drop(texts.insert(member.name.clone(), text)),
+                None => drop(texts.remove(&member.name)),
+            }
+        }
+        texts
     }
 
     /// A secret member; `None` when it is missing or empty.
@@ -220,7 +218,7 @@ impl Document {
     }
 
     /// The members of the nested object, where there is one.
-    fn inner_members(&self) -> impl Iterator<Item = &JsonMember> {
+    fn inner_members(&self) -> impl DoubleEndedIterator<Item = &JsonMember> {
         self.parsed.inner.iter().flat_map(|(_, members)| members)
     }
 

@@ -73,8 +73,8 @@ pub(super) trait FindNamed<'a> {
     fn rfind_named(self, name: &str) -> Option<&'a JsonMember>;
 }
 
-impl<'a, I: Iterator<Item = &'a JsonMember>> FindNamed<'a> for I {
-    fn rfind_named(self, name: &str) -> Option<&'a JsonMember> {
-        self.filter(|member| member.name == name).last()
+impl<'a, I: DoubleEndedIterator<Item = &'a JsonMember>> FindNamed<'a> for I {
+    fn rfind_named(mut self, name: &str) -> Option<&'a JsonMember> {
+        self.rfind(|member| member.name == name)
     }
 }

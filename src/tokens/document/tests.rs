@@ -117,7 +117,7 @@ fn an_edit_that_makes_the_file_useless_is_an_error_and_not_the_old_file() {
 fn secrets_are_not_handed_out_as_text() {
     let document =
         Document::parse(r#"{"access_token":"a","client_secret":"s","host":"h","n":1}"#).ok().unwrap();
-    assert_eq!(document.plain_texts().collect::<Vec<_>>(), [("host".to_owned(), "h".to_owned())]);
+    assert_eq!(document.plain_texts(), [("host".to_owned(), "h".to_owned())].into());
 }
 
 #[test]
