@@ -16,22 +16,57 @@ pub(super) struct BuiltInRow {
     pub name: &'static str,
     /// The JSON object.
     pub text: &'static str,
-    /// The JSON values of the keys by which a row is found; empty where a key lacks.
-    pub aliases: &'static str,
-    pub hosts: &'static str,
-    pub recognised_by: &'static str,
-    pub variant_of: &'static str,
-    pub like: &'static str,
+    /// The keys by which a row is found.
+    pub aliases: ConstTexts,
+    pub hosts: ConstTexts,
+    pub recognised_by: ConstTexts,
+    pub variant_of: ConstTexts,
+    pub like: ConstTexts,
 }
 
 impl BuiltInRow {
-    const EMPTY: Self =
-        Self { name: "", text: "", aliases: "", hosts: "", recognised_by: "", variant_of: "", like: "" };
+    const EMPTY: Self = {
+        let none = ConstTexts { texts: [""; MOST], count: 0 };
+        Self {
+            name: "",
+            text: "",
+            aliases: none,
+            hosts: none,
+            recognised_by: none,
+            variant_of: none,
+            like: none,
+        }
+    };
 }
 
-/// The texts in a JSON value, none of which has an escape.
-pub(super) fn texts(value: &'static str) -> impl Iterator<Item = &'static str> {
-    value.split('"').skip(1).step_by(2)
+/// The most texts that one key has. With more, the program does not compile.
+const MOST: usize = 4;
+
+/// The texts of a JSON value: of a text or of a list.
+#[derive(Clone, Copy)]
+pub(super) struct ConstTexts {
+    texts: [&'static str; MOST],
+    count: usize,
+}
+
+impl ConstTexts {
+    pub(super) fn list(&self) -> &[&'static str] {
+        &self.texts[..self.count]
+    }
+
+    /// The texts in this line from that place on, none of which has an escape.
+    const fn of(text: &'static str, from: usize) -> Self {
+        let mut found = Self { texts: [""; MOST], count: 0 };
+        let end = line_end(text, from);
+        let mut at = find(text, from, b'"');
+        while at < end {
+            let close = find(text, at + 1, b'"');
+            found.texts[found.count] = part(text, at + 1, close);
+            found.count += 1;
+            at = find(text, close + 1, b'"');
+        }
+        found
+    }
 }
 
 const fn count_rows(text: &str) -> usize {
@@ -58,15 +93,15 @@ const fn rows<const COUNT: usize>(text: &'static str) -> [BuiltInRow; COUNT] {
         } else if is_at(text, at, "  }") {
             rows[next - 1].text = part(text, begin, at + 3);
         } else if is_at(text, at, "    \"aliases\": ") {
-            rows[next - 1].aliases = part(text, at + 15, end);
+            rows[next - 1].aliases = ConstTexts::of(text, at + 15);
         } else if is_at(text, at, "    \"hosts\": ") {
-            rows[next - 1].hosts = part(text, at + 13, end);
+            rows[next - 1].hosts = ConstTexts::of(text, at + 13);
         } else if is_at(text, at, "    \"recognised_by\": ") {
-            rows[next - 1].recognised_by = part(text, at + 21, end);
+            rows[next - 1].recognised_by = ConstTexts::of(text, at + 21);
         } else if is_at(text, at, "    \"variant_of\": ") {
-            rows[next - 1].variant_of = part(text, at + 18, end);
+            rows[next - 1].variant_of = ConstTexts::of(text, at + 18);
         } else if is_at(text, at, "    \"like\": ") {
-            rows[next - 1].like = part(text, at + 12, end);
+            rows[next - 1].like = ConstTexts::of(text, at + 12);
         }
         at = end + 1;
     }
@@ -127,7 +162,7 @@ mod tests {
                     Value::Array(list) => list.iter().map(|text| text.as_str().unwrap()).collect(),
                     one => one.as_str().into_iter().collect::<Vec<_>>(),
                 };
-                assert_eq!(texts(value).collect::<Vec<_>>(), expected, "{}: {key}", row.name);
+                assert_eq!(value.list(), expected, "{}: {key}", row.name);
             }
         }
     }

@@ -80,14 +80,17 @@ impl Providers {
         self.rows
             .iter()
             .find(|row| is(&row.name))
-            .or_else(|| self.rows.iter().find(|row| row.keys.aliases.iter().any(|alias| is(alias))))
+            .or_else(|| self.rows.iter().find(|row| row.keys.aliases.iter().any(is)))
             .map(Row::provider)
     }
 
     /// The row that the members of the file identify.
     pub(super) fn recognised(&self, config: &CredentialConfig) -> Option<&Arc<Provider>> {
         let has = |keys: &RowKeys| keys.recognised_by.iter().all(|name| config.member(name).is_some());
-        self.rows.iter().find(|row| !row.keys.recognised_by.is_empty() && has(&row.keys)).map(Row::provider)
+        self.rows
+            .iter()
+            .find(|row| row.keys.recognised_by.iter().next().is_some() && has(&row.keys))
+            .map(Row::provider)
     }
 
     /// Whether the built-in row `name` alone decides that its endpoint for this grant has this origin. No part of the
@@ -110,13 +113,13 @@ impl Providers {
 
     /// The row whose hosts include this endpoint's.
     pub(super) fn at(&self, endpoint: &EndpointUrl) -> Option<&Arc<Provider>> {
-        let at = |row: &&Row| row.keys.variant_of.is_none() && lies_in(&row.keys, endpoint);
+        let at = |row: &&Row| row.keys.variant_of.iter().next().is_none() && lies_in(&row.keys, endpoint);
         self.rows.iter().find(at).map(Row::provider)
     }
 
     /// The row that replaces `row` at that endpoint, if there is one.
     pub(super) fn variant(&self, row: &Provider, endpoint: &EndpointUrl) -> Option<&Arc<Provider>> {
-        let of = |keys: &RowKeys| keys.variant_of.as_deref() == Some(&row.name);
+        let of = |keys: &RowKeys| keys.variant_of.iter().next() == Some(&row.name);
         self.rows.iter().find(|other| of(&other.keys) && lies_in(&other.keys, endpoint)).map(Row::provider)
     }
 
@@ -127,8 +130,7 @@ impl Providers {
             |name: &str| stem.strip_prefix(name).is_some_and(|rest| rest.is_empty() || rest.starts_with('-'));
         self.rows
             .iter()
-            .flat_map(|row| std::iter::once(&row.name).chain(&row.keys.aliases))
-            .map(|name| &**name)
+            .flat_map(|row| std::iter::once(&*row.name).chain(row.keys.aliases.iter()))
             .filter(|name| begins(name))
             .max_by_key(|name| name.len())
     }

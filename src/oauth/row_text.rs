@@ -8,35 +8,54 @@ use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, Visitor};
 use serde_json::{Map, Value};
 use ureq::http::{HeaderName, HeaderValue};
 
-use super::built_in::{BuiltInRow, ROWS, texts};
+use super::built_in::{BuiltInRow, ConstTexts, ROWS};
 use super::provider::Provider;
 
 /// The keys by which a row is found.
 pub(super) struct RowKeys {
-    pub aliases: Vec<Cow<'static, str>>,
-    pub hosts: Vec<Cow<'static, str>>,
-    pub recognised_by: Vec<Cow<'static, str>>,
-    pub variant_of: Option<Cow<'static, str>>,
+    pub aliases: Texts,
+    pub hosts: Texts,
+    pub recognised_by: Texts,
+    pub variant_of: Texts,
+}
+
+/// The texts of one key: built-in ones or the user's.
+#[derive(Default)]
+pub(super) struct Texts {
+    built_in: &'static [&'static str],
+    own: Vec<String>,
+}
+
+impl Texts {
+    pub(super) fn iter(&self) -> impl Iterator<Item = &str> {
+        self.built_in.iter().copied().chain(self.own.iter().map(String::as_str))
+    }
+
+    fn own(texts: impl IntoIterator<Item = String>) -> Self {
+        Self { own: texts.into_iter().collect(), ..Self::default() }
+    }
+
+    fn built_in(texts: &'static ConstTexts) -> Self {
+        Self { built_in: texts.list(), ..Self::default() }
+    }
 }
 
 impl RowKeys {
     fn of(row: &Provider) -> Self {
-        let owned = |texts: &[String]| texts.iter().cloned().map(Cow::Owned).collect();
         Self {
-            aliases: owned(&row.aliases),
-            hosts: owned(&row.hosts),
-            recognised_by: owned(&row.recognised_by),
-            variant_of: row.variant_of.clone().map(Cow::Owned),
+            aliases: Texts::own(row.aliases.clone()),
+            hosts: Texts::own(row.hosts.clone()),
+            recognised_by: Texts::own(row.recognised_by.clone()),
+            variant_of: Texts::own(row.variant_of.clone()),
         }
     }
 
     fn built_in(row: &'static BuiltInRow) -> Self {
-        let borrowed = |value| texts(value).map(Cow::Borrowed).collect();
         Self {
-            aliases: borrowed(row.aliases),
-            hosts: borrowed(row.hosts),
-            recognised_by: borrowed(row.recognised_by),
-            variant_of: texts(row.variant_of).next().map(Cow::Borrowed),
+            aliases: Texts::built_in(&row.aliases),
+            hosts: Texts::built_in(&row.hosts),
+            recognised_by: Texts::built_in(&row.recognised_by),
+            variant_of: Texts::built_in(&row.variant_of),
         }
     }
 }
@@ -69,13 +88,20 @@ impl Row {
     }
 
     pub(super) fn read(&self) -> Result<Arc<Provider>, String> {
-        row(self.name.to_string(), &self.object()?, true)
+        match self.built_in {
+            // Without keys of another row, the text is all of it.
+            Some(own) if own.like.list().is_empty() => {
+                let read = serde_json::from_str(own.text).map_err(|error| error.to_string())?;
+                finished(read, self.name.to_string(), true)
+            }
+            _ => row(self.name.to_string(), &self.object()?, true),
+        }
     }
 
     /// The object from which a built-in row is read, with the keys of the row from which it starts.
     pub(super) fn object(&self) -> Result<Map<String, Value>, String> {
         let Some(own) = self.built_in else { return Ok(Map::new()) };
-        let like = texts(own.like).next().and_then(|like| ROWS.iter().find(|row| row.name == like));
+        let like = own.like.list().first().and_then(|like| ROWS.iter().find(|row| row.name == *like));
         let mut objects = Objects::new();
         if let Some(like) = like {
             let object = serde_json::from_str(like.text).map_err(|error| error.to_string())?;
@@ -121,10 +147,14 @@ pub(super) fn row(
     object: &Map<String, Value>,
     is_built_in: bool,
 ) -> Result<Arc<Provider>, String> {
-    let mut row = Provider::deserialize(object).map_err(|error| match wrong_key(object) {
+    let row = Provider::deserialize(object).map_err(|error| match wrong_key(object) {
         Some((key, error)) => format!("row {name}, key {key}: {error}"),
         None => format!("row {name}: {error}"),
     })?;
+    finished(row, name, is_built_in)
+}
+
+fn finished(mut row: Provider, name: String, is_built_in: bool) -> Result<Arc<Provider>, String> {
     for (header, value) in &row.headers {
         if HeaderName::try_from(header).is_err() || HeaderValue::try_from(value).is_err() {
             return Err(format!("row {name}, key headers: {header:?} is not a header with a value"));

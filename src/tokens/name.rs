@@ -36,8 +36,13 @@ pub(crate) fn may_be_token_file(file_name: &str, generated: &[String]) -> bool {
 /// refresh token of a copy would spend that of the original.
 pub(crate) fn is_copy(file_name: &str) -> bool {
     // Every mark below contains one of these. Most names contain none, and are decided without a copy in lower case.
-    let marks = ["~", " ", ".bak", ".orig", ".old", "conflict", "copy"];
-    if !marks.iter().any(|mark| contains(file_name, mark)) {
+    let marked = |at: usize| match file_name.as_bytes()[at] {
+        b'~' | b' ' => true,
+        b'.' => begins(&file_name.as_bytes()[at + 1..], &["bak", "orig", "old"]),
+        b'c' | b'C' => begins(&file_name.as_bytes()[at + 1..], &["onflict", "opy"]),
+        _ => false,
+    };
+    if !(0..file_name.len()).any(marked) {
         return false;
     }
     let name = file_name.to_ascii_lowercase();
@@ -65,6 +70,13 @@ pub(crate) fn is_copy(file_name: &str) -> bool {
 /// Whether `part` is in `name`, in whichever case.
 fn contains(name: &str, part: &str) -> bool {
     name.as_bytes().windows(part.len()).any(|here| here.eq_ignore_ascii_case(part.as_bytes()))
+}
+
+/// Whether `name` begins with one of these, in whichever case.
+fn begins(name: &[u8], parts: &[&str]) -> bool {
+    parts
+        .iter()
+        .any(|part| name.get(..part.len()).is_some_and(|here| here.eq_ignore_ascii_case(part.as_bytes())))
 }
 
 /// The file's name without `.json` and `-egress`, by which the log calls a credential.
