@@ -143,8 +143,9 @@ pub(crate) fn token(name: &str, places: &Places) -> Result<Secret, String> {
     };
     let ((source, document), now) = after_refresh(read, |(source, _)| source)?;
     // The name of a file does not tell where an unknown provider's name ends, the file itself does.
-    if ![file, stem(file), &source[0].server].contains(&name) {
-        let known = format!("no token file is called {name:?}; {} is for {:?}", stem(file), source[0].server);
+    if ![file, stem(file), source[0].server()].contains(&name) {
+        let known =
+            format!("no token file is called {name:?}; {} is for {:?}", stem(file), source[0].server());
         return Err(escaped(&known).into_owned());
     }
     if let Some(why) = expired(&source, now, &store, places) {

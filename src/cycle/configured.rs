@@ -92,7 +92,7 @@ pub(super) fn digest(
     let mut digest = Digest::default();
     for token in seen.tokens.iter().filter(|token| in_configurations(token.name())) {
         digest.add(token.name().as_bytes());
-        digest.add(token.source.server.as_bytes());
+        digest.add(token.source.server().as_bytes());
         digest.add(&token.source.entry_digest.map_or([0; 8], Fingerprint::bytes));
     }
     for (name, _) in &seen.problems {

@@ -11,14 +11,14 @@ use crate::state::Plan;
 pub(crate) struct KeptToken {
     pub source: TokenSource,
     pub access_hash: Option<Fingerprint>,
-    endpoint: Option<Arc<str>>,
-    needs_clients: bool,
+    pub(super) endpoint: Option<Arc<str>>,
+    pub(super) needs_clients: bool,
     /// The facts that only few files have.
-    rare: Option<Box<RareFacts>>,
+    pub(super) rare: Option<Box<RareFacts>>,
 }
 
 /// The texts of a credential that cannot be refreshed, or is odd.
-struct RareFacts {
+pub(super) struct RareFacts {
     monitored: Option<String>,
     unresolved: Option<String>,
     oddities: Vec<String>,

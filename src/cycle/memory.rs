@@ -4,10 +4,9 @@
 //! configuration must be written.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::iter::Peekable;
-use std::vec::IntoIter;
 
 use super::kept_token::KeptToken;
+use super::kept_tokens::KeptTokens;
 use crate::files::{Directory, Inode, LastRead};
 use crate::tokens::spelled::file_in;
 
@@ -15,8 +14,8 @@ use crate::tokens::spelled::file_in;
 pub(crate) struct Memory {
     /// The tokens directory; `None`: there was no cycle.
     pub directory: Option<Directory>,
-    /// The token files, sorted by name, without the access tokens that configurations need.
-    pub tokens: Vec<KeptToken>,
+    /// The token files without the access tokens that configurations need.
+    pub tokens: KeptTokens,
     /// The client-credential files.
     pub clients: BTreeMap<String, LastRead>,
     /// Files without a token.
@@ -46,8 +45,9 @@ pub(super) enum Remembered {
 
 /// Gives a memory back file by file, in the order of their names.
 pub(super) struct Recall {
-    tokens: Peekable<IntoIter<KeptToken>>,
-    rest: Memory,
+    memory: Memory,
+    /// The next token file to give back.
+    next: usize,
 }
 
 impl Memory {
@@ -60,46 +60,47 @@ impl Memory {
     pub(crate) fn is_outdated(&self) -> bool {
         let Some(directory) = &self.directory else { return false };
         let followed = |name: &str| file_in(directory, name).followed_inode().ok();
-        let token_differs = |token: &KeptToken| {
-            let found = if self.links.contains(&token.source.name) {
-                followed(&token.source.name)
-            } else {
-                token.source.real.inode().ok()
-            };
-            found.as_ref() != Some(token.source.read.found())
+        let token_differs = |(name, read): (&str, &LastRead)| {
+            let file = file_in(directory, name);
+            let found = if self.links.contains(name) { file.followed_inode() } else { file.inode() };
+            found.ok().as_ref() != Some(read.found())
         };
         let read = self.clients.iter().chain(&self.without_token);
-        self.tokens.iter().any(token_differs)
+        self.tokens.read().any(token_differs)
             || read.into_iter().any(|(name, read)| followed(name).as_ref() != Some(read.found()))
             || self.problems.iter().any(|(name, found)| followed(name) != *found)
     }
 
     /// Gives the memory back.
     pub(super) fn recall(&mut self) -> Recall {
-        let mut rest = std::mem::take(self);
-        Recall { tokens: std::mem::take(&mut rest.tokens).into_iter().peekable(), rest }
+        Recall { memory: std::mem::take(self), next: 0 }
     }
 }
 
 impl Recall {
-    /// The earlier facts about the file `name`. Names must come in their order.
-    pub(super) fn next(&mut self, name: &str) -> Remembered {
-        if self.rest.directory.is_none() {
+    /// The earlier facts about the file `name` of `directory`. Names must come in their order.
+    pub(super) fn next(&mut self, name: &str, directory: &Directory) -> Remembered {
+        let memory = &mut self.memory;
+        if memory.directory.is_none() {
             return Remembered::Unknown;
         }
-        while self.tokens.next_if(|token| *token.source.name < *name).is_some() {}
-        if let Some(token) = self.tokens.next_if(|token| token.source.name == name) {
+        while memory.tokens.name(self.next).is_some_and(|known| known < name) {
+            self.next += 1;
+        }
+        if memory.tokens.name(self.next) == Some(name)
+            && let Some(token) = memory.tokens.unpack(self.next, directory)
+        {
             return Remembered::Token(token);
         }
-        if let Some(read) = self.rest.without_token.remove(name) {
+        if let Some(read) = memory.without_token.remove(name) {
             return Remembered::WithoutToken(read);
         }
-        self.rest.problems.remove(name).map_or(Remembered::Nothing, Remembered::Unusable)
+        memory.problems.remove(name).map_or(Remembered::Nothing, Remembered::Unusable)
     }
 
     /// Whether the facts about a file, which `is_link` now, can be used at all.
     pub(super) fn is_of_use(&self, name: &str, is_link: bool) -> bool {
-        !self.rest.distrusted && self.rest.links.contains(name) == is_link
+        !self.memory.distrusted && self.memory.links.contains(name) == is_link
     }
 
     /// Whether these client-credential files, which were read now, are unchanged.
@@ -108,7 +109,7 @@ impl Recall {
         now: &BTreeMap<String, LastRead>,
         trusts: impl Fn(&LastRead, &Inode) -> bool,
     ) -> bool {
-        let known = &self.rest.clients;
+        let known = &self.memory.clients;
         known.len() == now.len()
             && now.iter().all(|(name, read)| known.get(name).is_some_and(|known| trusts(known, read.found())))
     }

@@ -19,6 +19,7 @@ mod entries;
 mod hand_on;
 mod inspect;
 mod kept_token;
+mod kept_tokens;
 mod keys;
 mod memory;
 mod narrate;

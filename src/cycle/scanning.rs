@@ -119,8 +119,6 @@ impl<'a> Scanning<'a> {
                 return false;
             }
             token.source.real = real;
-        } else {
-            token.source.real.move_to(self.directory);
         }
         token.source.real.inode().is_ok_and(|found| self.context.trusts(&token.source.read, &found))
     }

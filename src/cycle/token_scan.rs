@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::credential::Credential;
 use super::kept_token::KeptToken;
+use super::kept_tokens::KeptTokens;
 use super::memory::Memory;
 use crate::files::{Directory, FileAt, LastRead};
 use crate::oauth::ClientFile;
@@ -70,8 +71,8 @@ impl TokenScan {
 
     /// The facts for the next cycle, without secrets. `directory` is the tokens directory.
     pub(crate) fn into_memory(self, directory: Directory) -> Memory {
-        let mut tokens: Vec<KeptToken> = self.tokens.into_iter().map(KeptToken::of).collect();
-        tokens.shrink_to_fit();
+        let tokens = self.tokens.into_iter().map(KeptToken::of);
+        let tokens = KeptTokens::pack(tokens, |name| self.links.contains(name));
         let found = |name: &str| file_in(&directory, name).followed_inode().ok();
         let problems = self.problems.into_iter().map(|(name, _)| (found(&name), name));
         Memory {

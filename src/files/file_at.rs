@@ -53,12 +53,6 @@ impl FileAt {
         Ok(Directory::open(directory_of(path))?.file_at(name))
     }
 
-    /// Finds the name in `directory` from now on: another opening of the same directory, which another process may have
-    /// made anew.
-    pub(crate) fn move_to(&mut self, directory: &Directory) {
-        self.directory = directory.clone();
-    }
-
     pub(crate) fn directory(&self) -> &Directory {
         &self.directory
     }

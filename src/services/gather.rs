@@ -91,12 +91,12 @@ pub(crate) fn gather<'a>(
 fn named<'a>(sources: &[Source<'a>]) -> (Vec<(&'a str, Source<'a>)>, Vec<Renamed<'a>>) {
     let services = || sources.iter().filter(|source| source.file.role == Role::Service);
     let mut owners: HashMap<&str, &str> = services()
-        .filter(|source| source.file.server == stem(&source.file.name))
-        .map(|source| (&*source.file.server, &*source.file.name))
+        .filter(|source| source.file.server_at == 0)
+        .map(|source| (source.file.server(), &*source.file.name))
         .collect();
     let (mut named, mut renamed) = (Vec::new(), Vec::new());
     for source in services() {
-        let (file, server) = (&*source.file.name, &*source.file.server);
+        let (file, server) = (&*source.file.name, source.file.server());
         let owner = *owners.entry(server).or_insert(file);
         if owner == file {
             named.push((server, *source));

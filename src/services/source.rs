@@ -26,8 +26,8 @@ pub(crate) struct TokenSource {
     /// Whether the file has changed since the last cycle.
     pub has_changed: bool,
     pub role: Role,
-    /// The server of a service's file.
-    pub server: String,
+    /// The place in a service's [`stem`] where the name of its server begins.
+    pub server_at: usize,
     pub life: Life,
     pub has_access: bool,
     /// The fingerprint of the refresh token.
@@ -93,13 +93,9 @@ impl TokenSource {
         let role = role(&file.name);
         let built_in =
             (role == Role::Service).then(|| providers.longest_name_prefix(stem(&file.name))).flatten();
-        let server = if role == Role::Service {
-            server(&file.name, provider.as_deref(), built_in).to_owned()
-        } else {
-            String::new()
-        };
+        let server = server(&file.name, provider.as_deref(), built_in);
         let mut source = Self {
-            server,
+            server_at: stem(&file.name).len() - server.len(),
             name: file.name.clone(),
             real: file.real.clone(),
             read: LastRead::new(file.found, begun),
@@ -114,6 +110,11 @@ impl TokenSource {
         };
         source.take(&file.document);
         source
+    }
+
+    /// The server of a service's file; empty for any other.
+    pub(crate) fn server(&self) -> &str {
+        if self.role == Role::Service { &stem(&self.name)[self.server_at..] } else { "" }
     }
 
     /// The state when the file was read.

@@ -29,7 +29,7 @@ pub(crate) fn scan(
     let (mut second_look, mut if_clients_stay) = (Vec::new(), Vec::new());
     for name in &listing.names {
         let is_link = listing.special.contains(name);
-        let remembered = recall.next(name);
+        let remembered = recall.next(name, directory);
         let before = LeftAs::of(&remembered);
         if recall.is_of_use(name, is_link) {
             match found.again(name, remembered, is_link) {

@@ -184,7 +184,8 @@ impl Place {
         let read = scan.read;
         let token = |token: &Credential| {
             let Credential { source, monitored, unresolved, plan, .. } = token;
-            let stood = (source.refresh_hash, source.life, source.has_access, source.stamp(), &source.server);
+            let stood =
+                (source.refresh_hash, source.life, source.has_access, source.stamp(), source.server());
             (token.name().to_owned(), format!("{stood:?} {monitored:?} {unresolved:?} {plan:?}"))
         };
         let mut found: BTreeMap<String, String> = scan.tokens.iter().map(token).collect();
