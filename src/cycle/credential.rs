@@ -28,7 +28,7 @@ pub(crate) struct Credential {
     /// Why no request can be made: the fact that the file, its provider or the environment lacks.
     pub unresolved: Option<String>,
     /// The endpoint, where a request can be made.
-    pub endpoint: Option<Arc<str>>,
+    pub endpoint: Option<Arc<String>>,
     /// Whether the request depends on the client-credential files beside the token file.
     pub needs_clients: bool,
     pub state: Arc<CredentialState>,
@@ -127,7 +127,7 @@ impl Credential {
     pub(super) fn resolve(&mut self, resolution: Resolution, context: &ScanContext<'_>) {
         match resolution {
             Resolution::Refresh(request) => {
-                self.endpoint = Some(request.endpoint_key().into());
+                self.endpoint = Some(Arc::new(request.endpoint_key()));
                 self.meet_outage(context);
             }
             Resolution::Monitored(why) => self.monitored = Some(why),

@@ -11,10 +11,10 @@ use crate::state::Plan;
 pub(crate) struct KeptToken {
     pub source: TokenSource,
     pub access_hash: Option<Fingerprint>,
-    pub(super) endpoint: Option<Arc<str>>,
+    pub(super) endpoint: Option<Arc<String>>,
     pub(super) needs_clients: bool,
     /// The facts that only few files have.
-    pub(super) rare: Option<Box<RareFacts>>,
+    pub(super) rare: Option<RareFacts>,
 }
 
 /// The texts of a credential that cannot be refreshed, or is odd.
@@ -31,7 +31,7 @@ impl KeptToken {
         let Credential { monitored, unresolved, oddities, .. } = token;
         source.entry = None;
         let is_rare = monitored.is_some() || unresolved.is_some() || !oddities.is_empty();
-        let rare = is_rare.then(|| Box::new(RareFacts { monitored, unresolved, oddities }));
+        let rare = is_rare.then_some(RareFacts { monitored, unresolved, oddities });
         Self { source, access_hash, endpoint, needs_clients, rare }
     }
 

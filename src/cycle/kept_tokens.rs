@@ -21,24 +21,29 @@ pub(crate) struct KeptTokens {
     tokens: Vec<PackedToken>,
 }
 
-/// The facts of a [`KeptToken`] beside its name, and nothing that many files share.
+/// The facts of a [`KeptToken`] beside its name.
 struct PackedToken {
     /// The end of the name among all names.
     name_end: usize,
     server_at: usize,
-    /// The file, where the name is a link.
-    real: Option<Box<FileAt>>,
-    read: LastRead,
     role: Role,
-    life: Life,
     has_access: bool,
+    needs_clients: bool,
+    read: LastRead,
+    life: Life,
     refresh_hash: Option<Fingerprint>,
-    at_rest: AtRest,
     entry_digest: Option<Fingerprint>,
     access_hash: Option<Fingerprint>,
-    endpoint: Option<Arc<str>>,
-    needs_clients: bool,
-    rare: Option<Box<RareFacts>>,
+    endpoint: Option<Arc<String>>,
+    odd: Option<Box<OddFacts>>,
+}
+
+/// The facts that differ from those of a usual file: no link, its secrets in plain text.
+struct OddFacts {
+    /// The file, where the name is a link.
+    real: Option<FileAt>,
+    at_rest: AtRest,
+    rare: Option<RareFacts>,
 }
 
 impl KeptTokens {
@@ -52,21 +57,21 @@ impl KeptTokens {
         for token in tokens {
             let KeptToken { source, access_hash, endpoint, needs_clients, rare } = token;
             packed.names.push_str(&source.name);
+            let real = is_link(&source.name).then_some(source.real);
+            let is_odd = real.is_some() || source.at_rest != AtRest::Plain || rare.is_some();
             packed.tokens.push(PackedToken {
                 name_end: packed.names.len(),
                 server_at: source.server_at,
-                real: is_link(&source.name).then(|| Box::new(source.real)),
-                read: source.read,
                 role: source.role,
-                life: source.life,
                 has_access: source.has_access,
+                needs_clients,
+                read: source.read,
+                life: source.life,
                 refresh_hash: source.refresh_hash,
-                at_rest: source.at_rest,
                 entry_digest: source.entry_digest,
                 access_hash,
                 endpoint: endpoint.map(|endpoint| shared(&mut endpoints, endpoint)),
-                needs_clients,
-                rare,
+                odd: is_odd.then(|| Box::new(OddFacts { real, at_rest: source.at_rest, rare })),
             });
         }
         packed.names.shrink_to_fit();
@@ -86,11 +91,15 @@ impl KeptTokens {
         self.tokens.get(index).map(|token| &self.names[start..token.name_end])
     }
 
-    /// Unpacks the file at `index`, which is now in `directory`. The rare facts are taken out.
+    /// Unpacks the file at `index`, which is now in `directory`. Its odd facts are taken out.
     pub(super) fn unpack(&mut self, index: usize, directory: &Directory) -> Option<KeptToken> {
         let name = self.name(index)?.to_owned();
         let token = self.tokens.get_mut(index)?;
-        let real = token.real.take().map_or_else(|| file_in(directory, &name), |real| *real);
+        let (real, at_rest, rare) = match token.odd.take() {
+            Some(odd) => (odd.real, odd.at_rest, odd.rare),
+            None => (None, AtRest::Plain, None),
+        };
+        let real = real.unwrap_or_else(|| file_in(directory, &name));
         let source = TokenSource {
             name,
             real,
@@ -101,23 +110,17 @@ impl KeptTokens {
             life: token.life,
             has_access: token.has_access,
             refresh_hash: token.refresh_hash,
-            at_rest: std::mem::take(&mut token.at_rest),
+            at_rest,
             entry: None,
             entry_digest: token.entry_digest,
         };
         let (access_hash, needs_clients) = (token.access_hash, token.needs_clients);
-        Some(KeptToken {
-            source,
-            access_hash,
-            endpoint: token.endpoint.take(),
-            needs_clients,
-            rare: token.rare.take(),
-        })
+        Some(KeptToken { source, access_hash, endpoint: token.endpoint.take(), needs_clients, rare })
     }
 }
 
 /// The one text of an endpoint that many files have.
-fn shared(endpoints: &mut BTreeSet<Arc<str>>, endpoint: Arc<str>) -> Arc<str> {
+fn shared(endpoints: &mut BTreeSet<Arc<String>>, endpoint: Arc<String>) -> Arc<String> {
     if let Some(known) = endpoints.get(&endpoint) {
         return known.clone();
     }

@@ -75,7 +75,7 @@ pub(super) fn plan(
                 let files = hash.and_then(|hash| chains.get(&hash).cloned()).unwrap_or_else(alone);
                 planned.extend(files.iter().map(|file| file.name()));
                 let mut chain = Chain::new(files.into_iter().map(seen), hash);
-                chain.endpoint = token.endpoint.as_deref().map(str::to_owned);
+                chain.endpoint = token.endpoint.as_deref().cloned();
                 Job::Refresh(chain)
             }
         };

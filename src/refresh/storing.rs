@@ -173,8 +173,8 @@ impl Storing {
         state.update(name, |state| {
             state.replace(item.sent, hash);
             if self.renewal.origin.is_some() {
-                state.origin.clone_from(&self.renewal.origin);
-                state.origin_row.clone_from(&self.renewal.origin_row);
+                state.origin = self.renewal.origin.as_deref().map(Box::from);
+                state.origin_row = self.renewal.origin_row.as_deref().map(Box::from);
             }
             let failed = self.renewal.failure.clone();
             state.failure = failed.map(|failure| Box::new(LastFailure { refresh_hash: hash, ..failure }));

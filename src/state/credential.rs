@@ -21,11 +21,11 @@ pub(crate) struct CredentialState {
     /// The refresh token that the file held when it was last read or written.
     pub refresh_hash: Option<Fingerprint>,
     /// The origin (scheme, host and port) of the endpoint, or of the issuer, that last refreshed this sign-in.
-    pub origin: Option<String>,
+    pub origin: Option<Box<str>>,
     /// The built-in row that made this origin, with the values that it was made from; `None`: the file named the
     /// origin.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub origin_row: Option<String>,
+    pub origin_row: Option<Box<str>>,
     /// Whether another program was seen to write the file. Its secrets are then sealed only when a person says so.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub shared: bool,

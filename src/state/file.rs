@@ -2,10 +2,12 @@
 //! the file again, so an unreadable one counts as missing.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
+use serde::de::{MapAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use super::credential::CredentialState;
 use super::outage::Outage;
@@ -38,7 +40,7 @@ pub(super) struct StatusFile {
     #[serde(default)]
     pub endpoints: BTreeMap<String, Outage>,
     /// The record of each token file.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "in_bulk")]
     pub files: BTreeMap<String, Arc<CredentialState>>,
     /// The record of each client's file, by the client's name, `=` and the file.
     #[serde(default)]
@@ -175,6 +177,29 @@ impl Default for StatusFile {
     }
 }
 
+/// Reads a map as a whole. One that grows entry by entry has half-empty nodes, and a search for each entry.
+fn in_bulk<'de, D: Deserializer<'de>>(from: D) -> Result<BTreeMap<String, Arc<CredentialState>>, D::Error> {
+    struct Entries;
+
+    impl<'de> Visitor<'de> for Entries {
+        type Value = Vec<(String, Arc<CredentialState>)>;
+
+        fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+            out.write_str("the records of token files by name")
+        }
+
+        fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+            let mut entries = Vec::new();
+            while let Some(entry) = map.next_entry()? {
+                entries.push(entry);
+            }
+            Ok(entries)
+        }
+    }
+
+    from.deserialize_map(Entries).map(|entries| entries.into_iter().collect())
+}
+
 impl StatusFile {
     /// Reads a document. A document of another version, or none, counts as empty.
     pub(super) fn parse(text: &str) -> Self {
@@ -184,8 +209,12 @@ impl StatusFile {
     /// Takes over the newer parts of `other`: per file and client the newer record, and the later cycle. A file's
     /// record keeps the replaced tokens of the older one.
     pub(super) fn merge(&mut self, other: Self) {
-        for (name, state) in other.files {
-            self.merge_state(name, state);
+        if self.files.is_empty() {
+            self.files = other.files;
+        } else {
+            for (name, state) in other.files {
+                self.merge_state(name, state);
+            }
         }
         for (name, record) in other.clients {
             if self.clients.get(&name).is_none_or(|ours| ours.updated < record.updated) {
