@@ -179,6 +179,10 @@ impl Known {
         replace_text(&file, &text).map_err(|error| reason(&error))?;
         self.read = file.inode().ok().map(|found| found.stamp);
         self.changed = false;
+        if self.unsaved.len() > self.file.files.len() / 2 {
+            // The map has grown record by record, which leaves its nodes half empty.
+            self.file.files = std::mem::take(&mut self.file.files).into_iter().collect();
+        }
         self.unsaved.clear();
         if self.read_changes.is_some() {
             own.file_at(CHANGES).remove().map_err(|error| reason(&error))?;
