@@ -4,23 +4,33 @@
 #[derive(Clone, Copy)]
 pub(crate) struct ByteSet<const N: usize> {
     others: [u8; N],
+    /// Each of the others in every byte of a word.
+    words: [u64; N],
     has_non_ascii: bool,
 }
 
 /// One in every byte of a word.
 const ONES: u64 = u64::from_ne_bytes([1; 8]);
 /// The highest bit of every byte of a word.
-const HIGHEST: u64 = ONES << 7;
+const HIGHEST: u64 = u64::from_ne_bytes([0x80; 8]);
+const SPACES: u64 = u64::from_ne_bytes([b' '; 8]);
+const DELETES: u64 = u64::from_ne_bytes([0x7f; 8]);
 
 impl<const N: usize> ByteSet<N> {
     /// The control characters below the space, DEL, and `others`.
     pub(crate) const fn controls_and(others: [u8; N]) -> Self {
-        Self { others, has_non_ascii: false }
+        let (mut words, mut index) = ([0; N], 0);
+        // A constant function has no `for`.
+        while index < N {
+            words[index] = u64::from_ne_bytes([others[index]; 8]);
+            index += 1;
+        }
+        Self { others, words, has_non_ascii: false }
     }
 
     /// The set with all bytes over 0x7f.
     pub(crate) const fn and_non_ascii(self) -> Self {
-        Self { others: self.others, has_non_ascii: true }
+        Self { has_non_ascii: true, ..self }
     }
 
     /// Whether no byte of `text` is in the set.
@@ -43,9 +53,11 @@ impl<const N: usize> ByteSet<N> {
     /// Whether any of the eight bytes is in the set. A byte below a limit borrows when the limit is subtracted, and so
     /// gets its highest bit. Another byte gets the bit by a borrow alone, which only a byte of the set can begin.
     fn meets(self, word: u64) -> bool {
-        let below = |word: u64, limit: u8| word.wrapping_sub(ONES * u64::from(limit)) & !word;
-        let equal = |byte: u8| below(word ^ (ONES * u64::from(byte)), 1);
-        let met = self.others.iter().fold(below(word, b' ') | equal(0x7f), |met, byte| met | equal(*byte));
+        let below = |word: u64, limits: u64| word.wrapping_sub(limits) & !word;
+        let mut met = below(word, SPACES) | below(word ^ DELETES, ONES);
+        for other in self.words {
+            met |= below(word ^ other, ONES);
+        }
         (met | if self.has_non_ascii { word } else { 0 }) & HIGHEST != 0
     }
 }

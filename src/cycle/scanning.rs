@@ -69,7 +69,9 @@ pub(super) struct Scanning<'a> {
 
 impl<'a> Scanning<'a> {
     pub(super) fn new(directory: &'a Directory, listing: &'a Listing, context: &'a ScanContext<'a>) -> Self {
-        Self { scan: TokenScan::default(), unclear: BTreeSet::new(), directory, listing, context }
+        let tokens = Vec::with_capacity(listing.names.len());
+        let scan = TokenScan { tokens, ..TokenScan::default() };
+        Self { scan, unclear: BTreeSet::new(), directory, listing, context }
     }
 
     /// Takes over the earlier facts about a file, where the file is unchanged.
