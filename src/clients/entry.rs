@@ -4,7 +4,7 @@
 
 use std::fmt;
 
-use memchr::memchr3;
+use memchr::arch::all::memchr::Three;
 
 use super::address::Address;
 use super::notation::{Fixed, McpClient, ProgramEntry, Reference, Secrets};
@@ -302,7 +302,7 @@ fn helper_command(service: &str, paths: ReaderPaths) -> String {
 /// Refuses a text that a client would expand, or that breaks a client. No client has an escape that works, so no other
 /// spelling helps.
 pub(super) fn refuse_expansion(part: EntryPart, text: &str) -> Result<(), NoEntry> {
-    if memchr3(b'$', b'{', b'}', text.as_bytes()).is_some() {
+    if Three::new(b'$', b'{', b'}').find(text.as_bytes()).is_some() {
         return Err(NoEntry::Expanded(part));
     }
     // Nearly every text is printable, which is seen at once.

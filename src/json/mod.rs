@@ -12,7 +12,8 @@ use std::fmt;
 use std::ops::Range;
 
 use crate::byte_set::ByteSet;
-use memchr::{memchr, memchr2_iter};
+// Not those that first ask the processor for its features: on a virtual machine that takes longer than to read a file.
+use memchr::arch::all::memchr::One;
 use serde::de::{DeserializeSeed, Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 use zeroize::Zeroizing;
@@ -91,7 +92,8 @@ pub(crate) fn members(text: &str) -> Result<Vec<JsonMember>, NotAnObject> {
 /// The number of levels of objects and arrays in a JSON text: exact above [`DEEPEST`], else an upper bound.
 fn depth(text: &str) -> usize {
     // Nearly every text has too few brackets to be looked at closely.
-    let opening = memchr2_iter(b'{', b'[', text.as_bytes()).count();
+    let count = |bracket| One::new(bracket).count(text.as_bytes());
+    let opening = count(b'{') + count(b'[');
     if opening <= DEEPEST {
         return opening;
     }
@@ -152,7 +154,7 @@ struct MemberName<'a>(#[serde(borrow)] Cow<'a, str>);
 /// The string that a value's text spells; `None` for any other value, and for a lone surrogate, which is no text.
 pub(crate) fn as_text(value: &str) -> Option<Cow<'_, str>> {
     let inner = value.strip_prefix('"')?.strip_suffix('"')?;
-    if memchr(b'\\', inner.as_bytes()).is_some() {
+    if One::new(b'\\').find(inner.as_bytes()).is_some() {
         serde_json::from_str(value).ok().map(Cow::Owned)
     } else {
         Some(Cow::Borrowed(inner))
