@@ -12,7 +12,7 @@ use super::config::CredentialConfig;
 use super::endpoint::EndpointUrl;
 use super::outcome::GrantType;
 use super::provider::Provider;
-use super::row_text::{Objects, Pairs, Row, RowKeys, merged, row};
+use super::row_text::{Objects, Pairs, Row, merged, row};
 use super::template::{self, TemplateValues, ValueSource};
 
 /// The values for a row's variables that the row itself has.
@@ -71,7 +71,7 @@ impl Providers {
 
     /// The names of all rows.
     pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
-        self.rows.iter().map(|row| &*row.name)
+        self.rows.iter().map(Row::name)
     }
 
     /// The row with that name or alias, in any case.
@@ -79,18 +79,15 @@ impl Providers {
         let is = |known: &str| known.eq_ignore_ascii_case(name);
         self.rows
             .iter()
-            .find(|row| is(&row.name))
-            .or_else(|| self.rows.iter().find(|row| row.keys.aliases.iter().any(is)))
+            .find(|row| is(row.name()))
+            .or_else(|| self.rows.iter().find(|row| row.aliases().any(is)))
             .map(Row::provider)
     }
 
     /// The row that the members of the file identify.
     pub(super) fn recognised(&self, config: &CredentialConfig) -> Option<&Arc<Provider>> {
-        let has = |keys: &RowKeys| keys.recognised_by.iter().all(|name| config.member(name).is_some());
-        self.rows
-            .iter()
-            .find(|row| row.keys.recognised_by.iter().next().is_some() && has(&row.keys))
-            .map(Row::provider)
+        let has = |row: &Row| row.recognised_by().all(|name| config.member(name).is_some());
+        self.rows.iter().find(|row| row.recognised_by().next().is_some() && has(row)).map(Row::provider)
     }
 
     /// Whether the built-in row `name` alone decides that its endpoint for this grant has this origin. No part of the
@@ -98,7 +95,7 @@ impl Providers {
     pub(super) fn built_in_decides(name: &str, grant: GrantType, origin: &str) -> bool {
         static BUILT_IN_ROWS: LazyLock<Providers> = LazyLock::new(Providers::builtin);
         let decided = || {
-            let row = BUILT_IN_ROWS.rows.iter().find(|row| row.name == name)?.provider();
+            let row = BUILT_IN_ROWS.rows.iter().find(|row| row.name() == name)?.provider();
             let template = row.token_endpoint.of(grant)?;
             let of_origin = template.splitn(4, '/').take(3).collect::<Vec<_>>().join("/");
             EndpointUrl::parse(&template::fill(&of_origin, &RowAlone(row)).ok()?).ok()
@@ -113,14 +110,14 @@ impl Providers {
 
     /// The row whose hosts include this endpoint's.
     pub(super) fn at(&self, endpoint: &EndpointUrl) -> Option<&Arc<Provider>> {
-        let at = |row: &&Row| row.keys.variant_of.iter().next().is_none() && lies_in(&row.keys, endpoint);
+        let at = |row: &&Row| row.variant_of().is_none() && lies_in(row, endpoint);
         self.rows.iter().find(at).map(Row::provider)
     }
 
     /// The row that replaces `row` at that endpoint, if there is one.
     pub(super) fn variant(&self, row: &Provider, endpoint: &EndpointUrl) -> Option<&Arc<Provider>> {
-        let of = |keys: &RowKeys| keys.variant_of.iter().next() == Some(&row.name);
-        self.rows.iter().find(|other| of(&other.keys) && lies_in(&other.keys, endpoint)).map(Row::provider)
+        let of = |other: &Row| other.variant_of() == Some(&row.name);
+        self.rows.iter().find(|other| of(other) && lies_in(other, endpoint)).map(Row::provider)
     }
 
     /// The longest provider name or alias with which `stem` begins: all of it, or up to a dash. For a file name like
@@ -131,14 +128,14 @@ impl Providers {
         let begins = |name: &str| ends(name.len()) && stem.starts_with(name);
         self.rows
             .iter()
-            .flat_map(|row| std::iter::once(&*row.name).chain(row.keys.aliases.iter()))
+            .flat_map(|row| std::iter::once(row.name()).chain(row.aliases()))
             .filter(|name| begins(name))
             .max_by_key(|name| name.len())
     }
 }
 
-fn lies_in(keys: &RowKeys, endpoint: &EndpointUrl) -> bool {
-    keys.hosts.iter().any(|host| endpoint.lies_in(host))
+fn lies_in(row: &Row, endpoint: &EndpointUrl) -> bool {
+    row.hosts().any(|host| endpoint.lies_in(host))
 }
 
 /// Puts the rows of `text` on top of `objects`.
@@ -208,7 +205,7 @@ mod tests {
         let mut objects = Objects::new();
         merge(&mut objects, BUILT_IN).unwrap();
         for (row, object) in providers.rows.iter().zip(objects) {
-            assert_eq!((row.name.to_string(), row.object().unwrap()), object, "as if all were read at once");
+            assert_eq!((row.name().to_owned(), row.object().unwrap()), object, "as if all were read at once");
             assert!(row.read().unwrap().built_in);
         }
     }

@@ -1,7 +1,6 @@
 //! A row of the table of providers in three forms: its text, the object with the keys of the row from which it starts,
 //! and the finished provider.
 
-use std::borrow::Cow;
 use std::sync::{Arc, OnceLock};
 
 use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, Visitor};
@@ -11,59 +10,8 @@ use ureq::http::{HeaderName, HeaderValue};
 use super::built_in::{BuiltInRow, ConstTexts, ROWS};
 use super::provider::Provider;
 
-/// The keys by which a row is found.
-pub(super) struct RowKeys {
-    pub aliases: Texts,
-    pub hosts: Texts,
-    pub recognised_by: Texts,
-    pub variant_of: Texts,
-}
-
-/// The texts of one key: built-in ones or the user's.
-#[derive(Default)]
-pub(super) struct Texts {
-    built_in: &'static [&'static str],
-    own: Vec<String>,
-}
-
-impl Texts {
-    pub(super) fn iter(&self) -> impl Iterator<Item = &str> {
-        self.built_in.iter().copied().chain(self.own.iter().map(String::as_str))
-    }
-
-    fn own(texts: impl IntoIterator<Item = String>) -> Self {
-        Self { own: texts.into_iter().collect(), ..Self::default() }
-    }
-
-    fn built_in(texts: &'static ConstTexts) -> Self {
-        Self { built_in: texts.list(), ..Self::default() }
-    }
-}
-
-impl RowKeys {
-    fn of(row: &Provider) -> Self {
-        Self {
-            aliases: Texts::own(row.aliases.clone()),
-            hosts: Texts::own(row.hosts.clone()),
-            recognised_by: Texts::own(row.recognised_by.clone()),
-            variant_of: Texts::own(row.variant_of.clone()),
-        }
-    }
-
-    fn built_in(row: &'static BuiltInRow) -> Self {
-        Self {
-            aliases: Texts::built_in(&row.aliases),
-            hosts: Texts::built_in(&row.hosts),
-            recognised_by: Texts::built_in(&row.recognised_by),
-            variant_of: Texts::built_in(&row.variant_of),
-        }
-    }
-}
-
-/// A row that is read when it is first needed. Reading all rows takes longer than the rest of a command.
+/// A row. A built-in one is read when it is first needed: reading all of them takes longer than the rest of a command.
 pub(super) struct Row {
-    pub name: Cow<'static, str>,
-    pub keys: RowKeys,
     /// The built-in row; `None` where the row was read at once.
     built_in: Option<&'static BuiltInRow>,
     provider: OnceLock<Arc<Provider>>,
@@ -72,14 +20,45 @@ pub(super) struct Row {
 impl Row {
     /// A row of the built-in table.
     pub(super) fn unread(row: &'static BuiltInRow) -> Self {
-        let (name, keys) = (Cow::Borrowed(row.name), RowKeys::built_in(row));
-        Self { name, keys, built_in: Some(row), provider: OnceLock::new() }
+        Self { built_in: Some(row), provider: OnceLock::new() }
     }
 
     /// A row that was read.
     pub(super) fn of(provider: Arc<Provider>) -> Self {
-        let (name, keys) = (Cow::Owned(provider.name.clone()), RowKeys::of(&provider));
-        Self { name, keys, built_in: None, provider: provider.into() }
+        Self { built_in: None, provider: provider.into() }
+    }
+
+    pub(super) fn name(&self) -> &str {
+        self.built_in.map_or_else(|| &*self.provider().name, |row| row.name)
+    }
+
+    pub(super) fn aliases(&self) -> impl Iterator<Item = &str> {
+        self.texts(|row| &row.aliases, |provider| &provider.aliases)
+    }
+
+    pub(super) fn hosts(&self) -> impl Iterator<Item = &str> {
+        self.texts(|row| &row.hosts, |provider| &provider.hosts)
+    }
+
+    pub(super) fn recognised_by(&self) -> impl Iterator<Item = &str> {
+        self.texts(|row| &row.recognised_by, |provider| &provider.recognised_by)
+    }
+
+    pub(super) fn variant_of(&self) -> Option<&str> {
+        self.texts(|row| &row.variant_of, |provider| provider.variant_of.as_slice()).next()
+    }
+
+    /// The texts of a key, without reading a built-in row.
+    fn texts(
+        &self,
+        built_in: impl Fn(&'static BuiltInRow) -> &'static ConstTexts,
+        read: impl Fn(&Provider) -> &[String],
+    ) -> impl Iterator<Item = &str> {
+        let (cut, read) = match self.built_in {
+            Some(row) => (built_in(row).list(), &[][..]),
+            None => (&[][..], read(self.provider())),
+        };
+        cut.iter().copied().chain(read.iter().map(String::as_str))
     }
 
     pub(super) fn provider(&self) -> &Arc<Provider> {
@@ -92,9 +71,9 @@ impl Row {
             // Without keys of another row, the text is all of it.
             Some(own) if own.like.list().is_empty() => {
                 let read = serde_json::from_str(own.text).map_err(|error| error.to_string())?;
-                finished(read, self.name.to_string(), true)
+                finished(read, own.name.to_owned(), true)
             }
-            _ => row(self.name.to_string(), &self.object()?, true),
+            _ => row(self.name().to_owned(), &self.object()?, true),
         }
     }
 
@@ -108,7 +87,7 @@ impl Row {
             objects.push((like.name.to_owned(), object));
         }
         let keys: Pairs<Value> = serde_json::from_str(own.text).map_err(|error| error.to_string())?;
-        merged(&objects, &self.name, keys)
+        merged(&objects, own.name, keys)
     }
 }
 
