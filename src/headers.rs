@@ -48,9 +48,11 @@ struct Found {
 /// # Errors
 /// One line for people: no such server is known, or a token for its headers has expired or cannot be read.
 pub(crate) fn headers(server: &str, places: &Places) -> Result<Secret, String> {
-    let store = Store::open(&places.tokens_dir);
+    let directory = open(places)?;
+    let store = Store::of(Some(directory.clone()));
     let record = store.daemon();
-    let (found, now) = after_refresh(|| find(server, places, record.as_ref()), |found| &found.files)?;
+    let read = || find(server, &directory, places, record.as_ref());
+    let (found, now) = after_refresh(read, |found| &found.files)?;
     match expired(&found.files, now, &store, places) {
         None => Ok(headers_json(&found.service)),
         Some(why) => Err(why),
@@ -97,10 +99,11 @@ pub(crate) struct Moment {
 /// # Errors
 /// One line for people: no such server is known, or a token for its headers cannot be read.
 pub(crate) fn moment(server: &str, places: &Places, otherwise: &DaemonRecord) -> Result<Moment, String> {
-    let store = Store::open(&places.tokens_dir);
+    let directory = open(places)?;
+    let store = Store::of(Some(directory.clone()));
     let record = store.daemon();
     let record = record.as_ref().unwrap_or(otherwise);
-    let Found { service, files } = find(server, places, Some(record))?;
+    let Found { service, files } = find(server, &directory, places, Some(record))?;
     let now = Timestamp::now();
     let buffer = Duration::from_secs(record.buffer);
     Ok(Moment {
@@ -120,8 +123,8 @@ pub(crate) fn moment(server: &str, places: &Places, otherwise: &DaemonRecord) ->
 /// where a refresh is under way. The error is one line: no such file is there, or its token has expired or cannot be
 /// read.
 pub(crate) fn token(name: &str, places: &Places) -> Result<Secret, String> {
-    let store = Store::open(&places.tokens_dir);
     let directory = &open(places)?;
+    let store = Store::of(Some(directory.clone()));
     let names = list(directory, &generated()).map_err(|error| cannot_be_read(places, &error))?.names;
     let providers = Providers::builtin();
     let found = meant(name, names.iter().map(String::as_str), &providers);
@@ -203,19 +206,25 @@ fn reason_and_remedy(file: &str, failure: &LastFailure, places: &Places) -> Stri
 
 /// Finds the service and reads its tokens. Only files whose names fit are read, unless there is no such service: the
 /// message then names all.
-fn find(server: &str, places: &Places, record: Option<&DaemonRecord>) -> Result<Found, String> {
-    find_among(&|file| may_be_entry(file, server), server, places, record)
-        .or_else(|_| find_among(&|_| true, server, places, record))
+fn find(
+    server: &str,
+    directory: &Directory,
+    places: &Places,
+    record: Option<&DaemonRecord>,
+) -> Result<Found, String> {
+    find_among(&|file| may_be_entry(file, server), server, directory, places, record)
+        .or_else(|_| find_among(&|_| true, server, directory, places, record))
 }
 
 fn find_among(
     wanted: &dyn Fn(&str) -> bool,
     server: &str,
+    directory: &Directory,
     places: &Places,
     record: Option<&DaemonRecord>,
 ) -> Result<Found, String> {
     let providers = record.and_then(recorded_providers).unwrap_or_else(Providers::builtin);
-    let (files, unread) = TokenSource::read_wanted(&open(places)?, &providers, wanted)
+    let (files, unread) = TokenSource::read_wanted(directory, &providers, wanted)
         .map_err(|error| cannot_be_read(places, &error))?;
     let registry = servers::read_registry(&places.servers_dir(record.map(|record| &*record.servers_dir)));
     let registry_url = record.and_then(|record| record.registry_url.as_deref());

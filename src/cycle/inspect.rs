@@ -3,18 +3,20 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::memory::Memory;
 use super::scan::{Credential, ScanContext, scan};
 use super::setup::providers;
 use crate::clock::Timestamp;
-use crate::files::{Directory, reason};
+use crate::files::{Directory, Holder, reason};
 use crate::oauth::Providers;
 use crate::services::{in_configurations, recorded_providers};
 use crate::settings::Settings;
-use crate::state::{CycleRecord, HookKind, Outage, Plan, Store, UnknownHolder, daemon_holder};
+use crate::state::{
+    CycleRecord, HookKind, Outage, Plan, Store, UnknownHolder, daemon_holder, daemon_holder_in,
+};
 use crate::status::{DaemonSeen, Facts, Overview, SealCounts, Token};
 
 /// Why the tokens directory could not be inspected.
@@ -37,11 +39,18 @@ impl fmt::Display for NotInspected {
     }
 }
 
+/// Opens the tokens directory, and looks whether a daemon runs for it. Where there is no directory, none does.
+fn opened(directory: &Path) -> Result<(io::Result<Directory>, Holder), NotInspected> {
+    let opened = Directory::open(directory);
+    let holder = opened.as_ref().map_or_else(|_| daemon_holder(directory), daemon_holder_in);
+    Ok((opened, holder.map_err(NotInspected::Daemon)?))
+}
+
 /// The overview of the tokens directory at `now`. Buffer and interval are those of the daemon that runs or last ran.
 pub(crate) fn inspect(settings: &Settings, now: Timestamp) -> Result<Overview, NotInspected> {
     let directory = &settings.tokens_dir;
-    let holder = daemon_holder(directory).map_err(NotInspected::Daemon)?;
-    let store = Store::open(directory);
+    let (tokens_dir, holder) = opened(directory)?;
+    let store = Store::of(tokens_dir.as_ref().ok().cloned());
     let record = store.daemon();
     let buffer = record.as_ref().map_or(settings.buffer, |record| Duration::from_secs(record.buffer));
     let interval = record.as_ref().map_or(settings.interval, |record| Duration::from_secs(record.interval));
@@ -58,7 +67,7 @@ pub(crate) fn inspect(settings: &Settings, now: Timestamp) -> Result<Overview, N
         now,
     };
     let cannot = |error| NotInspected::Directory(directory.clone(), error);
-    let tokens_dir = Directory::open(directory).map_err(cannot)?;
+    let tokens_dir = tokens_dir.map_err(cannot)?;
     let seen = scan(&tokens_dir, &context, &mut Memory::default()).map_err(cannot)?;
     let runs = holder.is_held();
     let cycle = store.cycle();

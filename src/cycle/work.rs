@@ -98,8 +98,12 @@ impl Slots for SharedQueue {
 /// Runs `jobs` in their order, with at most `at_once` requests in flight beside those that have waited long. `event` is
 /// called in this thread.
 pub(super) fn run(jobs: Vec<Job>, at_once: usize, context: &Context<'_>, mut event: impl FnMut(WorkEvent)) {
-    // As many again store answers meanwhile, or wait for an endpoint that is silent.
-    let threads = if at_once == 1 { jobs.len().min(1) } else { jobs.len().min(2 * at_once) };
+    let threads = match jobs.len().min(at_once) {
+        // A single one would only make this thread wait for it.
+        ..=1 => 0,
+        // As many again store answers meanwhile, or wait for an endpoint that is silent.
+        _ => jobs.len().min(2 * at_once),
+    };
     let queue = SharedQueue::of(jobs, at_once);
     let (send, receive) = std::sync::mpsc::channel();
     std::thread::scope(|scope| {

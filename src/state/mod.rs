@@ -20,6 +20,6 @@ pub(crate) use credential::{CredentialState, FailureKind, Gate, LastFailure, Une
 pub(crate) use file::{ClientRecord, CycleRecord, DaemonRecord, HookKind, HookRecord, Urgency};
 pub(crate) use history::is_replaced;
 pub(crate) use outage::{LASTING_RUN, Outage};
-pub(crate) use presence::{DAEMON_LOCK, UnknownHolder, daemon_holder, daemon_lock};
+pub(crate) use presence::{DAEMON_LOCK, UnknownHolder, daemon_holder, daemon_holder_in, daemon_lock};
 pub(crate) use schedule::Plan;
 pub(crate) use store::Store;

@@ -30,11 +30,20 @@ pub(crate) fn daemon_holder(tokens: &Path) -> Result<Holder, UnknownHolder> {
     looked_at.map_err(|error| UnknownHolder { tokens: tokens.to_owned(), error })
 }
 
+/// The same for an open directory.
+pub(crate) fn daemon_holder_in(tokens: &Directory) -> Result<Holder, UnknownHolder> {
+    let looked_at = lock_in(tokens).and_then(|lock| lock.map_or(Ok(Holder::NoFile), |lock| holder(&lock)));
+    looked_at.map_err(|error| UnknownHolder { tokens: tokens.path().to_owned(), error })
+}
+
 /// The daemon's lock file of the directory `tokens`, where a daemon may have made it.
 pub(crate) fn daemon_lock(tokens: &Path) -> io::Result<Option<FileAt>> {
-    let tokens = match Directory::open(tokens) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        opened => opened?,
-    };
+    match Directory::open(tokens) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        opened => lock_in(&opened?),
+    }
+}
+
+fn lock_in(tokens: &Directory) -> io::Result<Option<FileAt>> {
     Ok(tokens.own_if_there()?.map(|own| own.file_at(DAEMON_LOCK)))
 }

@@ -27,7 +27,12 @@ pub(crate) struct Store {
 impl Store {
     /// The store of the tokens directory `tokens`, with the records of earlier processes.
     pub(crate) fn open(tokens: &Path) -> Self {
-        let mut known = Known::new(Directory::open(tokens).ok());
+        Self::of(Directory::open(tokens).ok())
+    }
+
+    /// The store of an open tokens directory. Without one it is empty.
+    pub(crate) fn of(tokens: Option<Directory>) -> Self {
+        let mut known = Known::new(tokens);
         known.enter();
         Self { known: Mutex::new(known), nothing: Arc::default() }
     }
