@@ -42,7 +42,10 @@ impl Environment {
 
     /// Takes these variables for those of the process.
     pub(crate) fn new(process: impl IntoIterator<Item = (OsString, OsString)>) -> Self {
-        Self { process: process.into_iter().collect(), ..Self::default() }
+        let mut environment = Self::default();
+        // One by one: to collect them, the map would sort them first, with code of several pages for a start to load.
+        environment.process.extend(process);
+        environment
     }
 
     /// Replaces `HOME` of the process, after root became another user: the old one is root's.
