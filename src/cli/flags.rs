@@ -117,8 +117,8 @@ pub(super) const FLAGS: &[Flag] = &[
         example: Some("8"),
         help: "refreshes in flight at once",
         detail: "How many refreshes may be in flight at once, from 1 to 64. One without an answer for a second \
-                 and a half lets the next begin, up to twice as many; no endpoint gets more of them for it. With \
-                 1 there is always one.",
+                 lets the next begin, up to twice as many; no endpoint gets more of them for it. With 1 there is \
+                 always one.",
         ..ROW
     },
     Flag {

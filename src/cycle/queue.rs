@@ -11,8 +11,8 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::{Duration, Instant};
 
 /// How long a request counts. A token endpoint answers within a second, also over a slow link with a new TLS
-/// connection. Where one is slower, the only effect is one more request, and for another endpoint.
-pub(super) const PATIENCE: Duration = Duration::from_millis(1_500);
+/// connection. Where one is slower, the only effect is that the next request begins beside it.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 /// Jobs in their order, each with the endpoint for its request.
 pub(super) struct JobQueue<T> {
@@ -222,12 +222,12 @@ mod tests {
             (
                 "a silent one gives its place to another endpoint",
                 "s1@s a1@a a2@a b1@b",
-                "0=s1 10=a1 20=wait1480 100-1 100=b1 1499=wait1 1500=a2 1501=end",
+                "0=s1 10=a1 20=wait980 100-1 100=b1 999=wait1 1000=a2 1001=end",
             ),
             (
                 "each gives its place once, and the one that has waited longest first",
                 "s1@s t1@t a1@a b1@b c1@c",
-                "0=s1 500=t1 1600=a1 1700=wait300 2000=b1 2000=wait1100",
+                "0=s1 500=t1 1100=a1 1200=wait300 1500=b1 1500=wait600",
             ),
             (
                 "no endpoint gets more at once for it",
@@ -237,9 +237,9 @@ mod tests {
             (
                 "an answer that comes late frees no second place",
                 "s1@s a1@a b1@b c1@c d1@d",
-                "0=s1 1400=a1 1500=b1 1600-0 1600=wait1300 1700-1 1700=c1 1700=wait1300",
+                "0=s1 900=a1 1000=b1 1100-0 1100=wait800 1200-1 1200=c1 1200=wait800",
             ),
-            ("jobs without a known endpoint too", "u1 u2 u3", "0=u1 0=u2 1500=u3 1500=end"),
+            ("jobs without a known endpoint too", "u1 u2 u3", "0=u1 0=u2 1000=u3 1000=end"),
             ("nothing is left", "", "0=end"),
         ] {
             let mut queue = JobQueue::new(2);

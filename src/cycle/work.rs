@@ -11,7 +11,7 @@ use super::queue::{Begun, JobQueue, NextJob};
 use crate::refresh::{Context, Done, Job, Report, Reports, Slot, Slots, Stop, Storing};
 
 /// How long no job ends until the results so far are used.
-const QUIET: Duration = Duration::from_millis(1_500);
+const QUIET: Duration = Duration::from_secs(1);
 
 /// The events of the jobs.
 pub(super) enum WorkEvent {
