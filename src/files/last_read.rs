@@ -45,6 +45,11 @@ impl LastRead {
         &self.found
     }
 
+    /// Whether another write, so shortly after the last, could have left the same times.
+    pub(crate) fn is_young(&self) -> bool {
+        self.found.latest() + GRANULE >= self.at
+    }
+
     /// Whether the file, which has the data `found` at `now`, need not be read again. The answer holds for as long as
     /// `next`, since no earlier scan looks at the file.
     pub(crate) fn holds(&self, found: &Inode, now: Timestamp, next: Duration) -> bool {
@@ -54,7 +59,7 @@ impl LastRead {
     fn freshness(&self, found: &Inode, now: Timestamp, next: Duration) -> Freshness {
         if *found != self.found {
             Freshness::Changed
-        } else if found.latest() + GRANULE >= self.at {
+        } else if self.is_young() {
             Freshness::TooYoung
         } else if now < self.at || now.since(self.at) + next > LONGEST_TRUST {
             Freshness::TooOld

@@ -5,6 +5,7 @@ use std::ffi::{OsStr, OsString};
 use std::fmt;
 use std::path::{Path, PathBuf};
 
+use crate::files::is_pipe;
 use crate::secret::Secret;
 
 use super::dotenv::{self, Assignment, Dotenv};
@@ -21,7 +22,7 @@ pub(crate) struct Environment {
     path: PathBuf,
 }
 
-#[derive(Clone)]
+#[derive(Clone, PartialEq, Eq)]
 struct Assigned {
     line: usize,
     value: Secret,
@@ -78,6 +79,12 @@ impl Environment {
         warnings.extend(notices::of_file(path, assigned));
         warnings.extend(notices::of_process(self.process.keys()));
         Ok((environment, warnings))
+    }
+
+    /// Whether the file has other assignments by now. A pipe gives its text only once, and never changes.
+    pub(crate) fn is_outdated(&self) -> bool {
+        let found = if is_pipe(&self.path) { None } else { dotenv::read(&self.path, false).ok() };
+        found.is_some_and(|found| self.over(self.path.clone(), found.assignments).file != self.file)
     }
 
     /// The last of several assignments to a name counts.

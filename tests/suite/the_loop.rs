@@ -229,6 +229,19 @@ fn an_edit_of_the_env_file_is_not_lost_in_a_cycle_of_another_reason() {
 }
 
 #[test]
+fn an_edit_of_the_env_file_that_leaves_its_size_and_its_time_is_noticed() {
+    let Due { project, .. } = registered();
+    let path = project.write(".env", "REGISTRY_URL=http://one\n");
+    let written = std::fs::metadata(&path).unwrap().modified().unwrap();
+    let mut daemon = Program::new(&project).start();
+    daemon.wait_for_log(CYCLE_ENDS);
+    project.write(".env", "REGISTRY_URL=http://two\n");
+    std::fs::File::options().write(true).open(&path).unwrap().set_modified(written).unwrap();
+    daemon.wait_until("the new setting", || server_url(&project) == "http://two/currenttime/mcp");
+    daemon.stop().expect_code(0);
+}
+
+#[test]
 fn a_tokens_directory_that_is_not_there_is_made_and_waited_on() {
     let endpoint = Endpoint::start();
     let client = Client::new("app");
