@@ -14,6 +14,12 @@ fn due_at(project: &Project, name: &str, expires_in: i64) -> Endpoint {
     endpoint
 }
 
+/// Whether `mcp.json` holds an access token that this endpoint has issued.
+fn holds_a_live_token(project: &Project, endpoint: &Endpoint) -> bool {
+    let text = std::fs::read_to_string(project.token("mcp.json")).unwrap_or_default();
+    endpoint.live_tokens().iter().any(|token| text.contains(token))
+}
+
 #[test]
 fn as_many_silent_endpoints_as_jobs_do_not_keep_another_one_waiting() {
     let project = Project::new();
@@ -48,11 +54,7 @@ fn what_was_refreshed_is_in_the_configurations_while_another_endpoint_is_silent(
         let hold = silent.hold();
         let mut running = Program::new(&project).args(options).start();
         endpoint.wait_for_answers(1);
-        running.wait_until("the new token in mcp.json", || {
-            let path = project.token("mcp.json");
-            let text = std::fs::read_to_string(path).unwrap_or_default();
-            endpoint.live_tokens().iter().any(|token| text.contains(token))
-        });
+        running.wait_until("the new token in mcp.json", || holds_a_live_token(&project, &endpoint));
         let old = project.text(".oauth-tokens/github-silent-egress.json");
         drop(hold);
         let log = running.wait_for_log("Token refresh cycle completed successfully");
@@ -61,4 +63,27 @@ fn what_was_refreshed_is_in_the_configurations_while_another_endpoint_is_silent(
             project.read_token("github-silent-egress.json")["access_token"].as_str().unwrap().to_owned();
         assert!(!old.contains(&token) && project.text(".oauth-tokens/mcp.json").contains(&token), "{log}");
     }
+}
+
+#[test]
+fn a_silent_endpoint_gets_no_more_requests_at_once_than_another() {
+    let project = Project::new();
+    let silent = Endpoint::start();
+    for number in 0..5 {
+        let client = Client::new(&format!("silent-{number}"));
+        silent.register(client.clone());
+        let file = TokenFile::signed_in("github", &format!("silent-{number}"), &silent, &client);
+        project.write_token(&file.expires_in(60));
+    }
+    let endpoint = due_at(&project, "repos", 600);
+    // Longer than the two requests that are first have their places.
+    endpoint.set_latency(Duration::from_millis(1_500));
+    let hold = silent.hold();
+    let running = Program::new(&project).args("--once --jobs 2").start();
+    endpoint.wait_for_answers(1);
+    silent.wait_for_requests(2);
+    assert_eq!(silent.requests().len(), 2);
+    drop(hold);
+    running.wait().expect_code(0);
+    assert_eq!(silent.requests().len(), 5);
 }
