@@ -67,14 +67,7 @@ impl Row {
     }
 
     pub(super) fn read(&self) -> Result<Arc<Provider>, String> {
-        match self.built_in {
-            // Without keys of another row, the text is all of it.
-            Some(own) if own.like.list().is_empty() => {
-                let read = serde_json::from_str(own.text).map_err(|error| error.to_string())?;
-                finished(read, own.name.to_owned(), true)
-            }
-            _ => row(self.name().to_owned(), &self.object()?, true),
-        }
+        row(self.name().to_owned(), &self.object()?, true)
     }
 
     /// The object from which a built-in row is read, with the keys of the row from which it starts.
@@ -126,9 +119,10 @@ pub(super) fn row(
     object: &Map<String, Value>,
     is_built_in: bool,
 ) -> Result<Arc<Provider>, String> {
-    let row = read_row(object).map_err(|why| match wrong_key(object) {
-        Some((key, why)) => format!("row {name}, key {key}: {why}"),
-        None => format!("row {name}: {why}"),
+    // One reader for both kinds of rows: a second, of the text, is 100 KB of the program.
+    let row = Provider::deserialize(object).map_err(|error| match wrong_key(object) {
+        Some((key, error)) => format!("row {name}, key {key}: {error}"),
+        None => format!("row {name}: {error}"),
     })?;
     finished(row, name, is_built_in)
 }
@@ -147,21 +141,10 @@ fn finished(mut row: Provider, name: String, is_built_in: bool) -> Result<Arc<Pr
 }
 
 /// The key that cannot be read. The error about a whole row does not name the key, so each is read alone.
-fn wrong_key(object: &Map<String, Value>) -> Option<(&str, String)> {
+fn wrong_key(object: &Map<String, Value>) -> Option<(&str, serde_json::Error)> {
     object.iter().find_map(|(key, value)| {
         let alone = Map::from_iter([(key.clone(), value.clone())]);
-        read_row(&alone).err().map(|why| (key.as_str(), why))
-    })
-}
-
-/// Reads a row from its text, as the built-in rows are read: a reader of values would be as much code again. A place
-/// in the text is nothing to a person, who wrote another.
-fn read_row(object: &Map<String, Value>) -> Result<Provider, String> {
-    let text = serde_json::to_string(object).map_err(|error| error.to_string())?;
-    serde_json::from_str(&text).map_err(|error| {
-        let place = format!(" at line {} column {}", error.line(), error.column());
-        let why = error.to_string();
-        why.strip_suffix(&place).unwrap_or(&why).to_owned()
+        Provider::deserialize(&alone).err().map(|error| (key.as_str(), error))
     })
 }
 
