@@ -226,7 +226,7 @@ fn progress_comes_before_the_result_and_at_once() {
 
 #[test]
 fn a_cancellation_comes_behind_its_request_and_ends_the_wait() {
-    let server = Server::start();
+    let server = Server::start_with_small_buffers();
     let project = project(&server);
     let closed = Arc::new(AtomicUsize::new(0));
     let own = Arc::clone(&closed);

@@ -73,6 +73,14 @@ impl Server {
         Self::start_at("127.0.0.1:0".parse().unwrap())
     }
 
+    /// Starts a server whose system takes only a few kilobytes that the server has not read yet: a large request has
+    /// left the client when the server has read it, however busy the machine is.
+    pub(crate) fn start_with_small_buffers() -> Self {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+        rustix::net::sockopt::set_socket_recv_buffer_size(&listener, 4096).unwrap();
+        Self::serve(listener)
+    }
+
     /// Starts at the address of another server.
     pub(crate) fn start_at(address: SocketAddr) -> Self {
         let begun = Instant::now();
@@ -83,6 +91,10 @@ impl Server {
                 Err(_) => std::thread::sleep(Duration::from_millis(10)),
             }
         };
+        Self::serve(listener)
+    }
+
+    fn serve(listener: TcpListener) -> Self {
         let address = listener.local_addr().unwrap();
         let state = State {
             seen: Vec::new(),
