@@ -94,7 +94,7 @@ pub(super) fn digest(
     for token in seen.tokens.iter().filter(|token| in_configurations(token.name())) {
         // As one part: each costs as much as forty bytes. No name holds a zero.
         facts.clear();
-        facts.extend_from_slice(&token.source.entry_digest.map_or([0; 8], Fingerprint::bytes));
+        facts.extend_from_slice(&token.source.entry_digest().map_or([0; 8], Fingerprint::bytes));
         facts.extend_from_slice(token.name().as_bytes());
         facts.push(0);
         facts.extend_from_slice(token.source.server().as_bytes());

@@ -29,6 +29,8 @@ impl KeptToken {
     pub(super) fn of(token: Credential) -> Self {
         let Credential { mut source, access_hash, endpoint, needs_clients, .. } = token;
         let Credential { monitored, unresolved, oddities, .. } = token;
+        // The digest is all that is kept of the facts for the configurations.
+        source.entry_digest();
         source.entry = None;
         let is_rare = monitored.is_some() || unresolved.is_some() || !oddities.is_empty();
         let rare = is_rare.then_some(RareFacts { monitored, unresolved, oddities });

@@ -1,6 +1,7 @@
 //! The token files between two cycles, packed into a few large blocks of memory. Thousands of small blocks would lie
 //! between the tokens that a cycle reads, and the allocator gives a page back only when everything in it is free.
 
+use std::cell::OnceCell;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -68,7 +69,7 @@ impl KeptTokens {
                 read: source.read,
                 life: source.life,
                 refresh_hash: source.refresh_hash,
-                entry_digest: source.entry_digest,
+                entry_digest: source.entry_digest.into_inner().flatten(),
                 access_hash,
                 endpoint: endpoint.map(|endpoint| shared(&mut endpoints, endpoint)),
                 odd: is_odd.then(|| Box::new(OddFacts { real, at_rest: source.at_rest, rare })),
@@ -112,7 +113,7 @@ impl KeptTokens {
             refresh_hash: token.refresh_hash,
             at_rest,
             entry: None,
-            entry_digest: token.entry_digest,
+            entry_digest: OnceCell::from(token.entry_digest),
         };
         let (access_hash, needs_clients) = (token.access_hash, token.needs_clients);
         Some(KeptToken { source, access_hash, endpoint: token.endpoint.take(), needs_clients, rare })

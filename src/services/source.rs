@@ -1,5 +1,6 @@
 //! A token file, judged: the one reader for the scan, the configurations and the commands.
 
+use std::cell::OnceCell;
 use std::io;
 use std::path::Path;
 
@@ -37,7 +38,7 @@ pub(crate) struct TokenSource {
     /// The facts for the configurations, for a file that appears in them and holds an access token.
     pub entry: Option<Box<Entry>>,
     /// A digest of the facts for the configurations.
-    pub entry_digest: Option<Fingerprint>,
+    pub entry_digest: OnceCell<Option<Fingerprint>>,
 }
 
 /// The facts of a token file for the configurations.
@@ -106,7 +107,7 @@ impl TokenSource {
             refresh_hash: None,
             at_rest: AtRest::NoSecret,
             entry: None,
-            entry_digest: None,
+            entry_digest: OnceCell::new(),
         };
         source.take(&file.document);
         source
@@ -133,7 +134,7 @@ impl TokenSource {
 
     /// Reads the facts for the configurations again.
     pub(crate) fn read_entry(&mut self) {
-        if self.entry.is_none() && self.entry_digest.is_some() {
+        if self.entry.is_none() && self.entry_digest().is_some() {
             self.read_anew(Timestamp::now());
         } else if in_configurations(&self.name) {
             self.read_again();
@@ -154,7 +155,12 @@ impl TokenSource {
         self.refresh_hash = document.refresh_fingerprint();
         self.at_rest = AtRest::of(document);
         self.entry = in_configurations(&self.name).then(|| Entry::of(document)).flatten().map(Box::new);
-        self.entry_digest = self.entry.as_deref().map(Entry::digest);
+        self.entry_digest = OnceCell::new();
+    }
+
+    /// A digest of the facts for the configurations. Only a cycle needs it, and takes it before it lets go of them.
+    pub(crate) fn entry_digest(&self) -> Option<Fingerprint> {
+        *self.entry_digest.get_or_init(|| self.entry.as_deref().map(Entry::digest))
     }
 
     /// The expiry of the access token, where it has passed.

@@ -57,6 +57,11 @@ impl History {
         Ok(found)
     }
 
+    /// The number of tokens that were searched and are unknown.
+    pub(super) fn count(&self) -> usize {
+        self.unknown.len()
+    }
+
     /// Makes every token be searched again.
     pub(super) fn forget_looks(&mut self) {
         *self = Self::default();

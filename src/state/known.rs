@@ -65,6 +65,9 @@ impl Known {
     /// Merges the writes of other processes, the last cycle included.
     pub(super) fn enter(&mut self) {
         self.catch_up();
+        if self.lineage.is_overgrown(self.file.files.len()) {
+            self.lineage.index(self.file.files.values().map(|state| &**state));
+        }
         let Some(file) = self.own().map(|own| own.file_at(CYCLE)) else { return };
         let stamp = file.inode().ok().map(|found| found.stamp);
         if stamp.is_none() || stamp == self.read_cycle {

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::credential::CredentialState;
 use super::history::History;
-use super::replaced::{ReplacedTokens, Replacement, Successors};
+use super::replaced::{REMEMBERED, ReplacedTokens, Replacement, Successors};
 use crate::files::{Directory, reason};
 use crate::secret::Fingerprint;
 
@@ -30,6 +30,12 @@ impl Lineage {
         }
         // The tables held the results of earlier searches.
         self.history.forget_looks();
+    }
+
+    /// Whether the tables hold many more tokens than the records of so many files: each refresh adds one, for years.
+    /// The history on disk has those that the records have no longer.
+    pub(super) fn is_overgrown(&self, files: usize) -> bool {
+        self.successors.count() + self.history.count() > 1000 + 2 * REMEMBERED * files
     }
 
     /// Takes over the latest replacement of a record, and adds it to the history in `tokens`.

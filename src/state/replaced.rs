@@ -9,7 +9,7 @@ use crate::secret::Fingerprint;
 
 /// The number of replaced refresh tokens per file in the status file, which is rewritten whole. The history has all of
 /// them.
-const REMEMBERED: usize = 8;
+pub(super) const REMEMBERED: usize = 8;
 
 /// A refresh token that must never be sent again, and its successor.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -67,6 +67,10 @@ impl Successors {
     /// Adds the replacements of one file's record.
     pub(super) fn learn(&mut self, replaced: &ReplacedTokens) {
         self.0.extend(replaced.0.iter().map(|replaced| (replaced.token, replaced.successor)));
+    }
+
+    pub(super) fn count(&self) -> usize {
+        self.0.len()
     }
 
     /// Adds one token's successor from the history.

@@ -272,6 +272,24 @@ mod tests {
     }
 
     #[test]
+    fn a_year_of_rotations_stays_out_of_memory_and_every_replaced_token_is_known() {
+        let scratch = Scratch::new();
+        let store = Store::open(&scratch);
+        let print = |number: usize| Fingerprint::of(&number.to_be_bytes());
+        for number in 0..3000 {
+            store.update("a.json", |state| state.replaced.add(print(number), print(number + 1)));
+            if number % 10 == 0 {
+                store.enter(&Directory::open(&scratch).unwrap());
+                assert!(!store.known().lineage.is_overgrown(1), "{number}");
+            }
+        }
+        for number in [0, 1, 1500, 2990, 2999] {
+            assert_eq!(store.newest(print(number)), Some(print(3000)), "{number}");
+        }
+        assert_eq!(store.newest(print(3000)), None);
+    }
+
+    #[test]
     fn many_failures_write_the_status_file_once_and_each_is_seen_at_once() {
         let scratch = Scratch::new();
         let [ours, other] = [(), ()].map(|()| Store::open(&scratch));
