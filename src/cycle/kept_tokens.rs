@@ -88,8 +88,9 @@ impl KeptTokens {
 
     /// The name of the file at `index`; `None` behind the last.
     pub(super) fn name(&self, index: usize) -> Option<&str> {
+        let end = self.tokens.get(index)?.name_end;
         let start = index.checked_sub(1).map_or(0, |before| self.tokens[before].name_end);
-        self.tokens.get(index).map(|token| &self.names[start..token.name_end])
+        Some(&self.names[start..end])
     }
 
     /// Unpacks the file at `index`, which is now in `directory`. Its odd facts are taken out.
