@@ -6,7 +6,7 @@ use std::thread;
 use std::time::Duration;
 
 use crate::figures::{Samples, Unit, row, title};
-use crate::programs::{Programs, peak, proportional_set};
+use crate::programs::{Programs, anonymous, peak, proportional_set};
 use crate::projects::{Kind, due, fresh};
 use crate::support::Endpoint;
 
@@ -24,15 +24,23 @@ pub(crate) fn measure(programs: &Programs, most: usize) {
             continue;
         }
         let project = fresh(files, Kind::Services);
+        let mut own = Vec::new();
         let ours = Samples::of(Unit::Memory, || {
             let daemon = programs.daemon(&project, "--interval 600");
             // The record of a cycle is written before the cycle lets go of what it held.
             thread::sleep(Duration::from_secs(2));
+            own.push(anonymous(daemon.pid()));
             let bytes = proportional_set(daemon.pid());
             daemon.stop();
             bytes
         });
         row(&format!("idle, {files} services"), &ours, Some(("empty", &bare)), goal);
+        row(
+            &format!("idle, {files} services, without the program's own pages"),
+            &Samples::new(Unit::Memory, own),
+            None,
+            "-",
+        );
     }
     let ours = Samples::of(Unit::Memory, || {
         let endpoint = Endpoint::start();

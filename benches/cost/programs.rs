@@ -172,6 +172,12 @@ pub(crate) fn proportional_set(pid: u32) -> f64 {
     1024.0 * field(&format!("/proc/{pid}/smaps_rollup"), "Pss:")
 }
 
+/// The memory of a process beside the pages of its program, in bytes. The system maps as much of a program as its
+/// page cache has in one piece, so the whole differs from day to day.
+pub(crate) fn anonymous(pid: u32) -> f64 {
+    1024.0 * field(&format!("/proc/{pid}/smaps_rollup"), "Pss_Anon:")
+}
+
 /// The most that a process ever held, in bytes.
 pub(crate) fn peak(pid: u32) -> f64 {
     1024.0 * field(&format!("/proc/{pid}/status"), "VmHWM:")
