@@ -1,5 +1,5 @@
 //! The token files between two cycles, packed into a few large blocks of memory. Thousands of small blocks would lie
-//! between the tokens that a cycle reads, and the allocator gives a page back only when everything in it is free.
+//! between the tokens that a cycle reads. The allocator gives back a page only when the whole page is free.
 
 use std::cell::OnceCell;
 use std::collections::BTreeSet;

@@ -19,8 +19,9 @@ pub(super) struct JobQueue<T> {
     /// How many requests are in flight at once, beside those that have waited long. No endpoint gets more.
     most: usize,
     lanes: BTreeMap<String, Lane<T>>,
-    /// The lanes with a job to begin, in the order of their turns. The order is by whether all begun jobs are still
-    /// under way, then by the number of jobs under way, then by the place of the first waiting one.
+    /// The lanes with a job to begin, in the order of their turns. A lane with jobs under way of which none has ended
+    /// comes last. Of the others, the lane with the fewest jobs under way has its turn, then the one that waited
+    /// longest.
     order: BTreeSet<(bool, usize, i64, String)>,
     /// The places of the first and of the last job so far.
     ends: (i64, i64),

@@ -15,7 +15,7 @@ const LARGEST_BLOCK: usize = 64 << 10;
 /// The first block of a file that is missing.
 const SMALLEST_BLOCK: usize = 4 << 10;
 
-/// What became of the file.
+/// The fate of the file.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Replaced {
     /// The file holds the text already and was not touched: a program that watches the file is not woken.

@@ -47,8 +47,8 @@ pub(crate) fn replace_public(
     written.map(drop)
 }
 
-/// Puts the new file (0600) that `write` makes under a temporary name in the place of `file`, unless `write` finds
-/// the file right.
+/// Puts the new file (0600) that `write` makes under a temporary name in the place of `file`. A `write` that finds the
+/// file right makes none.
 fn replace<T>(
     file: &FileAt,
     write: impl FnOnce(&FileAt) -> io::Result<(Replaced, T)>,
