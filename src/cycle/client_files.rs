@@ -197,6 +197,7 @@ fn bring_up_to_date(
         let mut applied = decide(&file);
         if may_be_half_written(kept, &file, &applied) {
             drop(file);
+            // Another program may be writing the file in place.
             std::thread::sleep(SECOND_LOOK);
             file = read()?;
             applied = decide(&file);

@@ -16,7 +16,7 @@ use super::{DEADLINE, holds_in_time, holds_within};
 pub(crate) const LOG: &str = "token_refresher.log";
 /// The program's default pid file, below the root.
 pub(crate) const PID_FILE: &str = "token_refresher.pid";
-/// `nobody`, for tests of permissions, which root does not need.
+/// The user id of `nobody`. Tests of permissions need it, since the system denies root nothing.
 const NOBODY: u32 = 65_534;
 
 /// The program that cargo built for this integration test; `PROGRAM` names another build.
@@ -87,8 +87,8 @@ impl Program {
         self
     }
 
-    /// Runs the program as `nobody`, where root runs the tests, and gives the whole project to `nobody`. Only so can
-    /// permissions be tested.
+    /// Runs the program as `nobody` where root runs the tests, and gives the whole project to `nobody`. The system
+    /// refuses root nothing, so a test of permissions needs another user.
     pub(crate) fn unprivileged(mut self) -> Self {
         let uid = |path: &Path| std::os::unix::fs::MetadataExt::uid(&fs::metadata(path).unwrap());
         if uid(Path::new("/proc/self")) == 0 {

@@ -51,6 +51,7 @@ pub(crate) fn scan(
         }
     }
     if !second_look.is_empty() {
+        // Another program may be writing these files in place.
         std::thread::sleep(directory::SECOND_LOOK);
         for (name, before) in second_look {
             found.add(name, directory::read(directory, name), before);
