@@ -18,7 +18,7 @@
 //!   cli   logging command words of the command line; the log; a command with a time limit
 //!   files    json user    locks, atomic replacing, reading; the text of a JSON object; root becomes a user
 //!   sealing               secrets sealed at rest, and the keys for it
-//!   clock secret text     time, secrets and words as values; `byte_set` searches long texts
+//!   clock secret text     time, secrets and words as values; `byte_set` searches long texts, `ordered` sorts
 //!   exit                  why a command ended without success
 //! ```
 
@@ -40,6 +40,7 @@ mod keygen;
 mod logging;
 mod names;
 mod oauth;
+mod ordered;
 mod refresh;
 #[cfg(test)]
 mod scratch;

@@ -15,6 +15,7 @@ use crate::clients::Service;
 use crate::clock::Timestamp;
 use crate::files::Stamp;
 use crate::headers::{Moment, moment};
+use crate::ordered;
 use crate::secret::{Fingerprint, Secret};
 use crate::servers::McpTransport;
 use crate::settings::Places;
@@ -168,7 +169,7 @@ impl ServerAccess {
 impl RequestTarget {
     fn file_names(&self) -> BTreeSet<String> {
         let names = self.files.iter().filter_map(|(path, _)| path.file_name()?.to_str());
-        names.map(str::to_owned).collect()
+        ordered::set(names.map(str::to_owned))
     }
 
     fn is_current(&self) -> bool {

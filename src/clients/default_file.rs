@@ -14,6 +14,7 @@ use super::quote::{push_pairs, push_quoted, push_words};
 use super::service::Service;
 use super::{gateway_shape, seed};
 use crate::json;
+use crate::ordered;
 use crate::secret::{Secret, SecretText};
 
 /// The kind of entry in the two default files (`--launcher`).
@@ -193,5 +194,5 @@ pub(crate) fn other_entries(
     }
     let members = json::members(object).unwrap_or_default();
     let others = members.into_iter().filter(|member| !known.contains(member.name.as_str()));
-    others.map(|member| (member.name, Secret::new(&object[member.place]))).collect()
+    ordered::map(others.map(|member| (member.name, Secret::new(&object[member.place]))))
 }

@@ -12,6 +12,7 @@ use super::reader::{self, Reader};
 use crate::clients::{Applied, Edit, Format, Owned, ReaderPaths, Secrets, Service, UserMembers, apply};
 use crate::clock::Timestamp;
 use crate::files::{Directory, NotReplaced, UserFile, reason, replace_text};
+use crate::ordered;
 use crate::settings::{KeptClient, Settings};
 use crate::state::{ClientRecord, Store};
 use crate::tokens::directory::SECOND_LOOK;
@@ -157,8 +158,8 @@ fn keep_one(
     let spared_files = if spared.is_empty() { BTreeSet::new() } else { old.side_files.clone() };
     Some(ClientRecord {
         updated: Timestamp::default(),
-        entries: applied.ours.into_iter().chain(spared).map(|owned| (owned.name, owned.url)).collect(),
-        side_files: side_files.chain(spared_files).collect(),
+        entries: ordered::map(applied.ours.into_iter().chain(spared).map(|owned| (owned.name, owned.url))),
+        side_files: ordered::set(side_files.chain(spared_files)),
         users_own: applied.users_own,
     })
 }
@@ -249,8 +250,7 @@ fn remove_stale(
     // Another process may keep the files of other clients here.
     let foreign = before.iter().filter(|(key, _)| !after.contains_key(*key)).map(|(_, record)| record);
     let present = after.values().map(|(_, new)| new);
-    let in_use: BTreeSet<String> =
-        foreign.chain(present).flat_map(|record| record.side_files.iter().cloned()).collect();
+    let in_use = ordered::set(foreign.chain(present).flat_map(|record| record.side_files.iter().cloned()));
     for (old, new) in after.values_mut() {
         for name in old.side_files.difference(&in_use).filter(|name| is_side_file(name)) {
             match tokens.file_at(name).remove() {

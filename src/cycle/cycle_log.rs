@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use log::Level;
 
 use super::token_line::TokenLine;
+use crate::ordered;
 use crate::status::login_command;
 use crate::tokens::name::stem;
 
@@ -265,7 +266,7 @@ impl CycleLog {
             .problems
             .iter()
             .filter(|((_, topic), problem)| *topic == Topic::Writing && problem.mentioned);
-        writing.map(|((about, _), problem)| (about.clone(), problem.message.clone())).collect()
+        ordered::map(writing.map(|((about, _), problem)| (about.clone(), problem.message.clone())))
     }
 
     /// How many of these are errors, and not files that are left to their owner.

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::scan::{Credential, TokenScan};
 use crate::files::Stamp;
+use crate::ordered;
 use crate::refresh::{Chain, Job};
 use crate::secret::Fingerprint;
 use crate::state::{FailureKind, Plan};
@@ -60,8 +61,9 @@ pub(super) fn plan(
         !force && (token.plan == Plan::Recheck || waiting_before.contains(token.name()) || retried())
     };
     let mut order: Vec<usize> = (0..scan.tokens.len()).filter(|index| is_due(&scan.tokens[*index])).collect();
-    let mut agenda = Agenda { jobs: Vec::new(), leads: Vec::new(), due: order.iter().copied().collect() };
-    order.sort_by_key(|index| scan.tokens[*index].rank());
+    let mut agenda = Agenda { jobs: Vec::new(), leads: Vec::new(), due: ordered::set(order.iter().copied()) };
+    let rank = |index: &usize| scan.tokens[*index].rank();
+    ordered::sort(&mut order, |one, other| rank(one).cmp(&rank(other)));
     let mut planned = BTreeSet::new();
     for index in order {
         let token = &scan.tokens[index];

@@ -8,6 +8,8 @@
 //! limit for all of them. No endpoint gets more requests at once for it: those that waited long count there.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use crate::ordered;
 use std::time::{Duration, Instant};
 
 /// How long a request counts. A token endpoint answers within a second, also over a slow link with a new TLS
@@ -132,8 +134,9 @@ impl<T> JobQueue<T> {
     pub(super) fn take_rest(&mut self) -> Vec<T> {
         self.order.clear();
         let waiting = self.lanes.values_mut().flat_map(|lane| lane.waiting.drain(..));
-        let by_place: BTreeMap<i64, T> = waiting.collect();
-        by_place.into_values().collect()
+        let mut by_place: Vec<(i64, T)> = waiting.collect();
+        ordered::sort(&mut by_place, |(one, _), (other, _)| one.cmp(other));
+        by_place.into_iter().map(|(_, job)| job).collect()
     }
 
     /// Changes one lane, and with it the lane's place among the others.

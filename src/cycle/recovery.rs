@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::scan::{Credential, TokenScan};
 use crate::clock::Timestamp;
+use crate::ordered;
 use crate::secret::Fingerprint;
 use crate::state::{Outage, Plan};
 
@@ -18,7 +19,8 @@ pub(super) fn queue_at_endpoints(tokens: &mut [Credential], now: Timestamp) {
     let mut order: Vec<usize> = (0..tokens.len())
         .filter(|index| tokens[*index].in_trouble.is_some() && tokens[*index].is_about_to_ask())
         .collect();
-    order.sort_by_key(|index| tokens[*index].rank());
+    let rank = |index: &usize| tokens[*index].rank();
+    ordered::sort(&mut order, |one, other| rank(one).cmp(&rank(other)));
     let mut asking: BTreeMap<String, Option<Fingerprint>> = BTreeMap::new();
     for index in order {
         let token = &mut tokens[index];
@@ -37,7 +39,7 @@ pub(super) fn reachable(
     before: &BTreeMap<String, Outage>,
     after: &BTreeMap<String, Outage>,
 ) -> BTreeSet<String> {
-    before.keys().filter(|endpoint| !after.contains_key(*endpoint)).cloned().collect()
+    ordered::set(before.keys().filter(|endpoint| !after.contains_key(*endpoint)).cloned())
 }
 
 /// Ends the waits of the credentials of these endpoints. Returns the names of all other files.

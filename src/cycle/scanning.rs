@@ -8,6 +8,7 @@ use super::memory::Remembered;
 use super::token_scan::TokenScan;
 use crate::files::{Directory, LastRead, Stamp, leftover};
 use crate::oauth::Resolution;
+use crate::ordered;
 use crate::refresh::{client_file, config_of};
 use crate::tokens::FileKind;
 use crate::tokens::at_rest::AtRest;
@@ -204,7 +205,7 @@ impl<'a> Scanning<'a> {
                 token.resolve(context.resolution(&config, &scan.clients), context);
             }
         }
-        scan.tokens.sort_by(|one, other| one.source.name.cmp(&other.source.name));
+        ordered::sort(&mut scan.tokens, |one, other| one.source.name.cmp(&other.source.name));
         scan
     }
 }

@@ -8,6 +8,7 @@ use super::kept_tokens::KeptTokens;
 use super::memory::Memory;
 use crate::files::{Directory, FileAt, LastRead};
 use crate::oauth::ClientFile;
+use crate::ordered;
 use crate::tokens::at_rest::AtRest;
 use crate::tokens::directory::Problem;
 use crate::tokens::spelled::file_in;
@@ -60,7 +61,7 @@ impl TokenScan {
     /// The files for which no request can be made, with the fact that lacks.
     pub(crate) fn unresolved(&self) -> BTreeMap<String, String> {
         let lacking = |token: &Credential| Some((token.name().to_owned(), token.unresolved.clone()?));
-        self.tokens.iter().filter_map(lacking).collect()
+        ordered::map(self.tokens.iter().filter_map(lacking))
     }
 
     /// The names of the token files that have changed since the last cycle.
@@ -79,7 +80,7 @@ impl TokenScan {
             tokens,
             clients: self.clients_read,
             without_token: self.without_token,
-            problems: problems.map(|(found, name)| (name, found)).collect(),
+            problems: ordered::map(problems.map(|(found, name)| (name, found))),
             links: self.links,
             distrusted: false,
             directory: Some(directory),

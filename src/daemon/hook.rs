@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 
 use crate::clock::{Timestamp, Words};
 use crate::command::{CommandError, Task, run};
+use crate::ordered;
 use crate::settings::Settings;
 use crate::state::{HookKind, HookRecord, Store};
 use crate::status::Trouble;
@@ -142,8 +143,8 @@ impl Hook {
             })
         });
         let new = |(file, trouble): &(&String, &Trouble)| ordered.get(*file) < Some(&trouble.urgency);
-        let new: BTreeMap<_, _> =
-            troubles.iter().filter(new).map(|(file, trouble)| (file.clone(), trouble.urgency)).collect();
+        let new = troubles.iter().filter(new).map(|(file, trouble)| (file.clone(), trouble.urgency));
+        let new = ordered::map(new);
         // A file that is well before a run began is not told of.
         self.waiting.retain(|file| troubles.contains_key(file));
         self.waiting.extend(new.keys().cloned());
@@ -320,7 +321,7 @@ impl Hook {
 
     fn remember(&mut self, store: &Store) {
         let told = self.running.iter().flat_map(|running| &running.told);
-        self.record.waiting = told.chain(&self.waiting).cloned().collect();
+        self.record.waiting = ordered::set(told.chain(&self.waiting).cloned());
         // Of two records of the same millisecond the later one must count.
         self.record.updated = Timestamp::now().max(self.record.updated + Duration::from_millis(1));
         store.set_hook(self.kind, self.record.clone());

@@ -15,6 +15,7 @@ use std::time::Duration;
 use rustix::fs::inotify::{self, CreateFlags, ReadFlags, Reader, WatchFlags};
 use rustix::io::Errno;
 
+use crate::ordered;
 use crate::settings::Settings;
 
 /// The time between the first event of a burst and the wake-up: an editor writes in several steps.
@@ -200,7 +201,7 @@ fn names(path: &Path) -> Vec<OsString> {
 }
 
 fn both(left: Names, right: Names) -> Names {
-    left.zip(right).map(|(left, right)| left.into_iter().chain(right).collect())
+    left.zip(right).map(|(left, right)| ordered::set(left.into_iter().chain(right)))
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use crate::clock::Words;
 use crate::cycle::Cycles;
+use crate::ordered;
 use crate::refresh::Storing;
 
 /// How long a stop waits for an answer that cannot be written.
@@ -55,7 +56,7 @@ impl Unstored {
 
     /// The token files that wait for their answers. No cycle refreshes them meanwhile.
     pub(super) fn names(&self) -> BTreeSet<String> {
-        self.0.iter().flat_map(|waiting| waiting.storing.names().cloned()).collect()
+        ordered::set(self.0.iter().flat_map(|waiting| waiting.storing.names().cloned()))
     }
 
     /// The time of the next attempt.

@@ -6,6 +6,7 @@ use std::ops::Range;
 use zeroize::Zeroizing;
 
 use super::{JsonMember, NotAnObject, members, quoted};
+use crate::ordered;
 
 /// A member of an object and its new value, as JSON text.
 #[derive(Clone, Copy)]
@@ -68,7 +69,7 @@ pub(crate) fn splices<'a>(
 /// `before`, then `text` with every replacement made in it. No replacement overlaps another. Replacements at one place
 /// keep their order.
 pub(crate) fn spliced(before: &str, text: &str, mut splices: Vec<Splice<'_>>) -> Zeroizing<String> {
-    splices.sort_by_key(|splice| splice.place.start);
+    ordered::sort(&mut splices, |one, other| one.place.start.cmp(&other.place.start));
     let added: usize = splices.iter().map(|splice| splice.by.len()).sum();
     // With room for the whole text: a buffer that grows leaves copies of a token behind.
     let mut result = Zeroizing::new(String::with_capacity(before.len() + text.len() + added));

@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use serde_json::value::RawValue;
 
 use super::encode::form_decode;
+use crate::ordered;
 
 pub(super) enum ResponseBody<'a> {
     /// A JSON object.
@@ -76,7 +77,7 @@ fn pairs(text: &str) -> BTreeMap<String, String> {
         let (name, value) = pair.split_once('=')?;
         Some((form_decode(name)?, form_decode(value)?))
     };
-    text.split('&').filter_map(pair).collect()
+    ordered::map(text.split('&').filter_map(pair))
 }
 
 fn at_path<'a>(members: &BTreeMap<Cow<'a, str>, &'a RawValue>, path: &str) -> Option<&'a RawValue> {

@@ -1,6 +1,5 @@
 //! A job takes the locks of one chain and sends at most one request. Any further work is another job.
 
-use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use super::report::Reports;
@@ -70,8 +69,7 @@ impl Chain {
 
     /// The files called `names`, which hold `token` now. The known earlier state of each file is kept.
     pub(super) fn now(&self, names: Vec<String>, token: Option<Fingerprint>) -> Self {
-        let known: BTreeMap<&str, &ChainFile> = self.files.iter().map(|file| (&*file.name, file)).collect();
-        let file = |name: String| match known.get(&*name) {
+        let file = |name: String| match self.file(&name) {
             Some(file) => ChainFile::clone(file),
             None => ChainFile { name, stamp: None, served: false },
         };

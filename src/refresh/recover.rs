@@ -3,11 +3,12 @@
 //! A file is touched only when its mark names exactly the tokens that it holds now. Otherwise another program has
 //! written the file since, and the leftovers are of no use.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::io;
 
 use super::member::Member;
 use crate::files::{FileAt, Reserve};
+use crate::ordered;
 use crate::sealing::SecretMember;
 use crate::tokens::{Document, Unusable};
 
@@ -35,7 +36,7 @@ pub(super) fn recover(members: &mut [Member]) -> io::Result<()> {
         }
     }
     let sent = |member: &Member| member.doubt.as_ref().and_then(|mark| mark.refresh);
-    let chains: BTreeSet<_> = interrupted.keys().filter_map(|index| sent(&members[*index])).collect();
+    let chains = ordered::set(interrupted.keys().filter_map(|index| sent(&members[*index])));
     for chain in chains {
         let indexes = (0..members.len()).filter(|index| sent(&members[*index]) == Some(chain));
         recover_chain(members, &indexes.collect::<Vec<_>>(), &mut interrupted)?;

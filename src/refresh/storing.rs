@@ -3,7 +3,6 @@
 //! Here a lost token costs a sign-in. So the work is a value that can be tried again: it owns the locks, the reserved
 //! files and the answer, and [`Storing::attempt`] continues where the last attempt failed.
 
-use std::collections::BTreeSet;
 use std::fmt;
 use std::io;
 use std::path::PathBuf;
@@ -18,6 +17,7 @@ use super::neighbours::Neighbours;
 use super::report::{Report, Reports};
 use crate::clock::Timestamp;
 use crate::files::{ReadError, Reserve, reason};
+use crate::ordered;
 use crate::sealing::Seal;
 use crate::secret::{Fingerprint, Secret};
 use crate::state::{FailureKind, LastFailure, Store};
@@ -329,7 +329,7 @@ impl Storing {
     /// The file under another name in the directory, if it was moved; `left` makes the report for its old names.
     fn moved(&self, index: usize, left: &dyn Fn(&str) -> Report) -> Option<Moved> {
         let item = &self.items[index];
-        let known: BTreeSet<&str> = self.names().map(String::as_str).collect();
+        let known = ordered::set(self.names().map(String::as_str));
         let found = self.neighbours.find(item.sent?, &item.part.member.stamp, &known)?;
         let TokenFile { name, real, stamp, document, .. } = found;
         let left = left(&name);

@@ -14,6 +14,7 @@ use serde_json::Value;
 
 use crate::files;
 use crate::json;
+use crate::ordered;
 
 /// The transport between client and server (MCP specification, "Transports").
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -310,8 +311,8 @@ pub(crate) fn read_registry(dir: &Path) -> Registry {
         }
         registry.problems.push((name, problem));
     }
-    registry.servers.sort_by(|a, b| (&a.name, &a.file).cmp(&(&b.name, &b.file)));
-    registry.problems.sort();
+    ordered::sort(&mut registry.servers, |a, b| (&a.name, &a.file).cmp(&(&b.name, &b.file)));
+    ordered::sort(&mut registry.problems, Ord::cmp);
     registry.unread = unread.into_iter().min();
     registry
 }

@@ -7,6 +7,7 @@ use super::names::{GATEWAY, KEYCLOAK_GATEWAY};
 use super::source::{Entry, TokenSource};
 use crate::clients::{Egress, Ingress, Services, services};
 use crate::clock::Timestamp;
+use crate::ordered;
 use crate::servers::Server;
 use crate::settings::{Environment, Settings};
 use crate::state::DaemonRecord;
@@ -79,7 +80,7 @@ pub(crate) fn gather<'a>(
     let ingress = gateway.map(|source| ingress(source.entry));
     Gathered {
         services: services(&egress, ingress.as_ref(), servers, registry_url),
-        files: named.into_iter().map(|(name, source)| (name, &*source.file.name)).collect(),
+        files: ordered::map(named.into_iter().map(|(name, source)| (name, &*source.file.name))),
         gateway: gateway.map(|source| &*source.file.name),
         renamed,
     }

@@ -6,6 +6,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 use crate::files::is_pipe;
+use crate::ordered;
 use crate::secret::Secret;
 
 use super::dotenv::{self, Assignment, Dotenv};
@@ -89,10 +90,8 @@ impl Environment {
 
     /// The last of several assignments to a name counts.
     fn over(&self, path: PathBuf, assignments: Vec<Assignment>) -> Self {
-        let file = assignments
-            .into_iter()
-            .map(|Assignment { line, name, value }| (name, Assigned { line, value }))
-            .collect();
+        let assigned = |Assignment { line, name, value }| (name, Assigned { line, value });
+        let file = ordered::map(assignments.into_iter().map(assigned));
         Self { process: self.process.clone(), file, path }
     }
 
@@ -118,7 +117,7 @@ impl Environment {
         let process = self.process.range(of_process..).map(|(name, _)| name.to_str().unwrap_or(before));
         let file = self.file.range(of_file..).map(|(name, _)| name.as_str());
         let begins = |name: &&str| name.starts_with(before);
-        process.take_while(begins).chain(file.take_while(begins)).filter_map(number).collect()
+        ordered::set(process.take_while(begins).chain(file.take_while(begins)).filter_map(number))
     }
 
     /// The value of `name` with its place, the process's own variables first.

@@ -4,6 +4,7 @@ use std::ffi::OsString;
 use std::path::Path;
 
 use crate::cli::{flags_with_variable, nearest};
+use crate::ordered;
 
 /// Variables that are no option's and that `.env` cannot set. Their values name files, proxies or places.
 const OF_PROCESS: &[&str] = &[
@@ -36,7 +37,7 @@ const OURS: &str = "TOKEN_REFRESHER_";
 pub(super) fn of_file<'a>(path: &Path, names: impl Iterator<Item = (&'a str, usize)>) -> Vec<String> {
     let mut found: Vec<(usize, String)> =
         names.filter_map(|(name, line)| Some((line, in_file(name)?))).collect();
-    found.sort();
+    ordered::sort(&mut found, Ord::cmp);
     found.into_iter().map(|(line, what)| format!("{} line {line}: {what}", path.display())).collect()
 }
 

@@ -197,7 +197,12 @@ fn in_bulk<'de, D: Deserializer<'de>>(from: D) -> Result<BTreeMap<String, Arc<Cr
         }
     }
 
-    from.deserialize_map(Entries).map(|entries| entries.into_iter().collect())
+    from.deserialize_map(Entries).map(packed)
+}
+
+/// The map of these entries, whose nodes are full.
+pub(super) fn packed(entries: Vec<(String, Arc<CredentialState>)>) -> BTreeMap<String, Arc<CredentialState>> {
+    entries.into_iter().collect()
 }
 
 impl StatusFile {

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 
 use crate::files::{Directory, Journal, JournalEnd};
+use crate::ordered;
 use crate::secret::Fingerprint;
 
 /// The size of each of the two generations, in bytes: the hourly rotations of 50 sign-ins in a year.
@@ -82,7 +83,7 @@ struct Trail {
 
 impl Trail {
     fn of(tokens: &BTreeSet<Fingerprint>) -> Self {
-        Self { ends: tokens.iter().map(|token| (*token, vec![*token])).collect() }
+        Self { ends: ordered::map(tokens.iter().map(|token| (*token, vec![*token]))) }
     }
 
     /// Follows one line. A line that is not the journal's, such as one that broke off, is passed over.

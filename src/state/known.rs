@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::credential::CredentialState;
-use super::file::StatusFile;
+use super::file::{StatusFile, packed};
 use super::lineage::Lineage;
 use crate::files::{
     Directory, FileAt, Journal, JournalEnd, Lock, LockError, Stamp, read_own, reason, replace_text,
@@ -184,7 +184,7 @@ impl Known {
         self.changed = false;
         if self.unsaved.len() > self.file.files.len() / 2 {
             // The map has grown record by record, which leaves its nodes half empty.
-            self.file.files = std::mem::take(&mut self.file.files).into_iter().collect();
+            self.file.files = packed(std::mem::take(&mut self.file.files).into_iter().collect());
         }
         self.unsaved.clear();
         if self.read_changes.is_some() {

@@ -12,6 +12,7 @@ use super::seals::SealCounts;
 use super::token::{Severity, Token};
 use crate::clock::{Soon, Timestamp, Words};
 use crate::files::Holder;
+use crate::ordered;
 use crate::text::{Count, escaped};
 
 /// The exit status of a check that could not be made.
@@ -33,7 +34,7 @@ pub(crate) fn check(report: &Overview) -> (String, u8) {
     complaints.extend(open.map(|why| (Severity::Warning, why.clone())));
     complaints.extend(report.tokens.iter().filter_map(|token| token.complaint(report.now)));
     // The sort is stable: a missing daemon comes before the tokens that are in trouble because of it.
-    complaints.sort_by_key(|(severity, _)| std::cmp::Reverse(*severity));
+    ordered::sort(&mut complaints, |(one, _), (other, _)| other.cmp(one));
     let severity = complaints.first().map_or(Severity::Ok, |(severity, _)| *severity);
     let mut text: Vec<String> = complaints.iter().take(NAMED).map(|(_, words)| words.clone()).collect();
     if complaints.len() > NAMED {

@@ -9,6 +9,7 @@ use super::seals::SealCounts;
 use super::token::{Severity, Token};
 use crate::clock::Timestamp;
 use crate::files::Holder;
+use crate::ordered;
 use crate::state::{CycleRecord, DaemonRecord, HookKind, HookRecord, Outage};
 use crate::text::escaped;
 
@@ -73,15 +74,16 @@ impl Overview {
     /// Sorts the tokens by severity, then by expiry.
     pub(crate) fn sorted(mut self) -> Self {
         let now = self.now;
-        let urgency = |token: &Token| {
+        let ranked = |token: Token| {
             let severity = token.complaint(now).map_or(Severity::Ok, |(severity, _)| severity);
-            (
-                std::cmp::Reverse(severity),
-                token.expires_at.map_or(i64::MAX, Timestamp::as_millis),
-                token.name.clone(),
-            )
+            let expiry = token.expires_at.map_or(i64::MAX, Timestamp::as_millis);
+            ((std::cmp::Reverse(severity), expiry), token)
         };
-        self.tokens.sort_by_cached_key(urgency);
+        let mut tokens: Vec<_> = self.tokens.into_iter().map(ranked).collect();
+        ordered::sort(&mut tokens, |(one, first), (other, second)| {
+            one.cmp(other).then_with(|| first.name.cmp(&second.name))
+        });
+        self.tokens = tokens.into_iter().map(|(_, token)| token).collect();
         self
     }
 

@@ -5,6 +5,7 @@
 //! files of a chain are refreshed as one.
 
 use super::document::Document;
+use crate::ordered;
 
 /// Whether two documents describe access tokens that are not interchangeable: different scope, audience or resource. A
 /// missing member contradicts nothing.
@@ -12,7 +13,7 @@ pub(crate) fn contradict(one: &Document, other: &Document) -> bool {
     let words = |document: &Document| {
         document.scope().map(|scope| {
             let mut words: Vec<String> = scope.split_whitespace().map(ToOwned::to_owned).collect();
-            words.sort_unstable();
+            ordered::sort(&mut words, Ord::cmp);
             words
         })
     };

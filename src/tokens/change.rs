@@ -10,6 +10,7 @@ use super::due::REFRESH_LENGTHS;
 use super::written_time::{EXACT_SECONDS, FOR_PEOPLE, PLAIN_SECONDS, TimeFormat};
 use crate::clock::Timestamp;
 use crate::json::{as_text, quoted};
+use crate::ordered;
 use crate::sealing::{Seal, SecretMember};
 use crate::secret::Secret;
 
@@ -192,8 +193,8 @@ fn set_scope(draft: &mut DocumentDraft, scope: &str) -> Result<(), Unusable> {
     let mut granted: Vec<String> = scope.split_whitespace().map(ToOwned::to_owned).collect();
     let spelled: Vec<_> = granted.iter().map(|one| quoted(one).to_string()).collect();
     let list = format!("[{}]", spelled.join(", "));
-    granted.sort_unstable();
-    present.sort_unstable();
+    ordered::sort(&mut granted, Ord::cmp);
+    ordered::sort(&mut present, Ord::cmp);
     if granted == present { Ok(()) } else { draft.set("scopes", list.into()) }
 }
 

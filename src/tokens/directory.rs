@@ -13,6 +13,7 @@ use super::spelled::{file_in, spelled};
 use crate::files::{
     Directory, FileAt, Inode, ReadError, Stamp, follow_to, leftover, leftover_target, read_private,
 };
+use crate::ordered;
 
 /// The wait before a text that does not parse is read a second time. Another tool may be writing the file in place, and
 /// a few kilobytes take a millisecond.
@@ -121,8 +122,8 @@ pub(crate) fn list(directory: &Directory, generated: &[String]) -> io::Result<Li
     if !listing.leftovers.is_empty() {
         listing.find_shortened(directory);
     }
-    listing.names.sort_unstable();
-    listing.copies.sort_unstable();
+    ordered::sort(&mut listing.names, Ord::cmp);
+    ordered::sort(&mut listing.copies, Ord::cmp);
     Ok(listing)
 }
 

@@ -10,6 +10,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::Value;
 
 use crate::clock::Timestamp;
+use crate::ordered;
 
 /// The `exp` claim (RFC 7519 4.1.4, may be fractional) of `token`. `None` when the token is no JWT or has no `exp`
 /// after 1970.
@@ -24,7 +25,7 @@ const ORIGIN: [&str; 8] = ["iss", "tid", "appid", "azp", "cid", "sub", "gty", "i
 /// The text claims about the token's origin.
 pub(crate) fn origin(token: &str) -> BTreeMap<&'static str, String> {
     let claims = claims(token).unwrap_or_default();
-    ORIGIN.into_iter().filter_map(|name| Some((name, claims.get(name)?.as_str()?.to_owned()))).collect()
+    ordered::map(ORIGIN.into_iter().filter_map(|name| Some((name, claims.get(name)?.as_str()?.to_owned()))))
 }
 
 fn claims(token: &str) -> Option<BTreeMap<String, Value>> {

@@ -1,6 +1,5 @@
 //! Sealing in the cycles, and the context for the steps of a refresh.
 
-use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -10,6 +9,7 @@ use crate::cycle::scan::{Credential, TokenScan};
 use crate::cycle::sealing::{SealSummary, seal_named, seal_plain};
 use crate::files::Directory;
 use crate::oauth::ClientFile;
+use crate::ordered;
 use crate::refresh::{Context, Limits, SealOrder, Written};
 use crate::secret::Fingerprint;
 use crate::services::generated;
@@ -54,7 +54,7 @@ impl Cycles {
         }
         let (tokens_dir, scan) = self.look(settings, Timestamp::now())?;
         let tokens = scan.tokens.iter().map(Credential::name);
-        let known: BTreeSet<&str> = tokens.chain(scan.clients_at_rest.keys().map(String::as_str)).collect();
+        let known = ordered::set(tokens.chain(scan.clients_at_rest.keys().map(String::as_str)));
         let mut files = Vec::new();
         for name in names {
             let name = in_directory(name, &settings.tokens_dir);

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use super::Cycles;
 use crate::clock::Timestamp;
 use crate::cycle::scan::TokenScan;
+use crate::ordered;
 use crate::services::in_configurations;
 use crate::settings::Settings;
 use crate::state::{LASTING_RUN, Outage};
@@ -32,6 +33,6 @@ impl Cycles {
             let trouble = Trouble::of(&token.facts(), waits, &settings.dir, now)?;
             Some((token.name().to_owned(), trouble))
         });
-        broken.chain(tokens).collect()
+        ordered::map(broken.chain(tokens))
     }
 }

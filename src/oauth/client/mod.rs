@@ -21,6 +21,7 @@ use super::response_body::ResponseBody;
 use super::transport::{AnswerConnection, HttpSettings, HttpTransport};
 use super::wording;
 use crate::clock::Timestamp;
+use crate::ordered;
 use crate::secret::Secret;
 
 pub(crate) use sign_in::{ClientIdentity, NotGranted, Submission};
@@ -144,9 +145,7 @@ impl TokenClient {
         // The failure passes, since the metadata may come back. The message shows a wrong issuer all the same, and
         // tells nothing of other issuers on that host.
         let concerns = endpoint_or_credential(statuses.iter().any(|status| is_trouble(*status)));
-        statuses.sort_unstable();
-        statuses.dedup();
-        let statuses = statuses.iter().map(u16::to_string).collect::<Vec<_>>().join(", ");
+        let statuses = ordered::set(statuses).iter().map(u16::to_string).collect::<Vec<_>>().join(", ");
         let message = format!(
             "issuer {shown} has no metadata (HTTP {statuses}): check issuer in {}, or set token_endpoint",
             request.file

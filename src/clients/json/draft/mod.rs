@@ -11,6 +11,7 @@ use jsonc_parser::common::Ranged as _;
 use zeroize::Zeroizing;
 
 use super::render::{Node, Style, push_member, render};
+use crate::ordered;
 use crate::secret::{Secret, SecretText};
 
 /// A text and its pending changes.
@@ -175,7 +176,7 @@ impl<'a> Draft<'a> {
             return None;
         }
         // The sort is stable: a comma behind a member comes before later text of the same place.
-        self.changes.sort_by_key(|(from, to, _)| (*from, *to));
+        ordered::sort(&mut self.changes, |one, other| (one.0, one.1).cmp(&(other.0, other.1)));
         // The buffer has room for all of the text: one that grows leaves copies behind.
         let added: usize = self.changes.iter().map(|(.., new)| new.expose().len()).sum();
         let mut text = Zeroizing::new(String::with_capacity(self.text.len() + added));
