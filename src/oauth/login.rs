@@ -4,9 +4,8 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
-/// The facts for a sign-in at a provider. The names of the fields are the keys of the JSON object.
-#[derive(Clone, Default, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+/// The facts for a sign-in at a provider.
+#[derive(Clone, Default)]
 pub(crate) struct LoginRules {
     /// The issuer that `iss` in a redirect must name (RFC 9207).
     pub issuer: Option<String>,
@@ -31,9 +30,6 @@ pub(crate) struct LoginRules {
     pub instead: Option<String>,
     /// Keys whose values are remembered and not documented.
     pub unverified: Vec<String>,
-    /// The sources of the facts, for people.
-    #[serde(rename = "sources")]
-    pub _sources: Vec<String>,
 }
 
 /// The redirect addresses that a provider accepts.

@@ -6,21 +6,18 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use serde::{Deserialize, Deserializer};
+use serde::Deserialize;
 
 use super::login::LoginRules;
 use super::outcome::{Class, GrantType};
 use super::template::ValueSource;
 
-/// A provider's row. The names of the fields are the keys of the JSON object.
-#[derive(Clone, Default, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+/// A provider's row.
+#[derive(Clone, Default)]
 pub(super) struct Provider {
     /// The row's key in the table.
-    #[serde(skip)]
     pub name: String,
     /// Whether the row is the program's own, without a key of the user's.
-    #[serde(skip)]
     pub built_in: bool,
     /// The name of the provider for people.
     pub title: String,
@@ -28,9 +25,6 @@ pub(super) struct Provider {
     pub aliases: Vec<String>,
     /// The hosts of the token endpoints, or their domains. A file with only an endpoint is recognised by its host.
     pub hosts: Vec<String>,
-    /// The row whose keys this row starts from.
-    #[serde(rename = "like")]
-    pub _like: Option<String>,
     /// The row that this row replaces for an endpoint in one of `hosts`.
     pub variant_of: Option<String>,
     /// Members that identify a file as this provider's if all are present.
@@ -56,10 +50,8 @@ pub(super) struct Provider {
     /// Whether an answer may bring a new refresh token.
     pub rotation: Rotation,
     /// How long after its first use a replaced refresh token may be sent again, if known.
-    #[serde(rename = "grace_seconds", deserialize_with = "seconds")]
     pub grace: Option<Duration>,
     /// The usual lifetime of an access token, for answers without one.
-    #[serde(rename = "lifetime_seconds", deserialize_with = "seconds")]
     pub lifetime: Option<Duration>,
     /// The places of the values in an answer.
     pub answer: AnswerPaths,
@@ -75,9 +67,6 @@ pub(super) struct Provider {
     pub refreshable: Option<bool>,
     /// Variables of the environment with client credentials for an application's own tokens.
     pub environment: Vec<ClientSet>,
-    /// For people: facts that no key holds, and values that are unsure.
-    #[serde(rename = "notes")]
-    pub _notes: Vec<String>,
 }
 
 /// How a client proves its identity; the names are those of RFC 7591.
@@ -160,8 +149,7 @@ pub(super) enum Rotation {
 }
 
 /// A value for each grant.
-#[derive(Clone, Default, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[derive(Clone, Default)]
 pub(super) struct ByGrant<T: Default> {
     pub refresh_token: T,
     pub client_credentials: T,
@@ -177,8 +165,7 @@ impl<T: Default> ByGrant<T> {
 }
 
 /// One endpoint for all grants, or one for each.
-#[derive(Clone, Deserialize)]
-#[serde(untagged, expecting = "expected a URL template, or an object with one for each grant")]
+#[derive(Clone)]
 pub(super) enum EndpointTemplates {
     /// For both grants.
     One(String),
@@ -202,19 +189,16 @@ impl EndpointTemplates {
 }
 
 /// A request parameter.
-#[derive(Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Clone)]
 pub(super) struct Parameter {
     /// The sources of the value, first match wins.
     pub from: Vec<ValueSource>,
     /// Whether the request is pointless without the parameter.
-    #[serde(default)]
     pub required: bool,
 }
 
 /// The places of the values in an answer, as dotted paths. The first present one counts.
-#[derive(Clone, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[derive(Clone)]
 pub(super) struct AnswerPaths {
     pub access_token: Vec<String>,
     pub refresh_token: Vec<String>,
@@ -251,8 +235,7 @@ impl Default for AnswerPaths {
 }
 
 /// The meaning of errors, beyond RFC 6749.
-#[derive(Clone, Default, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[derive(Clone, Default)]
 pub(super) struct ErrorRules {
     /// Members that may hold the code, `error` where empty.
     pub code: Vec<String>,
@@ -264,11 +247,9 @@ pub(super) struct ErrorRules {
 }
 
 /// A class for one error in one situation; all conditions must hold.
-#[derive(Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Clone)]
 pub(super) struct ErrorRule {
     /// The status codes of the rule; none for any.
-    #[serde(default)]
     pub status: Vec<u16>,
     /// The error code; none for any.
     pub code: Option<String>,
@@ -281,8 +262,7 @@ pub(super) struct ErrorRule {
 }
 
 /// Names of variables that hold client credentials; `#` is a number from 1 to 100.
-#[derive(Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Clone)]
 pub(super) struct ClientSet {
     pub client_id: String,
     pub client_secret: String,
@@ -292,8 +272,4 @@ pub(super) struct ClientSet {
     pub provider: Option<String>,
     /// The MCP server of the client.
     pub server: Option<String>,
-}
-
-fn seconds<'de, D: Deserializer<'de>>(input: D) -> Result<Option<Duration>, D::Error> {
-    Ok(Option::<u32>::deserialize(input)?.map(|seconds| Duration::from_secs(u64::from(seconds))))
 }

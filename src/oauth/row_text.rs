@@ -9,6 +9,8 @@ use ureq::http::{HeaderName, HeaderValue};
 
 use super::built_in::{BuiltInRow, ConstTexts, ROWS};
 use super::provider::Provider;
+use super::read_row::read_row;
+use super::row_object::RowMistake;
 
 /// A row. A built-in one is read when it is first needed: reading all of them takes longer than the rest of a command.
 pub(super) struct Row {
@@ -119,11 +121,7 @@ pub(super) fn row(
     object: &Map<String, Value>,
     is_built_in: bool,
 ) -> Result<Arc<Provider>, String> {
-    // One reader for both kinds of rows: a second, of the text, is 100 KB of the program.
-    let row = Provider::deserialize(object).map_err(|error| match wrong_key(object) {
-        Some((key, error)) => format!("row {name}, key {key}: {error}"),
-        None => format!("row {name}: {error}"),
-    })?;
+    let row = read_row(object).map_err(|RowMistake { key, why }| format!("row {name}, key {key}: {why}"))?;
     finished(row, name, is_built_in)
 }
 
@@ -138,14 +136,6 @@ fn finished(mut row: Provider, name: String, is_built_in: bool) -> Result<Arc<Pr
     }
     (row.name, row.built_in) = (name, is_built_in);
     Ok(Arc::new(row))
-}
-
-/// The key that cannot be read. The error about a whole row does not name the key, so each is read alone.
-fn wrong_key(object: &Map<String, Value>) -> Option<(&str, serde_json::Error)> {
-    object.iter().find_map(|(key, value)| {
-        let alone = Map::from_iter([(key.clone(), value.clone())]);
-        Provider::deserialize(&alone).err().map(|error| (key.as_str(), error))
-    })
 }
 
 /// The members of a JSON object in their order; a repeated name is an error.

@@ -4,9 +4,6 @@
 //! environment. `=text` is the text itself, which may have `{variables}` again. `source?part` counts only if the value
 //! contains `part`. `{name|joined}` is the value without underscores (a Cognito pool id as a host name has it).
 
-use serde::Deserialize;
-use serde::de::{self, Deserializer};
-
 use crate::oauth::config::filled;
 use crate::oauth::encode::percent_encode;
 
@@ -25,15 +22,14 @@ enum SourceKind {
     Text(String),
 }
 
-impl<'de> Deserialize<'de> for ValueSource {
-    fn deserialize<D: Deserializer<'de>>(input: D) -> Result<Self, D::Error> {
-        let text = String::deserialize(input)?;
+impl ValueSource {
+    pub(in crate::oauth) fn parse(text: &str) -> Result<Self, &'static str> {
         if let Some(text) = text.strip_prefix('=') {
             return Ok(Self { kind: SourceKind::Text(text.to_owned()), must_contain: None });
         }
         let (name, must_contain) = match text.split_once('?') {
             Some((name, part)) => (name, Some(part.to_owned())),
-            None => (text.as_str(), None),
+            None => (text, None),
         };
         let kind = match name.strip_prefix('$') {
             Some(name) => SourceKind::Variable(name.to_owned()),
@@ -41,7 +37,7 @@ impl<'de> Deserialize<'de> for ValueSource {
         };
         match &kind {
             SourceKind::Member(name) | SourceKind::Variable(name) if name.is_empty() => {
-                Err(de::Error::custom("a source needs a name: member, $VARIABLE or =text"))
+                Err("a source needs a name: member, $VARIABLE or =text")
             }
             _ => Ok(Self { kind, must_contain }),
         }
@@ -205,8 +201,9 @@ mod tests {
         }
     }
 
-    fn sources(json: &str) -> BTreeMap<String, Vec<ValueSource>> {
-        serde_json::from_str(json).unwrap()
+    fn sources<const N: usize>(named: [(&str, &[&str]); N]) -> BTreeMap<String, Vec<ValueSource>> {
+        let parsed = |text: &&str| ValueSource::parse(text).unwrap();
+        named.map(|(name, texts)| (name.to_owned(), texts.iter().map(parsed).collect())).into()
     }
 
     #[test]
@@ -238,9 +235,10 @@ mod tests {
         let table = Table {
             members: BTreeMap::from([("domain", "prefix"), ("pool", "eu-west-1_AbC"), ("blank", "  ")]),
             variables: BTreeMap::from([("DOMAIN", "idp.example")]),
-            sources: sources(
-                r#"{"origin": ["blank", "domain?.", "$DOMAIN?."], "host": ["=x-{pool|joined}.example"]}"#,
-            ),
+            sources: sources([
+                ("origin", &["blank", "domain?.", "$DOMAIN?."]),
+                ("host", &["=x-{pool|joined}.example"]),
+            ]),
         };
         assert_eq!(fill("{origin}/t", &table).unwrap(), "https://idp.example/t");
         assert_eq!(fill("https://{host}/t", &table).unwrap(), "https://x-eu-west-1AbC.example/t");
@@ -248,14 +246,14 @@ mod tests {
 
     #[test]
     fn variables_in_a_circle_have_no_value() {
-        let table = Table { sources: sources(r#"{"a": ["={b}"], "b": ["={a}"]}"#), ..Table::default() };
+        let table = Table { sources: sources([("a", &["={b}"]), ("b", &["={a}"])]), ..Table::default() };
         assert_eq!(fill("https://{a}/", &table), Err(Unset("a".to_owned())));
     }
 
     #[test]
     fn a_source_without_a_name_is_refused() {
-        for text in [r#""""#, r#""$""#, r#""?x""#] {
-            assert!(serde_json::from_str::<ValueSource>(text).is_err(), "{text}");
+        for text in ["", "$", "?x"] {
+            assert!(ValueSource::parse(text).is_err(), "{text}");
         }
     }
 }
