@@ -32,7 +32,7 @@ pub(super) struct Provider {
     /// The token endpoint, with `{variables}`.
     pub token_endpoint: EndpointTemplates,
     /// The sources of each variable's value, first match wins.
-    pub variables: BTreeMap<String, Vec<ValueSource>>,
+    pub variables: Vec<(String, Vec<ValueSource>)>,
     /// Accepted client authentication, in order of preference.
     pub client_authentication: Vec<ClientAuthMethod>,
     /// The encoding of the header for `client_secret_basic`.
@@ -44,7 +44,7 @@ pub(super) struct Provider {
     /// Headers beside the general ones.
     pub headers: BTreeMap<String, String>,
     /// Parameters beside the general ones.
-    pub parameters: ByGrant<BTreeMap<String, Parameter>>,
+    pub parameters: ByGrant<Vec<(String, Parameter)>>,
     /// The separator of scopes in a request, if it is not a blank.
     pub scope_separator: Option<String>,
     /// Whether an answer may bring a new refresh token.
@@ -67,6 +67,13 @@ pub(super) struct Provider {
     pub refreshable: Option<bool>,
     /// Variables of the environment with client credentials for an application's own tokens.
     pub environment: Vec<ClientSet>,
+}
+
+impl Provider {
+    /// The sources of a variable's value; `None` for the member of that name.
+    pub(super) fn sources(&self, variable: &str) -> Option<&[ValueSource]> {
+        self.variables.iter().find(|(name, _)| name == variable).map(|(_, sources)| sources.as_slice())
+    }
 }
 
 /// How a client proves its identity; the names are those of RFC 7591.

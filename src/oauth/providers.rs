@@ -28,7 +28,7 @@ impl TemplateValues for RowAlone<'_> {
     }
 
     fn sources(&self, name: &str) -> Option<&[ValueSource]> {
-        self.0.variables.get(name).map(Vec::as_slice)
+        self.0.sources(name)
     }
 }
 

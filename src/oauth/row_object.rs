@@ -8,6 +8,8 @@ use std::fmt::Display;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
+use crate::ordered;
+
 /// Why a row cannot be read.
 pub(super) struct RowMistake {
     /// The row's key with the mistake.
@@ -72,13 +74,15 @@ impl<T: RowValue> RowValue for Vec<T> {
     }
 }
 
-impl<T: RowValue> RowValue for BTreeMap<String, T> {
+impl RowValue for BTreeMap<String, String> {
     fn read(value: &Value) -> Result<Self, RowMistake> {
-        let mut read = Self::new();
-        for (key, value) in object(value)? {
-            read.insert(key.clone(), T::read(value)?);
-        }
-        Ok(read)
+        Vec::<(String, String)>::read(value).map(ordered::map)
+    }
+}
+
+impl<T: RowValue> RowValue for Vec<(String, T)> {
+    fn read(value: &Value) -> Result<Self, RowMistake> {
+        object(value)?.iter().map(|(key, value)| Ok((key.clone(), T::read(value)?))).collect()
     }
 }
 

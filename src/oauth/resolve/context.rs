@@ -88,6 +88,6 @@ impl TemplateValues for ProviderValues<'_> {
     }
 
     fn sources(&self, name: &str) -> Option<&[ValueSource]> {
-        self.row.variables.get(name).map(Vec::as_slice)
+        self.row.sources(name)
     }
 }

@@ -53,7 +53,7 @@ impl Surroundings<'_> {
         let values = resolver.values(row, config.member("client_id"));
         let filled = |pattern: &str| {
             let url = template::fill(pattern, &values).map_err(|template::Unset(variable)| {
-                let sources = row.variables.get(&variable).map_or(&[][..], Vec::as_slice);
+                let sources = row.sources(&variable).unwrap_or_default();
                 let how = template::where_to_set(&variable, sources, "the command as --member NAME=VALUE");
                 format!("the address of {} is not complete: {how}", row.title)
             })?;

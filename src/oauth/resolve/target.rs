@@ -158,7 +158,7 @@ impl Resolver<'_> {
     fn no_endpoint(&self, named: Option<&Provider>, missing: Option<&MissingVariable>) -> String {
         let file = &self.file;
         if let Some(MissingVariable { row, variable }) = missing {
-            let sources = row.variables.get(variable).map_or(&[][..], Vec::as_slice);
+            let sources = row.sources(variable).unwrap_or_default();
             let how = template::where_to_set(variable, sources, file);
             return format!("the address of {} is not complete: {how}", row.title);
         }
