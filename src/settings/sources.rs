@@ -35,10 +35,7 @@ impl<'a> Origins<'a> {
         flag: &'static Flag,
         meaning: impl Fn(&OsStr) -> Result<T, Fault>,
     ) -> Result<T, Invalid> {
-        let value = self.optional(flag, meaning)?;
-        let missing =
-            || Invalid::whole(format!("--{}", flag.long), "must be given; see token-refresher --help");
-        value.ok_or_else(missing)
+        self.optional(flag, meaning)?.ok_or_else(|| missing(flag))
     }
 
     /// The value of a setting that may be missing.
@@ -47,7 +44,7 @@ impl<'a> Origins<'a> {
         flag: &'static Flag,
         meaning: impl Fn(&OsStr) -> Result<T, Fault>,
     ) -> Result<Option<T>, Invalid> {
-        let given = self.option(flag).next().or_else(|| self.variable(flag)).or_else(|| default(flag));
+        let given = self.first(flag);
         given.map(|given| meaning(given.value).map_err(|fault| given.fault(&fault))).transpose()
     }
 
@@ -57,11 +54,20 @@ impl<'a> Origins<'a> {
         flag: &'static Flag,
         meaning: impl Fn(&OsStr) -> Result<T, Fault>,
     ) -> Result<Vec<T>, Invalid> {
+        let given = self.each(flag);
+        given.into_iter().map(|given| meaning(given.value).map_err(|fault| given.fault(&fault))).collect()
+    }
+
+    fn first(&self, flag: &'static Flag) -> Option<Given<'a>> {
+        self.option(flag).next().or_else(|| self.variable(flag)).or_else(|| default(flag))
+    }
+
+    fn each(&self, flag: &'static Flag) -> Vec<Given<'a>> {
         let mut given: Vec<Given> = self.option(flag).collect();
         if given.is_empty() {
             given.extend(self.variable(flag).into_iter().flat_map(Given::split));
         }
-        given.into_iter().map(|given| meaning(given.value).map_err(|fault| given.fault(&fault))).collect()
+        given
     }
 
     /// Whether an option or a variable names the value.
@@ -97,6 +103,10 @@ impl<'a> Origins<'a> {
         let example = flag.example.map(|example| format!("{variable}={example}"));
         Some(Given { value: found.value, name: format!("{}{variable}", found.place), example })
     }
+}
+
+fn missing(flag: &'static Flag) -> Invalid {
+    Invalid::whole(format!("--{}", flag.long), "must be given; see token-refresher --help")
 }
 
 fn default(flag: &'static Flag) -> Option<Given<'static>> {
