@@ -53,6 +53,7 @@ mod signin;
 mod state;
 mod status;
 mod text;
+mod threads;
 mod tokens;
 mod user;
 

@@ -43,6 +43,7 @@ use ureq::http::Method;
 use crate::exit::ExitError;
 use crate::servers::McpTransport;
 use crate::settings::Settings;
+use crate::threads;
 
 use access::ServerAccess;
 use context::Bridge;
@@ -89,12 +90,11 @@ pub(crate) fn run(server: Option<&str>, settings: &Settings) -> Result<(), ExitE
     });
     if let Some(channel) = bridge.channel.clone() {
         let own = Arc::clone(&bridge);
-        let thread = std::thread::Builder::new().name("stream".to_owned());
-        thread.spawn(move || own.keep_channel(&channel)).map_err(refused)?;
+        threads::start("stream", move || own.keep_channel(&channel)).map_err(refused)?;
     }
     let dispatcher = Dispatcher::new(Arc::clone(&bridge));
     let (reader, input_over) = (Arc::clone(&dispatcher), notifiers.input_over);
-    let reading = std::thread::Builder::new().name("input".to_owned()).spawn(move || {
+    let reading = threads::start("input", move || {
         if let Err(error) = reader.serve(io::stdin()) {
             log::error!(target: "BRIDGE", "standard input cannot be read: {error}");
         }

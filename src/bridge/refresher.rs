@@ -12,6 +12,7 @@ use crate::files::Holder;
 use crate::refresh::{Stop, Storing};
 use crate::settings::Settings;
 use crate::state::daemon_holder;
+use crate::threads;
 
 /// The shortest time between two refreshes of a due token, because its endpoint may be in trouble.
 const SOONEST: Duration = Duration::from_secs(10);
@@ -67,8 +68,7 @@ impl Refresher {
         state.running = true;
         drop(state);
         let own = Arc::clone(self);
-        let thread = std::thread::Builder::new().name("refresh".to_owned());
-        if let Err(error) = thread.spawn(move || own.refresh(&files)) {
+        if let Err(error) = threads::start("refresh", move || own.refresh(&files)) {
             self.state().running = false;
             log::warn!(target: "BRIDGE", "a token is not refreshed: no thread can be started ({error})");
         }

@@ -16,6 +16,7 @@ use super::http::{Connection, Incoming};
 use super::session::SessionHeaders;
 use super::stream::{Followed, follow};
 use super::verdict::{BodyKind, is_session_lost, kind, reopening};
+use crate::threads;
 
 /// A stream that lasted so long has not failed, with or without messages.
 const LASTED: Duration = Duration::from_secs(5);
@@ -39,8 +40,7 @@ impl Bridge {
             return;
         }
         let bridge = Arc::clone(self);
-        let thread = std::thread::Builder::new().name("listening".to_owned());
-        if let Err(error) = thread.spawn(move || bridge.keep_listening()) {
+        if let Err(error) = threads::start("listening", move || bridge.keep_listening()) {
             let lost = "the server's own messages will not arrive";
             log::warn!(target: "BRIDGE", "{lost}: no thread can be started ({error})");
         }

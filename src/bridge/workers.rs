@@ -8,6 +8,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::http::{Connection, IDLE, Route};
+use crate::threads;
 
 /// How many requests of the client may be under way at once.
 const PLACES: usize = 64;
@@ -91,10 +92,10 @@ impl Workers {
         state.count += 1;
         let (number, workers) = (state.count, Arc::clone(self));
         let (sender, receiver) = channel();
-        let thread = std::thread::Builder::new().name("exchange".to_owned());
         // The channel holds a job until its thread runs.
         let sent = sender.send(job).is_ok();
-        if let Err(error) = thread.spawn(move || workers.work(number, &sender, &receiver)) {
+        let work = move || workers.work(number, &sender, &receiver);
+        if let Err(error) = threads::start("exchange", work) {
             log::error!(target: "BRIDGE", "no thread can be started ({error}); sent: {sent}");
             std::process::exit(1);
         }

@@ -8,9 +8,9 @@
 //! limit for all of them. No endpoint gets more requests at once for it: those that waited long count there.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::time::{Duration, Instant};
 
 use crate::ordered;
-use std::time::{Duration, Instant};
 
 /// How long a request counts. A token endpoint answers within a second, also over a slow link with a new TLS
 /// connection. Where one is slower, the only effect is that the next request begins beside it.

@@ -18,6 +18,7 @@ use crate::settings::Settings;
 use crate::state::{HookKind, HookRecord, Store};
 use crate::status::Trouble;
 use crate::text::escaped;
+use crate::threads;
 use crate::tokens::name::stem;
 use crate::tokens::spelled::{name_of, spelled};
 
@@ -237,8 +238,7 @@ impl Hook {
         let deadline = Instant::now() + LIMIT + Duration::from_secs(5);
         self.running = Some(Running { told: std::mem::take(&mut self.waiting), ended, deadline });
         // Where no thread can be started, the sender is dropped, which counts as a failure.
-        let name = self.kind.option().trim_start_matches('-').to_owned();
-        let _ = std::thread::Builder::new().name(name).spawn(runs);
+        let _ = threads::start(self.kind.option().trim_start_matches('-'), runs);
     }
 
     /// The whole environment of the command. Only PATH and HOME are inherited.

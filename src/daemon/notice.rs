@@ -17,6 +17,7 @@ use rustix::io::Errno;
 
 use crate::ordered;
 use crate::settings::Settings;
+use crate::threads;
 
 /// The time between the first event of a burst and the wake-up: an editor writes in several steps.
 const SETTLE: Duration = Duration::from_millis(200);
@@ -54,9 +55,8 @@ impl Notices {
         let listening = inotify::init(CreateFlags::CLOEXEC).and_then(|inotify| {
             let (inotify, watches) = (Arc::new(inotify), Arc::default());
             let (events, known) = (Arc::clone(&inotify), Arc::clone(&watches));
-            let thread = std::thread::Builder::new().name("inotify".to_owned());
-            let started = thread.spawn(move || read_events(&events, &known, wake));
-            started.map(|_| Self { inotify, watches }).map_err(|_| Errno::AGAIN)
+            let started = threads::start("inotify", move || read_events(&events, &known, wake));
+            started.map(|()| Self { inotify, watches }).map_err(|_| Errno::AGAIN)
         });
         if let Err(error) = &listening {
             log::debug!(target: "REFRESH", "changes are noticed within a minute: inotify: {error}");

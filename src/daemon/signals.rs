@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use crate::refresh::Stop;
 use crate::text::Count;
+use crate::threads;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1};
 
 /// Why the loop wakes up. Of several reasons the first in this list counts.
@@ -81,7 +82,7 @@ impl Signals {
         let terminal = Terminal::of_process();
         let mut arriving = signal_hook::iterator::Signals::new([SIGTERM, SIGINT, SIGHUP, SIGUSR1])?;
         let passed_on = Arc::clone(&shared);
-        std::thread::Builder::new().name("signals".to_owned()).spawn(move || {
+        threads::start("signals", move || {
             for signal in arriving.forever() {
                 let (pending, changed) = &*passed_on;
                 let mut pending = pending.lock().unwrap_or_else(PoisonError::into_inner);

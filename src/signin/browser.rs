@@ -4,6 +4,8 @@ use std::ffi::OsString;
 use std::io::IsTerminal as _;
 use std::process::{Command, Stdio};
 
+use crate::threads;
+
 /// The facts that decide whether a browser is opened.
 #[allow(clippy::struct_excessive_bools, reason = "five facts that hold or do not")]
 pub(super) struct BrowserContext {
@@ -105,7 +107,7 @@ pub(super) fn open(commands: &[Vec<String>], variable: &dyn Fn(&str) -> Option<O
             Ok(mut child) => {
                 // A thread waits for the browser, so that no zombie is left. The browser's exit status is of no
                 // interest.
-                let _ = std::thread::Builder::new().spawn(move || child.wait());
+                let _ = threads::start("browser", move || drop(child.wait()));
                 true
             }
             Err(_) => false,

@@ -20,6 +20,7 @@ use super::words::say;
 use crate::clock::Words;
 use crate::oauth::{EndpointUrl, shown_text};
 use crate::secret::Secret;
+use crate::threads;
 
 /// The longest line of input, in bytes. The longest known redirect address has 4 KiB.
 const LONGEST_LINE: u64 = 32 << 10;
@@ -173,5 +174,5 @@ fn read_input(expected: Expected, events: mpsc::Sender<Event>) {
         }
     };
     // Without a thread for the input, the program waits for the redirect alone.
-    let _ = std::thread::Builder::new().name("input".to_owned()).spawn(read);
+    let _ = threads::start("input", read);
 }

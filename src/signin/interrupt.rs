@@ -7,6 +7,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
+use crate::threads;
+
 #[derive(Default)]
 struct State {
     /// Whether an action is under way that must be finished.
@@ -28,7 +30,7 @@ impl Interrupt {
         let state = Arc::new(Mutex::new(State::default()));
         let mut arriving = Signals::new([SIGINT, SIGTERM, SIGHUP])?;
         let shared = Arc::clone(&state);
-        std::thread::Builder::new().name("signals".to_owned()).spawn(move || {
+        threads::start("signals", move || {
             for signal in arriving.forever() {
                 let mut state = shared.lock().unwrap_or_else(PoisonError::into_inner);
                 if !state.busy {

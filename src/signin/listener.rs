@@ -14,6 +14,7 @@ use zeroize::Zeroizing;
 use super::event::Event;
 use super::http_request::{LARGEST_HEAD, NotServed, head_length, parse};
 use super::redirect::{Expected, Verdict, judge};
+use crate::threads;
 
 /// The longest time for a connection to send a request.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -68,7 +69,7 @@ impl Listener {
             answered: AtomicBool::new(false),
             connections: AtomicUsize::new(0),
         });
-        std::thread::Builder::new().name("redirect".to_owned()).spawn(move || {
+        threads::start("redirect", move || {
             for stream in self.socket.incoming() {
                 let Ok(stream) = stream else {
                     std::thread::sleep(PAUSE);
@@ -85,10 +86,9 @@ impl Listener {
                     waiting.connections.fetch_sub(1, Ordering::SeqCst);
                 };
                 // Without a thread, the connection is closed.
-                let _ = std::thread::Builder::new().spawn(serve);
+                let _ = threads::start("connection", serve);
             }
-        })?;
-        Ok(())
+        })
     }
 }
 

@@ -5,6 +5,7 @@ use crate::clock::Timestamp;
 use crate::cycle::scan::{ScanContext, TokenScan, scan};
 use crate::cycle::{narrate, open_files, recovery, writers};
 use crate::files::{Directory, reason};
+use crate::ordered;
 use crate::settings::Settings;
 
 impl Cycles {
@@ -50,7 +51,8 @@ impl Cycles {
         if let Some(first) = &mut self.first_read
             && first.is_empty()
         {
-            *first = seen.tokens.iter().map(|token| (token.name().to_owned(), token.access_hash)).collect();
+            *first =
+                ordered::map(seen.tokens.iter().map(|token| (token.name().to_owned(), token.access_hash)));
         }
         Ok((tokens, seen))
     }
