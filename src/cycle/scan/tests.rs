@@ -4,10 +4,12 @@ use std::collections::BTreeMap;
 use std::fs::{self, File, FileTimes, Permissions};
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink};
 use std::path::PathBuf;
+use std::thread;
 use std::time::Duration;
 
 use proptest::collection::vec;
 use proptest::prelude::*;
+use proptest::test_runner::TestRunner;
 
 use super::*;
 use crate::clock::Timestamp;
@@ -162,7 +164,7 @@ impl Place {
         };
         let begun = time();
         while time() == begun {
-            std::thread::yield_now();
+            thread::yield_now();
         }
     }
 
@@ -198,36 +200,45 @@ impl Place {
     }
 }
 
-proptest! {
-    #![proptest_config(ProptestConfig { cases: 48, failure_persistence: None, ..ProptestConfig::default() })]
-
-    /// `ahead`: the scans come so long after the edits that earlier reads are trusted.
-    #[test]
-    fn a_look_with_memory_finds_what_a_look_without_it_finds(
-        edits in vec((0..NAMES.len(), edit()), 1..16),
-        ahead in any::<bool>(),
-    ) {
-        let mut place = Place::new();
-        for name in &NAMES[..4] {
-            place.edit(name, Edit::Write);
-        }
-        for target in 0..2 {
-            place.edit("link.json", Edit::WriteTarget(target));
-        }
-        place.edit("link.json", Edit::Turn(0));
-        place.edit("second-link.json", Edit::Turn(1));
-        let mut memory = Memory::default();
-        let now = || Timestamp::now() + Duration::from_secs(if ahead { 10 } else { 0 });
-        let (_, read) = place.look(&mut memory, now());
-        prop_assert_eq!(read, NAMES.len());
-        for (name, edit) in edits {
-            place.edit(NAMES[name], edit);
-            let (with, _) = place.look(&mut memory, now());
-            prop_assert!(!memory.is_outdated());
-            let (without, _) = place.look(&mut Memory::default(), now());
-            prop_assert_eq!(with, without, "{:?} of {}", edit, NAMES[name]);
-        }
+/// Any edits, each with two scans after it that come so much later.
+fn plays(edits: Vec<(usize, Edit)>, later: Duration) -> Result<(), TestCaseError> {
+    let mut place = Place::new();
+    for name in &NAMES[..4] {
+        place.edit(name, Edit::Write);
     }
+    for target in 0..2 {
+        place.edit("link.json", Edit::WriteTarget(target));
+    }
+    place.edit("link.json", Edit::Turn(0));
+    place.edit("second-link.json", Edit::Turn(1));
+    let mut memory = Memory::default();
+    let now = || Timestamp::now() + later;
+    let (_, read) = place.look(&mut memory, now());
+    prop_assert_eq!(read, NAMES.len());
+    for (name, edit) in edits {
+        place.edit(NAMES[name], edit);
+        let (with, _) = place.look(&mut memory, now());
+        prop_assert!(!memory.is_outdated());
+        let (without, _) = place.look(&mut Memory::default(), now());
+        prop_assert_eq!(with, without, "{:?} of {}", edit, NAMES[name]);
+    }
+    Ok(())
+}
+
+#[test]
+fn a_look_with_memory_finds_what_a_look_without_it_finds() {
+    // Ten seconds after an edit, earlier reads are trusted.
+    let later = [0, 10].map(Duration::from_secs);
+    let config = || ProptestConfig { cases: 8, failure_persistence: None, ..ProptestConfig::default() };
+    // A scan waits for a half-written file, so several run at the same time.
+    thread::scope(|scope| {
+        for later in later.repeat(3) {
+            scope.spawn(move || {
+                let edits = vec((0..NAMES.len(), edit()), 1..16);
+                TestRunner::new(config()).run(&edits, |edits| plays(edits, later)).unwrap();
+            });
+        }
+    });
 }
 
 #[test]
