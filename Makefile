@@ -36,8 +36,8 @@ STATIC ?= $(TARGET_DIR)/$(STATIC_TARGET)/release/token-refresher
 # What runs for `--generate`; a program for another platform cannot.
 RUNNABLE ?= $(BUILT)
 RELEASE := $(TARGET_DIR)/release-$(VERSION)
-# The tests mostly wait: for a process, an endpoint, a clock.
-TEST_THREADS ?= $(shell echo $$(($$(nproc) * 2)))
+# The tests mostly wait: for a process, an endpoint, a clock. All of them need half of the processors' time.
+TEST_THREADS ?= $(shell echo $$(($$(nproc) * 3)))
 # Where the program is built for a second time.
 AGAIN := $(TARGET_DIR)/again
 # The licenses of the crates in the program.
@@ -81,7 +81,8 @@ demo: ## watch a sign-in, an assistant's session that outlives its tokens, and a
 	@$(TARGET_DIR)/debug/examples/demo $(PROGRAM)
 
 test: ## run all tests
-	RUST_TEST_THREADS=$(TEST_THREADS) $(CARGO) test --locked
+	@# Without the examples: no test needs them, and `make lint` compiles them too.
+	RUST_TEST_THREADS=$(TEST_THREADS) $(CARGO) test --locked --bins --tests
 
 # The yardstick, built as the program is.
 FLOOR := $(TARGET_DIR)/$(STATIC_TARGET)/release/examples/floor

@@ -1,16 +1,18 @@
 //! The black-box tests: the real program, real files and a strict token endpoint, a file for each promise.
 //!
-//! They are one crate, so that their support compiles once. Tests that need more than Rust (Node.js, root,
-//! strace, an hour) are crates of their own beside this one.
+//! They are one crate: its support compiles once, and while one test waits, others run. Tests that need more than
+//! Rust (Node.js, strace, the static program, an hour) are crates of their own beside this one.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a broken expectation is how a test fails")]
 
 #[path = "../support/mod.rs"]
 mod support;
 
+mod a_minute;
 mod alarms;
 mod bad_files;
 mod beside_tokens;
+mod bridge;
 mod client_files;
 mod client_files_reader;
 mod client_files_servers;
@@ -43,5 +45,6 @@ mod the_loop;
 mod the_seed_example;
 mod the_test_support;
 mod told_once;
+mod trust;
 mod what_a_refresh_keeps;
 mod words;

@@ -28,6 +28,7 @@ pub(crate) mod internals;
 pub(crate) mod jwe;
 pub(crate) mod messages;
 pub(crate) mod project;
+pub(crate) mod soak;
 pub(crate) mod token_file;
 pub(crate) mod trace;
 

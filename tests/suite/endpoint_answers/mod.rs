@@ -19,3 +19,5 @@ mod own_rows;
 mod refusals;
 mod silence;
 mod successes;
+
+pub(crate) use silence::what_takes_the_programs_own_timeouts;

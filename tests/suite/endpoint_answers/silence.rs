@@ -10,8 +10,8 @@ use super::case::{Case, Serve, play_with};
 use super::outcome::{LEFT, Outcome, passing};
 use crate::support::{Answer, Delivery, End, Fault, Step};
 
-#[test]
-fn what_takes_the_programs_own_timeouts() {
+/// Run by [`a_minute`](crate::a_minute).
+pub(crate) fn what_takes_the_programs_own_timeouts() {
     thread::scope(|scope| {
         scope.spawn(black_hole::an_endpoint_that_never_answers);
         scope.spawn(black_hole::a_host_that_drops_connections);

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use crate::mcp::{NEW, OLD, Server};
+use super::mcp::{NEW, OLD, Server};
 use crate::support::daemon::built_program;
 use crate::support::{DEADLINE, Project, TokenFile};
 

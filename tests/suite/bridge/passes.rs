@@ -6,8 +6,8 @@ use std::process::Command;
 
 use serde_json::{Value, json};
 
-use crate::client::{Bridge, project};
-use crate::mcp::{NEW, OLD, Server};
+use super::client::{Bridge, project};
+use super::mcp::{NEW, OLD, Server};
 use crate::support::daemon::built_program;
 use crate::support::{Project, TokenFile};
 

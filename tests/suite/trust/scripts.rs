@@ -4,9 +4,9 @@ use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::Path;
 
-use super::support::daemon::{built_program, signal_process};
-use super::support::{Program, Project, Signal, holds_in_time};
 use super::{OWNER, give, is_root};
+use crate::support::daemon::{built_program, signal_process};
+use crate::support::{Program, Project, Signal, holds_in_time};
 
 /// A project whose daemon, started in the background by a script, ends with the test.
 struct Background(Project);

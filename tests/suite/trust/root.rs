@@ -5,9 +5,9 @@ use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink};
 use std::path::Path;
 use std::process::Command;
 
-use super::support::due::{Due, FILE, due, holds_the_last_answer, text};
-use super::support::{Program, Project, TokenFile};
 use super::{OTHER, OWNER, give, is_root};
+use crate::support::due::{Due, FILE, due, holds_the_last_answer, text};
+use crate::support::{Program, Project, TokenFile};
 
 /// A file that root alone may read, beside the project.
 fn of_root(project: &Project, name: &str, text: &str) -> std::path::PathBuf {

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use crate::client::{Bridge, project};
-use crate::mcp::{Events, Reply, Seen, Server};
+use super::client::{Bridge, project};
+use super::mcp::{Events, Reply, Seen, Server};
 
 /// The streams that were opened, the latest last.
 type Streams = Arc<Mutex<Vec<Events>>>;

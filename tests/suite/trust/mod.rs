@@ -4,16 +4,12 @@
 //! Most of it needs root, which alone can make files of two users; elsewhere those tests say that they are
 //! skipped. The users have plain numbers and no name.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a broken expectation is how a test fails")]
-
 mod env_file;
 mod held_open;
 mod nothing_outside;
 mod orders;
 mod root;
 mod scripts;
-#[path = "../support/mod.rs"]
-mod support;
 
 use std::fs;
 use std::os::unix::fs::{MetadataExt as _, lchown};

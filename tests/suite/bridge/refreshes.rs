@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use crate::client::{Bridge, project};
-use crate::mcp::Server;
+use super::client::{Bridge, project};
+use super::mcp::Server;
 use crate::support::{Client, Endpoint, Program, Project, TokenFile, holds_in_time};
 
 /// A token of `wiki` that can be refreshed and ends in so many seconds.
@@ -73,8 +73,8 @@ fn a_daemon_does_it_where_there_is_one() {
     let (_server, endpoint, project) = scene(7200);
     let mut daemon = Program::new(&project).args("--interval 3600 --buffer 60").start();
     daemon.wait_for_log("cycle completed");
-    let mut bridge = Bridge::spawn(crate::client::command(&project).env("TOKEN_EXPIRY_BUFFER", "7100"));
-    bridge.handshake(crate::mcp::OLD);
+    let mut bridge = Bridge::spawn(super::client::command(&project).env("TOKEN_EXPIRY_BUFFER", "7100"));
+    bridge.handshake(super::mcp::OLD);
     bridge.works();
     bridge.close();
     bridge.wait(Duration::from_secs(1));

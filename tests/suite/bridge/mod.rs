@@ -1,13 +1,8 @@
 //! `token-refresher bridge`: the real program between a client that starts it and a strict MCP server. If
 //! something here fails, an assistant loses its tools, or waits for ever.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a broken expectation is how a test fails")]
-
-#[path = "../support/mod.rs"]
-mod support;
-
 #[allow(dead_code, reason = "the server offers more than each test file uses")]
-#[path = "../support/mcp/mod.rs"]
+#[path = "../../support/mcp/mod.rs"]
 mod mcp;
 
 #[allow(dead_code, reason = "as much as a client can do")]

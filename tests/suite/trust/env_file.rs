@@ -4,8 +4,8 @@ use std::fs;
 use std::io::ErrorKind;
 use std::net::TcpListener;
 
-use super::support::due::{Due, FILE, due, holds_the_last_answer};
-use super::support::{Program, Project, TokenFile};
+use crate::support::due::{Due, FILE, due, holds_the_last_answer};
+use crate::support::{Program, Project, TokenFile};
 
 #[test]
 fn what_names_a_place_is_a_warning_with_the_place_for_it() {
@@ -99,7 +99,7 @@ fn what_a_pipe_gave_outlives_a_reload() {
     let mut daemon = Program::new(&project).below(&["bash", "-c", script]).start();
     daemon.wait_for_log("Token refresh cycle completed successfully");
     fs::remove_file(project.token("mcp.json")).unwrap();
-    daemon.signal(super::support::Signal::Hup);
+    daemon.signal(crate::support::Signal::Hup);
     daemon.wait_for_log("settings read again");
     daemon.wait_until("the configuration", || project.token("mcp.json").exists());
     assert!(project.text(".oauth-tokens/mcp.json").contains("http://from-the-pipe/"));

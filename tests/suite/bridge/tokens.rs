@@ -4,8 +4,8 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 
-use crate::client::{Bridge, command, project, write_token};
-use crate::mcp::Server;
+use super::client::{Bridge, command, project, write_token};
+use super::mcp::Server;
 use crate::support::{Project, TokenFile};
 
 #[test]
@@ -225,7 +225,7 @@ fn without_a_name_the_environment_says_where_the_server_is() {
         let mut command = std::process::Command::new(crate::support::daemon::built_program());
         command.arg("bridge").current_dir(project.root()).env_clear().envs(variables.iter().copied());
         let mut bridge = Bridge::spawn(&mut command);
-        bridge.handshake(crate::mcp::OLD);
+        bridge.handshake(super::mcp::OLD);
         bridge.works();
     }
     let mut command = std::process::Command::new(crate::support::daemon::built_program());

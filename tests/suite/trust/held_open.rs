@@ -4,8 +4,8 @@ use std::fs::{self, DirBuilder};
 use std::os::unix::fs::{DirBuilderExt as _, symlink};
 use std::path::PathBuf;
 
-use super::support::due::{Due, FILE, asking, due};
-use super::support::{Outcome, Program, Project, internals};
+use crate::support::due::{Due, FILE, asking, due};
+use crate::support::{Outcome, Program, Project, internals};
 
 /// The name of the tokens directory after the attack.
 const MOVED: &str = ".oauth-tokens.before";

@@ -2,8 +2,8 @@
 
 use serde_json::{Value, json};
 
-use crate::client::{Bridge, project};
-use crate::mcp::Server;
+use super::client::{Bridge, project};
+use super::mcp::Server;
 use crate::support::DEADLINE;
 
 /// The largest text that passes to the client in these tests; the official readers give up above 10 MiB.

@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 
-use crate::client::{Bridge, command, project};
-use crate::mcp::Server;
+use super::client::{Bridge, command, project};
+use super::mcp::Server;
 use crate::support::daemon::signal_process;
 use crate::support::{Signal, holds_in_time};
 
@@ -117,7 +117,7 @@ fn one_of_two_may_be_killed_at_once() {
     let mut second = Bridge::start(&project);
     std::thread::sleep(Duration::from_millis(50));
     drop(first);
-    second.handshake(crate::mcp::OLD);
+    second.handshake(super::mcp::OLD);
     second.works();
     assert_eq!(project.names(), ["acme-wiki-egress.json"], "nothing is kept on disk");
 }
@@ -181,7 +181,7 @@ fn nothing_of_a_session_is_on_the_disk_during_it_or_after() {
     let before = everything();
     let temporary = project.outside().join("tmp");
     let mut bridge = Bridge::spawn(command(&project).env("TMPDIR", &temporary).env("HOME", &temporary));
-    bridge.handshake(crate::mcp::OLD);
+    bridge.handshake(super::mcp::OLD);
     bridge.works();
     assert_eq!(everything(), before);
     bridge.close();

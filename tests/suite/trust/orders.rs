@@ -5,9 +5,9 @@ use std::os::unix::fs::{PermissionsExt as _, chown, lchown, symlink};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use super::support::due::{Due, FILE, due, holds_the_last_answer};
-use super::support::{Program, Project, Signal};
 use super::{OTHER, OWNER, give, is_root};
+use crate::support::due::{Due, FILE, due, holds_the_last_answer};
+use crate::support::{Program, Project, Signal};
 
 /// How another user could have written a file; which file or directory is at fault, and what helps.
 #[derive(Clone, Copy, Debug)]

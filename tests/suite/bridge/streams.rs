@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::client::{Bridge, project};
-use crate::mcp::Server;
+use super::client::{Bridge, project};
+use super::mcp::Server;
 use crate::support::holds_in_time;
 
 #[test]
@@ -54,7 +54,7 @@ fn a_standing_stream_goes_on_behind_its_last_event_and_that_of_a_new_session_beg
     server.forget_sessions();
     bridge.works();
     server.wait_for_stream();
-    let last = |seen: &crate::mcp::Seen| seen.header("last-event-id").map(str::to_owned);
+    let last = |seen: &super::mcp::Seen| seen.header("last-event-id").map(str::to_owned);
     let gets: Vec<_> = server.seen().into_iter().filter(|seen| seen.method == "GET").collect();
     assert_eq!(
         gets[..3].iter().map(last).collect::<Vec<_>>(),

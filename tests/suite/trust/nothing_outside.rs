@@ -5,10 +5,10 @@ use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::process::Command;
 use std::time::Duration;
 
-use super::support::daemon::built_program;
-use super::support::due::{Due, FILE, due, holds_the_last_answer};
-use super::support::{Finished, Program, Project, holds_in_time};
 use super::{OTHER, OWNER, give, is_root};
+use crate::support::daemon::built_program;
+use crate::support::due::{Due, FILE, due, holds_the_last_answer};
+use crate::support::{Finished, Program, Project, holds_in_time};
 
 fn fifo(path: &std::path::Path) {
     assert!(Command::new("mkfifo").args(["-m", "600"]).arg(path).status().unwrap().success());

@@ -4,8 +4,8 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use crate::client::{Bridge, project};
-use crate::mcp::{Refusing, Reply, Seen, Server};
+use super::client::{Bridge, project};
+use super::mcp::{Refusing, Reply, Seen, Server};
 use crate::support::Project;
 
 /// Answers every call of a tool so.
@@ -128,7 +128,7 @@ fn a_server_that_is_not_up_yet_is_waited_for() {
     let address = refusing.address();
     let project = Project::new();
     project.write(".env", format!("REGISTRY_URL=http://{address}\n"));
-    crate::client::write_token(&project, "at-1");
+    super::client::write_token(&project, "at-1");
     let mut bridge = Bridge::start(&project);
     let client = json!({"name": "t", "version": "1"});
     let params = json!({"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": client});
@@ -148,7 +148,7 @@ fn a_server_that_stays_down_is_an_error_and_the_next_initialize_works() {
     let address = refusing.address();
     let project = Project::new();
     project.write(".env", format!("REGISTRY_URL=http://{address}\n"));
-    crate::client::write_token(&project, "at-1");
+    super::client::write_token(&project, "at-1");
     let mut bridge = Bridge::start(&project);
     let id = bridge.request("initialize", &json!({"protocolVersion": "2025-11-25"}));
     let begun = Instant::now();

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::client::{Bridge, project};
-use crate::mcp::{Reply, Seen, Server};
+use super::client::{Bridge, project};
+use super::mcp::{Reply, Seen, Server};
 
 /// Whether a request is one to a session, as `tools/call` is.
 fn is_call(seen: &Seen) -> bool {
