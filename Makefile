@@ -14,9 +14,11 @@ STATIC_TARGET := x86_64-unknown-linux-musl
 TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
 # How the static program is compiled; a machine that has no such target may have another way.
 STATIC_BUILD ?= $(CARGO) build --release --target $(STATIC_TARGET)
-# So that the same sources give the same program, wherever they are.
-NO_PATHS = target.$(STATIC_TARGET).rustflags = ["--remap-path-prefix=$(or $(CARGO_HOME),$(HOME)/.cargo)=/cargo", \
-	"--remap-path-prefix=$(CURDIR)=/source"]
+# Without paths the same sources give the same program, wherever they are. The functions of every run lie side by side,
+# so that the system maps half of the program and not all of it; the list has their names in the one scheme that no
+# compiler changes.
+STATIC_FLAGS = target.$(STATIC_TARGET).rustflags = ["--remap-path-prefix=$(or $(CARGO_HOME),$(HOME)/.cargo)=/cargo", \
+	"--remap-path-prefix=$(CURDIR)=/source", "-Csymbol-mangling-version=v0", "-Clink-arg=-Wl,-T,link-order.ld"]
 INTEROP := tests/interop
 DENY = $(CARGO) deny --locked --config .ci/deny.toml
 MANDIR ?= $(PREFIX)/share/man
@@ -55,7 +57,7 @@ FAULT_SEALED ?= 0
 # How long `make fuzz` feeds each target.
 FUZZ_SECONDS ?= 600
 
-.PHONY: help build static demo test fuzz faults interop interop-oidc interop-python interop-sealed interop-long interop-clients interop-bridge soak bench limits lint docs image deb release reproducible static-program install install-project uninstall
+.PHONY: help build static demo test fuzz faults interop interop-oidc interop-python interop-sealed interop-long interop-clients interop-bridge soak bench limits link-order lint docs image deb release reproducible static-program install install-project uninstall
 
 help: ## list these targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1 /p' Makefile | while read -r name what; do printf '  make %-16s %s\n' "$$name" "$$what"; done
@@ -73,7 +75,7 @@ static-program:
 	@test "$(origin STATIC_BUILD)" != file || rustc --print target-libdir --target $(STATIC_TARGET) | xargs test -d || \
 		{ echo "once before: rustup target add $(STATIC_TARGET)" >&2; exit 1; }
 	@command -v musl-gcc >/dev/null || { echo "once before: apt-get install musl-tools (or your system's musl)" >&2; exit 1; }
-	$(STATIC_BUILD) --locked --config '$(NO_PATHS)'
+	$(STATIC_BUILD) --locked --config '$(STATIC_FLAGS)'
 
 demo: ## watch a sign-in, an assistant's session that outlives its tokens, and a kill -9; a quarter of a minute
 	@echo "Building the program and the demo; the first time that takes a minute or two."
@@ -88,13 +90,22 @@ test: ## run all tests
 FLOOR := $(TARGET_DIR)/$(STATIC_TARGET)/release/examples/floor
 
 bench: static-program ## print what the static program costs, as ratios to the bare work; half an hour (FILES, ROWS: less)
-	$(STATIC_BUILD) --locked --config '$(NO_PATHS)' --example floor
+	$(STATIC_BUILD) --locked --config '$(STATIC_FLAGS)' --example floor
 	PROGRAM=$(abspath $(STATIC)) FLOOR=$(abspath $(FLOOR)) $(CARGO) bench --locked --bench cost
 	PROGRAM=$(abspath $(STATIC)) $(CARGO) bench --locked --bench bridge
 
 limits: ## count its system calls and instructions, and fail where they grew by a factor (needs strace; valgrind)
 	@command -v strace >/dev/null || { echo "once before: apt-get install strace (or your system's)" >&2; exit 1; }
-	PROGRAM=$(abspath $(STATIC)) $(CARGO) test --locked --test cost -- --ignored --nocapture
+	PROGRAM=$(abspath $(STATIC)) $(CARGO) test --locked --test cost -- --ignored --nocapture --skip link_order::
+
+# The static program with the names of its functions.
+SYMBOLS := $(TARGET_DIR)/symbols
+link-order: ## write link-order.ld anew, after large changes (needs valgrind)
+	@command -v valgrind >/dev/null || { echo "once before: apt-get install valgrind (or your system's)" >&2; exit 1; }
+	CARGO_TARGET_DIR=$(SYMBOLS) CARGO_PROFILE_RELEASE_STRIP=false $(STATIC_BUILD) --locked --config '$(STATIC_FLAGS)' \
+		--bin token-refresher --config profile.release.package.token-refresher.strip=false
+	PROGRAM=$(abspath $(SYMBOLS))/$(STATIC_TARGET)/release/token-refresher \
+		$(CARGO) test --locked --test cost -- --ignored --nocapture link_order::
 
 faults: ## kill it, fail its system calls, fill its disk; ten minutes (needs strace, and root to mount)
 	@command -v strace >/dev/null || { echo "once before: apt-get install strace (or your system's)" >&2; exit 1; }

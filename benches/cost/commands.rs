@@ -25,6 +25,9 @@ pub(crate) fn measure(programs: &Programs) {
             let (ours, bare) =
                 Samples::both(Unit::Time, ours, || timed(|| run(programs.floor(&["nothing"]))));
             row(&format!("{name}, {files} tokens"), &ours, Some(("empty", &bare)), goal);
+            let faults = Samples::new(Unit::Count, vec![Programs::faults(command())]);
+            let bare = Samples::new(Unit::Count, vec![Programs::faults(programs.floor(&["nothing"]))]);
+            row(&format!("{name}, {files} tokens, page faults (once)"), &faults, Some(("empty", &bare)), "-");
             if programs.counts_instructions {
                 let count = Samples::new(Unit::Instructions, vec![Programs::instructions(&command())]);
                 row(&format!("{name}, {files} tokens, instructions (once)"), &count, None, "-");

@@ -99,6 +99,13 @@ impl Programs {
         count.and_then(|count| count.trim().parse().ok()).unwrap_or_else(|| panic!("no count: {said}"))
     }
 
+    /// How often the system had to find a page of memory or of the program for a command, without reading the disk.
+    pub(crate) fn faults(mut command: Command) -> f64 {
+        let before = faults_of_ended_children();
+        _ = command.status().expect("it starts");
+        faults_of_ended_children() - before
+    }
+
     /// The processor time of a command and all its threads in user space and in the kernel, in seconds. The shell's
     /// `time` rounds to a millisecond.
     pub(crate) fn processor(command: &Command) -> f64 {
@@ -126,6 +133,14 @@ impl Programs {
         daemon.signal(Signal::Usr1);
         daemon.wait_until("the end of a cycle", || Stamp::of(&record) != before);
     }
+}
+
+/// The minor faults of this process's children that have ended (`cminflt` of proc(5)).
+fn faults_of_ended_children() -> f64 {
+    let text = fs::read_to_string("/proc/self/stat").expect("proc");
+    // Behind the name, which may have blanks, `cminflt` is the ninth.
+    let fields = text.rsplit(") ").next().expect("fields").split(' ');
+    fields.skip(8).find_map(|field| field.parse().ok()).expect("a count")
 }
 
 /// The totals of a table of `strace -c -U calls,name`.

@@ -7,13 +7,16 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a broken expectation is how a test fails")]
 #![allow(clippy::cast_precision_loss, reason = "figures for people")]
 
+#[path = "../support/mod.rs"]
 mod support;
 
 #[allow(dead_code, reason = "the bench measures more")]
-#[path = "../benches/cost/programs.rs"]
+#[path = "../../benches/cost/programs.rs"]
 mod programs;
-#[path = "../benches/cost/projects.rs"]
+#[path = "../../benches/cost/projects.rs"]
 mod projects;
+
+mod link_order;
 
 use std::fs;
 use std::process::Command;
