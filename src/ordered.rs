@@ -20,6 +20,20 @@ pub(crate) fn set<T: Ord>(items: impl IntoIterator<Item = T>) -> BTreeSet<T> {
     set
 }
 
+/// Removes the entry of `key`, as [`retain`] does.
+pub(crate) fn remove<V>(map: &mut BTreeMap<String, V>, key: &str) {
+    if map.contains_key(key) {
+        retain(map, |known, _| known != key);
+    }
+}
+
+/// Removes the entries that `keep` refuses. The map is built anew, for maps that are small or seldom lose an entry: the
+/// code that takes entries out of a tree is 5 KB for each type.
+pub(crate) fn retain<K: Ord, V>(map: &mut BTreeMap<K, V>, mut keep: impl FnMut(&K, &mut V) -> bool) {
+    let all = std::mem::take(map).into_iter();
+    map.extend(all.filter_map(|(key, mut value)| keep(&key, &mut value).then_some((key, value))));
+}
+
 /// Sorts `items`. Equal items keep their order.
 pub(crate) fn sort<T>(items: &mut [T], compare: impl Fn(&T, &T) -> Ordering) {
     let order = order(items.len(), &|one, other| compare(&items[one], &items[other]));
@@ -57,6 +71,16 @@ mod tests {
     #[test]
     fn the_last_of_several_pairs_with_one_key_counts() {
         assert_eq!(map([("b", 1), ("a", 2), ("b", 3)]), BTreeMap::from([("a", 2), ("b", 3)]));
+    }
+
+    #[test]
+    fn what_is_kept_may_be_changed() {
+        let mut numbers = map([("a", 1), ("b", 2), ("c", 3)]);
+        retain(&mut numbers, |name, number| {
+            *number += 1;
+            *name != "b"
+        });
+        assert_eq!(numbers, map([("a", 2), ("c", 4)]));
     }
 
     proptest! {

@@ -11,6 +11,7 @@ use super::http::Connection;
 use super::message::{Message, Request, RpcAnswer, member, read, text};
 use super::post::Requester;
 use super::session::{ClientMessage, Renewing, Replay, Session, SessionHeaders};
+use crate::ordered;
 
 /// Ends a renewal in any case, also after a panic, because other threads wait for the end.
 struct SessionRenewal<'a>(&'a Session, Result<(), String>);
@@ -102,7 +103,7 @@ impl Bridge {
             }
             "resources/unsubscribe" => {
                 if let Some(uri) = uri() {
-                    self.session.remember(|replay| drop(replay.subscriptions.remove(&uri)));
+                    self.session.remember(|replay| ordered::remove(&mut replay.subscriptions, &uri));
                 }
             }
             _ => {}

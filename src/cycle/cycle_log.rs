@@ -282,7 +282,7 @@ impl CycleLog {
         // A line for every token: not kept until the next cycle.
         self.held_back = Vec::new();
         let mut gone = BTreeSet::new();
-        self.problems.retain(|(about, topic), problem| {
+        ordered::retain(&mut self.problems, |(about, topic), problem| {
             let target = topic.subject().target();
             match topic.end() {
                 _ if problem.mentioned => {}

@@ -92,10 +92,10 @@ impl Recall {
         {
             return Remembered::Token(token);
         }
-        if let Some(read) = memory.without_token.remove(name) {
-            return Remembered::WithoutToken(read);
+        if let Some(read) = memory.without_token.get(name) {
+            return Remembered::WithoutToken(*read);
         }
-        memory.problems.remove(name).map_or(Remembered::Nothing, Remembered::Unusable)
+        memory.problems.get(name).map_or(Remembered::Nothing, |found| Remembered::Unusable(*found))
     }
 
     /// Whether the facts about a file, which `is_link` now, can be used at all.

@@ -7,7 +7,7 @@
 //! A job that has waited long does not count any more, and the next one begins beside it. The number of threads is the
 //! limit for all of them. No endpoint gets more requests at once for it: those that waited long count there.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::time::{Duration, Instant};
 
 use crate::ordered;
@@ -20,18 +20,21 @@ const PATIENCE: Duration = Duration::from_secs(1);
 pub(super) struct JobQueue<T> {
     /// How many requests are in flight at once, beside those that have waited long. No endpoint gets more.
     most: usize,
-    lanes: BTreeMap<String, Lane<T>>,
+    lanes: HashMap<String, Lane<T>>,
     /// The lanes with a job to begin, in the order of their turns. A lane with jobs under way of which none has ended
     /// comes last. Of the others, the lane with the fewest jobs under way has its turn, then the one that waited
     /// longest.
-    order: BTreeSet<(bool, usize, i64, String)>,
+    order: BTreeSet<Turn>,
     /// The places of the first and of the last job so far.
     ends: (i64, i64),
-    /// The jobs without a written answer, by their numbers.
-    asking: BTreeMap<u64, Asking>,
+    /// The jobs without a written answer.
+    asking: Vec<Asking>,
     /// The number of the next job.
     next: u64,
 }
+
+/// When a lane has its turn, and the lane.
+type Turn = (bool, usize, i64, String);
 
 /// The jobs of one endpoint.
 struct Lane<T> {
@@ -42,8 +45,18 @@ struct Lane<T> {
     has_ended_one: bool,
 }
 
+impl<T> Lane<T> {
+    /// The lane's turn, where a job may begin: where fewer than `most` of its jobs wait for an answer.
+    fn turn(&self, name: &str, most: usize) -> Option<Turn> {
+        let is_silent = self.under_way > 0 && !self.has_ended_one;
+        let first = self.waiting.front().filter(|_| self.asking < most)?;
+        Some((is_silent, self.under_way, first.0, name.to_owned()))
+    }
+}
+
 /// A job without a written answer.
 struct Asking {
+    number: u64,
     lane: String,
     begun: Instant,
     /// Whether it has waited long.
@@ -69,7 +82,7 @@ pub(super) struct Begun<T> {
 
 impl<T> JobQueue<T> {
     pub(super) fn new(most: usize) -> Self {
-        let (lanes, order, asking) = (BTreeMap::new(), BTreeSet::new(), BTreeMap::new());
+        let (lanes, order, asking) = (HashMap::new(), BTreeSet::new(), Vec::new());
         Self { most, lanes, order, ends: (0, 0), asking, next: 0 }
     }
 
@@ -94,8 +107,8 @@ impl<T> JobQueue<T> {
             let waits = self.lanes.values().any(|lane| !lane.waiting.is_empty());
             return if waits { NextJob::Wait(None) } else { NextJob::End };
         };
-        if self.asking.values().filter(|asking| !asking.is_late).count() >= self.most {
-            let in_time = self.asking.values_mut().filter(|asking| !asking.is_late);
+        if self.asking.iter().filter(|asking| !asking.is_late).count() >= self.most {
+            let in_time = self.asking.iter_mut().filter(|asking| !asking.is_late);
             let Some(oldest) = in_time.min_by_key(|asking| asking.begun) else { return NextJob::Wait(None) };
             let wait = PATIENCE.saturating_sub(now.saturating_duration_since(oldest.begun));
             if !wait.is_zero() {
@@ -111,13 +124,14 @@ impl<T> JobQueue<T> {
             lane.waiting.pop_front()
         });
         let Some((_, job)) = first else { return NextJob::End };
-        self.asking.insert(number, Asking { lane: name.clone(), begun: now, is_late: false });
+        self.asking.push(Asking { number, lane: name.clone(), begun: now, is_late: false });
         NextJob::Job(Begun { job, lane: name, number })
     }
 
     /// The answer of this job is written, or there is none.
     pub(super) fn answered(&mut self, number: u64) {
-        if let Some(asking) = self.asking.remove(&number) {
+        if let Some(index) = self.asking.iter().position(|asking| asking.number == number) {
+            let asking = self.asking.remove(index);
             self.change(&asking.lane, |lane| lane.asking = lane.asking.saturating_sub(1));
         }
     }
@@ -141,24 +155,27 @@ impl<T> JobQueue<T> {
 
     /// Changes one lane, and with it the lane's place among the others.
     fn change<R>(&mut self, name: &str, change: impl FnOnce(&mut Lane<T>) -> R) -> R {
+        let result = change(self.leave_order(name));
+        self.enter_order(name);
+        result
+    }
+
+    fn leave_order(&mut self, name: &str) -> &mut Lane<T> {
         let new = || Lane { waiting: VecDeque::new(), under_way: 0, asking: 0, has_ended_one: false };
         let lane = self.lanes.entry(name.to_owned()).or_insert_with(new);
-        let most = self.most;
-        let place = |lane: &Lane<T>| {
-            let is_silent = lane.under_way > 0 && !lane.has_ended_one;
-            let first = lane.waiting.front().filter(|_| lane.asking < most)?;
-            Some((is_silent, lane.under_way, first.0, name.to_owned()))
-        };
-        if let Some(before) = place(lane) {
+        if let Some(before) = lane.turn(name, self.most) {
             self.order.remove(&before);
         }
-        let result = change(lane);
-        match place(lane) {
+        lane
+    }
+
+    fn enter_order(&mut self, name: &str) {
+        let Some(lane) = self.lanes.get(name) else { return };
+        match lane.turn(name, self.most) {
             Some(now) => drop(self.order.insert(now)),
             None if lane.under_way == 0 && lane.waiting.is_empty() => drop(self.lanes.remove(name)),
             None => {}
         }
-        result
     }
 }
 

@@ -3,7 +3,7 @@
 //! A cycle seals plain secrets, but not those that another program owns or shares: that program could no longer read
 //! its token. The log names such files once, and `token-refresher seal` seals them.
 
-use std::collections::BTreeMap;
+use std::collections::HashMap;
 
 use log::Level;
 
@@ -18,7 +18,7 @@ use crate::tokens::spelled::file_in;
 
 /// Files that a cycle could not seal. Each is tried again after a change.
 #[derive(Default)]
-pub(super) struct LeftPlain(BTreeMap<String, (Option<Stamp>, String)>);
+pub(super) struct LeftPlain(HashMap<String, (Option<Stamp>, String)>);
 
 /// Seals the plain secrets of `scan`. Returns the names of the files that were sealed.
 pub(super) fn seal_plain(

@@ -34,6 +34,9 @@ const LONGEST: Duration = Duration::from_hours(1);
 /// The longest list in one variable, in bytes. Linux takes 128 KiB. A longer list is left out, and the count remains.
 const LONGEST_LIST: usize = 64 << 10;
 
+/// What a thread calls when a run has ended.
+type AtEnd = Box<dyn FnOnce() + Send>;
+
 /// A command, and the files that it has not been told of.
 pub(super) struct Hook {
     kind: HookKind,
@@ -76,7 +79,7 @@ impl Hooks {
     /// Ends both at the end of the process, as [`Hook::finish`].
     pub(super) fn finish(&mut self, store: &Store) -> Result<(), String> {
         // This run begins before the wait for the other one.
-        self.trouble.poll(store, || {});
+        self.trouble.poll(store, Box::new(|| {}));
         let refresh = self.refresh.finish(store);
         let trouble = self.trouble.finish(store);
         refresh.and(trouble)
@@ -137,7 +140,7 @@ impl Hook {
         let ordered = &mut self.record.ordered;
         let before = ordered.clone();
         // A file that has become less urgent is told of again when it becomes more urgent.
-        ordered.retain(|file, told| {
+        ordered::retain(ordered, |file, told| {
             troubles.get(file).is_some_and(|trouble| {
                 *told = trouble.urgency.min(*told);
                 true
@@ -166,7 +169,7 @@ impl Hook {
     }
 
     /// Takes over a run that has ended, and starts the next one. `wake` is called when that one has ended.
-    pub(super) fn poll(&mut self, store: &Store, wake: impl FnOnce() + Send + 'static) {
+    pub(super) fn poll(&mut self, store: &Store, wake: AtEnd) {
         if let Some(running) = &self.running {
             match running.ended.try_recv() {
                 Err(TryRecvError::Empty) => return,
@@ -198,7 +201,7 @@ impl Hook {
     pub(super) fn finish(&mut self, store: &Store) -> Result<(), String> {
         for _ in 0..2 {
             if self.running.is_none() {
-                self.poll(store, || {});
+                self.poll(store, Box::new(|| {}));
             }
             let Some(running) = &self.running else { break };
             let left = running.deadline.saturating_duration_since(Instant::now());
@@ -221,7 +224,7 @@ impl Hook {
         next.map_or(Duration::ZERO, |next| next.since(now)).min(LONGEST)
     }
 
-    fn start(&mut self, wake: impl FnOnce() + Send + 'static) {
+    fn start(&mut self, wake: AtEnd) {
         let task = Task {
             words: self.words.clone(),
             environment: self.environment().into_iter().map(|(name, value)| (name.into(), value)).collect(),

@@ -222,8 +222,8 @@ impl Daemon {
         loop {
             self.presence.keep(&self.settings)?;
             self.manager.alive();
-            self.hooks.refresh.poll(self.keeper.store(), self.signals.nudge());
-            self.hooks.trouble.poll(self.keeper.store(), self.signals.nudge());
+            self.hooks.refresh.poll(self.keeper.store(), Box::new(self.signals.nudge()));
+            self.hooks.trouble.poll(self.keeper.store(), Box::new(self.signals.nudge()));
             let stored = self.held.retry(&mut self.keeper);
             let now = Instant::now();
             if now >= next || stored {

@@ -8,6 +8,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use crate::clock::Timestamp;
+use crate::ordered;
 use crate::state::Outage;
 
 /// All endpoints in trouble, by their key (scheme, host and port).
@@ -49,7 +50,7 @@ impl Endpoints {
 
     /// The endpoint answered a request that had no permit. Whatever the answer, the endpoint works.
     pub(super) fn answered(&self, key: &str) {
-        self.table().outages.remove(key);
+        ordered::remove(&mut self.table().outages, key);
     }
 
     /// Forgets all waits, after a person said that the network is back.
@@ -79,7 +80,7 @@ pub(super) struct Permit<'a> {
 impl Permit<'_> {
     /// The endpoint gave an answer of its own. Whatever the answer, the endpoint works.
     pub(super) fn answered(self) {
-        self.endpoints.table().outages.remove(&self.key);
+        ordered::remove(&mut self.endpoints.table().outages, &self.key);
     }
 
     /// The endpoint failed again. `again` gives the times of the next requests for a count of failures in a row.

@@ -3,7 +3,6 @@
 //! A file is touched only when its mark names exactly the tokens that it holds now. Otherwise another program has
 //! written the file since, and the leftovers are of no use.
 
-use std::collections::BTreeMap;
 use std::io;
 
 use super::member::Member;
@@ -23,20 +22,21 @@ struct Interrupted {
 /// file that waited for the answer. Any other leftover is removed. After an error a whole answer is still in its
 /// reserve.
 pub(super) fn recover(members: &mut [Member]) -> io::Result<()> {
-    let mut interrupted = BTreeMap::new();
-    for (index, member) in members.iter().enumerate() {
+    let mut interrupted = Vec::new();
+    for member in members.iter() {
         let whole = match member.doubt {
             Some(_) => whole_answer(&member.real)?,
             None => None,
         };
-        match whole {
-            Some(answer) => drop(interrupted.insert(index, answer)),
+        if whole.is_none() {
             // Zeros, a part of a text, or a text about other tokens cannot be used.
-            None => drop(Reserve::remove_leftover(&member.real)?),
+            Reserve::remove_leftover(&member.real)?;
         }
+        interrupted.push(whole);
     }
     let sent = |member: &Member| member.doubt.as_ref().and_then(|mark| mark.refresh);
-    let chains = ordered::set(interrupted.keys().filter_map(|index| sent(&members[*index])));
+    let whole = members.iter().zip(&interrupted).filter(|(_, whole)| whole.is_some());
+    let chains = ordered::set(whole.filter_map(|(member, _)| sent(member)));
     for chain in chains {
         let indexes = (0..members.len()).filter(|index| sent(&members[*index]) == Some(chain));
         recover_chain(members, &indexes.collect::<Vec<_>>(), &mut interrupted)?;
@@ -50,22 +50,23 @@ fn whole_answer(real: &FileAt) -> io::Result<Option<Interrupted>> {
     Ok(document.map(|document| Interrupted { reserve, length: text.len(), document }))
 }
 
-/// Settles the members at `indexes`, whose marks name the same refresh token.
+/// Settles the members at `indexes`, whose marks name the same refresh token. `interrupted` has the whole answer of
+/// each member that has one.
 fn recover_chain(
     members: &mut [Member],
     indexes: &[usize],
-    interrupted: &mut BTreeMap<usize, Interrupted>,
+    interrupted: &mut [Option<Interrupted>],
 ) -> io::Result<()> {
     // A sealed text is copied unopened, together with the endpoint and client in its header.
     let found = |index: &usize| {
-        let document = &interrupted.get(index)?.document;
+        let document = &interrupted[*index].as_ref()?.document;
         document.stored(SecretMember::RefreshToken).zip(document.refresh_fingerprint())
     };
     let Some((newest, fingerprint)) = indexes.iter().find_map(found) else { return Ok(()) };
     let mut ready = Vec::new();
     // As in a refresh, the whole chain is on disk before the first file is replaced.
     for &index in indexes {
-        ready.push(match interrupted.remove(&index) {
+        ready.push(match interrupted[index].take() {
             Some(Interrupted { mut reserve, length, document })
                 if document.refresh_fingerprint() == Some(fingerprint) =>
             {

@@ -52,7 +52,7 @@ impl Environment {
 
     /// Replaces `HOME` of the process, after root became another user: the old one is root's.
     pub(crate) fn set_home(&mut self, home: Option<&Path>) {
-        self.process.remove(OsStr::new("HOME"));
+        ordered::retain(&mut self.process, |name, _| name != "HOME");
         self.process.extend(home.map(|home| ("HOME".into(), home.into())));
     }
 

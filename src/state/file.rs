@@ -260,11 +260,16 @@ impl StatusFile {
     /// Removes records of files that are gone for a month: the document must not grow without end. Returns whether
     /// there was one.
     pub(super) fn forget_gone(&mut self, present: &[String], now: Timestamp) -> bool {
-        let before = self.files.len();
-        self.files.retain(|name, state| {
+        let is_kept = |(name, state): &(&String, &Arc<CredentialState>)| {
             present.binary_search(name).is_ok() || now.since(state.updated) < REMEMBER_GONE
-        });
-        self.files.len() < before
+        };
+        let kept = self.files.iter().filter(is_kept).count();
+        let any = kept < self.files.len();
+        if any {
+            let all = std::mem::take(&mut self.files).into_iter();
+            self.files = packed(all.filter(|(name, state)| is_kept(&(name, state))).collect());
+        }
+        any
     }
 }
 

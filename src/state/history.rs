@@ -1,11 +1,10 @@
 //! The history of all refresh tokens that a refresh replaced, for years: a line for each in
 //! `.token-refresher/replaced`. The status file holds only the latest of each file, since it is rewritten whole.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{HashMap, HashSet};
 use std::io;
 
 use crate::files::{Directory, Journal, JournalEnd};
-use crate::ordered;
 use crate::secret::Fingerprint;
 
 /// The size of each of the two generations, in bytes: the hourly rotations of 50 sign-ins in a year.
@@ -20,7 +19,7 @@ pub(super) struct History {
     /// The place up to which the history was read.
     end: Option<JournalEnd>,
     /// Tokens that the history did not have there: nothing has replaced them.
-    unknown: BTreeSet<Fingerprint>,
+    unknown: HashSet<Fingerprint>,
 }
 
 impl History {
@@ -78,12 +77,12 @@ pub(crate) fn is_replaced(tokens: &Directory, token: Fingerprint) -> bool {
 /// Follows tokens from one successor to the next, in the order in which they were replaced.
 struct Trail {
     /// The tokens that lead to each successor.
-    ends: BTreeMap<Fingerprint, Vec<Fingerprint>>,
+    ends: HashMap<Fingerprint, Vec<Fingerprint>>,
 }
 
 impl Trail {
-    fn of(tokens: &BTreeSet<Fingerprint>) -> Self {
-        Self { ends: ordered::map(tokens.iter().map(|token| (*token, vec![*token]))) }
+    fn of(tokens: &HashSet<Fingerprint>) -> Self {
+        Self { ends: tokens.iter().map(|token| (*token, vec![*token])).collect() }
     }
 
     /// Follows one line. A line that is not the journal's, such as one that broke off, is passed over.

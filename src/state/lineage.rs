@@ -1,6 +1,6 @@
 //! The successors of refresh tokens, from the records of the status file, else from the history.
 
-use std::collections::BTreeSet;
+use std::collections::HashSet;
 
 use super::credential::CredentialState;
 use super::history::History;
@@ -13,7 +13,7 @@ use crate::secret::Fingerprint;
 pub(super) struct Lineage {
     successors: Successors,
     /// The refresh token that the last refresh stored, of every file: nothing has replaced these.
-    latest: BTreeSet<Fingerprint>,
+    latest: HashSet<Fingerprint>,
     history: History,
     /// Why the history could not be read or written the last time.
     failure: Option<String>,

@@ -1,7 +1,7 @@
 //! Refresh tokens that a refresh replaced. Such a token must never be sent again: a strict provider would revoke the
 //! sign-in.
 
-use std::collections::BTreeMap;
+use std::collections::HashMap;
 
 use serde::{Deserialize, Serialize};
 
@@ -61,7 +61,7 @@ impl ReplacedTokens {
 
 /// The successors of all replaced refresh tokens of all files.
 #[derive(Default)]
-pub(super) struct Successors(BTreeMap<Fingerprint, Fingerprint>);
+pub(super) struct Successors(HashMap<Fingerprint, Fingerprint>);
 
 impl Successors {
     /// Adds the replacements of one file's record.

@@ -26,6 +26,7 @@ use self::users_own::{is_list_of, user_members, with_user_members};
 use super::entry::{ClientEntry, EntryValue, Owned, VARIABLES};
 use super::notation::{ADDRESS_KEYS, McpClient, Reference};
 use super::service::HEADER_NAMES;
+use crate::ordered;
 use crate::secret::Secret;
 
 /// The entries that a file should have.
@@ -76,7 +77,8 @@ pub(super) fn edit(wanted: &WantedEntries, existing: Option<&str>) -> Result<Edi
     let mut editor = Editor { wanted, remembered, draft, ours, users_own, warnings };
     editor.file(root)?;
     let text = editor.draft.finish().map(|text| Secret::new([mark, text.expose()].concat()));
-    editor.ours.iter().for_each(|owned| drop(editor.users_own.remove(&owned.name)));
+    let ours: HashSet<&str> = editor.ours.iter().map(|owned| owned.name.as_str()).collect();
+    ordered::retain(&mut editor.users_own, |name, _| !ours.contains(name.as_str()));
     Ok(Edited { text, ours: editor.ours, users_own: editor.users_own, warnings: editor.warnings })
 }
 

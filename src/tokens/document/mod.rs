@@ -22,6 +22,7 @@ use self::parsed::{BYTE_ORDER_MARK, FindNamed, ParsedText};
 use super::written_time::WrittenTime;
 use crate::clock::Timestamp;
 use crate::json::{self, JsonMember};
+use crate::ordered;
 use crate::secret::{Secret, is_printable};
 
 /// The members that hold a secret. None is ever handed out as plain text.
@@ -182,7 +183,7 @@ impl Document {
         for member in self.parsed.top.iter().chain(self.inner_members()) {
             match plain_text(&member.name, &self.parsed.plain()[member.place.clone()]) {
                 Some(text) => drop(texts.insert(member.name.clone(), text)),
-                None => drop(texts.remove(&member.name)),
+                None => ordered::remove(&mut texts, member.name.as_str()),
             }
         }
         texts
