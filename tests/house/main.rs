@@ -1,5 +1,5 @@
 //! The rules of this code base that a machine can check: no circle of modules, no type name twice, small files and
-//! functions, short lines, no word that a reader must resolve. `make lint` runs it.
+//! functions, short lines, no word that a reader must resolve, no test that never runs. `make lint` runs it.
 //!
 //! `budget` holds how often each rule may be broken today. The check fails when a count is above its budget, so a
 //! count can only fall; `UPDATE_BUDGET=1 make lint` writes the lower counts down.
@@ -7,6 +7,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a broken expectation is how a test fails")]
 
 mod arrows;
+mod left_out;
 mod modules;
 mod text;
 
@@ -66,6 +67,7 @@ fn all_rules() -> Vec<(&'static str, Broken)> {
         ("functions over 60 lines", text::long_functions(&sources)),
         ("lines over 120 columns", text::long_lines(&with_tests)),
         ("unclear words in comments", text::unclear_comments(&with_tests)),
+        ("tests that never run", left_out::left_out(&read(Path::new("Cargo.toml")), &with_tests)),
     ]
 }
 
