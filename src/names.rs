@@ -29,8 +29,9 @@ pub(crate) fn names(kinds: &[OsString], places: &Places) -> Result<String, Strin
             Some("servers") => {
                 let providers = providers();
                 let services = files.iter().filter(|file| role(file) == Role::Service);
-                let of_file =
-                    |file: &String| server(file, None, providers.longest_name_prefix(stem(file))).to_owned();
+                let of_file = |file: &String| {
+                    server(file, None, || providers.longest_name_prefix(stem(file))).to_owned()
+                };
                 found.extend(services.map(of_file));
                 let directory = places.servers_dir(record.as_ref().map(|record| &*record.servers_dir));
                 found

@@ -5,7 +5,7 @@
 //! that libraries make, such as the HTTP library's send buffer, are not wiped.
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use ring::digest::{SHA256, digest};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -14,24 +14,60 @@ use zeroize::Zeroizing;
 use crate::byte_set::ByteSet;
 
 /// A token, password or key. Printing it is a compile error or prints `[redacted]`.
-#[derive(Clone, PartialEq, Eq)]
-pub(crate) struct Secret(Arc<Zeroizing<String>>);
+#[derive(Clone)]
+pub(crate) struct Secret(Arc<SharedText>);
+
+struct SharedText {
+    text: Zeroizing<String>,
+    is_b64token: OnceLock<bool>,
+}
 
 impl Secret {
     pub(crate) fn new(text: impl Into<String>) -> Self {
-        Self(Arc::new(Zeroizing::new(text.into())))
+        Self::of(Zeroizing::new(text.into()))
+    }
+
+    fn of(text: Zeroizing<String>) -> Self {
+        Self(Arc::new(SharedText { text, is_b64token: OnceLock::new() }))
     }
 
     /// Gives out the text, for a request body, a header or a token file alone.
     pub(crate) fn expose(&self) -> &str {
-        &self.0
+        &self.0.text
+    }
+
+    /// Whether the text has only characters of a `b64token` (RFC 6750 2.1), which no notation quotes and no client
+    /// expands. Found once: every configuration asks for each of its tokens.
+    pub(crate) fn is_b64token(&self) -> bool {
+        let is_allowed = |byte: &u8| OF_B64TOKENS[usize::from(*byte)];
+        *self.0.is_b64token.get_or_init(|| self.expose().as_bytes().iter().all(is_allowed))
     }
 
     /// Identifies the secret in files and comparisons.
     pub(crate) fn fingerprint(&self) -> Fingerprint {
-        Fingerprint::of(self.0.as_bytes())
+        Fingerprint::of(self.expose().as_bytes())
     }
 }
+
+/// Whether each byte may be in a `b64token`. A table, since millions of bytes are looked up in a cycle.
+const OF_B64TOKENS: [bool; 256] = {
+    let (mut table, mut byte) = ([false; 256], 0_u8);
+    // A constant has no `for`.
+    while byte < 128 {
+        table[byte as usize] =
+            byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~' | b'+' | b'/' | b'=');
+        byte += 1;
+    }
+    table
+};
+
+impl PartialEq for Secret {
+    fn eq(&self, other: &Self) -> bool {
+        self.expose() == other.expose()
+    }
+}
+
+impl Eq for Secret {}
 
 /// Whether every character is printable ASCII, as in tokens, client ids and client secrets (VSCHAR, RFC 6749 appendix
 /// A).
@@ -142,7 +178,7 @@ impl SecretText {
 
     /// The finished text, in the buffer that it was written to.
     pub(crate) fn finish(self) -> Secret {
-        Secret(Arc::new(self.0))
+        Secret::of(self.0)
     }
 
     /// Begins anew in the same buffer. The rest of the last text is overwritten by the next, or wiped at the end.
@@ -164,6 +200,23 @@ mod tests {
     #[test]
     fn debug_does_not_reveal_the_text() {
         assert_eq!(format!("{:?}", Secret::new("abc")), "[redacted]");
+    }
+
+    #[test]
+    fn a_b64token_has_nothing_to_quote() {
+        for (text, expected) in [
+            ("aZ09-._~+/=", true),
+            ("", true),
+            ("a b", false),
+            ("a$b", false),
+            ("a\"b", false),
+            ("a{b", false),
+            ("a\\b", false),
+            ("ü", false),
+            ("a\n", false),
+        ] {
+            assert_eq!(Secret::new(text).is_b64token(), expected, "{text:?}");
+        }
     }
 
     #[test]

@@ -315,8 +315,13 @@ pub(super) fn refuse_expansion(part: EntryPart, text: &str) -> Result<(), NoEntr
 
 /// Refuses a header's value as [`refuse_expansion`] refuses a text.
 pub(super) fn refuse_expansion_in(header: &Header) -> Result<(), NoEntry> {
-    let [_, text] = header.value.parts();
-    refuse_expansion(EntryPart::Header(header.name), text)
+    match &header.value {
+        HeaderValue::Bearer(token) if token.is_b64token() => Ok(()),
+        value => {
+            let [_, text] = value.parts();
+            refuse_expansion(EntryPart::Header(header.name), text)
+        }
+    }
 }
 
 /// Whether an address is `https` or leads to this machine.

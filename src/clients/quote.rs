@@ -12,13 +12,41 @@ pub(super) fn push_quoted(text: &mut SecretText, value: &str) {
 
 /// Appends a header's value in double quotes.
 pub(super) fn push_header_value(text: &mut SecretText, value: &HeaderValue) {
-    quote_header_value(value, &mut |block| text.push(block));
+    quote_header_value(value, &mut |piece| text.push(piece.text()));
 }
 
-fn quote_header_value(value: &HeaderValue, push: &mut dyn FnMut(&str)) {
-    push("\"");
-    value.parts().into_iter().for_each(|part| escape(part, push));
-    push("\"");
+/// A piece of a quoted text.
+#[derive(Clone, Copy)]
+enum QuotedPiece<'a> {
+    /// A text in which a text around it escapes quotes and backslashes.
+    Text(&'a str),
+    /// A token without a character that is ever escaped.
+    Token(&'a str),
+}
+
+impl<'a> QuotedPiece<'a> {
+    fn text(self) -> &'a str {
+        match self {
+            Self::Text(text) | Self::Token(text) => text,
+        }
+    }
+}
+
+fn quote_header_value(value: &HeaderValue, push: &mut dyn FnMut(QuotedPiece)) {
+    push(QuotedPiece::Text("\""));
+    match value {
+        HeaderValue::Bearer(token) if token.is_b64token() => {
+            push(QuotedPiece::Text("Bearer "));
+            push(QuotedPiece::Token(token.expose()));
+        }
+        value => {
+            value
+                .parts()
+                .into_iter()
+                .for_each(|part| escape(part, &mut |block| push(QuotedPiece::Text(block))));
+        }
+    }
+    push(QuotedPiece::Text("\""));
 }
 
 /// Appends a member's fixed value, which JSON, TOML and YAML write alike.
@@ -57,28 +85,31 @@ pub(super) fn push_pairs<'a>(
 /// Appends headers as a JSON object in double quotes.
 pub(super) fn push_quoted_headers(text: &mut SecretText, headers: &mut dyn Iterator<Item = Header>) {
     text.push("\"");
-    headers_object(headers, &mut |part| escape(part, &mut |block| text.push(block)));
+    headers_object(headers, &mut |piece| match piece {
+        QuotedPiece::Text(part) => escape(part, &mut |block| text.push(block)),
+        QuotedPiece::Token(token) => text.push(token),
+    });
     text.push("\"");
 }
 
-/// Hands over headers as a JSON object on one line, part by part; `{}` for none. As in Python's `json.dumps`, a space
+/// Hands over headers as a JSON object on one line, piece by piece; `{}` for none. As in Python's `json.dumps`, a space
 /// follows each colon and comma.
-fn headers_object(headers: &mut dyn Iterator<Item = Header>, push: &mut dyn FnMut(&str)) {
-    push("{");
+fn headers_object(headers: &mut dyn Iterator<Item = Header>, push: &mut dyn FnMut(QuotedPiece)) {
+    push(QuotedPiece::Text("{"));
     for (index, header) in headers.enumerate() {
-        push(if index == 0 { "" } else { ", " });
-        quote(header.name, push);
-        push(": ");
+        push(QuotedPiece::Text(if index == 0 { "" } else { ", " }));
+        quote(header.name, &mut |block| push(QuotedPiece::Text(block)));
+        push(QuotedPiece::Text(": "));
         quote_header_value(&header.value, push);
     }
-    push("}");
+    push(QuotedPiece::Text("}"));
 }
 
 /// All headers of a request to the service as one JSON object, for `token-refresher headers SERVER`. claude-code's
 /// `headersHelper` and codex's `http_headers_helper` read this object.
 pub(crate) fn headers_json(service: &Service) -> Secret {
     let mut text = SecretText::default();
-    headers_object(&mut service.headers(), &mut |part| text.push(part));
+    headers_object(&mut service.headers(), &mut |piece| text.push(piece.text()));
     text.finish()
 }
 

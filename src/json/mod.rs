@@ -30,6 +30,44 @@ pub(crate) struct JsonMember {
     pub name: String,
     /// The value's bytes in the text that was parsed.
     pub place: Range<usize>,
+    spelling: Spelling,
+}
+
+/// The spelling of a member's value, found once, because a scan reads a token often.
+#[derive(Clone, Copy, Debug)]
+enum Spelling {
+    /// A text in quotes that is spelled as it is.
+    Plain,
+    /// A text with escapes.
+    Escaped,
+    /// No text.
+    Other,
+}
+
+impl Spelling {
+    fn of(value: &str) -> Self {
+        match inside_quotes(value) {
+            None => Self::Other,
+            Some(inner) if One::new(b'\\').find(inner.as_bytes()).is_none() => Self::Plain,
+            Some(_) => Self::Escaped,
+        }
+    }
+
+    /// The text of a value in this spelling; `None` also for a lone surrogate, which is no text.
+    fn text_of(self, value: &str) -> Option<Cow<'_, str>> {
+        match self {
+            Self::Plain => inside_quotes(value).map(Cow::Borrowed),
+            Self::Escaped => serde_json::from_str(value).ok().map(Cow::Owned),
+            Self::Other => None,
+        }
+    }
+}
+
+impl JsonMember {
+    /// The member's text in the `whole` that was parsed; `None` for any other value.
+    pub(crate) fn text<'a>(&self, whole: &'a str) -> Option<Cow<'a, str>> {
+        self.spelling.text_of(&whole[self.place.clone()])
+    }
 }
 
 /// Why a text is not a JSON object, in words that quote nothing of it.
@@ -77,7 +115,8 @@ pub(crate) fn members(text: &str) -> Result<Vec<JsonMember>, NotAnObject> {
     let parsed = each_member(text, |name, value| {
         // A raw value borrows from the text, so its address tells its place.
         let from = value.get().as_ptr().addr() - start;
-        members.push(JsonMember { name: name.to_owned(), place: from..from + value.get().len() });
+        let place = from..from + value.get().len();
+        members.push(JsonMember { name: name.to_owned(), place, spelling: Spelling::of(value.get()) });
     });
     parsed.map_err(|error| match error.classify() {
         serde_json::error::Category::Eof => NotAnObject::CutShort,
@@ -92,8 +131,7 @@ pub(crate) fn members(text: &str) -> Result<Vec<JsonMember>, NotAnObject> {
 /// The number of levels of objects and arrays in a JSON text: exact above [`DEEPEST`], else an upper bound.
 fn depth(text: &str) -> usize {
     // Nearly every text has too few brackets to be looked at closely.
-    let count = |bracket| One::new(bracket).count(text.as_bytes());
-    let opening = count(b'{') + count(b'[');
+    let opening = opening_brackets(text.as_bytes());
     if opening <= DEEPEST {
         return opening;
     }
@@ -112,6 +150,23 @@ fn depth(text: &str) -> usize {
         }
     }
     deepest
+}
+
+/// The number of `{` and `[`, counted in eight bytes at a time: every text is looked through.
+fn opening_brackets(bytes: &[u8]) -> usize {
+    const SEVEN_BITS: u64 = u64::from_ne_bytes([0x7f; 8]);
+    // The two brackets differ in this bit alone.
+    const DIFFERENCE: u64 = u64::from_ne_bytes([b'{' ^ b'['; 8]);
+    const BRACKETS: u64 = u64::from_ne_bytes([b'{'; 8]);
+    let (words, rest) = bytes.as_chunks::<8>();
+    let in_word = |word: &[u8; 8]| {
+        let others = (u64::from_ne_bytes(*word) | DIFFERENCE) ^ BRACKETS;
+        // The highest bit of each byte that is no bracket. No byte carries into the next.
+        let marked = ((others & SEVEN_BITS) + SEVEN_BITS) | others;
+        (!marked & !SEVEN_BITS).count_ones() as usize
+    };
+    let counted: usize = words.iter().map(in_word).sum();
+    counted + rest.iter().filter(|byte| matches!(byte, b'{' | b'[')).count()
 }
 
 /// Hands over the members of the JSON object that `text` holds, in their order, duplicates included. Stores none of
@@ -153,12 +208,11 @@ struct MemberName<'a>(#[serde(borrow)] Cow<'a, str>);
 
 /// The string that a value's text spells; `None` for any other value, and for a lone surrogate, which is no text.
 pub(crate) fn as_text(value: &str) -> Option<Cow<'_, str>> {
-    let inner = value.strip_prefix('"')?.strip_suffix('"')?;
-    if One::new(b'\\').find(inner.as_bytes()).is_some() {
-        serde_json::from_str(value).ok().map(Cow::Owned)
-    } else {
-        Some(Cow::Borrowed(inner))
-    }
+    Spelling::of(value).text_of(value)
+}
+
+fn inside_quotes(value: &str) -> Option<&str> {
+    value.strip_prefix('"')?.strip_suffix('"')
 }
 
 /// `value` as a JSON string, in a buffer that is wiped.

@@ -24,7 +24,7 @@ pub(crate) fn of(file: &str, document: &Document, providers: &Providers) -> Cred
     members.extend(claims.map(|(name, value)| (format!("token.{name}"), value)));
     let provider = members.get("provider").map(String::as_str);
     let server = (role(file) == Role::Service)
-        .then(|| server(file, provider, providers.longest_name_prefix(stem(file))).to_owned());
+        .then(|| server(file, provider, || providers.longest_name_prefix(stem(file))).to_owned());
     CredentialConfig {
         file: file.to_owned(),
         server,

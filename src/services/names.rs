@@ -44,7 +44,8 @@ pub(crate) fn meant<'a>(
         return vec![exact];
     }
     let is_for = |file: &&str| {
-        role(file) == Role::Service && server(file, None, providers.longest_name_prefix(stem(file))) == word
+        role(file) == Role::Service
+            && server(file, None, || providers.longest_name_prefix(stem(file))) == word
     };
     let found: Vec<_> = files.clone().filter(is_for).collect();
     if !found.is_empty() {

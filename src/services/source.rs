@@ -93,7 +93,7 @@ impl TokenSource {
         let provider = file.document.text("provider");
         let role = role(&file.name);
         let built_in =
-            (role == Role::Service).then(|| providers.longest_name_prefix(stem(&file.name))).flatten();
+            || (role == Role::Service).then(|| providers.longest_name_prefix(stem(&file.name))).flatten();
         let server = server(&file.name, provider.as_deref(), built_in);
         let mut source = Self {
             server_at: stem(&file.name).len() - server.len(),

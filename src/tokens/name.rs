@@ -86,15 +86,17 @@ pub(crate) fn stem(file_name: &str) -> &str {
 }
 
 /// The MCP server of `{provider}-{server}-egress.json`: the stem without the provider and its dash, unless nothing
-/// remains. The provider is the file's own, else the built-in name with which the stem begins.
-pub(crate) fn server<'a>(file_name: &'a str, provider: Option<&str>, built_in: Option<&str>) -> &'a str {
+/// remains. The provider is the file's own, else the built-in name with which the stem begins. That name is looked for
+/// only where the file's own does not fit: in ten thousand files this is seen.
+pub(crate) fn server<'a, 'b>(
+    file_name: &'a str,
+    provider: Option<&str>,
+    built_in: impl FnOnce() -> Option<&'b str>,
+) -> &'a str {
     let stem = stem(file_name);
-    [provider, built_in]
-        .into_iter()
-        .flatten()
-        .find_map(|provider| stem.strip_prefix(provider)?.strip_prefix('-'))
-        .filter(|rest| !rest.is_empty())
-        .unwrap_or(stem)
+    let behind = |provider: &str| stem.strip_prefix(provider)?.strip_prefix('-');
+    let found = provider.and_then(behind).or_else(|| built_in().and_then(behind));
+    found.filter(|rest| !rest.is_empty()).unwrap_or(stem)
 }
 
 #[cfg(test)]
@@ -113,7 +115,7 @@ mod tests {
             ("google-google-drive-egress.json", Some("google"), Some("google"), "google-drive"),
             ("githubber-x-egress.json", None, Some("github"), "githubber-x"),
         ] {
-            assert_eq!(server(file, provider, built_in), expected, "{file}");
+            assert_eq!(server(file, provider, || built_in), expected, "{file}");
         }
     }
 

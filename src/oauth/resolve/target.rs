@@ -101,10 +101,11 @@ impl Resolver<'_> {
 
     /// The row whose name begins the name of a file without a `provider`.
     pub(super) fn row_of_file_name(&self) -> Option<Arc<Provider>> {
+        if self.config.member("provider").is_some() {
+            return None;
+        }
         let stem = self.config.file.strip_suffix("-egress.json")?;
-        let nameless = self.config.member("provider").is_none();
-        let name = self.providers.longest_name_prefix(stem).filter(|_| nameless)?;
-        self.providers.named(name).cloned()
+        self.providers.named(self.providers.longest_name_prefix(stem)?).cloned()
     }
 
     /// The endpoint for a file `{provider}-{server}-egress.json` without a `provider` member, as the service's

@@ -113,7 +113,7 @@ impl Document {
             "token_endpoint",
         ] {
             let Some(value) = self.raw(member) else { continue };
-            if json::as_text(value).is_none() {
+            if self.decoded(member).is_none() {
                 return Err(Unusable::NotText { member, found: json::kind(value) });
             }
         }
@@ -137,12 +137,12 @@ impl Document {
 
     /// Whether a member is a text that is not empty. Copies no secret, like [`Self::holds_token`].
     fn holds(&self, name: &str) -> bool {
-        self.raw(name).and_then(json::as_text).is_some_and(|text| !text.is_empty())
+        self.decoded(name).is_some_and(|text| !text.is_empty())
     }
 
     /// Whether a member is a text of characters that a token may have (RFC 6749 appendix A).
     fn holds_token(&self, name: &str) -> bool {
-        self.raw(name).and_then(json::as_text).is_some_and(|text| !text.is_empty() && is_printable(&text))
+        self.decoded(name).is_some_and(|text| !text.is_empty() && is_printable(&text))
     }
 
     /// The whole text, as the file has it.
@@ -155,17 +155,27 @@ impl Document {
     pub(crate) fn raw(&self, name: &str) -> Option<&str> {
         let pending =
             || self.pending.iter().rfind(|(edited, _)| edited == name).map(|(_, value)| value.as_str());
-        let written = || {
-            let found = self.inner_members().rfind_named(name);
-            let found = found.or_else(|| self.parsed.top.iter().rfind_named(name))?;
-            Some(&self.parsed.plain()[found.place.clone()])
-        };
+        let written = || Some(&self.parsed.plain()[self.written(name)?.place.clone()]);
         pending().or_else(written).filter(|value| *value != "null")
+    }
+
+    /// The member of that name which counts: the last one, and first among nested token fields.
+    fn written(&self, name: &str) -> Option<&JsonMember> {
+        self.inner_members().rfind_named(name).or_else(|| self.parsed.top.iter().rfind_named(name))
+    }
+
+    /// The text of a member, secret or not; `None` for any other value.
+    fn decoded(&self, name: &str) -> Option<Cow<'_, str>> {
+        if self.pending.is_empty() {
+            self.written(name)?.text(self.parsed.plain())
+        } else {
+            json::as_text(self.raw(name)?)
+        }
     }
 
     /// A member's text; `None` when it is missing, empty or no text, and for members that are secret.
     pub(crate) fn text(&self, name: &str) -> Option<String> {
-        plain_text(name, self.raw(name)?)
+        plain_text(name, &self.decoded(name)?)
     }
 
     /// A text member of the object under `metadata`, where generators keep how they got the token.
@@ -173,7 +183,7 @@ impl Document {
         let metadata = self.raw("metadata")?;
         let members = json::members(metadata).ok()?;
         let found = members.iter().rfind_named(name)?;
-        json::as_text(&metadata[found.place.clone()]).map(std::borrow::Cow::into_owned)
+        found.text(metadata).map(Cow::into_owned)
     }
 
     /// Every member that is plain text and no secret, by name, for endpoint templates.
@@ -181,7 +191,8 @@ impl Document {
         let mut texts = BTreeMap::new();
         // The last member of a name counts, and a nested one before one above it.
         for member in self.parsed.top.iter().chain(self.inner_members()) {
-            match plain_text(&member.name, &self.parsed.plain()[member.place.clone()]) {
+            let text = member.text(self.parsed.plain()).and_then(|text| plain_text(&member.name, &text));
+            match text {
                 Some(text) => drop(texts.insert(member.name.clone(), text)),
                 None => ordered::remove(&mut texts, member.name.as_str()),
             }
@@ -191,7 +202,7 @@ impl Document {
 
     /// A secret member; `None` when it is missing or empty.
     pub(crate) fn secret(&self, name: &str) -> Option<Secret> {
-        let text = json::as_text(self.raw(name)?)?;
+        let text = self.decoded(name)?;
         (!text.is_empty()).then(|| Secret::new(text))
     }
 
@@ -202,8 +213,7 @@ impl Document {
 
     /// Reads the access token without a copy of it, unless the file spells the token with escapes.
     pub(crate) fn in_access_token<T>(&self, read: impl FnOnce(&str) -> Option<T>) -> Option<T> {
-        let raw = self.raw(self.access_member()?)?;
-        match json::as_text(raw)? {
+        match self.decoded(self.access_member()?)? {
             Cow::Borrowed(token) => read(token),
             Cow::Owned(token) => read(&Zeroizing::new(token)),
         }
@@ -236,7 +246,7 @@ impl Document {
 
     /// Whether a member holds a text of templates and examples in the place of a token.
     fn holds_placeholder(&self, name: &str) -> bool {
-        self.raw(name).and_then(json::as_text).is_some_and(|text| is_placeholder(&text))
+        self.decoded(name).is_some_and(|text| is_placeholder(&text))
     }
 
     /// `"refresh": false`: another program owns this credential, and this one only watches it.
@@ -357,10 +367,9 @@ fn is_placeholder(text: &str) -> bool {
         || text.starts_with('<') && text.ends_with('>')
 }
 
-/// The text of a member; `None` for an empty one, another kind of value or a secret.
-fn plain_text(name: &str, value: &str) -> Option<String> {
-    let text = json::as_text(value).filter(|_| !SECRET_MEMBERS.contains(&name))?;
-    (!text.trim().is_empty()).then(|| text.trim().to_owned())
+/// The text of a member without white space around it; `None` for an empty one or a secret.
+fn plain_text(name: &str, text: &str) -> Option<String> {
+    (!SECRET_MEMBERS.contains(&name) && !text.trim().is_empty()).then(|| text.trim().to_owned())
 }
 
 #[cfg(test)]

@@ -1,7 +1,6 @@
 //! The secret members of a document, which may be sealed.
 
 use super::Document;
-use crate::json;
 use crate::sealing::{SecretMember, StoredSecret, stored};
 use crate::secret::{Fingerprint, Secret};
 
@@ -14,7 +13,7 @@ impl Document {
     /// The secret members that the document has, and the form of each.
     pub(crate) fn seals(&self) -> impl Iterator<Item = (SecretMember, StoredSecret)> + '_ {
         SecretMember::ALL.into_iter().filter_map(|member| {
-            let text = json::as_text(self.raw(member.name())?)?;
+            let text = self.decoded(member.name())?;
             (!text.is_empty()).then(|| (member, stored(&text)))
         })
     }
@@ -39,7 +38,7 @@ impl Document {
     }
 
     fn find_refresh_fingerprint(&self) -> Option<Fingerprint> {
-        let text = json::as_text(self.raw("refresh_token")?)?;
+        let text = self.decoded("refresh_token")?;
         let print = || match stored(&text) {
             StoredSecret::Sealed(header) => header.fp,
             StoredSecret::Plain | StoredSecret::Damaged(_) => Fingerprint::of(text.as_bytes()),
