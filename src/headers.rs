@@ -16,13 +16,13 @@ use crate::oauth::Providers;
 use crate::secret::Secret;
 use crate::servers;
 use crate::services::{
-    KEYCLOAK_GATEWAY, TokenSource, gather, generated, may_be_entry, meant, recorded_providers,
+    KEYCLOAK_GATEWAY, TokenSource, gather, list_token_files, may_be_entry, meant, recorded_providers,
 };
 use crate::settings::Places;
 use crate::state::{DaemonRecord, LastFailure, Store, daemon_holder};
 use crate::status::login_command;
 use crate::text::escaped;
-use crate::tokens::directory::{self, Problem, list};
+use crate::tokens::directory::{self, Problem};
 use crate::tokens::due::{Past, due_at};
 use crate::tokens::name::{Role, role, stem};
 use crate::tokens::spelled::name_of;
@@ -125,7 +125,7 @@ pub(crate) fn moment(server: &str, places: &Places, otherwise: &DaemonRecord) ->
 pub(crate) fn token(name: &str, places: &Places) -> Result<Secret, String> {
     let directory = &open(places)?;
     let store = Store::of(Some(directory.clone()));
-    let names = list(directory, &generated()).map_err(|error| cannot_be_read(places, &error))?.names;
+    let names = list_token_files(directory).map_err(|error| cannot_be_read(places, &error))?.names;
     let providers = Providers::builtin();
     let found = meant(name, names.iter().map(String::as_str), &providers);
     let [file] = found[..] else {

@@ -10,10 +10,9 @@ use crate::clients;
 use crate::files::Directory;
 use crate::oauth::Providers;
 use crate::servers;
-use crate::services::{generated, recorded_providers};
+use crate::services::{list_token_files, recorded_providers};
 use crate::settings::Places;
 use crate::state::{CredentialState, Store};
-use crate::tokens::directory::list;
 use crate::tokens::name::{Role, role, server, stem};
 
 /// The names of these kinds, sorted, one a line. The error lists the kinds.
@@ -54,7 +53,7 @@ pub(crate) fn names(kinds: &[OsString], places: &Places) -> Result<String, Strin
 
 /// The token files, as far as their names and the status file tell them from other files.
 fn files(places: &Places, store: &Store) -> Vec<String> {
-    let listing = Directory::open(&places.tokens_dir).and_then(|tokens| list(&tokens, &generated()));
+    let listing = Directory::open(&places.tokens_dir).and_then(|tokens| list_token_files(&tokens));
     let names = listing.map(|listing| listing.names).unwrap_or_default();
     let is_token =
         |file: &String| role(file) != Role::Other || *store.known_state(file) != CredentialState::default();

@@ -15,6 +15,7 @@ use crate::files::Directory;
 use crate::oauth::{ClientFile, CredentialConfig, Providers, Resolution, TokenClient, resolve_with_trail};
 use crate::sealing::Keyring;
 use crate::secret::Fingerprint;
+use crate::services::list_token_files;
 use crate::settings::Environment;
 use crate::state::schedule::Schedule;
 use crate::state::{LastFailure, Store};
@@ -24,8 +25,6 @@ use crate::tokens::{Document, directory, due};
 pub(crate) struct Context<'a> {
     /// The tokens directory.
     pub directory: &'a Directory,
-    /// The names of the program's own configurations in the directory.
-    pub generated: &'a [String],
     pub client: &'a TokenClient,
     pub providers: &'a Providers,
     /// The client-credential files beside the tokens.
@@ -91,7 +90,7 @@ impl Context<'_> {
 
     /// The names of all files of the directory that hold this refresh token now.
     pub(super) fn chain_of(&self, token: Fingerprint) -> Vec<String> {
-        let Ok(listing) = directory::list(self.directory, self.generated) else { return Vec::new() };
+        let Ok(listing) = list_token_files(self.directory) else { return Vec::new() };
         let holds = |name: &String| {
             let file = directory::read(self.directory, name).ok().flatten();
             file.and_then(|file| file.document.refresh_fingerprint()) == Some(token)

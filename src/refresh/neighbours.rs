@@ -7,14 +7,13 @@ use super::context::Context;
 use super::member::Member;
 use crate::files::{Directory, Stamp};
 use crate::secret::Fingerprint;
+use crate::services::list_token_files;
 use crate::state::is_replaced;
 use crate::tokens::directory::{self, TokenFile};
 
 /// The facts about the directory for storing an answer, whenever that succeeds.
 pub(super) struct Neighbours {
     directory: Directory,
-    /// The names of the program's own configurations in the directory.
-    generated: Vec<String>,
     /// Refresh tokens of these files that a refresh replaced lately. Looked up before the request, because after the
     /// answer nothing may delay the write.
     replaced: Vec<Fingerprint>,
@@ -25,11 +24,7 @@ impl Neighbours {
     pub(super) fn new(context: &Context<'_>, members: &[Member]) -> Self {
         let names = members.iter().flat_map(|member| &member.names);
         let tokens = |name: &String| context.state.known_state(name).replaced.tokens().collect::<Vec<_>>();
-        Self {
-            directory: context.directory.clone(),
-            generated: context.generated.to_vec(),
-            replaced: names.flat_map(tokens).collect(),
-        }
+        Self { directory: context.directory.clone(), replaced: names.flat_map(tokens).collect() }
     }
 
     pub(super) fn directory(&self) -> &Directory {
@@ -49,7 +44,7 @@ impl Neighbours {
         before: &Stamp,
         known: &BTreeSet<&str>,
     ) -> Option<TokenFile> {
-        let listing = directory::list(&self.directory, &self.generated).ok()?;
+        let listing = list_token_files(&self.directory).ok()?;
         let names = listing.names.iter().filter(|name| !known.contains(name.as_str()));
         let read = names.filter_map(|name| directory::read(&self.directory, name).ok().flatten());
         let holds = |file: &TokenFile| file.document.refresh_fingerprint() == Some(sent);

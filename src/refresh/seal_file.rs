@@ -10,6 +10,7 @@ use crate::files::{Reserve, reason};
 use crate::oauth::{Resolution, TokenRequest};
 use crate::sealing::{Binding, Seal, SecretMember, StoredSecret, opened, opened_anywhere};
 use crate::secret::Secret;
+use crate::services::list_token_files;
 use crate::tokens::at_rest::{AtRest, plain_secrets, second_copy, with_secrets};
 use crate::tokens::{Document, FileKind, directory};
 
@@ -132,7 +133,7 @@ fn leads_to(name: &str, document: &Document, context: &Context<'_>) -> Result<Le
 fn client_leads_to(name: &str, document: &Document, context: &Context<'_>) -> Result<LeadsTo, String> {
     let client = document.text("client_id");
     let mut found: Vec<Binding> = Vec::new();
-    for file in directory::list(context.directory, context.generated).unwrap_or_default().names {
+    for file in list_token_files(context.directory).unwrap_or_default().names {
         let read = directory::read(context.directory, &file).ok().flatten();
         let Some(token) = read.filter(|read| read.document.kind() == FileKind::Token) else { continue };
         let is_ours = token.document.text("client_id") == client && !token.document.has("client_secret");

@@ -6,5 +6,5 @@ mod names;
 mod source;
 
 pub(crate) use gather::{Gathered, gather, is_keycloak, record_of};
-pub(crate) use names::{GATEWAY, KEYCLOAK_GATEWAY, generated, in_configurations, may_be_entry, meant};
+pub(crate) use names::{GATEWAY, KEYCLOAK_GATEWAY, in_configurations, list_token_files, may_be_entry, meant};
 pub(crate) use source::{TokenSource, recorded_providers};

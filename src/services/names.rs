@@ -1,7 +1,11 @@
 //! Names in the tokens directory that the configurations know, and the names that people use for them.
 
+use std::io;
+
 use crate::clients::{DefaultFile, names};
+use crate::files::Directory;
 use crate::oauth::Providers;
+use crate::tokens::directory::{self, Listing};
 use crate::tokens::name::{Role, role, server, stem};
 
 /// The file of the gateway's own token.
@@ -27,10 +31,16 @@ pub(crate) fn may_be_entry(file: &str, entry: &str) -> bool {
         || std::iter::once(entry).chain(tails).any(|server| !server.is_empty() && is_for(server))
 }
 
-/// The names in the tokens directory that the program may write, with any settings.
-pub(crate) fn generated() -> Vec<String> {
-    let own = names().map(|name| format!("mcp-{name}.json"));
-    DefaultFile::ALL.iter().map(|file| file.file_name().to_owned()).chain(own).collect()
+/// Lists the tokens directory, without the configurations that this program writes there with any settings.
+pub(crate) fn list_token_files(directory: &Directory) -> io::Result<Listing> {
+    directory::list(directory, is_configuration)
+}
+
+/// Whether this program may write a configuration of this name: a default file, or `mcp-CLIENT.json`.
+fn is_configuration(file: &str) -> bool {
+    let client = file.strip_prefix("mcp-").and_then(|rest| rest.strip_suffix(".json"));
+    DefaultFile::ALL.iter().any(|default| default.file_name() == file)
+        || client.is_some_and(|client| names().any(|name| name == client))
 }
 
 /// The token files that a person means by `word`: the file of that name, else the files for the server of that name.

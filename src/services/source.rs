@@ -4,14 +4,14 @@ use std::cell::OnceCell;
 use std::io;
 use std::path::Path;
 
-use super::names::{generated, in_configurations};
+use super::names::{in_configurations, list_token_files};
 use crate::clock::Timestamp;
 use crate::files::{Directory, FileAt, LastRead, Stamp, read_order};
 use crate::oauth::Providers;
 use crate::secret::{Digest, Fingerprint, Secret};
 use crate::state::DaemonRecord;
 use crate::tokens::at_rest::AtRest;
-use crate::tokens::directory::{Problem, TokenFile, list, read_found, real};
+use crate::tokens::directory::{Problem, TokenFile, read_found, real};
 use crate::tokens::name::{Role, role, server, stem};
 use crate::tokens::spelled::file_in;
 use crate::tokens::{Document, Life, due};
@@ -176,7 +176,7 @@ impl TokenSource {
     ) -> io::Result<Readable> {
         let (mut files, mut unread) = (Vec::new(), Vec::new());
         let begun = Timestamp::now();
-        let names = list(directory, &generated())?.names;
+        let names = list_token_files(directory)?.names;
         let names = names.into_iter().filter(|name| in_configurations(name) && wanted(name));
         for name in names {
             let found = real(&file_in(directory, &name)).and_then(|real| {

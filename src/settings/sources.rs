@@ -19,13 +19,23 @@ pub(super) struct Origins<'a> {
     pub environment: &'a Environment,
 }
 
-/// A value, with the name of its place for an error.
+/// A value and its place. The place is put into words for an error alone.
+#[derive(Clone)]
 struct Given<'a> {
     value: &'a OsStr,
-    /// `--interval`, `TOKEN_REFRESH_INTERVAL` or `/p/.env line 3: TOKEN_REFRESH_INTERVAL`.
-    name: String,
-    /// The value to try instead, in the form of the place.
-    example: Option<String>,
+    flag: &'static Flag,
+    place: ValuePlace,
+}
+
+/// The place of a value.
+#[derive(Clone)]
+enum ValuePlace {
+    /// The command line.
+    CommandLine,
+    /// The variable of this name. The text before it is empty or names a line of a file: `/p/.env line 3: `.
+    Variable(&'static str, String),
+    /// The table of the flags.
+    Default,
 }
 
 impl<'a> Origins<'a> {
@@ -78,19 +88,14 @@ impl<'a> Origins<'a> {
     /// The value that counts, as it may be shown, and the place of the value.
     pub(super) fn origin(&self, flag: &'static Flag) -> Option<(String, String)> {
         let line = self.option(flag).next().map(|given| (given.value, "the command line".to_owned()));
-        let variable = || self.variable(flag).map(|given| (given.value, given.name));
+        let variable = || self.variable(flag).map(|given| (given.value, given.name()));
         let default = || default(flag).map(|given| (given.value, "the default".to_owned()));
         let (value, place) = line.or_else(variable).or_else(default)?;
         Some((shown(value), place))
     }
 
     fn option(&self, flag: &'static Flag) -> impl Iterator<Item = Given<'a>> + use<'a> {
-        let name = format!("--{}", flag.long);
-        self.options.values(flag).map(move |value| Given {
-            value,
-            name: name.clone(),
-            example: flag.example.map(|example| format!("{name} {example}")),
-        })
+        self.options.values(flag).map(move |value| Given { value, flag, place: ValuePlace::CommandLine })
     }
 
     fn variable(&self, flag: &'static Flag) -> Option<Given<'a>> {
@@ -100,8 +105,7 @@ impl<'a> Origins<'a> {
         } else {
             Variable { value: self.environment.of_process_only(variable)?, place: String::new() }
         };
-        let example = flag.example.map(|example| format!("{variable}={example}"));
-        Some(Given { value: found.value, name: format!("{}{variable}", found.place), example })
+        Some(Given { value: found.value, flag, place: ValuePlace::Variable(variable, found.place) })
     }
 }
 
@@ -110,14 +114,31 @@ fn missing(flag: &'static Flag) -> Invalid {
 }
 
 fn default(flag: &'static Flag) -> Option<Given<'static>> {
-    let name = format!("--{}", flag.long);
-    flag.default.map(|value| Given { value: OsStr::new(value), name, example: None })
+    flag.default.map(|value| Given { value: OsStr::new(value), flag, place: ValuePlace::Default })
 }
 
 impl Given<'_> {
+    /// `--interval`, `TOKEN_REFRESH_INTERVAL` or `/p/.env line 3: TOKEN_REFRESH_INTERVAL`.
+    fn name(&self) -> String {
+        match &self.place {
+            ValuePlace::CommandLine | ValuePlace::Default => format!("--{}", self.flag.long),
+            ValuePlace::Variable(variable, before) => format!("{before}{variable}"),
+        }
+    }
+
+    /// The value to try instead, in the form of the place.
+    fn example(&self) -> Option<String> {
+        let example = self.flag.example?;
+        match &self.place {
+            ValuePlace::CommandLine => Some(format!("--{} {example}", self.flag.long)),
+            ValuePlace::Variable(variable, _) => Some(format!("{variable}={example}")),
+            ValuePlace::Default => None,
+        }
+    }
+
     fn fault(&self, fault: &str) -> Invalid {
-        let remedy = self.example.as_ref().map(|example| format!("; try {example}")).unwrap_or_default();
-        Invalid { place: self.name.clone(), value: Some(shown(self.value)), why: format!("{fault}{remedy}") }
+        let remedy = self.example().map(|example| format!("; try {example}")).unwrap_or_default();
+        Invalid { place: self.name(), value: Some(shown(self.value)), why: format!("{fault}{remedy}") }
     }
 
     /// The parts between commas. Empty parts are left out: a list may end with a comma.
@@ -125,12 +146,6 @@ impl Given<'_> {
         // A list that is not UTF-8 is left whole, and the rule for its values refuses it.
         let Some(text) = self.value.to_str() else { return vec![self] };
         let parts = text.split(',').map(str::trim).filter(|part| !part.is_empty());
-        parts
-            .map(|part| Self {
-                value: OsStr::new(part),
-                name: self.name.clone(),
-                example: self.example.clone(),
-            })
-            .collect()
+        parts.map(|part| Self { value: OsStr::new(part), ..self.clone() }).collect()
     }
 }

@@ -7,9 +7,8 @@ use super::options::LoginOptions;
 use super::place::Place;
 use crate::files::Directory;
 use crate::oauth::{EndpointUrl, ProviderRow, Providers};
-use crate::services::meant;
+use crate::services::{list_token_files, meant};
 use crate::tokens::Document;
-use crate::tokens::directory::list;
 use crate::tokens::name::stem;
 
 /// The source of the endpoints.
@@ -67,7 +66,7 @@ pub(super) fn find(asked: &LoginOptions, tokens: &Path, providers: &Providers) -
 
 /// The token files that a word means, by file name. Where no provider has the name, also by the server's name.
 fn files(word: &str, tokens: &Path, providers: &Providers, by_server: bool) -> Vec<String> {
-    let names = Directory::open(tokens).and_then(|tokens| list(&tokens, &[]));
+    let names = Directory::open(tokens).and_then(|tokens| list_token_files(&tokens));
     let names = names.map(|listing| listing.names).unwrap_or_default();
     let files = names.iter().map(String::as_str);
     let found = meant(word, files, providers).into_iter().map(str::to_owned);

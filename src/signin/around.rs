@@ -6,9 +6,10 @@ use crate::files::Directory;
 use crate::oauth::{ClientFile, CredentialConfig, Providers, Surroundings, TokenClient};
 use crate::refresh::config_of;
 use crate::sealing::Keyring;
+use crate::services::list_token_files;
 use crate::settings::Settings;
 use crate::tokens::Document;
-use crate::tokens::directory::{list, read};
+use crate::tokens::directory::read;
 
 pub(crate) struct SignInContext<'a> {
     pub settings: &'a Settings,
@@ -33,7 +34,7 @@ impl SignInContext<'_> {
 /// The readable JSON documents of the tokens directory, with their names.
 pub(super) fn documents(directory: &Path) -> Vec<(String, Document)> {
     let Ok(directory) = Directory::open(directory) else { return Vec::new() };
-    let names = list(&directory, &[]).map(|listing| listing.names).unwrap_or_default();
+    let names = list_token_files(&directory).map(|listing| listing.names).unwrap_or_default();
     let read = |name: String| {
         let file = read(&directory, &name).ok().flatten()?;
         Some((name, file.document))

@@ -100,13 +100,13 @@ impl Listing {
     }
 }
 
-/// Lists `directory`, without the files called `generated`, which this program writes there.
-pub(crate) fn list(directory: &Directory, generated: &[String]) -> io::Result<Listing> {
+/// Lists `directory`, without the files that are configurations by their names: this program writes those.
+pub(crate) fn list(directory: &Directory, is_configuration: fn(&str) -> bool) -> io::Result<Listing> {
     let mut listing = Listing::default();
     for entry in directory.names()? {
         let (name, is_file) = entry?;
         let name = spelled(&name);
-        if may_be_token_file(&name, generated) {
+        if may_be_token_file(&name, is_configuration) {
             if !is_file {
                 listing.special.insert(name.clone());
             }

@@ -31,7 +31,6 @@ use crate::files::Directory;
 use crate::oauth::{Providers, TokenClient};
 use crate::refresh::{Endpoints, Job, Stop, Storing, Written, recover_leftover};
 use crate::secret::Fingerprint;
-use crate::services::generated;
 use crate::settings::Settings;
 use crate::state::{CycleRecord, HookKind, Plan, Store};
 use crate::status::Trouble;
@@ -286,10 +285,10 @@ impl Cycles {
         beat: Option<&dyn Fn()>,
     ) -> Outcome {
         let mut outcome = Outcome::default();
-        let (generated, written) = (generated(), Written::default());
+        let written = Written::default();
         let clients = std::mem::take(&mut found.clients);
         let mut own = (std::mem::take(&mut self.log), std::mem::take(&mut self.configured));
-        let context = self.context(settings, tokens, &clients, &generated, &written);
+        let context = self.context(settings, tokens, &clients, &written);
         // Recovery comes before any request: the file of a stored answer may have another name now.
         found.leftovers.iter().for_each(|name| recover_leftover(name, &context));
         let hand_on = HandOn { settings, tokens, exe: &self.exe, store: &self.store };

@@ -12,7 +12,6 @@ use crate::oauth::ClientFile;
 use crate::ordered;
 use crate::refresh::{Context, Limits, SealOrder, Written};
 use crate::secret::Fingerprint;
-use crate::services::generated;
 use crate::settings::Settings;
 use crate::tokens::name::stem;
 
@@ -68,8 +67,8 @@ impl Cycles {
         if names.is_empty() {
             files = known.iter().map(|file| (*file).to_owned()).collect();
         }
-        let (generated, written) = (generated(), Written::default());
-        let context = self.context(settings, &tokens_dir, &scan.clients, &generated, &written);
+        let written = Written::default();
+        let context = self.context(settings, &tokens_dir, &scan.clients, &written);
         let summary = seal_named(&files, order, &context);
         self.store.flush();
         Ok(summary)
@@ -80,10 +79,10 @@ impl Cycles {
         if self.keys.ring().first().is_none() {
             return;
         }
-        let (generated, written) = (generated(), Written::default());
+        let written = Written::default();
         let mut left = std::mem::take(&mut self.left_plain);
         let mut log = std::mem::take(&mut self.log);
-        let context = self.context(settings, tokens, &found.clients, &generated, &written);
+        let context = self.context(settings, tokens, &found.clients, &written);
         let sealed = seal_plain(found, &mut left, &context, &mut log);
         (self.left_plain, self.log) = (left, log);
         for token in found.tokens.iter_mut().filter(|token| sealed.iter().any(|name| name == token.name())) {
@@ -98,12 +97,10 @@ impl Cycles {
         settings: &'a Settings,
         tokens: &'a Directory,
         clients: &'a [ClientFile],
-        generated: &'a [String],
         written: &'a Written,
     ) -> Context<'a> {
         Context {
             directory: tokens,
-            generated,
             client: &self.client,
             providers: &self.providers,
             clients,

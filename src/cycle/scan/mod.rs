@@ -12,7 +12,7 @@ use super::memory::Memory;
 use super::scanning::{LeftAs, Scanning, TakenOver};
 pub(crate) use super::token_scan::TokenScan;
 use crate::files::Directory;
-use crate::services::generated;
+use crate::services::list_token_files;
 use crate::settings::Settings;
 use crate::state::{Plan, Store};
 use crate::tokens::directory;
@@ -23,7 +23,7 @@ pub(crate) fn scan(
     context: &ScanContext<'_>,
     memory: &mut Memory,
 ) -> io::Result<TokenScan> {
-    let listing = directory::list(directory, &generated())?;
+    let listing = list_token_files(directory)?;
     let mut found = Scanning::new(directory, &listing, context);
     let mut recall = memory.recall();
     let (mut second_look, mut if_clients_stay) = (Vec::new(), Vec::new());
@@ -89,7 +89,7 @@ fn mark_old_copies(tokens: &mut [Credential], state: &Store) {
 /// The names of possible token files in the tokens directory; none where it cannot be read.
 pub(crate) fn listed_names(settings: &Settings) -> Vec<String> {
     Directory::open(&settings.tokens_dir)
-        .and_then(|tokens| directory::list(&tokens, &generated()))
+        .and_then(|tokens| list_token_files(&tokens))
         .unwrap_or_default()
         .names
 }
