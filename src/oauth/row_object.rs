@@ -93,13 +93,15 @@ fn object(value: &Value) -> Result<&Map<String, Value>, RowMistake> {
 /// An object whose keys are read one after the other.
 pub(super) struct RowObject<'a> {
     members: &'a Map<String, Value>,
-    /// The keys that the object may have.
+    /// The number of members that were not read yet.
+    left: usize,
+    /// The keys that the object may have, until all of its members were read.
     known: Vec<&'static str>,
 }
 
 impl<'a> RowObject<'a> {
     pub(super) fn new(members: &'a Map<String, Value>) -> Self {
-        Self { members, known: Vec::new() }
+        Self { members, left: members.len(), known: Vec::with_capacity(16) }
     }
 
     pub(super) fn of(value: &'a Value) -> Result<Self, RowMistake> {
@@ -126,15 +128,22 @@ impl<'a> RowObject<'a> {
     }
 
     fn find(&mut self, key: &'static str) -> Option<&'a Value> {
+        if self.left == 0 {
+            return None;
+        }
         self.known.push(key);
-        self.members.get(key)
+        let value = self.members.get(key)?;
+        self.left -= 1;
+        Some(value)
     }
 
     /// Refuses a key that was not read: it may be misspelled.
     pub(super) fn end(&self) -> Result<(), RowMistake> {
-        let Some(key) = self.members.keys().find(|key| !self.known.contains(&key.as_str())) else {
+        if self.left == 0 {
             return Ok(());
-        };
+        }
+        let unknown = |key: &&String| !self.known.contains(&key.as_str());
+        let Some(key) = self.members.keys().find(unknown) else { return Ok(()) };
         let known: Vec<String> = self.known.iter().map(|key| format!("`{key}`")).collect();
         let why = format!("unknown field `{key}`, expected one of {}", known.join(", "));
         Err(RowMistake::new(why).at(key))
