@@ -123,6 +123,7 @@ fn a_failure_is_visible_everywhere_and_tried_again() {
     daemon.wait_for_log(
         "[WARNING] REFRESH: --on-refresh: sh ended with exit status 3; next attempt in 30 seconds",
     );
+    daemon.wait_until("the note", || hooked.status()["on_refresh"]["failures"] == 1);
     let status = hooked.status()["on_refresh"].clone();
     assert_eq!((&status["failures"], &status["waiting"][0]), (&1.into(), &"github-repos-egress.json".into()));
     assert_eq!(status["last_error"], "ended with exit status 3");
@@ -138,7 +139,8 @@ fn a_failure_is_visible_everywhere_and_tried_again() {
     let log = daemon.wait_for_log("--on-refresh: works again");
     assert_eq!(log.matches("exit status 3").count(), 1, "said once: {log}");
     assert_eq!(hooked.left("runs"), "github-repos\n".repeat(3));
-    assert_eq!(hooked.status()["on_refresh"]["waiting"], Value::Array(Vec::new()));
+    let waiting = || hooked.status()["on_refresh"]["waiting"].clone();
+    daemon.wait_until("the end of the note", || waiting() == Value::Array(Vec::new()));
     assert!(hooked.left("metrics.prom").contains("\ntoken_refresher_hook_failures 2\n"));
     daemon.signal(Signal::Usr1);
     daemon.wait_until("the metrics of the end", || {

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::client::{Bridge, project};
 use super::mcp::{Refusing, Reply, Seen, Server};
-use crate::support::Project;
+use crate::support::{DEADLINE, Project};
 
 /// Answers every call of a tool so.
 fn on_call(server: &Server, answer: impl Fn(&Seen, &Reply) + Send + Sync + 'static) {
@@ -314,7 +314,8 @@ fn what_never_ends_is_an_error() {
     let mut bridge = Bridge::ready(&project);
     for tool in ["line", "lines", "document", "header"] {
         let id = bridge.call(tool, &json!({}));
-        assert!(bridge.answer(id)["error"].is_object(), "{tool}");
+        // Millions of lines take a program that is not optimized some time where others want the processors too.
+        assert!(bridge.answer_within(id, DEADLINE * 3)["error"].is_object(), "{tool}");
     }
     server.behave_well();
     bridge.works();
