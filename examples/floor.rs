@@ -3,6 +3,8 @@
 //!
 //! `floor nothing`; `floor idle` (a TLS configuration, then it waits for the end of its input); `floor read DIRECTORY
 //! TURNS` (opens, locks, reads and closes each file, and prints the processor time of a turn in nanoseconds);
+//! `floor configure DIRECTORY TURNS` (the same, and replaces the two configurations durably by a copy of their text; it
+//! prints the time of a turn, not of the processor alone);
 //! `floor refresh ADDRESS DIRECTORY COUNT` (requests over one connection, each answer stored durably);
 //! `floor compare FILE TURNS` (serializes a configuration, compares, and prints the processor time of a turn).
 
@@ -13,6 +15,7 @@ use std::hint::black_box;
 use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::path::Path;
+use std::time::Instant;
 
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
@@ -23,10 +26,12 @@ fn main() {
         ["nothing"] => {}
         ["idle"] => idle(),
         ["read", directory, turns] => read(Path::new(directory), number(turns)),
+        ["configure", directory, turns] => configure(Path::new(directory), number(turns)),
         ["refresh", address, directory, count] => refresh(address, Path::new(directory), number(count)),
         ["compare", file, turns] => compare(Path::new(file), number(turns)),
         _ => panic!(
-            "floor nothing | idle | read DIRECTORY TURNS | refresh ADDRESS DIRECTORY COUNT | compare FILE TURNS"
+            "floor nothing | idle | read DIRECTORY TURNS | configure DIRECTORY TURNS \
+             | refresh ADDRESS DIRECTORY COUNT | compare FILE TURNS"
         ),
     }
 }
@@ -51,20 +56,33 @@ fn idle() {
 
 fn read(directory: &Path, turns: u32) {
     let before = processor_time();
+    (0..turns).for_each(|_| read_all(directory));
+    println!("{}", (processor_time() - before) / u64::from(turns));
+}
+
+fn read_all(directory: &Path) {
     let mut text = Vec::new();
-    for _ in 0..turns {
-        for entry in fs::read_dir(directory).expect("a directory") {
-            let path = entry.expect("an entry").path();
-            if path.extension().is_some_and(|ending| ending == "json") {
-                let mut file = File::open(path).expect("a file");
-                file.lock_shared().expect("a lock");
-                text.clear();
-                file.read_to_end(&mut text).expect("text");
-                black_box(&text);
-            }
+    for entry in fs::read_dir(directory).expect("a directory") {
+        let path = entry.expect("an entry").path();
+        if path.extension().is_some_and(|ending| ending == "json") {
+            let mut file = File::open(path).expect("a file");
+            file.lock_shared().expect("a lock");
+            text.clear();
+            file.read_to_end(&mut text).expect("text");
+            black_box(&text);
         }
     }
-    println!("{}", (processor_time() - before) / u64::from(turns));
+}
+
+fn configure(directory: &Path, turns: u32) {
+    let files = ["mcp.json", "vscode_mcp.json"].map(|name| directory.join(name));
+    let texts = files.each_ref().map(|file| fs::read(file).expect("a configuration"));
+    let before = Instant::now();
+    for _ in 0..turns {
+        read_all(directory);
+        files.iter().zip(&texts).for_each(|(file, text)| replace(directory, file, text));
+    }
+    println!("{}", before.elapsed().as_nanos() / u128::from(turns));
 }
 
 /// What this thread has used, in nanoseconds.

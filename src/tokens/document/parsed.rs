@@ -16,6 +16,8 @@ pub(super) const BYTE_ORDER_MARK: char = '\u{feff}';
 pub(super) struct ParsedText {
     /// The whole text of the file.
     pub text: Zeroizing<String>,
+    /// The place of the first character that is no byte order mark.
+    begin: usize,
     pub top: Vec<JsonMember>,
     /// The object under `tokens`, if the token fields are there: its place and members.
     pub inner: Option<(Range<usize>, Vec<JsonMember>)>,
@@ -34,20 +36,18 @@ impl ParsedText {
         text: Zeroizing<String>,
         edits: Vec<(String, Zeroizing<String>)>,
     ) -> Result<Self, NotAnObject> {
-        let top = json::members(plain(&text))?;
-        let inner = nested(plain(&text), &top);
+        let plain = text.strip_prefix(BYTE_ORDER_MARK).unwrap_or(&text);
+        let begin = text.len() - plain.len();
+        let top = json::members(plain)?;
+        let inner = nested(plain, &top);
         let (access_member, refresh_fingerprint) = (OnceLock::new(), OnceLock::new());
-        Ok(Self { text, top, inner, access_member, _edits: edits, refresh_fingerprint })
+        Ok(Self { text, begin, top, inner, access_member, _edits: edits, refresh_fingerprint })
     }
 
     /// The text without a byte order mark.
     pub(super) fn plain(&self) -> &str {
-        plain(&self.text)
+        &self.text[self.begin..]
     }
-}
-
-fn plain(text: &str) -> &str {
-    text.strip_prefix(BYTE_ORDER_MARK).unwrap_or(text)
 }
 
 /// The object under `tokens` and its members, if it and not the level `top` above it has the token fields.
