@@ -18,7 +18,8 @@
 //!   cli   logging command words of the command line; the log; a command with a time limit
 //!   files    json user    locks, atomic replacing, reading; the text of a JSON object; root becomes a user
 //!   sealing               secrets sealed at rest, and the keys for it
-//!   clock secret text     time, secrets and words as values; `byte_set` searches long texts, `ordered` sorts
+//!   clock secret text     time, secrets and words as values; `byte_set` searches long texts, `ordered` sorts,
+//!                         `threads` starts threads
 //!   exit                  why a command ended without success
 //! ```
 

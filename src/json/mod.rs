@@ -6,6 +6,7 @@
 //! values. A change replaces only the text of one value.
 
 mod edit;
+mod objects;
 
 use std::borrow::Cow;
 use std::fmt;
@@ -19,6 +20,7 @@ use serde_json::value::RawValue;
 use zeroize::Zeroizing;
 
 pub(crate) use edit::{MemberEdit, spliced, splices, with_member};
+pub(crate) use objects::read_objects;
 
 /// The most levels of objects and arrays in each other; the usual limit of JSON parsers.
 pub(crate) const DEEPEST: usize = 128;

@@ -12,6 +12,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 use super::credential::CredentialState;
 use super::outage::Outage;
 use crate::clock::Timestamp;
+use crate::json::read_objects;
 use crate::secret::Fingerprint;
 
 /// The version of the format. A file of another version counts as missing.
@@ -208,7 +209,7 @@ pub(super) fn packed(entries: Vec<(String, Arc<CredentialState>)>) -> BTreeMap<S
 impl StatusFile {
     /// Reads a document. A document of another version, or none, counts as empty.
     pub(super) fn parse(text: &str) -> Self {
-        serde_json::from_str(text).ok().filter(|file: &Self| file.version == VERSION).unwrap_or_default()
+        read_objects(text).ok().filter(|file: &Self| file.version == VERSION).unwrap_or_default()
     }
 
     /// Takes over the newer parts of `other`: per file and client the newer record, and the later cycle. A file's

@@ -14,6 +14,7 @@ use super::lineage::Lineage;
 use crate::files::{
     Directory, FileAt, Journal, JournalEnd, Lock, LockError, Stamp, read_own, reason, replace_text,
 };
+use crate::json::read_objects;
 use crate::secret::Fingerprint;
 
 /// The longest wait for another process that writes the status file. A write takes milliseconds.
@@ -74,7 +75,7 @@ impl Known {
             return;
         }
         if let Ok((text, stamp)) = read_own(&file, LARGEST) {
-            self.file.merge_cycle(serde_json::from_str(&text).ok());
+            self.file.merge_cycle(read_objects(&text).ok());
             self.read_cycle = Some(stamp);
         }
     }
@@ -87,8 +88,7 @@ impl Known {
         let mut merged = false;
         if !changes.is_read_to(self.read_changes) {
             let mut others = Vec::new();
-            let end =
-                changes.read(self.read_changes, &mut |line| others.extend(serde_json::from_str(line).ok()));
+            let end = changes.read(self.read_changes, &mut |line| others.extend(read_objects(line).ok()));
             for (name, state) in others {
                 let (name, state): (String, Arc<CredentialState>) = (name, state);
                 self.file.merge_state(name, state);
