@@ -165,6 +165,8 @@ fuzz: ## feed anything to all that reads text from outside, FUZZ_SECONDS (600) e
 lint: ## check format, clippy, documentation, arrows between modules, and scripts (where shellcheck is installed)
 	$(CARGO) fmt --check
 	$(CARGO) clippy --locked --all-targets -- -D warnings
+	@# Those tests too which only make targets compile.
+	$(CARGO) clippy --locked --test '*' -- -D warnings
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --no-deps --document-private-items
 	$(CARGO) test --locked --quiet --test house -- --include-ignored
 	@if command -v shellcheck >/dev/null; then shellcheck scripts/*.sh .ci/run; \
