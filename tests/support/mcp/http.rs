@@ -13,7 +13,8 @@ pub(crate) struct Seen {
     pub path: String,
     /// The headers in their order, the names in lower case.
     pub headers: Vec<(String, String)>,
-    pub body: Vec<u8>,
+    /// Shared: a test that looks for what has come copies all requests each time.
+    pub body: Arc<[u8]>,
     /// The number of the connection.
     pub connection: usize,
 }
@@ -149,10 +150,11 @@ pub(crate) fn serve(stream: TcpStream, connection: usize, handle: impl Fn(Seen, 
             let Some((name, value)) = line.trim_end().split_once(':') else { break };
             headers.push((name.to_ascii_lowercase(), value.trim().to_owned()));
         }
-        let mut seen = Seen { method, path, headers, body: Vec::new(), connection };
+        let mut seen = Seen { method, path, headers, body: Arc::default(), connection };
         let length = seen.header("content-length").map_or(0, |length| length.parse().unwrap());
-        seen.body = vec![0; length];
-        reader.read_exact(&mut seen.body)?;
+        let mut body = vec![0; length];
+        reader.read_exact(&mut body)?;
+        seen.body = body.into();
         handle(seen, reply.clone());
     }
 }
