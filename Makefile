@@ -36,8 +36,9 @@ DEB_ARCHITECTURE ?= $(shell dpkg --print-architecture 2>/dev/null)
 DEBDOC = $(TARGET_DIR)/deb/usr/share/doc/token-refresher
 # What `make demo` and `make faults` run; any other build of the program will do.
 PROGRAM ?= $(TARGET_DIR)/debug/token-refresher
+STATIC_PROGRAM := $(TARGET_DIR)/$(STATIC_TARGET)/release/token-refresher
 # What `make deb` packs: the static program, so that the package needs no library.
-STATIC ?= $(TARGET_DIR)/$(STATIC_TARGET)/release/token-refresher
+STATIC ?= $(STATIC_PROGRAM)
 # What runs for `--generate`; a program for another platform cannot.
 RUNNABLE ?= $(BUILT)
 RELEASE := $(TARGET_DIR)/release-$(VERSION)
@@ -79,6 +80,8 @@ static-program:
 	@test "$(origin STATIC_BUILD)" != file || rustc --print target-libdir --target $(STATIC_TARGET) | xargs test -d || \
 		{ echo "once before: rustup target add $(STATIC_TARGET)" >&2; exit 1; }
 	@command -v musl-gcc >/dev/null || { echo "once before: apt-get install musl-tools (or your system's musl)" >&2; exit 1; }
+	@# Cargo does not know that the program is made from the list too.
+	@test ! -e $(STATIC_PROGRAM) || test ! link-order.ld -nt $(STATIC_PROGRAM) || touch src/main.rs
 	$(STATIC_BUILD) --locked --config '$(STATIC_FLAGS)'
 
 demo: ## watch a sign-in, an assistant's session that outlives its tokens, and a kill -9; a quarter of a minute
