@@ -142,6 +142,8 @@ fn a_daemon_knows_a_copy_from_before_its_start() {
     daemon.wait_for_log("Checked 1 token");
     project.write_tokens_file("github-first-egress.json", &copies[0]);
     daemon.wait_for_log(&format!("github-first-egress.json: was an old copy of {FILE}"));
+    // The cycle that found it has ended, so both files have the present token after the next rotation.
+    daemon.wait_for_log("Checked 2 tokens");
     // What another process replaces meanwhile is known too.
     let before = rotate(&project, 1);
     fs::remove_file(project.token("github-first-egress.json")).unwrap();
