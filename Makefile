@@ -42,9 +42,10 @@ STATIC ?= $(STATIC_PROGRAM)
 # What runs for `--generate`; a program for another platform cannot.
 RUNNABLE ?= $(BUILT)
 RELEASE := $(TARGET_DIR)/release-$(VERSION)
-# The tests mostly wait: for a process, an endpoint, a clock. More than twelve at once would not end before the longest
-# of them does, and come near the 1,024 files that a process may usually open.
-TEST_THREADS ?= $(shell n=$$(($$(nproc) * 3)); echo $$((n < 12 ? n : 12)))
+# The tests mostly wait: for a process, an endpoint, a clock. Three times as many as processors would save a sixth of the
+# time, and what waits half a second for a busy process would fail now and then. More than twelve come near the 1,024
+# files that a process may usually open.
+TEST_THREADS ?= $(shell n=$$(($$(nproc) * 2)); echo $$((n < 12 ? n : 12)))
 # Where the program is built for a second time.
 AGAIN := $(TARGET_DIR)/again
 # The licenses of the crates in the program.
