@@ -307,6 +307,20 @@ mod tests {
     }
 
     #[test]
+    fn opening_brackets_are_counted_at_every_place_and_nothing_else_is() {
+        for byte in 0..=u8::MAX {
+            for place in 0..20 {
+                for around in [b'a', b'[', b'{', 0xff] {
+                    let mut bytes = [around; 20];
+                    bytes[place] = byte;
+                    let expected = bytes.iter().filter(|byte| b"[{".contains(byte)).count();
+                    assert_eq!(opening_brackets(&bytes), expected, "{byte} at {place} among {around}");
+                }
+            }
+        }
+    }
+
+    #[test]
     fn two_hundred_thousand_brackets_are_refused_without_a_stack() {
         let nested =
             |levels| format!("{{\"deep\":{}{},\"a\":\"[{{\"}}", "[".repeat(levels), "]".repeat(levels));
