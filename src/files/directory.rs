@@ -3,16 +3,16 @@
 //! Files in the directory are reached through its descriptor. Its path may lead elsewhere by now: another directory got
 //! the name, or a link took its place. Nothing is written through the path.
 
-use std::ffi::{CStr, OsStr, OsString};
+use std::ffi::OsStr;
 use std::fmt;
 use std::fs::{DirBuilder, File};
 use std::io;
-use std::os::unix::ffi::OsStringExt as _;
+use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
-use rustix::fs::{CWD, Dir, FileType, Mode, OFlags, mkdirat, openat};
+use rustix::fs::{CWD, FileType, Mode, OFlags, RawDir, mkdirat, openat};
 use rustix::io::{Errno, retry_on_intr};
 
 use super::inode::Inode;
@@ -24,6 +24,9 @@ pub(crate) const OWN_DIRECTORY: &str = ".token-refresher";
 
 /// How a directory is opened.
 const READ: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
+
+/// The bytes of a directory that are read at once, as the C libraries do: some five hundred names.
+const READ_AT_ONCE: usize = 32 << 10;
 
 /// A directory that is held open.
 #[derive(Clone)]
@@ -102,17 +105,25 @@ impl Directory {
         self.0.syncs.after_changes(|| self.file().sync_all())
     }
 
-    /// The names in the directory, and whether each is plainly a regular file.
-    pub(crate) fn names(&self) -> io::Result<impl Iterator<Item = io::Result<(OsString, bool)>>> {
-        let is_name = |name: &CStr| name != c"." && name != c"..";
-        let entries = Dir::read_from(self.file())?;
-        let named =
-            entries.filter(move |entry| entry.as_ref().map_or(true, |entry| is_name(entry.file_name())));
-        Ok(named.map(|entry| {
-            let entry = entry?;
-            let name = OsString::from_vec(entry.file_name().to_bytes().to_vec());
-            Ok((name, entry.file_type() == FileType::RegularFile))
-        }))
+    /// Gives `take` each name in the directory, and whether it is plainly a regular file.
+    pub(crate) fn each_name(&self, take: &mut dyn FnMut(&OsStr, bool)) -> io::Result<()> {
+        // Descriptors that were copied from one share its place in the directory.
+        let opened = self.again()?;
+        let mut buffer = Vec::with_capacity(READ_AT_ONCE);
+        let mut entries = RawDir::new(opened, buffer.spare_capacity_mut());
+        while let Some(entry) = entries.next() {
+            let entry = match entry {
+                // The directory was removed since it was opened.
+                Err(Errno::NOENT) => break,
+                Err(Errno::INTR) => continue,
+                entry => entry?,
+            };
+            let name = entry.file_name().to_bytes();
+            if name != b"." && name != b".." {
+                take(OsStr::from_bytes(name), entry.file_type() == FileType::RegularFile);
+            }
+        }
+        Ok(())
     }
 
     /// The program's own directory inside, made (0700) where it is missing. A new one is synced into the directory,

@@ -103,9 +103,8 @@ impl Listing {
 /// Lists `directory`, without the files that are configurations by their names: this program writes those.
 pub(crate) fn list(directory: &Directory, is_configuration: fn(&str) -> bool) -> io::Result<Listing> {
     let mut listing = Listing::default();
-    for entry in directory.names()? {
-        let (name, is_file) = entry?;
-        let name = spelled(&name);
+    directory.each_name(&mut |name, is_file| {
+        let name = spelled(name);
         if may_be_token_file(&name, is_configuration) {
             if !is_file {
                 listing.special.insert(name.clone());
@@ -118,7 +117,7 @@ pub(crate) fn list(directory: &Directory, is_configuration: fn(&str) -> bool) ->
         } else if is_copy(&name) && !name.starts_with('.') {
             listing.copies.push(name);
         }
-    }
+    })?;
     if !listing.leftovers.is_empty() {
         listing.find_shortened(directory);
     }
