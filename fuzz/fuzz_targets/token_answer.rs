@@ -19,7 +19,7 @@ fuzz_target!(|input: (u8, &[u8])| {
     let provider = providers.named(PROVIDERS[choice / 4 % 4]).expect("a built-in row");
     let grant = if choice & 128 == 0 { GrantType::RefreshToken } else { GrantType::ClientCredentials };
     let now = Timestamp::from_seconds(1_800_000_000);
-    let understood = answer(&document, choice & 32 == 0, grant, &provider.answer, &provider.errors, now);
+    let understood = answer(&document, choice & 32 == 0, grant, provider.answer.get(), provider.errors.get(), now);
     if let TokenAnswer::Tokens(tokens) = understood {
         assert!(choice & 32 == 0, "a refusal is no success");
         assert!(grant == GrantType::RefreshToken || tokens.refresh_token.is_none());

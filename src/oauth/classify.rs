@@ -128,7 +128,7 @@ mod tests {
         let row = providers.named(provider).cloned().unwrap_or_default();
         let text = |name: &str| field.filter(|(known, _)| *known == name).map(|(_, text)| text.to_owned());
         let situation = Situation { status, complete, code, text: &text };
-        class(&situation, &row.errors, GrantType::RefreshToken, row.rotation != Rotation::Never)
+        class(&situation, row.errors.get(), GrantType::RefreshToken, row.rotation != Rotation::Never)
     }
 
     #[test]

@@ -3,6 +3,7 @@
 //! The general code reads a row and never compares a provider's name. So another provider needs a row in the user's
 //! `providers.json`, and no new release. Where a row is silent, RFC 6749 holds.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -10,6 +11,7 @@ use serde::Deserialize;
 
 use super::login::LoginRules;
 use super::outcome::{Class, GrantType};
+use super::row_part::RowPart;
 use super::template::ValueSource;
 
 /// A provider's row.
@@ -54,11 +56,11 @@ pub(super) struct Provider {
     /// The usual lifetime of an access token, for answers without one.
     pub lifetime: Option<Duration>,
     /// The places of the values in an answer.
-    pub answer: AnswerPaths,
+    pub answer: RowPart<AnswerPaths>,
     /// The meaning of the errors.
-    pub errors: ErrorRules,
+    pub errors: RowPart<ErrorRules>,
     /// How a person signs in.
-    pub login: LoginRules,
+    pub login: RowPart<LoginRules>,
     /// The page where a person signs in, with `{variables}`.
     pub authorization_endpoint: Option<String>,
     /// Whether the provider's tokens are always an application's own.
@@ -204,38 +206,43 @@ pub(super) struct Parameter {
     pub required: bool,
 }
 
-/// The places of the values in an answer, as dotted paths. The first present one counts.
+/// Dotted paths, of which the first present one counts.
+pub(super) type Paths = Cow<'static, [Cow<'static, str>]>;
+
+/// The places of the values in an answer.
 #[derive(Clone)]
 pub(super) struct AnswerPaths {
-    pub access_token: Vec<String>,
-    pub refresh_token: Vec<String>,
-    pub expires_in: Vec<String>,
-    pub expires_at: Vec<String>,
-    pub refresh_expires_in: Vec<String>,
+    pub access_token: Paths,
+    pub refresh_token: Paths,
+    pub expires_in: Paths,
+    pub expires_at: Paths,
+    pub refresh_expires_in: Paths,
     /// A member that is `false` in a failure, whatever the status.
-    pub success: String,
+    pub success: Cow<'static, str>,
     /// Members that the token file keeps.
     pub keep: Vec<String>,
 }
 
 impl Default for AnswerPaths {
     fn default() -> Self {
-        let path = |name: &str| vec![name.to_owned()];
+        const ACCESS_TOKEN: &[Cow<'static, str>] = &[Cow::Borrowed("access_token")];
+        const REFRESH_TOKEN: &[Cow<'static, str>] = &[Cow::Borrowed("refresh_token")];
+        const EXPIRES_IN: &[Cow<'static, str>] = &[Cow::Borrowed("expires_in")];
+        // Azure's older endpoints send the second one.
+        const EXPIRES_AT: &[Cow<'static, str>] = &[Cow::Borrowed("expires_at"), Cow::Borrowed("expires_on")];
+        // Keycloak's name, GitHub's and LinkedIn's, Intuit's.
+        const REFRESH_EXPIRES_IN: &[Cow<'static, str>] = &[
+            Cow::Borrowed("refresh_expires_in"),
+            Cow::Borrowed("refresh_token_expires_in"),
+            Cow::Borrowed("x_refresh_token_expires_in"),
+        ];
         Self {
-            access_token: path("access_token"),
-            refresh_token: path("refresh_token"),
-            expires_in: path("expires_in"),
-            // Azure's older endpoints send the second one.
-            expires_at: vec!["expires_at".to_owned(), "expires_on".to_owned()],
-            // Keycloak's name, GitHub's and LinkedIn's, Intuit's.
-            refresh_expires_in: [
-                "refresh_expires_in",
-                "refresh_token_expires_in",
-                "x_refresh_token_expires_in",
-            ]
-            .map(str::to_owned)
-            .to_vec(),
-            success: "ok".to_owned(),
+            access_token: Cow::Borrowed(ACCESS_TOKEN),
+            refresh_token: Cow::Borrowed(REFRESH_TOKEN),
+            expires_in: Cow::Borrowed(EXPIRES_IN),
+            expires_at: Cow::Borrowed(EXPIRES_AT),
+            refresh_expires_in: Cow::Borrowed(REFRESH_EXPIRES_IN),
+            success: Cow::Borrowed("ok"),
             keep: Vec::new(),
         }
     }

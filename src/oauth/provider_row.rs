@@ -27,7 +27,7 @@ impl ProviderRow {
 
     /// How a person signs in at the provider.
     pub(crate) fn login(&self) -> &LoginRules {
-        &self.0.login
+        self.0.login.get()
     }
 
     /// The text that a secret for the token endpoint of this row and origin is sealed for.

@@ -12,7 +12,8 @@ use super::config::CredentialConfig;
 use super::endpoint::EndpointUrl;
 use super::outcome::GrantType;
 use super::provider::Provider;
-use super::row_text::{Objects, Pairs, Row, merged, row};
+use super::row::{Row, provider};
+use super::row_text::{Objects, Pairs, merged};
 use super::template::{self, TemplateValues, ValueSource};
 
 /// The values for a row's variables that the row itself has.
@@ -64,7 +65,7 @@ impl Providers {
             if !is_built_in && before.is_some_and(|before| endpoints(before) != endpoints(&object)) {
                 overridden.push(name.escape_debug().to_string());
             }
-            rows.push(Row::of(row(name, &object, is_built_in)?));
+            rows.push(Row::of(provider(name, object, is_built_in)?));
         }
         Ok(Self { rows, overridden })
     }
@@ -204,9 +205,10 @@ mod tests {
         assert_eq!(providers.rows.len(), 34);
         let mut objects = Objects::new();
         merge(&mut objects, BUILT_IN).unwrap();
-        for (row, object) in providers.rows.iter().zip(objects) {
-            assert_eq!((row.name().to_owned(), row.object().unwrap()), object, "as if all were read at once");
-            assert!(row.read().unwrap().built_in);
+        for (row, (name, object)) in ROWS.iter().zip(objects) {
+            assert_eq!(row.name, name);
+            assert_eq!(row.object(&|_| true).unwrap(), object, "as if all were read at once");
+            provider(name, object, true).unwrap();
         }
     }
 

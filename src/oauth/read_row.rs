@@ -1,5 +1,6 @@
 //! Reads a provider's row from its JSON object.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use serde_json::{Map, Value};
@@ -8,13 +9,17 @@ use super::login::{LoginRules, Redirect};
 use super::outcome::Class;
 use super::provider::{
     AnswerPaths, BasicEncoding, BodyFormat, ByGrant, ClientAuthMethod, ClientSet, EndpointTemplates,
-    ErrorRule, ErrorRules, Parameter, Provider, Rotation,
+    ErrorRule, ErrorRules, Parameter, Paths, Provider, Rotation,
 };
 use super::row_object::{RowMistake, RowObject, RowValue, plain};
+use super::row_part::PartOfRow;
 use super::template::ValueSource;
 
+/// The keys that are not read with the others, but when they are needed.
+pub(super) const READ_LATER: [&str; 4] = [LoginRules::KEY, AnswerPaths::KEY, ErrorRules::KEY, "notes"];
+
 /// Reads all keys of a row. The row's name is not among them.
-pub(super) fn read_row(object: &Map<String, Value>) -> Result<Provider, RowMistake> {
+pub(super) fn read_row(object: Map<String, Value>) -> Result<Provider, RowMistake> {
     let (mut row, mut from) = (Provider::default(), RowObject::new(object));
     from.read("title", &mut row.title)?;
     from.read("aliases", &mut row.aliases)?;
@@ -35,9 +40,9 @@ pub(super) fn read_row(object: &Map<String, Value>) -> Result<Provider, RowMista
     from.read("rotation", &mut row.rotation)?;
     from.read("grace_seconds", &mut row.grace)?;
     from.read("lifetime_seconds", &mut row.lifetime)?;
-    from.read("answer", &mut row.answer)?;
-    from.read("errors", &mut row.errors)?;
-    from.read("login", &mut row.login)?;
+    from.read(AnswerPaths::KEY, &mut row.answer)?;
+    from.read(ErrorRules::KEY, &mut row.errors)?;
+    from.read(LoginRules::KEY, &mut row.login)?;
     from.read("authorization_endpoint", &mut row.authorization_endpoint)?;
     from.read("client_credentials_only", &mut row.client_credentials_only)?;
     from.read("refreshable", &mut row.refreshable)?;
@@ -51,7 +56,7 @@ pub(super) fn read_row(object: &Map<String, Value>) -> Result<Provider, RowMista
 macro_rules! plain {
     ($($kind:ty),+) => {
         $(impl RowValue for $kind {
-            fn read(value: &Value) -> Result<Self, RowMistake> {
+            fn read(value: Value) -> Result<Self, RowMistake> {
                 plain(value)
             }
         })+
@@ -62,19 +67,19 @@ plain!(BasicEncoding, BodyFormat, Class, ClientAuthMethod, Redirect, Rotation, u
 
 /// A number of seconds.
 impl RowValue for Duration {
-    fn read(value: &Value) -> Result<Self, RowMistake> {
+    fn read(value: Value) -> Result<Self, RowMistake> {
         plain::<u32>(value).map(|seconds| Self::from_secs(u64::from(seconds)))
     }
 }
 
 impl RowValue for ValueSource {
-    fn read(value: &Value) -> Result<Self, RowMistake> {
+    fn read(value: Value) -> Result<Self, RowMistake> {
         Self::parse(&String::read(value)?).map_err(RowMistake::new)
     }
 }
 
 impl<T: RowValue + Default> RowValue for ByGrant<T> {
-    fn read(value: &Value) -> Result<Self, RowMistake> {
+    fn read(value: Value) -> Result<Self, RowMistake> {
         let (mut each, mut from) = (Self::default(), RowObject::of(value)?);
         from.read("refresh_token", &mut each.refresh_token)?;
         from.read("client_credentials", &mut each.client_credentials)?;
@@ -84,9 +89,9 @@ impl<T: RowValue + Default> RowValue for ByGrant<T> {
 }
 
 impl RowValue for EndpointTemplates {
-    fn read(value: &Value) -> Result<Self, RowMistake> {
+    fn read(value: Value) -> Result<Self, RowMistake> {
         match value {
-            Value::String(template) => Ok(Self::One(template.clone())),
+            Value::String(template) => Ok(Self::One(template)),
             Value::Object(_) => ByGrant::read(value).map(Self::Each),
             _ => Err(RowMistake::new("expected a URL template, or an object with one for each grant")),
         }
@@ -94,7 +99,7 @@ impl RowValue for EndpointTemplates {
 }
 
 impl RowValue for Parameter {
-    fn read(value: &Value) -> Result<Self, RowMistake> {
+    fn read(value: Value) -> Result<Self, RowMistake> {
         let mut from = RowObject::of(value)?;
         let mut parameter = Self { from: from.required("from")?, required: false };
         from.read("required", &mut parameter.required)?;
@@ -103,8 +108,24 @@ impl RowValue for Parameter {
     }
 }
 
+impl RowValue for Cow<'static, str> {
+    fn read(value: Value) -> Result<Self, RowMistake> {
+        String::read(value).map(Self::Owned)
+    }
+}
+
+impl RowValue for Paths {
+    fn read(value: Value) -> Result<Self, RowMistake> {
+        Vec::read(value).map(Self::Owned)
+    }
+}
+
+impl PartOfRow for AnswerPaths {
+    const KEY: &str = "answer";
+}
+
 impl RowValue for AnswerPaths {
-    fn read(value: &Value) -> Result<Self, RowMistake> {
+    fn read(value: Value) -> Result<Self, RowMistake> {
         let (mut paths, mut from) = (Self::default(), RowObject::of(value)?);
         from.read("access_token", &mut paths.access_token)?;
         from.read("refresh_token", &mut paths.refresh_token)?;
@@ -118,8 +139,12 @@ impl RowValue for AnswerPaths {
     }
 }
 
+impl PartOfRow for ErrorRules {
+    const KEY: &str = "errors";
+}
+
 impl RowValue for ErrorRules {
-    fn read(value: &Value) -> Result<Self, RowMistake> {
+    fn read(value: Value) -> Result<Self, RowMistake> {
         let (mut rules, mut from) = (Self::default(), RowObject::of(value)?);
         from.read("code", &mut rules.code)?;
         from.read("sign_in_again", &mut rules.sign_in_again)?;
@@ -132,7 +157,7 @@ impl RowValue for ErrorRules {
 }
 
 impl RowValue for ErrorRule {
-    fn read(value: &Value) -> Result<Self, RowMistake> {
+    fn read(value: Value) -> Result<Self, RowMistake> {
         let mut from = RowObject::of(value)?;
         let class = from.required("class")?;
         let mut rule = Self { status: Vec::new(), code: None, contains: None, field: None, class };
@@ -146,7 +171,7 @@ impl RowValue for ErrorRule {
 }
 
 impl RowValue for ClientSet {
-    fn read(value: &Value) -> Result<Self, RowMistake> {
+    fn read(value: Value) -> Result<Self, RowMistake> {
         let mut from = RowObject::of(value)?;
         let (client_id, client_secret) = (from.required("client_id")?, from.required("client_secret")?);
         let mut set = Self { client_id, client_secret, scope: None, provider: None, server: None };
@@ -158,8 +183,12 @@ impl RowValue for ClientSet {
     }
 }
 
+impl PartOfRow for LoginRules {
+    const KEY: &str = "login";
+}
+
 impl RowValue for LoginRules {
-    fn read(value: &Value) -> Result<Self, RowMistake> {
+    fn read(value: Value) -> Result<Self, RowMistake> {
         let (mut rules, mut from) = (Self::default(), RowObject::of(value)?);
         from.read("issuer", &mut rules.issuer)?;
         from.read("device_authorization_endpoint", &mut rules.device_authorization_endpoint)?;

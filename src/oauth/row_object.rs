@@ -41,70 +41,76 @@ impl RowMistake {
 
 /// A value in a row.
 pub(super) trait RowValue: Sized {
-    fn read(value: &Value) -> Result<Self, RowMistake>;
+    fn read(value: Value) -> Result<Self, RowMistake>;
 }
 
 /// Reads a value that is neither a list nor an object.
-pub(super) fn plain<T: DeserializeOwned>(value: &Value) -> Result<T, RowMistake> {
+pub(super) fn plain<T: DeserializeOwned>(value: Value) -> Result<T, RowMistake> {
     T::deserialize(value).map_err(RowMistake::new)
 }
 
 impl RowValue for String {
-    fn read(value: &Value) -> Result<Self, RowMistake> {
+    fn read(value: Value) -> Result<Self, RowMistake> {
         plain(value)
     }
 }
 
 impl RowValue for bool {
-    fn read(value: &Value) -> Result<Self, RowMistake> {
+    fn read(value: Value) -> Result<Self, RowMistake> {
         plain(value)
     }
 }
 
 impl<T: RowValue> RowValue for Option<T> {
-    fn read(value: &Value) -> Result<Self, RowMistake> {
+    fn read(value: Value) -> Result<Self, RowMistake> {
         if value.is_null() { Ok(None) } else { T::read(value).map(Some) }
     }
 }
 
 impl<T: RowValue> RowValue for Vec<T> {
-    fn read(value: &Value) -> Result<Self, RowMistake> {
-        let items = value.as_array().ok_or_else(|| RowMistake::of_type(value, "a list"))?;
-        items.iter().map(T::read).collect()
+    fn read(value: Value) -> Result<Self, RowMistake> {
+        match value {
+            Value::Array(items) => items.into_iter().map(T::read).collect(),
+            other => Err(RowMistake::of_type(&other, "a list")),
+        }
     }
 }
 
 impl RowValue for BTreeMap<String, String> {
-    fn read(value: &Value) -> Result<Self, RowMistake> {
+    fn read(value: Value) -> Result<Self, RowMistake> {
         Vec::<(String, String)>::read(value).map(ordered::map)
     }
 }
 
 impl<T: RowValue> RowValue for Vec<(String, T)> {
-    fn read(value: &Value) -> Result<Self, RowMistake> {
-        object(value)?.iter().map(|(key, value)| Ok((key.clone(), T::read(value)?))).collect()
+    fn read(value: Value) -> Result<Self, RowMistake> {
+        object(value)?.into_iter().map(|(key, value)| Ok((key, T::read(value)?))).collect()
     }
 }
 
-fn object(value: &Value) -> Result<&Map<String, Value>, RowMistake> {
-    value.as_object().ok_or_else(|| RowMistake::of_type(value, "an object"))
+fn object(value: Value) -> Result<Map<String, Value>, RowMistake> {
+    match value {
+        Value::Object(members) => Ok(members),
+        other => Err(RowMistake::of_type(&other, "an object")),
+    }
 }
 
 /// An object whose keys are read one after the other.
-pub(super) struct RowObject<'a> {
-    members: &'a Map<String, Value>,
+pub(super) struct RowObject {
+    /// The members. The value of one that was read is null.
+    members: Map<String, Value>,
     /// The number of members that were not read yet.
     left: usize,
     /// The keys that the object may have, until all of its members were read.
     known: Vec<&'static str>,
 }
 
-impl<'a> RowObject<'a> {
-    pub(super) fn new(members: &'a Map<String, Value>) -> Self {
-        Self { members, left: members.len(), known: Vec::with_capacity(16) }
+impl RowObject {
+    pub(super) fn new(members: Map<String, Value>) -> Self {
+        Self { left: members.len(), members, known: Vec::with_capacity(16) }
     }
 
-    pub(super) fn of(value: &'a Value) -> Result<Self, RowMistake> {
+    pub(super) fn of(value: Value) -> Result<Self, RowMistake> {
         object(value).map(Self::new)
     }
 
@@ -127,14 +133,14 @@ impl<'a> RowObject<'a> {
         self.read(key, &mut None::<T>)
     }
 
-    fn find(&mut self, key: &'static str) -> Option<&'a Value> {
+    fn find(&mut self, key: &'static str) -> Option<Value> {
         if self.left == 0 {
             return None;
         }
         self.known.push(key);
-        let value = self.members.get(key)?;
+        let value = self.members.get_mut(key)?;
         self.left -= 1;
-        Some(value)
+        Some(value.take())
     }
 
     /// Refuses a key that was not read: it may be misspelled.

@@ -44,7 +44,7 @@ pub(super) fn read<'a>(
     };
     let succeeded = (200..=299).contains(&reply.status);
     let read = document.as_ref().map_or(TokenAnswer::Unrecognized("not an OAuth answer"), |document| {
-        answer(document, succeeded, grant, &row.answer, &row.errors, asked_at)
+        answer(document, succeeded, grant, row.answer.get(), row.errors.get(), asked_at)
     });
     (document, read)
 }
@@ -97,7 +97,8 @@ impl Prepared<'_> {
             code: code.as_deref(),
             text: &text,
         };
-        let class = classify::class(&situation, &row.errors, self.request.grant, self.request.may_rotate());
+        let class =
+            classify::class(&situation, row.errors.get(), self.request.grant, self.request.may_rotate());
         // A text of this program and a code that it knows need no such search for secrets.
         let told = if named { told_tokens(document.as_ref()) } else { Vec::new() };
         let secrets: Vec<&Secret> = secrets.iter().copied().chain(&told).collect();

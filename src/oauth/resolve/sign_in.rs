@@ -60,7 +60,7 @@ impl Surroundings<'_> {
             EndpointUrl::parse(&url).map_err(|error| format!("{url}: {error}"))
         };
         let optional = |pattern: &Option<String>| pattern.as_deref().map(filled).transpose();
-        let login = &row.login;
+        let login = row.login.get();
         let token = row.token_endpoint.of(grant);
         let token = token.ok_or_else(|| format!("no token endpoint is known for {}", row.title))?;
         Ok(ServerEndpoints {

@@ -9,7 +9,7 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
 use super::outcome::{GrantType, TokenResponse};
-use super::provider::{AnswerPaths, ErrorRules};
+use super::provider::{AnswerPaths, ErrorRules, Paths};
 use super::response_body::{ResponseBody, ResponseValue};
 use crate::clock::Timestamp;
 use crate::secret::{Secret, is_printable};
@@ -178,7 +178,7 @@ fn refresh_token(
 }
 
 /// The value at the first of the paths that holds anything but null.
-fn first(document: &ResponseBody<'_>, paths: &[String]) -> Option<ResponseValue> {
+fn first(document: &ResponseBody<'_>, paths: &Paths) -> Option<ResponseValue> {
     paths.iter().filter_map(|path| document.find(path)).find(|item| *item != ResponseValue::Null)
 }
 
