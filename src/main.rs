@@ -59,15 +59,18 @@ mod tokens;
 mod user;
 
 use std::ffi::OsStr;
-use std::io::{self, ErrorKind, IsTerminal as _, Write as _};
+use std::io::{self, Write as _};
 use std::process::ExitCode;
 use std::time::Duration;
 
 use cli::{CommandLine, Flag, Invocation, Options, Verb, flag};
 use clock::Timestamp;
 use exit::ExitError;
+use rustix::io::{Errno, retry_on_intr, write};
+use rustix::stdio::stdout;
+use rustix::termios::{isatty, tcgetwinsize};
 use secret::Secret;
-use settings::{Environment, Loaded, Places, Settings};
+use settings::{Environment, Invalid, Loaded, Places, Settings};
 use tokens::spelled::named;
 use user::{NotOwner, User};
 use zeroize::Zeroizing;
@@ -105,52 +108,72 @@ fn main() -> ExitCode {
     }
 }
 
+/// What a command finds when it starts.
+struct Start<'a> {
+    invocation: &'a Invocation,
+    options: &'a Options,
+    process: Environment,
+    /// The places of the project. A command that needs none ignores the error.
+    places: Result<Places, Invalid>,
+}
+
+impl Start<'_> {
+    fn places(&self) -> Result<&Places, ExitError> {
+        self.places.as_ref().map_err(|why| ExitError::Wrong(why.to_string()))
+    }
+
+    fn settings(&self) -> Result<Loaded, ExitError> {
+        Ok(Settings::read(self.options, &self.process, self.places()?)?)
+    }
+}
+
 /// Runs the command, as the owner of the project. Each command reads only the settings that it needs.
 fn run(invocation: &Invocation) -> Result<ExitCode, ExitError> {
-    let options = &invocation.options;
-    let mut process = Environment::of_process();
-    let user = become_owner(invocation, &mut process).map_err(|why| ExitError::Failed(why.to_string()))?;
+    let process = Environment::of_process();
+    let places = Places::find(&invocation.options, &process);
+    let mut start = Start { invocation, options: &invocation.options, process, places };
+    let user = become_owner(&mut start).map_err(|why| ExitError::Failed(why.to_string()))?;
     match invocation.verb {
-        Verb::Daemon => keep(options, &process, user.as_ref()),
-        Verb::Status => show(invocation, &process),
-        Verb::Check => check(options, &process),
-        Verb::Headers => hand_out(invocation, &process, headers::headers),
-        Verb::Bridge => bridge(invocation, &process),
-        Verb::Token => hand_out(invocation, &process, headers::token),
+        Verb::Daemon => keep(&start, user.as_ref()),
+        Verb::Status => show(&start),
+        Verb::Check => check(&start),
+        Verb::Headers => hand_out(&start, headers::headers),
+        Verb::Bridge => bridge(&start),
+        Verb::Token => hand_out(&start, headers::token),
         Verb::Clients => Ok(print(&clients::list())),
-        Verb::Names => {
-            let places = Places::find(options, &process)?;
-            names::names(&invocation.operands, &places).map(|text| print(&text)).map_err(ExitError::Wrong)
-        }
-        Verb::Login | Verb::Revoke => sign_in_or_out(invocation, &process),
+        Verb::Names => names::names(&invocation.operands, start.places()?)
+            .map(|text| print(&text))
+            .map_err(ExitError::Wrong),
+        Verb::Login | Verb::Revoke => sign_in_or_out(&start),
         Verb::Keygen => {
             // The message goes to standard error, since the key may go to standard output.
             warn(&keygen::keygen(invocation.operand()).map_err(ExitError::Failed)?);
             Ok(ExitCode::SUCCESS)
         }
-        Verb::Seal | Verb::Unseal => seal(invocation, &process),
+        Verb::Seal | Verb::Unseal => seal(&start),
         Verb::Help => cli::help(invocation.operand()).map(|text| print(&text)).map_err(ExitError::Wrong),
     }
 }
 
 /// Becomes the owner of the project where root runs the program, before any file is read. `HOME` becomes the owner's.
-fn become_owner(invocation: &Invocation, process: &mut Environment) -> Result<Option<User>, NotOwner> {
-    if invocation.verb == Verb::Keygen {
+fn become_owner(start: &mut Start<'_>) -> Result<Option<User>, NotOwner> {
+    if start.invocation.verb == Verb::Keygen {
         // A key belongs to the user who makes it.
         return Ok(None);
     }
     // A place that cannot be used is refused by the command, in the command's own form.
-    let Ok(places) = Places::find(&invocation.options, process) else { return Ok(None) };
+    let Ok(places) = &start.places else { return Ok(None) };
     let user = user::become_owner(&places.dir, &places.tokens_dir)?;
     if let Some(user) = &user {
-        process.set_home(user.home.as_deref());
+        start.process.set_home(user.home.as_deref());
     }
     Ok(user)
 }
 
 /// Keeps tokens fresh: for good, or for one cycle.
-fn keep(options: &Options, process: &Environment, user: Option<&User>) -> Result<ExitCode, ExitError> {
-    let Loaded { settings, warnings } = Settings::read(options, process)?;
+fn keep(start: &Start<'_>, user: Option<&User>) -> Result<ExitCode, ExitError> {
+    let options = start.options;
+    let Loaded { settings, warnings } = start.settings()?;
     if let Some(warning) = daemon::no_project(&settings) {
         // The warning comes before the log is made in that place.
         warn(&format!("token-refresher: {warning}"));
@@ -176,11 +199,10 @@ fn keep(options: &Options, process: &Environment, user: Option<&User>) -> Result
 }
 
 /// Seals the secrets of token files, or writes them in plain text again. Prints a line for each file.
-fn seal(invocation: &Invocation, process: &Environment) -> Result<ExitCode, ExitError> {
-    let options = &invocation.options;
+fn seal(start: &Start<'_>) -> Result<ExitCode, ExitError> {
     let names: Vec<String> =
-        invocation.operands.iter().map(|name| name.to_string_lossy().into_owned()).collect();
-    let order = match (invocation.verb, options.has(REBIND)) {
+        start.invocation.operands.iter().map(|name| name.to_string_lossy().into_owned()).collect();
+    let order = match (start.invocation.verb, start.options.has(REBIND)) {
         (Verb::Unseal, _) => refresh::SealOrder::Unseal,
         (_, true) if names.is_empty() => {
             return Err(ExitError::Wrong("--rebind: name the files that lead elsewhere now".to_owned()));
@@ -189,7 +211,7 @@ fn seal(invocation: &Invocation, process: &Environment) -> Result<ExitCode, Exit
         (_, false) => refresh::SealOrder::Seal,
     };
     // As with `--once`, the command waits for a lock that another process holds.
-    let settings = Settings { once: true, ..Settings::read(options, process)?.settings };
+    let settings = Settings { once: true, ..start.settings()?.settings };
     let summary = cycle::seal(&settings, &names, order).map_err(ExitError::Failed)?;
     for line in &summary.failed {
         warn(&format!("token-refresher: {line}"));
@@ -199,8 +221,8 @@ fn seal(invocation: &Invocation, process: &Environment) -> Result<ExitCode, Exit
 }
 
 /// Signs in, or ends a sign-in, and prints the outcome. There is no log: a person is at the terminal.
-fn sign_in_or_out(invocation: &Invocation, process: &Environment) -> Result<ExitCode, ExitError> {
-    let Loaded { settings, warnings } = Settings::read(&invocation.options, process)?;
+fn sign_in_or_out(start: &Start<'_>) -> Result<ExitCode, ExitError> {
+    let (invocation, Loaded { settings, warnings }) = (start.invocation, start.settings()?);
     for warning in warnings {
         warn(&warning);
     }
@@ -213,7 +235,7 @@ fn sign_in_or_out(invocation: &Invocation, process: &Environment) -> Result<Exit
     let operands: Vec<&OsStr> = invocation.operands.iter().map(std::ffi::OsString::as_os_str).collect();
     let line = match (invocation.verb, &operands[..]) {
         (Verb::Revoke, [name, ..]) => signin::revoke(name, &around),
-        _ => signin::login(&operands, &invocation.options, &around),
+        _ => signin::login(&operands, start.options, &around),
     }?;
     Ok(print(&format!("{line}\n")))
 }
@@ -221,33 +243,31 @@ fn sign_in_or_out(invocation: &Invocation, process: &Environment) -> Result<Exit
 /// Prints the secret that `from` finds for the command's one argument: the headers of a request to a server, or an
 /// access token. There is no log: clients run these commands often.
 fn hand_out(
-    invocation: &Invocation,
-    process: &Environment,
+    start: &Start<'_>,
     from: impl Fn(&str, &Places) -> Result<Secret, String>,
 ) -> Result<ExitCode, ExitError> {
-    let places = Places::find(&invocation.options, process)?;
-    let name = invocation.operand().map(named).unwrap_or_default();
-    let secret = from(&name, &places).map_err(ExitError::Failed)?;
+    let places = start.places()?;
+    let name = start.invocation.operand().map(named).unwrap_or_default();
+    let secret = from(&name, places).map_err(ExitError::Failed)?;
     // The line is joined at its length: one that grows leaves copies behind.
     Ok(print(&Zeroizing::new([secret.expose(), "\n"].concat())))
 }
 
 /// Speaks MCP on standard input and output until the client has gone.
-fn bridge(invocation: &Invocation, process: &Environment) -> Result<ExitCode, ExitError> {
-    let settings = Settings::read(&invocation.options, process)?.settings;
-    let server = invocation.operand().map(named);
+fn bridge(start: &Start<'_>) -> Result<ExitCode, ExitError> {
+    let settings = start.settings()?.settings;
+    let server = start.invocation.operand().map(named);
     // Standard output is for MCP alone.
     logging::start(&logging::LogTarget::StandardError, settings.log_level);
     bridge::run(server.as_deref(), &settings).map(|()| ExitCode::SUCCESS)
 }
 
 /// Shows all tokens, or the named ones. Writes nothing and needs no daemon.
-fn show(invocation: &Invocation, process: &Environment) -> Result<ExitCode, ExitError> {
-    let options = &invocation.options;
-    let settings = Settings::read(options, process)?.settings;
-    let names: Vec<String> = invocation.operands.iter().map(|name| named(name)).collect();
+fn show(start: &Start<'_>) -> Result<ExitCode, ExitError> {
+    let (options, settings) = (start.options, start.settings()?.settings);
+    let names: Vec<String> = start.invocation.operands.iter().map(|name| named(name)).collect();
     let watch = options.has(WATCH);
-    if watch && (options.has(JSON) || !io::stdout().is_terminal()) {
+    if watch && (options.has(JSON) || !isatty(stdout())) {
         let why = "--watch: shows the table on a terminal; leave it out for --json and pipes";
         return Err(ExitError::Wrong(why.to_owned()));
     }
@@ -281,8 +301,8 @@ fn shown(settings: &Settings, names: &[String], json: bool) -> Result<String, St
 
 /// The width and colours of standard output.
 fn screen() -> status::Screen {
-    let terminal = io::stdout().is_terminal();
-    let size = rustix::termios::tcgetwinsize(io::stdout()).ok().filter(|_| terminal);
+    let terminal = isatty(stdout());
+    let size = tcgetwinsize(stdout()).ok().filter(|_| terminal);
     // A terminal that does not tell its width gets the traditional one.
     let columns = size.map_or(80, |size| usize::from(size.ws_col));
     let width = terminal.then_some(if columns == 0 { 80 } else { columns });
@@ -293,10 +313,10 @@ fn screen() -> status::Screen {
 }
 
 /// Prints in one line whether all is well, in the form of monitoring plugins.
-fn check(options: &Options, process: &Environment) -> Result<ExitCode, ExitError> {
-    let settings = Settings::read(options, process)?.settings;
+fn check(start: &Start<'_>) -> Result<ExitCode, ExitError> {
+    let settings = start.settings()?.settings;
     let now = Timestamp::now();
-    let found = if options.has(ALIVE) {
+    let found = if start.options.has(ALIVE) {
         state::daemon_holder(&settings.tokens_dir)
             .map(|holder| status::check::alive(holder, now))
             .map_err(|why| why.to_string())
@@ -312,12 +332,21 @@ fn check(options: &Options, process: &Environment) -> Result<ExitCode, ExitError
 
 /// Writes `text` to standard output. A reader that stops early, as `head` does, is no error.
 fn print(text: &str) -> ExitCode {
-    let mut out = io::stdout().lock();
-    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) if error.kind() == ErrorKind::BrokenPipe => ExitCode::SUCCESS,
-        Err(error) => complain(FAILED, &format!("cannot write to standard output: {error}")),
+    let mut rest = text.as_bytes();
+    // Not through the standard library's buffer: a command has one text, which would be copied.
+    while !rest.is_empty() {
+        let error = match retry_on_intr(|| write(stdout(), rest)) {
+            Ok(0) => io::ErrorKind::WriteZero.into(),
+            Ok(written) => {
+                rest = &rest[written..];
+                continue;
+            }
+            Err(Errno::PIPE) => break,
+            Err(error) => io::Error::from(error),
+        };
+        return complain(FAILED, &format!("cannot write to standard output: {error}"));
     }
+    ExitCode::SUCCESS
 }
 
 /// Prints on standard error why the program ends.

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::{OsStr, OsString};
 use std::fmt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use crate::files::is_pipe;
 use crate::ordered;
@@ -17,7 +18,10 @@ use super::notices;
 /// from it. An empty variable counts as unset, since `NAME=${NAME:-}` in a compose file leaves an empty one.
 #[derive(Clone, Default)]
 pub(crate) struct Environment {
-    process: BTreeMap<OsString, OsString>,
+    /// The variables by name. A map would cost each start more than the lookups that follow.
+    ///
+    /// Shared with the layers over other states of the file.
+    process: Arc<Vec<(OsString, OsString)>>,
     file: BTreeMap<String, Assigned>,
     /// The file of the second layer, for messages.
     path: PathBuf,
@@ -44,31 +48,34 @@ impl Environment {
 
     /// Takes these variables for those of the process.
     pub(crate) fn new(process: impl IntoIterator<Item = (OsString, OsString)>) -> Self {
-        let mut environment = Self::default();
-        // One by one: to collect them, the map would sort them first, with code of several pages for a start to load.
-        environment.process.extend(process);
-        environment
+        let mut process: Vec<_> = process.into_iter().collect();
+        ordered::sort(&mut process, |(one, _), (other, _)| one.cmp(other));
+        Self { process: Arc::new(process), ..Self::default() }
     }
 
     /// Replaces `HOME` of the process, after root became another user: the old one is root's.
     pub(crate) fn set_home(&mut self, home: Option<&Path>) {
-        ordered::retain(&mut self.process, |name, _| name != "HOME");
-        self.process.extend(home.map(|home| ("HOME".into(), home.into())));
+        let variables = Arc::make_mut(&mut self.process);
+        variables.retain(|(name, _)| name != "HOME");
+        if let Some(home) = home {
+            let place = variables.partition_point(|(name, _)| name.as_os_str() < OsStr::new("HOME"));
+            variables.insert(place, ("HOME".into(), home.into()));
+        }
     }
 
     /// The value of `name` in the process's own environment, which no file of the project can set.
     pub(crate) fn of_process_only(&self, name: &str) -> Option<&OsStr> {
-        self.process.get(OsStr::new(name)).map(OsString::as_os_str).filter(|value| !value.is_empty())
+        let name = OsStr::new(name);
+        // Of several variables with one name the last one counts.
+        let end = self.process.partition_point(|(known, _)| known.as_os_str() <= name);
+        let (known, value) = self.process[..end].last()?;
+        (known == name && !value.is_empty()).then_some(value)
     }
 
     /// The process's own variables whose names are `wanted`, for a command.
     pub(crate) fn of_process_where(&self, wanted: impl Fn(&str) -> bool) -> Vec<(OsString, OsString)> {
         let is_wanted = |name: &OsString| name.to_str().is_some_and(&wanted);
-        self.process
-            .iter()
-            .filter(|(name, _)| is_wanted(name))
-            .map(|(name, value)| (name.clone(), value.clone()))
-            .collect()
+        self.process.iter().filter(|(name, _)| is_wanted(name)).cloned().collect()
     }
 
     /// The process's own variables over the `.env` file at `path`, which replaces an earlier file. Returns the
@@ -78,7 +85,7 @@ impl Environment {
         let environment = self.over(path.to_owned(), assignments);
         let assigned = environment.file.iter().map(|(name, assigned)| (name.as_str(), assigned.line));
         warnings.extend(notices::of_file(path, assigned));
-        warnings.extend(notices::of_process(self.process.keys()));
+        warnings.extend(notices::of_process(self.process.iter().map(|(name, _)| name)));
         Ok((environment, warnings))
     }
 
@@ -92,7 +99,7 @@ impl Environment {
     fn over(&self, path: PathBuf, assignments: Vec<Assignment>) -> Self {
         let assigned = |Assignment { line, name, value }| (name, Assigned { line, value });
         let file = ordered::map(assignments.into_iter().map(assigned));
-        Self { process: self.process.clone(), file, path }
+        Self { process: Arc::clone(&self.process), file, path }
     }
 
     /// The value of `name` as text, for client credentials and for the rows of providers. A value that is not UTF-8
@@ -113,9 +120,9 @@ impl Environment {
             // 01 is another name than 1.
             (number <= last && !digits.starts_with(['0', '+'])).then_some(number)
         };
-        let (of_process, of_file) = (OsString::from(before), before.to_owned());
-        let process = self.process.range(of_process..).map(|(name, _)| name.to_str().unwrap_or(before));
-        let file = self.file.range(of_file..).map(|(name, _)| name.as_str());
+        let from = self.process.partition_point(|(name, _)| name.as_os_str() < OsStr::new(before));
+        let process = self.process[from..].iter().map(|(name, _)| name.to_str().unwrap_or(before));
+        let file = self.file.range(before.to_owned()..).map(|(name, _)| name.as_str());
         let begins = |name: &&str| name.starts_with(before);
         ordered::set(process.take_while(begins).chain(file.take_while(begins)).filter_map(number))
     }
@@ -169,6 +176,22 @@ mod tests {
         let odd = ["BASH_FUNC_x%%", "a.b", "A-B", "A B", "Ä"];
         let environment = environment(&odd.map(|name| (name, "1")), &odd.map(|name| (name, "1")));
         assert_eq!(odd.map(|name| environment.get(name)), [const { None }; 5]);
+    }
+
+    #[test]
+    fn a_variable_is_found_among_others() {
+        let mut environment = environment(&[("B", "1"), ("HOME", "/root"), ("A", "2"), ("B", "3")], &[]);
+        let found = |environment: &Environment, name| environment.get(name);
+        assert_eq!(found(&environment, "A").as_deref(), Some("2"));
+        assert_eq!(found(&environment, "B").as_deref(), Some("3"), "the last of two counts");
+        for absent in ["", "AA", "C", "Z"] {
+            assert_eq!(found(&environment, absent), None, "{absent}");
+        }
+        environment.set_home(Some(Path::new("/home/me")));
+        assert_eq!(environment.of_process_only("HOME"), Some(OsStr::new("/home/me")));
+        environment.set_home(None);
+        assert_eq!(environment.of_process_only("HOME"), None);
+        assert_eq!(found(&environment, "A").as_deref(), Some("2"));
     }
 
     #[test]

@@ -1,7 +1,8 @@
 //! Reads the settings, each from the first of four sources: option, environment, `.env`, default. `.env` sets figures
 //! and credentials only. Names of files, commands, trusted hosts and proxies come from the other sources.
 //!
-//! [`Settings::read`] finds the project and its `.env`, and [`Settings::load`], which is pure, turns text into values.
+//! [`Places::find`] finds the project, [`Settings::read`] its `.env`, and [`Settings::load`], which is pure, turns text
+//! into values.
 //! [`Settings::reload`] does both again for a running daemon. An error names the option, variable or line of the bad
 //! value: a user who has all three does not know which one counts.
 
@@ -133,11 +134,11 @@ impl Places {
 }
 
 impl Settings {
-    /// Reads the settings of a starting program: finds the project, reads its `.env`. The first setting that cannot be
-    /// used is the error. Nothing has been written by then.
-    pub(crate) fn read(options: &Options, process: &Environment) -> Result<Loaded, Invalid> {
+    /// Reads the settings of a starting program for the project at `places`, with its `.env`. The first setting that
+    /// cannot be used is the error. Nothing has been written by then.
+    pub(crate) fn read(options: &Options, process: &Environment, places: &Places) -> Result<Loaded, Invalid> {
         let sources = Origins { options, environment: process };
-        let dir = sources.value(DIR, directory)?;
+        let dir = places.dir.clone();
         let env_file = sources.value(ENV_FILE, |value| values::path(value, &dir))?;
         let named = sources.is_given(ENV_FILE);
         let (environment, warnings) = process.with_file(&env_file, named)?;

@@ -19,11 +19,15 @@ fn variables(pairs: &[(&str, &str)]) -> Environment {
     Environment::new(pairs.iter().map(|(name, value)| (name.into(), value.into())))
 }
 
+fn settings_of(options: &Options, process: &Environment) -> Result<Loaded, Invalid> {
+    Settings::read(options, process, &Places::find(options, process)?)
+}
+
 /// The settings of a project in `scratch`.
 fn read(scratch: &Scratch, words: &[&str], process: &[(&str, &str)]) -> Result<Loaded, Invalid> {
     let dir = format!("--dir={}", scratch.display());
     let words: Vec<&str> = words.iter().copied().chain([dir.as_str()]).collect();
-    Settings::read(&options(&words), &variables(process))
+    settings_of(&options(&words), &variables(process))
 }
 
 fn fault(scratch: &Scratch, words: &[&str], process: &[(&str, &str)]) -> String {
@@ -109,7 +113,7 @@ fn every_variable_is_read() {
     assert_eq!(settings.environment.get("KEYCLOAK_REALM").as_deref(), Some("mcp"));
 
     let dir = scratch.to_str().unwrap();
-    let named = Settings::read(&options(&[]), &variables(&[("TOKEN_REFRESHER_DIR", dir)])).unwrap();
+    let named = settings_of(&options(&[]), &variables(&[("TOKEN_REFRESHER_DIR", dir)])).unwrap();
     assert_eq!(named.settings.dir, *scratch);
 }
 
@@ -185,7 +189,7 @@ fn the_project_root_must_be_a_directory_and_is_taken_without_links() {
     symlink("real", scratch.join("link")).unwrap();
     let read = |name: &str| {
         let path = scratch.join(name).into_os_string();
-        Settings::read(&options(&[]), &Environment::new([("TOKEN_REFRESHER_DIR".into(), path)]))
+        settings_of(&options(&[]), &Environment::new([("TOKEN_REFRESHER_DIR".into(), path)]))
     };
     assert_eq!(read("link").unwrap().settings.dir, scratch.join("real"));
     for (name, why) in
@@ -204,10 +208,10 @@ fn a_path_need_not_be_text() {
         ("TOKEN_REFRESHER_DIR".into(), scratch.as_os_str().to_owned()),
         ("TOKEN_REFRESHER_TOKENS_DIR".into(), bytes.clone()),
     ]);
-    let settings = Settings::read(&options(&[]), &process).unwrap().settings;
+    let settings = settings_of(&options(&[]), &process).unwrap().settings;
     assert_eq!(settings.tokens_dir, scratch.join(&bytes));
     let process = Environment::new([("LOG_LEVEL".into(), bytes)]);
-    let message = Settings::read(&options(&[]), &process).map(|_| ()).expect_err("no text").to_string();
+    let message = settings_of(&options(&[]), &process).map(|_| ()).expect_err("no text").to_string();
     assert!(message.contains("is not UTF-8"), "{message}");
 }
 
@@ -247,7 +251,7 @@ fn a_reload_takes_a_fresh_file() {
     scratch.write(".env", "TOKEN_REFRESH_INTERVAL=10\nTOKEN_EXPIRY_BUFFER=20\n");
     let given = options(&["--dir", scratch.to_str().unwrap(), "--buffer", "30"]);
     let process = variables(&[("LOG_LEVEL", "ERROR")]);
-    let old = Settings::read(&given, &process).unwrap().settings;
+    let old = settings_of(&given, &process).unwrap().settings;
 
     scratch.write(".env", "TOKEN_REFRESH_INTERVAL=11\nTOKEN_EXPIRY_BUFFER=21\nLOG_LEVEL=DEBUG\n");
     let Loaded { settings: new, warnings } = old.reload(&given).unwrap();
