@@ -31,7 +31,9 @@ pub(crate) fn lines(words: &str, width: usize) -> Vec<String> {
                 used += 1 + length;
             }
             _ => {
-                lines.push(word.to_owned());
+                let mut line = String::with_capacity(width.min(words.len()));
+                line.push_str(word);
+                lines.push(line);
                 used = length;
             }
         }
@@ -42,7 +44,8 @@ pub(crate) fn lines(words: &str, width: usize) -> Vec<String> {
 /// Escapes the letters that could begin a line, move a cursor or turn the direction of reading. Backslashes are kept,
 /// because no backslash can forge output, and paths remain readable.
 pub(crate) fn escaped(message: &str) -> Cow<'_, str> {
-    if !message.contains(acts) {
+    // Most messages are plain, which a look at the bytes shows.
+    if message.bytes().all(|byte| matches!(byte, b' '..=b'~')) || !message.contains(acts) {
         return Cow::Borrowed(message);
     }
     let mut text = String::with_capacity(message.len() + 16);

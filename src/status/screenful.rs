@@ -185,13 +185,24 @@ impl<'a> Screenful<'a> {
     pub(super) fn wrapped(&mut self, words: &str, indent: usize) {
         let room = self.width - indent;
         for line in lines(&escaped(words), room) {
-            let letters: Vec<char> = line.chars().collect();
-            for piece in letters.chunks(room) {
-                // Writing to a String cannot fail.
-                let _ = writeln!(self.text, "{:indent$}{}", "", piece.iter().collect::<String>());
+            let mut rest = line.as_str();
+            while !rest.is_empty() {
+                let (piece, after) = rest.split_at(length_of_letters(rest, room));
+                self.text.extend(std::iter::repeat_n(' ', indent));
+                self.text.push_str(piece);
+                self.text.push('\n');
+                rest = after;
             }
         }
     }
+}
+
+/// The bytes of the first `letters` letters of `text`.
+fn length_of_letters(text: &str, letters: usize) -> usize {
+    if text.len() <= letters {
+        return text.len();
+    }
+    text.char_indices().nth(letters).map_or(text.len(), |(at, _)| at)
 }
 
 fn colour(severity: Severity) -> &'static str {
