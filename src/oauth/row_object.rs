@@ -69,10 +69,12 @@ impl<T: RowValue> RowValue for Option<T> {
 
 impl<T: RowValue> RowValue for Vec<T> {
     fn read(value: Value) -> Result<Self, RowMistake> {
-        match value {
-            Value::Array(items) => items.into_iter().map(T::read).collect(),
-            other => Err(RowMistake::of_type(&other, "a list")),
+        let Value::Array(items) = value else { return Err(RowMistake::of_type(&value, "a list")) };
+        let mut read = Self::with_capacity(items.len());
+        for item in items {
+            read.push(T::read(item)?);
         }
+        Ok(read)
     }
 }
 
@@ -84,7 +86,11 @@ impl RowValue for BTreeMap<String, String> {
 
 impl<T: RowValue> RowValue for Vec<(String, T)> {
     fn read(value: Value) -> Result<Self, RowMistake> {
-        object(value)?.into_iter().map(|(key, value)| Ok((key, T::read(value)?))).collect()
+        let mut read = Self::new();
+        for (key, value) in object(value)? {
+            read.push((key, T::read(value)?));
+        }
+        Ok(read)
     }
 }
 

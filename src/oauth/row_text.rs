@@ -18,8 +18,10 @@ impl BuiltInRow {
         let like = self.like.list().first().and_then(|like| ROWS.iter().find(|row| row.name == *like));
         let mut objects = Objects::new();
         if let Some(like) = like {
-            let object = members(like).map_err(|error| error.to_string())?;
-            objects.push((like.name.to_owned(), object.0.into_iter().collect()));
+            // One by one: a map that is collected sorts its members first, with code of its own.
+            let mut object = Map::new();
+            object.extend(members(like).map_err(|error| error.to_string())?.0);
+            objects.push((like.name.to_owned(), object));
         }
         merged(&objects, self.name, members(self).map_err(|error| error.to_string())?)
     }
