@@ -25,9 +25,9 @@ pub(crate) struct CredentialConfig {
 
 /// Members that other tools write under other names.
 const ALIASES: [(&str, &[&str]); 3] = [
-    ("token_endpoint", &["token_endpoint", "token_url", "token_uri"]),
-    ("tenant", &["tenant", "tenant_id"]),
-    ("realm", &["realm", "keycloak_realm"]),
+    ("token_endpoint", &["token_url", "token_uri"]),
+    ("tenant", &["tenant_id"]),
+    ("realm", &["keycloak_realm"]),
 ];
 
 impl CredentialConfig {

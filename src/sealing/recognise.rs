@@ -7,7 +7,7 @@ use std::sync::LazyLock;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use serde::Deserialize;
+use serde_json::{Map, Value};
 
 use super::header::{SealedHeader, TYPE};
 use super::unsealable::Unsealable;
@@ -82,14 +82,9 @@ fn is_ours(text: &str) -> bool {
 
 /// The `typ` of a JOSE header, empty where the header has none; `None` where the text is no JOSE header.
 fn typ(encoded: &str) -> Option<String> {
-    #[derive(Deserialize)]
-    struct Typed {
-        #[serde(default)]
-        typ: Option<serde_json::Value>,
-    }
     let bytes = URL_SAFE_NO_PAD.decode(encoded).ok()?;
-    let typed: Typed = serde_json::from_slice(&bytes).ok()?;
-    Some(typed.typ.and_then(|typ| typ.as_str().map(ToOwned::to_owned)).unwrap_or_default())
+    let members: Map<String, Value> = serde_json::from_slice(&bytes).ok()?;
+    Some(members.get("typ").and_then(Value::as_str).unwrap_or_default().to_owned())
 }
 
 /// Splits a sealed text into its parts.
@@ -118,6 +113,10 @@ pub(super) fn parts(text: &str) -> Result<Parts<'_>, Unsealable> {
 /// Reads a protected header.
 pub(super) fn header(encoded: &str) -> Result<SealedHeader, Unsealable> {
     let bytes = URL_SAFE_NO_PAD.decode(encoded).map_err(|_| Unsealable::Form)?;
+    // The derived reader would take a list of the values, too.
+    if bytes.first() != Some(&b'{') {
+        return Err(Unsealable::Header);
+    }
     let header: SealedHeader = serde_json::from_slice(&bytes).map_err(|_| Unsealable::Header)?;
     if header.alg != "dir" || header.enc != "A256GCM" {
         return Err(Unsealable::Algorithm);

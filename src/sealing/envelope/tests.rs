@@ -156,6 +156,9 @@ fn a_header_that_is_not_ours_to_the_letter_is_refused() {
         assert_eq!(open(&forged).err(), Some(expected), "{to}");
         assert!(from == "+jwe\"" || stored(&forged) != StoredSecret::Plain, "{to}");
     }
+    let values = header.trim_matches(['{', '}']).split(',').map(|member| member.split_once("\":").unwrap().1);
+    let list = format!("[{}]", values.collect::<Vec<_>>().join(","));
+    assert_eq!(open(&with_header(text.expose(), &list)).err(), Some(Unsealable::Header), "{list}");
     let long = with_header(text.expose(), &header.replace("idp.example", &"i".repeat(4000)));
     assert_eq!(open(&long).err(), Some(Unsealable::Oversize));
     let endless = format!("{}{}", text.expose(), "A".repeat(1 << 20));
