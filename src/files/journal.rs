@@ -10,6 +10,9 @@ use rustix::fs::OFlags;
 use super::file_at::FileAt;
 use super::inode::Inode;
 
+/// The most bytes that are read at once.
+const LARGEST_BLOCK: usize = 64 << 10;
+
 /// A journal in two files.
 pub(crate) struct Journal {
     file: FileAt,
@@ -121,8 +124,12 @@ fn regular(file: &File) -> io::Result<Inode> {
 
 /// Calls `each` with the lines between two places of `file`. Lines that are not text are skipped.
 fn lines(mut file: File, from: u64, to: u64, each: &mut dyn FnMut(&str)) -> io::Result<()> {
-    file.seek(SeekFrom::Start(from))?;
-    let mut reader = BufReader::with_capacity(64 << 10, file.take(to.saturating_sub(from)));
+    let length = to.saturating_sub(from);
+    let block = usize::try_from(length).map_or(LARGEST_BLOCK, |length| length.min(LARGEST_BLOCK));
+    if from > 0 {
+        file.seek(SeekFrom::Start(from))?;
+    }
+    let mut reader = BufReader::with_capacity(block, file.take(length));
     let mut line = Vec::new();
     while reader.read_until(b'\n', &mut line)? > 0 {
         if let Ok(text) = std::str::from_utf8(&line) {
