@@ -64,8 +64,8 @@ impl EndpointUrl {
         if host.is_empty() {
             return Err(BadUrl::NoHost);
         }
-        let scheme = if secure { "https" } else { "http" };
-        let shown = format!("{scheme}://{}{}", authority.to_ascii_lowercase(), uri.path());
+        let scheme = if secure { "https://" } else { "http://" };
+        let shown = [scheme, &authority.to_ascii_lowercase(), uri.path()].concat();
         Ok(Self { url: url.to_owned(), shown, host, secure })
     }
 
