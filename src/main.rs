@@ -301,8 +301,9 @@ fn shown(settings: &Settings, names: &[String], json: bool) -> Result<String, St
 
 /// The width and colours of standard output.
 fn screen() -> status::Screen {
-    let terminal = isatty(stdout());
-    let size = tcgetwinsize(stdout()).ok().filter(|_| terminal);
+    // What has a size is a terminal.
+    let size = tcgetwinsize(stdout()).ok();
+    let terminal = size.is_some();
     // A terminal that does not tell its width gets the traditional one.
     let columns = size.map_or(80, |size| usize::from(size.ws_col));
     let width = terminal.then_some(if columns == 0 { 80 } else { columns });

@@ -55,6 +55,8 @@ pub(crate) struct ScanContext<'a> {
     pub interval: Duration,
     /// Whether every token counts as due.
     pub forced: bool,
+    /// Whether the configurations will be written, which need the access tokens.
+    pub writes_configurations: bool,
     pub now: Timestamp,
 }
 
@@ -73,7 +75,10 @@ impl ScanContext<'_> {
 /// Judges a token file. `interrupted`: a crash left an unfinished refresh beside the file.
 pub(super) fn judge(file: &TokenFile, interrupted: bool, context: &ScanContext<'_>) -> Credential {
     let document = &file.document;
-    let source = TokenSource::of(file, context.providers, context.now);
+    let mut source = TokenSource::of(file, context.providers, context.now);
+    if context.writes_configurations {
+        source = source.with_entry(document);
+    }
     let monitored = if document.is_monitored_only() {
         Some("\"refresh\": false stands in it".to_owned())
     } else if document.raw("access_token").is_none()

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::memory::Memory;
-use super::scan::{Credential, ScanContext, scan};
+use super::scan::{Credential, ScanContext, TokenScan, scan};
 use super::setup::providers;
 use crate::clock::Timestamp;
 use crate::files::{Directory, Holder, reason};
@@ -64,6 +64,7 @@ pub(crate) fn inspect(settings: &Settings, now: Timestamp) -> Result<Overview, N
         buffer,
         interval,
         forced: false,
+        writes_configurations: false,
         now,
     };
     let cannot = |error| NotInspected::Directory(directory.clone(), error);
@@ -81,13 +82,7 @@ pub(crate) fn inspect(settings: &Settings, now: Timestamp) -> Result<Overview, N
                 .with_oddities(&seen.oddities)
         })
         .collect();
-    let empty = "it holds no token; remove it, or sign in";
-    let signed_out = seen.empty.iter().map(|name| Token::unusable(name, true, empty.to_owned()));
-    tokens.extend(signed_out.map(|token| token.needing_sign_in(&settings.dir)));
-    tokens.extend(seen.problems.iter().map(|(name, why)| {
-        let token = Token::unusable(name, in_configurations(name), why.to_string());
-        if why.needs_sign_in() { token.needing_sign_in(&settings.dir) } else { token }
-    }));
+    tokens.extend(unusable(&seen, &settings.dir));
     let files = seen.tokens.iter().map(|token| &token.source.at_rest).chain(seen.clients_at_rest.values());
     let at_rest = SealCounts::of(files, record.as_ref().and_then(|record| record.sealing_key));
     let report = Overview {
@@ -106,6 +101,17 @@ pub(crate) fn inspect(settings: &Settings, now: Timestamp) -> Result<Overview, N
         tokens,
     };
     Ok(report.sorted())
+}
+
+/// The files that hold no token, or cannot be used.
+fn unusable<'a>(seen: &'a TokenScan, project: &'a Path) -> impl Iterator<Item = Token> {
+    let empty = "it holds no token; remove it, or sign in";
+    let signed_out = seen.empty.iter().map(|name| Token::unusable(name, true, empty.to_owned()));
+    let broken = seen.problems.iter().map(|(name, why)| {
+        let token = Token::unusable(name, in_configurations(name), why.to_string());
+        if why.needs_sign_in() { token.needing_sign_in(project) } else { token }
+    });
+    signed_out.map(|token| token.needing_sign_in(project)).chain(broken)
 }
 
 /// The endpoints in trouble, each with the time of its first token's next request.

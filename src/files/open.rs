@@ -1,6 +1,7 @@
 //! Opening a regular file, safe from fifos, devices and endless files.
 
-use std::fs::File;
+use std::fs::{self, File};
+use std::io;
 use std::path::Path;
 
 use rustix::fs::OFlags;
@@ -14,6 +15,10 @@ use super::trust::judge_file;
 /// Opens a file that gives orders: a regular file that no other user could have written. Links of `path` are followed
 /// if no other user could have turned them. The directories of `path` are the choice of the person who named the file.
 pub(super) fn open_order(path: &Path, limit: u64) -> Result<(File, Inode), ReadError> {
+    // Most projects lack some of these files, and this call shows it without opening directories.
+    if fs::symlink_metadata(path).is_err_and(|error| error.kind() == io::ErrorKind::NotFound) {
+        return Err(ReadError::Gone);
+    }
     let real = follow(&FileAt::of(path)?)?;
     let (file, found) = open_own(&real, limit)?;
     judge_file(real.directory().user(), &real.path(), &file, &found)?;

@@ -88,7 +88,7 @@ impl Entry {
 pub(crate) type Readable = (Vec<TokenSource>, Vec<(String, Problem)>);
 
 impl TokenSource {
-    /// Judges a file that was read after `begun`.
+    /// Judges a file that was read after `begun`, without the facts for the configurations.
     pub(crate) fn of(file: &TokenFile, providers: &Providers, begun: Timestamp) -> Self {
         let provider = file.document.text("provider");
         let role = role(&file.name);
@@ -109,8 +109,14 @@ impl TokenSource {
             entry: None,
             entry_digest: OnceCell::new(),
         };
-        source.take(&file.document);
+        source.take_facts(&file.document);
         source
+    }
+
+    /// Adds the facts for the configurations, which hold the access token.
+    pub(crate) fn with_entry(mut self, document: &Document) -> Self {
+        self.take_entry(document);
+        self
     }
 
     /// The server of a service's file; empty for any other.
@@ -145,15 +151,19 @@ impl TokenSource {
         if let Ok((document, found)) = read_found(&self.real) {
             self.has_changed |= found.stamp != self.stamp();
             self.read = LastRead::new(found, begun);
-            self.take(&document);
+            self.take_facts(&document);
+            self.take_entry(&document);
         }
     }
 
-    fn take(&mut self, document: &Document) {
+    fn take_facts(&mut self, document: &Document) {
         self.life = due::life(document, self.stamp().modified());
         self.has_access = document.has_access_token();
         self.refresh_hash = document.refresh_fingerprint();
         self.at_rest = AtRest::of(document);
+    }
+
+    fn take_entry(&mut self, document: &Document) {
         self.entry = in_configurations(&self.name).then(|| Entry::of(document)).flatten().map(Box::new);
         self.entry_digest = OnceCell::new();
     }
@@ -186,7 +196,8 @@ impl TokenSource {
                 Ok(Some(TokenFile { name: name.clone(), real, stamp, found, document }))
             });
             match found {
-                Ok(file) => files.extend(file.map(|file| Self::of(&file, providers, begun))),
+                Ok(file) => files
+                    .extend(file.map(|file| Self::of(&file, providers, begun).with_entry(&file.document))),
                 Err(problem) => unread.push((name, problem)),
             }
         }

@@ -37,6 +37,7 @@ impl Cycles {
             buffer: settings.buffer,
             interval: settings.interval,
             forced: self.first_read.is_some(),
+            writes_configurations: true,
             now,
         };
         let mut seen = scan(&tokens, &context, &mut self.memory).map_err(cannot)?;

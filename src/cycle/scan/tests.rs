@@ -180,6 +180,7 @@ impl Place {
             buffer: Duration::from_mins(1),
             interval: Duration::from_mins(5),
             forced: false,
+            writes_configurations: true,
             now,
         };
         let scan = scan(&directory, &context, memory).unwrap();
