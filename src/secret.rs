@@ -22,6 +22,18 @@ struct SharedText {
     is_b64token: OnceLock<bool>,
 }
 
+impl Drop for SharedText {
+    fn drop(&mut self) {
+        wipe_at_once(&mut self.text);
+    }
+}
+
+/// Prepares a text that is about to be dropped: `zeroize` wipes the letters of a text one by one, and the room behind
+/// them in blocks.
+pub(crate) fn wipe_at_once(text: &mut Zeroizing<String>) {
+    text.clear();
+}
+
 impl Secret {
     pub(crate) fn new(text: impl Into<String>) -> Self {
         Self::of(Zeroizing::new(text.into()))
@@ -163,6 +175,7 @@ impl SecretText {
             let mut larger = Zeroizing::new(String::with_capacity(needed.max(2 * self.0.capacity())));
             larger.push_str(&self.0);
             // The smaller buffer is wiped as it is dropped.
+            wipe_at_once(&mut self.0);
             self.0 = larger;
         }
         self.0.push_str(more);
@@ -177,13 +190,19 @@ impl SecretText {
     }
 
     /// The finished text, in the buffer that it was written to.
-    pub(crate) fn finish(self) -> Secret {
-        Secret::of(self.0)
+    pub(crate) fn finish(mut self) -> Secret {
+        Secret::of(std::mem::take(&mut self.0))
     }
 
     /// Begins anew in the same buffer. The rest of the last text is overwritten by the next, or wiped at the end.
     pub(crate) fn clear(&mut self) {
         self.0.clear();
+    }
+}
+
+impl Drop for SecretText {
+    fn drop(&mut self) {
+        wipe_at_once(&mut self.0);
     }
 }
 

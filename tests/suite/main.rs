@@ -30,6 +30,7 @@ mod limits;
 mod login;
 mod metrics;
 mod moved;
+mod no_secret_in_memory;
 mod nothing_lost;
 mod nothing_sent_twice;
 mod on_trouble;

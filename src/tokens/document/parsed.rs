@@ -6,7 +6,7 @@ use std::sync::OnceLock;
 use zeroize::Zeroizing;
 
 use crate::json::{self, JsonMember, NotAnObject};
-use crate::secret::Fingerprint;
+use crate::secret::{Fingerprint, wipe_at_once};
 
 /// The mark that some editors put before a text.
 pub(super) const BYTE_ORDER_MARK: char = '\u{feff}';
@@ -28,6 +28,12 @@ pub(super) struct ParsedText {
     _edits: Vec<(String, Zeroizing<String>)>,
     /// The fingerprint of the refresh token, found once, because a sealed token must be decoded for it.
     pub refresh_fingerprint: OnceLock<Option<Fingerprint>>,
+}
+
+impl Drop for ParsedText {
+    fn drop(&mut self) {
+        wipe_at_once(&mut self.text);
+    }
 }
 
 impl ParsedText {
