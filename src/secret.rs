@@ -24,13 +24,13 @@ struct SharedText {
 
 impl Drop for SharedText {
     fn drop(&mut self) {
-        wipe_at_once(&mut self.text);
+        clear_for_wipe(&mut self.text);
     }
 }
 
-/// Prepares a text that is about to be dropped: `zeroize` wipes the letters of a text one by one, and the room behind
-/// them in blocks.
-pub(crate) fn wipe_at_once(text: &mut Zeroizing<String>) {
+/// Makes the wipe of a text that is about to be dropped quick: `zeroize` wipes letters one by one, and the room behind
+/// the last letter in blocks.
+pub(crate) fn clear_for_wipe(text: &mut Zeroizing<String>) {
     text.clear();
 }
 
@@ -175,7 +175,7 @@ impl SecretText {
             let mut larger = Zeroizing::new(String::with_capacity(needed.max(2 * self.0.capacity())));
             larger.push_str(&self.0);
             // The smaller buffer is wiped as it is dropped.
-            wipe_at_once(&mut self.0);
+            clear_for_wipe(&mut self.0);
             self.0 = larger;
         }
         self.0.push_str(more);
@@ -202,7 +202,7 @@ impl SecretText {
 
 impl Drop for SecretText {
     fn drop(&mut self) {
-        wipe_at_once(&mut self.0);
+        clear_for_wipe(&mut self.0);
     }
 }
 

@@ -71,7 +71,18 @@ pub(super) struct Provider {
     pub environment: Vec<ClientSet>,
 }
 
+/// How an answer of a provider is read.
+#[derive(Clone, Copy)]
+pub(super) struct AnswerRules<'a> {
+    pub paths: &'a AnswerPaths,
+    pub errors: &'a ErrorRules,
+}
+
 impl Provider {
+    pub(super) fn answer_rules(&self) -> AnswerRules<'_> {
+        AnswerRules { paths: self.answer.get(), errors: self.errors.get() }
+    }
+
     /// The sources of a variable's value; `None` for the member of that name.
     pub(super) fn sources(&self, variable: &str) -> Option<&[ValueSource]> {
         self.variables.iter().find(|(name, _)| name == variable).map(|(_, sources)| sources.as_slice())

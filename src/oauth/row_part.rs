@@ -1,7 +1,7 @@
 //! A part of a provider's row that is read when it is first needed.
 //!
-//! A command that looks at tokens needs to know how each is refreshed. What the errors of an answer mean is half of a
-//! row's text, and only an answer needs it.
+//! A command that looks at tokens needs to know how each is refreshed. The meaning of an answer's errors is half of a
+//! row's text, and only a request needs it: it is read before the request is sent.
 
 use std::sync::OnceLock;
 

@@ -6,7 +6,7 @@ use super::prepared::Prepared;
 use crate::clock::Timestamp;
 use crate::oauth::classify::{self, Situation};
 use crate::oauth::outcome::{Class, Concerns, Failure, GrantType, TokenResponse};
-use crate::oauth::provider::{BasicEncoding, ClientAuthMethod, Provider};
+use crate::oauth::provider::{AnswerRules, BasicEncoding, ClientAuthMethod};
 use crate::oauth::request::TokenEndpoint;
 use crate::oauth::response_body::ResponseBody;
 use crate::oauth::retry_after::retry_after;
@@ -30,11 +30,11 @@ const fn is_lost_by_gateway(status: u16) -> bool {
     matches!(status, 502 | 504 | 520 | 524)
 }
 
-/// The document of an answer, and its meaning by the rules of `row`.
+/// The document of an answer, and its meaning by the provider's rules.
 pub(super) fn read<'a>(
     reply: &'a Reply,
     grant: GrantType,
-    row: &Provider,
+    rules: AnswerRules<'_>,
     asked_at: Timestamp,
 ) -> (Option<ResponseBody<'a>>, TokenAnswer) {
     let content_type = reply.header("content-type").unwrap_or_default();
@@ -44,7 +44,7 @@ pub(super) fn read<'a>(
     };
     let succeeded = (200..=299).contains(&reply.status);
     let read = document.as_ref().map_or(TokenAnswer::Unrecognized("not an OAuth answer"), |document| {
-        answer(document, succeeded, grant, row.answer.get(), row.errors.get(), asked_at)
+        answer(document, succeeded, grant, rules.paths, rules.errors, asked_at)
     });
     (document, read)
 }
@@ -74,8 +74,7 @@ impl Prepared<'_> {
         asked_at: Timestamp,
         secrets: &[&Secret],
     ) -> Result<TokenResponse, Failure> {
-        let row = &self.request.row;
-        let (document, read) = read(reply, self.request.grant, row, asked_at);
+        let (document, read) = read(reply, self.request.grant, self.rules, asked_at);
         let named = matches!(read, TokenAnswer::Error { .. });
         let (code, description) = match read {
             TokenAnswer::Tokens(granted) => return Ok(*granted),
@@ -98,7 +97,7 @@ impl Prepared<'_> {
             text: &text,
         };
         let class =
-            classify::class(&situation, row.errors.get(), self.request.grant, self.request.may_rotate());
+            classify::class(&situation, self.rules.errors, self.request.grant, self.request.may_rotate());
         // A text of this program and a code that it knows need no such search for secrets.
         let told = if named { told_tokens(document.as_ref()) } else { Vec::new() };
         let secrets: Vec<&Secret> = secrets.iter().copied().chain(&told).collect();

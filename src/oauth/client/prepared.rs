@@ -5,7 +5,7 @@ use zeroize::Zeroizing;
 
 use crate::oauth::encode;
 use crate::oauth::endpoint::EndpointUrl;
-use crate::oauth::provider::{BasicEncoding, BodyFormat, ClientAuthMethod};
+use crate::oauth::provider::{AnswerRules, BasicEncoding, BodyFormat, ClientAuthMethod};
 use crate::oauth::request::TokenRequest;
 use crate::secret::Secret;
 
@@ -14,6 +14,8 @@ pub(crate) struct Prepared<'a> {
     pub(super) request: &'a TokenRequest,
     pub(super) endpoint: EndpointUrl,
     pub(super) method: ClientAuthMethod,
+    /// Read before the request is sent: nothing may delay the write of an answer.
+    pub(super) rules: AnswerRules<'a>,
     /// The Authorization header, for `client_secret_basic`.
     authorization: Option<Secret>,
     /// The client assertion, for `private_key_jwt`.
@@ -28,7 +30,7 @@ impl<'a> Prepared<'a> {
         assertion: Option<Secret>,
     ) -> Self {
         let authorization = (method == ClientAuthMethod::ClientSecretBasic).then(|| authorization(request));
-        Self { request, endpoint, method, authorization, assertion }
+        Self { request, endpoint, method, rules: request.row.answer_rules(), authorization, assertion }
     }
 
     /// The token endpoint, for messages.

@@ -212,7 +212,7 @@ fn understand(
     asked_at: Timestamp,
     secrets: &[&Secret],
 ) -> Result<TokenResponse, NotGranted> {
-    let (document, read) = read(reply, GrantType::RefreshToken, &submission.row.0, asked_at);
+    let (document, read) = read(reply, GrantType::RefreshToken, submission.row.0.answer_rules(), asked_at);
     let (code, description) = match read {
         TokenAnswer::Tokens(granted) => return Ok(*granted),
         TokenAnswer::Error { code, description } => (Some(wording::shown_code(&code, secrets)), description),

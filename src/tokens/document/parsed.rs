@@ -6,7 +6,7 @@ use std::sync::OnceLock;
 use zeroize::Zeroizing;
 
 use crate::json::{self, JsonMember, NotAnObject};
-use crate::secret::{Fingerprint, wipe_at_once};
+use crate::secret::{Fingerprint, clear_for_wipe};
 
 /// The mark that some editors put before a text.
 pub(super) const BYTE_ORDER_MARK: char = '\u{feff}';
@@ -32,7 +32,7 @@ pub(super) struct ParsedText {
 
 impl Drop for ParsedText {
     fn drop(&mut self) {
-        wipe_at_once(&mut self.text);
+        clear_for_wipe(&mut self.text);
     }
 }
 
