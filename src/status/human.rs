@@ -234,7 +234,9 @@ mod tests {
         let mut report = report(Vec::new());
         report.endpoints = BTreeMap::from([("https://auth.example.com".to_owned(), outage.unwrap())]);
         let text = table(&report, SCREEN);
-        assert!(text.contains("No token files.\n"), "{text}");
+        let what_to_do =
+            "\n\nNo token files. Sign in to get one: token-refresher login WHAT --dir\n/srv/project\n";
+        assert!(text.contains(what_to_do) && !text.contains("\n\n\n"), "{text}");
         assert!(
             text.ends_with("  https://auth.example.com: 3 failures, asked again in 30 seconds\n"),
             "{text}"

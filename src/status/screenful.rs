@@ -97,18 +97,16 @@ impl<'a> Screenful<'a> {
 
     /// The line for a directory without token files, and with files that have vanished.
     pub(super) fn no_tokens(&mut self) {
-        let vanished = self.report.vanished();
-        self.text.push('\n');
-        match vanished {
-            0 => self.wrapped("No token files.", 0),
+        let login = |what| login_command(what, &self.report.project);
+        let said = match self.report.vanished() {
+            0 => format!("No token files. Sign in to get one: {}", login("WHAT")),
             vanished => {
                 let gone = Count(vanished, "token file");
-                let login = login_command("NAME", &self.report.project);
-                let said =
-                    format!("No token files: {gone} vanished. Put them back, or sign in again: {login}");
-                self.wrapped(&said, 0);
+                let login = login("NAME");
+                format!("No token files: {gone} vanished. Put them back, or sign in again: {login}")
             }
-        }
+        };
+        self.wrapped(&said, 0);
     }
 
     /// Files with names of copies of token files.
