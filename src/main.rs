@@ -59,14 +59,14 @@ mod tokens;
 mod user;
 
 use std::ffi::OsStr;
-use std::io::{self, Write as _};
+use std::io::{self, ErrorKind, Write as _};
 use std::process::ExitCode;
 use std::time::Duration;
 
 use cli::{CommandLine, Flag, Invocation, Options, Verb, flag};
 use clock::Timestamp;
 use exit::ExitError;
-use rustix::io::{Errno, retry_on_intr, write};
+use rustix::io::{retry_on_intr, write};
 use rustix::stdio::stdout;
 use rustix::termios::{isatty, tcgetwinsize};
 use secret::Secret;
@@ -333,21 +333,22 @@ fn check(start: &Start<'_>) -> Result<ExitCode, ExitError> {
 
 /// Writes `text` to standard output. A reader that stops early, as `head` does, is no error.
 fn print(text: &str) -> ExitCode {
-    let mut rest = text.as_bytes();
-    // Not through the standard library's buffer: a command has one text, which would be copied.
-    while !rest.is_empty() {
-        let error = match retry_on_intr(|| write(stdout(), rest)) {
-            Ok(0) => io::ErrorKind::WriteZero.into(),
-            Ok(written) => {
-                rest = &rest[written..];
-                continue;
-            }
-            Err(Errno::PIPE) => break,
-            Err(error) => io::Error::from(error),
-        };
-        return complain(FAILED, &format!("cannot write to standard output: {error}"));
+    match write_all(text.as_bytes()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => ExitCode::SUCCESS,
+        Err(error) => complain(FAILED, &format!("cannot write to standard output: {error}")),
     }
-    ExitCode::SUCCESS
+}
+
+/// Writes to standard output, not through the standard library's buffer: a command has one text, which would be copied.
+fn write_all(mut rest: &[u8]) -> io::Result<()> {
+    while !rest.is_empty() {
+        match retry_on_intr(|| write(stdout(), rest))? {
+            0 => return Err(ErrorKind::WriteZero.into()),
+            written => rest = &rest[written..],
+        }
+    }
+    Ok(())
 }
 
 /// Prints on standard error why the program ends.

@@ -208,7 +208,12 @@ mod tests {
         for (row, (name, object)) in ROWS.iter().zip(objects) {
             assert_eq!(row.name, name);
             assert_eq!(row.object(&|_| true).unwrap(), object, "as if all were read at once");
-            provider(name, object, true).unwrap();
+            let whole = provider(name, object, true).unwrap();
+            let later = Row::unread(row);
+            let (later, rules) = (later.provider(), whole.answer_rules());
+            assert_eq!(later.answer_rules().errors.sign_in_again, rules.errors.sign_in_again, "{}", row.name);
+            assert_eq!(later.answer_rules().paths.access_token, rules.paths.access_token, "{}", row.name);
+            assert_eq!(later.login.get().instead, whole.login.get().instead, "{}", row.name);
         }
     }
 

@@ -15,7 +15,8 @@ use super::row_object::{RowMistake, RowObject, RowValue, plain};
 use super::row_part::PartOfRow;
 use super::template::ValueSource;
 
-/// The keys that are not read with the others, but when they are needed.
+/// The keys that a built-in row does not read with the others. Each but the notes is a part that is read when it is
+/// needed.
 pub(super) const READ_LATER: [&str; 4] = [LoginRules::KEY, AnswerPaths::KEY, ErrorRules::KEY, "notes"];
 
 /// Reads all keys of a row. The row's name is not among them.

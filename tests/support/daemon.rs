@@ -16,7 +16,7 @@ use super::{DEADLINE, holds_in_time, holds_within};
 pub(crate) const LOG: &str = "token_refresher.log";
 /// The program's default pid file, below the root.
 pub(crate) const PID_FILE: &str = "token_refresher.pid";
-/// The user id of `nobody`, who runs the program in tests of permissions: the system denies root nothing.
+/// Tests of permissions run the program as the user `nobody`, who has this id: the system denies root nothing.
 const NOBODY: u32 = 65_534;
 
 /// The program that cargo built for this integration test; `PROGRAM` names another build.
